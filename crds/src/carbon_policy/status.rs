@@ -1,0 +1,258 @@
+//! What was found about a policy's workloads.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What was found about the workloads that a policy selects.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CarbonPolicyStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Conditions: Ready, Reconciling, Stalled, Compliant, IntensityFresh.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The verdict over all rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Figures in words, for columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
+    /// End of the last minute whose energy is in the figures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_through: Option<Time>,
+    /// Booking of the energy ledger up to which the figures go: the ledger can tell its total at each booking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_revision: Option<i64>,
+    /// Sums over all selected workloads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Figures>,
+    /// Energy of the nodes that belongs to no workload (idle, system, kernel, overflow, pods not selected); only on a ClusterCarbonPolicy that selects every namespace, where workloads and these add up to the ledger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub unallocated: Vec<AccountEnergy>,
+    /// The verdict of each rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub regulations: Vec<RegulationResult>,
+    /// The workloads that emit most; the others are in CarbonReports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub workloads: Vec<WorkloadResult>,
+    /// Number of workloads that are not listed here.
+    #[serde(default)]
+    pub workloads_not_listed: i64,
+    /// Where the intensity figures come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intensity: Option<IntensityProvenance>,
+    /// Digest of all inputs of this evaluation, `sha256:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs_digest: Option<String>,
+    /// Names of the CarbonReports that hold every workload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 200))]
+    pub reports: Vec<String>,
+}
+
+/// The verdict of a rule.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// The whole interval is within the limit.
+    Compliant,
+    /// The whole interval is outside the limit.
+    NonCompliant,
+    /// The interval straddles the limit.
+    Inconclusive,
+    /// Too little is known, or it is simulated.
+    Unknown,
+    /// The rule starts later.
+    NotYetBinding,
+}
+
+/// Figures in words.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Non-compliant of all workloads, `2/12`.
+    pub failing: String,
+    /// Emissions, `22.6kg`.
+    pub emissions: String,
+    /// Energy of the IT equipment, `41.2kWh`.
+    pub energy: String,
+    /// Effective intensity, gCO2eq/kWh, `415`; `-` without energy.
+    pub intensity: String,
+    /// PUE and its verdict, `1.32 Compliant`; `-` when none is given.
+    pub pue: String,
+    /// Share of the energy that was measured, `87%`.
+    pub measured: String,
+    /// Largest saving recommended, `3.1kg/d`; `-` when there is none.
+    pub saving: String,
+}
+
+/// A figure with its 90 % bounds.
+#[derive(KubeSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bounded {
+    /// Lower bound.
+    pub low: i64,
+    /// Best estimate.
+    pub value: i64,
+    /// Upper bound.
+    pub high: i64,
+}
+
+/// Energy and emissions of one workload or of all.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figures {
+    /// Energy of the IT equipment, microjoules.
+    pub energy_microjoules: Bounded,
+    /// Emissions, milligrams of CO2eq, location-based, PUE included.
+    pub emissions_milligrams: Bounded,
+    /// Emissions over facility energy, milligrams of CO2eq per kWh; absent without energy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intensity_milligrams_per_kwh: Option<i64>,
+    /// CPU time, milliseconds.
+    #[serde(default)]
+    pub cpu_milliseconds: i64,
+    /// Share of the energy that was measured by a meter, percent.
+    #[serde(default)]
+    pub measured_percent: i32,
+    /// Share of the energy that was estimated by a power model, percent.
+    #[serde(default)]
+    pub modelled_percent: i32,
+    /// Share of the energy that is made up by a fake meter, percent.
+    #[serde(default)]
+    pub simulated_percent: i32,
+    /// Share of the energy whose hourly intensity was estimated or filled, percent.
+    #[serde(default)]
+    pub intensity_estimated_percent: i32,
+    /// Share of the expected hours that has energy data, percent.
+    #[serde(default)]
+    pub coverage_percent: i32,
+}
+
+/// Energy of an account that is no workload.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountEnergy {
+    /// The account: `idle`, `system`, `kernel`, `overflow`, `standalone`, `unselected`.
+    #[schemars(length(max = 63))]
+    pub account: String,
+    /// Its energy, microjoules.
+    pub energy_microjoules: i64,
+}
+
+/// The verdict of one rule.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegulationResult {
+    /// Id of the rule.
+    #[schemars(length(max = 63))]
+    pub rule: String,
+    /// What kind of rule it is: law, draft, voluntary, policyTarget, quotedTarget, standard, factor.
+    #[schemars(length(max = 63))]
+    pub kind: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Machine-readable reason, `WithinLimit`.
+    #[schemars(length(max = 63))]
+    pub reason: String,
+    /// The verdict in words, with the numbers.
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// The limit, thousandths of its unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_milli: Option<i64>,
+    /// The value that was judged, thousandths of its unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_milli: Option<Bounded>,
+    /// The unit of limit and value, `gCO2eq/kWh`.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub unit: String,
+    /// Document and clause.
+    #[serde(default)]
+    #[schemars(length(max = 512))]
+    pub source: String,
+}
+
+/// What was found about one workload.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadResult {
+    /// Its namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// Its kind, `Deployment`.
+    #[schemars(length(max = 63))]
+    pub kind: String,
+    /// Its name.
+    #[schemars(length(max = 253))]
+    pub name: String,
+    /// The verdict over all rules that can be judged for a workload.
+    pub verdict: Verdict,
+    /// Machine-readable reason of the verdict.
+    #[schemars(length(max = 63))]
+    pub reason: String,
+    /// Pods that used energy in the window.
+    #[serde(default)]
+    pub pods: i64,
+    /// Its figures.
+    pub figures: Figures,
+    /// Advice, largest saving first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub recommendations: Vec<Recommendation>,
+}
+
+/// A piece of advice.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recommendation {
+    /// What to do: `ShiftInTime`, `Rightsize`, …
+    #[schemars(length(max = 63))]
+    pub action: String,
+    /// Expected saving, milligrams of CO2eq per day.
+    pub saving_milligrams_per_day: Bounded,
+    /// Expected saving, thousandths of a percent of the workload's emissions.
+    pub saving_milli_percent: i64,
+    /// `High`, `Medium` or `Low`.
+    #[schemars(length(max = 16))]
+    pub confidence: String,
+    /// What the advice is based on, and what it does not say.
+    #[schemars(length(max = 512))]
+    pub basis: String,
+    /// The exact change to make.
+    #[schemars(length(max = 512))]
+    pub change: String,
+}
+
+/// Where the intensity figures come from.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IntensityProvenance {
+    /// Grid zone.
+    #[schemars(length(max = 32))]
+    pub zone: String,
+    /// `Average` or `Marginal`.
+    #[schemars(length(max = 16))]
+    pub method: String,
+    /// `LifeCycle` or `Direct`.
+    #[schemars(length(max = 16))]
+    pub boundary: String,
+    /// Who says so.
+    #[schemars(length(max = 256))]
+    pub source: String,
+    /// The year that the figures are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_year: Option<i32>,
+    /// How missing hours were filled, in words.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub filled_by: String,
+}

@@ -1,0 +1,25 @@
+//! Types of the `tanso.dev/v1alpha1` API: schema, columns and admission rules.
+//!
+//! Types only. Nothing here judges, builds or talks to a cluster; the operator
+//! turns a spec into its own checked types. The documentation of each field is
+//! the text of `kubectl explain`.
+
+#![allow(
+    unreachable_pub,
+    reason = "the derive of KubeSchema repeats each struct inside a function"
+)]
+
+pub mod carbon_policy;
+pub mod carbon_report;
+pub mod cluster_carbon_policy;
+pub mod condition;
+pub mod power_monitor;
+pub mod zones;
+
+pub use carbon_policy::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus};
+pub use carbon_report::{CarbonReport, CarbonReportSpec};
+pub use cluster_carbon_policy::{ClusterCarbonPolicy, ClusterCarbonPolicySpec};
+pub use power_monitor::{PowerMonitor, PowerMonitorSpec, PowerMonitorStatus};
+
+/// The API group of every kind here.
+pub const GROUP: &str = "tanso.dev";

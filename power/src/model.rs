@@ -1,0 +1,237 @@
+//! The power-model document: what a model server says and an agent evaluates.
+//!
+//! A document is small, versioned and content-addressed: its name is the
+//! SHA-256 digest of its canonical JSON, so a cached copy can be checked and a
+//! joule can name the model that estimated it. Evaluation needs nothing but
+//! the document.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{Estimate, Utilisation, Watts};
+
+/// The format that this crate reads and writes.
+pub const SCHEMA: &str = "tanso.dev/power-model/v1";
+
+/// What is known of a machine; every field may be missing. The names are the
+/// column names of the training tables.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MachineFeatures {
+    /// CPU model name as the machine says it, `Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_name: Option<String>,
+    /// `intel`, `amd`, `arm`, or the vendor id as the machine says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_vendor: Option<String>,
+    /// Microarchitecture in lower case, `cascadelake`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub microarch: Option<String>,
+    /// CPUID family, model and stepping, where the machine shows them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpuid: Option<[u32; 3]>,
+    /// CPU sockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<u32>,
+    /// Physical cores, all sockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<u32>,
+    /// Hardware threads, all sockets; of a virtual machine, its vCPUs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// Nominal clock in MHz.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_mhz: Option<f64>,
+    /// Thermal design power of one socket, watts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tdp_w: Option<f64>,
+    /// Memory, GiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mem_gb: Option<f64>,
+    /// Whether the machine is virtual, so that it owns a share of a host only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub virtual_machine: Option<bool>,
+    /// Cloud instance type, `m5.2xlarge`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_type: Option<String>,
+    /// Year in which the machine was sold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub year: Option<u32>,
+}
+
+/// One point of a power curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurvePoint {
+    /// CPU utilisation, 0 to 1.
+    pub utilisation: Utilisation,
+    /// Power with its bounds.
+    pub power: Estimate<Watts>,
+}
+
+/// What power a figure of the model stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Domain {
+    /// Power at the wall plug of a whole tuned server (SPECpower results).
+    WallSpecpower,
+    /// CPU package and memory power as RAPL counts it.
+    Rapl,
+    /// Published instance figures (package, memory and a constant for the rest).
+    Instance,
+}
+
+/// How good a model is, and how that is known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelError {
+    /// Share of true values that the bounds are to hold, 0.9.
+    pub level: f64,
+    /// Mean absolute error in percent on machines of the same kind that the
+    /// model was not trained on.
+    pub mape_percent: f64,
+    /// The protocol that gave the figure.
+    pub method: String,
+}
+
+/// A power model of one kind of machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelDocument {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// A readable name: method and machine.
+    pub name: String,
+    /// What power the curve stands for.
+    pub domain: Domain,
+    /// The machine that the model was made for.
+    pub machine: MachineFeatures,
+    /// The curve by rising utilisation, from 0 to 1; power never falls.
+    pub curve: Vec<CurvePoint>,
+    /// How good it is.
+    pub error: ModelError,
+    /// SHA-256 of the data it was made from, `sha256:…`.
+    pub training_digest: String,
+    /// Origins and licences of that data.
+    pub origin: String,
+    /// Why this model was chosen, in a sentence for people.
+    pub explanation: String,
+}
+
+/// Why a document is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ModelFault {
+    /// The bytes are no document.
+    #[error("power model is no valid document: {0}")]
+    Syntax(String),
+    /// Another format.
+    #[error("power model has schema \"{0}\"; accepted is \"{SCHEMA}\"")]
+    Schema(String),
+    /// The curve is unusable.
+    #[error("power model's curve: {0}")]
+    Curve(&'static str),
+    /// The content is not what its name says.
+    #[error("power model has digest {found}, asked for was {wanted}")]
+    Digest {
+        /// The digest asked for.
+        wanted: String,
+        /// The digest of what came.
+        found: String,
+    },
+}
+
+impl ModelDocument {
+    /// Reads and checks a document.
+    ///
+    /// # Errors
+    /// If it is no JSON of this schema, or its curve does not rise from 0 to 1
+    /// with power that never falls and bounds around it.
+    pub fn parse(json: &[u8]) -> Result<Self, ModelFault> {
+        let document: Self =
+            serde_json::from_slice(json).map_err(|fault| ModelFault::Syntax(fault.to_string()))?;
+        document.check()?;
+        Ok(document)
+    }
+
+    /// Checks what the type cannot: schema and curve.
+    ///
+    /// # Errors
+    /// As [`ModelDocument::parse`].
+    pub fn check(&self) -> Result<(), ModelFault> {
+        if self.schema != SCHEMA {
+            return Err(ModelFault::Schema(self.schema.clone()));
+        }
+        let (Some(first), Some(last)) = (self.curve.first(), self.curve.last()) else {
+            return Err(ModelFault::Curve("has no point; accepted are 2 or more"));
+        };
+        if first.utilisation != Utilisation::IDLE || last.utilisation != Utilisation::FULL {
+            return Err(ModelFault::Curve("must begin at utilisation 0 and end at 1"));
+        }
+        let in_order = |p: &Estimate<Watts>| p.low <= p.value && p.value <= p.high;
+        if !self.curve.iter().all(|point| in_order(&point.power)) {
+            return Err(ModelFault::Curve("has a point outside its own bounds"));
+        }
+        for (a, b) in self.curve.iter().zip(self.curve.iter().skip(1)) {
+            if a.utilisation >= b.utilisation {
+                return Err(ModelFault::Curve("must have rising utilisation"));
+            }
+            if a.power.value > b.power.value || a.power.low > b.power.low || a.power.high > b.power.high {
+                return Err(ModelFault::Curve("falls with load"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The document's canonical JSON: fields in the order of the type, no
+    /// spaces.
+    ///
+    /// # Errors
+    /// Never for a document that [`ModelDocument::check`] accepts.
+    pub fn to_json(&self) -> Result<Vec<u8>, ModelFault> {
+        serde_json::to_vec(self).map_err(|fault| ModelFault::Syntax(fault.to_string()))
+    }
+
+    /// The document's name: `sha256:` and the digest of its canonical JSON.
+    ///
+    /// # Errors
+    /// As [`ModelDocument::to_json`].
+    pub fn digest(&self) -> Result<String, ModelFault> {
+        let mut name = String::from("sha256:");
+        for byte in Sha256::digest(self.to_json()?) {
+            use std::fmt::Write as _;
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+        }
+        Ok(name)
+    }
+
+    /// Power at a utilisation, linear between the curve's points.
+    #[must_use]
+    pub fn power_at(&self, utilisation: Utilisation) -> Estimate<Watts> {
+        let after = self.curve.partition_point(|point| point.utilisation < utilisation);
+        let right = self.curve.get(after).or(self.curve.last());
+        let left = after.checked_sub(1).and_then(|index| self.curve.get(index)).or(right);
+        let (Some(left), Some(right)) = (left, right) else {
+            return Estimate::exact(Watts::ZERO);
+        };
+        let span = right.utilisation.ratio() - left.utilisation.ratio();
+        let share = if span > 0.0 {
+            ((utilisation.ratio() - left.utilisation.ratio()) / span).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let between = |a: Watts, b: Watts| {
+            let watts = a.as_watts_f64() + share * (b.as_watts_f64() - a.as_watts_f64());
+            // Between two powers lies a power.
+            Watts::try_from_watts(watts).unwrap_or(a)
+        };
+        Estimate {
+            low: between(left.power.low, right.power.low),
+            value: between(left.power.value, right.power.value),
+            high: between(left.power.high, right.power.high),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

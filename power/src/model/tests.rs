@@ -1,0 +1,56 @@
+use super::*;
+
+fn watts(w: f64) -> Watts {
+    Watts::try_from_watts(w).unwrap()
+}
+
+fn point(u: f64, low: f64, value: f64, high: f64) -> CurvePoint {
+    let power = Estimate { low: watts(low), value: watts(value), high: watts(high) };
+    CurvePoint { utilisation: Utilisation::try_new(u).unwrap(), power }
+}
+
+fn document() -> ModelDocument {
+    ModelDocument {
+        schema: SCHEMA.into(),
+        name: "twin of a test machine".into(),
+        domain: Domain::WallSpecpower,
+        machine: MachineFeatures { threads: Some(8), ..MachineFeatures::default() },
+        curve: vec![point(0.0, 40.0, 50.0, 70.0), point(0.5, 70.0, 90.0, 120.0), point(1.0, 100.0, 140.0, 190.0)],
+        error: ModelError { level: 0.9, mape_percent: 12.5, method: "leave one family out".into() },
+        training_digest: "sha256:00".into(),
+        origin: "a test".into(),
+        explanation: "because".into(),
+    }
+}
+
+#[test]
+fn power_is_linear_between_points_and_exact_on_them() {
+    let model = document();
+    let at = |u: f64| model.power_at(Utilisation::try_new(u).unwrap());
+    assert_eq!(at(0.0).value, watts(50.0));
+    assert_eq!(at(0.25), Estimate { low: watts(55.0), value: watts(70.0), high: watts(95.0) });
+    assert_eq!(at(0.5).value, watts(90.0));
+    assert_eq!(at(1.0).high, watts(190.0));
+}
+
+#[test]
+fn a_document_survives_its_own_json_under_the_same_name() {
+    let model = document();
+    let again = ModelDocument::parse(&model.to_json().unwrap()).unwrap();
+    assert_eq!(again, model);
+    assert_eq!(again.digest().unwrap(), model.digest().unwrap());
+}
+
+#[test]
+fn a_curve_that_falls_is_refused() {
+    let mut model = document();
+    model.curve[1] = point(0.5, 30.0, 45.0, 60.0);
+    assert_eq!(model.check(), Err(ModelFault::Curve("falls with load")));
+}
+
+#[test]
+fn another_schema_is_refused_by_name() {
+    let mut model = document();
+    model.schema = "elsewhere/v9".into();
+    assert!(model.check().unwrap_err().to_string().contains("elsewhere/v9"));
+}
