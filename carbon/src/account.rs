@@ -1,0 +1,331 @@
+//! Energy × PUE × intensity, hour by hour, added up with nothing dropped.
+//!
+//! PUE is applied once, and not at all to energy metered at the facility.
+//! Energy in an hour without intensity is kept apart as unpriced: it is
+//! neither clean nor forgotten.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tanso_power::{Estimate, Joules, Provenance};
+
+use crate::calendar::UtcHour;
+use crate::pue::FacilityPue;
+use crate::series::{HourlyIntensity, Origin};
+use crate::units::{GramsCo2e, Intensity, Pue};
+
+/// One workload's energy in one hour at one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnergyRow {
+    /// The hour.
+    pub hour: UtcHour,
+    /// The place, an index into the places of the call.
+    pub place: usize,
+    /// The energy.
+    pub energy: Estimate<Joules>,
+    /// Where the figure comes from.
+    pub provenance: Provenance,
+}
+
+/// Where the energy of a place is metered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Metering {
+    /// At the IT equipment: the facility uses PUE times as much.
+    #[default]
+    ItEquipment,
+    /// At the facility's supply: PUE is in it already.
+    Facility,
+}
+
+/// Where energy is used: a grid and a facility.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// How clean its grid is.
+    pub intensity: &'a dyn HourlyIntensity,
+    /// The facility's PUE; without one the factor is 1 and the sum is of IT
+    /// energy.
+    pub pue: Option<&'a FacilityPue>,
+    /// Where the energy is metered.
+    pub metering: Metering,
+}
+
+impl<'a> Place<'a> {
+    /// A place whose energy is metered at the IT equipment.
+    #[must_use]
+    pub const fn new(intensity: &'a dyn HourlyIntensity, pue: Option<&'a FacilityPue>) -> Self {
+        Self {
+            intensity,
+            pue,
+            metering: Metering::ItEquipment,
+        }
+    }
+
+    fn pue_factor(&self) -> Estimate<Pue> {
+        match (self.metering, self.pue) {
+            (Metering::ItEquipment, Some(pue)) => pue.value,
+            _ => Estimate::exact(Pue::ONE),
+        }
+    }
+}
+
+/// How much of what should have been seen was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    expected: u64,
+    with_data: u64,
+}
+
+impl Coverage {
+    /// So many of the expected parts (hours, or node minutes) have data; more
+    /// than expected counts as all.
+    #[must_use]
+    pub const fn new(expected: u64, with_data: u64) -> Self {
+        Self {
+            expected,
+            with_data: if with_data < expected {
+                with_data
+            } else {
+                expected
+            },
+        }
+    }
+
+    /// The share in percent; nothing expected is nothing covered.
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        percent(self.with_data, self.expected)
+    }
+
+    /// The parts with data.
+    #[must_use]
+    pub const fn with_data(self) -> u64 {
+        self.with_data
+    }
+
+    /// The parts expected.
+    #[must_use]
+    pub const fn expected(self) -> u64 {
+        self.expected
+    }
+}
+
+/// The account of one hour, all its places together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HourAccount {
+    /// Energy at the IT equipment or as metered.
+    pub it_energy: Joules,
+    /// Energy of the facility for it.
+    pub facility_energy: Joules,
+    /// What was emitted; without the part that is unpriced.
+    pub emissions: Estimate<GramsCo2e>,
+    /// Facility energy whose intensity is an estimate.
+    pub estimated: Joules,
+    /// Facility energy without any intensity.
+    pub unpriced: Joules,
+}
+
+/// The account of a period: sums that can be added to those of another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Account {
+    /// Energy as it was metered, before PUE.
+    pub it_energy: Estimate<Joules>,
+    /// Energy of the facility, PUE in it.
+    pub facility_energy: Estimate<Joules>,
+    /// What was emitted; bounds from energy, PUE and intensity together.
+    pub emissions: Estimate<GramsCo2e>,
+    /// The same with bounds from the intensity alone, for the effective
+    /// intensity.
+    pub emissions_of_best_energy: Estimate<GramsCo2e>,
+    /// Metered energy by provenance.
+    pub by_provenance: BTreeMap<Provenance, Joules>,
+    /// Facility energy by where its intensity comes from.
+    pub by_origin: BTreeMap<Origin, Joules>,
+    /// Facility energy without any intensity; not in the emissions.
+    pub unpriced: Joules,
+    /// How much of the period was seen.
+    pub coverage: Coverage,
+    /// Each hour that had energy rows.
+    pub hours: BTreeMap<UtcHour, HourAccount>,
+}
+
+/// Adds up rows in any order.
+///
+/// A row whose place is not among `places` is unpriced.
+#[must_use]
+pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> Account {
+    let factors: Vec<_> = places
+        .iter()
+        .map(|place| (place, place.pue_factor()))
+        .collect();
+    let mut sum = Account {
+        coverage,
+        ..Account::default()
+    };
+    for row in rows {
+        match factors.get(row.place) {
+            Some((place, pue)) => sum.book(row, *pue, *place),
+            None => sum.book_unpriced(row, Estimate::exact(Pue::ONE)),
+        }
+    }
+    sum
+}
+
+impl Account {
+    fn book(&mut self, row: &EnergyRow, pue: Estimate<Pue>, place: &Place<'_>) {
+        let Some(point) = place.intensity.at(row.hour) else {
+            return self.book_unpriced(row, pue);
+        };
+        let (energy, ci) = (row.energy, point.intensity);
+        let emissions = Estimate {
+            low: ci.low.emissions_of(energy.low, pue.low),
+            value: ci.value.emissions_of(energy.value, pue.value),
+            high: ci.high.emissions_of(energy.high, pue.high),
+        };
+        let facility = self.book_energy(row, pue);
+        self.emissions = self.emissions + emissions;
+        self.emissions_of_best_energy = self.emissions_of_best_energy
+            + ci.map(|intensity| intensity.emissions_of(energy.value, pue.value));
+        *self.by_origin.entry(point.origin).or_default() += facility;
+        let hour = self.hours.entry(row.hour).or_default();
+        hour.emissions = hour.emissions + emissions;
+        if point.origin.is_estimated() {
+            hour.estimated += facility;
+        }
+    }
+
+    fn book_unpriced(&mut self, row: &EnergyRow, pue: Estimate<Pue>) {
+        let facility = self.book_energy(row, pue);
+        self.unpriced += facility;
+        self.hours.entry(row.hour).or_default().unpriced += facility;
+    }
+
+    /// Books the energy and returns the facility's.
+    fn book_energy(&mut self, row: &EnergyRow, pue: Estimate<Pue>) -> Joules {
+        let facility = Estimate {
+            low: pue.low.facility_energy(row.energy.low),
+            value: pue.value.facility_energy(row.energy.value),
+            high: pue.high.facility_energy(row.energy.high),
+        };
+        self.it_energy = self.it_energy + row.energy;
+        self.facility_energy = self.facility_energy + facility;
+        *self.by_provenance.entry(row.provenance).or_default() += row.energy.value;
+        let hour = self.hours.entry(row.hour).or_default();
+        hour.it_energy += row.energy.value;
+        hour.facility_energy += facility.value;
+        facility.value
+    }
+
+    /// This account and another of other rows.
+    #[must_use]
+    pub fn merged(mut self, other: &Self) -> Self {
+        self.it_energy = self.it_energy + other.it_energy;
+        self.facility_energy = self.facility_energy + other.facility_energy;
+        self.emissions = self.emissions + other.emissions;
+        self.emissions_of_best_energy =
+            self.emissions_of_best_energy + other.emissions_of_best_energy;
+        self.unpriced += other.unpriced;
+        self.coverage = Coverage::new(
+            self.coverage
+                .expected
+                .saturating_add(other.coverage.expected),
+            self.coverage
+                .with_data
+                .saturating_add(other.coverage.with_data),
+        );
+        for (provenance, energy) in &other.by_provenance {
+            *self.by_provenance.entry(*provenance).or_default() += *energy;
+        }
+        for (origin, energy) in &other.by_origin {
+            *self.by_origin.entry(*origin).or_default() += *energy;
+        }
+        for (hour, theirs) in &other.hours {
+            let ours = self.hours.entry(*hour).or_default();
+            ours.it_energy += theirs.it_energy;
+            ours.facility_energy += theirs.facility_energy;
+            ours.emissions = ours.emissions + theirs.emissions;
+            ours.estimated += theirs.estimated;
+            ours.unpriced += theirs.unpriced;
+        }
+        self
+    }
+
+    /// Facility energy that has an intensity.
+    #[must_use]
+    pub fn priced(&self) -> Joules {
+        self.facility_energy.value.saturating_sub(self.unpriced)
+    }
+
+    /// The intensity of the consumed energy, weighted by kWh: what was
+    /// emitted over what was used. `None` without energy; never zero for it.
+    #[must_use]
+    pub fn effective_intensity(&self) -> Option<Estimate<Intensity>> {
+        let of = |grams| Intensity::of(grams, self.priced());
+        let grams = self.emissions_of_best_energy;
+        Some(Estimate {
+            low: of(grams.low)?,
+            value: of(grams.value)?,
+            high: of(grams.high)?,
+        })
+    }
+
+    /// The share of the metered energy with this provenance, in percent.
+    #[must_use]
+    pub fn provenance_percent(&self, provenance: Provenance) -> f64 {
+        let part = self
+            .by_provenance
+            .get(&provenance)
+            .copied()
+            .unwrap_or_default();
+        energy_percent(part, self.it_energy.value)
+    }
+
+    /// The share of the facility energy whose intensity is an estimate, by
+    /// publisher or by fill rule, in percent.
+    #[must_use]
+    pub fn estimated_percent(&self) -> f64 {
+        energy_percent(
+            self.energy_where(Origin::is_estimated),
+            self.facility_energy.value,
+        )
+    }
+
+    /// The share of the facility energy whose intensity was filled by a rule,
+    /// in percent.
+    #[must_use]
+    pub fn filled_percent(&self) -> f64 {
+        energy_percent(
+            self.energy_where(Origin::is_filled),
+            self.facility_energy.value,
+        )
+    }
+
+    /// The share of the facility energy without any intensity, in percent.
+    #[must_use]
+    pub fn unpriced_percent(&self) -> f64 {
+        energy_percent(self.unpriced, self.facility_energy.value)
+    }
+
+    fn energy_where(&self, wanted: impl Fn(Origin) -> bool) -> Joules {
+        let parts = self.by_origin.iter().filter(|(origin, _)| wanted(**origin));
+        parts.map(|(_, energy)| *energy).sum()
+    }
+}
+
+fn energy_percent(part: Joules, whole: Joules) -> f64 {
+    percent(part.microjoules(), whole.microjoules())
+}
+
+/// A share in percent; zero of nothing.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share is shown with a few digits"
+)]
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64 * 100.0
+    }
+}

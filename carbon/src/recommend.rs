@@ -1,0 +1,152 @@
+//! Advice with its saving, computed for one workload and one zone.
+//!
+//! Nothing here acts. Each piece of advice says what it would save and what
+//! it rests on; where a change saves nothing, that is said instead.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tanso_power::Estimate;
+
+use crate::units::GramsCo2e;
+
+pub mod histogram;
+pub mod rightsize;
+pub mod shift;
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Action {
+    /// Start at another time.
+    ShiftInTime,
+    /// Ask for as much CPU as is used.
+    Rightsize,
+}
+
+impl Action {
+    /// The name as it stands in a status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ShiftInTime => "ShiftInTime",
+            Self::Rightsize => "Rightsize",
+        }
+    }
+}
+
+/// How much a saving can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Confidence {
+    /// It may not come at all.
+    Low,
+    /// It will come in part.
+    Medium,
+    /// It rests on data of the hours themselves.
+    High,
+}
+
+impl Confidence {
+    /// The name as it stands in a status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "Low",
+            Self::Medium => "Medium",
+            Self::High => "High",
+        }
+    }
+}
+
+/// A workload that advice is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind, such as `Deployment`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Target {
+    /// A command that applies a merge patch, ready for a shell.
+    #[must_use]
+    pub(crate) fn patch(&self, kind_of_patch: &str, patch: &serde_json::Value) -> String {
+        let Self {
+            namespace,
+            kind,
+            name,
+        } = self;
+        let kind = kind.to_ascii_lowercase();
+        format!("kubectl -n {namespace} patch {kind} {name} --type {kind_of_patch} -p '{patch}'")
+    }
+}
+
+/// One piece of advice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recommendation {
+    /// What to do.
+    pub action: Action,
+    /// What it saves per day; the bounds are cut off at zero.
+    pub saving_per_day: Estimate<GramsCo2e>,
+    /// The saving in percent of the workload's emissions; the low bound may be
+    /// negative.
+    pub saving_percent: Estimate<f64>,
+    /// How much it can be relied on.
+    pub confidence: Confidence,
+    /// What it rests on, why the confidence is what it is, and what the saving
+    /// is not.
+    pub basis: String,
+    /// The exact change, as a command or a sentence.
+    pub change: String,
+    /// The advice in one sentence, with the numbers.
+    pub message: String,
+}
+
+/// Why there is no advice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WhyNot {
+    /// It would save less than asked for, or nothing.
+    SavesTooLittle,
+    /// The intensity of the hours in question is not known.
+    IntensityMissing,
+    /// There is no such time within the limits.
+    NoWindow,
+    /// The job has no length or no energy.
+    NoEnergy,
+    /// There are too few samples of what is used.
+    TooFewSamples,
+    /// The workload asks for nothing that could be lowered.
+    NoRequest,
+    /// Something given makes no sense.
+    Invalid,
+}
+
+/// No advice, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{message}")]
+pub struct NoAdvice {
+    /// Why, for programs.
+    pub reason: WhyNot,
+    /// Why, for people, with the numbers.
+    pub message: String,
+}
+
+impl NoAdvice {
+    pub(crate) fn new(reason: WhyNot, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// The instant that advice is made for, and the least saving worth it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// Now, as the caller's clock has it.
+    pub now: Timestamp,
+    /// The least saving worth advice, in percent.
+    pub min_saving_percent: f64,
+}

@@ -1,0 +1,274 @@
+//! A CPU request that fits what is used.
+//!
+//! A smaller request moves idle energy to whoever asks for the rest: that is
+//! the attributed saving. The cluster saves something only if a node goes;
+//! both figures are given, and never mixed.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tanso_power::{Estimate, Joules};
+
+use super::histogram::Histogram;
+use super::{Action, Confidence, NoAdvice, Recommendation, Target, Terms, WhyNot};
+use crate::account::percent;
+use crate::units::{GramsCo2e, Intensity, Pue};
+
+/// The percentile that a request should cover.
+const TARGET_SHARE: f64 = 0.90;
+/// What is added to it.
+const MARGIN: f64 = 1.15;
+/// The least request that is advised.
+const FLOOR_MILLICORES: u32 = 25;
+/// The least number of samples for any advice.
+const SAMPLES_MIN: usize = 10;
+
+/// The CPU that one pod of a workload used over a while.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CpuSample {
+    /// When the while began.
+    pub at: Timestamp,
+    /// How long it was, in seconds: the sample's weight.
+    pub seconds: u32,
+    /// The mean number of cores used.
+    pub cores: f64,
+}
+
+/// The node that a workload runs on, or the mean of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeIdle {
+    /// What the node uses in a day doing nothing, at the IT equipment.
+    pub idle_per_day: Joules,
+    /// The CPU it has to give, in thousandths of a core.
+    pub allocatable_millicores: u32,
+}
+
+/// A workload whose request could be lowered.
+#[derive(Clone, Copy, Debug)]
+pub struct RightsizeRequest<'a> {
+    /// The workload.
+    pub target: &'a Target,
+    /// The container whose request it is.
+    pub container: &'a str,
+    /// What one pod used.
+    pub samples: &'a [CpuSample],
+    /// What one pod asks for, in thousandths of a core.
+    pub request_millicores: u32,
+    /// How many pods there are.
+    pub replicas: u32,
+    /// The node.
+    pub node: NodeIdle,
+    /// The intensity of the energy, such as the account's effective one.
+    pub intensity: Estimate<Intensity>,
+    /// The facility's factor.
+    pub pue: Pue,
+    /// What the workload emits per day, its share of idle energy with it.
+    pub emissions_per_day: GramsCo2e,
+    /// When, and for what least saving.
+    pub terms: Terms,
+}
+
+/// Advice to ask for less.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RightsizeAdvice {
+    /// The advice; its saving is the attributed one.
+    pub recommendation: Recommendation,
+    /// What a pod should ask for, in thousandths of a core.
+    pub target_millicores: u32,
+    /// The least that would do.
+    pub lower_millicores: u32,
+    /// The most that could be needed.
+    pub upper_millicores: u32,
+    /// The idle energy per day that others would bear instead, before PUE.
+    pub attributed_per_day: Joules,
+    /// What the cluster saves per day if nothing else changes: nothing.
+    pub cluster_saving_per_day: GramsCo2e,
+    /// What the cluster would save per day if the lowered requests let a whole
+    /// node go: its idle energy.
+    pub if_a_node_goes_per_day: GramsCo2e,
+}
+
+/// The share of a node's idle energy that a request bears.
+///
+/// ```
+/// use tanso_carbon::recommend::rightsize::{NodeIdle, attributed_idle};
+/// use tanso_power::{Joules, Watts};
+/// use std::time::Duration;
+/// let day = Duration::from_secs(86_400);
+/// let idle = |watts| Watts::try_from_watts(watts).unwrap().over(day);
+/// let node = NodeIdle { idle_per_day: idle(200.0), allocatable_millicores: 16_000 };
+/// assert_eq!(attributed_idle(node, 8_000), idle(100.0));
+/// assert_eq!(attributed_idle(node, 3_000), idle(37.5));
+/// ```
+#[must_use]
+pub fn attributed_idle(node: NodeIdle, request_millicores: u32) -> Joules {
+    let allocatable = u128::from(node.allocatable_millicores);
+    if allocatable == 0 {
+        return Joules::ZERO;
+    }
+    let share = u128::from(node.idle_per_day.microjoules()) * u128::from(request_millicores);
+    Joules::from_microjoules(u64::try_from(share / allocatable).unwrap_or(u64::MAX))
+}
+
+/// Advice from what was used: the 90th percentile of the decayed samples and
+/// 15 %, at least 25 thousandths of a core.
+///
+/// # Errors
+/// [`NoAdvice`] says why there is none.
+pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAdvice> {
+    let asked = request.request_millicores;
+    if asked == 0 {
+        let message = format!("container {:?} asks for no CPU", request.container);
+        return Err(NoAdvice::new(WhyNot::NoRequest, message));
+    }
+    let sizes = Sizes::of(request)?;
+    if sizes.target >= asked {
+        let message = format!(
+            "the pods ask for {asked}m each and need {}m: a smaller request would not fit",
+            sizes.target
+        );
+        return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
+    }
+    let bears = |millicores: u32| {
+        attributed_idle(request.node, millicores.saturating_mul(request.replicas))
+    };
+    let attributed_per_day = bears(asked).saturating_sub(bears(sizes.target));
+    let saving_per_day = request
+        .intensity
+        .map(|intensity| intensity.emissions_of(attributed_per_day, request.pue));
+    let of_workload = |mass: GramsCo2e| share_percent(mass, request.emissions_per_day);
+    let saving_percent = saving_per_day.map(of_workload);
+    if saving_percent.value < request.terms.min_saving_percent {
+        let message = format!(
+            "lowering the request from {asked}m to {}m would move {:.1} % of the workload's emissions, less than {} %",
+            sizes.target, saving_percent.value, request.terms.min_saving_percent
+        );
+        return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
+    }
+    let if_a_node_goes_per_day = request
+        .intensity
+        .value
+        .emissions_of(request.node.idle_per_day, request.pue);
+    let recommendation = Recommendation {
+        action: Action::Rightsize,
+        saving_per_day,
+        saving_percent,
+        confidence: sizes.confidence,
+        basis: format!(
+            "90th percentile of {} samples over {} and 15 %; attributed idle energy: the cluster saves nothing unless a node goes, then {if_a_node_goes_per_day} a day",
+            request.samples.len(),
+            sizes.span_in_words()
+        ),
+        change: change(request, sizes.target),
+        message: format!(
+            "ask for {}m instead of {asked}m CPU per pod: {} a day less attributed, 0 g less for the cluster unless a node goes",
+            sizes.target, saving_per_day.value
+        ),
+    };
+    Ok(RightsizeAdvice {
+        recommendation,
+        target_millicores: sizes.target,
+        lower_millicores: sizes.lower,
+        upper_millicores: sizes.upper,
+        attributed_per_day,
+        cluster_saving_per_day: GramsCo2e::ZERO,
+        if_a_node_goes_per_day,
+    })
+}
+
+/// What a pod needs, from its samples.
+struct Sizes {
+    target: u32,
+    lower: u32,
+    upper: u32,
+    days: f64,
+    confidence: Confidence,
+}
+
+impl Sizes {
+    fn of(request: &RightsizeRequest<'_>) -> Result<Self, NoAdvice> {
+        let samples = request.samples;
+        if samples.len() < SAMPLES_MIN {
+            let message = format!(
+                "{} samples of CPU use, at least {SAMPLES_MIN} are needed",
+                samples.len()
+            );
+            return Err(NoAdvice::new(WhyNot::TooFewSamples, message));
+        }
+        let mut histogram = Histogram::new(request.terms.now);
+        for sample in samples {
+            histogram.add(sample.at, sample.cores.max(0.0), f64::from(sample.seconds));
+        }
+        let at = |share| {
+            histogram
+                .percentile(share)
+                .ok_or_else(|| NoAdvice::new(WhyNot::TooFewSamples, "the samples have no duration"))
+        };
+        let span_s: f64 = samples.iter().map(|sample| f64::from(sample.seconds)).sum();
+        let days = span_s / 86_400.0;
+        // The fewer days were seen, the wider the bounds.
+        let doubt = 1.0 + 1.0 / days;
+        let target = millicores(at(TARGET_SHARE)? * MARGIN);
+        let lower = millicores(at(0.5)? * MARGIN / doubt).min(target);
+        let upper = millicores(at(0.95)? * MARGIN * doubt).max(target);
+        let confidence = match days {
+            days if days >= 7.0 => Confidence::High,
+            days if days >= 1.0 => Confidence::Medium,
+            _ => Confidence::Low,
+        };
+        Ok(Self {
+            target,
+            lower,
+            upper,
+            days,
+            confidence,
+        })
+    }
+
+    fn span_in_words(&self) -> String {
+        if self.days >= 2.0 {
+            format!("{:.0} days", self.days)
+        } else if self.days * 24.0 >= 2.0 {
+            format!("{:.0} hours", self.days * 24.0)
+        } else {
+            format!("{:.0} minutes", self.days * 1_440.0)
+        }
+    }
+}
+
+/// A whole number of millicores, rounded up, not below the floor.
+fn millicores(cores: f64) -> u32 {
+    let millicores = (cores * 1e3).ceil().clamp(f64::from(FLOOR_MILLICORES), 1e9);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to 25 to 10^9 above"
+    )]
+    let whole = millicores as u32;
+    whole
+}
+
+fn change(request: &RightsizeRequest<'_>, millicores: u32) -> String {
+    let container = json!({
+        "name": request.container,
+        "resources": {"requests": {"cpu": format!("{millicores}m")}},
+    });
+    let template = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
+    let patch = if request.target.kind.eq_ignore_ascii_case("CronJob") {
+        json!({"spec": {"jobTemplate": template}})
+    } else {
+        template
+    };
+    request.target.patch("strategic", &patch)
+}
+
+/// A mass in percent of another, at most 100.
+fn share_percent(part: GramsCo2e, whole: GramsCo2e) -> f64 {
+    let of = |mass: GramsCo2e| u64::try_from(mass.nanograms()).unwrap_or(u64::MAX);
+    percent(of(part).min(of(whole)), of(whole))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+use super::*;
+
+const DAY_S: i64 = 86_400;
+
+fn samples(count: u32, seconds: u32, cores: impl Fn(u32) -> f64) -> Vec<CpuSample> {
+    let at = |index: u32| i64::from(index) * i64::from(seconds);
+    (0..count)
+        .map(|index| CpuSample {
+            at: Timestamp::from_second(at(index)).unwrap(),
+            seconds,
+            cores: cores(index),
+        })
+        .collect()
+}
+
+fn request<'a>(target: &'a Target, samples: &'a [CpuSample]) -> RightsizeRequest<'a> {
+    let kwh = |energy: u64| Joules::from_microjoules(energy * 3_600_000_000_000);
+    RightsizeRequest {
+        target,
+        container: "web",
+        samples,
+        request_millicores: 2_000,
+        replicas: 2,
+        node: NodeIdle {
+            idle_per_day: kwh(4),
+            allocatable_millicores: 16_000,
+        },
+        intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(400.0).unwrap()),
+        pue: Pue::try_new(1.5).unwrap(),
+        emissions_per_day: GramsCo2e::try_from_grams(1_000.0).unwrap(),
+        terms: Terms {
+            now: Timestamp::from_second(8 * DAY_S).unwrap(),
+            min_saving_percent: 1.0,
+        },
+    }
+}
+
+fn target() -> Target {
+    Target {
+        namespace: "shop".into(),
+        kind: "Deployment".into(),
+        name: "web".into(),
+    }
+}
+
+#[test]
+fn the_attributed_and_the_clusters_saving_are_two_figures() {
+    let (target, samples) = (target(), samples(8 * 24, 3_600, |_| 0.4));
+    let advice = rightsize(&request(&target, &samples)).unwrap();
+    assert!(
+        (460..=485).contains(&advice.target_millicores),
+        "{}",
+        advice.target_millicores
+    );
+    assert_eq!(advice.cluster_saving_per_day, GramsCo2e::ZERO);
+    // 4 kWh × 400 g/kWh × 1.5.
+    assert_eq!(advice.if_a_node_goes_per_day.to_string(), "2.4 kg");
+    // Two pods move from a quarter of the node to about 0.06 of it.
+    let moved = advice.recommendation.saving_per_day.value.as_grams_f64();
+    assert!((450.0..470.0).contains(&moved), "{moved}");
+    assert_eq!(advice.recommendation.confidence, Confidence::High);
+    assert!(advice.recommendation.basis.contains("unless a node goes"));
+    let change = &advice.recommendation.change;
+    assert!(change.starts_with("kubectl -n shop patch deployment web --type strategic -p '{"));
+    assert!(
+        change.contains(&format!("\"cpu\":\"{}m\"", advice.target_millicores)),
+        "{change}"
+    );
+}
+
+#[test]
+fn a_few_minutes_give_low_confidence_and_wide_bounds() {
+    let (target, samples) = (target(), samples(10, 60, |index| f64::from(index) / 1e3));
+    let advice = rightsize(&request(&target, &samples)).unwrap();
+    assert_eq!(advice.target_millicores, FLOOR_MILLICORES);
+    assert_eq!(advice.recommendation.confidence, Confidence::Low);
+    assert!(advice.upper_millicores > advice.target_millicores);
+    assert!(
+        advice.recommendation.basis.contains("10 minutes"),
+        "{}",
+        advice.recommendation.basis
+    );
+}
+
+#[test]
+fn no_advice_says_why() {
+    let target = target();
+    let few = samples(9, 60, |_| 0.1);
+    assert_eq!(
+        rightsize(&request(&target, &few)).unwrap_err().reason,
+        WhyNot::TooFewSamples
+    );
+    let busy = samples(100, 60, |_| 1.9);
+    let refused = rightsize(&request(&target, &busy)).unwrap_err();
+    assert_eq!(refused.reason, WhyNot::SavesTooLittle);
+    assert!(refused.message.contains("2000m"), "{refused}");
+    let nothing = RightsizeRequest {
+        request_millicores: 0,
+        ..request(&target, &busy)
+    };
+    assert_eq!(rightsize(&nothing).unwrap_err().reason, WhyNot::NoRequest);
+}

@@ -1,0 +1,262 @@
+//! A preset file to checked rules; every fault with its line and field.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::{Binds, Metric, Op, Preset, Rule, RuleKind, RulePeriod};
+use crate::calendar;
+use crate::pue::{PueCategory, PueScope};
+
+/// The most rules of one file.
+const RULES_MAX: usize = 100;
+
+/// One fault in a preset file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleFault {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; none if the fault has no place.
+    pub line: Option<u64>,
+    /// The field, such as `rules[0].limit`; empty if the file is no YAML.
+    pub field: String,
+    /// What is wrong, and what is accepted.
+    pub reason: String,
+}
+
+impl fmt::Display for RuleFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file)?;
+        if let Some(line) = self.line {
+            write!(f, " line {line}")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ", {}", self.field)?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// All faults of preset files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleFaults(pub Vec<RuleFault>);
+
+impl fmt::Display for RuleFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            write!(f, "{}{fault}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RuleFaults {}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawPreset {
+    id: Spanned<String>,
+    title: String,
+    title_ko: Option<String>,
+    jurisdiction: String,
+    time_zone: Spanned<String>,
+    note: Option<String>,
+    rules: Spanned<Vec<RawRule>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawRule {
+    id: Spanned<String>,
+    name: String,
+    name_ko: Option<String>,
+    kind: RuleKind,
+    authority: String,
+    binds: Binds,
+    source: String,
+    evidence: String,
+    clause: Option<String>,
+    from: Option<Date>,
+    until: Option<Spanned<Date>>,
+    metric: Metric,
+    op: Op,
+    limit: Option<Spanned<f64>>,
+    unit: Spanned<String>,
+    period: RulePeriod,
+    #[serde(default)]
+    pue_scope: PueScope,
+    pue_category: Option<PueCategory>,
+    base_year: Option<i16>,
+    target_year: Option<i16>,
+    condition: Option<String>,
+    note: Option<String>,
+}
+
+/// The faults found so far in one file.
+struct Faults<'a> {
+    file: &'a str,
+    found: Vec<RuleFault>,
+}
+
+impl Faults<'_> {
+    fn add<T>(&mut self, at: &Spanned<T>, field: String, reason: String) {
+        let line = Some(at.referenced.line()).filter(|line| *line > 0);
+        self.found.push(RuleFault {
+            file: self.file.to_owned(),
+            line,
+            field,
+            reason,
+        });
+    }
+}
+
+pub(super) fn preset(file: &str, yaml: &str) -> Result<Preset, RuleFaults> {
+    let raw: RawPreset = serde_saphyr::from_str(yaml).map_err(|error| {
+        let line = error
+            .location()
+            .map(|place| place.line())
+            .filter(|line| *line > 0);
+        let reason = first_line(&error.without_snippet().to_string());
+        RuleFaults(vec![RuleFault {
+            file: file.to_owned(),
+            line,
+            field: String::new(),
+            reason,
+        }])
+    })?;
+    let mut faults = Faults {
+        file,
+        found: Vec::new(),
+    };
+    check_id(&raw.id, "id", &mut faults);
+    let zone = calendar::time_zone(&raw.time_zone.value);
+    if let Err(error) = &zone {
+        faults.add(&raw.time_zone, "timeZone".to_owned(), error.to_string());
+    }
+    let count = raw.rules.value.len();
+    if count == 0 || count > RULES_MAX {
+        let reason = format!("{count} rules: accepted are 1 to {RULES_MAX}");
+        faults.add(&raw.rules, "rules".to_owned(), reason);
+    }
+    for (index, rule) in raw.rules.value.iter().enumerate() {
+        check_rule(index, rule, &mut faults);
+        let twin = raw
+            .rules
+            .value
+            .iter()
+            .take(index)
+            .any(|other| other.id.value == rule.id.value);
+        if twin {
+            let reason = format!("id {:?} is used twice", rule.id.value);
+            faults.add(&rule.id, format!("rules[{index}].id"), reason);
+        }
+    }
+    match zone {
+        Ok(zone) if faults.found.is_empty() => Ok(Preset {
+            id: raw.id.value,
+            title: raw.title,
+            title_ko: raw.title_ko,
+            jurisdiction: raw.jurisdiction,
+            time_zone: raw.time_zone.value,
+            note: raw.note,
+            rules: raw.rules.value.into_iter().map(Rule::from).collect(),
+            zone,
+        }),
+        _ => Err(RuleFaults(faults.found)),
+    }
+}
+
+fn check_id(id: &Spanned<String>, field: &str, faults: &mut Faults<'_>) {
+    let proper = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if id.value.is_empty() || id.value.len() > 63 || !id.value.chars().all(proper) {
+        let reason = format!(
+            "id {:?}: accepted are 1 to 63 letters, digits, \"-\" and \".\"",
+            id.value
+        );
+        faults.add(id, field.to_owned(), reason);
+    }
+}
+
+fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
+    let field = |name: &str| format!("rules[{index}].{name}");
+    check_id(&rule.id, &field("id"), faults);
+    if !rule.metric.units().contains(&rule.unit.value.as_str()) {
+        let accepted = rule.metric.units().join(", ");
+        let reason = format!(
+            "unit {:?} for {:?}: accepted are {accepted}",
+            rule.unit.value, rule.metric
+        );
+        faults.add(&rule.unit, field("unit"), reason);
+    }
+    if let Some(limit) = &rule.limit {
+        check_limit(&field("limit"), rule.metric, limit, faults);
+    }
+    if let (Some(from), Some(until)) = (rule.from, &rule.until)
+        && until.value < from
+    {
+        let reason = format!("until {} is before from {from}", until.value);
+        faults.add(until, field("until"), reason);
+    }
+    if rule.metric == Metric::ReductionPath {
+        match (rule.base_year, rule.target_year) {
+            (Some(base), Some(target)) if base < target => {}
+            _ => faults.add(
+                &rule.id,
+                field("targetYear"),
+                "a reduction path needs a baseYear and a later targetYear".to_owned(),
+            ),
+        }
+    }
+}
+
+fn check_limit(field: &str, metric: Metric, limit: &Spanned<f64>, faults: &mut Faults<'_>) {
+    let (least, most) = match metric {
+        Metric::Pue => (1.0, 5.0),
+        Metric::GridIntensity => (0.0, 2_000.0),
+        Metric::ReductionPath | Metric::RenewableShare | Metric::Erf | Metric::Ref => (0.0, 100.0),
+        Metric::EnergyBudget | Metric::CarbonBudget | Metric::Sci | Metric::Wue => (0.0, 1e15),
+    };
+    if !(least..=most).contains(&limit.value) {
+        let reason = format!(
+            "limit {} for {metric:?}: accepted are {least} to {most}",
+            limit.value
+        );
+        faults.add(limit, field.to_owned(), reason);
+    }
+}
+
+impl From<RawRule> for Rule {
+    fn from(raw: RawRule) -> Self {
+        Self {
+            id: raw.id.value,
+            name: raw.name,
+            name_ko: raw.name_ko,
+            kind: raw.kind,
+            authority: raw.authority,
+            binds: raw.binds,
+            source: raw.source,
+            evidence: raw.evidence,
+            clause: raw.clause,
+            from: raw.from,
+            until: raw.until.map(|until| until.value),
+            metric: raw.metric,
+            op: raw.op,
+            limit: raw.limit.map(|limit| limit.value),
+            unit: raw.unit.value,
+            period: raw.period,
+            pue_scope: raw.pue_scope,
+            pue_category: raw.pue_category,
+            base_year: raw.base_year,
+            target_year: raw.target_year,
+            condition: raw.condition,
+            note: raw.note,
+        }
+    }
+}
+
+/// The first line of an error, which names the field; the rest draws it.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}

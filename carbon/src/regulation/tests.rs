@@ -1,0 +1,172 @@
+use super::*;
+use jiff::civil::date;
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "kr-carbon-2050",
+        include_str!("../../../config/regulations/kr-carbon-2050.yaml"),
+    ),
+    (
+        "kr-green-datacenter",
+        include_str!("../../../config/regulations/kr-green-datacenter.yaml"),
+    ),
+    (
+        "kr-ndc-2030",
+        include_str!("../../../config/regulations/kr-ndc-2030.yaml"),
+    ),
+    (
+        "kr-carbon-neutrality-act",
+        include_str!("../../../config/regulations/kr-carbon-neutrality-act.yaml"),
+    ),
+    (
+        "de-enefg-existing",
+        include_str!("../../../config/regulations/de-enefg-existing.yaml"),
+    ),
+    (
+        "de-enefg-draft-2026",
+        include_str!("../../../config/regulations/de-enefg-draft-2026.yaml"),
+    ),
+];
+
+fn set() -> RuleSet {
+    RuleSet::try_from_files(FILES.iter().copied()).unwrap()
+}
+
+#[test]
+fn every_file_of_the_installation_is_a_preset_named_like_it() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/regulations");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = path.file_stem().unwrap().to_string_lossy();
+            let preset = RuleSet::parse(&name, &text).unwrap_or_else(|faults| panic!("{faults}"));
+            assert_eq!(preset.id, name);
+            count += 1;
+        }
+    }
+    assert!(count >= 31, "{count}");
+}
+
+#[test]
+fn the_quoted_korean_targets_are_not_called_law() {
+    let set = set();
+    for (id, metric, limit) in [
+        ("kr-carbon-2050", Metric::GridIntensity, 424.0),
+        ("kr-green-datacenter", Metric::Pue, 1.4),
+    ] {
+        let rule = &set.get(id).unwrap().rules[0];
+        assert_eq!(
+            (rule.kind, rule.binds),
+            (RuleKind::QuotedTarget, Binds::Nobody)
+        );
+        assert_eq!((rule.metric, rule.limit), (metric, Some(limit)));
+        assert!(rule.note.as_ref().is_some_and(|note| note.contains("No ")));
+    }
+}
+
+#[test]
+fn the_rule_of_the_day_is_the_one_in_force() {
+    let set = set();
+    let limits = |id: &str, day| {
+        let rules = set.get(id).unwrap().on(day);
+        rules
+            .iter()
+            .map(|rule| (rule.limit, rule.standing(day)))
+            .collect::<Vec<_>>()
+    };
+    let first = date(2027, 7, 1);
+    let german = "de-enefg-existing";
+    assert_eq!(
+        limits(german, date(2026, 11, 21)),
+        [(Some(1.5), Standing::From(first))]
+    );
+    assert_eq!(limits(german, first), [(Some(1.5), Standing::InForce)]);
+    assert_eq!(
+        limits(german, date(2030, 6, 30)),
+        [(Some(1.5), Standing::InForce)]
+    );
+    assert_eq!(
+        limits(german, date(2030, 7, 1)),
+        [(Some(1.3), Standing::InForce)]
+    );
+    let drafts = limits("de-enefg-draft-2026", date(2031, 1, 1));
+    assert!(
+        drafts
+            .iter()
+            .all(|(_, standing)| *standing == Standing::Draft)
+    );
+    let act = set.get("kr-carbon-neutrality-act").unwrap();
+    let ids = |day| {
+        act.on(day)
+            .iter()
+            .map(|rule| rule.id.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(date(2026, 11, 21)), ["KR-CNA-2030"]);
+    assert_eq!(ids(date(2027, 3, 9)).len(), 4);
+}
+
+#[test]
+fn a_later_file_replaces_a_preset_of_the_same_id() {
+    let mut set = set();
+    let text = FILES[0].1.replace("limit: 424", "limit: 300");
+    set.insert(RuleSet::parse("mine.yaml", &text).unwrap());
+    assert_eq!(
+        set.get("kr-carbon-2050").unwrap().rules[0].limit,
+        Some(300.0)
+    );
+    assert_eq!(set.ids().len(), FILES.len());
+}
+
+#[test]
+fn a_fault_names_file_line_and_field() {
+    let text = FILES[1].1;
+    let faults = |from: &str, to: &str| {
+        RuleSet::parse("mine.yaml", &text.replace(from, to))
+            .unwrap_err()
+            .to_string()
+    };
+    let line = |needle: &str| 1 + text.lines().position(|line| line.contains(needle)).unwrap();
+    let told = faults("limit: 1.4", "limit: 0.8");
+    let expected = format!(
+        "mine.yaml line {}, rules[0].limit: limit 0.8",
+        line("limit: 1.4")
+    );
+    assert!(told.starts_with(&expected), "{told}");
+    let told = faults("timeZone: Asia/Seoul", "timeZone: Asia/Soul");
+    assert!(
+        told.contains(&format!("line {}", line("timeZone"))) && told.contains("Soul"),
+        "{told}"
+    );
+    let told = faults("op: AtMost", "op: Below");
+    assert!(
+        told.contains(&format!("line {}", line("op: AtMost"))),
+        "{told}"
+    );
+    assert!(told.contains("Below") && told.contains("AtMost"), "{told}");
+    let told = faults("    op: AtMost\n", "");
+    assert!(told.contains("op"), "{told}");
+    let told = faults("    op: AtMost", "    opp: AtMost\n    op: AtMost");
+    assert!(told.contains("opp"), "{told}");
+    let told = faults("unit: ratio", "unit: percent");
+    assert!(
+        told.contains("rules[0].unit") && told.contains("ratio"),
+        "{told}"
+    );
+    assert!(RuleSet::parse("mine.yaml", "rules: [").is_err());
+}
+
+#[test]
+fn all_faults_of_a_file_are_told_at_once() {
+    let text = FILES[0]
+        .1
+        .replace("limit: 424", "limit: -1")
+        .replace("unit: gCO2eq/kWh", "unit: t");
+    let faults = RuleSet::parse("mine.yaml", &text).unwrap_err();
+    assert_eq!(faults.0.len(), 2, "{faults}");
+}

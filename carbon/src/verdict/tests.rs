@@ -1,0 +1,273 @@
+use super::*;
+use crate::account::{Coverage, EnergyRow, Place, account};
+use crate::calendar::UtcHour;
+use crate::pue::PueEvidence;
+use crate::regulation::RuleSet;
+use crate::series::{Origin, Point, SeriesInfo, StaticIntensity};
+use crate::units::{Intensity, Pue};
+use jiff::civil::date;
+use tanso_power::{Joules, Provenance};
+
+const TODAY: Date = date(2026, 11, 21);
+
+fn rule(fields: &str) -> Rule {
+    let text = format!(
+        "id: own\ntitle: own\njurisdiction: XX\ntimeZone: UTC\nrules:\n  - {{id: R, name: The rule, \
+         authority: us, binds: Facility, source: board, evidence: none, period: Window, {fields}}}\n"
+    );
+    RuleSet::parse("own.yaml", &text).unwrap().rules.remove(0)
+}
+
+fn target_424() -> Rule {
+    rule("kind: quotedTarget, metric: GridIntensity, op: AtMost, limit: 424, unit: gCO2eq/kWh")
+}
+
+fn used(energy_uj: u64, provenance: Provenance, bounds: [f64; 3], coverage: Coverage) -> Account {
+    let [low, value, high] = bounds.map(|grams| Intensity::try_from_grams_per_kwh(grams).unwrap());
+    let info = SeriesInfo::average_life_cycle("KR", "policy");
+    let grid = StaticIntensity::new(info, Estimate { low, value, high });
+    let row = EnergyRow {
+        hour: UtcHour::from_unix_seconds(0),
+        place: 0,
+        energy: Estimate::exact(Joules::from_microjoules(energy_uj)),
+        provenance,
+    };
+    account(&[row], &[Place::new(&grid, None)], coverage)
+}
+
+fn kwh(bounds: [f64; 3]) -> Account {
+    used(
+        3_600_000_000_000,
+        Provenance::Modelled,
+        bounds,
+        Coverage::new(10, 10),
+    )
+}
+
+fn verdict(rule: &Rule, account: &Account) -> Judgement {
+    let evidence = Evidence {
+        account: Some(account),
+        ..Evidence::default()
+    };
+    judge(rule, &evidence, Thresholds::default(), TODAY)
+}
+
+#[test]
+fn the_interval_decides() {
+    let rule = target_424();
+    for (bounds, expected) in [
+        ([400.0, 410.0, 424.0], Verdict::Compliant),
+        ([400.0, 420.0, 424.000_001], Verdict::Inconclusive),
+        ([424.0, 430.0, 440.0], Verdict::Inconclusive),
+        ([424.1, 430.0, 440.0], Verdict::NonCompliant),
+    ] {
+        let judgement = verdict(&rule, &kwh(bounds));
+        assert_eq!(
+            judgement.verdict, expected,
+            "{bounds:?}: {}",
+            judgement.message
+        );
+    }
+    let judgement = verdict(&rule, &kwh([390.0, 410.5, 430.25]));
+    assert_eq!(
+        judgement.message,
+        "intensity of the consumed energy is 410.5 (390 to 430.2) gCO2eq/kWh; at most 424 gCO2eq/kWh \
+         (a quoted target, not a law): the limit lies within the bounds"
+    );
+    assert_eq!(judgement.value.unwrap().value.to_string(), "410.5");
+}
+
+#[test]
+fn too_little_evidence_is_unknown_with_its_reason() {
+    let rule = target_424();
+    let clean = [100.0; 3];
+    let whole = Coverage::new(10, 10);
+    let reason = |account: &Account| {
+        let judgement = verdict(&rule, account);
+        assert_eq!(judgement.verdict, Verdict::Unknown);
+        judgement.reason
+    };
+    let some = 3_600_000_000_000;
+    assert_eq!(
+        reason(&used(some, Provenance::Simulated, clean, whole)),
+        Reason::SimulatedEnergy
+    );
+    let half = Coverage::new(10, 5);
+    assert_eq!(
+        reason(&used(some, Provenance::Measured, clean, half)),
+        Reason::CoverageTooLow
+    );
+    assert_eq!(
+        reason(&used(0, Provenance::Measured, clean, whole)),
+        Reason::NoEnergy
+    );
+    assert_eq!(
+        judge(&rule, &Evidence::default(), Thresholds::default(), TODAY).reason,
+        Reason::NoEvidence
+    );
+}
+
+#[test]
+fn an_estimated_intensity_counts_as_one() {
+    struct Typical(SeriesInfo);
+    impl crate::HourlyIntensity for Typical {
+        fn info(&self) -> &SeriesInfo {
+            &self.0
+        }
+        fn at(&self, _: UtcHour) -> Option<Point> {
+            Some(Point::exact(Intensity::ZERO, Origin::TypicalYear))
+        }
+    }
+    let grid = Typical(SeriesInfo::average_life_cycle("KR", "typical"));
+    let row = EnergyRow {
+        hour: UtcHour::from_unix_seconds(0),
+        place: 0,
+        energy: Estimate::exact(Joules::from_microjoules(1)),
+        provenance: Provenance::Measured,
+    };
+    let sum = account(&[row], &[Place::new(&grid, None)], Coverage::new(1, 1));
+    assert_eq!(
+        verdict(&target_424(), &sum).reason,
+        Reason::EstimatedShareTooHigh
+    );
+    let evidence = Evidence {
+        account: Some(&sum),
+        ..Evidence::default()
+    };
+    let lenient = Thresholds {
+        max_estimated_percent: 100.0,
+        ..Thresholds::default()
+    };
+    assert_eq!(
+        judge(&target_424(), &evidence, lenient, TODAY).verdict,
+        Verdict::Compliant
+    );
+}
+
+#[test]
+fn a_pue_without_evidence_is_never_judged() {
+    let rule = rule("kind: law, metric: Pue, op: AtMost, limit: 1.4, unit: ratio");
+    let reason = |evidence| {
+        let pue = FacilityPue::annual(Pue::try_new(1.1).unwrap(), evidence, "");
+        let evidence = Evidence {
+            pue: Some(&pue),
+            ..Evidence::default()
+        };
+        let judgement = judge(&rule, &evidence, Thresholds::default(), TODAY);
+        (judgement.verdict, judgement.reason)
+    };
+    for evidence in [PueEvidence::Assumed, PueEvidence::ProviderAverage] {
+        assert_eq!(
+            reason(evidence),
+            (Verdict::Unknown, Reason::PueWithoutEvidence)
+        );
+    }
+    for evidence in [
+        PueEvidence::Measured,
+        PueEvidence::Certificate,
+        PueEvidence::PublishedForRegion,
+    ] {
+        assert_eq!(reason(evidence), (Verdict::Compliant, Reason::WithinLimit));
+    }
+}
+
+#[test]
+fn a_rule_binds_on_its_days_and_a_draft_never() {
+    let german = "metric: GridIntensity, op: AtMost, limit: 1, unit: gCO2eq/kWh";
+    let at = |fields: &str| {
+        let judgement = verdict(&rule(&format!("{german}, {fields}")), &kwh([400.0; 3]));
+        (judgement.verdict, judgement.reason)
+    };
+    let later = (Verdict::NotYetBinding, Reason::BindsLater);
+    assert_eq!(at("kind: law, from: 2026-11-22"), later);
+    assert_eq!(at("kind: law, from: 2026-11-21").0, Verdict::NonCompliant);
+    assert_eq!(at("kind: law, until: 2026-11-21").0, Verdict::NonCompliant);
+    assert_eq!(
+        at("kind: law, until: 2026-11-20"),
+        (Verdict::Unknown, Reason::BoundBefore)
+    );
+    assert_eq!(at("kind: draft"), (Verdict::NotYetBinding, Reason::Draft));
+    assert_eq!(at("kind: factor"), (Verdict::Unknown, Reason::NoLimit));
+}
+
+#[test]
+fn a_budget_is_not_kept_by_seeing_only_a_part() {
+    let rule =
+        rule("kind: policyTarget, metric: CarbonBudget, op: AtMost, limit: 1, unit: kgCO2eq");
+    let thresholds = Thresholds {
+        min_coverage_percent: 50.0,
+        ..Thresholds::default()
+    };
+    let verdict = |coverage| {
+        let sum = used(
+            7_200_000_000_000,
+            Provenance::Measured,
+            [450.0; 3],
+            coverage,
+        );
+        let evidence = Evidence {
+            account: Some(&sum),
+            ..Evidence::default()
+        };
+        judge(&rule, &evidence, thresholds, TODAY).verdict
+    };
+    assert_eq!(verdict(Coverage::new(10, 10)), Verdict::Compliant);
+    assert_eq!(verdict(Coverage::new(10, 8)), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_reduction_path_is_a_line_to_its_target() {
+    let rule = rule(
+        "kind: policyTarget, metric: ReductionPath, op: AtLeast, limit: 35, unit: percent, baseYear: 2018, targetYear: 2030",
+    );
+    let sum = kwh([400.0; 3]);
+    let judged = |base_year_grams| {
+        let evidence = Evidence {
+            account: Some(&sum),
+            base_year_grams,
+            ..Evidence::default()
+        };
+        judge(&rule, &evidence, Thresholds::default(), TODAY)
+    };
+    assert_eq!(judged(None).reason, Reason::NoEvidence);
+    let judgement = judged(Some(500.0));
+    // Eight of twelve years: 23.3 % are due, 20 % are reached.
+    assert_eq!(judgement.verdict, Verdict::NonCompliant);
+    assert!((judgement.limit.unwrap() - 35.0 * 8.0 / 12.0).abs() < 1e-9);
+    assert_eq!(judged(Some(600.0)).verdict, Verdict::Compliant);
+}
+
+#[test]
+fn the_worst_rule_explains_the_combined_verdict() {
+    let at = |id: &str, verdict| Judgement {
+        rule: id.to_owned(),
+        kind: RuleKind::Law,
+        verdict,
+        reason: Reason::OverLimit,
+        message: format!("words of {id}"),
+        value: None,
+        limit: None,
+        unit: String::new(),
+    };
+    let all = [
+        at("a", Verdict::Compliant),
+        at("b", Verdict::NonCompliant),
+        at("c", Verdict::Unknown),
+        at("d", Verdict::NonCompliant),
+    ];
+    let combined = combine(&all);
+    assert_eq!(
+        (combined.verdict, combined.rule.as_deref()),
+        (Verdict::NonCompliant, Some("b"))
+    );
+    assert_eq!(
+        combined.message,
+        "b: words of b; 1 more rule is NonCompliant"
+    );
+    assert_eq!(combine(&all[..1]).verdict, Verdict::Compliant);
+    assert_eq!(
+        combine(&[at("e", Verdict::NotYetBinding)]).verdict,
+        Verdict::NotYetBinding
+    );
+    assert_eq!(combine(&[]).reason, Reason::NoRule);
+}

@@ -1,0 +1,362 @@
+//! The ten worked cases of carbon accounting that the first tools in the
+//! field got wrong, to the digit, as far as they concern sums, verdicts and
+//! advice. (Case 2, counters, is the meter's; its sum is checked here.)
+
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
+use tanso_carbon::calendar::time_zone;
+use tanso_carbon::pue::{PueCategory, PueScope, SiteEnergy};
+use tanso_carbon::recommend::rightsize::{NodeIdle, attributed_idle};
+use tanso_carbon::schedule::{CostCurve, Job};
+use tanso_carbon::series::{FillRule, IntensitySeries, Origin, Point};
+use tanso_carbon::table::parse_hourly;
+use tanso_carbon::{
+    Account, Coverage, EnergyRow, Evidence, FacilityPue, GramsCo2e, HourlyIntensity, Intensity,
+    Metering, Period, Place, Pue, PueEvidence, Reason, Rule, RuleSet, SeriesInfo, StaticIntensity,
+    Thresholds, UtcHour, Verdict, account, judge,
+};
+use tanso_power::{Estimate, Joules, Provenance};
+
+const KR_2024: &str = include_str!("data/kr_2024.csv");
+const DE_2024: &str = include_str!("data/de_2024_03_10.csv");
+const TODAY: Date = date(2026, 11, 21);
+
+fn kwh(energy: f64) -> Joules {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small figures"
+    )]
+    Joules::from_microjoules((energy * 3.6e12).round() as u64)
+}
+
+fn grams_per_kwh(value: f64) -> Intensity {
+    Intensity::try_from_grams_per_kwh(value).unwrap()
+}
+
+fn pue(ratio: f64) -> Pue {
+    Pue::try_new(ratio).unwrap()
+}
+
+fn table(text: &str, zone: &str) -> IntensitySeries {
+    let info = SeriesInfo::average_life_cycle(zone, "Electricity Maps");
+    parse_hourly("hourly.csv", text, info).unwrap()
+}
+
+/// Hours from midnight on with the given figures; `None` is a gap.
+fn hours(values: &[Option<f64>]) -> IntensitySeries {
+    let start = UtcHour::parse("2024-06-01T00:00Z").unwrap();
+    let points = (0..).zip(values).filter_map(|(offset, value)| {
+        let point = Point::exact(grams_per_kwh((*value)?), Origin::Published);
+        Some((start.plus_hours(offset), point))
+    });
+    let last = Point::exact(Intensity::ZERO, Origin::Published);
+    let points = points.chain([(start.plus_hours(100), last)]);
+    IntensitySeries::try_new(SeriesInfo::average_life_cycle("XX", "case"), points).unwrap()
+}
+
+fn rows(energies: &[f64]) -> Vec<EnergyRow> {
+    let start = UtcHour::parse("2024-06-01T00:00Z").unwrap();
+    let row = |(offset, energy): (i32, &f64)| EnergyRow {
+        hour: start.plus_hours(offset),
+        place: 0,
+        energy: Estimate::exact(kwh(*energy)),
+        provenance: Provenance::Measured,
+    };
+    (0..).zip(energies).map(row).collect()
+}
+
+fn price(rows: &[EnergyRow], intensity: &dyn HourlyIntensity) -> Account {
+    account(rows, &[Place::new(intensity, None)], Coverage::new(4, 4))
+}
+
+/// What 1 kW emits over a period.
+fn one_kilowatt(series: &IntensitySeries, period: Period) -> String {
+    let rows: Vec<_> = period
+        .hours()
+        .map(|hour| EnergyRow {
+            hour,
+            place: 0,
+            energy: Estimate::exact(kwh(1.0)),
+            provenance: Provenance::Measured,
+        })
+        .collect();
+    let sum = price(&rows, series);
+    assert_eq!(sum.unpriced, Joules::ZERO);
+    format!("{:.2}", sum.emissions.value.as_grams_f64())
+}
+
+fn shown(grams: GramsCo2e) -> String {
+    format!("{:.2}", grams.as_grams_f64())
+}
+
+fn rule(fields: &str) -> Rule {
+    let text = format!(
+        "id: own\ntitle: own\njurisdiction: XX\ntimeZone: UTC\nrules:\n  - {{id: R, name: The rule, kind: policyTarget, \
+         authority: us, binds: Facility, source: board, evidence: none, period: Year, {fields}}}\n"
+    );
+    RuleSet::parse("own.yaml", &text).unwrap().rules.remove(0)
+}
+
+#[test]
+fn case_1_units() {
+    let ci = Intensity::try_from_pounds_per_mwh(900.0).unwrap();
+    let constant = StaticIntensity::new(
+        SeriesInfo::average_life_cycle("XX", "case"),
+        Estimate::exact(ci),
+    );
+    let facility = FacilityPue::annual(pue(1.15), PueEvidence::Measured, "meter");
+    let place = Place::new(&constant, Some(&facility));
+    let sum = account(&rows(&[1.0]), &[place], Coverage::new(1, 1));
+    assert_eq!(
+        format!("{:.3}", sum.emissions.value.as_grams_f64()),
+        "469.468"
+    );
+    let refused = Intensity::try_from_tonnes_per_mwh(402_000.0 / 1e3).unwrap_err();
+    assert!(refused.to_string().contains("402000"), "{refused}");
+}
+
+#[test]
+fn case_2_the_sum_after_a_counter_was_reset() {
+    let increase = Joules::from_microjoules(1_950_000 * 1_000_000);
+    let grams = grams_per_kwh(417.3).emissions_of(increase, Pue::ONE);
+    assert_eq!(shown(grams), "226.04");
+}
+
+#[test]
+fn case_3_gaps_are_filled_by_name_or_left_unknown() {
+    let series = hours(&[Some(300.0), None, Some(500.0), Some(420.0)]);
+    let used = rows(&[2.0; 4]);
+    let dropped = price(&used, &series);
+    assert_eq!(shown(dropped.emissions.value), "2440.00");
+    assert_eq!(
+        (dropped.unpriced, dropped.unpriced_percent()),
+        (kwh(2.0), 25.0)
+    );
+
+    let interpolated = price(&used, &series.filled(&[FillRule::Interpolate(1)]));
+    assert_eq!(shown(interpolated.emissions.value), "3240.00");
+    assert!((interpolated.estimated_percent() - 25.0).abs() < f64::EPSILON);
+
+    let korea = table(KR_2024, "KR").range().unwrap();
+    let yearly = Estimate {
+        value: grams_per_kwh(423.0),
+        ..korea
+    };
+    let filled = price(&used, &series.filled(&[FillRule::YearlyAverage(yearly)]));
+    let bounds = filled
+        .emissions
+        .map(|grams| format!("{:.0}", grams.as_grams_f64()));
+    let [low, value, high] = [bounds.low, bounds.value, bounds.high];
+    assert_eq!([low, value, high], ["2938", "3286", "3450"]);
+
+    let budget = rule("metric: CarbonBudget, op: AtMost, limit: 3300, unit: gCO2eq");
+    let verdict = |sum: &Account, max_estimated_percent| {
+        let evidence = Evidence {
+            account: Some(sum),
+            ..Evidence::default()
+        };
+        let terms = Thresholds {
+            min_coverage_percent: 75.0,
+            max_estimated_percent,
+        };
+        let judgement = judge(&budget, &evidence, terms, TODAY);
+        (judgement.verdict, judgement.reason)
+    };
+    assert_eq!(
+        verdict(&dropped, 100.0),
+        (Verdict::Unknown, Reason::IntensityMissing)
+    );
+    assert_eq!(
+        verdict(&filled, 20.0),
+        (Verdict::Unknown, Reason::EstimatedShareTooHigh)
+    );
+    assert_eq!(
+        verdict(&filled, 25.0),
+        (Verdict::Inconclusive, Reason::BoundsStraddleLimit)
+    );
+}
+
+#[test]
+fn case_4_the_mean_is_weighted_by_energy() {
+    let series = hours(&[Some(500.0), Some(100.0), Some(100.0), Some(300.0)]);
+    let sum = price(&rows(&[10.0, 0.0, 0.0, 2.0]), &series);
+    assert_eq!(shown(sum.emissions.value), "5600.00");
+    let effective = sum.effective_intensity().unwrap().value;
+    assert_eq!(format!("{:.2}", effective.as_grams_per_kwh_f64()), "466.67");
+    assert_eq!(
+        price(&rows(&[0.0, 0.0]), &series).effective_intensity(),
+        None
+    );
+}
+
+#[test]
+fn case_5_days_in_berlin_have_23_and_25_hours() {
+    let series = table(DE_2024, "DE");
+    let berlin = time_zone("Europe/Berlin").unwrap();
+    let day = |day| one_kilowatt(&series, Period::local_day(day, &berlin).unwrap());
+    assert_eq!(day(date(2024, 3, 31)), "6116.59");
+    assert_eq!(day(date(2024, 10, 27)), "10555.10");
+    let utc = Period::local_day(date(2024, 10, 27), &TimeZone::UTC).unwrap();
+    assert_eq!(one_kilowatt(&series, utc), "10230.10");
+    let month = |month| {
+        let period = Period::local_month(date(2024, month, 1), &berlin).unwrap();
+        (period.hour_count(), one_kilowatt(&series, period))
+    };
+    assert_eq!(month(3), (743, "257928.23".to_owned()));
+    assert_eq!(month(10), (745, "276351.44".to_owned()));
+}
+
+#[test]
+fn case_6_a_korean_day_is_not_a_utc_day() {
+    let series = table(KR_2024, "KR");
+    let seoul = time_zone("Asia/Seoul").unwrap();
+    let day = Period::local_day(date(2024, 6, 15), &seoul).unwrap();
+    assert_eq!(one_kilowatt(&series, day), "10266.89");
+    let utc = Period::local_day(date(2024, 6, 15), &TimeZone::UTC).unwrap();
+    assert_eq!(one_kilowatt(&series, utc), "10030.09");
+    let june = Period::local_month(date(2024, 6, 15), &seoul).unwrap();
+    assert_eq!(one_kilowatt(&series, june), "294863.13");
+
+    let curve = CostCurve::of_hours(&series, day, |point| point.intensity.value).unwrap();
+    let job = Job::flat(4 * 3_600, kwh(4.0)).unwrap();
+    let from_s = day.from.unix_seconds();
+    let best = curve.best(&job, from_s, from_s + 20 * 3_600, 1)[0];
+    assert_eq!((best.start_s - from_s) / 3_600, 9);
+    let mean = |hour: i64| {
+        let intensity = curve.mean(from_s + hour * 3_600, 4 * 3_600).unwrap();
+        format!("{:.2}", intensity.as_grams_per_kwh_f64())
+    };
+    assert_eq!((mean(9).as_str(), mean(2).as_str()), ("400.23", "437.68"));
+}
+
+#[test]
+fn case_7_a_pue_names_its_category_and_its_scope() {
+    let limit = "metric: Pue, op: AtMost, limit: 1.5, unit: ratio";
+    let strict = rule(limit);
+    let verdict = |rule: &Rule, facility: &FacilityPue| {
+        let evidence = Evidence {
+            pue: Some(facility),
+            ..Evidence::default()
+        };
+        judge(rule, &evidence, Thresholds::default(), TODAY)
+    };
+    let at = |it: f64, category| {
+        let site = SiteEnergy {
+            facility_kwh: 1.2e6,
+            it_kwh: it * 1e3,
+        };
+        FacilityPue::measured([site], category, "m").unwrap()
+    };
+    for (it, category, shown, expected) in [
+        (800.0, PueCategory::Ups, "1.50", Verdict::Compliant),
+        (780.0, PueCategory::Pdu, "1.538", Verdict::NonCompliant),
+        (760.0, PueCategory::Device, "1.579", Verdict::NonCompliant),
+    ] {
+        let facility = at(it, category);
+        assert_eq!(facility.value.value.to_string(), shown);
+        let judgement = verdict(&strict, &facility);
+        assert_eq!(judgement.verdict, expected);
+        assert!(
+            judgement.message.contains(&category.to_string()),
+            "{}",
+            judgement.message
+        );
+    }
+    let by_device = rule(&format!("{limit}, pueCategory: Device"));
+    let judgement = verdict(&by_device, &at(800.0, PueCategory::Ups));
+    assert_eq!(
+        (judgement.verdict, judgement.reason),
+        (Verdict::Unknown, Reason::PueCategoryDiffers)
+    );
+    for scope in [
+        PueScope::Partial,
+        PueScope::Interim,
+        PueScope::Design,
+        PueScope::AtFullLoad,
+    ] {
+        let facility = FacilityPue {
+            scope,
+            ..at(800.0, PueCategory::Ups)
+        };
+        assert_eq!(verdict(&strict, &facility).reason, Reason::PueScopeDiffers);
+    }
+    let sites = [(30e6, 20e6), (13e6, 10e6)].map(|(facility_kwh, it_kwh)| SiteEnergy {
+        facility_kwh,
+        it_kwh,
+    });
+    let operator = FacilityPue::measured(sites, PueCategory::Ups, "m").unwrap();
+    assert_eq!(operator.value.value.to_string(), "1.433");
+    let japan = rule("metric: Pue, op: AtMost, limit: 1.4, unit: ratio");
+    assert_eq!(verdict(&japan, &operator).verdict, Verdict::NonCompliant);
+}
+
+#[test]
+fn case_7_energy_metered_at_the_facility_is_not_multiplied_again() {
+    let series = hours(&[Some(400.0)]);
+    let facility = FacilityPue::annual(pue(1.5), PueEvidence::Measured, "m");
+    let at = |metering| {
+        let place = Place {
+            metering,
+            ..Place::new(&series, Some(&facility))
+        };
+        let sum = account(&rows(&[3.0]), &[place], Coverage::new(1, 1));
+        (sum.facility_energy.value, shown(sum.emissions.value))
+    };
+    assert_eq!(at(Metering::ItEquipment), (kwh(4.5), "1800.00".to_owned()));
+    assert_eq!(at(Metering::Facility), (kwh(3.0), "1200.00".to_owned()));
+}
+
+#[test]
+fn case_8_the_location_based_sum() {
+    let factor = grams_per_kwh(417.3);
+    let constant = StaticIntensity::new(
+        SeriesInfo::average_life_cycle("KR", "case"),
+        Estimate::exact(factor),
+    );
+    let sum = price(&rows(&[1_000.0; 10]), &constant);
+    assert_eq!(
+        sum.emissions.value,
+        GramsCo2e::try_from_grams(4_173_000.0).unwrap()
+    );
+    assert_eq!(sum.emissions.value.to_string(), "4.2 t");
+}
+
+#[test]
+fn case_9_the_predicted_saving_is_against_the_present_start() {
+    let start = UtcHour::parse("2024-06-01T00:00Z").unwrap();
+    let at = |values: &[f64]| {
+        let values: Vec<_> = values.iter().map(|value| grams_per_kwh(*value)).collect();
+        CostCurve::try_new(start.start(), 3_600, &values).unwrap()
+    };
+    let job = Job::flat(3_600, kwh(10.0)).unwrap();
+    let (forecast, actual) = (
+        at(&[430.0, 425.0, 420.0, 410.0, 400.0, 380.0]),
+        at(&[430.0, 425.0, 420.0, 395.0, 405.0, 410.0]),
+    );
+    let from_s = start.unix_seconds();
+    let latest_s = from_s + 5 * 3_600;
+    let chosen = forecast.best(&job, from_s, latest_s, 1)[0];
+    let now = forecast.emissions(&job, from_s).unwrap();
+    assert_eq!(shown(now.saturating_sub(chosen.emissions)), "500.00");
+    let settled = actual.emissions(&job, chosen.start_s).unwrap();
+    assert_eq!(shown(now.saturating_sub(settled)), "200.00");
+    let best = actual.best(&job, from_s, latest_s, 1)[0];
+    assert_eq!(shown(settled.saturating_sub(best.emissions)), "150.00");
+    // A forecast that ends before the deadline is planned within.
+    assert_eq!(
+        forecast.best(&job, from_s, from_s + 48 * 3_600, 1)[0].start_s,
+        chosen.start_s
+    );
+}
+
+#[test]
+fn case_10_a_smaller_request_moves_idle_energy_and_saves_none() {
+    let day = |watts: f64| kwh(watts * 24.0 / 1e3);
+    let node = NodeIdle {
+        idle_per_day: day(200.0),
+        allocatable_millicores: 16_000,
+    };
+    assert_eq!(attributed_idle(node, 8_000), day(100.0));
+    assert_eq!(attributed_idle(node, 3_000), day(37.5));
+}
