@@ -1,0 +1,218 @@
+//! The command line: serve, predict, explain, evaluate, export.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+use tanso_power::model::MachineFeatures;
+use tanso_runtime::serve::Limits;
+use tanso_runtime::{Health, Shutdown};
+
+use crate::catalog::Catalog;
+use crate::evaluate::{ByFamily, Evaluation};
+use crate::features::{Machine, cpuinfo};
+use crate::select::{Selection, Selector};
+use crate::serve;
+
+/// Power models for machines that cannot measure.
+#[derive(Debug, Parser)]
+#[command(name = "tanso-model-server", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines are written: text or json.
+    #[arg(long, global = true, env = "TANSO_LOG_FORMAT", default_value_t)]
+    log_format: tanso_runtime::logs::Format,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer requests over HTTP.
+    Serve {
+        /// Address and port to listen on.
+        #[arg(long, env = "TANSO_LISTEN", default_value = "0.0.0.0:8100")]
+        listen: SocketAddr,
+    },
+    /// Print a machine's power curve with its bounds.
+    Predict {
+        #[command(flatten)]
+        machine: MachineArgs,
+        /// Share of true values that the bounds are to hold, 0.5 to 0.99.
+        #[arg(long, default_value_t = 0.9, value_parser = level)]
+        level: f64,
+    },
+    /// Say which model a machine gets, why, and how good it is.
+    Explain {
+        #[command(flatten)]
+        machine: MachineArgs,
+    },
+    /// Print every tier's error on machines left out.
+    Evaluate {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a machine's model document, or the one of a digest from a server's list.
+    Export {
+        /// The digest that the document must have.
+        digest: Option<String>,
+        #[command(flatten)]
+        machine: MachineArgs,
+    },
+}
+
+/// Where a machine's features come from; with none of them, from this machine.
+#[derive(Debug, Args)]
+struct MachineArgs {
+    /// CPU model name.
+    #[arg(long, group = "source")]
+    cpu_name: Option<String>,
+    /// A file as /proc/cpuinfo.
+    #[arg(long, group = "source", value_name = "FILE")]
+    cpuinfo: Option<PathBuf>,
+    /// Features as a JSON object, or @FILE with one.
+    #[arg(long, group = "source", value_name = "JSON")]
+    machine: Option<String>,
+    /// Cloud instance type.
+    #[arg(long)]
+    instance_type: Option<String>,
+}
+
+impl MachineArgs {
+    fn read(&self) -> anyhow::Result<Machine> {
+        let mut machine = if let Some(json) = &self.machine {
+            from_json(json)?
+        } else if let Some(name) = &self.cpu_name {
+            Machine::new(MachineFeatures { cpu_name: Some(name.clone()), ..MachineFeatures::default() })
+        } else if let Some(file) = &self.cpuinfo {
+            from_cpuinfo(file)?
+        } else if self.instance_type.is_some() {
+            Machine::default()
+        } else {
+            from_cpuinfo(Path::new("/proc/cpuinfo"))?
+        };
+        if self.instance_type.is_some() {
+            machine.features.instance_type.clone_from(&self.instance_type);
+        }
+        Ok(machine)
+    }
+}
+
+fn from_cpuinfo(file: &Path) -> anyhow::Result<Machine> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading \"{}\"", file.display()))?;
+    Ok(Machine::new(cpuinfo::parse(&text)))
+}
+
+fn from_json(json: &str) -> anyhow::Result<Machine> {
+    let text = match json.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("reading \"{file}\""))?,
+        None => json.to_owned(),
+    };
+    let Value::Object(object) = serde_json::from_str(&text).context("reading --machine as JSON")? else {
+        bail!("--machine is no JSON object");
+    };
+    Machine::from_json(&object).map_err(|faults| {
+        let lines: Vec<String> =
+            faults.iter().map(|fault| format!("{}: {}: accepted is {}", fault.field, fault.value, fault.accepted)).collect();
+        anyhow::anyhow!(lines.join("\n"))
+    })
+}
+
+fn level(text: &str) -> Result<f64, String> {
+    let level = text.parse::<f64>().ok().filter(|level| (0.5..=0.99).contains(level));
+    level.ok_or_else(|| "accepted is a number from 0.5 to 0.99".to_owned())
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// If input cannot be read, the address cannot be taken, or output ends early.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    tanso_runtime::logs::init(cli.log_format, "info")?;
+    let mut out = std::io::stdout().lock();
+    match cli.command {
+        Command::Serve { listen } => {
+            drop(out);
+            serve_until_told(listen).await?;
+        }
+        Command::Predict { machine, level } => {
+            let selection = learn()?.select_at(&machine.read()?, level)?;
+            write!(out, "{}", Table(&selection))?;
+        }
+        Command::Explain { machine } => {
+            let selection = learn()?.select(&machine.read()?)?;
+            let document = &selection.document;
+            writeln!(out, "model   {}\ndigest  {}", document.name, selection.digest)?;
+            writeln!(out, "machine {}", serde_json::to_string(&document.machine)?)?;
+            writeln!(out, "domain  {}", serde_json::to_string(&document.domain)?)?;
+            writeln!(out, "error   {} % ({})", document.error.mape_percent, document.error.method)?;
+            writeln!(out, "why     {}\norigin  {}", document.explanation, document.origin)?;
+        }
+        Command::Evaluate { json } => {
+            let selector = learn()?;
+            let evaluation = Evaluation::new(&selector);
+            if json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&evaluation)?)?;
+            } else {
+                writeln!(out, "{evaluation}\n{}", ByFamily(&selector))?;
+            }
+        }
+        Command::Export { digest, machine } => {
+            let selection = learn()?.select(&machine.read()?)?;
+            if let Some(wanted) = digest.filter(|wanted| *wanted != selection.digest) {
+                bail!("the machine's model has digest {}, asked for was {wanted}; give the machine it was made for", selection.digest);
+            }
+            out.write_all(&selection.document.to_json()?)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+fn learn() -> anyhow::Result<Selector> {
+    let begun = Instant::now();
+    let catalog = Catalog::bundled();
+    let refused = catalog.refused.len();
+    let machines = catalog.machines.len();
+    let selector = Selector::learn(catalog).context("training on the bundled tables")?;
+    tracing::debug!(machines, refused, seconds = begun.elapsed().as_secs_f64(), "trained on the bundled tables");
+    Ok(selector)
+}
+
+/// Listens at once, so that probes are answered, and serves models when they
+/// are trained.
+async fn serve_until_told(address: SocketAddr) -> anyhow::Result<()> {
+    let shutdown = Shutdown::on_signals().context("listening to signals")?;
+    let health = Health::new(&["models"]);
+    let listener = tanso_runtime::serve::listen(address).await?;
+    let begun = Instant::now();
+    let selector = tokio::task::spawn_blocking(learn).await.context("training")??;
+    for refusal in &selector.catalog().refused {
+        tracing::info!(file = refusal.file, row = refusal.row, reason = refusal.reason, "reference row refused");
+    }
+    health.ready("models");
+    let address = listener.local_addr().context("reading the address")?;
+    tracing::info!(%address, seconds = begun.elapsed().as_secs_f64(), "serving models");
+    tanso_runtime::serve::serve(listener, serve::router(selector, &health), Limits::default(), shutdown).await;
+    Ok(())
+}
+
+/// A curve for people.
+struct Table<'a>(&'a Selection);
+
+impl std::fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let document = &self.0.document;
+        writeln!(f, "{}  {}", document.name, self.0.digest)?;
+        writeln!(f, "{:>6} {:>10} {:>10} {:>10}   modelled, {:.0} % bounds", "load", "low W", "watts", "high W", document.error.level * 100.0)?;
+        for point in &document.curve {
+            let power = point.power.map(tanso_power::Watts::as_watts_f64);
+            writeln!(f, "{:>5.0}% {:>10.2} {:>10.2} {:>10.2}", point.utilisation.ratio() * 100.0, power.low, power.value, power.high)?;
+        }
+        writeln!(f, "{}", document.explanation)
+    }
+}

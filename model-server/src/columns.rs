@@ -1,0 +1,184 @@
+//! Machines as rows of numbers for the models, by what is known of them.
+//!
+//! Power is a product of factors, so nearly all columns are logarithms. What a
+//! row lacks is imputed from what it has by a ridge regression over the rows
+//! that have it.
+
+use crate::host::{Form, Host, count};
+use crate::matrix::{Square, dot};
+
+/// What is known of a machine: each view has a model of its own, so that a
+/// machine of which little is known gets the error of little knowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum View {
+    /// The CPU and how many.
+    Cpu,
+    /// And the memory.
+    Memory,
+    /// And what a data sheet says: cache, modules, power supplies, form.
+    Server,
+}
+
+impl View {
+    /// All views.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Memory, Self::Server];
+
+    /// What the view knows, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Memory => "CPU and memory",
+            Self::Server => "full server description",
+        }
+    }
+
+    /// The richest view that a machine's knowledge fills; a server's details
+    /// count as known if at least two of cache, modules and supplies are.
+    #[must_use]
+    pub fn of(host: &Host) -> Self {
+        let details = [host.l3_mb, host.dimms, host.psu_w].iter().flatten().count();
+        match (host.mem_gb, details) {
+            (Some(_), 2..) => Self::Server,
+            (Some(_), _) => Self::Memory,
+            (None, _) => Self::Cpu,
+        }
+    }
+}
+
+/// Turns machines into standardised rows of one view.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    view: View,
+    memory: Ridge,
+    l3: Ridge,
+    dimms: Ridge,
+    psu: Ridge,
+    blade: f64,
+    tower: f64,
+    mean: Vec<f64>,
+    deviation: Vec<f64>,
+}
+
+impl Columns {
+    /// Learns imputation and scale from machines.
+    #[must_use]
+    pub fn learn(view: View, hosts: &[&Host]) -> Self {
+        let cpu: Vec<Vec<f64>> = hosts.iter().map(|host| cpu_columns(host)).collect();
+        let learn = |known: &dyn Fn(&Host) -> Option<f64>| {
+            let rows = hosts.iter().zip(&cpu).filter_map(|(host, row)| Some((row.as_slice(), known(host)?)));
+            Ridge::learn(&rows.collect::<Vec<_>>())
+        };
+        let share = |form: Form| {
+            let known: Vec<Form> = hosts.iter().filter_map(|host| host.form).collect();
+            count(known.iter().filter(|known| **known == form).count()) / count(known.len().max(1))
+        };
+        let mut columns = Self {
+            view,
+            memory: learn(&|host| host.mem_gb.map(f64::ln)),
+            l3: learn(&|host| host.l3_mb.map(f64::ln_1p)),
+            dimms: learn(&|host| host.dimms.map(f64::ln)),
+            psu: learn(&|host| host.psu_w.map(f64::ln)),
+            blade: share(Form::Blade),
+            tower: share(Form::Tower),
+            mean: Vec::new(),
+            deviation: Vec::new(),
+        };
+        let raw: Vec<Vec<f64>> = hosts.iter().map(|host| columns.raw(host)).collect();
+        let width = raw.first().map_or(0, Vec::len);
+        let rows = count(raw.len().max(1));
+        for column in 0..width {
+            let mean = raw.iter().map(|row| row[column]).sum::<f64>() / rows;
+            let variance = raw.iter().map(|row| (row[column] - mean).powi(2)).sum::<f64>() / rows;
+            columns.mean.push(mean);
+            columns.deviation.push(if variance > 1e-12 { variance.sqrt() } else { 1.0 });
+        }
+        columns
+    }
+
+    /// The standardised row of a machine.
+    #[must_use]
+    pub fn row(&self, host: &Host) -> Vec<f64> {
+        let scale = self.mean.iter().zip(&self.deviation);
+        self.raw(host).iter().zip(scale).map(|(cell, (mean, deviation))| (cell - mean) / deviation).collect()
+    }
+
+    fn raw(&self, host: &Host) -> Vec<f64> {
+        let cpu = cpu_columns(host);
+        let mut row = cpu.clone();
+        if self.view >= View::Memory {
+            let memory = host.mem_gb.map_or_else(|| self.memory.predict(&cpu), f64::ln);
+            row.extend([memory, memory - host.cores.ln(), memory - host.tdp_total_w().ln()]);
+        }
+        if self.view == View::Server {
+            let flag = |form: Form, share: f64| host.form.map_or(share, |known| f64::from(u8::from(known == form)));
+            row.extend([
+                host.l3_mb.map_or_else(|| self.l3.predict(&cpu), f64::ln_1p),
+                host.dimms.map_or_else(|| self.dimms.predict(&cpu), f64::ln),
+                host.psu_w.map_or_else(|| self.psu.predict(&cpu), f64::ln),
+                flag(Form::Blade, self.blade),
+                flag(Form::Tower, self.tower),
+                f64::from(u8::from(host.nodes > 1.0)),
+                host.nodes.ln(),
+            ]);
+        }
+        row
+    }
+}
+
+fn cpu_columns(host: &Host) -> Vec<f64> {
+    let age = (host.year - 2_015.0) / 5.0;
+    vec![
+        host.tdp_total_w().ln(),
+        host.cores.ln(),
+        host.threads.ln(),
+        host.base_mhz.ln(),
+        host.sockets.ln(),
+        age,
+        age * age,
+        f64::from(u8::from(host.threads > host.cores)),
+        f64::from(u8::from(host.vendor == "amd")),
+        host.tdp_total_w().ln() - host.cores.ln(),
+    ]
+}
+
+/// A linear prediction with its weights held small.
+#[derive(Clone, Debug, Default)]
+pub struct Ridge {
+    intercept: f64,
+    mean: Vec<f64>,
+    weights: Vec<f64>,
+}
+
+impl Ridge {
+    /// Learns from rows and targets; without any it predicts 0.
+    #[must_use]
+    pub fn learn(rows: &[(&[f64], f64)]) -> Self {
+        let Some((first, _)) = rows.first() else { return Self::default() };
+        let width = first.len();
+        let total = count(rows.len());
+        let mean: Vec<f64> = (0..width).map(|column| rows.iter().map(|(row, _)| row[column]).sum::<f64>() / total).collect();
+        let intercept = rows.iter().map(|(_, target)| target).sum::<f64>() / total;
+        let centred = |row: &[f64], column: usize| row[column] - mean[column];
+        let gram = Square::symmetric(width, |a, b| {
+            let sum: f64 = rows.iter().map(|(row, _)| centred(row, a) * centred(row, b)).sum();
+            sum + if a == b { 1.0 } else { 0.0 }
+        });
+        let right: Vec<f64> = (0..width)
+            .map(|column| rows.iter().map(|(row, target)| centred(row, column) * (target - intercept)).sum())
+            .collect();
+        // The unit on the diagonal keeps the matrix positive definite.
+        let weights = gram.inverse().map_or_else(
+            |_| vec![0.0; width],
+            |inverse| (0..width).map(|column| dot(inverse.row(column), &right)).collect(),
+        );
+        Self { intercept, mean, weights }
+    }
+
+    /// The prediction for a row.
+    #[must_use]
+    pub fn predict(&self, row: &[f64]) -> f64 {
+        let parts = row.iter().zip(&self.mean).zip(&self.weights);
+        self.intercept + parts.map(|((cell, mean), weight)| (cell - mean) * weight).sum::<f64>()
+    }
+}

@@ -1,0 +1,227 @@
+//! What a machine says of itself, read and checked.
+//!
+//! Missing features stay missing here; [`crate::resolve`] fills them from the
+//! catalogue and says so.
+
+pub mod cpu_name;
+pub mod cpuid;
+pub mod cpuinfo;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tanso_power::model::MachineFeatures;
+
+/// A machine as asked about: the contract's features, and what only a full
+/// description of a server holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Machine {
+    /// The features of the contract.
+    pub features: MachineFeatures,
+    /// What a server's data sheet adds.
+    pub server: ServerDetails,
+}
+
+/// The columns of a full server description that a node cannot know itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerDetails {
+    /// Level-3 cache of one socket, MiB.
+    pub l3_mb_per_socket: Option<f64>,
+    /// Memory modules.
+    pub dimms: Option<f64>,
+    /// Power supplies, of all nodes together.
+    pub psu_count: Option<f64>,
+    /// Rating of one power supply, watts.
+    pub psu_rating_w: Option<f64>,
+    /// Nodes that share the chassis.
+    pub nodes: Option<f64>,
+    /// `2U`, `Tower` …
+    pub form_factor: Option<String>,
+}
+
+/// One thing wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Path of the field.
+    pub field: String,
+    /// The value, as JSON.
+    pub value: String,
+    /// What would have been accepted.
+    pub accepted: String,
+}
+
+/// Columns of the training tables that describe a result, not a machine: a
+/// whole row can be sent, they are not read.
+const NOT_FEATURES: &[&str] = &[
+    "result_id", "row_id", "published", "test_date", "system_vendor", "system_model", "system_class", "tdp_src", "os",
+    "power_mgmt", "jvm", "turbo_mhz", "psu", "method",
+];
+
+impl Machine {
+    /// A machine of which only the contract's features are known.
+    #[must_use]
+    pub fn new(features: MachineFeatures) -> Self {
+        Self { features, server: ServerDetails::default() }
+    }
+
+    /// Reads a machine from a JSON object by the column names of the training
+    /// tables; `null` and `""` are missing.
+    ///
+    /// # Errors
+    /// All faults at once: unknown fields, wrong types, values out of range.
+    pub fn from_json(object: &Map<String, Value>) -> Result<Self, Vec<Fault>> {
+        let mut reader = Reader { object, faults: Vec::new() };
+        reader.unknown_fields();
+        let per_socket = (reader.count("cores_per_socket", 1_024), reader.count("threads_per_core", 16));
+        let sockets = reader.count("sockets", 64);
+        let cores = reader.count("cores", 8_192).or_else(|| Some(sockets? * per_socket.0?));
+        let threads = reader.count("threads", 16_384).or_else(|| Some(cores? * per_socket.1?));
+        let sold = reader.text("hw_available").and_then(|date| date.get(..4)?.parse().ok());
+        let features = MachineFeatures {
+            cpu_name: reader.text("cpu_name"),
+            cpu_vendor: reader.text("cpu_vendor"),
+            microarch: reader.text("microarch"),
+            cpuid: reader.cpuid(),
+            sockets,
+            cores,
+            threads,
+            base_mhz: reader.number("base_mhz", 100.0, 10_000.0),
+            tdp_w: reader.number("tdp_w", 1.0, 2_000.0),
+            mem_gb: reader.number("mem_gb", 0.1, 131_072.0),
+            virtual_machine: reader.flag("virtual_machine"),
+            instance_type: reader.text("instance_type"),
+            year: reader.count("year", 2_100).or(sold),
+        };
+        let server = ServerDetails {
+            // The published tables hold KiB in some rows: see the data's README.
+            l3_mb_per_socket: reader.number("l3_mb_per_socket", 0.0, 1e9).filter(|mb| *mb <= 2_048.0),
+            dimms: reader.number("dimms", 1.0, 1_024.0),
+            psu_count: reader.number("psu_count", 1.0, 64.0),
+            psu_rating_w: reader.number("psu_rating_w", 1.0, 50_000.0),
+            nodes: reader.number("nodes", 1.0, 1_024.0),
+            form_factor: reader.text("form_factor").filter(|form| form != "--"),
+        };
+        if reader.faults.is_empty() { Ok(Self { features, server }) } else { Err(reader.faults) }
+    }
+}
+
+struct Reader<'a> {
+    object: &'a Map<String, Value>,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn unknown_fields(&mut self) {
+        const KNOWN: &[&str] = &[
+            "cpu_name", "cpu_vendor", "microarch", "cpuid", "sockets", "cores", "threads", "cores_per_socket",
+            "threads_per_core", "base_mhz", "tdp_w", "mem_gb", "virtual_machine", "instance_type", "year", "hw_available",
+            "l3_mb_per_socket", "dimms", "psu_count", "psu_rating_w", "nodes", "form_factor",
+        ];
+        for (name, value) in self.object {
+            if !KNOWN.contains(&name.as_str()) && !NOT_FEATURES.contains(&name.as_str()) {
+                self.faults.push(Fault {
+                    field: format!("machine.{name}"),
+                    value: shown(value),
+                    accepted: format!("the fields {}", KNOWN.join(", ")),
+                });
+            }
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.object.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    fn refuse(&mut self, name: &str, accepted: String) {
+        let value = self.object.get(name).map(shown).unwrap_or_default();
+        self.faults.push(Fault { field: format!("machine.{name}"), value, accepted });
+    }
+
+    fn number(&mut self, name: &str, least: f64, most: f64) -> Option<f64> {
+        let number = self.value(name)?.as_f64().filter(|n| (least..=most).contains(n));
+        if number.is_none() {
+            self.refuse(name, format!("a number from {least} to {most}"));
+        }
+        number
+    }
+
+    fn count(&mut self, name: &str, most: u32) -> Option<u32> {
+        // A machine that cannot count something says 0.
+        let value = self.value(name).filter(|value| value.as_f64() != Some(0.0))?;
+        // Tables write whole numbers as 2.0 too.
+        let whole = value.as_f64().filter(|n| n.fract() == 0.0 && (1.0..=f64::from(most)).contains(n));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range: checked above")]
+        let count = whole.map(|n| n as u32);
+        if count.is_none() {
+            self.refuse(name, format!("a whole number from 1 to {most}"));
+        }
+        count
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let text = self.value(name)?.as_str().filter(|text| text.len() <= 256).map(str::to_owned);
+        if text.is_none() {
+            self.refuse(name, "a text of at most 256 bytes".to_owned());
+        }
+        text
+    }
+
+    fn flag(&mut self, name: &str) -> Option<bool> {
+        let flag = self.value(name)?.as_bool();
+        if flag.is_none() {
+            self.refuse(name, "true or false".to_owned());
+        }
+        flag
+    }
+
+    fn cpuid(&mut self) -> Option<[u32; 3]> {
+        let numbers = serde_json::from_value::<[u32; 3]>(self.value("cpuid")?.clone()).ok();
+        if numbers.is_none() {
+            self.refuse("cpuid", "family, model and stepping as three whole numbers".to_owned());
+        }
+        numbers
+    }
+}
+
+/// A value for an error message, cut to a readable length.
+#[must_use]
+pub fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(80) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: &Value) -> Result<Machine, Vec<Fault>> {
+        Machine::from_json(value.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_row_of_the_training_table_is_a_machine() {
+        let machine = read(&json!({
+            "result_id": "x", "cpu_name": "Intel Xeon Platinum 8180", "sockets": 2.0, "cores_per_socket": 28,
+            "threads_per_core": 2, "hw_available": "2017-08", "form_factor": "2U", "mem_gb": null, "l3_mb_per_socket": 39_424.0
+        }))
+        .unwrap();
+        assert_eq!(machine.features.cores, Some(56));
+        assert_eq!(machine.features.threads, Some(112));
+        assert_eq!(machine.features.year, Some(2_017));
+        assert_eq!(machine.server.l3_mb_per_socket, None);
+        assert_eq!(machine.server.form_factor.as_deref(), Some("2U"));
+    }
+
+    #[test]
+    fn every_fault_is_named_with_value_and_what_is_accepted() {
+        let faults = read(&json!({"tdp_w": -5, "sockets": 1.5, "colour": "red", "cpuid": [6]})).unwrap_err();
+        let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["machine.colour", "machine.sockets", "machine.cpuid", "machine.tdp_w"]);
+        assert_eq!(faults[3].value, "-5");
+        assert_eq!(faults[3].accepted, "a number from 1 to 2000");
+    }
+}

@@ -1,0 +1,92 @@
+//! A whole physical machine as the models see it.
+
+/// Load levels of a curve: 0, 10 … 100 %.
+pub const LOADS: usize = 11;
+
+/// One figure per load level.
+pub type Curve = [f64; LOADS];
+
+/// The utilisation of a load level, 0 to 1.
+#[must_use]
+pub fn load(level: usize) -> f64 {
+    count(level) / 10.0
+}
+
+/// A count as a number to calculate with; above 2^32 it stays there.
+#[must_use]
+pub fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+/// How a server is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A chassis with shared fans and power supplies.
+    Blade,
+    /// A pedestal server.
+    Tower,
+    /// A server in a rack of its own.
+    Rack,
+}
+
+impl Form {
+    /// The form that a table's entry means; `None` if it says nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() || text == "--" {
+            return None;
+        }
+        let units = text.trim_end_matches(['u', 'U']).parse::<u32>().ok();
+        Some(match units {
+            _ if text.eq_ignore_ascii_case("tower") => Self::Tower,
+            Some(units) if units >= 7 => Self::Blade,
+            _ => Self::Rack,
+        })
+    }
+}
+
+/// A physical machine. Sockets, cores, threads, memory and power are of one
+/// node; fields that may be missing are imputed by the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Host {
+    /// The CPU model's key, empty if unknown.
+    pub cpu: String,
+    /// `intel`, `amd`, `arm`, or another vendor's id.
+    pub vendor: String,
+    /// Microarchitecture, empty if unknown.
+    pub microarch: String,
+    /// CPU sockets.
+    pub sockets: f64,
+    /// Physical cores, all sockets.
+    pub cores: f64,
+    /// Hardware threads, all sockets.
+    pub threads: f64,
+    /// Nominal clock in MHz.
+    pub base_mhz: f64,
+    /// Thermal design power of one socket, watts.
+    pub tdp_w: f64,
+    /// When it was sold, in years.
+    pub year: f64,
+    /// Memory, GiB.
+    pub mem_gb: Option<f64>,
+    /// Level-3 cache of one socket, MiB.
+    pub l3_mb: Option<f64>,
+    /// Memory modules.
+    pub dimms: Option<f64>,
+    /// Rated power supply per node, watts.
+    pub psu_w: Option<f64>,
+    /// How it is built.
+    pub form: Option<Form>,
+    /// Nodes in the chassis.
+    pub nodes: f64,
+}
+
+impl Host {
+    /// Thermal design power of all sockets, watts: what power is measured
+    /// against.
+    #[must_use]
+    pub fn tdp_total_w(&self) -> f64 {
+        self.tdp_w * self.sockets
+    }
+}

@@ -1,0 +1,250 @@
+//! Picks or makes the power model for a machine, and says why.
+//!
+//! The answer depends on the bundled tables and the machine only: the same
+//! question gets the same document, byte for byte.
+
+use tanso_power::model::{CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA};
+use tanso_power::units::UnitError;
+use tanso_power::{Estimate, Utilisation, Watts};
+
+use crate::catalog::instances::INSTANCE_LOADS;
+use crate::catalog::{Catalog, ORIGIN};
+use crate::columns::View;
+use crate::conformal::Scored;
+use crate::features::Machine;
+use crate::host::{LOADS, load};
+use crate::matrix::Singular;
+use crate::resolve::{Atlas, Resolved};
+use crate::tiers::{Assessed, Knowledge, LEVEL, Tier};
+
+/// Everything needed to answer: the catalogue, what was learned from it, and
+/// how wrong that is.
+#[derive(Debug)]
+pub struct Selector {
+    catalog: Catalog,
+    atlas: Atlas,
+    knowledge: Knowledge,
+    instance: Assessed,
+}
+
+/// A model and how it was come by.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The tier that answered.
+    pub tier: Tier,
+    /// The model.
+    pub document: ModelDocument,
+    /// The model's name.
+    pub digest: String,
+}
+
+/// Why there is no model; a fault of the program, not of the question.
+#[derive(Debug, thiserror::Error)]
+pub enum SelectFault {
+    /// A tier has no curve.
+    #[error("tier \"{0}\" has no model")]
+    Empty(&'static str),
+    /// A predicted figure is no power.
+    #[error("predicting power: {0}")]
+    Unit(#[from] UnitError),
+    /// The document breaks its contract.
+    #[error("making the model document: {0}")]
+    Document(#[from] ModelFault),
+}
+
+/// A curve before it becomes a document.
+struct Curve {
+    tier: Tier,
+    loads: Vec<f64>,
+    watts: Vec<f64>,
+    deviation: f64,
+}
+
+impl Selector {
+    /// Trains on the catalogue and finds every tier's error.
+    ///
+    /// # Errors
+    /// If a process cannot be trained.
+    pub fn learn(catalog: Catalog) -> Result<Self, Singular> {
+        let knowledge = Knowledge::learn(&catalog)?;
+        let atlas = Atlas::new(&catalog);
+        let instance = assess_instances(&atlas, &knowledge);
+        Ok(Self { catalog, atlas, knowledge, instance })
+    }
+
+    /// The bundled tables.
+    #[must_use]
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Every tier with its error, from the most to the least knowledge.
+    pub fn assessed(&self) -> impl Iterator<Item = &Assessed> {
+        std::iter::once(&self.instance).chain(&self.knowledge.assessed)
+    }
+
+    /// The model for a machine, with bounds at 90 %.
+    ///
+    /// # Errors
+    /// Only by a fault of the program: every machine has a model.
+    pub fn select(&self, machine: &Machine) -> Result<Selection, SelectFault> {
+        self.select_at(machine, LEVEL)
+    }
+
+    /// The model for a machine, with bounds that are to hold a share `level`
+    /// of true values.
+    ///
+    /// # Errors
+    /// As [`Selector::select`].
+    pub fn select_at(&self, machine: &Machine, level: f64) -> Result<Selection, SelectFault> {
+        let resolved = self.atlas.resolve(machine);
+        let curve = resolved.figure.as_ref().map_or_else(
+            || modelled(&self.knowledge, &resolved),
+            |figure| {
+                let (loads, watts) = (INSTANCE_LOADS.to_vec(), figure.watts.to_vec());
+                Some(Curve { tier: Tier::Instance, loads, watts, deviation: 1.0 })
+            },
+        );
+        let curve = curve.ok_or(SelectFault::Empty(Tier::AnyMachine.name()))?;
+        let assessed = match curve.tier {
+            Tier::Instance => Some(&self.instance),
+            tier => self.knowledge.assessed(tier),
+        };
+        let assessed = assessed.ok_or(SelectFault::Empty(curve.tier.name()))?;
+        let document = ModelDocument {
+            schema: SCHEMA.to_owned(),
+            name: name(curve.tier, &resolved.features),
+            domain: if curve.tier == Tier::Instance { Domain::Instance } else { Domain::WallSpecpower },
+            curve: points(&curve, assessed, level)?,
+            error: ModelError {
+                level,
+                mape_percent: (assessed.score.mape_percent * 10.0).round() / 10.0,
+                method: format!(
+                    "{}: {} machines of {} families",
+                    curve.tier.protocol(),
+                    assessed.score.machines,
+                    assessed.score.families
+                ),
+            },
+            training_digest: self.catalog.digest.clone(),
+            origin: ORIGIN.to_owned(),
+            explanation: explanation(&curve, assessed, &resolved),
+            machine: resolved.features,
+        };
+        document.check()?;
+        Ok(Selection { tier: curve.tier, digest: document.digest()?, document })
+    }
+}
+
+/// The curve of the best tier that the machine's knowledge allows, published
+/// instance figures aside.
+fn modelled(knowledge: &Knowledge, resolved: &Resolved) -> Option<Curve> {
+    let whole = |tier: Tier, watts: Vec<f64>, deviation: f64| Curve { tier, loads: (0..LOADS).map(load).collect(), watts, deviation };
+    let share = |watts: &[f64; LOADS], factor: f64| watts.map(|watts| watts * factor).to_vec();
+    if let Some(host) = &resolved.host {
+        let view = View::of(host);
+        let tier = match (resolved.cpu_known, resolved.family_known, resolved.vendor_known) {
+            (true, ..) => Tier::CpuModel(view),
+            (_, true, _) => Tier::CpuFamily(view),
+            (_, _, true) => Tier::UnseenFamily(view),
+            _ => {
+                let watts = share(knowledge.per_tdp(), host.tdp_total_w() * resolved.share);
+                return Some(whole(Tier::TdpRatio, watts, 1.0));
+            }
+        };
+        let belief = knowledge.process(view)?.believe(host);
+        return Some(whole(tier, share(&belief.watts, resolved.share), belief.deviation));
+    }
+    let threads = resolved.features.threads.or(resolved.features.cores).map(f64::from);
+    let Some(threads) = threads else {
+        return Some(whole(Tier::AnyMachine, knowledge.any_machine().to_vec(), 1.0));
+    };
+    let family = resolved.features.microarch.as_deref().unwrap_or_default();
+    let (tier, per_thread) = if let Some(curve) = knowledge.family_per_thread(family) {
+        (Tier::FamilyPerThread, curve)
+    } else if let Some(curve) = knowledge.published_per_thread(family) {
+        (Tier::Coefficients, curve)
+    } else {
+        (Tier::AnyThread, knowledge.any_thread())
+    };
+    Some(whole(tier, share(per_thread, threads), 1.0))
+}
+
+/// How far published instance figures are from wall-power models of the
+/// hosts, both for the instance's share: the only check that public data allow.
+fn assess_instances(atlas: &Atlas, knowledge: &Knowledge) -> Assessed {
+    let mut scored = Vec::new();
+    for figure in atlas.figures().filter(|figure| figure.gpus == 0.0) {
+        let features = MachineFeatures { instance_type: None, ..instance_features(figure) };
+        let resolved = atlas.resolve(&Machine::new(features));
+        let Some(curve) = modelled(knowledge, &resolved).filter(|curve| curve.tier < Tier::AnyThread) else { continue };
+        // The instance's loads are the curve's levels 0, 1, 5 and 10.
+        let truth = [0, 1, 5, 10].map(|level| curve.watts[level]).to_vec();
+        let family = figure.platform_cpu.clone();
+        scored.push(Scored { family, levels: vec![0, 1, 2, 3], truth, predicted: figure.watts.to_vec(), deviation: 1.0 });
+    }
+    Assessed::new(Tier::Instance, &scored, INSTANCE_LOADS.len(), 2)
+}
+
+fn instance_features(figure: &crate::catalog::instances::InstanceFigure) -> MachineFeatures {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of a checked table, at most some hundred")]
+    let threads = figure.vcpus.round() as u32;
+    MachineFeatures {
+        cpu_name: Some(figure.platform_cpu.clone()),
+        threads: Some(threads),
+        mem_gb: Some(figure.mem_gb),
+        virtual_machine: Some(true),
+        ..MachineFeatures::default()
+    }
+}
+
+fn points(curve: &Curve, assessed: &Assessed, level: f64) -> Result<Vec<CurvePoint>, UnitError> {
+    // Whole hundredths of a watt: no digit is said that is not meant, and the
+    // digest does not hang on the last bit of a logarithm.
+    let watts = |watts: f64| Watts::try_from_watts((watts * 100.0).round() / 100.0);
+    let bounds = assessed.calibration.bounds(&curve.watts, curve.deviation, level);
+    let point = |(load, [low, value, high]): (&f64, [f64; 3])| {
+        let power = Estimate { low: watts(low)?, value: watts(value)?, high: watts(high)? };
+        Ok(CurvePoint { utilisation: Utilisation::try_new(*load)?, power })
+    };
+    curve.loads.iter().zip(bounds).map(point).collect()
+}
+
+fn name(tier: Tier, features: &MachineFeatures) -> String {
+    let machine = [&features.instance_type, &features.cpu_name, &features.microarch].into_iter().flatten().next();
+    format!("{}/{}", tier.name(), machine.map_or("unknown machine", String::as_str))
+}
+
+/// A deviation, in the curves' spread, that no measured machine would have.
+const FAR: f64 = 1.0;
+
+fn explanation(curve: &Curve, assessed: &Assessed, resolved: &Resolved) -> String {
+    let family = resolved.features.microarch.as_deref().unwrap_or("unknown");
+    let reason = match curve.tier {
+        Tier::Instance => "published figures of this instance type (CPU package, memory, a constant for the rest; accelerators idle)".to_owned(),
+        Tier::CpuModel(view) => format!("Gaussian process on the {}; this CPU model was measured in other machines", view.name()),
+        Tier::CpuFamily(view) => format!("Gaussian process on the {}; other CPU models of family \"{family}\" were measured", view.name()),
+        Tier::UnseenFamily(view) => format!("Gaussian process on the {}; no machine of family \"{family}\" was measured", view.name()),
+        Tier::TdpRatio => "ratio to the thermal design power, as no machine of this CPU vendor was measured".to_owned(),
+        Tier::FamilyPerThread => format!("mean watts per thread of measured machines of family \"{family}\", as the CPU model is unknown"),
+        Tier::Coefficients => format!("published watts per thread of family \"{family}\", of which no machine was measured"),
+        Tier::AnyThread => "mean watts per thread of machines since 2017, as CPU model and family are unknown".to_owned(),
+        Tier::AnyMachine => "mean of machines since 2017, as nothing is known of this one".to_owned(),
+    };
+    let what = if curve.tier == Tier::Instance { "differs from wall-power models by" } else { "error on machines left out" };
+    let mut text = format!("{reason}; {what} {:.1} % ({})", assessed.score.mape_percent, curve.tier.protocol());
+    if matches!(curve.tier, Tier::CpuModel(_) | Tier::CpuFamily(_) | Tier::UnseenFamily(_)) && curve.deviation > FAR {
+        text.push_str("; the machine is far from every measured one");
+    }
+    for note in &resolved.notes {
+        text.push_str("; ");
+        text.push_str(note);
+    }
+    if curve.tier != Tier::Instance {
+        text.push_str("; trained on tuned servers, so idle power in service is usually higher");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
