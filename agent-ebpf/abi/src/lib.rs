@@ -1,0 +1,113 @@
+//! Keys and values shared by the kernel programs and the agent.
+//!
+//! What crosses the boundary between kernel and user space is defined here and
+//! nowhere else: both sides are built from this file, and each size is
+//! asserted while compiling. It never holds logic, and depends on nothing.
+#![no_std]
+
+/// Where the kernel's side takes a task's group from; the global `MODE`.
+pub mod mode {
+    /// The cgroup of the task's scheduler group: right on v1, hybrid and v2
+    /// wherever the cpu controller is enabled for the container.
+    pub const CPU_CONTROLLER: u32 = 0;
+    /// The cgroup of the default (v2) hierarchy.
+    pub const UNIFIED: u32 = 1;
+    /// The cgroup of the v1 cpuacct hierarchy.
+    pub const CPUACCT: u32 = 2;
+}
+
+/// What sort of task a counter is about; the field [`GroupKey::kind`].
+pub mod kind {
+    /// A task of user space.
+    pub const USER: u32 = 0;
+    /// A thread of the kernel's own.
+    pub const KERNEL: u32 = 1;
+}
+
+/// The slots of the map `STATS`, each a `u64` that only grows, but for
+/// [`stat::TASKS_WALKED`].
+pub mod stat {
+    /// CPU nanoseconds of groups for which the map of counters had no room.
+    pub const OVERFLOW_CPU_NS: u32 = 0;
+    /// Bookings that went to the overflow account.
+    pub const OVERFLOW_BOOKINGS: u32 = 1;
+    /// Times a task's own storage could not be made: its time is booked later,
+    /// at the latest when it is freed.
+    pub const STORAGE_MISSES: u32 = 2;
+    /// Races between two programs for one amount: the winner booked it.
+    pub const LOST_RACES: u32 = 3;
+    /// Tasks that were dying when the programs were attached: their past is
+    /// not the meter's to count.
+    pub const ENDED_BEFORE_START: u32 = 4;
+    /// Tasks that the last finished walk saw; the one slot that is set.
+    pub const TASKS_WALKED: u32 = 5;
+    /// Tasks freed since the programs were attached.
+    pub const TASKS_FREED: u32 = 6;
+    /// The number of slots.
+    pub const SLOTS: u32 = 12;
+}
+
+/// A key of the map `COUNTERS`: whose time it is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupKey {
+    /// The cgroup's id: the inode of its directory. 0: no cgroup is behind it.
+    pub cgroup: u64,
+    /// One of [`kind`].
+    pub kind: u32,
+    /// Always 0: a key is compared byte by byte.
+    pub pad: u32,
+}
+
+impl GroupKey {
+    /// The key of `cgroup` and `kind`.
+    #[must_use]
+    pub const fn new(cgroup: u64, kind: u32) -> Self {
+        Self {
+            cgroup,
+            kind,
+            pad: 0,
+        }
+    }
+}
+
+/// A value of the map `COUNTERS`: both fields only grow.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CpuTime {
+    /// CPU nanoseconds booked to the group.
+    pub cpu_ns: u64,
+    /// Bookings made to the group by tasks' ends.
+    pub ends: u64,
+}
+
+/// What the kernel keeps in each task's own storage.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskBook {
+    /// CPU nanoseconds of the task that are booked already.
+    pub base_ns: u64,
+    /// The id of the group it was last seen in, plus one. 0: never seen.
+    pub group: u64,
+}
+
+const _: () = assert!(size_of::<GroupKey>() == 16);
+const _: () = assert!(size_of::<CpuTime>() == 16);
+const _: () = assert!(size_of::<TaskBook>() == 16);
+const _: () = assert!(align_of::<GroupKey>() == 8);
+const _: () = assert!(align_of::<CpuTime>() == 8);
+const _: () = assert!(align_of::<TaskBook>() == 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_keys_of_one_group_differ_by_kind_only() {
+        let user = GroupKey::new(7, kind::USER);
+        let kernel = GroupKey::new(7, kind::KERNEL);
+        assert_ne!(user, kernel);
+        assert_eq!(user.pad, 0);
+        assert_eq!(kernel.pad, 0);
+    }
+}

@@ -1,0 +1,139 @@
+//! Settling a task: what it ran since the last time goes to its group.
+
+use core::ptr;
+
+use tanso_agent_abi::{GroupKey, kind, mode, stat};
+
+use crate::{
+    maps::{book, count, replace, task_book},
+    offsets::{
+        MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT, OFF_SET_UNIFIED,
+        OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_FLAGS, OFF_TASK_GROUP, OFF_TASK_START,
+        OFF_TASK_SUM, START_NS,
+    },
+};
+
+/// `PF_KTHREAD` of `task_struct.flags`.
+const KERNEL_THREAD: u32 = 0x0020_0000;
+
+/// Books what `task` ran since it was last settled. Of two programs that
+/// settle one task at one time, one books and the other does nothing.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
+#[inline(always)]
+pub unsafe fn settle(task: *const u8, create: bool) -> i32 {
+    // SAFETY: the caller's.
+    unsafe {
+        let entry = task_book(task, create);
+        if entry.is_null() {
+            if create {
+                count(stat::STORAGE_MISSES, 1);
+            }
+            return 0;
+        }
+        settle_entry(task, entry, false);
+        0
+    }
+}
+
+/// Books the last part of a task that is freed. Without storage, all that it
+/// ever ran is booked, unless it is older than the meter.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
+#[inline(always)]
+pub unsafe fn settle_freed(task: *const u8) -> i32 {
+    count(stat::TASKS_FREED, 1);
+    // SAFETY: the caller's.
+    unsafe {
+        let entry = task_book(task, false);
+        if !entry.is_null() {
+            settle_entry(task, entry, true);
+            return 0;
+        }
+        if OFF_TASK_START.load() != 0
+            && field::<u64>(task, OFF_TASK_START.load()) < START_NS.load()
+        {
+            count(stat::ENDED_BEFORE_START, 1);
+            return 0;
+        }
+        let sum = field::<u64>(task, OFF_TASK_SUM.load());
+        if sum > 0 {
+            book(&GroupKey::new(group_of(task), kind_of(task)), sum, true);
+        }
+        0
+    }
+}
+
+#[inline(always)]
+unsafe fn settle_entry(task: *const u8, entry: *mut tanso_agent_abi::TaskBook, end: bool) {
+    // SAFETY: the task is the caller's, the entry was checked for null.
+    unsafe {
+        let now = group_of(task);
+        let known = ptr::read_volatile(&raw const (*entry).group);
+        // The past belongs to the group in which it was spent.
+        let owner = if known == 0 { now } else { known - 1 };
+        if known != now + 1 {
+            ptr::write_volatile(&raw mut (*entry).group, now + 1);
+        }
+        // The base first: a sum read before it could be older, and the
+        // difference negative.
+        let base = ptr::read_volatile(&raw const (*entry).base_ns);
+        let sum = field::<u64>(task, OFF_TASK_SUM.load());
+        if sum <= base {
+            return;
+        }
+        if replace(&raw mut (*entry).base_ns, base, sum) {
+            book(&GroupKey::new(owner, kind_of(task)), sum - base, end);
+        } else {
+            count(stat::LOST_RACES, 1);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn kind_of(task: *const u8) -> u32 {
+    // SAFETY: the caller's.
+    let flags = unsafe { field::<u32>(task, OFF_TASK_FLAGS.load()) };
+    if flags & KERNEL_THREAD != 0 {
+        kind::KERNEL
+    } else {
+        kind::USER
+    }
+}
+
+/// The id of the task's group. A chain that ends early (a task of an
+/// autogroup) reads 0.
+#[inline(always)]
+unsafe fn group_of(task: *const u8) -> u64 {
+    // SAFETY: each step reads a pointer of the kernel's own from a place that
+    // its type information names; a fault reads 0.
+    unsafe {
+        let cgroup = match MODE.load() {
+            mode::CPU_CONTROLLER => {
+                let group = field::<*const u8>(task, OFF_TASK_GROUP.load());
+                field::<*const u8>(group, OFF_GROUP_CGROUP.load())
+            }
+            mode::UNIFIED => {
+                let set = field::<*const u8>(task, OFF_TASK_CGROUPS.load());
+                field::<*const u8>(set, OFF_SET_UNIFIED.load())
+            }
+            _ => {
+                let set = field::<*const u8>(task, OFF_TASK_CGROUPS.load());
+                let state = field::<*const u8>(set, OFF_SET_CPUACCT.load());
+                field::<*const u8>(state, OFF_STATE_CGROUP.load())
+            }
+        };
+        let node = field::<*const u8>(cgroup, OFF_CGROUP_NODE.load());
+        field::<u64>(node, OFF_NODE_ID.load())
+    }
+}
+
+/// A field of a kernel structure, loaded directly.
+#[inline(always)]
+unsafe fn field<T>(base: *const u8, offset: u32) -> T {
+    // SAFETY: the verifier knows the type behind `base` and checks the offset,
+    // which is a constant to it.
+    unsafe { ptr::read_volatile(base.add(offset as usize).cast::<T>()) }
+}

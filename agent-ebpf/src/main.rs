@@ -1,0 +1,64 @@
+//! The kernel's side of the agent.
+//!
+//! Each program settles a task: what it has run since it was last settled goes
+//! to the counter of its group. They run when a task is made, ends, is freed
+//! or moves, and for every living task when the agent asks; nothing runs on a
+//! context switch, nothing is sent, and no counter ever falls. The scheduler's
+//! own sum of run time is what is booked: no clock is read.
+#![no_std]
+#![no_main]
+#![expect(
+    internal_features,
+    reason = "core's atomics lack fetch_add and compare_exchange on this target"
+)]
+#![feature(core_intrinsics)]
+
+mod book;
+mod maps;
+mod offsets;
+mod walk;
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+
+use book::{settle, settle_freed};
+
+/// A task was made: it gets its storage, and its group is known before a move.
+/// Arguments: parent, child.
+#[btf_tracepoint(function = "sched_process_fork")]
+fn task_made(c: BtfTracePointContext) -> i32 {
+    // SAFETY: argument 1 of this tracepoint is a trusted task_struct.
+    maps::count(8,1); unsafe { settle(c.arg::<*const u8>(1), true) }
+}
+
+/// A task ends. Its address space is torn down after this: the rest is booked
+/// when it is freed.
+#[btf_tracepoint(function = "sched_process_exit")]
+fn task_ends(c: BtfTracePointContext) -> i32 {
+    // SAFETY: argument 0 of this tracepoint is a trusted task_struct.
+    maps::count(9,1); unsafe { settle(c.arg::<*const u8>(0), true) }
+}
+
+/// A task is freed: the last sight of it.
+#[btf_tracepoint(function = "sched_process_free")]
+fn task_freed(c: BtfTracePointContext) -> i32 {
+    // SAFETY: argument 0 of this tracepoint is a trusted task_struct.
+    unsafe { settle_freed(c.arg::<*const u8>(0)) }
+}
+
+/// A task has moved to another cgroup: what it ran before goes to the old one.
+/// Arguments: destination, path, leader, whole thread group.
+#[btf_tracepoint(function = "cgroup_attach_task")]
+fn task_moved(c: BtfTracePointContext) -> i32 {
+    // SAFETY: argument 2 of this tracepoint is a trusted task_struct.
+    maps::count(10,1); unsafe { settle(c.arg::<*const u8>(2), true) }
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";
