@@ -8,7 +8,9 @@
 //! their whole exactly, whatever the order of the additions.
 
 pub mod apportion;
+pub mod counter;
 pub mod estimate;
+pub mod idle;
 pub mod model;
 pub mod provenance;
 pub mod units;

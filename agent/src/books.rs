@@ -1,0 +1,360 @@
+//! The agent's books: what was ever charged to whom, and the open minute.
+//!
+//! Pure bookkeeping over amounts and times that are given to it. Totals never
+//! fall; per zone, all accounts together are the zone's total to the
+//! microjoule. The books are saved whole by the checkpoint and taken up again
+//! after a restart.
+
+pub mod account;
+mod minutes;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use tanso_agent_wire::energy::{Account, Names, Record};
+use tanso_power::{Estimate, Joules, Provenance};
+
+pub use account::{AccountBook, PodBook};
+
+use crate::attribution::{share, split};
+use crate::meters::{Reading, Zone};
+
+/// Finished containers that stay listed, at most.
+const ENDED_MAX: usize = 500;
+/// How long a finished container stays listed: several scrapes of anyone.
+const ENDED_KEPT_MS: i64 = 15 * 60 * 1_000;
+
+/// One zone's totals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ZoneBook {
+    /// The zone.
+    pub zone: Zone,
+    /// All energy.
+    pub total: Joules,
+    /// The idle part of it.
+    pub idle: Joules,
+    /// All and idle energy of the last interval.
+    #[serde(skip)]
+    pub last: (Joules, Joules),
+}
+
+/// Everything that was charged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Books {
+    /// Zones in the order of their first appearance.
+    pub zones: Vec<ZoneBook>,
+    /// Accounts; the first four are the node's own.
+    pub accounts: Vec<AccountBook>,
+    /// Pods by uid: sums over their containers, finished ones too.
+    pub pods: BTreeMap<String, PodBook>,
+    /// Non-overlapping energy by provenance, in the order of
+    /// [`Provenance::ALL`].
+    pub by_provenance: [Joules; 3],
+    /// Sums of the lower and of the upper bounds.
+    pub bounds: (Joules, Joules),
+    /// Energy charged for times without an agent.
+    pub caught_up: Joules,
+    /// Energy of containers no longer listed, by namespace.
+    pub folded: BTreeMap<String, Joules>,
+    /// The minute that is still open, seconds of Unix time.
+    pub open_minute: Option<i64>,
+    /// Sequence number of the next record.
+    pub next_sequence: u64,
+    /// Records of closed minutes that are not known to be in the journal.
+    pub pending: Vec<Record>,
+    #[serde(skip)]
+    index: HashMap<Account, usize>,
+}
+
+/// An amount to be charged.
+#[derive(Clone, Debug)]
+pub struct Booking<'a> {
+    /// Each zone's energy, or `None` while no meter is active.
+    pub zones: Option<&'a Reading>,
+    /// Where the energy comes from.
+    pub provenance: Provenance,
+    /// The power model's digest, if one was used.
+    pub model: Option<&'a str>,
+    /// CPU time by account ([`Books::account`]), nanoseconds; each account
+    /// once.
+    pub cpu_ns: &'a [(usize, u64)],
+    /// Whether the agent was not there.
+    pub caught_up: bool,
+    /// The minutes it falls in, rising, with the length of each one's part.
+    pub minutes: &'a [(i64, u64)],
+}
+
+impl Default for Books {
+    fn default() -> Self {
+        let own = [Account::System, Account::Kernel, Account::Idle, Account::Overflow];
+        let mut books = Self {
+            zones: Vec::new(),
+            accounts: Vec::new(),
+            pods: BTreeMap::new(),
+            by_provenance: [Joules::ZERO; 3],
+            bounds: (Joules::ZERO, Joules::ZERO),
+            caught_up: Joules::ZERO,
+            folded: BTreeMap::new(),
+            open_minute: None,
+            next_sequence: 1,
+            pending: Vec::new(),
+            index: HashMap::new(),
+        };
+        for account in own {
+            books.account(&account);
+        }
+        books
+    }
+}
+
+impl Books {
+    /// The account of processes outside containers.
+    pub const SYSTEM: usize = 0;
+    /// The account of kernel threads.
+    pub const KERNEL: usize = 1;
+    /// The account of idle power.
+    pub const IDLE: usize = 2;
+    /// The account of what found no room.
+    pub const OVERFLOW: usize = 3;
+
+    /// Rebuilds what is not saved. To be called once after reading saved
+    /// books.
+    ///
+    /// # Errors
+    /// If these are no books: the node's own accounts are not in place.
+    pub fn reopen(&mut self) -> Result<(), &'static str> {
+        let own = [Account::System, Account::Kernel, Account::Idle, Account::Overflow];
+        let in_place = self.accounts.iter().map(|book| &book.account).take(4).eq(own.iter());
+        if !in_place {
+            return Err("the node's own accounts are missing");
+        }
+        self.reindex();
+        Ok(())
+    }
+
+    fn reindex(&mut self) {
+        let accounts = self.accounts.iter().enumerate();
+        self.index = accounts.map(|(index, book)| (book.account.clone(), index)).collect();
+    }
+
+    /// The place of an account, opened if it is new. Places hold until
+    /// [`Books::fold`].
+    pub fn account(&mut self, account: &Account) -> usize {
+        if let Some(&index) = self.index.get(account) {
+            return index;
+        }
+        let index = self.accounts.len();
+        self.accounts.push(AccountBook::new(account.clone()));
+        self.index.insert(account.clone(), index);
+        index
+    }
+
+    /// All energy of zones that do not contain each other.
+    #[must_use]
+    pub fn total(&self) -> Joules {
+        self.by_provenance.iter().copied().sum()
+    }
+
+    /// Charges an amount.
+    pub fn book(&mut self, booking: &Booking<'_>) {
+        self.clear_last();
+        for &(index, cpu_ns) in booking.cpu_ns {
+            self.charge_cpu(index, cpu_ns);
+        }
+        let Some(zones) = booking.zones else {
+            for &(minute, _) in booking.minutes {
+                self.advance_to(minute);
+            }
+            return;
+        };
+        let parts = self.charge_zones(zones, booking.cpu_ns);
+        self.charge_totals(&parts, booking);
+        self.charge_minutes(&parts, booking);
+    }
+
+    fn clear_last(&mut self) {
+        for zone in &mut self.zones {
+            zone.last = (Joules::ZERO, Joules::ZERO);
+        }
+        for account in &mut self.accounts {
+            account.last.clear();
+        }
+        for pod in self.pods.values_mut() {
+            pod.last.clear();
+        }
+    }
+
+    fn charge_cpu(&mut self, index: usize, cpu_ns: u64) {
+        if let Some(book) = self.accounts.get_mut(index) {
+            book.cpu_ns = book.cpu_ns.saturating_add(cpu_ns);
+            book.since_basis_ns = book.since_basis_ns.saturating_add(cpu_ns);
+        }
+    }
+
+    /// Splits each zone and charges its parts; returns each account's energy
+    /// over the zones that do not contain each other.
+    fn charge_zones(
+        &mut self,
+        zones: &Reading,
+        cpu_ns: &[(usize, u64)],
+    ) -> BTreeMap<usize, Estimate<Joules>> {
+        let present: Vec<_> = zones.iter().map(|(zone, _)| zone.class).collect();
+        let weights: Vec<u64> = cpu_ns.iter().map(|&(_, ns)| ns).collect();
+        let mut node: BTreeMap<usize, Estimate<Joules>> = BTreeMap::new();
+        for (zone, amount) in zones {
+            let place = self.zone(zone);
+            let split = split(*amount, &weights);
+            if let Some(book) = self.zones.get_mut(place) {
+                book.total += amount.energy.value;
+                book.idle += split.idle.value;
+                book.last = (amount.energy.value, split.idle.value);
+            }
+            let counts = zone.class.counts_among(&present);
+            let own = [(Self::IDLE, split.idle), (Self::SYSTEM, split.unowned)];
+            let used = cpu_ns.iter().map(|&(index, _)| index).zip(split.parts);
+            for (index, part) in own.into_iter().chain(used) {
+                self.charge_zone(index, place, part.value, counts);
+                if counts {
+                    let sum = node.entry(index).or_default();
+                    *sum = *sum + part;
+                }
+            }
+        }
+        node
+    }
+
+    fn charge_zone(&mut self, index: usize, zone: usize, energy: Joules, counts: bool) {
+        let Some(book) = self.accounts.get_mut(index) else { return };
+        book.charge(zone, energy);
+        if counts {
+            book.total += energy;
+        }
+        if let Account::Container { pod_uid, .. } = &book.account {
+            if !self.pods.contains_key(pod_uid) {
+                self.pods.insert(pod_uid.clone(), PodBook::default());
+            }
+            if let Some(pod) = self.pods.get_mut(pod_uid) {
+                pod.charge(zone, energy);
+            }
+        }
+    }
+
+    fn charge_totals(&mut self, parts: &BTreeMap<usize, Estimate<Joules>>, booking: &Booking<'_>) {
+        let whole: Estimate<Joules> = parts.values().copied().sum();
+        let place = Provenance::ALL.iter().position(|&known| known == booking.provenance);
+        if let Some(sum) = place.and_then(|place| self.by_provenance.get_mut(place)) {
+            *sum += whole.value;
+        }
+        self.bounds.0 += whole.low;
+        self.bounds.1 += whole.high;
+        if booking.caught_up {
+            self.caught_up += whole.value;
+        }
+    }
+
+    fn charge_minutes(&mut self, parts: &BTreeMap<usize, Estimate<Joules>>, booking: &Booking<'_>) {
+        let lengths: Vec<u64> = booking.minutes.iter().map(|&(_, length)| length.max(1)).collect();
+        let mut shares: Vec<(usize, Vec<Estimate<Joules>>, Vec<u64>)> = Vec::new();
+        for (&index, &energy) in parts {
+            let cpu = booking.cpu_ns.iter().find(|&&(account, _)| account == index);
+            let cpu_ns = cpu.map_or(0, |&(_, ns)| ns);
+            // Lengths are at least 1, so there is a share unless there is no
+            // minute at all.
+            let Some(energies) = share(energy, &lengths) else { continue };
+            let times = tanso_power::apportion(cpu_ns, &lengths).unwrap_or_default();
+            shares.push((index, energies, times));
+        }
+        for (piece, &(minute, _)) in booking.minutes.iter().enumerate() {
+            self.advance_to(minute);
+            for (index, energies, times) in &shares {
+                let (Some(&energy), Some(&cpu_ns)) = (energies.get(piece), times.get(piece)) else {
+                    continue;
+                };
+                if let Some(book) = self.accounts.get_mut(*index) {
+                    book.charge_minute(energy, cpu_ns, booking);
+                }
+            }
+        }
+    }
+
+    fn zone(&mut self, zone: &Zone) -> usize {
+        if let Some(place) = self.zones.iter().position(|book| book.zone == *zone) {
+            return place;
+        }
+        self.zones.push(ZoneBook {
+            zone: zone.clone(),
+            total: Joules::ZERO,
+            idle: Joules::ZERO,
+            last: (Joules::ZERO, Joules::ZERO),
+        });
+        self.zones.len() - 1
+    }
+
+    /// Gives a container its names, as soon as they are known.
+    pub fn name(&mut self, index: usize, names: &Names) {
+        let Some(book) = self.accounts.get_mut(index) else { return };
+        if book.names != *names {
+            book.names = names.clone();
+        }
+        if let Account::Container { pod_uid, .. } = &book.account {
+            let pod = self.pods.entry(pod_uid.clone()).or_default();
+            if pod.name != names.pod || pod.namespace != names.namespace {
+                pod.name.clone_from(&names.pod);
+                pod.namespace.clone_from(&names.namespace);
+            }
+        }
+    }
+
+    /// Takes finished containers off the list once they were listed for long
+    /// or are too many; their energy goes to their namespace's sum. Places of
+    /// accounts change.
+    pub fn fold(&mut self, now_ms: i64) {
+        let mut ended: Vec<(i64, usize)> = self
+            .accounts
+            .iter()
+            .enumerate()
+            .filter_map(|(index, book)| Some((book.ended_ms?, index)))
+            .collect();
+        ended.sort_unstable();
+        let excess = ended.len().saturating_sub(ENDED_MAX);
+        let old = |ended_ms: i64| now_ms.saturating_sub(ended_ms) > ENDED_KEPT_MS;
+        let leaving: Vec<usize> = ended
+            .iter()
+            .enumerate()
+            .filter(|(rank, (ended_ms, _))| *rank < excess || old(*ended_ms))
+            .map(|(_, &(_, index))| index)
+            .filter(|&index| self.accounts.get(index).is_some_and(AccountBook::is_settled))
+            .collect();
+        if leaving.is_empty() {
+            return;
+        }
+        for &index in &leaving {
+            if let Some(book) = self.accounts.get(index) {
+                let namespace = book.names.namespace.clone().unwrap_or_default();
+                *self.folded.entry(namespace).or_default() += book.total;
+            }
+        }
+        let mut index = 0;
+        self.accounts.retain(|_| {
+            index += 1;
+            !leaving.contains(&(index - 1))
+        });
+        self.reindex();
+        self.drop_empty_pods();
+    }
+
+    fn drop_empty_pods(&mut self) {
+        let mut uids = std::collections::HashSet::new();
+        for book in &self.accounts {
+            if let Account::Container { pod_uid, .. } = &book.account {
+                uids.insert(pod_uid.as_str());
+            }
+        }
+        self.pods.retain(|uid, _| uids.contains(uid.as_str()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! One account's totals and its part of the open minute.
+
+use serde::{Deserialize, Serialize};
+use tanso_agent_wire::energy::{Account, Names};
+use tanso_power::{Estimate, Joules, Provenance};
+
+use super::Booking;
+
+/// What an account used in the open minute, by where the figures come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entry {
+    pub(super) provenance: Provenance,
+    pub(super) model: Option<String>,
+    pub(super) caught_up: bool,
+    pub(super) energy: Estimate<Joules>,
+    pub(super) cpu_ns: u64,
+}
+
+/// One account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountBook {
+    /// Whose it is.
+    pub account: Account,
+    /// Its names, as far as they are known.
+    pub names: Names,
+    /// The container's runtime, for labels.
+    pub runtime: String,
+    /// The container's control group, from the hierarchy's root.
+    pub path: Option<String>,
+    /// The kernel's own CPU counter of that group when it was last looked at.
+    pub basis_ns: Option<u64>,
+    /// CPU time charged since then.
+    pub since_basis_ns: u64,
+    /// All CPU time charged.
+    pub cpu_ns: u64,
+    /// Energy by zone, in the order of the zones' books; may be shorter.
+    pub energy: Vec<Joules>,
+    /// Energy of zones that do not contain each other.
+    pub total: Joules,
+    /// When the container was found finished, milliseconds of Unix time.
+    pub ended_ms: Option<i64>,
+    pub(super) open: Vec<Entry>,
+    /// CPU time of closed minutes that was less than a microsecond.
+    pub(super) rest_ns: u64,
+    /// Energy by zone of the last interval.
+    #[serde(skip)]
+    pub last: Vec<Joules>,
+}
+
+impl AccountBook {
+    pub(super) fn new(account: Account) -> Self {
+        Self {
+            account,
+            names: Names::default(),
+            runtime: String::new(),
+            path: None,
+            basis_ns: None,
+            since_basis_ns: 0,
+            cpu_ns: 0,
+            energy: Vec::new(),
+            total: Joules::ZERO,
+            ended_ms: None,
+            open: Vec::new(),
+            rest_ns: 0,
+            last: Vec::new(),
+        }
+    }
+
+    /// Whether nothing of it waits for its minute to close.
+    pub(super) fn is_settled(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn charge(&mut self, zone: usize, energy: Joules) {
+        add_at(&mut self.energy, zone, energy);
+        add_at(&mut self.last, zone, energy);
+    }
+
+    pub(super) fn charge_minute(
+        &mut self,
+        energy: Estimate<Joules>,
+        cpu_ns: u64,
+        booking: &Booking<'_>,
+    ) {
+        let same = |entry: &&mut Entry| {
+            entry.provenance == booking.provenance
+                && entry.model.as_deref() == booking.model
+                && entry.caught_up == booking.caught_up
+        };
+        if let Some(entry) = self.open.iter_mut().find(same) {
+            entry.energy = entry.energy + energy;
+            entry.cpu_ns = entry.cpu_ns.saturating_add(cpu_ns);
+            return;
+        }
+        self.open.push(Entry {
+            provenance: booking.provenance,
+            model: booking.model.map(str::to_owned),
+            caught_up: booking.caught_up,
+            energy,
+            cpu_ns,
+        });
+    }
+}
+
+/// One pod's totals.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodBook {
+    /// The pod's namespace.
+    pub namespace: Option<String>,
+    /// The pod's name.
+    pub name: Option<String>,
+    /// Energy by zone, in the order of the zones' books; may be shorter.
+    pub energy: Vec<Joules>,
+    /// Energy by zone of the last interval.
+    #[serde(skip)]
+    pub last: Vec<Joules>,
+}
+
+impl PodBook {
+    pub(super) fn charge(&mut self, zone: usize, energy: Joules) {
+        add_at(&mut self.energy, zone, energy);
+        add_at(&mut self.last, zone, energy);
+    }
+}
+
+fn add_at(sums: &mut Vec<Joules>, place: usize, energy: Joules) {
+    if sums.len() <= place {
+        sums.resize(place + 1, Joules::ZERO);
+    }
+    if let Some(sum) = sums.get_mut(place) {
+        *sum += energy;
+    }
+}

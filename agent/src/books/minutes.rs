@@ -1,0 +1,64 @@
+//! Closing minutes: a closed minute becomes records and never changes.
+
+use tanso_agent_wire::energy::Record;
+use tanso_power::{Estimate, Joules};
+
+use super::Books;
+
+impl Books {
+    /// Makes `minute` the open one, if it is later than the open one; closes
+    /// that. An earlier one (the clock was set back) leaves all as it is: what
+    /// comes is charged to the open minute.
+    pub fn advance_to(&mut self, minute: i64) {
+        match self.open_minute {
+            Some(open) if minute <= open => {}
+            Some(open) => {
+                self.close(open);
+                self.open_minute = Some(minute);
+            }
+            None => self.open_minute = Some(minute),
+        }
+    }
+
+    fn close(&mut self, minute: i64) {
+        for book in &mut self.accounts {
+            for entry in std::mem::take(&mut book.open) {
+                let cpu_ns = book.rest_ns.saturating_add(entry.cpu_ns);
+                book.rest_ns = cpu_ns % 1_000;
+                if entry.energy == Estimate::<Joules>::default() && cpu_ns < 1_000 {
+                    continue;
+                }
+                self.pending.push(Record {
+                    sequence: self.next_sequence,
+                    minute,
+                    account: book.account.clone(),
+                    names: book.names.clone(),
+                    energy_uj: entry.energy,
+                    cpu_us: cpu_ns / 1_000,
+                    provenance: entry.provenance,
+                    model: entry.model,
+                    caught_up: entry.caught_up,
+                });
+                self.next_sequence += 1;
+            }
+        }
+    }
+
+    /// Forgets the open minute's amounts: they are in the journal already.
+    pub fn discard_open(&mut self) {
+        for book in &mut self.accounts {
+            book.open.clear();
+        }
+    }
+
+    /// Numbers waiting records anew, for a journal whose last record is
+    /// `last_sequence`.
+    pub fn renumber(&mut self, last_sequence: u64) {
+        let mut next = last_sequence + 1;
+        for record in &mut self.pending {
+            record.sequence = next;
+            next += 1;
+        }
+        self.next_sequence = next;
+    }
+}

@@ -1,0 +1,133 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::attribution::ZoneEnergy;
+use crate::meters::ZoneClass;
+
+fn container(name: &str) -> Account {
+    Account::Container { pod_uid: format!("pod-of-{name}"), container_id: name.to_owned() }
+}
+
+fn zones(package_uj: u64, core_uj: u64, dram_uj: u64) -> Reading {
+    let zone = |class: ZoneClass, value_uj: u64| {
+        let energy = Estimate {
+            low: Joules::from_microjoules(value_uj / 2),
+            value: Joules::from_microjoules(value_uj),
+            high: Joules::from_microjoules(value_uj * 2),
+        };
+        let idle = energy.map(|bound| Joules::from_microjoules(bound.microjoules() / 3));
+        (Zone { class, path: class.to_string() }, ZoneEnergy { energy, idle })
+    };
+    vec![
+        zone(ZoneClass::Package, package_uj),
+        zone(ZoneClass::Core, core_uj),
+        zone(ZoneClass::Dram, dram_uj),
+    ]
+}
+
+fn booking<'a>(
+    zones: &'a Reading,
+    cpu_ns: &'a [(usize, u64)],
+    minutes: &'a [(i64, u64)],
+) -> Booking<'a> {
+    Booking {
+        zones: Some(zones),
+        provenance: Provenance::Simulated,
+        model: None,
+        cpu_ns,
+        caught_up: false,
+        minutes,
+    }
+}
+
+fn recorded(books: &Books) -> Estimate<Joules> {
+    let closed = books.pending.iter().map(|record| record.energy_uj);
+    let open = books.accounts.iter().flat_map(|book| book.open.iter().map(|entry| entry.energy));
+    closed.chain(open).sum()
+}
+
+proptest! {
+    #[test]
+    fn records_accounts_and_zones_agree_to_the_microjoule(
+        steps in prop::collection::vec(
+            ((0_u64..1 << 30, 0_u64..1 << 30, 0_u64..1 << 30), prop::collection::vec(0_u64..1 << 33, 3), 0_i64..200),
+            1..60,
+        )
+    ) {
+        let mut books = Books::default();
+        let names = ["a", "b", "c"];
+        let places: Vec<usize> = names.iter().map(|name| books.account(&container(name))).collect();
+        let mut second = 1_000_020;
+        for ((package, core, dram), cpu, pause) in steps {
+            second += pause;
+            let cpu: Vec<(usize, u64)> = places.iter().copied().zip(cpu).collect();
+            let minute = second / 60 * 60;
+            books.book(&booking(&zones(package, core, dram), &cpu, &[(minute, 7), (minute + 60, 3)]));
+        }
+        for (place, zone) in books.zones.iter().enumerate() {
+            let sum: Joules = books.accounts.iter().filter_map(|book| book.energy.get(place)).copied().sum();
+            prop_assert_eq!(sum, zone.total);
+        }
+        let recorded = recorded(&books);
+        let accounts: Joules = books.accounts.iter().map(|book| book.total).sum();
+        prop_assert_eq!(recorded.value, books.total());
+        prop_assert_eq!(accounts, books.total());
+        prop_assert_eq!((recorded.low, recorded.high), books.bounds);
+        let mut sequences = books.pending.iter().map(|record| record.sequence);
+        prop_assert!((1..).zip(&mut sequences).all(|(wanted, found)| wanted == found));
+        prop_assert!(books.pending.is_sorted_by_key(|record| record.minute));
+    }
+}
+
+#[test]
+fn core_is_inside_package_and_not_added_again() {
+    let mut books = Books::default();
+    books.book(&booking(&zones(100, 60, 30), &[], &[(60, 1)]));
+    assert_eq!(books.total().microjoules(), 130);
+}
+
+#[test]
+fn a_clock_set_back_never_reopens_a_closed_minute() {
+    let mut books = Books::default();
+    for minute in [120, 180, 60, 240] {
+        books.book(&booking(&zones(100, 0, 0), &[], &[(minute, 1)]));
+    }
+    let minutes: Vec<i64> = books.pending.iter().map(|record| record.minute).collect();
+    assert!(minutes.is_sorted(), "{minutes:?}");
+    let sum: Joules = books.pending.iter().map(|record| record.energy_uj.value).sum();
+    assert_eq!(sum.microjoules(), 300);
+}
+
+#[test]
+fn a_finished_container_is_listed_then_folded_into_its_namespace() {
+    let mut books = Books::default();
+    let place = books.account(&container("job"));
+    let names = Names { namespace: Some("batch".into()), pod: Some("job-1".into()), container: None };
+    books.name(place, &names);
+    books.book(&booking(&zones(90, 0, 0), &[(place, 5)], &[(60, 1)]));
+    books.accounts[place].ended_ms = Some(1_000);
+    books.fold(1_000);
+    assert_eq!(books.accounts.len(), 5, "still listed");
+    books.fold(ENDED_KEPT_MS * 2);
+    assert_eq!(books.accounts.len(), 5, "its minute is open");
+    books.advance_to(120);
+    books.fold(ENDED_KEPT_MS * 2);
+    assert_eq!(books.accounts.len(), 4);
+    assert_eq!(books.folded["batch"].microjoules(), 60);
+    assert!(books.pods.is_empty());
+}
+
+#[test]
+fn saved_books_go_on_as_if_never_closed() {
+    let mut books = Books::default();
+    let place = books.account(&container("web"));
+    let reading = zones(1_000, 7, 9);
+    let cpu = [(place, 12_345)];
+    books.book(&booking(&reading, &cpu, &[(60, 1)]));
+    let mut copy: Books = serde_json::from_slice(&serde_json::to_vec(&books).unwrap()).unwrap();
+    copy.reopen().unwrap();
+    for books in [&mut books, &mut copy] {
+        books.book(&booking(&reading, &cpu, &[(120, 1)]));
+    }
+    assert_eq!(books, copy);
+}

@@ -1,0 +1,226 @@
+//! From readings of CPU time by control group to CPU time by account.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use tanso_agent_wire::energy::Account;
+
+use crate::books::Books;
+use crate::host::CgroupIndex;
+use crate::kernel::{CpuReading, Group, TaskKind};
+use crate::workloads::{CgroupId, ContainerRef, WorkloadKind, parse};
+
+/// Who is behind a control group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account that its user tasks are charged to.
+    pub account: Account,
+    /// The container's runtime, for labels.
+    pub runtime: &'static str,
+    /// The container's own group: of nested groups the outermost.
+    pub path: Option<String>,
+}
+
+impl Identity {
+    /// Who is behind the group at `path`.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        let ContainerRef { pod_uid, container_id, runtime, kind } = parse(path);
+        let own = container_id.as_ref().and_then(|id| container_path(path, id.as_str()));
+        let account = match (pod_uid, container_id) {
+            (Some(uid), Some(id)) => Account::Container {
+                pod_uid: uid.as_str().to_owned(),
+                container_id: id.as_str().to_owned(),
+            },
+            (None, Some(id)) => Account::Standalone { container_id: id.as_str().to_owned() },
+            // Helpers in a pod's own group, beside its containers: the pod's.
+            (Some(uid), None) if kind == WorkloadKind::Pod => {
+                Account::Container { pod_uid: uid.as_str().to_owned(), container_id: String::new() }
+            }
+            _ => Account::System,
+        };
+        Self { account, runtime: runtime.as_str(), path: own }
+    }
+}
+
+/// The path up to and with the segment that carries the container's id.
+fn container_path(path: &str, id: &str) -> Option<String> {
+    let at = path.find(id)?;
+    let end = path.get(at..)?.find('/').map_or(path.len(), |slash| at + slash);
+    path.get(..end).map(str::to_owned)
+}
+
+/// Differences between readings, by account.
+#[derive(Debug, Default)]
+pub struct Charges {
+    last: HashMap<Group, Duration>,
+    overflow: Duration,
+    retired: Duration,
+    identities: HashMap<CgroupId, Identity>,
+}
+
+impl Charges {
+    /// CPU time by account since the last reading (or since the source was
+    /// opened), nanoseconds; each account once, all parts together what the
+    /// source counted.
+    pub fn since_last(
+        &mut self,
+        reading: &CpuReading,
+        index: Option<&mut CgroupIndex>,
+        books: &mut Books,
+    ) -> Vec<(usize, u64)> {
+        let mut vanished: HashSet<Group> = self.last.keys().copied().collect();
+        let mut deltas: Vec<(Group, Duration)> = Vec::new();
+        for time in &reading.groups {
+            vanished.remove(&time.group);
+            let before = self.last.insert(time.group, time.cpu).unwrap_or_default();
+            let delta = time.cpu.saturating_sub(before);
+            if !delta.is_zero() {
+                deltas.push((time.group, delta));
+            }
+        }
+        if let Some(index) = index {
+            self.identify(deltas.iter().map(|(group, _)| group.cgroup), index);
+        }
+        let mut charged: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut charge = |place: usize, cpu: Duration| {
+            let cpu_ns = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
+            if cpu_ns > 0 {
+                *charged.entry(place).or_default() += cpu_ns;
+            }
+        };
+        for (group, delta) in deltas {
+            charge(self.place(group, books), delta);
+        }
+        charge(Books::OVERFLOW, reading.overflow.saturating_sub(self.overflow));
+        self.overflow = reading.overflow;
+        self.charge_vanished(reading, &vanished, books, &mut charge);
+        charged.into_iter().collect()
+    }
+
+    /// The last stretch of removed groups: what was retired beyond what was
+    /// charged of them. It goes to them in equal parts; which one it was of is
+    /// not known.
+    fn charge_vanished(
+        &mut self,
+        reading: &CpuReading,
+        vanished: &HashSet<Group>,
+        books: &mut Books,
+        charge: &mut impl FnMut(usize, Duration),
+    ) {
+        let retired = reading.retired.saturating_sub(self.retired);
+        self.retired = reading.retired;
+        let known: Duration = vanished.iter().filter_map(|group| self.last.remove(group)).sum();
+        let rest_ns = u64::try_from(retired.saturating_sub(known).as_nanos()).unwrap_or(u64::MAX);
+        let mut groups: Vec<Group> = vanished.iter().copied().collect();
+        groups.sort_unstable();
+        match tanso_power::apportion(rest_ns, &vec![1; groups.len()]) {
+            Some(parts) => {
+                for (group, part_ns) in groups.into_iter().zip(parts) {
+                    charge(self.place(group, books), Duration::from_nanos(part_ns));
+                }
+            }
+            None => charge(Books::SYSTEM, Duration::from_nanos(rest_ns)),
+        }
+    }
+
+    fn identify(&mut self, ids: impl Iterator<Item = CgroupId>, index: &mut CgroupIndex) {
+        let unknown: Vec<CgroupId> = ids.filter(|id| !self.identities.contains_key(id)).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        index.learn(unknown.iter().copied());
+        for id in unknown {
+            if let Some(path) = index.known_path(id) {
+                self.identities.insert(id, Identity::of(&path));
+            }
+        }
+    }
+
+    fn place(&self, group: Group, books: &mut Books) -> usize {
+        if group.kind == TaskKind::Kernel {
+            return Books::KERNEL;
+        }
+        match self.identities.get(&group.cgroup) {
+            Some(identity) => place_of(identity, books),
+            None => Books::SYSTEM,
+        }
+    }
+
+    /// Opens an account for each container that exists, also for those
+    /// without CPU time, and returns the accounts found. Forgets groups that
+    /// are gone.
+    pub fn list(&mut self, index: &mut CgroupIndex, books: &mut Books) -> HashSet<Account> {
+        let alive = index.alive();
+        self.identities.retain(|id, _| alive.contains(id));
+        let mut found = HashSet::new();
+        for id in alive {
+            let identity = match self.identities.get(&id) {
+                Some(identity) => identity,
+                None => match index.known_path(id) {
+                    Some(path) => self.identities.entry(id).or_insert_with(|| Identity::of(&path)),
+                    None => continue,
+                },
+            };
+            // Pods' own groups get an account when there is time to charge.
+            if identity.path.is_some() {
+                place_of(identity, books);
+                found.insert(identity.account.clone());
+            }
+        }
+        found
+    }
+}
+
+fn place_of(identity: &Identity, books: &mut Books) -> usize {
+    let place = books.account(&identity.account);
+    if let Some(book) = books.accounts.get_mut(place)
+        && book.path != identity.path
+    {
+        book.path.clone_from(&identity.path);
+        identity.runtime.clone_into(&mut book.runtime);
+    }
+    place
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::kernel::{GroupTime, Losses};
+
+    fn reading(groups: &[(u64, u64)], retired_ns: u64) -> CpuReading {
+        let groups = groups.iter().map(|&(inode, ns)| GroupTime {
+            group: Group { cgroup: CgroupId::new(inode), kind: TaskKind::User },
+            cpu: Duration::from_nanos(ns),
+        });
+        CpuReading {
+            at: Instant::now(),
+            groups: groups.collect(),
+            overflow: Duration::ZERO,
+            retired: Duration::from_nanos(retired_ns),
+            looked_at: 0,
+            losses: Losses::default(),
+            cost: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_removed_groups_last_stretch_is_charged() {
+        let (mut charges, mut books) = (Charges::default(), Books::default());
+        charges.since_last(&reading(&[(1, 100), (2, 50)], 0), None, &mut books);
+        let charged = charges.since_last(&reading(&[(1, 130)], 57), None, &mut books);
+        assert_eq!(charged, [(Books::SYSTEM, 30 + 7)]);
+    }
+
+    #[test]
+    fn a_nested_group_is_its_containers() {
+        let id = "a".repeat(64);
+        let pod = "0c4b1a52-3a5b-4c77-8f4e-5f2b6d7e8a90";
+        let own = format!("/kubepods.slice/kubepods-pod{}.slice/cri-containerd-{id}.scope", pod.replace('-', "_"));
+        let identity = Identity::of(&format!("{own}/init/deep"));
+        assert_eq!(identity.path, Some(own));
+        assert_eq!(identity.account, Account::Container { pod_uid: pod.into(), container_id: id });
+    }
+}

@@ -1,0 +1,195 @@
+//! The agent's whole state on disk, every reading interval.
+//!
+//! Three places: two that take turns, and one that is written (and synced)
+//! when a minute closes. A kill leaves at most one of them torn, a power cut
+//! at most the two; the newest whole one holds. A write costs no seek and no
+//! sync, so a process' death loses nothing that was ever shown.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::books::Books;
+use crate::meters::Memory;
+
+const MAGIC: &[u8; 8] = b"TANSOC\x01\x00";
+const HEADER_BYTES: usize = 24;
+const NAMES: [&str; 3] = ["checkpoint.a", "checkpoint.b", "checkpoint.minute"];
+const MINUTE: usize = 2;
+
+/// What a new process needs to go on where the last one ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// The kernel's id of the boot; counters of another boot are others.
+    pub boot_id: Option<String>,
+    /// The instant of the readings, nanoseconds since boot.
+    pub at_boot_ns: u64,
+    /// The same by the wall clock, milliseconds of Unix time.
+    pub at_unix_ms: i64,
+    /// The node's busy CPU time at that instant, nanoseconds.
+    pub busy_ns: u64,
+    /// The node's CPU time, busy or not, nanoseconds.
+    pub total_ns: u64,
+    /// The chosen meter and what it remembers.
+    pub meter: Option<(String, Memory)>,
+    /// The journal that the books' sequence numbers belong to.
+    pub journal: u64,
+    /// What was charged.
+    pub books: Books,
+}
+
+/// Writes states, and finds the newest whole one.
+#[derive(Debug)]
+pub struct Checkpoint {
+    files: [File; 3],
+    generation: u64,
+    /// Size of the last state, bytes.
+    bytes: usize,
+}
+
+impl Checkpoint {
+    /// Opens the places in `directory` and returns the newest whole state.
+    /// What is spoilt is as if it were not there.
+    ///
+    /// # Errors
+    /// If the files cannot be opened.
+    pub fn open(directory: &Path) -> io::Result<(Self, Option<State>)> {
+        let open = |name: &str| -> io::Result<(File, PathBuf)> {
+            let path = directory.join(name);
+            let mut options = OpenOptions::new();
+            let file = options.read(true).write(true).create(true).truncate(false).open(&path)?;
+            Ok((file, path))
+        };
+        let [a, b, minute] = NAMES.map(open);
+        let (a, b, minute) = (a?, b?, minute?);
+        let mut newest: Option<(u64, State)> = None;
+        for (_, path) in [&a, &b, &minute] {
+            let bytes = fs::read(path)?;
+            if bytes.is_empty() {
+                continue;
+            }
+            match decode(&bytes) {
+                Some((generation, state)) => {
+                    if newest.as_ref().is_none_or(|(known, _)| generation > *known) {
+                        newest = Some((generation, state));
+                    }
+                }
+                None => tracing::warn!(file = %path.display(), "checkpoint is not whole and is left out"),
+            }
+        }
+        let generation = newest.as_ref().map_or(0, |(generation, _)| *generation);
+        let checkpoint = Self { files: [a.0, b.0, minute.0], generation, bytes: 0 };
+        Ok((checkpoint, newest.map(|(_, state)| state)))
+    }
+
+    /// Writes a state. With `for_good` it is on the disk when this returns;
+    /// else it survives the process, but not a power cut.
+    ///
+    /// # Errors
+    /// If the disk refuses; an earlier state is then still whole.
+    pub fn write(&mut self, state: &State, for_good: bool) -> io::Result<()> {
+        let generation = self.generation + 1;
+        let bytes = encode(generation, state)?;
+        let turn = if for_good { MINUTE } else { usize::from(!generation.is_multiple_of(2)) };
+        if let Some(file) = self.files.get(turn) {
+            file.write_all_at(&bytes, 0)?;
+            if for_good {
+                file.sync_data()?;
+            }
+        }
+        self.generation = generation;
+        self.bytes = bytes.len();
+        Ok(())
+    }
+
+    /// Size of the last state written, bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+fn encode(generation: u64, state: &State) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; HEADER_BYTES];
+    serde_json::to_writer(&mut bytes, state)?;
+    let content = bytes.get(HEADER_BYTES..).unwrap_or_default();
+    let length = u32::try_from(content.len())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "state is too large"))?;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&generation.to_le_bytes());
+    hasher.update(content);
+    let crc = hasher.finalize();
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(MAGIC);
+    header.extend_from_slice(&generation.to_le_bytes());
+    header.extend_from_slice(&length.to_le_bytes());
+    header.extend_from_slice(&crc.to_le_bytes());
+    bytes.splice(..HEADER_BYTES, header);
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8]) -> Option<(u64, State)> {
+    if !bytes.starts_with(MAGIC) {
+        return None;
+    }
+    let generation = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
+    let length = u32::from_le_bytes(bytes.get(16..20)?.try_into().ok()?);
+    let crc = u32::from_le_bytes(bytes.get(20..24)?.try_into().ok()?);
+    let end = HEADER_BYTES.checked_add(usize::try_from(length).ok()?)?;
+    // An earlier, longer state may follow.
+    let content = bytes.get(HEADER_BYTES..end)?;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&generation.to_le_bytes());
+    hasher.update(content);
+    if hasher.finalize() != crc {
+        return None;
+    }
+    let mut state: State = serde_json::from_slice(content).ok()?;
+    state.books.reopen().ok()?;
+    Some((generation, state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(at_boot_ns: u64) -> State {
+        State {
+            boot_id: Some("boot".into()),
+            at_boot_ns,
+            at_unix_ms: 5,
+            busy_ns: 6,
+            total_ns: 7,
+            meter: Some(("fake".into(), Memory::default())),
+            journal: 9,
+            books: Books::default(),
+        }
+    }
+
+    #[test]
+    fn the_newest_whole_state_holds_whatever_tore_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut checkpoint, none) = Checkpoint::open(directory.path()).unwrap();
+        assert_eq!(none, None);
+        for n in 1..=5 {
+            checkpoint.write(&state(n), n == 3).unwrap();
+        }
+        // The fifth went to place b.
+        let place = directory.path().join("checkpoint.b");
+        let whole = fs::read(&place).unwrap();
+        for length in 1..whole.len() {
+            fs::write(&place, whole.get(..length).unwrap()).unwrap();
+            let (_, found) = Checkpoint::open(directory.path()).unwrap();
+            assert_eq!(found.unwrap().at_boot_ns, 4, "cut at {length}");
+        }
+        fs::write(&place, &whole).unwrap();
+        let (mut checkpoint, found) = Checkpoint::open(directory.path()).unwrap();
+        assert_eq!(found, Some(state(5)));
+        checkpoint.write(&state(6), false).unwrap();
+        assert_eq!(Checkpoint::open(directory.path()).unwrap().1, Some(state(6)));
+    }
+}

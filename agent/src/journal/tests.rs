@@ -1,0 +1,123 @@
+use tanso_agent_wire::energy::{Account, Names};
+use tanso_power::{Estimate, Joules, Provenance};
+use tempfile::tempdir;
+
+use super::*;
+
+fn record(sequence: u64, minute: i64) -> Record {
+    Record {
+        sequence,
+        minute,
+        account: Account::System,
+        names: Names::default(),
+        energy_uj: Estimate::exact(Joules::from_microjoules(sequence * 1_000)),
+        cpu_us: sequence,
+        provenance: Provenance::Simulated,
+        model: None,
+        caught_up: false,
+    }
+}
+
+/// `minutes` minutes of three records each.
+fn filled(directory: &Path, minutes: i64) -> Journal {
+    let journal = Journal::open(directory, JournalId(7)).unwrap();
+    for minute in 0..minutes {
+        let first = minute.unsigned_abs() * 3 + 1;
+        let records: Vec<Record> = (first..first + 3).map(|n| record(n, minute * 60)).collect();
+        journal.append(&records).unwrap();
+    }
+    journal
+}
+
+fn read_all(journal: &Journal, limit: usize) -> Vec<u64> {
+    let mut since = None;
+    let mut sequences = Vec::new();
+    loop {
+        let page = journal.page(since.as_ref(), limit).unwrap();
+        sequences.extend(page.records.iter().map(|record| record.sequence));
+        if page.next.sequence == page.last_sequence {
+            return sequences;
+        }
+        since = Some(page.next);
+    }
+}
+
+#[test]
+fn a_cursor_reads_each_record_once_whatever_the_page_size() {
+    let directory = tempdir().unwrap();
+    let journal = filled(directory.path(), 130);
+    for limit in [1, 2, 3, 7, 389, 390, 5_000] {
+        assert_eq!(read_all(&journal, limit), (1..=390).collect::<Vec<_>>(), "{limit}");
+    }
+    let reopened = Journal::open(directory.path(), JournalId(8)).unwrap();
+    assert_eq!(reopened.id(), JournalId(7));
+    assert_eq!(read_all(&reopened, 100), (1..=390).collect::<Vec<_>>());
+    assert_eq!(reopened.closed_until(), 130 * 60);
+}
+
+#[test]
+fn records_given_twice_are_written_once() {
+    let directory = tempdir().unwrap();
+    let journal = filled(directory.path(), 2);
+    journal.append(&[record(5, 60), record(6, 60), record(7, 120)]).unwrap();
+    assert_eq!(read_all(&journal, 10), (1..=7).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_tail_torn_at_any_byte_is_cut_off_and_written_anew() {
+    let source = tempdir().unwrap();
+    filled(source.path(), 3);
+    let name = "energy-00000000000000000001.journal";
+    let bytes = fs::read(source.path().join(name)).unwrap();
+    for length in 20..bytes.len() {
+        let directory = tempdir().unwrap();
+        fs::write(directory.path().join(name), bytes.get(..length).unwrap()).unwrap();
+        let journal = Journal::open(directory.path(), JournalId(8)).unwrap();
+        let kept = journal.last_sequence();
+        assert_eq!(kept % 3, 0, "whole minutes only");
+        let all: Vec<Record> = (1..=9).map(|n| record(n, i64::try_from((n - 1) / 3 * 60).unwrap())).collect();
+        journal.append(&all).unwrap();
+        assert_eq!(read_all(&journal, 100), (1..=9).collect::<Vec<_>>(), "cut at {length}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_never_read_as_energy() {
+    let source = tempdir().unwrap();
+    filled(source.path(), 3);
+    let name = "energy-00000000000000000001.journal";
+    let bytes = fs::read(source.path().join(name)).unwrap();
+    for at in 0..bytes.len() {
+        let directory = tempdir().unwrap();
+        let mut spoilt = bytes.clone();
+        spoilt[at] ^= 0x10;
+        fs::write(directory.path().join(name), spoilt).unwrap();
+        let journal = Journal::open(directory.path(), JournalId(8)).unwrap();
+        let page = journal.page(None, 100).unwrap();
+        for (found, wanted) in page.records.iter().zip(1..) {
+            assert_eq!(*found, record(wanted, found.minute), "flipped at {at}");
+        }
+    }
+}
+
+#[test]
+fn two_days_are_kept_and_older_hours_go_as_whole_files() {
+    let directory = tempdir().unwrap();
+    let journal = filled(directory.path(), 50 * 60);
+    let page = journal.page(None, 1).unwrap();
+    let oldest = page.records[0].minute;
+    let newest = (50 * 60 - 1) * 60;
+    assert!(newest - oldest >= KEPT_SECONDS && newest - oldest < KEPT_SECONDS + 2 * SEGMENT_SECONDS);
+    assert_eq!(page.first_sequence, page.records[0].sequence);
+    assert!(fs::read_dir(directory.path()).unwrap().count() <= 50);
+}
+
+#[test]
+fn a_cursor_of_a_lost_journal_is_refused_by_name() {
+    let directory = tempdir().unwrap();
+    let journal = filled(directory.path(), 1);
+    let foreign = Cursor { journal: JournalId(1), sequence: 0 };
+    assert!(matches!(journal.page(Some(&foreign), 1), Err(JournalFault::Unknown { .. })));
+    let ahead = Cursor { journal: JournalId(7), sequence: 4 };
+    assert!(matches!(journal.page(Some(&ahead), 1), Err(JournalFault::Ahead { .. })));
+}

@@ -1,0 +1,221 @@
+//! CPU time by control group, from the best source that the node allows.
+//!
+//! Three sources stand on a ladder: programs in the kernel, the control
+//! groups' own files, and the process list. Each gives the same reading:
+//! cumulative CPU time per group since the source was opened. Energy, names
+//! and containers are not known here. `unsafe` code is allowed here, and in
+//! few places.
+
+mod batch;
+pub mod btf;
+pub mod ebpf;
+mod ladder;
+mod poll;
+mod proc;
+mod rights;
+
+use std::{
+    fmt,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+pub use ebpf::{EbpfCpu, EbpfOptions};
+pub use ladder::{Climb, Refusal, climb};
+pub use poll::PollCpu;
+pub use proc::ProcCpu;
+pub use rights::Rights;
+
+use crate::{host::HostError, workloads::CgroupId};
+
+/// Where CPU time comes from, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rung {
+    /// Programs in the kernel: every task, whatever its life's length.
+    Ebpf,
+    /// The control groups' own counters: exact while a group lives; the last
+    /// stretch of a group removed between two readings goes to its parent.
+    CgroupFiles,
+    /// The process list: a process that ends between two readings loses its
+    /// last stretch, or is not seen at all.
+    Proc,
+}
+
+impl Rung {
+    /// All rungs, best first.
+    pub const ALL: [Self; 3] = [Self::Ebpf, Self::CgroupFiles, Self::Proc];
+
+    /// The name as it stands in labels and settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ebpf => "ebpf",
+            Self::CgroupFiles => "cgroup-files",
+            Self::Proc => "proc",
+        }
+    }
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whose time it is within a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TaskKind {
+    /// Tasks of user space. [`Rung::CgroupFiles`] cannot tell them apart, and
+    /// puts all time of a group here.
+    User,
+    /// Threads of the kernel's own.
+    Kernel,
+}
+
+/// Whose CPU time is counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Group {
+    /// The control group.
+    pub cgroup: CgroupId,
+    /// The kind of task within it.
+    pub kind: TaskKind,
+}
+
+/// The CPU time of a group by itself, without the groups below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupTime {
+    /// Whose it is.
+    pub group: Group,
+    /// Cumulative, since the source was opened.
+    pub cpu: Duration,
+}
+
+/// What went otherwise than planned since the source was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Bookings that found no room and went to the overflow account.
+    pub overflow_bookings: u64,
+    /// Times a task's own storage could not be made.
+    pub storage_misses: u64,
+    /// Races for one amount; the winner booked it, nothing is lost.
+    pub lost_races: u64,
+    /// Tasks that were dying when the source was opened.
+    pub ended_before_start: u64,
+    /// Readings of single groups or processes that failed.
+    pub unreadable: u64,
+}
+
+/// A reading of all groups.
+///
+/// No group's time ever falls from one reading to the next. A group that is
+/// absent now and was there before is retired: its time is in `retired`. Should
+/// it come back, it counts from zero.
+#[derive(Clone, Debug)]
+pub struct CpuReading {
+    /// The instant of the reading.
+    pub at: Instant,
+    /// The groups, in the order of [`Group`].
+    pub groups: Vec<GroupTime>,
+    /// Time of groups for which there was no room.
+    pub overflow: Duration,
+    /// Time of removed groups that are no longer listed.
+    pub retired: Duration,
+    /// Tasks, groups' files or processes looked at for this reading.
+    pub looked_at: u64,
+    /// What went otherwise than planned.
+    pub losses: Losses,
+    /// What the reading itself took.
+    pub cost: Duration,
+}
+
+impl CpuReading {
+    /// The time of a group.
+    #[must_use]
+    pub fn cpu_of(&self, group: Group) -> Option<Duration> {
+        let at = self
+            .groups
+            .binary_search_by_key(&group, |time| time.group)
+            .ok()?;
+        self.groups.get(at).map(|time| time.cpu)
+    }
+
+    /// All time that was counted, whoever's it is.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        let listed: Duration = self.groups.iter().map(|time| time.cpu).sum();
+        listed + self.overflow + self.retired
+    }
+}
+
+/// A source of CPU time by group.
+pub trait CpuTime: Send {
+    /// Reads all groups at one instant. Totals start at zero when the source
+    /// is opened.
+    ///
+    /// # Errors
+    /// If the source as a whole cannot be read; single groups that vanish are
+    /// not an error.
+    fn read(&mut self) -> Result<CpuReading, KernelError>;
+
+    /// Where the time comes from.
+    fn rung(&self) -> Rung;
+
+    /// One sentence on how the time is counted, and what is lost by it.
+    fn explain(&self) -> String;
+
+    /// The root directory of the hierarchy whose inodes are the groups' ids:
+    /// what a `CgroupIndex` is to be made of. `None`: there are no groups, and
+    /// all time is of [`CgroupId::NONE`].
+    fn group_root(&self) -> Option<PathBuf>;
+
+    /// The kernel's own figure for a group *and the groups below it*, since
+    /// the group was made: for comparing differences of groups without
+    /// children. `None` if the kernel keeps none, or the group is gone.
+    fn kernel_truth(&mut self, cgroup: CgroupId) -> Option<Duration>;
+}
+
+/// Why CPU time could not be counted or read.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// The agent was built without the kernel programs.
+    #[error("this agent was built without the kernel programs; build with `cargo xtask ebpf`")]
+    NoObject,
+    /// The kernel's description of its own types is missing or unusable.
+    #[error("type information of the kernel at \"{}\": {reason}", path.display())]
+    Btf {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The kernel has no such structure member.
+    #[error("this kernel has no \"{name}\"")]
+    NoField {
+        /// The structure, and the path in it.
+        name: String,
+    },
+    /// A program or map could not be loaded.
+    #[error("loading the kernel programs: {what}")]
+    Load {
+        /// Which part.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A system call on a program or map failed.
+    #[error("{what}")]
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The node has nothing from which a source could read.
+    #[error("{0}")]
+    Absent(String),
+    /// The node's own files could not be read.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}

@@ -1,0 +1,306 @@
+//! Programs in the kernel: every task's time, whatever its life's length.
+//!
+//! A reading makes the kernel settle all living tasks, then reads one map of
+//! counters that only grow. Between readings nothing runs here, and on context
+//! switches nothing runs anywhere.
+
+mod load;
+mod offsets;
+
+pub(super) use load::has_object;
+
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+    os::fd::AsFd,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use aya::{Ebpf, maps::Map, programs::Iter};
+use tanso_agent_abi::{GroupKey, kind, stat};
+
+use super::{
+    CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, Rung, TaskKind,
+    batch::{self, Reader},
+};
+use crate::{
+    host::{CgroupIndex, GroupSource, Hierarchies, HostRoots, cgroup::UsageFiles},
+    workloads::CgroupId,
+};
+
+/// Groups not changed in so many readings may be retired, if their directory
+/// is gone.
+const QUIET_READINGS: u64 = 5;
+/// Readings between two searches for groups to retire.
+const RETIRE_EVERY: u64 = 30;
+
+/// How the programs are loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EbpfOptions {
+    /// Entries of the map of counters: one for each group with user tasks, one
+    /// for each with kernel threads. `None`: 16,384.
+    pub counters_max: Option<u32>,
+    /// By which groups to count. `None`: the best that the node has.
+    pub source: Option<GroupSource>,
+}
+
+/// CPU time by programs in the kernel. They are detached when this is dropped.
+pub struct EbpfCpu {
+    programs: Ebpf,
+    source: GroupSource,
+    usage: Option<UsageFiles>,
+    index: CgroupIndex,
+    reader: Reader,
+    counters_max: u64,
+    stats_at_start: Stats,
+    counters: HashMap<GroupKey, Counter>,
+    readings: u64,
+    retired_ns: u64,
+}
+
+/// What is known of a counter in the kernel.
+#[derive(Clone, Copy, Debug)]
+struct Counter {
+    /// Its value when the meter was opened.
+    base_ns: u64,
+    now_ns: u64,
+    /// The reading in which it last changed.
+    changed: u64,
+}
+
+type Stats = [u64; stat::SLOTS as usize];
+
+impl EbpfCpu {
+    /// Loads the programs, attaches them, and takes the first reading as zero.
+    ///
+    /// # Errors
+    /// If the agent has no programs, the node has no groups, the kernel lacks
+    /// a member or a tracepoint, or a right is missing.
+    pub fn open(roots: &HostRoots, options: EbpfOptions) -> Result<Self, KernelError> {
+        let hierarchies = Hierarchies::detect(roots);
+        let source = options
+            .source
+            .or_else(|| hierarchies.source())
+            .ok_or_else(|| {
+                KernelError::Absent(format!(
+                    "no control groups under \"{}\"",
+                    roots.cgroup.display()
+                ))
+            })?;
+        let root = hierarchies.root_of(source).ok_or_else(|| {
+            KernelError::Absent(format!("the node has no groups of {source:?}"))
+        })?;
+        let programs = load::load(source, options.counters_max)?;
+        let mut cpu = Self {
+            programs,
+            source,
+            usage: hierarchies.usage(),
+            index: CgroupIndex::new(root.to_owned()),
+            reader: Reader::new(),
+            counters_max: u64::from(options.counters_max.unwrap_or(load::COUNTERS_MAX)),
+            stats_at_start: Stats::default(),
+            counters: HashMap::new(),
+            readings: 0,
+            retired_ns: 0,
+        };
+        cpu.walk()?;
+        cpu.take_counters()?;
+        for counter in cpu.counters.values_mut() {
+            counter.base_ns = counter.now_ns;
+        }
+        cpu.stats_at_start = cpu.stats()?;
+        Ok(cpu)
+    }
+
+    /// By which groups time is counted.
+    #[must_use]
+    pub fn source(&self) -> GroupSource {
+        self.source
+    }
+
+    pub fn debug_stats(&self) -> Vec<u64> { self.stats().unwrap().to_vec() }
+    /// Has the kernel settle all living tasks.
+    fn walk(&mut self) -> Result<(), KernelError> {
+        let program: &mut Iter = self
+            .programs
+            .program_mut(load::WALK)
+            .ok_or(KernelError::NoObject)?
+            .try_into()
+            .map_err(load::fault("walk"))?;
+        let link = program.attach().map_err(load::fault("walk"))?;
+        let link = program.take_link(link).map_err(load::fault("walk"))?;
+        let mut file = link.into_file().map_err(load::fault("walk"))?;
+        // The walk takes place in the reading, and writes nothing.
+        let mut nothing = [0; 64];
+        loop {
+            match file.read(&mut nothing) {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                // After a million tasks the kernel wants to be asked again.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock
+                    ) => {}
+                Err(source) => {
+                    return Err(KernelError::System {
+                        what: "walking the tasks",
+                        source,
+                    });
+                }
+            }
+        }
+    }
+
+    fn take_counters(&mut self) -> Result<(), KernelError> {
+        let Some(Map::HashMap(map)) = self.programs.map(load::COUNTERS) else {
+            return Err(KernelError::NoObject);
+        };
+        let reading = self.readings;
+        let counters = &mut self.counters;
+        self.reader.read(map.fd().as_fd(), |key, value| {
+            let counter = counters.entry(key).or_insert(Counter {
+                base_ns: 0,
+                now_ns: 0,
+                changed: reading,
+            });
+            if value.cpu_ns > counter.now_ns {
+                counter.now_ns = value.cpu_ns;
+                counter.changed = reading;
+            }
+        })
+    }
+
+    fn stats(&self) -> Result<Stats, KernelError> {
+        let map = self
+            .programs
+            .map(load::STATS)
+            .ok_or(KernelError::NoObject)?;
+        let map = aya::maps::Array::<_, u64>::try_from(map).map_err(load::fault("statistics"))?;
+        let mut stats = Stats::default();
+        for (slot, value) in (0_u32..).zip(&mut stats) {
+            *value = map.get(&slot, 0).map_err(load::fault("statistics"))?;
+        }
+        Ok(stats)
+    }
+
+    /// What a slot grew by since the meter was opened.
+    fn grown(&self, stats: &Stats, slot: u32) -> u64 {
+        let at = |stats: &Stats| {
+            usize::try_from(slot)
+                .ok()
+                .and_then(|slot| stats.get(slot).copied())
+                .unwrap_or_default()
+        };
+        at(stats).saturating_sub(at(&self.stats_at_start))
+    }
+
+    /// Takes the counters of removed groups out of the map, so that it does
+    /// not fill up with the dead. Their time moves to one account.
+    fn retire(&mut self) {
+        let filled = u64::try_from(self.counters.len()).unwrap_or(u64::MAX);
+        if filled * 2 < self.counters_max || !self.readings.is_multiple_of(RETIRE_EVERY) {
+            return;
+        }
+        let alive = self.index.alive();
+        let Some(Map::HashMap(map)) = self.programs.map(load::COUNTERS) else {
+            return;
+        };
+        let fd = map.fd().as_fd();
+        let oldest = self.readings.saturating_sub(QUIET_READINGS);
+        let retired_ns = &mut self.retired_ns;
+        self.counters.retain(|key, counter| {
+            let id = CgroupId::new(key.cgroup);
+            if counter.changed > oldest || id == CgroupId::NONE || alive.contains(&id) {
+                return true;
+            }
+            // Value and entry leave together: nothing can fall between. An
+            // error (kernels before 5.14) leaves the entry where it is.
+            match batch::take(fd, *key) {
+                Ok(Some(value)) => {
+                    let last = value.cpu_ns.max(counter.now_ns);
+                    *retired_ns += last.saturating_sub(counter.base_ns);
+                    false
+                }
+                Ok(None) => {
+                    *retired_ns += counter.now_ns.saturating_sub(counter.base_ns);
+                    false
+                }
+                Err(_) => true,
+            }
+        });
+    }
+}
+
+impl CpuTime for EbpfCpu {
+    fn read(&mut self) -> Result<CpuReading, KernelError> {
+        let at = Instant::now();
+        self.readings += 1;
+        self.walk()?;
+        self.take_counters()?;
+        let stats = self.stats()?;
+        self.retire();
+        let mut groups: Vec<GroupTime> = self
+            .counters
+            .iter()
+            .map(|(key, counter)| GroupTime {
+                group: group(*key),
+                cpu: Duration::from_nanos(counter.now_ns.saturating_sub(counter.base_ns)),
+            })
+            .collect();
+        groups.sort_unstable_by_key(|time| time.group);
+        let walked = usize::try_from(stat::TASKS_WALKED).unwrap_or_default();
+        Ok(CpuReading {
+            at,
+            groups,
+            overflow: Duration::from_nanos(self.grown(&stats, stat::OVERFLOW_CPU_NS)),
+            retired: Duration::from_nanos(self.retired_ns),
+            looked_at: stats.get(walked).copied().unwrap_or_default(),
+            losses: Losses {
+                overflow_bookings: self.grown(&stats, stat::OVERFLOW_BOOKINGS),
+                storage_misses: self.grown(&stats, stat::STORAGE_MISSES),
+                lost_races: self.grown(&stats, stat::LOST_RACES),
+                ended_before_start: self.grown(&stats, stat::ENDED_BEFORE_START),
+                unreadable: 0,
+            },
+            cost: at.elapsed(),
+        })
+    }
+
+    fn rung(&self) -> Rung {
+        Rung::Ebpf
+    }
+
+    fn explain(&self) -> String {
+        let groups = match self.source {
+            GroupSource::CpuController => "the cpu controller's groups",
+            GroupSource::Unified => "the groups of cgroup v2",
+            GroupSource::Cpuacct => "the groups of cpuacct",
+        };
+        format!(
+            "cpu time of every task is booked in the kernel by {groups}, when it ends, moves or \
+             is read; nothing runs on context switches"
+        )
+    }
+
+    fn group_root(&self) -> Option<PathBuf> {
+        Some(self.index.root().to_owned())
+    }
+
+    fn kernel_truth(&mut self, cgroup: CgroupId) -> Option<Duration> {
+        let path = self.index.path_of(cgroup)?;
+        self.usage.as_ref()?.read(&path)
+    }
+}
+
+fn group(key: GroupKey) -> Group {
+    Group {
+        cgroup: CgroupId::new(key.cgroup),
+        kind: if key.kind == kind::KERNEL {
+            TaskKind::Kernel
+        } else {
+            TaskKind::User
+        },
+    }
+}

@@ -1,0 +1,146 @@
+//! Loads and attaches the programs.
+#![expect(
+    unsafe_code,
+    reason = "the object must be aligned; freed memory is handed back"
+)]
+
+use std::{error::Error, path::Path};
+
+use aya::{Btf, Ebpf, EbpfLoader, programs::BtfTracePoint, programs::Iter};
+use tanso_agent_abi::mode;
+
+use super::{GroupSource, KernelError, offsets::Offsets};
+use crate::kernel::btf::{Types, VMLINUX};
+
+/// The built programs; empty if the agent was built without.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tanso-agent-ebpf.o"));
+
+/// The map of counters, and its size unless another is wanted.
+pub(super) const COUNTERS: &str = "COUNTERS";
+pub(super) const COUNTERS_MAX: u32 = 16_384;
+/// The map of statistics.
+pub(super) const STATS: &str = "STATS";
+/// The program that walks the tasks.
+pub(super) const WALK: &str = "walk";
+
+/// Each program on a tracepoint, and its tracepoint.
+const TRACEPOINTS: [(&str, &str); 4] = [
+    ("task_made", "sched_process_fork"),
+    ("task_ends", "sched_process_exit"),
+    ("task_freed", "sched_process_free"),
+    ("task_moved", "cgroup_attach_task"),
+];
+
+/// Whether the agent was built with the programs.
+pub(crate) fn has_object() -> bool {
+    !OBJECT.is_empty()
+}
+
+/// Loads all programs for counting by `source`, and attaches those on
+/// tracepoints.
+pub(super) fn load(source: GroupSource, counters_max: Option<u32>) -> Result<Ebpf, KernelError> {
+    if !has_object() {
+        return Err(KernelError::NoObject);
+    }
+    let programs = load_all(source, counters_max);
+    give_memory_back();
+    programs
+}
+
+fn load_all(source: GroupSource, counters_max: Option<u32>) -> Result<Ebpf, KernelError> {
+    let offsets = {
+        // Some megabytes that are wanted no longer than this.
+        let types = Types::read(Path::new(VMLINUX))?;
+        Offsets::find(&types, source)?
+    };
+    let mode = match source {
+        GroupSource::CpuController => mode::CPU_CONTROLLER,
+        GroupSource::Unified => mode::UNIFIED,
+        GroupSource::Cpuacct => mode::CPUACCT,
+    };
+    let start_ns = monotonic_ns()?;
+
+    let btf;
+    let mut loader = EbpfLoader::new();
+    // The loader has made a copy of the kernel's types for itself: 15 MB. One
+    // is enough, and it is needed for the programs below.
+    loader.btf(None);
+    btf = Btf::from_sys_fs().map_err(fault("kernel types"))?;
+    loader
+        .btf(Some(&btf))
+        .allow_unsupported_maps()
+        .override_global("MODE", &mode, true)
+        .override_global("START_NS", &start_ns, true);
+    for (name, offset) in offsets.iter() {
+        loader.override_global(name, offset, true);
+    }
+    if let Some(entries) = counters_max {
+        loader.map_max_entries(COUNTERS, entries);
+    }
+    let mut programs = loader.load(OBJECT).map_err(fault("maps"))?;
+    load_programs(&mut programs, &btf)?;
+    Ok(programs)
+}
+
+fn load_programs(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
+    let walk: &mut Iter = programs
+        .program_mut(WALK)
+        .ok_or(KernelError::NoObject)?
+        .try_into()
+        .map_err(fault(WALK))?;
+    walk.load("task", btf).map_err(fault(WALK))?;
+    for (name, tracepoint) in TRACEPOINTS {
+        tracepoint_program(programs, name)?
+            .load(tracepoint, btf)
+            .map_err(fault(tracepoint))?;
+    }
+    // Attached when all are loaded: a half-counting set never runs.
+    for (name, tracepoint) in TRACEPOINTS {
+        tracepoint_program(programs, name)?
+            .attach()
+            .map_err(fault(tracepoint))?;
+    }
+    Ok(())
+}
+
+fn tracepoint_program<'a>(
+    programs: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut BtfTracePoint, KernelError> {
+    programs
+        .program_mut(name)
+        .ok_or(KernelError::NoObject)?
+        .try_into()
+        .map_err(fault(name))
+}
+
+/// Wraps an error of the library's with the part that it concerns.
+pub(super) fn fault<E: Error + Send + Sync + 'static>(
+    what: &'static str,
+) -> impl FnOnce(E) -> KernelError {
+    move |source| KernelError::Load {
+        what: format!("\"{what}\""),
+        source: Box::new(source),
+    }
+}
+
+/// Now, in the clock of the kernel's `task_struct.start_time`.
+fn monotonic_ns() -> Result<u64, KernelError> {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).ok();
+    let nanoseconds = u64::try_from(now.tv_nsec).ok();
+    seconds
+        .zip(nanoseconds)
+        .and_then(|(seconds, rest)| seconds.checked_mul(1_000_000_000)?.checked_add(rest))
+        .ok_or_else(|| KernelError::Absent("the monotonic clock does not tell".to_owned()))
+}
+
+/// Hands freed memory back to the system: loading takes tens of megabytes for
+/// a moment, and the agent some few for all its life.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes a number, and frees only what nothing points to.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -1,0 +1,89 @@
+//! The places in kernel structures that the programs read.
+
+use super::{GroupSource, KernelError};
+use crate::kernel::btf::Types;
+
+/// The bytes of a pointer on every target of the kernel programs.
+const POINTER: u32 = 8;
+
+/// The offsets, by the names of the programs' globals. What a source does not
+/// need is 0, and the verifier drops the code that would read it.
+#[derive(Debug)]
+pub(super) struct Offsets(Vec<(&'static str, u32)>);
+
+impl Offsets {
+    /// Finds what counting by `source` needs.
+    pub(super) fn find(types: &Types, source: GroupSource) -> Result<Self, KernelError> {
+        let must = |structure: &str, path: &str| {
+            types
+                .offset(structure, path)
+                .ok_or_else(|| KernelError::NoField {
+                    name: format!("{structure}.{path}"),
+                })
+        };
+        let mut found = vec![
+            ("OFF_TASK_SUM", must("task_struct", "se.sum_exec_runtime")?),
+            ("OFF_TASK_FLAGS", must("task_struct", "flags")?),
+            // Without it, tasks that were dying at the start are not told apart.
+            (
+                "OFF_TASK_START",
+                types.offset("task_struct", "start_time").unwrap_or_default(),
+            ),
+            ("OFF_CGROUP_NODE", must("cgroup", "kn")?),
+            ("OFF_NODE_ID", must("kernfs_node", "id")?),
+        ];
+        match source {
+            GroupSource::CpuController => found.extend([
+                ("OFF_TASK_GROUP", must("task_struct", "sched_task_group")?),
+                ("OFF_GROUP_CGROUP", must("task_group", "css.cgroup")?),
+            ]),
+            GroupSource::Unified => found.extend([
+                ("OFF_TASK_CGROUPS", must("task_struct", "cgroups")?),
+                ("OFF_SET_UNIFIED", must("css_set", "dfl_cgrp")?),
+            ]),
+            GroupSource::Cpuacct => {
+                let number =
+                    types
+                        .enumerator("cpuacct_cgrp_id")
+                        .ok_or_else(|| KernelError::NoField {
+                            name: "cpuacct_cgrp_id".to_owned(),
+                        })?;
+                found.extend([
+                    ("OFF_TASK_CGROUPS", must("task_struct", "cgroups")?),
+                    (
+                        "OFF_SET_CPUACCT",
+                        must("css_set", "subsys")? + number * POINTER,
+                    ),
+                    ("OFF_STATE_CGROUP", must("cgroup_subsys_state", "cgroup")?),
+                ]);
+            }
+        }
+        Ok(Self(found))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &u32)> {
+        self.0.iter().map(|(name, offset)| (*name, offset))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::kernel::btf::VMLINUX;
+
+    #[test]
+    fn this_kernel_has_every_place() {
+        if !Path::new(VMLINUX).exists() {
+            eprintln!("skipped: no {VMLINUX}");
+            return;
+        }
+        let types = Types::read(Path::new(VMLINUX)).unwrap();
+        for source in [GroupSource::CpuController, GroupSource::Unified] {
+            let offsets = Offsets::find(&types, source).unwrap();
+            let sum = offsets.iter().find(|(name, _)| *name == "OFF_TASK_SUM");
+            assert!(sum.is_some_and(|(_, offset)| *offset > 0), "{source:?}");
+        }
+    }
+}

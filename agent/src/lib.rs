@@ -1,0 +1,14 @@
+//! Measures a node: energy per process, container, pod and node.
+//!
+//! This crate holds the whole agent; `main` only reads settings and calls
+//! `run`. It never talks to the API server but for its own node's pods, and
+//! never depends on another binary.
+
+pub mod attribution;
+pub mod books;
+pub mod checkpoint;
+pub mod host;
+pub mod journal;
+pub mod kernel;
+pub mod meters;
+pub mod workloads;

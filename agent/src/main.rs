@@ -1,0 +1,3 @@
+//! Measures a node: energy per process, container, pod and node.
+
+fn main() {}

@@ -1,0 +1,127 @@
+//! Meters: whatever can tell how much energy the node's processors used.
+//!
+//! A meter is active, or a state that says why not and what is lost by it;
+//! missing hardware is never an error and never zero energy. Nothing is
+//! attributed here.
+
+pub mod bench;
+pub mod fake;
+pub mod model;
+pub mod rapl;
+pub mod topology;
+
+mod integrator;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tanso_power::counter::EnergyCounter;
+use tanso_power::idle::IdleFloor;
+use tanso_power::{Provenance, Utilisation};
+
+pub use bench::Bench;
+pub use topology::{Zone, ZoneClass};
+
+use crate::attribution::ZoneEnergy;
+
+/// How a meter stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MeterState {
+    /// It can be read.
+    Active,
+    /// Settings leave it out.
+    Disabled,
+    /// What it reads is not there.
+    Absent(String),
+    /// What it reads is there, and cannot be read.
+    Failed(String),
+}
+
+impl MeterState {
+    /// The state's name as it stands in labels.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Absent(_) => "absent",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Why it is so; empty if it needs no reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Active | Self::Disabled => "",
+            Self::Absent(reason) | Self::Failed(reason) => reason,
+        }
+    }
+}
+
+/// The time since the last reading, and what the processors did in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Its length, by a clock that runs in sleep too.
+    pub elapsed: Duration,
+    /// The share of CPU time that was busy.
+    pub utilisation: Utilisation,
+}
+
+/// What a reading gave: each zone's energy since the reading before.
+pub type Reading = Vec<(Zone, ZoneEnergy)>;
+
+/// What a meter must remember over a restart, so that no energy is lost
+/// between two processes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Memory {
+    /// Hardware registers by their path.
+    pub registers: BTreeMap<String, EnergyCounter>,
+    /// Learned idle floors by zone.
+    pub floors: BTreeMap<ZoneClass, IdleFloor>,
+    /// Parts of a microjoule not given out yet, by name.
+    pub carries: BTreeMap<String, u64>,
+}
+
+/// Why a reading failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MeterFault(pub String);
+
+/// Something that tells energy.
+pub trait Meter: Send {
+    /// Its name in settings, labels and logs.
+    fn name(&self) -> &'static str;
+
+    /// What sort of figures it gives.
+    fn provenance(&self) -> Provenance;
+
+    /// What the user goes without while it is not active; a sentence.
+    fn loses(&self) -> &'static str;
+
+    /// Looks for what it reads. To be called at start and now and then.
+    fn find(&mut self) -> MeterState;
+
+    /// Energy of each zone since the last reading; the first one sets the
+    /// beginning and gives no energy. Zones that cannot be read are left out
+    /// and come back with what they counted meanwhile.
+    ///
+    /// # Errors
+    /// If no zone can be read.
+    fn read(&mut self, span: &Span) -> Result<Reading, MeterFault>;
+
+    /// The digest of the power model it computes with, if it does.
+    fn model(&self) -> Option<Arc<str>> {
+        None
+    }
+
+    /// What must survive a restart.
+    fn memory(&self) -> Memory;
+
+    /// Takes up where an earlier process on the same boot ended, or begins
+    /// anew with an empty memory.
+    fn resume(&mut self, memory: Memory);
+}

@@ -1,0 +1,92 @@
+//! Watts from a power model and the node's measured utilisation.
+//!
+//! The document comes once from a model server and is kept in a file; from
+//! then on nothing but the document is needed. Without one, no energy is
+//! made up: the meter is absent and says so.
+
+pub mod fetch;
+pub mod source;
+
+use std::sync::Arc;
+
+use tanso_power::model::Domain;
+use tanso_power::{Provenance, Utilisation};
+
+pub use source::{Loaded, ModelSource};
+
+use super::integrator::Integrator;
+use super::{Memory, Meter, MeterFault, MeterState, Reading, Span, Zone, ZoneClass};
+use crate::attribution::ZoneEnergy;
+
+/// The meter over a power model.
+#[derive(Debug)]
+pub struct Model {
+    source: Arc<ModelSource>,
+    current: Option<Arc<Loaded>>,
+    energy: Integrator,
+    idle: Integrator,
+}
+
+impl Model {
+    /// A meter that takes its model from `source` as soon as it has one.
+    #[must_use]
+    pub fn new(source: Arc<ModelSource>) -> Self {
+        Self { source, current: None, energy: Integrator::default(), idle: Integrator::default() }
+    }
+}
+
+impl Meter for Model {
+    fn name(&self) -> &'static str {
+        "model"
+    }
+
+    fn provenance(&self) -> Provenance {
+        Provenance::Modelled
+    }
+
+    fn loses(&self) -> &'static str {
+        "estimated energy: without a model and without a hardware meter, CPU time is counted and energy is unknown"
+    }
+
+    fn find(&mut self) -> MeterState {
+        match self.source.current() {
+            Some(_) => MeterState::Active,
+            None => MeterState::Absent(self.source.reason()),
+        }
+    }
+
+    fn read(&mut self, span: &Span) -> Result<Reading, MeterFault> {
+        let Some(loaded) = self.source.current() else {
+            return Err(MeterFault(self.source.reason()));
+        };
+        let document = &loaded.document;
+        let power = document.power_at(span.utilisation);
+        let idle_power = document.power_at(Utilisation::IDLE);
+        let amount = ZoneEnergy {
+            energy: self.energy.add(power, span.elapsed),
+            idle: self.idle.add(idle_power, span.elapsed),
+        };
+        let class = match document.domain {
+            Domain::Rapl => ZoneClass::Package,
+            Domain::WallSpecpower | Domain::Instance => ZoneClass::Platform,
+        };
+        self.current = Some(loaded);
+        Ok(vec![(Zone { class, path: "model".to_owned() }, amount)])
+    }
+
+    fn model(&self) -> Option<Arc<str>> {
+        self.current.as_ref().map(|loaded| Arc::clone(&loaded.digest))
+    }
+
+    fn memory(&self) -> Memory {
+        let mut memory = Memory::default();
+        self.energy.save("energy", &mut memory);
+        self.idle.save("idle", &mut memory);
+        memory
+    }
+
+    fn resume(&mut self, memory: Memory) {
+        self.energy = Integrator::load("energy", &memory);
+        self.idle = Integrator::load("idle", &memory);
+    }
+}

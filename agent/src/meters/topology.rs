@@ -1,0 +1,117 @@
+//! Power zones contain each other: nothing is added twice.
+//!
+//! `platform ⊃ psys ⊃ package ⊃ core, uncore`; `dram` lies beside package (on
+//! client machines inside psys). The node's total takes package and dram,
+//! which every RAPL generation since Sandy Bridge counts alike, so that
+//! nodes compare; psys is taken only where package is missing, because what
+//! it covers differs from board to board (Intel SDM vol. 3B, §16.10.2).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a zone covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneClass {
+    /// Processor packages: cores, caches, memory controller.
+    Package,
+    /// The cores of a package.
+    Core,
+    /// The rest of a package, on client processors its graphics.
+    Uncore,
+    /// Memory.
+    Dram,
+    /// The board's own idea of the platform.
+    Psys,
+    /// The whole machine at its plug.
+    Platform,
+}
+
+impl ZoneClass {
+    /// The name in the label `zone`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Package => "package",
+            Self::Core => "core",
+            Self::Uncore => "uncore",
+            Self::Dram => "dram",
+            Self::Psys => "psys",
+            Self::Platform => "platform",
+        }
+    }
+
+    /// The class that the kernel's name of a zone means: `package-1`, `dram`.
+    #[must_use]
+    pub fn from_kernel(name: &str) -> Option<Self> {
+        let class = name.split_once('-').map_or(name, |(class, _)| class);
+        match class {
+            "package" => Some(Self::Package),
+            "core" => Some(Self::Core),
+            "uncore" => Some(Self::Uncore),
+            "dram" => Some(Self::Dram),
+            "psys" => Some(Self::Psys),
+            _ => None,
+        }
+    }
+
+    /// Whether a total over `present` zones takes this one.
+    #[must_use]
+    pub fn counts_among(self, present: &[Self]) -> bool {
+        let has = |class| present.contains(&class);
+        match self {
+            Self::Platform => true,
+            Self::Package => !has(Self::Platform),
+            Self::Psys => !has(Self::Platform) && !has(Self::Package),
+            // Without a package, psys covers memory where it is inside it.
+            Self::Dram => !has(Self::Platform) && (has(Self::Package) || !has(Self::Psys)),
+            Self::Core | Self::Uncore => {
+                !has(Self::Platform) && !has(Self::Package) && !has(Self::Psys)
+            }
+        }
+    }
+}
+
+impl fmt::Display for ZoneClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A zone as it is exported: all of one class together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Zone {
+    /// What it covers.
+    pub class: ZoneClass,
+    /// Where it is read; `aggregated-package` for several sockets together.
+    pub path: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ZoneClass::{Core, Dram, Package, Platform, Psys, Uncore};
+    use super::*;
+
+    fn counted(present: &[ZoneClass]) -> Vec<ZoneClass> {
+        present.iter().copied().filter(|class| class.counts_among(present)).collect()
+    }
+
+    #[test]
+    fn nothing_is_added_twice() {
+        assert_eq!(counted(&[Package, Core, Uncore, Dram, Psys]), [Package, Dram]);
+        assert_eq!(counted(&[Psys, Core]), [Psys]);
+        assert_eq!(counted(&[Psys, Dram]), [Psys]);
+        assert_eq!(counted(&[Package, Core]), [Package]);
+        assert_eq!(counted(&[Core, Uncore]), [Core, Uncore]);
+        assert_eq!(counted(&[Platform, Package, Dram]), [Platform]);
+        assert_eq!(counted(&[Dram]), [Dram]);
+    }
+
+    #[test]
+    fn the_kernels_names_are_known_with_and_without_a_socket() {
+        assert_eq!(ZoneClass::from_kernel("package-1"), Some(Package));
+        assert_eq!(ZoneClass::from_kernel("dram"), Some(Dram));
+        assert_eq!(ZoneClass::from_kernel("mmio"), None);
+    }
+}

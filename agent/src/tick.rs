@@ -1,0 +1,367 @@
+//! One reading interval: read, charge, save, publish, in this order.
+//!
+//! Nothing is shown that is not saved before, so a process that dies shows
+//! lower figures to nobody. This room holds all of the agent's mutable state
+//! and runs on a thread of its own; it serves nobody.
+
+mod catch_up;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tanso_agent_wire::energy::{Account, JournalId};
+use tanso_power::{Provenance, Utilisation};
+
+pub use run::run;
+
+use crate::books::{Books, Booking};
+use crate::charges::Charges;
+use crate::checkpoint::{Checkpoint, State};
+use crate::clock::{Now, minutes};
+use crate::host::cgroup::UsageFiles;
+use crate::host::{CgroupIndex, HostError, HostRoots, NodeTimes};
+use crate::journal::Journal;
+use crate::kernel::CpuTime;
+use crate::meters::bench::BenchReading;
+use crate::meters::{Bench, Span};
+use crate::names::NameTable;
+use crate::snapshot::{Origin, Published, Snapshot, Work};
+
+/// How often the list of containers is looked at: those without CPU time
+/// appear, finished ones are noticed.
+const LIST_EVERY: Duration = Duration::from_secs(5);
+
+/// What a cycle reads and writes; made once.
+pub struct Parts {
+    /// Where the host's trees are.
+    pub roots: HostRoots,
+    /// The source of CPU time.
+    pub cpu: Box<dyn CpuTime>,
+    /// The kernel's own counters by group, where there are any.
+    pub usage: Option<UsageFiles>,
+    /// The meters.
+    pub bench: Bench,
+    /// The place of checkpoints.
+    pub checkpoint: Checkpoint,
+    /// The journal.
+    pub journal: Arc<Journal>,
+    /// Names of pods and containers.
+    pub names: Arc<NameTable>,
+    /// Where results appear.
+    pub published: Arc<Published>,
+    /// The kernel's id of this boot.
+    pub boot_id: Option<String>,
+}
+
+/// The agent's state between two readings.
+pub struct Cycle {
+    parts: Parts,
+    index: Option<CgroupIndex>,
+    charges: Charges,
+    state: State,
+    work: Work,
+    listed_at: Option<Instant>,
+    names_version: u64,
+    checked_minute: Option<i64>,
+}
+
+/// Why the agent cannot begin to read.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// The node's own times cannot be read.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// CPU time cannot be read.
+    #[error(transparent)]
+    Cpu(#[from] crate::kernel::KernelError),
+}
+
+/// The node's CPU time in an interval.
+struct NodeDelta {
+    busy: Duration,
+    utilisation: Utilisation,
+}
+
+impl Cycle {
+    /// Takes the first readings, from which everything counts, and charges
+    /// what ran since `saved` on the same boot.
+    ///
+    /// # Errors
+    /// If the node's times or CPU time cannot be read.
+    pub fn start(parts: Parts, saved: Option<State>, now: Now) -> Result<Self, StartFault> {
+        let index = parts.cpu.group_root().map(CgroupIndex::new);
+        let journal = parts.journal.id();
+        let mut cycle = Self {
+            index,
+            charges: Charges::default(),
+            state: State {
+                boot_id: parts.boot_id.clone(),
+                at_boot_ns: now.boot_ns,
+                at_unix_ms: now.unix_ms,
+                busy_ns: 0,
+                total_ns: 0,
+                meter: None,
+                journal: journal.0,
+                books: Books::default(),
+            },
+            work: Work::default(),
+            listed_at: None,
+            names_version: 0,
+            checked_minute: None,
+            parts,
+        };
+        let cpu = cycle.parts.cpu.read()?;
+        // What the source counted before this reading belongs to no interval.
+        let mut scratch = Books::default();
+        cycle.charges.since_last(&cpu, None, &mut scratch);
+        let node = NodeTimes::read(&cycle.parts.roots)?;
+        match saved {
+            Some(saved) => cycle.take_up(saved, &node, now),
+            None => {
+                cycle.parts.bench.start(None);
+                cycle.read_meters(Duration::ZERO, Utilisation::IDLE);
+            }
+        }
+        cycle.set_baseline(&node, now);
+        cycle.list_containers(now);
+        cycle.save();
+        Ok(cycle)
+    }
+
+    /// Reads everything once and charges the time since the last reading.
+    pub fn tick(&mut self, now: Now) {
+        let begin = Instant::now();
+        let elapsed = now.since(self.state.at_boot_ns);
+        let node = match NodeTimes::read(&self.parts.roots) {
+            Ok(node) => node,
+            Err(fault) => return self.fail("node-times", &fault),
+        };
+        let cpu = match self.parts.cpu.read() {
+            Ok(cpu) => Some(cpu),
+            Err(fault) => {
+                // Its time is in the next reading that succeeds.
+                self.fail("cpu-time", &fault);
+                None
+            }
+        };
+        let delta = self.node_delta(&node);
+        let energy = self.read_meters(elapsed, delta.utilisation);
+        let books = &mut self.state.books;
+        let cpu_ns = cpu.as_ref().map_or_else(Vec::new, |cpu| {
+            self.charges.since_last(cpu, self.index.as_mut(), books)
+        });
+        self.set_names();
+        self.book(energy.as_ref(), &cpu_ns, false, now, elapsed);
+        let charged: u64 = cpu_ns.iter().map(|&(_, ns)| ns).sum();
+        self.work.covered.0 += Duration::from_nanos(charged);
+        self.work.covered.1 += delta.busy;
+        if let Some(cpu) = cpu {
+            self.work.overflow = cpu.overflow;
+            self.work.losses = cpu.losses;
+        }
+        self.set_baseline(&node, now);
+        if self.listed_at.is_none_or(|at| at.elapsed() >= LIST_EVERY) {
+            self.list_containers(now);
+        }
+        self.rebase_each_minute();
+        self.save();
+        self.work.cycles += 1;
+        self.work.last = begin.elapsed();
+        self.work.spent += self.work.last;
+        let origin = energy.map(|energy| Origin {
+            meter: self.state.meter.as_ref().map_or("", |_| energy.meter),
+            provenance: energy.provenance,
+            model: energy.model,
+        });
+        self.publish(elapsed, delta.utilisation, origin);
+    }
+
+    fn node_delta(&self, node: &NodeTimes) -> NodeDelta {
+        let since = |now: Duration, before_ns: u64| {
+            now.saturating_sub(Duration::from_nanos(before_ns))
+        };
+        let busy = since(node.cpu.busy(), self.state.busy_ns);
+        let total = since(node.cpu.total(), self.state.total_ns);
+        NodeDelta { busy, utilisation: Utilisation::of(busy, total) }
+    }
+
+    fn set_baseline(&mut self, node: &NodeTimes, now: Now) {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.state.at_boot_ns = now.boot_ns;
+        self.state.at_unix_ms = now.unix_ms;
+        self.state.busy_ns = nanoseconds(node.cpu.busy());
+        self.state.total_ns = nanoseconds(node.cpu.total());
+    }
+
+    fn read_meters(&mut self, elapsed: Duration, utilisation: Utilisation) -> Option<BenchReading> {
+        let reading = self.parts.bench.read(&Span { elapsed, utilisation });
+        let memory = self.parts.bench.memory();
+        self.state.meter = memory.map(|(name, memory)| (name.to_owned(), memory));
+        reading
+    }
+
+    fn book(
+        &mut self,
+        energy: Option<&BenchReading>,
+        cpu_ns: &[(usize, u64)],
+        caught_up: bool,
+        now: Now,
+        elapsed: Duration,
+    ) {
+        let minutes = minutes(now.unix_ms, elapsed);
+        self.state.books.book(&Booking {
+            zones: energy.map(|energy| &energy.zones),
+            provenance: energy.map_or(Provenance::Modelled, |energy| energy.provenance),
+            model: energy.and_then(|energy| energy.model.as_deref()),
+            cpu_ns,
+            caught_up,
+            minutes: &minutes,
+        });
+    }
+
+    /// Saves the state; records of closed minutes go to the journal once the
+    /// state that made them is on disk.
+    fn save(&mut self) {
+        let closing = !self.state.books.pending.is_empty();
+        if let Err(fault) = self.parts.checkpoint.write(&self.state, closing) {
+            // Records stay pending: written to the journal without this
+            // state, their energy would be charged again after a restart.
+            return self.fail("checkpoint", &fault);
+        }
+        if closing {
+            match self.parts.journal.append(&self.state.books.pending) {
+                Ok(()) => self.state.books.pending.clear(),
+                Err(fault) => return self.fail("journal", &fault),
+            }
+        }
+        if let Some(open) = self.state.books.open_minute
+            && self.parts.journal.closed_until() != 0
+        {
+            self.parts.journal.close_until(open);
+        }
+    }
+
+    fn set_names(&mut self) {
+        let version = self.parts.names.version();
+        let all = version != self.names_version;
+        self.names_version = version;
+        for place in 0..self.state.books.accounts.len() {
+            let Some(book) = self.state.books.accounts.get(place) else { continue };
+            let Account::Container { pod_uid, container_id } = &book.account else { continue };
+            if !all && book.names.pod.is_some() {
+                continue;
+            }
+            if let Some(names) = self.parts.names.of(pod_uid, container_id) {
+                self.state.books.name(place, &names);
+            }
+        }
+    }
+
+    fn list_containers(&mut self, now: Now) {
+        self.listed_at = Some(Instant::now());
+        let Some(index) = self.index.as_mut() else { return };
+        let books = &mut self.state.books;
+        let found = self.charges.list(index, books);
+        for book in &mut books.accounts {
+            let is_container = book.path.is_some()
+                || matches!(&book.account, Account::Container { .. } | Account::Standalone { .. });
+            if !is_container {
+                continue;
+            }
+            let alive = found.contains(&book.account)
+                || (book.path.is_none() && pod_is_alive(&book.account, &found));
+            match (alive, book.ended_ms) {
+                (true, Some(_)) => book.ended_ms = None,
+                (false, None) => book.ended_ms = Some(now.unix_ms),
+                _ => {}
+            }
+        }
+        books.fold(now.unix_ms);
+        self.look_at_new_containers();
+    }
+
+    /// Notes the kernel's own counter of containers that have none noted yet.
+    fn look_at_new_containers(&mut self) {
+        let Some(usage) = &self.parts.usage else { return };
+        for book in &mut self.state.books.accounts {
+            if book.basis_ns.is_none()
+                && let Some(path) = &book.path
+                && let Some(used) = usage.read(path)
+            {
+                book.basis_ns = u64::try_from(used.as_nanos()).ok();
+                book.since_basis_ns = 0;
+            }
+        }
+    }
+
+    /// Once a minute compares what was charged to each container with the
+    /// kernel's own counter, and starts anew from that, so that small
+    /// differences do not add up.
+    fn rebase_each_minute(&mut self) {
+        let open = self.state.books.open_minute;
+        if open == self.checked_minute {
+            return;
+        }
+        let first = self.checked_minute.is_none();
+        self.checked_minute = open;
+        let Some(usage) = &self.parts.usage else { return };
+        let (mut ours_ns, mut kernels_ns) = (0_u64, 0_u64);
+        for book in &mut self.state.books.accounts {
+            let (Some(path), Some(basis_ns), None) = (&book.path, book.basis_ns, book.ended_ms) else {
+                continue;
+            };
+            let Some(used) = usage.read(path) else { continue };
+            let Ok(used_ns) = u64::try_from(used.as_nanos()) else { continue };
+            ours_ns = ours_ns.saturating_add(book.since_basis_ns);
+            kernels_ns = kernels_ns.saturating_add(used_ns.saturating_sub(basis_ns));
+            book.basis_ns = Some(used_ns);
+            book.since_basis_ns = 0;
+        }
+        if !first && kernels_ns > 0 {
+            let both = (Duration::from_nanos(ours_ns), Duration::from_nanos(kernels_ns));
+            self.work.cross_check = Some(both);
+        }
+    }
+
+    fn publish(&self, elapsed: Duration, utilisation: Utilisation, origin: Option<Origin>) {
+        let mut books = self.state.books.clone();
+        books.pending = Vec::new();
+        self.parts.published.store(Some(Arc::new(Snapshot {
+            at_unix_ms: self.state.at_unix_ms,
+            elapsed,
+            utilisation,
+            books,
+            meters: self.parts.bench.reports(),
+            origin,
+            rung: self.parts.cpu.rung(),
+            work: self.work.clone(),
+            last_sequence: self.parts.journal.last_sequence(),
+            journal_bytes: self.parts.journal.bytes(),
+        })));
+    }
+
+    fn fail(&mut self, part: &'static str, fault: &dyn std::error::Error) {
+        tracing::warn!(part, error = %fault, "part of a reading interval failed");
+        *self.work.failures.entry(part).or_default() += 1;
+    }
+
+    /// The journal that records go to.
+    #[must_use]
+    pub fn journal(&self) -> JournalId {
+        self.parts.journal.id()
+    }
+}
+
+/// Whether a pod has a living container: its own group is not listed.
+fn pod_is_alive(account: &Account, found: &std::collections::HashSet<Account>) -> bool {
+    let Account::Container { pod_uid, .. } = account else { return false };
+    found.iter().any(|other| matches!(other, Account::Container { pod_uid: uid, .. } if uid == pod_uid))
+}
+
+/// CPU time by account, for joining.
+type ByAccount = HashMap<usize, u64>;
+
+#[cfg(test)]
+mod tests;

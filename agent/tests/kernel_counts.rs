@@ -1,0 +1,310 @@
+//! The real programs load and count: against the kernel's own accounting.
+//!
+//! Needs root and a kernel with type information. `-- --nocapture` shows the
+//! figures.
+
+#[path = "kernel_counts/node.rs"]
+mod node;
+
+use std::{
+    collections::HashMap,
+    process::{Child, ExitStatus},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use node::{Cell, open, percent, seen};
+use tanso_agent::{
+    host::HostRoots,
+    kernel::{CpuReading, CpuTime, EbpfOptions, Group, PollCpu, ProcCpu, Rung, TaskKind},
+};
+
+/// 1,200 processes, a third of them side by side, most far below a reading's
+/// interval in length.
+const STORM: &str = "i=0; while [ $i -lt 400 ]; do \
+    sh -c 'n=0; while [ $n -lt 3000 ]; do n=$((n+1)); done' & \
+    sh -c ':'; (burn 1000); wait; i=$((i+1)); done";
+
+/// Reads until `enough`, or for two seconds: the last part of a task is booked
+/// when the kernel frees it, some milliseconds after its end.
+fn read_until(cpu: &mut dyn CpuTime, enough: impl Fn(&CpuReading) -> bool) -> CpuReading {
+    let start = Instant::now();
+    loop {
+        let reading = cpu.read().unwrap();
+        if enough(&reading) || start.elapsed() > Duration::from_secs(2) {
+            return reading;
+        }
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits for `child`, calling `each` now and then.
+fn attend(child: &mut Child, interval: Duration, mut each: impl FnMut()) -> ExitStatus {
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        sleep(interval);
+        each();
+    }
+}
+
+fn assert_nothing_fell(before: &mut HashMap<Group, Duration>, reading: &CpuReading) {
+    for time in &reading.groups {
+        let last = before.insert(time.group, time.cpu).unwrap_or_default();
+        assert!(time.cpu >= last, "{:?}: {last:?}, then {:?}", time.group, time.cpu);
+    }
+}
+
+#[test]
+fn a_storm_of_short_processes_is_seen_whole_and_a_poller_loses_it() {
+    let Some(mut cpu) = open(EbpfOptions::default()) else {
+        return;
+    };
+    let cell = Cell::new("", "storm");
+    let mut poller = ProcCpu::open(&HostRoots::default()).unwrap();
+    let mut last = HashMap::new();
+    let mut polled = Instant::now();
+    let mut storm = cell.spawn(STORM);
+    let status = attend(&mut storm, Duration::from_millis(50), || {
+        assert_nothing_fell(&mut last, &cpu.read().unwrap());
+        if polled.elapsed() > Duration::from_secs(1) {
+            polled = Instant::now();
+            poller.read().unwrap();
+        }
+    });
+    assert!(status.success());
+    let by_poller = cell.seen(&poller.read().unwrap());
+    let truth = cell.truth();
+    let enough = |reading: &CpuReading| percent(cell.seen(reading), truth) >= 99.9;
+    let reading = read_until(&mut cpu, enough);
+    assert_nothing_fell(&mut last, &reading);
+    let (ours, theirs) = (
+        percent(cell.seen(&reading), truth),
+        percent(by_poller, truth),
+    );
+    eprintln!(
+        "storm of 1,200 processes, {:.3} s: kernel programs {ours:.3} %, poller of /proc each second \
+         {theirs:.1} %; {:?}",
+        truth.as_secs_f64(),
+        reading.losses
+    );
+    assert!((99.9..100.5).contains(&ours), "{ours} %");
+    assert!(theirs < 90.0, "the poller saw {theirs} %");
+}
+
+#[test]
+fn a_process_that_moves_is_charged_to_both_groups_rightly() {
+    let Some(mut cpu) = open(EbpfOptions::default()) else {
+        return;
+    };
+    let (first, second) = (Cell::new("", "first"), Cell::new("", "second"));
+    let script = format!(
+        "burn 300000; for door in {}; do echo $$ > $door; done; burn 200000",
+        second.doors()
+    );
+    assert!(first.spawn(&script).wait().unwrap().success());
+    let enough = |reading: &CpuReading| second.seen(reading) >= second.truth();
+    let reading = read_until(&mut cpu, enough);
+    for cell in [&first, &second] {
+        let (seen, truth) = (cell.seen(&reading), cell.truth());
+        eprintln!("moved: {:.3} ms of {:.3} ms", ms(seen), ms(truth));
+        assert!(truth > Duration::from_millis(20));
+        assert!(seen.abs_diff(truth) < Duration::from_millis(3), "{seen:?}, {truth:?}");
+    }
+}
+
+#[test]
+fn a_group_removed_between_two_readings_is_charged() {
+    let Some(mut cpu) = open(EbpfOptions::default()) else {
+        return;
+    };
+    let mut poller = PollCpu::open(&HostRoots::default()).unwrap();
+    let cell = Cell::new("", "brief");
+    let id = cell.id();
+    assert!(cell.spawn("burn 200000").wait().unwrap().success());
+    let truth = cell.truth();
+    drop(cell);
+    let reading = read_until(&mut cpu, |reading| percent(seen(reading, id), truth) >= 99.9);
+    let share = percent(seen(&reading, id), truth);
+    let by_files = seen(&poller.read().unwrap(), id);
+    eprintln!(
+        "removed group: kernel programs {share:.3} %, poller of group files {:.1} %",
+        percent(by_files, truth)
+    );
+    assert!((99.9..101.0).contains(&share), "{share} %");
+    assert_eq!(by_files, Duration::ZERO);
+}
+
+#[test]
+fn a_steady_group_agrees_with_the_kernels_own_count() {
+    let Some(mut cpu) = open(EbpfOptions::default()) else {
+        return;
+    };
+    let mut files = PollCpu::open(&HostRoots::default()).unwrap();
+    assert_eq!(files.rung(), Rung::CgroupFiles);
+    let cell = Cell::new("", "steady");
+    assert!(cell.spawn("burn 500000; :").wait().unwrap().success());
+    let enough = |reading: &CpuReading| cell.seen(reading) >= cell.truth();
+    let reading = read_until(&mut cpu, enough);
+    let truth = cpu.kernel_truth(cell.id()).unwrap();
+    assert_eq!(truth, cell.truth());
+    let share = percent(cell.seen(&reading), truth);
+    eprintln!("steady: {share:.4} % of {:.3} ms", ms(truth));
+    assert!((99.9..100.2).contains(&share), "{share} %");
+
+    // The files' ids are of another tree where cpu and cpuacct are apart.
+    files.read().unwrap();
+    let kernel = reading
+        .groups
+        .iter()
+        .filter(|time| time.group.kind == TaskKind::Kernel)
+        .count();
+    assert!(kernel > 0, "kernel threads are told apart");
+}
+
+#[test]
+fn what_finds_no_room_goes_to_the_overflow_account() {
+    let options = EbpfOptions {
+        counters_max: Some(4),
+        ..EbpfOptions::default()
+    };
+    let (Some(mut small), Some(mut large)) = (open(options), open(EbpfOptions::default())) else {
+        return;
+    };
+    let parent = Cell::new("", "full");
+    let cells: Vec<Cell> = (0..12).map(|_| Cell::new(parent.path(), "cell")).collect();
+    // One meter's readings lie within the other's on both sides: the totals
+    // bound each other, whatever else the machine does.
+    let start_outer = large.read().unwrap().total();
+    let start = small.read().unwrap().total();
+    let start_inner = large.read().unwrap().total();
+    for cell in &cells {
+        assert!(cell.spawn("burn 40000").wait().unwrap().success());
+    }
+    let truth = parent.truth();
+    let sum =
+        |reading: &CpuReading| -> Duration { cells.iter().map(|cell| cell.seen(reading)).sum() };
+    let all = read_until(&mut large, |reading| sum(reading) >= truth);
+    let end_inner = all.total();
+    let cut = small.read().unwrap();
+    let end_outer = large.read().unwrap().total();
+
+    let (inner, outer) = (end_inner - start_inner, end_outer - start_outer);
+    let ours = cut.total() - start;
+    eprintln!(
+        "overflow: of {:.3} ms, {:.3} ms listed, {:.3} ms in the account, {} bookings; totals \
+         {:.3} <= {:.3} <= {:.3} ms",
+        ms(truth),
+        ms(sum(&cut)),
+        ms(cut.overflow),
+        cut.losses.overflow_bookings,
+        ms(inner),
+        ms(ours),
+        ms(outer),
+    );
+    assert!(percent(sum(&all), truth) >= 99.9);
+    assert_eq!(all.overflow, Duration::ZERO);
+    assert!(cut.losses.overflow_bookings > 0);
+    assert!(cut.overflow + sum(&cut) >= sum(&all));
+    assert!((inner..=outer).contains(&ours), "nothing is lost, nothing is made");
+}
+
+#[test]
+fn removed_groups_leave_the_map_and_their_time_stays() {
+    let options = EbpfOptions {
+        counters_max: Some(64),
+        ..EbpfOptions::default()
+    };
+    let Some(mut cpu) = open(options) else {
+        return;
+    };
+    let cells: Vec<Cell> = (0..40).map(|_| Cell::new("", "gone")).collect();
+    for cell in &cells {
+        assert!(cell.spawn("burn 5000").wait().unwrap().success());
+    }
+    let ids: Vec<_> = cells.iter().map(Cell::id).collect();
+    let truth: Duration = cells.iter().map(Cell::truth).sum();
+    let sum = |reading: &CpuReading| -> Duration { ids.iter().map(|id| seen(reading, *id)).sum() };
+    let before = sum(&read_until(&mut cpu, |reading| sum(reading) >= truth));
+    drop(cells);
+    let mut total = Duration::ZERO;
+    for _ in 0..70 {
+        let reading = cpu.read().unwrap();
+        assert!(reading.total() >= total, "the total fell");
+        total = reading.total();
+    }
+    let reading = cpu.read().unwrap();
+    eprintln!(
+        "retired: {:.3} ms of {:.3} ms, {} groups still listed",
+        ms(reading.retired),
+        ms(before),
+        reading.groups.len()
+    );
+    assert_eq!(sum(&reading), Duration::ZERO, "they are listed no more");
+    assert!(reading.retired >= before.mul_f64(0.9999));
+}
+
+#[test]
+fn a_reading_is_cheap_and_loading_leaves_little_memory() {
+    let before = resident_kib();
+    let Some(mut cpu) = open(EbpfOptions::default()) else {
+        return;
+    };
+    let mut costs: Vec<Duration> = (0..50).map(|_| cpu.read().unwrap().cost).collect();
+    costs.sort_unstable();
+    let reading = cpu.read().unwrap();
+    eprintln!(
+        "reading: {} tasks in {} groups, median {:.0} us, worst {:.0} us; resident {} KiB before, {} \
+         KiB after",
+        reading.looked_at,
+        reading.groups.len(),
+        costs[25].as_secs_f64() * 1e6,
+        costs[49].as_secs_f64() * 1e6,
+        before,
+        resident_kib()
+    );
+    assert!(reading.looked_at > 50, "{} tasks", reading.looked_at);
+    assert!(costs[25] < Duration::from_millis(20), "{costs:?}");
+}
+
+/// Memory of the process's own, without the program's file.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok()).unwrap()
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+#[test]
+fn zz_diag() {
+    let mut cpu = open(EbpfOptions::default()).unwrap();
+    for _ in 0..6 {
+        let cell = Cell::new("", "storm");
+        let root = || Duration::from_nanos(std::fs::read_to_string("/sys/fs/cgroup/cpuacct/cpuacct.usage").unwrap().trim().parse().unwrap()); let rt0 = root(); let base = cpu.read().unwrap(); let start = cell.seen(&base);
+        let forks = || tanso_agent::host::NodeTimes::read(&HostRoots::default()).unwrap().forks.unwrap();
+        let f0 = forks();
+        let mut storm = cell.spawn(STORM);
+        attend(&mut storm, Duration::from_millis(50), || { cpu.read().unwrap(); });
+        let truth = cell.truth();
+        let f1 = forks();
+        let mut text = String::new();
+        for _ in 0..12 {
+            let r = cpu.read().unwrap();
+            text += &format!("{:.3} ", percent(cell.seen(&r) - start, truth));
+            sleep(Duration::from_millis(300));
+        }
+        eprintln!("{text} forks {} {:?} truth {truth:?}", f1 - f0, cpu.debug_stats());
+        let r = cpu.read().unwrap(); let rt1 = root();
+        eprintln!("all: booked {:?} root {:?} diff us {}", r.total() - base.total(), rt1 - rt0, (r.total()-base.total()).as_micros() as i64 - (rt1-rt0).as_micros() as i64);
+        for g in &r.groups { let b = base.cpu_of(g.group).unwrap_or_default(); if g.cpu > b { eprintln!("   {:?} {:?} +{:?} {}", g.group.cgroup, g.group.kind, g.cpu - b, if g.group.cgroup == cell.id() {"CELL"} else {""}); } }
+        for e in std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten() {
+            if let Ok(t) = std::fs::read_to_string(e.path()) {
+if t.contains("recursion_misses") { eprintln!("  fd {}", t.replace('\n'," ")); }
+            }
+        }
+    }
+}
