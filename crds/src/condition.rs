@@ -45,4 +45,6 @@ pub mod reasons {
     pub const NO_DATA: &str = "NoData";
     /// `spec.suspend` is set.
     pub const SUSPENDED: &str = "Suspended";
+    /// The part is switched off by the spec.
+    pub const SWITCHED_OFF: &str = "SwitchedOff";
 }

@@ -1,0 +1,360 @@
+//! Server-side apply that writes nothing when nothing changed.
+//!
+//! A request is left out only if this process applied exactly the same object
+//! before and every field of it is still so on the cluster. All other requests
+//! are sent; the API server itself then leaves an unchanged object alone.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::fmt::Debug;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use super::fault::{self, Class};
+use super::lease::Claim;
+use crate::metrics::Metrics;
+
+/// How long one request may take, retries included.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Most objects whose last request is remembered.
+const REMEMBERED: usize = 10_000;
+
+/// Any kind that can be applied.
+pub trait Object:
+    Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync
+{
+}
+
+impl<K> Object for K where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync
+{
+}
+
+/// What applying did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It did not exist before.
+    Created,
+    /// It was different before.
+    Changed,
+    /// It was so already.
+    Unchanged,
+}
+
+/// An object as it is on the cluster after applying.
+#[derive(Clone, Debug)]
+pub struct Applied<K> {
+    /// What applying did.
+    pub change: Change,
+    /// The object as the API server answered it.
+    pub object: K,
+}
+
+/// Why an object could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyFault {
+    /// Another process holds the lease.
+    #[error("writing {kind} \"{name}\": this process does not hold the lease")]
+    NotLeader {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// The object cannot be written as JSON.
+    #[error("writing {kind} \"{name}\": {source}")]
+    Encode {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The API server did not answer in time.
+    #[error("{verb} {kind} \"{name}\": no answer within {} s", DEADLINE.as_secs())]
+    Deadline {
+        /// The verb of the request.
+        verb: &'static str,
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// The API server refused.
+    #[error("{verb} {kind} \"{name}\": {}", fault::message(source))]
+    Api {
+        /// The verb of the request.
+        verb: &'static str,
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
+}
+
+impl ApplyFault {
+    /// What can be done about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NotLeader { .. } | Self::Deadline { .. } => Class::Transient,
+            Self::Encode { .. } => Class::Terminal,
+            Self::Api { source, .. } => fault::class(source),
+        }
+    }
+
+    /// Whether the API server refused for want of a right.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if fault::is_forbidden(source))
+    }
+}
+
+/// Applies objects in the name of one field manager, while the process holds
+/// the lease. Clones share what they remember.
+#[derive(Clone)]
+pub struct Applier {
+    manager: &'static str,
+    claim: Claim,
+    metrics: Metrics,
+    /// UID and digest of the last request per object.
+    sent: Arc<Mutex<HashMap<String, (String, u64)>>>,
+}
+
+impl Applier {
+    /// An applier for that field manager; one manager per controller.
+    #[must_use]
+    pub fn new(manager: &'static str, claim: Claim, metrics: Metrics) -> Self {
+        Self { manager, claim, metrics, sent: Arc::default() }
+    }
+
+    /// The field manager.
+    #[must_use]
+    pub const fn manager(&self) -> &'static str {
+        self.manager
+    }
+
+    /// Makes the object so on the cluster; fetches it first.
+    ///
+    /// # Errors
+    /// If this process does not hold the lease, or the API server refuses or
+    /// is silent.
+    pub async fn apply<K: Object>(&self, api: &Api<K>, desired: &K) -> Result<Applied<K>, ApplyFault> {
+        let name = desired.name_any();
+        let live = bounded::<K, _>("get", &name, api.get_opt(&name)).await?;
+        self.apply_over(api, live.as_ref(), desired).await
+    }
+
+    /// As [`Applier::apply`], given what was just read.
+    ///
+    /// # Errors
+    /// As [`Applier::apply`].
+    pub async fn apply_over<K: Object>(
+        &self,
+        api: &Api<K>,
+        live: Option<&K>,
+        desired: &K,
+    ) -> Result<Applied<K>, ApplyFault> {
+        let name = desired.name_any();
+        let encode = |source| ApplyFault::Encode { kind: kind::<K>(), name: name.clone(), source };
+        let request = serde_json::to_value(desired).map_err(encode)?;
+        let key = key(desired);
+        let digest = digest(&request);
+        if let Some(live) = live
+            && self.was_sent(&key, live.meta().uid.as_deref(), digest)
+            && covers(&serde_json::to_value(live).map_err(encode)?, &request)
+        {
+            return Ok(Applied { change: Change::Unchanged, object: live.clone() });
+        }
+        self.may_write::<K>(&name)?;
+        let params = PatchParams::apply(self.manager).force();
+        let patch = Patch::Apply(&request);
+        let object = bounded::<K, _>("patch", &name, api.patch(&name, &params, &patch)).await;
+        self.count::<K, _>("apply", &object);
+        let object = object?;
+        let change = match live {
+            None => Change::Created,
+            Some(live) if live.resource_version() == object.resource_version() => Change::Unchanged,
+            Some(_) => Change::Changed,
+        };
+        self.remember(key, object.uid().unwrap_or_default(), digest);
+        Ok(Applied { change, object })
+    }
+
+    /// Deletes the very object that was read; one that is gone is a success.
+    ///
+    /// # Errors
+    /// As [`Applier::apply`].
+    pub async fn delete<K: Object>(&self, api: &Api<K>, live: &K) -> Result<(), ApplyFault> {
+        let name = live.name_any();
+        self.may_write::<K>(&name)?;
+        let params = DeleteParams::background().preconditions(Preconditions {
+            uid: live.uid(),
+            ..Preconditions::default()
+        });
+        let answer = bounded::<K, _>("delete", &name, api.delete(&name, &params)).await;
+        self.count::<K, _>("delete", &answer);
+        self.lock().remove(&key(live));
+        match answer {
+            Err(fault) if fault.class() != Class::Absent => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the status of the very object `of`, unless it says the same
+    /// already. Returns whether it was written.
+    ///
+    /// # Errors
+    /// As [`Applier::apply`].
+    pub async fn write_status<K: Object, S: Serialize + PartialEq>(
+        &self,
+        api: &Api<K>,
+        of: &K,
+        before: Option<&S>,
+        after: &S,
+    ) -> Result<bool, ApplyFault> {
+        if before == Some(after) {
+            return Ok(false);
+        }
+        let name = of.name_any();
+        self.may_write::<K>(&name)?;
+        let request = json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            // The UID keeps the status from landing on a successor.
+            "metadata": { "name": name, "uid": of.uid() },
+            "status": after,
+        });
+        let params = PatchParams::apply(self.manager).force();
+        let patch = Patch::Apply(&request);
+        let answer = bounded::<K, _>("patch status of", &name, api.patch_status(&name, &params, &patch)).await;
+        self.count::<K, _>("status", &answer);
+        answer.map(|_| true)
+    }
+
+    fn may_write<K: Object>(&self, name: &str) -> Result<(), ApplyFault> {
+        if self.claim.holds() {
+            return Ok(());
+        }
+        Err(ApplyFault::NotLeader { kind: kind::<K>(), name: name.to_owned() })
+    }
+
+    fn count<K: Object, T>(&self, verb: &'static str, answer: &Result<T, ApplyFault>) {
+        self.metrics.api_write(&K::kind(&()), verb, answer.is_ok());
+    }
+
+    fn was_sent(&self, key: &str, uid: Option<&str>, digest: u64) -> bool {
+        self.lock()
+            .get(key)
+            .is_some_and(|(sent_uid, sent)| Some(sent_uid.as_str()) == uid && *sent == digest)
+    }
+
+    fn remember(&self, key: String, uid: String, digest: u64) {
+        let mut sent = self.lock();
+        if sent.len() >= REMEMBERED {
+            // Forgetting costs one request per object, no more.
+            sent.clear();
+        }
+        sent.insert(key, (uid, digest));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (String, u64)>> {
+        // No code panics while it holds the lock, and each write is whole.
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bounds a request in time and names it in its failure.
+///
+/// # Errors
+/// If the API server refuses or does not answer in time.
+pub async fn bounded<K: Resource<DynamicType = ()>, T>(
+    verb: &'static str,
+    name: &str,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApplyFault> {
+    match timeout(DEADLINE, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(ApplyFault::Api {
+            verb,
+            kind: kind::<K>(),
+            name: name.to_owned(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(ApplyFault::Deadline { verb, kind: kind::<K>(), name: name.to_owned() }),
+    }
+}
+
+fn kind<K: Resource<DynamicType = ()>>() -> String {
+    K::kind(&()).into_owned()
+}
+
+fn key<K: Object>(object: &K) -> String {
+    format!(
+        "{}/{}/{}",
+        K::kind(&()),
+        object.namespace().unwrap_or_default(),
+        object.name_any()
+    )
+}
+
+/// A digest that holds within this process.
+fn digest(request: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    request.to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether every field of `desired` is so in `live`; fields that only `live`
+/// has (defaults, other managers') do not matter.
+fn covers(live: &Value, desired: &Value) -> bool {
+    match (live, desired) {
+        (_, Value::Null) => true,
+        (Value::Object(live), Value::Object(desired)) => desired
+            .iter()
+            .all(|(key, wish)| covers(live.get(key).unwrap_or(&Value::Null), wish)),
+        (Value::Array(live), Value::Array(desired)) => {
+            live.len() == desired.len()
+                && live.iter().zip(desired).all(|(is, wish)| covers(is, wish))
+        }
+        (live, desired) => live == desired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_do_not_matter_and_drift_does() {
+        let desired = json!({"spec": {"replicas": 2, "args": ["a", "b"], "none": null}});
+        assert!(covers(&json!({"spec": {"replicas": 2, "args": ["a", "b"], "more": 1}}), &desired));
+        assert!(!covers(&json!({"spec": {"replicas": 3, "args": ["a", "b"]}}), &desired));
+        assert!(!covers(&json!({"spec": {"replicas": 2, "args": ["a", "b", "c"]}}), &desired));
+        assert!(!covers(&json!({"spec": {"args": ["a", "b"]}}), &desired));
+    }
+
+    #[test]
+    fn who_does_not_hold_the_lease_may_not_write() {
+        use k8s_openapi::api::core::v1::ConfigMap;
+        let applier = Applier::new("test", Claim::none(), Metrics::default());
+        let fault = applier.may_write::<ConfigMap>("a").unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "writing ConfigMap \"a\": this process does not hold the lease"
+        );
+        assert_eq!(fault.class(), Class::Transient);
+    }
+}

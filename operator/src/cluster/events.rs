@@ -1,0 +1,109 @@
+//! Events: said when something changes, never on each visit.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+use super::conditions::transitions;
+use super::lease::Claim;
+
+/// Longest note that the API accepts, bytes.
+const NOTE_LIMIT: usize = 1_000;
+
+/// Publishes Events of one controller, while the process holds the lease.
+#[derive(Clone)]
+pub struct Events {
+    recorder: Recorder,
+    claim: Claim,
+}
+
+impl Events {
+    /// Events that name `controller` (for example `tanso-power-monitor`) and
+    /// `instance` (the pod) as their source.
+    #[must_use]
+    pub fn new(client: Client, controller: &str, instance: &str, claim: Claim) -> Self {
+        let reporter = Reporter {
+            controller: controller.to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        Self { recorder: Recorder::new(client, reporter), claim }
+    }
+
+    /// Publishes one Event. A failure is logged and otherwise ignored: the
+    /// status says the same.
+    pub async fn publish(
+        &self,
+        regarding: &ObjectReference,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: &str,
+    ) {
+        if !self.claim.holds() {
+            return;
+        }
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(shortened(note)),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, regarding).await {
+            tracing::debug!(%error, reason, "publishing an event failed");
+        }
+    }
+
+    /// Publishes an Event for each condition of `types` whose status or reason
+    /// changed: a warning when that is bad news (`False`, or `Stalled=True`).
+    pub async fn on_transitions(
+        &self,
+        regarding: &ObjectReference,
+        types: &[&str],
+        before: &[Condition],
+        after: &[Condition],
+    ) {
+        for change in transitions(before, after) {
+            if types.contains(&change.type_.as_str()) {
+                let action = format!("{}{}", change.type_, change.status);
+                self.publish(regarding, tone(change), &change.reason, &action, &change.message)
+                    .await;
+            }
+        }
+    }
+}
+
+fn tone(change: &Condition) -> EventType {
+    let bad = match change.type_.as_str() {
+        "Stalled" => "True",
+        "Reconciling" => return EventType::Normal,
+        _ => "False",
+    };
+    // A rollout that is under way is no bad news.
+    if change.status == bad && change.reason != "RolloutInProgress" {
+        EventType::Warning
+    } else {
+        EventType::Normal
+    }
+}
+
+fn shortened(note: &str) -> String {
+    let mut end = note.len().min(NOTE_LIMIT);
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    note.get(..end).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_cut_between_letters() {
+        let note = "é".repeat(600);
+        assert_eq!(shortened(&note).len(), 1_000);
+        assert_eq!(shortened("short"), "short");
+    }
+}

@@ -1,0 +1,244 @@
+//! Fetching the agents' energy records and booking them.
+//!
+//! Every few seconds each agent is asked for what came since its cursor; what
+//! passes [`accept`] is booked, what does not stops here. The cursor lies in
+//! the ledger, so nothing is lost or doubled when this process or an agent
+//! ends at any point. Nothing here judges or writes to the cluster.
+
+pub mod accept;
+pub mod board;
+pub mod fetch;
+pub mod metrics;
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use tanso_agent_wire::energy::Record;
+use tanso_power::{Joules, Provenance, Watts};
+use tanso_runtime::Shutdown;
+
+use crate::ledger::roll_up::{self, Retention};
+use crate::ledger::{Ledger, LedgerFault, append};
+use crate::owners::{Agent, Inventory};
+
+use accept::{Asked, Refusal};
+pub use board::{NodeBoard, NodeFacts};
+use fetch::{Answer, FetchFault, Fetcher};
+pub use metrics::CollectMetrics;
+
+/// Time between two rounds, before jitter.
+const ROUND_EVERY: Duration = Duration::from_secs(10);
+
+/// Agents that are asked at a time.
+const AT_A_TIME: usize = 16;
+
+/// Pages that one visit follows; the rest comes with the next round.
+const PAGES_PER_VISIT: usize = 200;
+
+/// Time between two roll-ups of the ledger.
+const ROLL_UP_EVERY: Duration = Duration::from_secs(3_600);
+
+const SECONDS_PER_MINUTE: u64 = 60;
+
+/// Why a visit ended early; what was booked before stays booked.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectFault {
+    /// The agent did not answer.
+    #[error(transparent)]
+    Fetch(#[from] FetchFault),
+    /// The agent's answer was refused.
+    #[error("answer of node \"{node}\" is quarantined: {refusal}")]
+    Refused {
+        /// The node asked.
+        node: String,
+        /// What is wrong.
+        #[source]
+        refusal: Refusal,
+    },
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+}
+
+/// The collector of a cluster.
+#[derive(Clone)]
+pub struct Collector {
+    ledger: Ledger,
+    board: NodeBoard,
+    metrics: CollectMetrics,
+    fetcher: Fetcher,
+}
+
+impl Collector {
+    /// A collector that books into `ledger` and reports on `board`.
+    #[must_use]
+    pub fn new(ledger: Ledger, board: NodeBoard, metrics: CollectMetrics) -> Self {
+        Self { ledger, board, metrics, fetcher: Fetcher::default() }
+    }
+
+    /// Collects until the shutdown begins; a running booking is finished.
+    pub async fn run(self, pods: Inventory, shutdown: Shutdown) {
+        let mut rolled_up: Option<Instant> = None;
+        loop {
+            let agents = pods.agents();
+            self.board.retain(|node| agents.iter().any(|agent| agent.node == node));
+            self.round(&agents).await;
+            if rolled_up.is_none_or(|last| last.elapsed() >= ROLL_UP_EVERY) {
+                self.roll_up().await;
+                rolled_up = Some(Instant::now());
+            }
+            tokio::select! {
+                () = shutdown.begun() => return,
+                () = tokio::time::sleep(with_jitter(ROUND_EVERY)) => {}
+            }
+        }
+    }
+
+    /// Visits each agent once.
+    pub async fn round(&self, agents: &[Agent]) {
+        futures::stream::iter(agents)
+            .for_each_concurrent(AT_A_TIME, |agent| async move {
+                let visited = self.visit(agent).await;
+                self.report(agent, visited);
+            })
+            .await;
+    }
+
+    /// Fetches and books all that one agent has.
+    ///
+    /// # Errors
+    /// If the agent is silent, its answer is refused, or the ledger fails;
+    /// what was booked before stays booked.
+    pub async fn visit(&self, agent: &Agent) -> Result<LastMinute, CollectFault> {
+        let node = agent.node.clone();
+        let mut cursor = self.ledger.call(move |connection| append::cursor(connection, &node)).await?;
+        let mut last_minute = LastMinute::default();
+        for _ in 0..PAGES_PER_VISIT {
+            let page = match self.fetcher.page(agent.address, cursor.as_ref()).await? {
+                Answer::Page(page) => page,
+                Answer::Gone { start } => {
+                    tracing::warn!(node = agent.node, journal = %start.journal, "the agent's journal is new");
+                    cursor = Some(start);
+                    continue;
+                }
+            };
+            let (next, last) = (page.next.clone(), page.last_sequence);
+            let asked = Asked { node: &agent.node, cursor: cursor.as_ref(), now: Timestamp::now() };
+            let page = accept::accept(&asked, *page).map_err(|refusal| {
+                self.metrics.quarantined(refusal.reason());
+                CollectFault::Refused { node: agent.node.clone(), refusal }
+            })?;
+            last_minute.add(&page.records, page.closed_until);
+            self.book(page).await?;
+            let stuck = cursor.as_ref() == Some(&next);
+            cursor = Some(next.clone());
+            if next.sequence >= last || stuck {
+                break;
+            }
+        }
+        Ok(last_minute)
+    }
+
+    async fn book(&self, page: append::Page) -> Result<(), CollectFault> {
+        let node = page.node.clone();
+        let begun = Instant::now();
+        let booked = self
+            .ledger
+            .call(move |connection| append::book(connection, &page, Timestamp::now()))
+            .await?;
+        self.metrics.booked(booked.records, booked.skipped, booked.energy, begun.elapsed());
+        if let Some(gap) = booked.gap {
+            self.metrics.gap(gap.kind.as_str());
+            tracing::warn!(
+                node,
+                kind = gap.kind.as_str(),
+                after_sequence = gap.after_sequence,
+                before_sequence = gap.before_sequence,
+                "records are missing"
+            );
+        }
+        Ok(())
+    }
+
+    fn report(&self, agent: &Agent, visited: Result<LastMinute, CollectFault>) {
+        let now = Timestamp::now();
+        match visited {
+            Ok(last) => self.board.visited(agent, &last, now),
+            Err(error) => {
+                self.metrics.failed();
+                tracing::warn!(node = agent.node, pod = agent.pod, %error, "collecting from an agent failed");
+                self.board.failed(agent, error.to_string());
+            }
+        }
+    }
+
+    async fn roll_up(&self) {
+        let done = self
+            .ledger
+            .call(|connection| roll_up::roll_up(connection, Retention::default(), Timestamp::now()))
+            .await;
+        match done {
+            Ok(done) if done != roll_up::RolledUp::default() => {
+                tracing::info!(hours = done.hours, bookings = done.bookings, pods = done.pods, "rolled up the ledger");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "rolling up the ledger failed; trying again in an hour"),
+        }
+    }
+}
+
+/// The energy of the newest closed minute among the records of a visit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastMinute {
+    minute: Option<i64>,
+    energy: Joules,
+    provenance: Option<Provenance>,
+    closed_until: i64,
+}
+
+impl LastMinute {
+    fn add(&mut self, records: &[Record], closed_until: i64) {
+        self.closed_until = self.closed_until.max(closed_until);
+        // What was caught up covers more than its minute.
+        for record in records.iter().filter(|record| !record.caught_up) {
+            if self.minute.is_none_or(|minute| record.minute > minute) {
+                self.minute = Some(record.minute);
+                self.energy = Joules::ZERO;
+                self.provenance = None;
+            }
+            if self.minute == Some(record.minute) {
+                self.energy += record.energy_uj.value;
+                self.provenance = self.provenance.max(Some(record.provenance));
+            }
+        }
+    }
+
+    /// Mean power over that minute.
+    #[must_use]
+    pub fn power(&self) -> Option<Watts> {
+        self.minute.map(|_| self.energy.over(Duration::from_secs(SECONDS_PER_MINUTE)))
+    }
+
+    /// The worst provenance within it.
+    #[must_use]
+    pub const fn provenance(&self) -> Option<Provenance> {
+        self.provenance
+    }
+
+    /// End of the agent's last closed minute, seconds of Unix time.
+    #[must_use]
+    pub const fn closed_until(&self) -> i64 {
+        self.closed_until
+    }
+}
+
+/// Up to a tenth more, so that operators of many clusters do not ask at once.
+fn with_jitter(period: Duration) -> Duration {
+    let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs();
+    period + period / 10 * (nanos % 1_000) / 1_000
+}
+
+
+#[cfg(test)]
+mod tests;

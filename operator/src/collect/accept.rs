@@ -1,0 +1,268 @@
+//! The border: what an agent says is checked here before anything is booked.
+//!
+//! Pure. A page passes whole or not at all; one that does not leaves the
+//! cursor where it was, so that no record is lost by a mistake.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use tanso_agent_wire::energy::{Account, Cursor, EnergyPage, PAGE_LIMIT, Record, SCHEMA};
+use tanso_power::Watts;
+
+use crate::ledger::Page;
+
+/// Most power that one node may have: above any air-cooled server with eight
+/// accelerators.
+const NODE_POWER_MAX: Watts = Watts::from_microwatts(10_000_000_000);
+
+/// Longest time that an agent can catch up on, seconds: what it keeps, 48 h.
+const CAUGHT_UP_MAX_S: u64 = 48 * 3_600;
+
+/// Most CPUs of one node.
+const CPUS_MAX: u64 = 8_192;
+
+/// How far an agent's clock may be ahead of ours, seconds.
+const CLOCK_AHEAD_MAX_S: i64 = 120;
+
+const MINUTE_S: i64 = 60;
+
+/// What was asked, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The node of the agent's pod.
+    pub node: &'a str,
+    /// The cursor that was sent; `None` for all there is.
+    pub cursor: Option<&'a Cursor>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Why an answer is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Another format.
+    #[error("schema is \"{0}\"; accepted is \"{SCHEMA}\"")]
+    Schema(String),
+    /// It speaks for another node.
+    #[error("it speaks for node \"{0}\", which is not the node of its pod")]
+    Node(String),
+    /// Another journal than asked for.
+    #[error("it answers from journal {found}, asked was {wanted}")]
+    Journal {
+        /// The journal asked for.
+        wanted: String,
+        /// The journal that answered.
+        found: String,
+    },
+    /// Too many records.
+    #[error("it has {0} records; accepted are up to {PAGE_LIMIT}")]
+    TooMany(usize),
+    /// Sequence numbers that cannot be.
+    #[error("sequence {found} follows {after}: {why}")]
+    Sequence {
+        /// The number before.
+        after: u64,
+        /// The number.
+        found: u64,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// A time that is no whole minute.
+    #[error("record {sequence} is of minute {minute}, which is no multiple of 60 or before 1970")]
+    Minute {
+        /// The record.
+        sequence: u64,
+        /// Its time.
+        minute: i64,
+    },
+    /// A time that has not come yet.
+    #[error("its time {time} is more than {CLOCK_AHEAD_MAX_S} s ahead of {now}: check the node's clock")]
+    Future {
+        /// The time, seconds of Unix time.
+        time: i64,
+        /// Our time.
+        now: i64,
+    },
+    /// Bounds around another figure.
+    #[error("record {0} has bounds that do not enclose its energy")]
+    Bounds(u64),
+    /// More energy than a node can use.
+    #[error("minute {minute} has {energy_uj} uJ; a node of {NODE_POWER_MAX} uses at most {most_uj} uJ")]
+    Power {
+        /// The minute.
+        minute: i64,
+        /// Its energy.
+        energy_uj: u128,
+        /// What is possible.
+        most_uj: u64,
+    },
+    /// More CPU time than a node can have.
+    #[error("minute {minute} has {cpu_us} us of CPU time; a node has at most {CPUS_MAX} CPUs")]
+    CpuTime {
+        /// The minute.
+        minute: i64,
+        /// Its CPU time.
+        cpu_us: u128,
+    },
+    /// A name that no cluster gives.
+    #[error("record {sequence} has a {what} of {length} bytes or with forbidden characters")]
+    Text {
+        /// The record.
+        sequence: u64,
+        /// Which name.
+        what: &'static str,
+        /// Its length.
+        length: usize,
+    },
+}
+
+impl Refusal {
+    /// The reason as a metric's label.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Schema(_) => "schema",
+            Self::Node(_) => "node",
+            Self::Journal { .. } => "journal",
+            Self::TooMany(_) => "tooMany",
+            Self::Sequence { .. } => "sequence",
+            Self::Minute { .. } => "minute",
+            Self::Future { .. } => "future",
+            Self::Bounds(_) => "bounds",
+            Self::Power { .. } => "power",
+            Self::CpuTime { .. } => "cpuTime",
+            Self::Text { .. } => "text",
+        }
+    }
+}
+
+/// Checks an answer and makes it a page for the ledger.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn accept(asked: &Asked<'_>, page: EnergyPage) -> Result<Page, Refusal> {
+    if page.schema != SCHEMA {
+        return Err(Refusal::Schema(page.schema.chars().take(64).collect()));
+    }
+    if page.node != asked.node {
+        return Err(Refusal::Node(page.node.chars().take(253).collect()));
+    }
+    if let Some(cursor) = asked.cursor
+        && cursor.journal != page.next.journal
+    {
+        return Err(Refusal::Journal {
+            wanted: cursor.journal.to_string(),
+            found: page.next.journal.to_string(),
+        });
+    }
+    if page.records.len() > PAGE_LIMIT {
+        return Err(Refusal::TooMany(page.records.len()));
+    }
+    check_sequences(asked.cursor.map_or(0, |cursor| cursor.sequence), &page)?;
+    check_times(&page, asked.now.as_second())?;
+    check_amounts(&page.records)?;
+    for record in &page.records {
+        check_texts(record)?;
+    }
+    Ok(Page {
+        node: page.node,
+        journal: page.next.journal,
+        records: page.records,
+        next_sequence: page.next.sequence,
+        closed_until: page.closed_until,
+    })
+}
+
+fn check_sequences(asked: u64, page: &EnergyPage) -> Result<(), Refusal> {
+    let wrong = |after, found, why| Err(Refusal::Sequence { after, found, why });
+    let mut after = asked;
+    for (index, record) in page.records.iter().enumerate() {
+        let found = record.sequence;
+        // Only before the first record may some be missing: dropped ones.
+        let expected = match index {
+            0 => asked.saturating_add(1).max(page.first_sequence),
+            _ => after.saturating_add(1),
+        };
+        if found != expected {
+            return wrong(after, found, "records must follow one another");
+        }
+        after = found;
+    }
+    let next = page.next.sequence;
+    if !page.records.is_empty() && next != after {
+        return wrong(after, next, "the next cursor must be the last record");
+    }
+    if next < asked {
+        return wrong(asked, next, "the next cursor is before the one asked with");
+    }
+    if next > page.last_sequence {
+        return wrong(page.last_sequence, next, "the next cursor is past the last record");
+    }
+    Ok(())
+}
+
+fn check_times(page: &EnergyPage, now: i64) -> Result<(), Refusal> {
+    let latest = now.saturating_add(CLOCK_AHEAD_MAX_S);
+    for record in &page.records {
+        if record.minute < 0 || record.minute % MINUTE_S != 0 {
+            return Err(Refusal::Minute { sequence: record.sequence, minute: record.minute });
+        }
+        if record.minute > latest - MINUTE_S {
+            return Err(Refusal::Future { time: record.minute, now });
+        }
+    }
+    if page.closed_until > latest {
+        return Err(Refusal::Future { time: page.closed_until, now });
+    }
+    Ok(())
+}
+
+fn check_amounts(records: &[Record]) -> Result<(), Refusal> {
+    let mut sums: BTreeMap<(i64, bool), (u128, u128)> = BTreeMap::new();
+    for record in records {
+        let energy = record.energy_uj;
+        if energy.low > energy.value || energy.value > energy.high {
+            return Err(Refusal::Bounds(record.sequence));
+        }
+        let sum = sums.entry((record.minute, record.caught_up)).or_default();
+        // The upper bound of a rough model may be twice its figure.
+        sum.0 += u128::from(energy.value.microjoules().max(energy.high.microjoules() / 2));
+        sum.1 += u128::from(record.cpu_us);
+    }
+    for ((minute, caught_up), (energy_uj, cpu_us)) in sums {
+        let seconds = if caught_up { CAUGHT_UP_MAX_S } else { 60 };
+        let most_uj = NODE_POWER_MAX.over(std::time::Duration::from_secs(seconds)).microjoules();
+        if energy_uj > u128::from(most_uj) {
+            return Err(Refusal::Power { minute, energy_uj, most_uj });
+        }
+        if cpu_us > u128::from(CPUS_MAX * seconds) * 1_000_000 {
+            return Err(Refusal::CpuTime { minute, cpu_us });
+        }
+    }
+    Ok(())
+}
+
+fn check_texts(record: &Record) -> Result<(), Refusal> {
+    let check = |what, text: &str, most: usize| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
+        if text.len() <= most && text.chars().all(plain) {
+            return Ok(());
+        }
+        Err(Refusal::Text { sequence: record.sequence, what, length: text.len() })
+    };
+    match &record.account {
+        Account::Container { pod_uid, container_id } => {
+            check("pod UID", pod_uid, 128)?;
+            check("container id", container_id, 256)?;
+        }
+        Account::Standalone { container_id } => check("container id", container_id, 256)?,
+        Account::System | Account::Kernel | Account::Idle | Account::Overflow => {}
+    }
+    check("namespace", record.names.namespace.as_deref().unwrap_or_default(), 63)?;
+    check("pod name", record.names.pod.as_deref().unwrap_or_default(), 253)?;
+    check("container name", record.names.container.as_deref().unwrap_or_default(), 253)?;
+    check("model digest", record.model.as_deref().unwrap_or_default(), 128)
+}
+
+#[cfg(test)]
+mod tests;

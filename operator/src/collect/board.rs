@@ -1,0 +1,88 @@
+//! What is known of each node's agent, for status and metrics.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use tanso_power::{Provenance, Watts};
+
+use super::LastMinute;
+use crate::owners::Agent;
+
+/// What is known of one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// The `PowerMonitor` whose agent runs there.
+    pub monitor: String,
+    /// The agent's pod.
+    pub pod: String,
+    /// Where its newest figures come from; `None` while it has sent none.
+    pub provenance: Option<Provenance>,
+    /// Mean power over its last closed minute.
+    pub power: Option<Watts>,
+    /// End of that minute, seconds of Unix time.
+    pub closed_until: i64,
+    /// When it was last read.
+    pub last_success: Option<Timestamp>,
+    /// Why it could not be read last time.
+    pub error: Option<String>,
+}
+
+/// The nodes by name; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct NodeBoard {
+    nodes: Arc<RwLock<BTreeMap<String, NodeFacts>>>,
+}
+
+impl NodeBoard {
+    /// All nodes as they are now.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, NodeFacts> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The nodes that were read within `seconds` before `now`.
+    #[must_use]
+    pub fn live(&self, now: Timestamp, seconds: i64) -> Vec<String> {
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        let is_live = |facts: &NodeFacts| {
+            facts.last_success.is_some_and(|last| now.as_second() - last.as_second() <= seconds)
+        };
+        nodes.iter().filter(|(_, facts)| is_live(facts)).map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Forgets nodes that have no agent any more.
+    pub(super) fn retain(&self, mut keep: impl FnMut(&str) -> bool) {
+        self.write(|nodes| nodes.retain(|node, _| keep(node)));
+    }
+
+    pub(super) fn visited(&self, agent: &Agent, last: &LastMinute, now: Timestamp) {
+        self.update(agent, |facts| {
+            if let Some(power) = last.power() {
+                facts.power = Some(power);
+                facts.provenance = last.provenance();
+            }
+            facts.closed_until = facts.closed_until.max(last.closed_until());
+            facts.last_success = Some(now);
+            facts.error = None;
+        });
+    }
+
+    pub(super) fn failed(&self, agent: &Agent, error: String) {
+        self.update(agent, |facts| facts.error = Some(error));
+    }
+
+    fn update(&self, agent: &Agent, change: impl FnOnce(&mut NodeFacts)) {
+        self.write(|nodes| {
+            let facts = nodes.entry(agent.node.clone()).or_default();
+            facts.monitor.clone_from(&agent.monitor);
+            facts.pod.clone_from(&agent.pod);
+            change(facts);
+        });
+    }
+
+    fn write(&self, change: impl FnOnce(&mut BTreeMap<String, NodeFacts>)) {
+        // No code panics while it holds the lock.
+        change(&mut self.nodes.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,107 @@
+//! The collector's own metrics. Labels are bounded: reasons and kinds, never names.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tanso_power::Joules;
+
+/// Counters of collection and booking; clones share them.
+#[derive(Clone, Debug)]
+pub struct CollectMetrics {
+    records: Counter,
+    repeated: Counter,
+    energy_uj: Counter,
+    failures: Counter,
+    quarantined: Family<Reason, Counter>,
+    gaps: Family<Kind, Counter>,
+    booking: Histogram,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+impl Default for CollectMetrics {
+    fn default() -> Self {
+        Self {
+            records: Counter::default(),
+            repeated: Counter::default(),
+            energy_uj: Counter::default(),
+            failures: Counter::default(),
+            quarantined: Family::default(),
+            gaps: Family::default(),
+            booking: Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
+        }
+    }
+}
+
+impl CollectMetrics {
+    /// Adds them to what is served.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "tanso_operator_collected_records",
+            "Energy records booked into the ledger",
+            self.records.clone(),
+        );
+        registry.register(
+            "tanso_operator_repeated_records",
+            "Energy records that came again and were skipped",
+            self.repeated.clone(),
+        );
+        registry.register(
+            "tanso_operator_booked_microjoules",
+            "Energy booked into the ledger, microjoules",
+            self.energy_uj.clone(),
+        );
+        registry.register(
+            "tanso_operator_collect_failures",
+            "Visits to an agent that ended early",
+            self.failures.clone(),
+        );
+        registry.register(
+            "tanso_operator_quarantined_answers",
+            "Answers of agents that were refused, by reason",
+            self.quarantined.clone(),
+        );
+        registry.register(
+            "tanso_operator_ledger_gaps",
+            "Runs of energy records that never came, by kind",
+            self.gaps.clone(),
+        );
+        registry.register_with_unit(
+            "tanso_operator_booking_duration",
+            "Duration of booking a page, waiting included",
+            Unit::Seconds,
+            self.booking.clone(),
+        );
+    }
+
+    pub(super) fn booked(&self, records: u64, repeated: u64, energy: Joules, took: Duration) {
+        self.records.inc_by(records);
+        self.repeated.inc_by(repeated);
+        self.energy_uj.inc_by(energy.microjoules());
+        self.booking.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn quarantined(&self, reason: &'static str) {
+        self.quarantined.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(super) fn gap(&self, kind: &'static str) {
+        self.gaps.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(super) fn failed(&self) {
+        self.failures.inc();
+    }
+}

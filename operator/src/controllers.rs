@@ -1,0 +1,4 @@
+//! The controllers: one per kind, each in the five steps observe, validate,
+//! build (or judge), apply, status.
+
+pub mod power_monitor;

@@ -1,0 +1,197 @@
+//! The controllers of `CarbonPolicy` and `ClusterCarbonPolicy`: one driver for
+//! both, in the five steps.
+//!
+//! observe (rules, table, ledger) → validate → judge → apply (pages) → status,
+//! which is written on every way out, and only if it says something new.
+//!
+//! Rights: carbonpolicies, clustercarbonpolicies: get, list, watch, and patch
+//! of their status; carbonreports: get, list, patch, create, delete;
+//! configmaps: get, list; events: create, patch.
+
+pub mod apply;
+mod driver;
+pub mod judge;
+mod kinds;
+pub mod observe;
+pub mod status;
+pub mod validate;
+pub mod words;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use kube::runtime::Controller;
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
+use tanso_runtime::Shutdown;
+use tokio::sync::Mutex;
+
+use crate::cluster::{Applier, ApplyFault, Class, Events};
+use crate::collect::NodeBoard;
+use crate::ledger::{Ledger, LedgerFault};
+use crate::metrics::Metrics;
+use crate::owners::Inventory;
+
+use kinds::Policy;
+use observe::RuleBook;
+
+/// Policies that are evaluated at a time.
+const AT_A_TIME: u16 = 8;
+
+/// First and last wait after a failure.
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+
+/// What the controllers work with.
+#[derive(Clone)]
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// The operator's namespace.
+    pub namespace: String,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// What runs in the cluster.
+    pub inventory: Inventory,
+    /// The agents.
+    pub board: NodeBoard,
+    /// Writes in the name of [`crate::cluster::CARBON_POLICY_MANAGER`].
+    pub applier: Applier,
+    /// Publishes Events.
+    pub events: Events,
+    /// Counts reconciles.
+    pub metrics: Metrics,
+}
+
+/// What is remembered between visits.
+struct Shared {
+    context: Context,
+    rules: RuleBook,
+    visits: Mutex<HashMap<String, Visit>>,
+}
+
+/// The last visit of a policy.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    generation: Option<i64>,
+    at: Instant,
+    interval: Duration,
+    failures: u32,
+}
+
+/// Why a visit failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileFault {
+    /// The API server.
+    #[error(transparent)]
+    Api(#[from] ApplyFault),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+    /// The evaluation.
+    #[error("evaluating: {0}")]
+    Evaluation(String),
+}
+
+impl ReconcileFault {
+    fn class(&self) -> Class {
+        match self {
+            Self::Api(fault) => fault.class(),
+            Self::Ledger(_) => Class::Transient,
+            Self::Evaluation(_) => Class::Terminal,
+        }
+    }
+}
+
+/// Runs both controllers until the shutdown begins.
+pub async fn run(context: Context, shutdown: Shutdown) {
+    let shared = Arc::new(Shared {
+        context,
+        rules: RuleBook::default(),
+        visits: Mutex::default(),
+    });
+    tokio::select! {
+        () = shared.context.inventory.listed() => {}
+        () = shutdown.begun() => return,
+    }
+    tokio::join!(
+        control::<CarbonPolicy>(Arc::clone(&shared), shutdown.clone()),
+        control::<ClusterCarbonPolicy>(shared, shutdown),
+    );
+}
+
+async fn control<P: Policy>(shared: Arc<Shared>, shutdown: Shutdown) {
+    let api: Api<P> = Api::all(shared.context.client.clone());
+    Controller::new(api, watcher::Config::default())
+        .with_config(Config::default().concurrency(AT_A_TIME))
+        .graceful_shutdown_on(async move { shutdown.begun().await })
+        .run(reconcile::<P>, error_policy::<P>, shared)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::debug!(%error, controller = P::CONTROLLER, "a reconcile ended with an error");
+            }
+        })
+        .await;
+}
+
+async fn reconcile<P: Policy>(policy: Arc<P>, shared: Arc<Shared>) -> Result<Action, ReconcileFault> {
+    let uid = policy.uid().unwrap_or_default();
+    if policy.meta().deletion_timestamp.is_some() {
+        shared.visits.lock().await.remove(&uid);
+        return Ok(Action::await_change());
+    }
+    let last = shared.visits.lock().await.get(&uid).copied();
+    // Our own status write comes back as a change: wait for the rest of the interval.
+    if let Some(last) = last
+        && last.failures == 0
+        && last.generation == policy.meta().generation
+        && last.at.elapsed() < last.interval
+    {
+        return Ok(Action::requeue(last.interval - last.at.elapsed()));
+    }
+    let begun = Instant::now();
+    let result = driver::visit(&*policy, &shared, last.is_none()).await;
+    let (label, failures) = match &result {
+        Ok(()) => ("ok", 0),
+        Err(fault) => (label(fault.class()), last.map_or(0, |last| last.failures).saturating_add(1)),
+    };
+    shared.context.metrics.reconciled(P::CONTROLLER, label, begun.elapsed());
+    let interval = interval(policy.policy().interval.as_str());
+    let visit = Visit { generation: policy.meta().generation, at: begun, interval, failures };
+    shared.visits.lock().await.insert(uid, visit);
+    result.map(|()| Action::requeue(interval.saturating_sub(begun.elapsed())))
+}
+
+fn label(class: Class) -> &'static str {
+    match class {
+        Class::Transient => "transient",
+        Class::Terminal => "terminal",
+        Class::Absent => "absent",
+    }
+}
+
+/// The policy's interval; its schema keeps it readable, and a broken one is
+/// said by `validate`.
+fn interval(text: &str) -> Duration {
+    Duration::from_secs(validate::seconds(text).unwrap_or(300).max(10))
+}
+
+fn error_policy<P: Policy>(policy: Arc<P>, fault: &ReconcileFault, shared: Arc<Shared>) -> Action {
+    if fault.class() == Class::Absent {
+        return Action::await_change();
+    }
+    tracing::warn!(
+        error = %fault,
+        controller = P::CONTROLLER,
+        namespace = policy.namespace().unwrap_or_default(),
+        policy = policy.name_any(),
+        "evaluating a policy failed; trying again"
+    );
+    let uid = policy.uid().unwrap_or_default();
+    let failures = shared.visits.try_lock().ok().and_then(|v| v.get(&uid).map(|v| v.failures));
+    let wait = BACK_OFF.0 * 2_u32.saturating_pow(failures.unwrap_or(3).min(7));
+    Action::requeue(wait.min(BACK_OFF.1))
+}

@@ -1,0 +1,123 @@
+//! The pages of a policy: all workloads, in `CarbonReports`.
+//!
+//! New pages are written first, then the status names them, then old ones go:
+//! after a crash at any point the status names pages that exist. A page's name
+//! holds the digest of its inputs, so a page that exists is never written again.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+use tanso_crds::{CarbonReport, CarbonReportSpec};
+
+use super::judge::Evaluation;
+use crate::cluster::apply::bounded;
+use crate::cluster::{Applier, ApplyFault};
+
+/// Most workloads of a page.
+const ROWS_MAX: usize = 500;
+
+/// Label that names the policy of a page by its UID.
+const POLICY_LABEL: &str = "tanso.dev/policy-uid";
+
+/// Longest part of a policy's name in the name of a page: 253, less the rest.
+const NAME_MAX: usize = 230;
+
+/// Whose pages they are.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// The policy's name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// The reference by which its pages are collected with it.
+    pub reference: OwnerReference,
+}
+
+/// The pages of an evaluation; pure.
+#[must_use]
+pub fn pages(
+    owner: &Owner,
+    evaluation: &Evaluation,
+    data_through: Timestamp,
+    revision: i64,
+) -> Vec<CarbonReport> {
+    let chunks = evaluation.workloads.chunks(ROWS_MAX);
+    let count = i32::try_from(chunks.len()).unwrap_or(i32::MAX);
+    let digest: String = evaluation.inputs_digest.as_str().chars().take(8).collect();
+    let policy: String = owner.name.chars().take(NAME_MAX).collect();
+    let page = |number: i32, rows: &[tanso_crds::carbon_policy::status::WorkloadResult]| CarbonReport {
+        metadata: ObjectMeta {
+            name: Some(format!("{}-{digest}-{number}", policy.trim_end_matches(['-', '.']))),
+            labels: Some([(POLICY_LABEL.to_owned(), owner.uid.clone())].into()),
+            owner_references: Some(vec![owner.reference.clone()]),
+            ..ObjectMeta::default()
+        },
+        spec: CarbonReportSpec {
+            policy: owner.name.clone(),
+            page: number,
+            pages: count,
+            data_through: Time(data_through),
+            ledger_revision: revision,
+            inputs_digest: evaluation.inputs_digest.to_string(),
+            totals: evaluation.totals.clone(),
+            workloads: rows.to_vec(),
+        },
+    };
+    (1..).zip(chunks).map(|(number, rows)| page(number, rows)).collect()
+}
+
+/// Writes the pages that do not exist; returns the names of all.
+///
+/// # Errors
+/// If the API server refuses or is silent; pages written stay.
+pub async fn write(
+    applier: &Applier,
+    api: &Api<CarbonReport>,
+    pages: &[CarbonReport],
+    known: &[String],
+) -> Result<Vec<String>, ApplyFault> {
+    let mut names = Vec::with_capacity(pages.len());
+    for page in pages {
+        let name = page.name_any();
+        let live = match known.contains(&name) {
+            true => true,
+            false => bounded::<CarbonReport, _>("get", &name, api.get_opt(&name)).await?.is_some(),
+        };
+        if !live {
+            applier.apply_over(api, None, page).await?;
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Deletes the pages of the policy that its status no longer names.
+///
+/// # Errors
+/// If the API server refuses or is silent; what is left goes next time.
+pub async fn delete_others(
+    applier: &Applier,
+    api: &Api<CarbonReport>,
+    owner: &Owner,
+    keep: &[String],
+) -> Result<usize, ApplyFault> {
+    let keep: BTreeSet<&str> = keep.iter().map(String::as_str).collect();
+    let params = ListParams::default().labels(&format!("{POLICY_LABEL}={}", owner.uid));
+    let listed = bounded::<CarbonReport, _>("list", &owner.name, api.list_metadata(&params)).await?;
+    let mut gone = 0;
+    for page in listed {
+        let name = page.name_any();
+        if keep.contains(name.as_str()) {
+            continue;
+        }
+        let live = bounded::<CarbonReport, _>("get", &name, api.get_opt(&name)).await?;
+        if let Some(live) = live {
+            applier.delete(api, &live).await?;
+            gone += 1;
+        }
+    }
+    Ok(gone)
+}

@@ -1,0 +1,266 @@
+//! One visit of one policy: the five steps in order.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kube::runtime::events::EventType;
+use kube::{Api, Resource as _, ResourceExt as _};
+use tanso_crds::carbon_policy::status::Verdict;
+use tanso_crds::condition::{reasons, types};
+use tanso_crds::{CarbonPolicyStatus, CarbonReport};
+
+use super::apply::{self, Owner};
+use super::judge::{self, Evaluation, Inputs};
+use super::kinds::Policy;
+use super::status::{self, Evaluated, Outcome};
+use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
+use super::{Context, ReconcileFault, Shared, observe};
+use crate::cluster::{ApplyFault, condition};
+use crate::ledger::{NodeAt, Scope, Snapshot, query};
+
+/// A node that was read within this time holds back `dataThrough`, seconds.
+const LIVE_S: i64 = 300;
+
+/// What was judged, with what belongs to it.
+struct Judged {
+    policy: Arc<ValidatedPolicy>,
+    evaluation: Evaluation,
+    data_through: Timestamp,
+    revision: i64,
+    has_data: bool,
+}
+
+/// Visits a policy and writes what was found, also of a failure.
+pub(super) async fn visit<P: Policy>(
+    policy: &P,
+    shared: &Shared,
+    is_first: bool,
+) -> Result<(), ReconcileFault> {
+    let context = &shared.context;
+    let mut before = policy.status().cloned();
+    if before.as_ref().is_none_or(|status| status.conditions.is_empty()) {
+        let first = status::first(policy.meta().generation, Timestamp::now());
+        let api = policy.api(context.client.clone());
+        context.applier.write_status(&api, policy, before.as_ref(), &first).await?;
+        before = Some(first);
+    }
+    if policy.policy().suspend {
+        return write(policy, context, before.as_ref(), &Outcome::Suspended).await;
+    }
+    let result = match prepare(policy, shared).await {
+        Ok(Ok(prepared)) => evaluate(policy, context, prepared).await,
+        Ok(Err(faults)) => {
+            return write(policy, context, before.as_ref(), &Outcome::Faulty(&faults)).await;
+        }
+        Err(fault) => Err(fault),
+    };
+    let done = match result {
+        Ok(judged) => publish(policy, context, before.as_ref(), &judged, is_first).await,
+        Err(fault) => Err(fault),
+    };
+    if let Err(fault) = &done {
+        let outcome = match fault {
+            ReconcileFault::Api(api) if api.is_forbidden() => Outcome::Forbidden(api.to_string()),
+            ReconcileFault::Api(ApplyFault::NotLeader { .. }) => return done,
+            other => Outcome::Unavailable(other.to_string()),
+        };
+        // The failure itself matters more than that it could not be written.
+        if let Err(error) = write(policy, context, before.as_ref(), &outcome).await {
+            tracing::debug!(%error, policy = policy.name_any(), "writing a failure's status failed");
+        }
+    }
+    done
+}
+
+/// A checked policy and whose rows it sees.
+struct Prepared {
+    policy: Arc<ValidatedPolicy>,
+    scope: Scope,
+}
+
+/// Observe and validate.
+async fn prepare<P: Policy>(
+    policy: &P,
+    shared: &Shared,
+) -> Result<Result<Prepared, Vec<PolicyFault>>, ReconcileFault> {
+    let context = &shared.context;
+    let home = policy.home(&context.namespace);
+    let rules = shared.rules.rules(&context.client, &context.namespace).await?;
+    let table = observe::table(&context.client, &home, policy.policy()).await?;
+    let year = TimeZone::UTC.to_datetime(Timestamp::now()).year();
+    let sources = Sources { table, rules: &rules, year };
+    let scope = policy.scope(&context.inventory.namespaces());
+    let checked = match (validate::validate(policy.policy(), &sources), scope) {
+        (Ok(checked), Ok(scope)) => Ok(Prepared { policy: Arc::new(checked), scope }),
+        (checked, scope) => {
+            let mut faults = checked.err().unwrap_or_default();
+            if let Err(message) = scope {
+                let path = "spec.namespaceSelector";
+                faults.push(PolicyFault { reason: reasons::INVALID_SPEC, path, message });
+            }
+            Err(faults)
+        }
+    };
+    Ok(checked)
+}
+
+/// Reads the ledger at one instant and judges.
+async fn evaluate<P: Policy>(
+    _: &P,
+    context: &Context,
+    prepared: Prepared,
+) -> Result<Judged, ReconcileFault> {
+    let Prepared { policy, scope } = prepared;
+    let live: BTreeSet<String> = context.board.live(Timestamp::now(), LIVE_S).into_iter().collect();
+    let agents = context.inventory.agents();
+    let expected: BTreeSet<String> = agents.into_iter().map(|agent| agent.node).collect();
+    let for_read = Arc::clone(&policy);
+    let (data_through, snapshot) = context
+        .ledger
+        .call(move |connection| {
+            let (_, nodes) = query::nodes_at(connection)?;
+            let data_through = data_through(&nodes, &live);
+            // Within the calendar: the time is of a booked minute.
+            let window = judge::window(data_through, for_read.window_hours);
+            let period = judge::needed(&for_read, data_through).unwrap_or(window);
+            Ok((data_through, query::snapshot(connection, &scope, period)?))
+        })
+        .await?;
+    let facts = context.inventory.clone();
+    let judging = move || judge_now(policy, &snapshot, &facts, data_through, &expected);
+    tokio::task::spawn_blocking(judging)
+        .await
+        .map_err(|fault| ReconcileFault::Evaluation(fault.to_string()))
+}
+
+fn judge_now(
+    policy: Arc<ValidatedPolicy>,
+    snapshot: &Snapshot,
+    facts: &crate::owners::Inventory,
+    data_through: Timestamp,
+    expected_nodes: &BTreeSet<String>,
+) -> Judged {
+    let window = judge::window(data_through, policy.window_hours);
+    let inputs =
+        Inputs { policy: &policy, snapshot, facts, window, data_through, expected_nodes };
+    let evaluation = judge::judge(&inputs);
+    Judged {
+        evaluation,
+        data_through,
+        revision: snapshot.revision,
+        has_data: !snapshot.node_hours.is_empty(),
+        policy,
+    }
+}
+
+/// The least end of a closed minute over live nodes; over all if none is live.
+fn data_through(nodes: &[NodeAt], live: &BTreeSet<String>) -> Timestamp {
+    let of_live = nodes.iter().filter(|node| live.contains(&node.node)).map(|node| node.closed_until);
+    let least = of_live.min().or_else(|| nodes.iter().map(|node| node.closed_until).max());
+    Timestamp::from_second(least.unwrap_or(0)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Apply and status: new pages, then the status, then old pages.
+async fn publish<P: Policy>(
+    policy: &P,
+    context: &Context,
+    before: Option<&CarbonPolicyStatus>,
+    judged: &Judged,
+    is_first: bool,
+) -> Result<(), ReconcileFault> {
+    if !judged.has_data {
+        return write(policy, context, before, &Outcome::NoData).await;
+    }
+    let api: Api<CarbonReport> =
+        Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
+    let owner = owner(policy);
+    let known = before.map(|status| status.reports.clone()).unwrap_or_default();
+    let pages = apply::pages(&owner, &judged.evaluation, judged.data_through, judged.revision);
+    let reports = apply::write(&context.applier, &api, &pages, if is_first { &[] } else { &known }).await?;
+    let evaluated = Evaluated {
+        policy: &judged.policy,
+        evaluation: &judged.evaluation,
+        data_through: judged.data_through,
+        revision: judged.revision,
+        with_unallocated: policy.scope(&[]).is_ok_and(|scope| scope == Scope::All),
+        reports: reports.clone(),
+    };
+    let outcome = Outcome::Evaluated(Box::new(evaluated));
+    write(policy, context, before, &outcome).await?;
+    if is_first || reports != known {
+        apply::delete_others(&context.applier, &api, &owner, &reports).await?;
+    }
+    Ok(())
+}
+
+fn owner<P: Policy>(policy: &P) -> Owner {
+    Owner {
+        name: policy.name_any(),
+        uid: policy.uid().unwrap_or_default(),
+        // An object that came from the API server has a name and a UID.
+        reference: policy.controller_owner_ref(&()).unwrap_or_default(),
+    }
+}
+
+/// Writes the status if it says something new, and Events for what changed.
+async fn write<P: Policy>(
+    policy: &P,
+    context: &Context,
+    before: Option<&CarbonPolicyStatus>,
+    outcome: &Outcome<'_>,
+) -> Result<(), ReconcileFault> {
+    let after = status::after(before, outcome, policy.meta().generation, Timestamp::now());
+    let api = policy.api(context.client.clone());
+    let written = context.applier.write_status(&api, policy, before, &after).await?;
+    if written {
+        announce(policy, context, before, &after).await;
+    }
+    Ok(())
+}
+
+async fn announce<P: Policy>(
+    policy: &P,
+    context: &Context,
+    before: Option<&CarbonPolicyStatus>,
+    after: &CarbonPolicyStatus,
+) {
+    let regarding = policy.object_ref(&());
+    let conditions = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let followed = [types::STALLED, types::INTENSITY_FRESH];
+    context.events.on_transitions(&regarding, &followed, conditions, &after.conditions).await;
+    let was = before.and_then(|status| status.verdict);
+    if was == after.verdict {
+        return;
+    }
+    let why = condition(&after.conditions, types::COMPLIANT).map_or("", |c| c.message.as_str());
+    let name = |verdict: Option<Verdict>| verdict.map_or("none".to_owned(), |v| format!("{v:?}"));
+    let note = format!("{} -> {}: {why}", name(was), name(after.verdict));
+    let type_ = match after.verdict {
+        Some(Verdict::NonCompliant) => EventType::Warning,
+        _ => EventType::Normal,
+    };
+    context.events.publish(&regarding, type_, "VerdictChanged", "Evaluate", &note).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_node_does_not_hold_back_the_others() {
+        let node = |name: &str, closed_until| NodeAt {
+            node: name.to_owned(),
+            journal: String::new(),
+            sequence: 1,
+            closed_until,
+            energy_microjoules: 0,
+        };
+        let nodes = [node("a", 600), node("b", 540), node("dead", 60)];
+        let live = ["a".to_owned(), "b".to_owned()].into();
+        assert_eq!(data_through(&nodes, &live).as_second(), 540);
+        assert_eq!(data_through(&nodes, &BTreeSet::new()).as_second(), 600);
+        assert_eq!(data_through(&[], &live).as_second(), 0);
+    }
+}

@@ -1,0 +1,293 @@
+//! Rows, series and rules become verdicts and advice; pure.
+//!
+//! Every figure comes from the ledger's rows of one instant, so the same
+//! snapshot and policy give the same evaluation, whenever it is made.
+
+mod advise;
+mod figures;
+mod group;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tanso_carbon::account::{self, Account, Coverage, EnergyRow, Place};
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::regulation::{Preset, Rule};
+use tanso_carbon::report::Digest;
+use tanso_carbon::verdict::{self, Combined, Evidence, Judgement};
+use tanso_carbon::{calendar::CalendarError, judge as judge_rule};
+use tanso_crds::carbon_policy::status::{
+    AccountEnergy, Figures, Recommendation, RegulationResult, WorkloadResult,
+};
+use tanso_power::Joules;
+
+use super::validate::ValidatedPolicy;
+use crate::ledger::Snapshot;
+use crate::owners::{Inventory, Schedule};
+
+pub use figures::{bounded, verdict_of};
+use group::{Grouped, Workload};
+
+/// What is known of the cluster beside the ledger.
+pub trait Facts: Send + Sync {
+    /// When a `CronJob` starts.
+    fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule>;
+    /// The CPU that a node has to give, thousandths of a core.
+    fn allocatable_millicores(&self, node: &str) -> Option<u32>;
+}
+
+impl Facts for Inventory {
+    fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
+        Self::schedule(self, namespace, name)
+    }
+
+    fn allocatable_millicores(&self, node: &str) -> Option<u32> {
+        Self::allocatable_millicores(self, node)
+    }
+}
+
+/// What a policy is judged by.
+pub struct Inputs<'a> {
+    /// The policy.
+    pub policy: &'a ValidatedPolicy,
+    /// The ledger's rows.
+    pub snapshot: &'a Snapshot,
+    /// The cluster.
+    pub facts: &'a dyn Facts,
+    /// The window.
+    pub window: Period,
+    /// End of the last minute whose energy is in.
+    pub data_through: Timestamp,
+    /// Nodes that should have data up to now.
+    pub expected_nodes: &'a BTreeSet<String>,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    /// The verdict over all rules.
+    pub combined: Combined,
+    /// The PUE's own verdict, if a rule is about it.
+    pub pue: Option<verdict::Verdict>,
+    /// The account of all selected workloads.
+    pub account: Account,
+    /// The same as figures.
+    pub totals: Figures,
+    /// Energy that belongs to no selected workload.
+    pub unallocated: Vec<AccountEnergy>,
+    /// The verdict of each rule.
+    pub regulations: Vec<RegulationResult>,
+    /// Every workload, largest emissions first.
+    pub workloads: Vec<WorkloadResult>,
+    /// Digest of all inputs.
+    pub inputs_digest: Digest,
+}
+
+impl Evaluation {
+    /// The advice that saves most.
+    #[must_use]
+    pub fn largest_saving(&self) -> Option<&Recommendation> {
+        let all = self.workloads.iter().flat_map(|workload| &workload.recommendations);
+        all.max_by_key(|advice| advice.saving_milligrams_per_day.value)
+    }
+
+    /// How many workloads break a rule.
+    #[must_use]
+    pub fn failing(&self) -> usize {
+        let failing = tanso_crds::carbon_policy::status::Verdict::NonCompliant;
+        self.workloads.iter().filter(|workload| workload.verdict == failing).count()
+    }
+}
+
+/// The hours that a window covers: whole UTC hours up to the one that
+/// `data_through` lies in.
+#[must_use]
+pub fn window(data_through: Timestamp, hours: u32) -> Period {
+    let last = UtcHour::from_unix_seconds(data_through.as_second().saturating_sub(1));
+    let until = last.plus_hours(1);
+    Period { from: until.plus_hours(-i32::try_from(hours).unwrap_or(i32::MAX)), until }
+}
+
+/// The hours that must be read for a policy: its window and the periods of its
+/// rules.
+///
+/// # Errors
+/// If the day is outside the calendar.
+pub fn needed(policy: &ValidatedPolicy, data_through: Timestamp) -> Result<Period, CalendarError> {
+    let mut period = window(data_through, policy.window_hours);
+    for preset in &policy.presets {
+        let day = local_day(preset, data_through);
+        for rule in preset.on(day).into_iter().filter(|rule| !rule.metric.is_facility()) {
+            if let Some(of_rule) = preset.period(rule, day)? {
+                period.from = period.from.min(of_rule.from);
+            }
+        }
+    }
+    // What is newer than the window is in too: with workloads and accounts
+    // together nothing that was booked may be missing.
+    period.until = period.until.plus_hours(24);
+    Ok(period)
+}
+
+/// Judges a policy.
+#[must_use]
+pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
+    let policy = inputs.policy;
+    let window = Period { until: inputs.window.until.plus_hours(24), ..inputs.window };
+    let coverage = coverage(inputs, inputs.window);
+    let grouped = group::group(policy, inputs.snapshot, window);
+    let account = account_of(policy, grouped.workloads.iter().flat_map(|w| &w.rows), coverage);
+    let judged = judge_all(inputs, &account);
+    let judgements: Vec<_> = judged.iter().map(|(_, _, judgement)| judgement.clone()).collect();
+    let facility: Vec<_> = judged
+        .iter()
+        .filter(|(_, rule, _)| rule.metric == tanso_carbon::regulation::Metric::Pue)
+        .map(|(_, _, judgement)| judgement.clone())
+        .collect();
+    let cpu_us = grouped.workloads.iter().map(|workload| workload.cpu_us).sum();
+    let mut workloads: Vec<_> =
+        grouped.workloads.iter().map(|workload| result_of(inputs, workload, coverage)).collect();
+    workloads.sort_by(|a, b| {
+        let by = |w: &WorkloadResult| std::cmp::Reverse(w.figures.emissions_milligrams.value);
+        by(a).cmp(&by(b)).then_with(|| (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name)))
+    });
+    Evaluation {
+        combined: verdict::combine(&judgements),
+        pue: (!facility.is_empty()).then(|| verdict::combine(&facility).verdict),
+        totals: figures::figures(&account, cpu_us),
+        regulations: judged
+            .iter()
+            .map(|(preset, rule, judgement)| figures::regulation(preset, rule, judgement))
+            .collect(),
+        unallocated: group::unallocated(&grouped),
+        workloads,
+        inputs_digest: digest(inputs, &grouped),
+        account,
+    }
+}
+
+fn local_day(preset: &Preset, at: Timestamp) -> Date {
+    // The last evaluated instant, not the first of the next day.
+    let last = Timestamp::from_second(at.as_second().saturating_sub(1)).unwrap_or(at);
+    preset.zone.to_datetime(last).date()
+}
+
+fn account_of<'a>(
+    policy: &ValidatedPolicy,
+    rows: impl IntoIterator<Item = &'a EnergyRow>,
+    coverage: Coverage,
+) -> Account {
+    let rows: Vec<_> = rows.into_iter().copied().collect();
+    let place = Place::new(&*policy.intensity.series, policy.pue.as_ref());
+    account::account(&rows, &[place], coverage)
+}
+
+/// Each rule in force, judged by the energy of all selected workloads.
+fn judge_all<'a>(
+    inputs: &'a Inputs<'_>,
+    of_window: &Account,
+) -> Vec<(&'a Preset, &'a Rule, Judgement)> {
+    let mut judged = Vec::new();
+    for preset in &inputs.policy.presets {
+        let day = local_day(preset, inputs.data_through);
+        for rule in preset.on(day) {
+            let of_period = match preset.period(rule, day) {
+                Ok(Some(period)) if !rule.metric.is_facility() => {
+                    let all = group::group(inputs.policy, inputs.snapshot, period);
+                    let rows = all.workloads.iter().flat_map(|workload| &workload.rows);
+                    Some(account_of(inputs.policy, rows, coverage(inputs, period)))
+                }
+                _ => None,
+            };
+            let evidence = Evidence {
+                account: Some(of_period.as_ref().unwrap_or(of_window)),
+                pue: inputs.policy.pue.as_ref(),
+                ..Evidence::default()
+            };
+            let judgement = judge_rule(rule, &evidence, inputs.policy.thresholds, day);
+            judged.push((preset, rule, judgement));
+        }
+    }
+    judged
+}
+
+fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -> WorkloadResult {
+    let account = account_of(inputs.policy, &workload.rows, coverage);
+    let mut judgements = Vec::new();
+    for preset in &inputs.policy.presets {
+        let day = local_day(preset, inputs.data_through);
+        for rule in preset.on(day).into_iter().filter(|rule| !rule.metric.is_facility()) {
+            let evidence = Evidence { account: Some(&account), ..Evidence::default() };
+            judgements.push(judge_rule(rule, &evidence, inputs.policy.thresholds, day));
+        }
+    }
+    let combined = verdict::combine(&judgements);
+    WorkloadResult {
+        namespace: workload.key.namespace.to_owned(),
+        kind: workload.key.kind.to_owned(),
+        name: workload.key.name.to_owned(),
+        verdict: verdict_of(combined.verdict),
+        reason: combined.reason.as_str().to_owned(),
+        pods: i64::try_from(workload.pods.len()).unwrap_or(i64::MAX),
+        figures: figures::figures(&account, workload.cpu_us),
+        recommendations: advise::advise(inputs, workload, &account),
+    }
+}
+
+/// The node hours that have data, of those that should: from a node's first
+/// hour, to its last minute, or to now if its agent should be there.
+fn coverage(inputs: &Inputs<'_>, period: Period) -> Coverage {
+    let snapshot = inputs.snapshot;
+    let (mut expected, mut with_data) = (0, 0);
+    for node in &snapshot.nodes {
+        let Some(first) = snapshot.node_first.get(node.node.as_str()) else { continue };
+        let from = period.from.max(*first);
+        let own_end = UtcHour::from_unix_seconds(node.closed_until.saturating_sub(1)).plus_hours(1);
+        let is_expected = inputs.expected_nodes.contains(&node.node);
+        let until = if is_expected { period.until } else { own_end.min(period.until) };
+        expected += u64::try_from(until.hours_since(from)).unwrap_or(0);
+        let hours = snapshot.node_hours.get(node.node.as_str());
+        let within = hours.map_or(0, |hours| hours.range(from..until.max(from)).count());
+        with_data += u64::try_from(within).unwrap_or(0);
+    }
+    Coverage::new(expected, with_data)
+}
+
+/// Everything that the evaluation was made from, in a fixed order.
+fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
+    let policy = inputs.policy;
+    let mut rows: Vec<String> = inputs
+        .snapshot
+        .rows
+        .iter()
+        .map(|row| {
+            let energy = row.energy.map(Joules::microjoules);
+            format!(
+                "row {} {} {:?} {} {} {} {} {}",
+                row.hour, row.node, row.account, row.provenance, energy.low, energy.value, energy.high, row.cpu_us
+            )
+        })
+        .collect();
+    rows.sort_unstable();
+    let mut pods: Vec<String> = grouped
+        .workloads
+        .iter()
+        .flat_map(|w| w.pods.keys().map(move |uid: &&Arc<str>| format!("pod {uid} {} {} {}", w.key.namespace, w.key.kind, w.key.name)))
+        .collect();
+    pods.sort_unstable();
+    let rules = policy.presets.iter().map(|preset| {
+        format!("rule {}", serde_json::to_string(preset).unwrap_or_else(|_| preset.id.clone()))
+    });
+    let head = [
+        format!("software tanso-operator {}", env!("CARGO_PKG_VERSION")),
+        format!("window {} {}", inputs.window.from, inputs.window.until),
+        format!("select {:?} {:?}", policy.kinds, policy.match_labels),
+        format!("pue {:?}", policy.pue),
+        format!("intensity {} {}", policy.intensity.series.info(), policy.intensity.digest),
+        format!("demands {:?}", policy.thresholds),
+        format!("advice {} {}", policy.slack_hours, policy.min_saving_percent),
+    ];
+    Digest::of_lines(head.into_iter().chain(rules).chain(pods).chain(rows))
+}

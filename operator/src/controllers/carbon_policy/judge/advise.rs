@@ -1,0 +1,217 @@
+//! Advice for a workload: another time for a job, a fitting request for what
+//! runs all day; pure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tanso_carbon::account::Account;
+use tanso_carbon::recommend::rightsize::{
+    CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
+};
+use tanso_carbon::recommend::shift::{CronRequest, shift_cron};
+use tanso_carbon::recommend::{self, Target, Terms};
+use tanso_carbon::schedule::Job;
+use tanso_carbon::{Pue, calendar};
+use tanso_crds::carbon_policy::status::Recommendation;
+use tanso_power::Joules;
+
+use super::figures::{bounded, milligrams, nearest, short};
+use super::group::Workload;
+use super::Inputs;
+use crate::ledger::PodNames;
+
+const MINUTE_S: i64 = 60;
+const MINUTES_PER_DAY: u64 = 1_440;
+const MICROSECONDS_PER_SECOND: f64 = 1e6;
+
+/// All advice for a workload, largest saving first.
+pub(super) fn advise(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    account: &Account,
+) -> Vec<Recommendation> {
+    let found = if workload.key.kind == "CronJob" {
+        shift(inputs, workload)
+    } else {
+        fit(inputs, workload, account)
+    };
+    found.into_iter().map(|advice| shown(&advice)).collect()
+}
+
+fn shown(advice: &recommend::Recommendation) -> Recommendation {
+    Recommendation {
+        action: advice.action.as_str().to_owned(),
+        saving_milligrams_per_day: bounded(advice.saving_per_day, milligrams),
+        saving_milli_percent: nearest(advice.saving_percent.value * 1e3),
+        confidence: advice.confidence.as_str().to_owned(),
+        basis: short(&advice.basis, 512),
+        change: short(&advice.change, 512),
+    }
+}
+
+fn terms(inputs: &Inputs<'_>) -> Terms {
+    Terms { now: inputs.data_through, min_saving_percent: inputs.policy.min_saving_percent }
+}
+
+fn target(workload: &Workload<'_>) -> Target {
+    Target {
+        namespace: workload.key.namespace.to_owned(),
+        kind: workload.key.kind.to_owned(),
+        name: workload.key.name.to_owned(),
+    }
+}
+
+/// The mean run of a job: how long its finished pods ran and what they used.
+fn mean_run(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Job> {
+    let ran = |pod: &PodNames| {
+        let seconds = pod.finished_at?.checked_sub(pod.started_at?)?;
+        u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
+    };
+    let finished: Vec<(&Arc<str>, u64)> =
+        workload.pods.iter().filter_map(|(uid, pod)| Some((*uid, ran(pod)?))).collect();
+    let runs = u64::try_from(finished.len()).ok().filter(|runs| *runs > 0)?;
+    let seconds: u64 = finished.iter().map(|(_, seconds)| seconds).sum::<u64>() / runs;
+    let uids: BTreeSet<&str> = finished.iter().map(|(uid, _)| &***uid).collect();
+    let energy: Joules = workload
+        .hours
+        .iter()
+        .filter(|row| matches!(&row.account, crate::ledger::LedgerAccount::Pod(uid) if uids.contains(&**uid)))
+        .map(|row| row.energy.value)
+        .sum();
+    let mean = Joules::from_microjoules(energy.microjoules() / runs);
+    let pue = pue_of(inputs);
+    Job::flat(u32::try_from(seconds).ok()?, pue.facility_energy(mean))
+}
+
+fn pue_of(inputs: &Inputs<'_>) -> Pue {
+    inputs.policy.pue.as_ref().map_or(Pue::ONE, |pue| pue.value.value)
+}
+
+fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<recommend::Recommendation> {
+    let schedule = inputs.facts.schedule(workload.key.namespace, workload.key.name)?;
+    let job = mean_run(inputs, workload)?;
+    // Without a time zone of its own a CronJob follows the controller manager's, UTC by convention.
+    let time_zone = calendar::time_zone(schedule.time_zone.as_deref().unwrap_or("UTC")).ok()?;
+    let request = CronRequest {
+        target: &target(workload),
+        schedule: &schedule.schedule,
+        time_zone: &time_zone,
+        job: &job,
+        slack_hours: inputs.policy.slack_hours,
+        series: &*inputs.policy.intensity.series,
+        terms: terms(inputs),
+    };
+    match shift_cron(&request) {
+        Ok(advice) => Some(advice.recommendation),
+        Err(why) => {
+            tracing::debug!(workload = workload.key.name, %why, "no advice to shift");
+            None
+        }
+    }
+}
+
+fn fit(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    account: &Account,
+) -> Option<recommend::Recommendation> {
+    // The newest pod has the request that is set now.
+    let newest = workload.pods.values().max_by_key(|pod| (pod.started_at, &pod.name))?;
+    let request = u32::try_from(newest.cpu_request_milli?).ok()?;
+    if newest.container.is_empty() || workload.key.kind == "Pod" || workload.key.kind == "Job" {
+        return None;
+    }
+    let node = mean_node(inputs, workload)?;
+    let intensity = account.effective_intensity()?;
+    let replicas = replicas(inputs, workload);
+    let pue = pue_of(inputs);
+    let dynamic = account.emissions.value.scaled(MINUTES_PER_DAY, covered_minutes(inputs)?);
+    let idle = attributed_idle(node, request.saturating_mul(replicas));
+    let advice = rightsize(&RightsizeRequest {
+        target: &target(workload),
+        container: &newest.container,
+        samples: &samples(inputs, workload),
+        request_millicores: request,
+        replicas,
+        node,
+        intensity,
+        pue,
+        emissions_per_day: dynamic + intensity.value.emissions_of(idle, pue),
+        terms: terms(inputs),
+    });
+    match advice {
+        Ok(advice) => Some(advice.recommendation),
+        Err(why) => {
+            tracing::debug!(workload = workload.key.name, %why, "no advice to rightsize");
+            None
+        }
+    }
+}
+
+/// Minutes of the period that the ledger covers.
+fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
+    inputs.snapshot.node_idle.values().map(|(_, minutes)| *minutes).max().filter(|m| *m > 0)
+}
+
+/// The mean of the nodes that the workload ran on.
+fn mean_node(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<NodeIdle> {
+    let names: BTreeSet<&Arc<str>> = workload.hours.iter().map(|row| &row.node).collect();
+    let (mut idle_uj, mut millicores, mut nodes) = (0_u64, 0_u64, 0_u64);
+    for name in names {
+        let Some((energy, minutes)) = inputs.snapshot.node_idle.get(name) else { continue };
+        let Some(allocatable) = inputs.facts.allocatable_millicores(name) else { continue };
+        if *minutes == 0 {
+            continue;
+        }
+        let per_day = u128::from(energy.microjoules()) * u128::from(MINUTES_PER_DAY) / u128::from(*minutes);
+        idle_uj = idle_uj.saturating_add(u64::try_from(per_day).unwrap_or(u64::MAX));
+        millicores += u64::from(allocatable);
+        nodes += 1;
+    }
+    Some(NodeIdle {
+        idle_per_day: Joules::from_microjoules(idle_uj.checked_div(nodes)?),
+        allocatable_millicores: u32::try_from(millicores.checked_div(nodes)?).ok()?,
+    })
+}
+
+/// Pods that used CPU in the newest minutes; at least one.
+fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
+    let newest = inputs.snapshot.cpu_minutes.iter().map(|m| m.minute).max().unwrap_or(0);
+    let running: BTreeSet<&Arc<str>> = inputs
+        .snapshot
+        .cpu_minutes
+        .iter()
+        .filter(|m| m.minute >= newest - 2 * MINUTE_S && workload.pods.contains_key(&m.pod))
+        .map(|m| &m.pod)
+        .collect();
+    u32::try_from(running.len()).unwrap_or(u32::MAX).max(1)
+}
+
+/// CPU use of the workload's pods: by the minute where that is kept, before by
+/// the hour.
+#[expect(clippy::cast_precision_loss, reason = "a number of cores needs few digits")]
+fn samples(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<CpuSample> {
+    let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MIN);
+    let mut samples: Vec<_> = inputs
+        .snapshot
+        .cpu_minutes
+        .iter()
+        .filter(|minute| workload.pods.contains_key(&minute.pod))
+        .map(|minute| CpuSample {
+            at: at(minute.minute),
+            seconds: 60,
+            cores: minute.cpu_us as f64 / MICROSECONDS_PER_SECOND / 60.0,
+        })
+        .collect();
+    let by_minute_from = inputs.snapshot.cpu_minutes.iter().map(|m| m.minute).min();
+    for row in &workload.hours {
+        let end = row.hour.plus_hours(1).unix_seconds();
+        let seconds = u32::try_from(row.minutes.saturating_mul(60)).unwrap_or(0);
+        if seconds > 0 && by_minute_from.is_none_or(|from| end <= from) {
+            let cores = row.cpu_us as f64 / MICROSECONDS_PER_SECOND / f64::from(seconds);
+            samples.push(CpuSample { at: row.hour.start(), seconds, cores });
+        }
+    }
+    samples
+}

@@ -1,0 +1,115 @@
+//! Rows by workload, and what belongs to none; no row is dropped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tanso_carbon::account::EnergyRow;
+use tanso_carbon::calendar::Period;
+use tanso_crds::carbon_policy::status::AccountEnergy;
+use tanso_power::Joules;
+
+use super::ValidatedPolicy;
+use crate::ledger::{HourRow, LedgerAccount, PodNames, Snapshot};
+
+/// The account of pods that the policy does not select, or nobody named.
+const UNSELECTED: &str = "unselected";
+
+/// What a workload is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) kind: &'a str,
+    pub(super) name: &'a str,
+}
+
+/// A workload's rows.
+#[derive(Debug)]
+pub(super) struct Workload<'a> {
+    pub(super) key: Key<'a>,
+    pub(super) rows: Vec<EnergyRow>,
+    pub(super) hours: Vec<&'a HourRow>,
+    pub(super) cpu_us: u64,
+    pub(super) pods: BTreeMap<&'a Arc<str>, &'a PodNames>,
+}
+
+/// All rows, each in exactly one place.
+#[derive(Debug, Default)]
+pub(super) struct Grouped<'a> {
+    pub(super) workloads: Vec<Workload<'a>>,
+    pub(super) others: BTreeMap<&'static str, u128>,
+}
+
+/// Groups the rows of a period.
+pub(super) fn group<'a>(
+    policy: &ValidatedPolicy,
+    snapshot: &'a Snapshot,
+    period: Period,
+) -> Grouped<'a> {
+    let mut workloads: BTreeMap<Key<'a>, Workload<'a>> = BTreeMap::new();
+    let mut others: BTreeMap<&'static str, u128> = BTreeMap::new();
+    for row in &snapshot.rows {
+        if row.hour < period.from || row.hour >= period.until {
+            continue;
+        }
+        let account = match &row.account {
+            LedgerAccount::Named(name) => name,
+            LedgerAccount::Pod(uid) => match snapshot.pods.get_key_value(uid) {
+                Some((uid, pod)) if selects(policy, pod) => {
+                    add(&mut workloads, uid, pod, row);
+                    continue;
+                }
+                _ => UNSELECTED,
+            },
+        };
+        *others.entry(account).or_default() += u128::from(row.energy.value.microjoules());
+    }
+    Grouped { workloads: workloads.into_values().collect(), others }
+}
+
+fn add<'a>(
+    workloads: &mut BTreeMap<Key<'a>, Workload<'a>>,
+    uid: &'a Arc<str>,
+    pod: &'a PodNames,
+    row: &'a HourRow,
+) {
+    let key = Key {
+        namespace: &pod.namespace,
+        kind: &pod.workload_kind,
+        name: &pod.workload_name,
+    };
+    let workload = workloads.entry(key).or_insert_with(|| Workload {
+        key,
+        rows: Vec::new(),
+        hours: Vec::new(),
+        cpu_us: 0,
+        pods: BTreeMap::new(),
+    });
+    workload.rows.push(EnergyRow {
+        hour: row.hour,
+        place: 0,
+        energy: row.energy,
+        provenance: row.provenance,
+    });
+    workload.hours.push(row);
+    workload.cpu_us = workload.cpu_us.saturating_add(row.cpu_us);
+    workload.pods.insert(uid, pod);
+}
+
+fn selects(policy: &ValidatedPolicy, pod: &PodNames) -> bool {
+    let kind = policy.kinds.is_empty() || policy.kinds.contains(&pod.workload_kind);
+    let labels = policy.match_labels.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+    kind && labels
+}
+
+/// The accounts that are no workload, for a status.
+pub(super) fn unallocated(grouped: &Grouped<'_>) -> Vec<AccountEnergy> {
+    let energy = |sum: &u128| Joules::from_microjoules(u64::try_from(*sum).unwrap_or(u64::MAX));
+    grouped
+        .others
+        .iter()
+        .map(|(account, sum)| AccountEnergy {
+            account: (*account).to_owned(),
+            energy_microjoules: i64::try_from(energy(sum).microjoules()).unwrap_or(i64::MAX),
+        })
+        .collect()
+}

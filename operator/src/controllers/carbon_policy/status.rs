@@ -1,0 +1,226 @@
+//! What a policy's status says, on every way out; pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tanso_carbon::series::{Boundary, Method};
+use tanso_carbon::verdict::Verdict;
+use tanso_crds::CarbonPolicyStatus;
+use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
+use tanso_crds::condition::{reasons, types};
+
+use super::judge::{Evaluation, verdict_of};
+use super::validate::{PolicyFault, ValidatedPolicy};
+use super::words;
+use crate::cluster::set_condition;
+
+/// What an attempt to evaluate came to.
+pub enum Outcome<'a> {
+    /// It was evaluated.
+    Evaluated(Box<Evaluated<'a>>),
+    /// The ledger has nothing yet.
+    NoData,
+    /// Its spec or what it refers to is wrong: nothing changes until somebody
+    /// changes something.
+    Faulty(&'a [PolicyFault]),
+    /// A right is missing; said in words.
+    Forbidden(String),
+    /// Something did not answer; it will be tried again.
+    Unavailable(String),
+    /// `spec.suspend` is set.
+    Suspended,
+}
+
+/// An evaluation and what belongs to it.
+pub struct Evaluated<'a> {
+    /// The policy.
+    pub policy: &'a ValidatedPolicy,
+    /// What was found.
+    pub evaluation: &'a Evaluation,
+    /// End of the last minute that is in.
+    pub data_through: Timestamp,
+    /// The last booking that is in.
+    pub revision: i64,
+    /// Whether the accounts that are no workload are shown.
+    pub with_unallocated: bool,
+    /// Names of the pages.
+    pub reports: Vec<String>,
+}
+
+/// The first status: everything is unknown.
+#[must_use]
+pub fn first(generation: Option<i64>, now: Timestamp) -> CarbonPolicyStatus {
+    let mut status = CarbonPolicyStatus { observed_generation: generation, ..CarbonPolicyStatus::default() };
+    for type_ in [types::READY, types::COMPLIANT, types::INTENSITY_FRESH] {
+        let message = "not evaluated yet";
+        set_condition(&mut status.conditions, type_, "Unknown", reasons::PROGRESSING, message, generation, now);
+    }
+    let message = "the first evaluation is under way";
+    set_condition(&mut status.conditions, types::RECONCILING, "True", reasons::PROGRESSING, message, generation, now);
+    status
+}
+
+/// The status after an attempt, given the one before.
+#[must_use]
+pub fn after(
+    before: Option<&CarbonPolicyStatus>,
+    outcome: &Outcome<'_>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> CarbonPolicyStatus {
+    let mut status = before.cloned().unwrap_or_default();
+    status.observed_generation = generation;
+    let mut set = |type_: &str, value: &str, reason: &str, message: &str| {
+        set_condition(&mut status.conditions, type_, value, reason, message, generation, now);
+    };
+    match outcome {
+        Outcome::Evaluated(evaluated) => {
+            let count = evaluated.evaluation.workloads.len();
+            set(types::READY, "True", reasons::SUCCEEDED, &format!("{count} workloads evaluated"));
+            set(types::RECONCILING, "False", reasons::SUCCEEDED, "nothing is under way");
+            set(types::STALLED, "False", reasons::SUCCEEDED, "nothing is in the way");
+            let combined = &evaluated.evaluation.combined;
+            let value = match combined.verdict {
+                Verdict::Compliant => "True",
+                Verdict::NonCompliant => "False",
+                Verdict::Inconclusive | Verdict::Unknown | Verdict::NotYetBinding => "Unknown",
+            };
+            set(types::COMPLIANT, value, combined.verdict.as_str(), &combined.message);
+            let (value, reason, message) = freshness(evaluated);
+            set(types::INTENSITY_FRESH, value, reason, &message);
+            fill(&mut status, evaluated);
+        }
+        Outcome::NoData => {
+            let message = "no energy was booked in the window; is a PowerMonitor ready?";
+            set(types::READY, "False", reasons::NO_DATA, message);
+            set(types::RECONCILING, "True", reasons::NO_DATA, "waiting for energy");
+            set(types::STALLED, "False", reasons::SUCCEEDED, "nothing is in the way");
+            set(types::COMPLIANT, "Unknown", Verdict::Unknown.as_str(), message);
+            set(types::INTENSITY_FRESH, "Unknown", reasons::NO_DATA, message);
+            status.verdict = Some(crd::Verdict::Unknown);
+        }
+        Outcome::Faulty(faults) => {
+            let reason = faults.first().map_or(reasons::INVALID_SPEC, |fault| fault.reason);
+            let all: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            stall(&mut set, reason, &all.join("; "));
+            status.verdict = Some(crd::Verdict::Unknown);
+        }
+        Outcome::Forbidden(message) => {
+            stall(&mut set, reasons::FORBIDDEN, message);
+            status.verdict = Some(crd::Verdict::Unknown);
+        }
+        Outcome::Unavailable(message) => {
+            set(types::READY, "False", reasons::UNAVAILABLE, message);
+            set(types::RECONCILING, "True", reasons::UNAVAILABLE, "tried again");
+            set(types::STALLED, "False", reasons::UNAVAILABLE, "may pass by itself");
+        }
+        Outcome::Suspended => {
+            set(types::RECONCILING, "False", reasons::SUSPENDED, "spec.suspend is set; figures stay as they were");
+            set(types::STALLED, "False", reasons::SUSPENDED, "nothing is in the way");
+        }
+    }
+    status
+}
+
+/// Nothing goes on until somebody changes something; an old verdict would be
+/// taken for a new one.
+fn stall(set: &mut impl FnMut(&str, &str, &str, &str), reason: &str, message: &str) {
+    set(types::READY, "False", reason, message);
+    set(types::RECONCILING, "False", reason, "waiting for a change");
+    set(types::STALLED, "True", reason, message);
+    set(types::COMPLIANT, "Unknown", Verdict::Unknown.as_str(), message);
+}
+
+fn freshness(evaluated: &Evaluated<'_>) -> (&'static str, &'static str, String) {
+    let account = &evaluated.evaluation.account;
+    let info = evaluated.policy.intensity.series.info();
+    if account.unpriced.microjoules() > 0 {
+        let share = account.unpriced_percent();
+        return ("False", reasons::NO_DATA, format!("{share:.1} % of the energy fell into hours without intensity ({info})"));
+    }
+    let filled = account.filled_percent();
+    let message = if filled > 0.0 {
+        format!("{info}; {filled:.1} % of the energy in filled hours")
+    } else {
+        info.to_string()
+    };
+    ("True", reasons::SUCCEEDED, message)
+}
+
+fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
+    let Evaluated { policy, evaluation, data_through, revision, with_unallocated, reports } = evaluated;
+    status.verdict = Some(verdict_of(evaluation.combined.verdict));
+    status.summary = Some(words::summary(policy, evaluation));
+    status.data_through = Some(Time(*data_through));
+    status.ledger_revision = Some(*revision);
+    status.totals = Some(evaluation.totals.clone());
+    status.unallocated = if *with_unallocated { evaluation.unallocated.clone() } else { Vec::new() };
+    status.regulations.clone_from(&evaluation.regulations);
+    status.workloads = evaluation.workloads.iter().take(policy.max_listed).cloned().collect();
+    let left = evaluation.workloads.len().saturating_sub(policy.max_listed);
+    status.workloads_not_listed = i64::try_from(left).unwrap_or(i64::MAX);
+    status.intensity = Some(provenance(policy));
+    status.inputs_digest = Some(evaluation.inputs_digest.to_string());
+    status.reports.clone_from(reports);
+}
+
+fn provenance(policy: &ValidatedPolicy) -> IntensityProvenance {
+    let info = policy.intensity.series.info();
+    IntensityProvenance {
+        zone: info.zone.clone(),
+        method: match info.method {
+            Method::Average => "Average".to_owned(),
+            Method::Marginal => "Marginal".to_owned(),
+        },
+        boundary: match info.boundary {
+            Boundary::Direct => "Direct".to_owned(),
+            Boundary::LifeCycle => "LifeCycle".to_owned(),
+        },
+        source: info.source.chars().take(256).collect(),
+        data_year: info.data_year.map(i32::from),
+        filled_by: policy.intensity.filled_by.chars().take(256).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::condition;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn says(status: &CarbonPolicyStatus, type_: &str) -> (String, String) {
+        let found = condition(&status.conditions, type_).unwrap();
+        (found.status.clone(), found.reason.clone())
+    }
+
+    fn pair(status: &str, reason: &str) -> (String, String) {
+        (status.to_owned(), reason.to_owned())
+    }
+
+    #[test]
+    fn a_fault_stalls_and_leaves_no_old_verdict() {
+        let before = CarbonPolicyStatus { verdict: Some(crd::Verdict::Compliant), ..first(Some(1), at(5)) };
+        let fault = PolicyFault {
+            reason: reasons::INVALID_INPUT,
+            path: "spec.intensity.table",
+            message: "grid/t.csv row 3: broken".into(),
+        };
+        let status = after(Some(&before), &Outcome::Faulty(&[fault]), Some(2), at(9));
+        assert_eq!(says(&status, "Stalled"), pair("True", "InvalidInput"));
+        assert_eq!(says(&status, "Ready"), pair("False", "InvalidInput"));
+        assert_eq!(says(&status, "Compliant"), pair("Unknown", "Unknown"));
+        assert_eq!(status.verdict, Some(crd::Verdict::Unknown));
+        assert_eq!(status.observed_generation, Some(2));
+        let ready = condition(&status.conditions, "Ready").unwrap();
+        assert_eq!(ready.message, "spec.intensity.table: grid/t.csv row 3: broken");
+    }
+
+    #[test]
+    fn the_same_outcome_gives_the_same_status_at_any_time() {
+        let outcome = Outcome::Unavailable("the ledger is closed".into());
+        let once = after(None, &outcome, Some(1), at(10));
+        assert_eq!(after(Some(&once), &outcome, Some(1), at(99)), once);
+    }
+}

@@ -1,0 +1,292 @@
+//! A spec becomes a checked policy, or all its faults at once; pure.
+
+use std::collections::BTreeMap;
+
+use tanso_carbon::calendar;
+use tanso_carbon::regulation::Preset;
+use tanso_carbon::{FacilityPue, Pue, PueEvidence, Thresholds};
+use tanso_crds::carbon_policy::{self as crd, CarbonPolicySpec, IntensitySource, PueSpec};
+use tanso_crds::condition::reasons;
+
+use crate::providers::bundled::Bundled;
+use crate::providers::static_value::StaticValue;
+use crate::providers::table::Table;
+use crate::providers::{IntensityProvider, Loaded, ProviderFault};
+use crate::regulations::Rules;
+
+const HOUR_S: u64 = 3_600;
+
+/// What was read beside the spec.
+#[derive(Clone, Debug)]
+pub struct Sources<'a> {
+    /// The table of the user, if the spec names one: its text, or why there is none.
+    pub table: Option<Result<Table, String>>,
+    /// The rules there are.
+    pub rules: &'a Rules,
+    /// The year that is evaluated.
+    pub year: i16,
+}
+
+/// A policy that can be judged.
+#[derive(Clone)]
+pub struct ValidatedPolicy {
+    /// Kinds of workload; empty for all.
+    pub kinds: Vec<String>,
+    /// Labels that pods must carry.
+    pub match_labels: BTreeMap<String, String>,
+    /// IANA name of the site's time zone.
+    pub time_zone: jiff::tz::TimeZone,
+    /// The facility's PUE.
+    pub pue: Option<FacilityPue>,
+    /// The intensity.
+    pub intensity: Loaded,
+    /// Rules by the id that the spec names.
+    pub presets: Vec<Preset>,
+    /// Hours that are added up.
+    pub window_hours: u32,
+    /// What a verdict demands.
+    pub thresholds: Thresholds,
+    /// How far a job may be moved, hours.
+    pub slack_hours: u8,
+    /// Least saving worth advice, percent.
+    pub min_saving_percent: f64,
+    /// Most workloads in the status.
+    pub max_listed: usize,
+}
+
+/// What is wrong with a policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {message}")]
+pub struct PolicyFault {
+    /// The reason of the condition.
+    pub reason: &'static str,
+    /// The field.
+    pub path: &'static str,
+    /// What is wrong, and what is accepted.
+    pub message: String,
+}
+
+impl PolicyFault {
+    fn spec(path: &'static str, message: impl Into<String>) -> Self {
+        Self { reason: reasons::INVALID_SPEC, path, message: message.into() }
+    }
+
+    fn input(path: &'static str, message: impl Into<String>) -> Self {
+        Self { reason: reasons::INVALID_INPUT, path, message: message.into() }
+    }
+}
+
+/// Checks a spec with what it refers to.
+///
+/// # Errors
+/// Every fault, in the order of the fields.
+pub fn validate(
+    spec: &CarbonPolicySpec,
+    sources: &Sources<'_>,
+) -> Result<ValidatedPolicy, Vec<PolicyFault>> {
+    let mut faults = Vec::new();
+    let time_zone = note(&mut faults, time_zone(&spec.site.time_zone));
+    let pue = note(&mut faults, spec.site.pue.as_ref().map(pue).transpose());
+    let intensity = note(&mut faults, intensity(spec, sources));
+    let presets = note(&mut faults, presets(spec, sources.rules));
+    let window = note(&mut faults, duration("spec.window", &spec.window));
+    let slack = note(&mut faults, duration("spec.recommendations.slack", &spec.recommendations.slack));
+    let (Some(time_zone), Some(pue), Some(intensity), Some(presets), Some(window), Some(slack)) =
+        (time_zone, pue, intensity, presets, window, slack)
+    else {
+        return Err(faults);
+    };
+    Ok(ValidatedPolicy {
+        kinds: spec.selector.kinds.clone(),
+        match_labels: spec.selector.match_labels.clone(),
+        time_zone,
+        pue,
+        intensity,
+        presets,
+        window_hours: u32::try_from(window.div_ceil(HOUR_S)).unwrap_or(u32::MAX).clamp(1, 744),
+        thresholds: Thresholds {
+            min_coverage_percent: f64::from(spec.evidence.min_coverage_percent),
+            max_estimated_percent: f64::from(spec.evidence.max_estimated_percent),
+        },
+        slack_hours: u8::try_from(slack / HOUR_S).unwrap_or(u8::MAX),
+        min_saving_percent: f64::from(spec.recommendations.min_saving_percent),
+        max_listed: usize::try_from(spec.recommendations.max_listed).unwrap_or(0).min(100),
+    })
+}
+
+/// Keeps a fault, passes a value on.
+fn note<T>(faults: &mut Vec<PolicyFault>, result: Result<T, impl Into<Vec<PolicyFault>>>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(found) => {
+            faults.extend(found.into());
+            None
+        }
+    }
+}
+
+impl From<PolicyFault> for Vec<PolicyFault> {
+    fn from(fault: PolicyFault) -> Self {
+        vec![fault]
+    }
+}
+
+fn time_zone(name: &str) -> Result<jiff::tz::TimeZone, PolicyFault> {
+    calendar::time_zone(name)
+        .map_err(|fault| PolicyFault::spec("spec.site.timeZone", fault.to_string()))
+}
+
+fn pue(spec: &PueSpec) -> Result<FacilityPue, PolicyFault> {
+    let value = Pue::try_new(spec.value)
+        .map_err(|fault| PolicyFault::spec("spec.site.pue.value", fault.to_string()))?;
+    let evidence = match spec.evidence {
+        crd::PueEvidence::Measured => PueEvidence::Measured,
+        crd::PueEvidence::Certificate => PueEvidence::Certificate,
+        crd::PueEvidence::PublishedForRegion => PueEvidence::PublishedForRegion,
+        crd::PueEvidence::ProviderAverage => PueEvidence::ProviderAverage,
+        crd::PueEvidence::Assumed => PueEvidence::Assumed,
+    };
+    Ok(FacilityPue::annual(value, evidence, &spec.reference))
+}
+
+fn intensity(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, PolicyFault> {
+    let zone = &spec.site.zone;
+    let needed = |field| {
+        PolicyFault::spec("spec.intensity", format!("source {:?} needs `{field}`", spec.intensity.source))
+    };
+    let loaded = match spec.intensity.source {
+        IntensitySource::Bundled => Bundled.load(zone, sources.year),
+        IntensitySource::Static => {
+            let given = spec.intensity.r#static.as_ref().ok_or_else(|| needed("static"))?;
+            let value = StaticValue {
+                grams_per_kwh: given.grams_per_kwh,
+                reference: given.reference.clone(),
+            };
+            value.load(zone, sources.year)
+        }
+        IntensitySource::Table => match &sources.table {
+            None => return Err(needed("table")),
+            Some(Err(missing)) => {
+                let path = "spec.intensity.table";
+                return Err(PolicyFault { reason: reasons::NOT_FOUND, path, message: missing.clone() });
+            }
+            Some(Ok(table)) => table.load(zone, sources.year),
+        },
+    };
+    loaded.map_err(|fault| match fault {
+        ProviderFault::NoFigures { .. } => PolicyFault::spec("spec.site.zone", fault.to_string()),
+        ProviderFault::Unit(_) => PolicyFault::spec("spec.intensity.static", fault.to_string()),
+        _ => PolicyFault::input("spec.intensity.table", fault.to_string()),
+    })
+}
+
+fn presets(spec: &CarbonPolicySpec, rules: &Rules) -> Result<Vec<Preset>, Vec<PolicyFault>> {
+    let mut found = Vec::new();
+    let mut faults = Vec::new();
+    for wanted in &spec.regulations {
+        match rules.set.get(&wanted.rule) {
+            Some(preset) => found.push(preset.clone()),
+            None => faults.push(PolicyFault::input("spec.regulations", unknown_rule(&wanted.rule, rules))),
+        }
+    }
+    if spec.regulations.is_empty() {
+        faults.push(PolicyFault::spec("spec.regulations", "empty; accepted is at least one rule"));
+    }
+    if faults.is_empty() { Ok(found) } else { Err(faults) }
+}
+
+fn unknown_rule(id: &str, rules: &Rules) -> String {
+    let mut message = format!("unknown rule \"{id}\"; accepted are {}", rules.set.ids().join(", "));
+    for (file, fault) in &rules.broken {
+        message.push_str(&format!("; rule file \"{file}\" could not be read: {fault}"));
+    }
+    message
+}
+
+/// Seconds of a text such as `24h`, `15m` or `90s`.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok()?;
+    let unit = match text.get(digits.len()..)? {
+        "s" => 1,
+        "m" => 60,
+        "h" => HOUR_S,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}
+
+fn duration(path: &'static str, text: &str) -> Result<u64, PolicyFault> {
+    seconds(text).ok_or_else(|| PolicyFault::spec(path, format!("\"{text}\"; accepted is a duration such as 24h, 15m or 90s")))
+}
+
+#[cfg(test)]
+mod tests {
+    use tanso_crds::carbon_policy::{
+        IntensitySpec, IntensityTable, RegulationRef, SiteSpec,
+    };
+
+    use super::*;
+
+    fn spec() -> CarbonPolicySpec {
+        CarbonPolicySpec {
+            site: SiteSpec { zone: "KR".into(), time_zone: "Asia/Seoul".into(), pue: None },
+            regulations: vec![RegulationRef { rule: "kr-carbon-2050".into() }],
+            window: "24h".into(),
+            interval: "5m".into(),
+            ..CarbonPolicySpec::default()
+        }
+    }
+
+    fn faults(spec: &CarbonPolicySpec, table: Option<Result<Table, String>>) -> Vec<PolicyFault> {
+        let rules = Rules::bundled();
+        validate(spec, &Sources { table, rules: &rules, year: 2026 }).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_good_spec_has_no_fault() {
+        assert_eq!(faults(&spec(), None), []);
+    }
+
+    #[test]
+    fn all_faults_come_at_once_each_with_its_field() {
+        let mut wrong = spec();
+        wrong.site.time_zone = "Asia/Soul".into();
+        wrong.site.pue = Some(PueSpec { value: 0.8, ..PueSpec::default() });
+        wrong.site.zone = "X-OWN".into();
+        wrong.regulations.push(RegulationRef { rule: "kr-2050".into() });
+        wrong.window = "a day".into();
+        let found = faults(&wrong, None);
+        let paths: Vec<_> = found.iter().map(|fault| fault.path).collect();
+        let expected =
+            ["spec.site.timeZone", "spec.site.pue.value", "spec.site.zone", "spec.regulations", "spec.window"];
+        assert_eq!(paths, expected);
+        assert!(found[3].message.contains("kr-carbon-2050"), "{}", found[3]);
+    }
+
+    #[test]
+    fn a_broken_table_and_a_missing_one_have_their_reasons() {
+        let mut with_table = spec();
+        with_table.site.zone = "X-OWN".into();
+        with_table.intensity = IntensitySpec {
+            source: IntensitySource::Table,
+            r#static: None,
+            table: Some(IntensityTable { config_map: "grid".into(), key: "t.csv".into() }),
+        };
+        let text = "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,-3\n".to_owned();
+        let found = faults(&with_table, Some(Ok(Table { file: "grid/t.csv".into(), text })));
+        assert_eq!(found[0].reason, reasons::INVALID_INPUT);
+        assert!(found[0].message.contains("grid/t.csv row 2"), "{}", found[0]);
+        let found = faults(&with_table, Some(Err("ConfigMap \"grid\" does not exist".into())));
+        assert_eq!(found[0].reason, reasons::NOT_FOUND);
+    }
+
+    #[test]
+    fn durations_are_read_as_the_schema_accepts_them() {
+        assert_eq!(seconds("24h"), Some(86_400));
+        assert_eq!(seconds("90s"), Some(90));
+        assert_eq!(seconds("15m"), Some(900));
+        assert_eq!(seconds("h"), None);
+        assert_eq!(seconds("1d"), None);
+    }
+}

@@ -1,0 +1,90 @@
+//! Figures in words, for the columns of `kubectl get`; pure.
+//!
+//! Every cell is one word or `-`, so that column tools work; three digits are
+//! enough to compare, the exact figures are in the status.
+
+use tanso_carbon::verdict::Verdict;
+use tanso_crds::carbon_policy::status::{Figures, Summary};
+
+use super::judge::Evaluation;
+use super::validate::ValidatedPolicy;
+
+/// What a column shows for nothing.
+const NOTHING: &str = "-";
+
+/// The columns of an evaluation.
+#[must_use]
+pub fn summary(policy: &ValidatedPolicy, evaluation: &Evaluation) -> Summary {
+    let totals = &evaluation.totals;
+    let saving = evaluation.largest_saving().map(|advice| advice.saving_milligrams_per_day.value);
+    Summary {
+        failing: format!("{}/{}", evaluation.failing(), evaluation.workloads.len()),
+        emissions: emissions(totals.emissions_milligrams.value),
+        energy: energy(totals.energy_microjoules.value),
+        intensity: intensity(totals),
+        pue: match (&policy.pue, evaluation.pue) {
+            (None, _) => NOTHING.to_owned(),
+            (Some(pue), None) => pue.value.value.to_string(),
+            (Some(pue), Some(verdict)) => pue_with(&pue.value.value.to_string(), verdict),
+        },
+        measured: format!("{}%", totals.measured_percent),
+        saving: saving.map_or_else(|| NOTHING.to_owned(), |mg| format!("{}/d", emissions(mg))),
+    }
+}
+
+fn pue_with(pue: &str, verdict: Verdict) -> String {
+    format!("{pue} {verdict}")
+}
+
+fn intensity(totals: &Figures) -> String {
+    let grams = totals.intensity_milligrams_per_kwh.map(|mg| (mg + 500) / 1_000);
+    grams.map_or_else(|| NOTHING.to_owned(), |grams| grams.to_string())
+}
+
+/// Three digits of a figure with the largest unit that leaves a whole part.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+fn three_digits(figure: i64, units: &[(f64, &str)]) -> String {
+    let figure = figure as f64;
+    let fits = |(size, _): &&(f64, &str)| figure >= *size * 0.999_5;
+    let Some((size, unit)) = units.iter().rev().find(fits).or(units.first()) else {
+        return NOTHING.to_owned();
+    };
+    let scaled = figure / size;
+    if figure == 0.0 || scaled >= 99.95 {
+        format!("{scaled:.0}{unit}")
+    } else if scaled >= 9.995 {
+        format!("{scaled:.1}{unit}")
+    } else {
+        format!("{scaled:.2}{unit}")
+    }
+}
+
+/// Emissions in words, `22.6kg`.
+#[must_use]
+pub fn emissions(milligrams: i64) -> String {
+    three_digits(milligrams, &[(1.0, "mg"), (1e3, "g"), (1e6, "kg"), (1e9, "t")])
+}
+
+/// Energy in words, `41.2kWh`.
+#[must_use]
+pub fn energy(microjoules: i64) -> String {
+    three_digits(microjoules, &[(1e6, "J"), (3.6e9, "Wh"), (3.6e12, "kWh"), (3.6e15, "MWh")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_digits_and_a_unit_are_one_word() {
+        assert_eq!(energy(41_200_000 * 3_600_000), "41.2kWh".replace("k", "k"));
+        assert_eq!(energy(1_840_000_000), "1840J");
+        assert_eq!(energy(6_000_000_000), "1.67Wh");
+        assert_eq!(energy(0), "0J");
+        assert_eq!(emissions(22_600_000), "22.6kg");
+        assert_eq!(emissions(999_600), "1.00kg");
+        assert_eq!(emissions(412_300), "412g");
+        assert_eq!(emissions(3), "3.00mg");
+        assert_eq!(emissions(0), "0mg");
+    }
+}

@@ -1,0 +1,359 @@
+//! `PowerMonitor`: agents on every chosen node, and a model server.
+//!
+//! Rights that this controller needs (config/rbac/operator.yaml):
+//! - powermonitors: get, list, watch; powermonitors/status: patch
+//! - nodes: list, watch (metadata)
+//! - events.k8s.io events: create, patch
+//! - clusterrolebindings: get, create, patch, delete;
+//!   clusterroles "tanso-agent": bind
+//! - in its own namespace: serviceaccounts, configmaps, services, daemonsets,
+//!   deployments: get, list, watch, create, patch, delete; pods: list
+
+pub mod apply;
+pub mod build;
+pub mod facts;
+pub mod observe;
+pub mod overlap;
+pub mod status;
+pub mod validate;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use kube::runtime::controller::{Action, Config, Controller};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use tanso_crds::PowerMonitor;
+use tanso_crds::condition::{reasons, types};
+use tanso_runtime::Shutdown;
+
+use self::apply::{Hand, Rollout, RolloutFault};
+use self::build::{Installation, MANAGED_BY, Plan, build};
+use self::facts::SharedFacts;
+use self::observe::{NodeStore, ObserveFault, Observed, Observer};
+use self::overlap::{Claimant, conflict};
+use self::status::{Findings, Outcome, compute, first_visit};
+use self::validate::{ValidatedPowerMonitor, validate};
+use crate::cluster::apply::{Applier, ApplyFault};
+use crate::cluster::fault::Class;
+use crate::cluster::{Claim, Events, POWER_MONITOR_MANAGER};
+use crate::metrics::Metrics;
+
+/// The controller's name in metrics.
+const CONTROLLER: &str = "power_monitor";
+
+/// Time to the next visit when all is well: facts change by the minute.
+const CALM: Duration = Duration::from_secs(30);
+
+/// Time to the next visit when somebody has to act first.
+const PATIENT: Duration = Duration::from_secs(15);
+
+/// First and last pause after a failure that may pass.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+
+/// What the controller works with.
+pub struct Context {
+    client: Client,
+    installation: Installation,
+    observer: Observer,
+    hand: Hand,
+    events: Events,
+    metrics: Metrics,
+    facts: SharedFacts,
+    /// Failures in a row by monitor.
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+impl Context {
+    /// What the controller works with; `instance` names this process in Events.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        installation: Installation,
+        claim: &Claim,
+        metrics: Metrics,
+        facts: SharedFacts,
+        nodes: NodeStore,
+        instance: &str,
+    ) -> Self {
+        let applier = Applier::new(POWER_MONITOR_MANAGER, claim.clone(), metrics.clone());
+        Self {
+            observer: Observer::new(client.clone(), &installation.namespace, nodes),
+            hand: Hand::new(client.clone(), &installation.namespace, applier),
+            events: Events::new(client.clone(), POWER_MONITOR_MANAGER, instance, claim.clone()),
+            installation,
+            client,
+            metrics,
+            facts,
+            failures: Mutex::default(),
+        }
+    }
+}
+
+/// Runs the controller until the shutdown begins. `node_ticks` says when nodes
+/// changed and fills their store; see [`observe::nodes`].
+pub async fn run(
+    context: Arc<Context>,
+    node_ticks: impl Stream<Item = ()> + Send + 'static,
+    shutdown: Shutdown,
+) {
+    let client = context.client.clone();
+    let namespace = context.installation.namespace.clone();
+    let ours = watcher::Config::default()
+        .labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+    let monitors: Api<PowerMonitor> = Api::all(client.clone());
+    Controller::new(monitors, watcher::Config::default())
+        .with_config(Config::default().concurrency(2).debounce(Duration::from_millis(200)))
+        .owns(Api::<DaemonSet>::namespaced(client.clone(), &namespace), ours.clone())
+        .owns(Api::<Deployment>::namespaced(client.clone(), &namespace), ours.clone())
+        .owns(Api::<ConfigMap>::namespaced(client.clone(), &namespace), ours.clone())
+        .owns(Api::<Service>::namespaced(client.clone(), &namespace), ours.clone())
+        .owns(Api::<ServiceAccount>::namespaced(client, &namespace), ours)
+        .reconcile_all_on(node_ticks)
+        .graceful_shutdown_on(async move { shutdown.begun().await })
+        .run(reconcile, |_, _, _| Action::requeue(PATIENT), context)
+        .for_each(|visited| async {
+            if let Err(error) = visited {
+                // A monitor that vanished between queue and visit, for instance.
+                tracing::debug!(%error, "a visit did not take place");
+            }
+        })
+        .await;
+}
+
+async fn reconcile(
+    monitor: Arc<PowerMonitor>,
+    context: Arc<Context>,
+) -> Result<Action, std::convert::Infallible> {
+    Ok(visit(&context, &monitor.name_any()).await)
+}
+
+/// One visit: the five steps, and when to come again. Never asks why it was
+/// called; the status is written after failure too.
+#[tracing::instrument(skip(context))]
+pub async fn visit(context: &Context, name: &str) -> Action {
+    let begin = Instant::now();
+    let (result, action) = match steps(context, name).await {
+        Ok(Done::Calm) => {
+            context.calm(name);
+            ("ok", Action::requeue(CALM))
+        }
+        Ok(Done::Gone) => {
+            context.calm(name);
+            ("absent", Action::await_change())
+        }
+        Ok(Done::Terminal) => {
+            context.calm(name);
+            ("terminal", Action::requeue(PATIENT))
+        }
+        Ok(Done::Transient) => ("transient", Action::requeue(context.pause(name))),
+        Err(fault) => {
+            let pause = context.pause(name);
+            tracing::warn!(error = %fault, ?pause, "the status could not be written");
+            ("transient", Action::requeue(pause))
+        }
+    };
+    context.metrics.reconciled(CONTROLLER, result, begin.elapsed());
+    action
+}
+
+enum Done {
+    Calm,
+    Gone,
+    Terminal,
+    Transient,
+}
+
+async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
+    let mut observed = match context.observer.observe(name).await {
+        Ok(observed) => observed,
+        Err(ObserveFault::Gone(_)) => return Ok(Done::Gone),
+        Err(fault) => return unobserved(context, name, &fault).await,
+    };
+    if observed.monitor.status.is_none() {
+        let status = first_visit(observed.monitor.metadata.generation, Timestamp::now());
+        if status::write(&context.client, context.hand.applier(), &observed.monitor, &status).await? {
+            observed.monitor.status = Some(status);
+        }
+    }
+    let valid = match validate(&observed.monitor) {
+        Ok(valid) => valid,
+        Err(faults) => {
+            tracing::warn!(error = %faults, "the spec is not valid");
+            conclude(context, &observed, None, Outcome::Invalid(&faults), &[]).await?;
+            return Ok(Done::Terminal);
+        }
+    };
+    let me = Claimant {
+        name: valid.name.clone(),
+        created: observed.monitor.creation_timestamp(),
+        node_selector: valid.node_selector.clone(),
+    };
+    let chosen = chosen(&observed, &valid);
+    if observed.monitor.spec.suspend {
+        let running = Rollout {
+            agent_set: observed.live.agent_set.clone(),
+            model_deployment: observed.live.model_deployment.clone(),
+            wrote: false,
+        };
+        conclude(context, &observed, Some(&valid), Outcome::Suspended(&running), &chosen).await?;
+        return Ok(Done::Calm);
+    }
+    if let Some(conflict) = conflict(&me, &observed.others, &observed.nodes) {
+        let removed = context.hand.remove_all(&observed.live).await;
+        return match removed {
+            Ok(_) => {
+                let outcome = Outcome::Conflicted(&conflict);
+                conclude(context, &observed, Some(&valid), outcome, &[]).await?;
+                Ok(Done::Terminal)
+            }
+            Err(fault) => failed(context, &observed, &valid, &fault, &chosen).await,
+        };
+    }
+    let Some(owner) = observed.monitor.controller_owner_ref(&()) else {
+        // Whatever the API server answers has a name and a UID.
+        return Ok(Done::Gone);
+    };
+    let children = build(Plan { monitor: &valid, installation: &context.installation, owner: &owner });
+    match context.hand.roll_out(&observed.live, &children).await {
+        Ok(rollout) => {
+            conclude(context, &observed, Some(&valid), Outcome::RolledOut(&rollout), &chosen).await?;
+            Ok(Done::Calm)
+        }
+        Err(fault) => failed(context, &observed, &valid, &fault, &chosen).await,
+    }
+}
+
+fn chosen(observed: &Observed, valid: &ValidatedPowerMonitor) -> Vec<String> {
+    let mut chosen: Vec<String> = observed
+        .nodes
+        .iter()
+        .filter(|node| node.matches(&valid.node_selector))
+        .map(|node| node.name.clone())
+        .collect();
+    chosen.sort();
+    chosen
+}
+
+/// Writes the status and tells its transitions.
+async fn conclude(
+    context: &Context,
+    observed: &Observed,
+    valid: Option<&ValidatedPowerMonitor>,
+    outcome: Outcome<'_>,
+    chosen: &[String],
+) -> Result<(), ApplyFault> {
+    let monitor = &observed.monitor;
+    let before = monitor.status.as_ref();
+    let mut findings = Findings {
+        generation: monitor.metadata.generation,
+        before,
+        chosen,
+        trouble: None,
+        facts: context.facts.as_ref(),
+        wants_model_server: valid.is_some_and(|valid| valid.model_server.is_some()),
+        now: Timestamp::now(),
+    };
+    let mut after = compute(&findings, outcome);
+    let rolls = |after: &tanso_crds::PowerMonitorStatus| {
+        after.conditions.iter().any(|c| c.reason == reasons::ROLLOUT_IN_PROGRESS)
+    };
+    if rolls(&after)
+        && let Some(trouble) = context.observer.trouble(&monitor.name_any()).await.unwrap_or(None)
+    {
+        findings.trouble = Some(&trouble);
+        after = compute(&findings, outcome);
+    }
+    let wrote = status::write(&context.client, context.hand.applier(), monitor, &after).await;
+    match wrote {
+        // Deleted meanwhile: nobody is left to tell.
+        Err(fault) if fault.class() == Class::Absent => return Ok(()),
+        Err(fault) => return Err(fault),
+        Ok(false) => return Ok(()),
+        Ok(true) => {}
+    }
+    let before = before.map_or(&[][..], |status| &status.conditions);
+    let regarding = monitor.object_ref(&());
+    context
+        .events
+        .on_transitions(&regarding, &[types::READY], before, &after.conditions)
+        .await;
+    Ok(())
+}
+
+async fn failed(
+    context: &Context,
+    observed: &Observed,
+    valid: &ValidatedPowerMonitor,
+    fault: &RolloutFault,
+    chosen: &[String],
+) -> Result<Done, ApplyFault> {
+    let (class, reason) = match fault {
+        RolloutFault::Foreign { .. } => (Class::Terminal, reasons::CONFLICTED),
+        RolloutFault::Write(fault) => judge(fault),
+    };
+    let message = fault.to_string();
+    tracing::warn!(error = message, ?class, "rolling out failed");
+    let outcome = Outcome::Failed { class, reason, message: &message };
+    conclude(context, observed, Some(valid), outcome, chosen).await?;
+    Ok(if class == Class::Terminal { Done::Terminal } else { Done::Transient })
+}
+
+/// Class and reason of a failed write or read.
+fn judge(fault: &ApplyFault) -> (Class, &'static str) {
+    match fault.class() {
+        Class::Terminal if fault.is_forbidden() => (Class::Terminal, reasons::FORBIDDEN),
+        Class::Terminal => (Class::Terminal, reasons::INVALID_SPEC),
+        // The namespace, for instance: it may come.
+        Class::Absent => (Class::Transient, reasons::NOT_FOUND),
+        Class::Transient => (Class::Transient, reasons::UNAVAILABLE),
+    }
+}
+
+/// Says that a read failed, if the monitor itself can be read.
+async fn unobserved(context: &Context, name: &str, fault: &ObserveFault) -> Result<Done, ApplyFault> {
+    let (class, reason) = match fault {
+        ObserveFault::Read(fault) => judge(fault),
+        ObserveFault::NoNodes | ObserveFault::Gone(_) => (Class::Transient, reasons::UNAVAILABLE),
+    };
+    let message = fault.to_string();
+    tracing::warn!(error = message, ?class, "observing failed");
+    let api: Api<PowerMonitor> = Api::all(context.client.clone());
+    let Ok(Ok(Some(monitor))) = tokio::time::timeout(PATIENT, api.get_opt(name)).await else {
+        return Ok(Done::Transient);
+    };
+    let observed = Observed {
+        monitor,
+        others: Vec::new(),
+        nodes: Vec::new(),
+        live: observe::Live::default(),
+    };
+    let outcome = Outcome::Failed { class, reason, message: &message };
+    conclude(context, &observed, None, outcome, &[]).await?;
+    Ok(if class == Class::Terminal { Done::Terminal } else { Done::Transient })
+}
+
+impl Context {
+    fn calm(&self, name: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// The pause after one more failure in a row: doubled each time, with
+    /// jitter, so that many do not come back at once.
+    fn pause(&self, name: &str) -> Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(name.to_owned()).or_insert(0);
+        *count = count.saturating_add(1);
+        let (first, last) = BACKOFF;
+        let pause = first.saturating_mul(1 << (*count - 1).min(8)).min(last);
+        // A fresh RandomState hashes to a fresh random number.
+        let random = u32::try_from(RandomState::new().hash_one(name) % 1_000).unwrap_or(0);
+        pause / 2 + (pause / 2).saturating_mul(random) / 1_000
+    }
+}

@@ -1,0 +1,327 @@
+//! Reads everything that a visit needs: the monitor itself, its rivals, the
+//! nodes, its live objects and, while agents are not ready, why.
+//!
+//! Writes nothing and judges nothing.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _, future, try_join};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Node as KubeNode, Pod, Service, ServiceAccount};
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use kube::api::{ListParams, PartialObjectMeta};
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use tanso_crds::PowerMonitor;
+use tokio::time::timeout;
+
+use super::build::{MONITOR_LABEL, Names};
+use super::overlap::{Claimant, Node};
+use super::validate::OS_LABEL;
+use crate::cluster::apply::{ApplyFault, Object, bounded};
+
+/// How long a visit waits for the first list of nodes.
+const NODES_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Most pods looked at for trouble.
+const PODS_LOOKED_AT: u32 = 50;
+
+/// Why a visit could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveFault {
+    /// The monitor is gone, or going.
+    #[error("PowerMonitor \"{0}\" is gone")]
+    Gone(String),
+    /// The nodes are not known yet.
+    #[error("the API server did not list the nodes yet")]
+    NoNodes,
+    /// A read failed.
+    #[error(transparent)]
+    Read(#[from] ApplyFault),
+}
+
+/// The live objects of a monitor, as far as there are any.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// Who the agents are.
+    pub agent_account: Option<ServiceAccount>,
+    /// What they may read.
+    pub agent_binding: Option<ClusterRoleBinding>,
+    /// Their settings.
+    pub agent_config: Option<ConfigMap>,
+    /// The agents.
+    pub agent_set: Option<DaemonSet>,
+    /// Where they are found.
+    pub agent_service: Option<Service>,
+    /// Who the model server is.
+    pub model_account: Option<ServiceAccount>,
+    /// Its pods.
+    pub model_deployment: Option<Deployment>,
+    /// Where it is found.
+    pub model_service: Option<Service>,
+}
+
+/// What a visit found.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The monitor as it is now, not as it was when the visit was queued.
+    pub monitor: PowerMonitor,
+    /// All other monitors.
+    pub others: Vec<Claimant>,
+    /// All nodes.
+    pub nodes: Vec<Node>,
+    /// Its live objects.
+    pub live: Live,
+}
+
+/// The nodes by metadata alone.
+pub type NodeStore = Store<PartialObjectMeta<KubeNode>>;
+
+/// Reads for the controller.
+#[derive(Clone)]
+pub struct Observer {
+    client: Client,
+    namespace: String,
+    nodes: NodeStore,
+}
+
+impl Observer {
+    /// An observer of the monitors and their objects in `namespace`.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, nodes: NodeStore) -> Self {
+        Self { client, namespace: namespace.to_owned(), nodes }
+    }
+
+    /// Reads everything that a visit to the monitor of that name needs.
+    ///
+    /// # Errors
+    /// If the monitor is gone or a read fails.
+    pub async fn observe(&self, name: &str) -> Result<Observed, ObserveFault> {
+        let monitors: Api<PowerMonitor> = Api::all(self.client.clone());
+        let monitor = bounded::<PowerMonitor, _>("get", name, monitors.get_opt(name))
+            .await?
+            .filter(|monitor| monitor.metadata.deletion_timestamp.is_none())
+            .ok_or_else(|| ObserveFault::Gone(name.to_owned()))?;
+        let all =
+            bounded::<PowerMonitor, _>("list", "", monitors.list(&ListParams::default())).await?;
+        match timeout(NODES_PATIENCE, self.nodes.wait_until_ready()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(ObserveFault::NoNodes),
+        }
+        Ok(Observed {
+            live: self.live(&Names::of(name)).await?,
+            others: all.iter().filter(|other| other.name_any() != name).map(claimant).collect(),
+            nodes: self.nodes.state().iter().map(|node| as_node(node)).collect(),
+            monitor,
+        })
+    }
+
+    async fn live(&self, names: &Names) -> Result<Live, ApplyFault> {
+        let (
+            agent_account,
+            agent_binding,
+            agent_config,
+            agent_set,
+            agent_service,
+            model_account,
+            model_deployment,
+            model_service,
+        ) = try_join!(
+            find(self.api(), &names.agent),
+            find(Api::all(self.client.clone()), &names.binding),
+            find(self.api(), &names.agent),
+            find(self.api(), &names.agent),
+            find(self.api(), &names.agent),
+            find(self.api(), &names.model_server),
+            find(self.api(), &names.model_server),
+            find(self.api(), &names.model_server),
+        )?;
+        Ok(Live {
+            agent_account,
+            agent_binding,
+            agent_config,
+            agent_set,
+            agent_service,
+            model_account,
+            model_deployment,
+            model_service,
+        })
+    }
+
+    /// What keeps the first pod of the monitor that is not ready, in words.
+    ///
+    /// # Errors
+    /// If the read fails.
+    pub async fn trouble(&self, monitor: &str) -> Result<Option<String>, ApplyFault> {
+        let pods: Api<Pod> = self.api();
+        let params = ListParams::default()
+            .labels(&format!("{MONITOR_LABEL}={monitor}"))
+            .limit(PODS_LOOKED_AT);
+        let pods = bounded::<Pod, _>("list", monitor, pods.list(&params)).await?;
+        Ok(pods.iter().find_map(trouble_of))
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Object<Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+async fn find<K: Object>(api: Api<K>, name: &str) -> Result<Option<K>, ApplyFault> {
+    bounded::<K, _>("get", name, api.get_opt(name)).await
+}
+
+fn claimant(monitor: &PowerMonitor) -> Claimant {
+    // A monitor that is not valid may still run what it ran before.
+    let mut node_selector = monitor.spec.agent.node_selector.clone();
+    node_selector.entry(OS_LABEL.into()).or_insert_with(|| "linux".into());
+    Claimant {
+        name: monitor.name_any(),
+        created: monitor.creation_timestamp(),
+        node_selector,
+    }
+}
+
+fn as_node(node: &PartialObjectMeta<KubeNode>) -> Node {
+    Node { name: node.name_any(), labels: node.labels().clone() }
+}
+
+/// The nodes, and a tick whenever one comes, goes or changes its labels. The
+/// store fills only while the stream is polled.
+pub fn nodes(client: Client) -> (NodeStore, impl Stream<Item = ()> + Send + 'static) {
+    let (store, writer) = reflector::store();
+    let api: Api<PartialObjectMeta<KubeNode>> = Api::all(client);
+    let mut known: HashMap<String, u64> = HashMap::new();
+    let ticks = watcher(api, watcher::Config::default().page_size(250))
+        .default_backoff()
+        .modify(|node| {
+            node.managed_fields_mut().clear();
+            node.annotations_mut().clear();
+        })
+        .reflect(writer)
+        .filter_map(move |event| {
+            let tells = match event {
+                Ok(event) => changes(&mut known, &event),
+                Err(error) => {
+                    tracing::warn!(%error, "watching the nodes failed; trying again");
+                    false
+                }
+            };
+            future::ready(tells.then_some(()))
+        });
+    (store, ticks)
+}
+
+/// Whether the event changes what selectors see. Node objects are written all
+/// the time for other reasons.
+fn changes(
+    known: &mut HashMap<String, u64>,
+    event: &watcher::Event<PartialObjectMeta<KubeNode>>,
+) -> bool {
+    match event {
+        watcher::Event::Apply(node) => {
+            let mut hasher = DefaultHasher::new();
+            node.labels().hash(&mut hasher);
+            let digest = hasher.finish();
+            known.insert(node.name_any(), digest) != Some(digest)
+        }
+        watcher::Event::Delete(node) => {
+            known.remove(&node.name_any());
+            true
+        }
+        // After a list anything may be different.
+        watcher::Event::InitDone => {
+            known.clear();
+            true
+        }
+        watcher::Event::Init | watcher::Event::InitApply(_) => false,
+    }
+}
+
+/// What keeps a pod from being ready, in words.
+fn trouble_of(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+    let place = node.map_or(String::new(), |node| format!(" on node \"{node}\""));
+    let stuck = status.container_statuses.iter().flatten().find_map(|container| {
+        let state = container.state.as_ref()?;
+        let (reason, message) = match (&state.waiting, &state.terminated) {
+            (Some(waiting), _) => (waiting.reason.clone()?, waiting.message.clone()),
+            (None, Some(ended)) => (
+                ended.reason.clone().unwrap_or_else(|| format!("exit code {}", ended.exit_code)),
+                ended.message.clone(),
+            ),
+            (None, None) => return None,
+        };
+        // On its way is no trouble.
+        (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
+            .then_some((reason, message))
+    });
+    let unscheduled = || {
+        status.conditions.iter().flatten().find_map(|condition| {
+            (condition.type_ == "PodScheduled" && condition.status == "False").then(|| {
+                let reason = condition.reason.clone().unwrap_or_else(|| "Unscheduled".into());
+                (reason, condition.message.clone())
+            })
+        })
+    };
+    let (reason, message) = stuck.or_else(unscheduled)?;
+    let message: String = message.unwrap_or_default().chars().take(300).collect();
+    let text = format!("pod \"{}\"{place}: {reason}: {message}", pod.name_any());
+    Some(text.trim_end_matches([':', ' ']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(status: serde_json::Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "tanso-agent-x"},
+            "spec": {"nodeName": "n1", "containers": []},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn trouble_names_pod_node_and_reason() {
+        let stuck = pod(json!({"containerStatuses": [{
+            "name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}},
+        }]}));
+        assert_eq!(
+            trouble_of(&stuck).unwrap(),
+            "pod \"tanso-agent-x\" on node \"n1\": ErrImagePull: no such image"
+        );
+        let starting = pod(json!({"containerStatuses": [{
+            "name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ContainerCreating"}},
+        }]}));
+        assert_eq!(trouble_of(&starting), None);
+    }
+
+    #[test]
+    fn a_heartbeat_of_a_node_is_no_change_and_its_end_is() {
+        use watcher::Event;
+        let node = |rack: &str| {
+            let mut node = PartialObjectMeta::<KubeNode>::default();
+            node.metadata.name = Some("n1".into());
+            node.labels_mut().insert("rack".into(), rack.into());
+            node
+        };
+        let mut known = HashMap::new();
+        assert!(changes(&mut known, &Event::Apply(node("1"))));
+        assert!(!changes(&mut known, &Event::Apply(node("1"))));
+        assert!(changes(&mut known, &Event::Apply(node("2"))));
+        assert!(changes(&mut known, &Event::Delete(node("2"))));
+        assert!(changes(&mut known, &Event::InitDone));
+    }
+}

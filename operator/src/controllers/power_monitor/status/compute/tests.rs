@@ -1,0 +1,228 @@
+//! What is said for what was found.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cluster::condition;
+use crate::controllers::power_monitor::facts::NodeFact;
+
+#[derive(Default)]
+struct Told(BTreeMap<String, NodeFact>);
+
+impl NodeFacts for Told {
+    fn of(&self, node: &str) -> Option<NodeFact> {
+        self.0.get(node).cloned()
+    }
+}
+
+fn told(facts: &[(&str, Option<Provenance>, u64)]) -> Told {
+    Told(
+        facts
+            .iter()
+            .map(|(node, provenance, power_w)| {
+                let fact = NodeFact {
+                    provenance: *provenance,
+                    power: Some(Watts::from_microwatts(power_w * 1_000_000)),
+                    reason: provenance.is_none().then(|| "no meter".to_owned()),
+                };
+                ((*node).to_owned(), fact)
+            })
+            .collect(),
+    )
+}
+
+fn set(generation: i64, observed: i64, desired: i32, updated: i32, ready: i32) -> DaemonSet {
+    serde_json::from_value(json!({
+        "metadata": {"generation": generation},
+        "status": {
+            "observedGeneration": observed, "desiredNumberScheduled": desired,
+            "updatedNumberScheduled": updated, "numberReady": ready,
+            "currentNumberScheduled": desired, "numberMisscheduled": 0,
+        },
+    }))
+    .unwrap()
+}
+
+fn deployment(available: i32) -> Deployment {
+    serde_json::from_value(json!({
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 1, "selector": {}, "template": {}},
+        "status": {"observedGeneration": 1, "availableReplicas": available, "updatedReplicas": 1},
+    }))
+    .unwrap()
+}
+
+fn findings<'a>(chosen: &'a [String], facts: &'a Told) -> Findings<'a> {
+    Findings {
+        generation: Some(3),
+        before: None,
+        chosen,
+        trouble: Some("pod \"p\": ErrImagePull"),
+        facts,
+        wants_model_server: true,
+        now: Timestamp::from_second(1_000).unwrap(),
+    }
+}
+
+fn brief(status: &PowerMonitorStatus) -> Value {
+    let conditions: BTreeMap<&str, String> = status
+        .conditions
+        .iter()
+        .map(|c| (c.type_.as_str(), format!("{} {}", c.status, c.reason)))
+        .collect();
+    json!(conditions)
+}
+
+fn nodes(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn when_all_runs_it_is_ready_with_counts_and_power() {
+    let chosen = nodes(&["a", "b", "c"]);
+    let facts = told(&[
+        ("a", Some(Provenance::Measured), 900),
+        ("b", Some(Provenance::Modelled), 940),
+        ("c", None, 0),
+        ("elsewhere", Some(Provenance::Simulated), 5),
+    ]);
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 3, 3, 3)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    assert_eq!(
+        brief(&status),
+        json!({
+            "Ready": "True Succeeded", "Reconciling": "False Succeeded", "Stalled": "False Succeeded",
+            "AgentsReady": "True Succeeded", "ModelServerReady": "True Succeeded",
+        })
+    );
+    assert_eq!((status.nodes.measured, status.nodes.modelled, status.nodes.simulated, status.nodes.none), (1, 1, 0, 1));
+    assert_eq!(status.nodes.none_because, ["c: no meter"]);
+    let summary = status.summary.unwrap();
+    assert_eq!((summary.agents.as_str(), summary.power.as_str()), ("3/3", "1.84kW"));
+    assert!(status.conditions.iter().all(|c| c.observed_generation == Some(3)));
+}
+
+#[test]
+fn a_rollout_under_way_says_how_far_and_what_keeps_it() {
+    let chosen = nodes(&["a", "b"]);
+    let facts = Told::default();
+    let rollout = Rollout {
+        agent_set: Some(set(2, 2, 2, 1, 1)),
+        model_deployment: Some(deployment(1)),
+        wrote: true,
+    };
+    let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    let ready = condition(&status.conditions, "Ready").unwrap();
+    assert_eq!(ready.reason, "RolloutInProgress");
+    assert_eq!(ready.message, "1/2 agents ready, 1/2 up to date; pod \"p\": ErrImagePull");
+    assert_eq!(condition(&status.conditions, "Reconciling").unwrap().status, "True");
+}
+
+#[test]
+fn a_daemon_set_that_was_not_processed_yet_is_not_ready() {
+    let chosen = nodes(&["a"]);
+    let facts = Told::default();
+    let rollout = Rollout {
+        agent_set: Some(set(2, 1, 1, 1, 1)),
+        model_deployment: Some(deployment(1)),
+        wrote: true,
+    };
+    let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    assert_eq!(condition(&status.conditions, "AgentsReady").unwrap().status, "False");
+}
+
+#[test]
+fn no_matching_node_stalls_until_one_comes() {
+    let facts = Told::default();
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 0, 0, 0)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let status = compute(&findings(&[], &facts), Outcome::RolledOut(&rollout));
+    assert_eq!(condition(&status.conditions, "Ready").unwrap().reason, "NoMatchingNodes");
+    assert_eq!(condition(&status.conditions, "Stalled").unwrap().status, "True");
+    assert_eq!(condition(&status.conditions, "Reconciling").unwrap().status, "False");
+}
+
+#[test]
+fn a_missing_model_server_matters_only_when_wished() {
+    let chosen = nodes(&["a"]);
+    let facts = Told::default();
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 1, 1, 1)),
+        model_deployment: Some(deployment(0)),
+        wrote: false,
+    };
+    let mut given = findings(&chosen, &facts);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "False");
+    given.wants_model_server = false;
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "True");
+    assert_eq!(condition(&status.conditions, "ModelServerReady").unwrap().reason, "SwitchedOff");
+}
+
+#[test]
+fn a_passing_failure_keeps_ready_and_a_lasting_one_stalls() {
+    let chosen = nodes(&["a"]);
+    let facts = Told::default();
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 1, 1, 1)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let before = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    let mut given = findings(&chosen, &facts);
+    given.before = Some(&before);
+    let passing = Outcome::Failed { class: Class::Transient, reason: "Unavailable", message: "no answer" };
+    let status = compute(&given, passing);
+    assert_eq!(
+        brief(&status),
+        json!({
+            "Ready": "True Unavailable", "Reconciling": "True Unavailable", "Stalled": "False Unavailable",
+            "AgentsReady": "True Succeeded", "ModelServerReady": "True Succeeded",
+        })
+    );
+    let lasting = Outcome::Failed { class: Class::Terminal, reason: "Forbidden", message: "may not" };
+    let status = compute(&given, lasting);
+    assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "False");
+    assert_eq!(condition(&status.conditions, "Stalled").unwrap().reason, "Forbidden");
+}
+
+#[test]
+fn the_same_findings_give_the_same_status() {
+    let chosen = nodes(&["a"]);
+    let facts = told(&[("a", Some(Provenance::Modelled), 17)]);
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 1, 1, 1)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let first = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    let mut later = findings(&chosen, &facts);
+    later.before = Some(&first);
+    later.now = Timestamp::from_second(9_999).unwrap();
+    assert_eq!(compute(&later, Outcome::RolledOut(&rollout)), first);
+}
+
+#[test]
+fn power_has_three_digits() {
+    for (power_mw, text) in [
+        (0, "0.00W"),
+        (9_994, "9.99W"),
+        (9_996, "10.0W"),
+        (250_400, "250W"),
+        (999_600, "1.00kW"),
+        (1_840_000, "1.84kW"),
+        (12_345_000_000, "12.3MW"),
+    ] {
+        assert_eq!(in_words(Watts::from_microwatts(power_mw * 1_000)), text);
+    }
+}

@@ -1,0 +1,217 @@
+//! The energy ledger: every joule once, in its hour, on disk.
+//!
+//! One thread owns the database; others send it work and wait. What is booked
+//! is durable when the call returns (write-ahead log, synchronous FULL), and
+//! cursor, rows and audit line of a page are one transaction. Nothing here
+//! fetches, judges or talks to a cluster.
+
+pub mod append;
+pub mod names;
+pub mod query;
+pub mod roll_up;
+mod schema;
+pub mod verify;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+pub use append::{Booked, Gap, GapKind, Page};
+pub use names::PodNames;
+pub use query::{CpuMinute, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
+pub use verify::Verification;
+
+/// Calls that may wait for the ledger's thread; more wait at the sender.
+const QUEUE: usize = 64;
+
+/// A handle to the ledger; clones share the one thread that owns the file.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    jobs: mpsc::Sender<Job>,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Why the ledger could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerFault {
+    /// The file cannot be opened or is no ledger.
+    #[error("opening ledger \"{path}\": {source}; is another operator using it, and is the folder writable?")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The folder of the file cannot be made.
+    #[error("making the folder of ledger \"{path}\": {source}")]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file was written by a later version.
+    #[error("ledger has format {found}; this version reads up to {known}: run the version that wrote it")]
+    Newer {
+        /// The format found.
+        found: i64,
+        /// The newest format known here.
+        known: i64,
+    },
+    /// No room on the volume. Nothing of the transaction was kept; the same
+    /// page can be booked again when there is room.
+    #[error("{doing}: the ledger's volume is full; enlarge it or lower the retention (nothing was lost, booking goes on when there is room)")]
+    Full {
+        /// What was being done.
+        doing: &'static str,
+    },
+    /// The volume refuses writes or reads.
+    #[error("{doing}: the ledger's volume fails: {source}; check the disk")]
+    Disk {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file's content is damaged.
+    #[error("{doing}: the ledger is damaged: {source}; restore it from a backup")]
+    Corrupt {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Any other refusal of the database.
+    #[error("{doing}: {source}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// A number that does not fit the ledger.
+    #[error("{what} {value} does not fit the ledger (at most {})", i64::MAX)]
+    Range {
+        /// Which number.
+        what: &'static str,
+        /// The number.
+        value: u128,
+    },
+    /// A row holds what no version of this program writes.
+    #[error("ledger table \"{table}\" holds {found}; it was changed by something else: restore it from a backup")]
+    Foreign {
+        /// The table.
+        table: &'static str,
+        /// What was found.
+        found: String,
+    },
+    /// The ledger's thread has ended.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+impl LedgerFault {
+    /// Wraps a database error by its class.
+    pub(crate) fn of(doing: &'static str) -> impl Fn(rusqlite::Error) -> Self {
+        move |source| match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full { doing },
+            Some(ErrorCode::SystemIoFailure | ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+                Self::Disk { doing, source }
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt { doing, source }
+            }
+            _ => Self::Database { doing, source },
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens (or makes) the ledger and starts its thread, which ends when the
+    /// last handle is dropped.
+    ///
+    /// # Errors
+    /// If the file cannot be opened exclusively, is damaged, or was written by
+    /// a later version.
+    pub fn open(path: &Path) -> Result<Self, LedgerFault> {
+        let connection = open_file(path)?;
+        let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || {
+                let mut connection = connection;
+                while let Some(job) = queue.blocking_recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|source| LedgerFault::Folder { path: path.to_owned(), source })?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `work` on the ledger's thread and waits for its result.
+    ///
+    /// # Errors
+    /// What `work` answers, or that the ledger is closed.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, LedgerFault> + Send + 'static,
+    ) -> Result<T, LedgerFault> {
+        let (answer, result) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Who asked may have gone; the work is done all the same.
+            let _ = answer.send(work(connection));
+        });
+        self.jobs.send(job).await.map_err(|_| LedgerFault::Closed)?;
+        result.await.map_err(|_| LedgerFault::Closed)?
+    }
+}
+
+/// Opens the file with the ledger's rules and brings its format up to date.
+///
+/// # Errors
+/// As [`Ledger::open`].
+pub fn open_file(path: &Path) -> Result<Connection, LedgerFault> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)
+            .map_err(|source| LedgerFault::Folder { path: path.to_owned(), source })?;
+    }
+    let fault = |source| LedgerFault::Open { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(fault)?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(fault)?;
+    // Exclusive before the write-ahead log: then there is no shared-memory
+    // file, and a second process is refused instead of corrupting anything.
+    for (pragma, value) in [
+        ("locking_mode", "EXCLUSIVE"),
+        ("journal_mode", "WAL"),
+        ("synchronous", "FULL"),
+        ("foreign_keys", "ON"),
+        ("trusted_schema", "OFF"),
+    ] {
+        connection.pragma_update(None, pragma, value).map_err(fault)?;
+    }
+    schema::migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// A number for the database, which knows no unsigned 64 bits.
+fn whole(what: &'static str, value: impl Into<u128>) -> Result<i64, LedgerFault> {
+    let value = value.into();
+    i64::try_from(value).map_err(|_| LedgerFault::Range { what, value })
+}
+
+/// A number from the database that cannot be negative.
+fn unsigned(table: &'static str, value: i64) -> Result<u64, LedgerFault> {
+    u64::try_from(value)
+        .map_err(|_| LedgerFault::Foreign { table, found: format!("the negative number {value}") })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The ledger's tables, by version.
+//!
+//! A migration is never edited once it was released; a change is a new one.
+
+use rusqlite::Connection;
+
+use super::LedgerFault;
+
+/// Migrations in order; the n-th brings the file to version n.
+const MIGRATIONS: &[&str] = &[VERSION_1];
+
+const VERSION_1: &str = "
+-- How far each journal of each node was read.
+CREATE TABLE cursors (
+    node TEXT NOT NULL,
+    journal TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    closed_until INTEGER NOT NULL,
+    -- The booking that moved it last; the highest of a node is its current journal.
+    revision INTEGER NOT NULL,
+    PRIMARY KEY (node, journal)
+) STRICT, WITHOUT ROWID;
+
+-- The audit line of each booked page.
+CREATE TABLE bookings (
+    revision INTEGER PRIMARY KEY AUTOINCREMENT,
+    node TEXT NOT NULL,
+    journal TEXT NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    last_sequence INTEGER NOT NULL,
+    records INTEGER NOT NULL,
+    energy_uj INTEGER NOT NULL,
+    closed_until INTEGER NOT NULL,
+    booked_at INTEGER NOT NULL
+) STRICT;
+
+-- Records that never came, so that they are not taken for zero.
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    node TEXT NOT NULL,
+    journal TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    after_sequence INTEGER NOT NULL,
+    before_sequence INTEGER NOT NULL,
+    found_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE nodes (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- Who is charged: a pod by its uid, or a named account.
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    pod_uid TEXT NOT NULL,
+    UNIQUE (kind, pod_uid)
+) STRICT;
+
+CREATE TABLE models (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE hours (
+    hour INTEGER NOT NULL,
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    provenance INTEGER NOT NULL,
+    model INTEGER NOT NULL REFERENCES models (id),
+    caught_up INTEGER NOT NULL,
+    low_uj INTEGER NOT NULL,
+    energy_uj INTEGER NOT NULL,
+    high_uj INTEGER NOT NULL,
+    cpu_us INTEGER NOT NULL,
+    -- Minutes of the hour that have a record.
+    minutes INTEGER NOT NULL,
+    PRIMARY KEY (hour, node, account, provenance, model, caught_up)
+) STRICT, WITHOUT ROWID;
+
+-- As hours, for what is older than the hourly retention; `hour` is the first of a UTC day.
+CREATE TABLE days (
+    hour INTEGER NOT NULL,
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    provenance INTEGER NOT NULL,
+    model INTEGER NOT NULL REFERENCES models (id),
+    caught_up INTEGER NOT NULL,
+    low_uj INTEGER NOT NULL,
+    energy_uj INTEGER NOT NULL,
+    high_uj INTEGER NOT NULL,
+    cpu_us INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    PRIMARY KEY (hour, node, account, provenance, model, caught_up)
+) STRICT, WITHOUT ROWID;
+
+-- CPU time of pods by the minute, for the last two hours only: what a
+-- workload needs at its peak cannot be told from hours.
+CREATE TABLE minutes (
+    minute INTEGER NOT NULL,
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    cpu_us INTEGER NOT NULL,
+    PRIMARY KEY (minute, account)
+) STRICT, WITHOUT ROWID;
+
+-- What is known of pods, also of finished ones; joined when read, so that a
+-- name that comes late names energy that was booked before.
+CREATE TABLE pods (
+    uid TEXT PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    node TEXT NOT NULL,
+    workload_kind TEXT NOT NULL,
+    workload_name TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    cpu_request_milli INTEGER,
+    -- The only container that asks for CPU; empty if none or several do.
+    container TEXT NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    -- 1 when the cluster said it, 0 when only an agent's record did.
+    confirmed INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pods_by_namespace ON pods (namespace);
+";
+
+/// Brings a ledger to the newest version; a new file gets all tables.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("bringing the ledger to this version's format");
+    let found: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(&fault)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(LedgerFault::Newer { found, known });
+    }
+    let done = usize::try_from(found).unwrap_or(0);
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = connection.transaction().map_err(&fault)?;
+        transaction.execute_batch(migration).map_err(&fault)?;
+        let version = i64::try_from(index + 1).unwrap_or(i64::MAX);
+        transaction.pragma_update(None, "user_version", version).map_err(&fault)?;
+        transaction.commit().map_err(&fault)?;
+    }
+    Ok(())
+}

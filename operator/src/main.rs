@@ -1,0 +1,3 @@
+//! Rolls out agents, books their energy and judges carbon policies.
+
+fn main() {}

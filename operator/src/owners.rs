@@ -1,0 +1,354 @@
+//! Pods and the workloads they belong to.
+//!
+//! Watches pods, nodes and `CronJobs` (pruned to what is needed here), and of
+//! `ReplicaSets`, `Jobs` and namespaces the metadata only; follows owner references to the workload that a person
+//! applied; and keeps each pod's names in the ledger, so that finished pods
+//! and restarts forget nothing. Never writes to the cluster.
+//!
+//! Rights: pods, nodes, namespaces, replicasets.apps, jobs.batch,
+//! cronjobs.batch: list, watch.
+
+mod chain;
+mod prune;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tanso_runtime::Shutdown;
+
+use crate::ledger::{Ledger, LedgerFault, PodNames, names};
+
+pub use chain::{Owner, Resolved, follow};
+
+/// Time between two writes of changed names.
+const WRITE_EVERY: Duration = Duration::from_secs(2);
+
+/// Label that agent pods carry, and its value.
+const AGENT_LABEL: (&str, &str) = ("app.kubernetes.io/name", "tanso-agent");
+
+/// Label that names the `PowerMonitor` of an agent pod.
+const MONITOR_LABEL: &str = "tanso.dev/power-monitor";
+
+/// Port of an agent whose pod declares none.
+const AGENT_PORT: u16 = 28_282;
+
+/// An agent that can be asked for its energy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// The node it runs on.
+    pub node: String,
+    /// Its pod's name.
+    pub pod: String,
+    /// The `PowerMonitor` that made it.
+    pub monitor: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// When a `CronJob` starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// Its five fields.
+    pub schedule: String,
+    /// Its IANA time zone, if it names one.
+    pub time_zone: Option<String>,
+}
+
+/// What runs in the cluster, as far as energy needs it; clones share what is known.
+#[derive(Clone)]
+pub struct Inventory {
+    pods: Store<Pod>,
+    replica_sets: Store<PartialObjectMeta<ReplicaSet>>,
+    jobs: Store<PartialObjectMeta<Job>>,
+    cron_jobs: Store<CronJob>,
+    nodes: Store<Node>,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+/// The watches behind a [`Inventory`]; to be run once.
+pub struct InventoryWatch {
+    book: Inventory,
+    pods: BoxStream<'static, Result<Option<Seen>, watcher::Error>>,
+    others: BoxStream<'static, (&'static str, Result<(), watcher::Error>)>,
+}
+
+impl Inventory {
+    /// An empty inventory and the watches that fill it.
+    #[must_use]
+    pub fn new(client: Client) -> (Self, InventoryWatch) {
+        let config = watcher::Config::default().page_size(500);
+        let (pods, pods_writer) = reflector::store();
+        let pod_events = watcher(Api::<Pod>::all(client.clone()), config.clone())
+            .modify(prune::pod)
+            .default_backoff()
+            .reflect(pods_writer)
+            .map_ok(seen);
+        let (replica_sets, replica_sets_events) = watch(&client, "replicasets", prune::metadata);
+        let (jobs, jobs_events) = watch(&client, "jobs", prune::metadata);
+        let (cron_jobs, cron_jobs_events) = watch(&client, "cronjobs", prune::cron_job);
+        let (nodes, nodes_events) = watch(&client, "nodes", prune::node);
+        let (namespaces, namespaces_events) = watch(&client, "namespaces", prune::metadata);
+        let others = stream::select_all([
+            replica_sets_events,
+            jobs_events,
+            cron_jobs_events,
+            nodes_events,
+            namespaces_events,
+        ]);
+        let book = Self { pods, replica_sets, jobs, cron_jobs, nodes, namespaces };
+        let watch =
+            InventoryWatch { book: book.clone(), pods: pod_events.boxed(), others: others.boxed() };
+        (book, watch)
+    }
+
+    /// The schedule of a `CronJob`, if it is known.
+    #[must_use]
+    pub fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
+        let cron_job = self.cron_jobs.get(&ObjectRef::new(name).within(namespace))?;
+        let spec = cron_job.spec.as_ref()?;
+        Some(Schedule { schedule: spec.schedule.clone(), time_zone: spec.time_zone.clone() })
+    }
+
+    /// The CPU that a node has to give, thousandths of a core.
+    #[must_use]
+    pub fn allocatable_millicores(&self, node: &str) -> Option<u32> {
+        let node = self.nodes.get(&ObjectRef::new(node))?;
+        let cpu = node.status.as_ref()?.allocatable.as_ref()?.get("cpu")?;
+        u32::try_from(prune::milli_cpus(cpu)?).ok()
+    }
+
+    /// The names and labels of all namespaces.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<(String, BTreeMap<String, String>)> {
+        let named = |namespace: &PartialObjectMeta<Namespace>| {
+            (namespace.name_any(), namespace.metadata.labels.clone().unwrap_or_default())
+        };
+        self.namespaces.state().iter().map(|namespace| named(namespace)).collect()
+    }
+
+    /// Waits until namespaces, nodes and schedules were listed once.
+    pub async fn listed(&self) {
+        // A writer that was dropped ends the wait too: the process is ending.
+        let _ = self.namespaces.wait_until_ready().await;
+        let _ = self.nodes.wait_until_ready().await;
+        let _ = self.cron_jobs.wait_until_ready().await;
+    }
+
+    /// The agents that run and have an address.
+    #[must_use]
+    pub fn agents(&self) -> Vec<Agent> {
+        let mut agents: Vec<_> = self.pods.state().iter().filter_map(|pod| agent(pod)).collect();
+        agents.sort_by(|a, b| a.node.cmp(&b.node));
+        agents
+    }
+
+    /// What is known of a pod now.
+    fn describe(&self, pod: &Pod) -> Option<(PodNames, bool)> {
+        let names = prune::describe(pod)?;
+        let namespace = names.namespace.clone();
+        let first = chain::first(pod.owner_references());
+        let resolved = follow(first, |owner| self.owner_of(owner, &namespace));
+        let (kind, name) = match &resolved.workload {
+            Some(owner) => (owner.kind.clone(), owner.name.clone()),
+            None => ("Pod".to_owned(), names.name.clone()),
+        };
+        let names = PodNames { workload_kind: kind, workload_name: name, ..names };
+        Some((names, resolved.complete))
+    }
+
+    /// The owner of an owner: `None` if it is not known (yet).
+    fn owner_of(&self, owner: &Owner, namespace: &str) -> Option<Option<Owner>> {
+        let meta = match owner.kind.as_str() {
+            "ReplicaSet" => {
+                let key = ObjectRef::new(&owner.name).within(namespace);
+                self.replica_sets.get(&key)?.metadata.clone()
+            }
+            "Job" => {
+                let key = ObjectRef::new(&owner.name).within(namespace);
+                self.jobs.get(&key)?.metadata.clone()
+            }
+            // Whatever else owns a pod is its workload.
+            _ => return Some(None),
+        };
+        if meta.uid.as_deref() != Some(owner.uid.as_str()) {
+            return None;
+        }
+        let owners = meta.owner_references.unwrap_or_default();
+        Some(chain::first(&owners))
+    }
+}
+
+fn agent(pod: &Pod) -> Option<Agent> {
+    let labels = pod.metadata.labels.as_ref()?;
+    if labels.get(AGENT_LABEL.0).map(String::as_str) != Some(AGENT_LABEL.1) {
+        return None;
+    }
+    let status = pod.status.as_ref()?;
+    if status.phase.as_deref() != Some("Running") || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let ip: IpAddr = status.pod_ip.as_ref()?.parse().ok()?;
+    let spec = pod.spec.as_ref()?;
+    let declared = spec.containers.iter().find_map(|c| c.ports.as_ref()?.first());
+    let port = declared.and_then(|p| u16::try_from(p.container_port).ok()).unwrap_or(AGENT_PORT);
+    Some(Agent {
+        node: spec.node_name.clone()?,
+        pod: pod.name_any(),
+        monitor: labels.get(MONITOR_LABEL).cloned().unwrap_or_default(),
+        address: SocketAddr::new(ip, port),
+    })
+}
+
+/// Whether a pod was deleted or only changed.
+enum Seen {
+    Changed(Arc<Pod>),
+    Deleted(Arc<Pod>),
+}
+
+impl InventoryWatch {
+    /// Watches and keeps names until the shutdown begins.
+    pub async fn run(self, ledger: Ledger, shutdown: Shutdown) {
+        let Self { book, mut pods, mut others } = self;
+        let mut names = Names { book, ledger, known: HashMap::new(), dirty: HashMap::new() };
+        let mut due = tokio::time::interval(WRITE_EVERY);
+        due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.begun() => break,
+                Some((what, result)) = others.next() => log(what, result),
+                Some(result) = pods.next() => match result {
+                    Ok(seen) => seen.into_iter().for_each(|seen| names.note(seen)),
+                    Err(fault) => log("pods", Err(fault)),
+                },
+                _ = due.tick() => names.write().await,
+            }
+        }
+        names.write().await;
+    }
+}
+
+type Watched = BoxStream<'static, (&'static str, Result<(), watcher::Error>)>;
+
+/// A store of all objects of a kind, and the watch that fills it.
+fn watch<K>(
+    client: &Client,
+    what: &'static str,
+    prune: impl FnMut(&mut K) + Send + 'static,
+) -> (Store<K>, Watched)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let config = watcher::Config::default().page_size(500);
+    let events = watcher(Api::<K>::all(client.clone()), config)
+        .modify(prune)
+        .default_backoff()
+        .reflect(writer)
+        .map(move |event| (what, event.map(drop)));
+    (store, events.boxed())
+}
+
+fn log(what: &'static str, result: Result<(), watcher::Error>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, what, "watching failed; trying again");
+    }
+}
+
+fn seen(event: watcher::Event<Pod>) -> Option<Seen> {
+    match event {
+        watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
+            Some(Seen::Changed(Arc::new(pod)))
+        }
+        watcher::Event::Delete(pod) => Some(Seen::Deleted(Arc::new(pod))),
+        watcher::Event::Init | watcher::Event::InitDone => None,
+    }
+}
+
+/// What was written and what has to be.
+struct Names {
+    book: Inventory,
+    ledger: Ledger,
+    /// What the ledger has of pods that exist.
+    known: HashMap<String, PodNames>,
+    /// Pods that changed, and whether they are gone.
+    dirty: HashMap<String, (Arc<Pod>, bool)>,
+}
+
+impl Names {
+    fn note(&mut self, seen: Seen) {
+        let (pod, gone) = match seen {
+            Seen::Changed(pod) => (pod, false),
+            Seen::Deleted(pod) => (pod, true),
+        };
+        if let Some(uid) = pod.uid() {
+            self.dirty.insert(uid, (pod, gone));
+        }
+    }
+
+    /// Writes what changed. What could not be written stays to be written.
+    async fn write(&mut self) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let mut changed = Vec::new();
+        let mut again = HashSet::new();
+        for (uid, (pod, gone)) in &self.dirty {
+            let Some((mut names, complete)) = self.book.describe(pod) else { continue };
+            let before = self.known.get(uid);
+            if !complete {
+                match before {
+                    // The owner went before the pod: what was known is right.
+                    Some(before) => {
+                        names.workload_kind.clone_from(&before.workload_kind);
+                        names.workload_name.clone_from(&before.workload_name);
+                    }
+                    None if !gone => {
+                        again.insert(uid.clone());
+                    }
+                    None => {}
+                }
+            }
+            if before != Some(&names) {
+                changed.push(names);
+            }
+        }
+        if let Err(error) = self.keep(changed.clone()).await {
+            tracing::warn!(%error, "keeping pod names failed; trying again");
+            return;
+        }
+        for names in changed {
+            if !again.contains(&names.uid) {
+                self.known.insert(names.uid.clone(), names);
+            }
+        }
+        for (uid, (_, gone)) in &self.dirty {
+            if *gone {
+                self.known.remove(uid);
+            }
+        }
+        self.dirty.retain(|uid, _| again.contains(uid));
+    }
+
+    async fn keep(&self, changed: Vec<PodNames>) -> Result<(), LedgerFault> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.ledger
+            .call(move |connection| names::keep(connection, &changed, Timestamp::now()))
+            .await
+    }
+}

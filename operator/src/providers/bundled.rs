@@ -1,0 +1,67 @@
+//! The tables that come with tanso: hours of a typical year where there are
+//! any, else the zone's yearly mean.
+
+use std::sync::{Arc, LazyLock};
+
+use tanso_carbon::report::Digest;
+use tanso_carbon::series::Boundary;
+use tanso_carbon::table::TableFaults;
+use tanso_carbon::{TypicalYear, YearlyZones};
+
+use super::{IntensityProvider, Loaded, ProviderFault};
+
+const KOREA: &str = include_str!("../../../config/regions/kr_hourly_2024_profile.csv");
+const ZONES: &str = include_str!("../../../config/regions/zones_yearly.csv");
+
+static KOREAN_YEAR: LazyLock<Result<Arc<TypicalYear>, TableFaults>> = LazyLock::new(|| {
+    TypicalYear::parse("kr_hourly_2024_profile.csv", KOREA, Boundary::LifeCycle).map(Arc::new)
+});
+static YEARLY: LazyLock<Result<YearlyZones, TableFaults>> =
+    LazyLock::new(|| YearlyZones::parse("zones_yearly.csv", ZONES));
+
+/// The bundled tables.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bundled;
+
+impl IntensityProvider for Bundled {
+    fn load(&self, zone: &str, year: i16) -> Result<Loaded, ProviderFault> {
+        if zone == "KR" {
+            let series = KOREAN_YEAR.clone()?;
+            return Ok(Loaded {
+                series,
+                filled_by: "typical hours of the data year: same month, kind of day and hour".to_owned(),
+                digest: Digest::of_text(KOREA),
+            });
+        }
+        let zones = YEARLY.as_ref().map_err(Clone::clone)?;
+        let yearly = zones.get(zone).and_then(|found| found.intensity(year));
+        let series = yearly.ok_or_else(|| ProviderFault::NoFigures {
+            zone: zone.to_owned(),
+            known: zones.names().count(),
+        })?;
+        Ok(Loaded {
+            series: Arc::new(series),
+            filled_by: "the zone's yearly mean for every hour".to_owned(),
+            digest: Digest::of_text(ZONES),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tanso_carbon::calendar::UtcHour;
+
+    use super::*;
+
+    #[test]
+    fn korea_has_hours_and_others_a_mean_and_unknown_zones_nothing() {
+        let at = |zone, hour| {
+            let loaded = Bundled.load(zone, 2026).unwrap();
+            loaded.series.at(UtcHour::parse(hour).unwrap()).unwrap().intensity.value
+        };
+        assert_ne!(at("KR", "2026-10-05T03:00Z"), at("KR", "2026-10-05T10:00Z"));
+        assert_eq!(at("DE", "2026-10-05T03:00Z"), at("DE", "2026-10-05T10:00Z"));
+        let refused = Bundled.load("X-OWN", 2026).err().unwrap().to_string();
+        assert!(refused.contains("X-OWN"), "{refused}");
+    }
+}
