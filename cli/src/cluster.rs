@@ -1,0 +1,219 @@
+//! The connection to a cluster, and what its refusals mean in plain words.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// An API server that does not answer within this time is not waited for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// One answer takes at most this long.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which cluster.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ClusterArgs {
+    /// Context of the kubeconfig; default its current one
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Kubeconfig file; default $KUBECONFIG, then ~/.kube/config
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// A cluster that can be asked.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The client.
+    pub client: Client,
+    /// Namespace of the context.
+    pub namespace: String,
+    /// Where the API server is, for messages.
+    pub server: String,
+}
+
+/// Why the cluster did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The kubeconfig cannot be read.
+    #[error("kubeconfig \"{}\": {}; name another by --kubeconfig", path.display(), innermost(source))]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// The context cannot be used.
+    #[error(
+        "context \"{context}\": {}; `kubectl config get-contexts` lists what there is",
+        innermost(source)
+    )]
+    Context {
+        /// The context, or what stands for the current one.
+        context: String,
+        /// Why.
+        #[source]
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// There is no configuration at all.
+    #[error(
+        "no cluster to ask: no kubeconfig could be read, and this is no pod; set KUBECONFIG or give --kubeconfig FILE (and --context NAME)"
+    )]
+    NoConfig(#[source] Box<kube::config::InferConfigError>),
+    /// The client could not be made of the configuration.
+    #[error("preparing the connection to \"{server}\": {source}")]
+    Client {
+        /// The API server.
+        server: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// The API server knows nothing of tanso.
+    #[error(
+        "{action}: the cluster does not know this kind, so tanso is not installed; install it with `kubectl apply -k config/default`"
+    )]
+    NotInstalled {
+        /// What was tried.
+        action: String,
+    },
+    /// The caller may not.
+    #[error(
+        "{action}: forbidden ({message}); ask for a role that allows it, or try another --context"
+    )]
+    Forbidden {
+        /// What was tried.
+        action: String,
+        /// What the API server said.
+        message: String,
+    },
+    /// The caller is unknown.
+    #[error("{action}: the API server does not accept these credentials ({message}); log in again")]
+    Unauthorized {
+        /// What was tried.
+        action: String,
+        /// What the API server said.
+        message: String,
+    },
+    /// The API server refused for another reason.
+    #[error("{action}: the API server answered {code}: {message}")]
+    Refused {
+        /// What was tried.
+        action: String,
+        /// HTTP status.
+        code: u16,
+        /// What the API server said.
+        message: String,
+    },
+    /// The API server does not answer.
+    #[error(
+        "{action}: the API server at {server} does not answer ({cause}); check that the cluster runs and that --context is the right one"
+    )]
+    Unreachable {
+        /// What was tried.
+        action: String,
+        /// The API server.
+        server: String,
+        /// The innermost reason.
+        cause: String,
+    },
+}
+
+impl ClusterArgs {
+    /// Reads the configuration; asks the cluster nothing yet.
+    ///
+    /// # Errors
+    /// If there is no usable configuration.
+    pub async fn connect(&self) -> Result<Cluster, ClusterError> {
+        let mut config = self.config().await?;
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        config.read_timeout = Some(READ_TIMEOUT);
+        let server = config.cluster_url.to_string();
+        let namespace = config.default_namespace.clone();
+        let client = Client::try_from(config).map_err(|source| ClusterError::Client {
+            server: server.clone(),
+            source: Box::new(source),
+        })?;
+        Ok(Cluster {
+            client,
+            namespace,
+            server,
+        })
+    }
+
+    async fn config(&self) -> Result<Config, ClusterError> {
+        if self.kubeconfig.is_none() && self.context.is_none() {
+            return Config::infer()
+                .await
+                .map_err(|e| ClusterError::NoConfig(Box::new(e)));
+        }
+        let context = || {
+            self.context
+                .clone()
+                .unwrap_or_else(|| "(current)".to_owned())
+        };
+        let in_context = |source| ClusterError::Context {
+            context: context(),
+            source: Box::new(source),
+        };
+        let kubeconfig = match &self.kubeconfig {
+            Some(path) => Kubeconfig::read_from(path).map_err(|source| ClusterError::File {
+                path: path.clone(),
+                source: Box::new(source),
+            })?,
+            None => Kubeconfig::read().map_err(in_context)?,
+        };
+        let options = KubeConfigOptions {
+            context: self.context.clone(),
+            ..KubeConfigOptions::default()
+        };
+        Config::from_custom_kubeconfig(kubeconfig, &options)
+            .await
+            .map_err(in_context)
+    }
+}
+
+impl Cluster {
+    /// What a failed request means.
+    #[must_use]
+    pub fn refusal(&self, action: impl Into<String>, error: &kube::Error) -> ClusterError {
+        let action = action.into();
+        let kube::Error::Api(status) = error else {
+            return ClusterError::Unreachable {
+                action,
+                server: self.server.clone(),
+                cause: innermost(error),
+            };
+        };
+        let message = status.message.clone();
+        match status.code {
+            401 => ClusterError::Unauthorized { action, message },
+            403 => ClusterError::Forbidden { action, message },
+            404 if is_unknown_kind(&message) => ClusterError::NotInstalled { action },
+            code => ClusterError::Refused {
+                action,
+                code,
+                message,
+            },
+        }
+    }
+}
+
+/// Whether a 404 is about the kind, not about one object of it: then the API
+/// server names no object.
+fn is_unknown_kind(message: &str) -> bool {
+    !message.contains('"')
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests;

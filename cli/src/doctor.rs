@@ -1,0 +1,165 @@
+//! `kubectl tanso doctor`: finds why figures are missing and says how to mend
+//! each. One line a check, worst last word: OK, WARN or FAIL.
+//!
+//! Looks only; mends nothing.
+
+mod checks;
+mod facts;
+
+use std::fmt;
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::{Error, Outcome, Output};
+
+use facts::Facts;
+
+/// Where to look.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Namespace of the installation
+    #[arg(long, default_value = "tanso-system", value_name = "NAME")]
+    operator_namespace: String,
+    /// How to write it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Works, with a worse result.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+/// The result of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How it went.
+    pub level: Level,
+    /// What was found.
+    pub text: String,
+    /// What to do about it; every WARN and FAIL has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    fn ok(text: impl Into<String>) -> Self {
+        Self {
+            level: Level::Ok,
+            text: text.into(),
+            fix: None,
+        }
+    }
+
+    fn warn(text: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warn,
+            text: text.into(),
+            fix: Some(fix.into()),
+        }
+    }
+
+    fn fail(text: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            level: Level::Fail,
+            text: text.into(),
+            fix: Some(fix.into()),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.level {
+            Level::Ok => "OK",
+            Level::Warn => "WARN",
+            Level::Fail => "FAIL",
+        };
+        // A message of several lines stays under its word.
+        writeln!(f, "{word:<5} {}", self.text.replace('\n', "\n      "))?;
+        match &self.fix {
+            Some(fix) => writeln!(f, "      fix: {fix}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Looks at everything and writes what was found.
+///
+/// # Errors
+/// Only if the answer cannot be written: a cluster that does not answer is a
+/// finding.
+pub async fn run(
+    args: &Args,
+    cluster: Result<Cluster, ClusterError>,
+    out: &mut impl Write,
+) -> Result<Outcome, Error> {
+    let findings = match cluster {
+        Err(error) => vec![no_cluster(&error)],
+        Ok(cluster) => match facts::version(&cluster).await {
+            Err(error) => vec![no_cluster(&error)],
+            Ok(version) => {
+                let facts = Facts::read(&cluster, &args.operator_namespace).await;
+                let mut findings = vec![Finding::ok(format!(
+                    "API server {} answers, {version}",
+                    cluster.server
+                ))];
+                findings.extend(checks::all(&facts, jiff::Timestamp::now()));
+                findings
+            }
+        },
+    };
+    match args.output {
+        Output::Json => {
+            crate::write_json(out, &findings)?;
+        }
+        Output::Table => {
+            for finding in &findings {
+                write!(out, "{finding}")?;
+            }
+            writeln!(out, "{}", summary(&findings))?;
+        }
+    }
+    let failing = findings.iter().any(|finding| finding.level == Level::Fail);
+    Ok(if failing {
+        Outcome::Failing
+    } else {
+        Outcome::Fine
+    })
+}
+
+fn no_cluster(error: &ClusterError) -> Finding {
+    Finding::fail(
+        error.to_string(),
+        "name a cluster that answers: --context NAME or --kubeconfig FILE",
+    )
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let count = |level| {
+        findings
+            .iter()
+            .filter(|finding| finding.level == level)
+            .count()
+    };
+    let (warnings, failures) = (count(Level::Warn), count(Level::Fail));
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    format!(
+        "{} ok, {warnings} warning{}, {failures} failure{}",
+        count(Level::Ok),
+        plural(warnings),
+        plural(failures)
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The checks: facts in, findings out. Pure, so that each can be tested
+//! without a cluster.
+
+mod parts;
+mod pods;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use tanso_crds::condition::types;
+
+use super::Finding;
+use super::facts::Facts;
+use crate::cluster::ClusterError;
+use crate::policies::Policy;
+
+/// The kinds of the API group, by plural name.
+const KINDS: [&str; 4] = [
+    "powermonitors",
+    "carbonpolicies",
+    "clustercarbonpolicies",
+    "carbonreports",
+];
+/// Energy older than this is late: agents close a minute each minute and the
+/// operator asks more often than that.
+const LATE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Every check, in the order in which one thing needs another.
+pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
+    let mut findings = kinds(facts);
+    let installed = findings.iter().all(|finding| finding.fix.is_none());
+    findings.extend(parts::operator(facts));
+    if installed {
+        findings.extend(parts::monitors(facts));
+        findings.extend(pods::agents(facts));
+        findings.extend(policies(facts, now));
+    }
+    findings
+}
+
+/// A part that could not be read.
+fn unreadable(error: &ClusterError) -> Finding {
+    Finding::warn(error.to_string(), "run this as somebody who may read it")
+}
+
+fn kinds(facts: &Facts) -> Vec<Finding> {
+    let known = match &facts.kinds {
+        Ok(known) => known,
+        Err(error) => return vec![unreadable(error)],
+    };
+    let missing: Vec<&str> = KINDS
+        .into_iter()
+        .filter(|kind| !known.iter().any(|one| one == kind))
+        .collect();
+    let fix = "kubectl apply -k config/default";
+    vec![match missing.len() {
+        0 => Finding::ok(format!(
+            "all {} kinds of tanso.dev/v1alpha1 are installed",
+            KINDS.len()
+        )),
+        4 => Finding::fail(
+            "tanso is not installed: no kind of tanso.dev/v1alpha1 is known",
+            fix,
+        ),
+        _ => Finding::fail(
+            format!(
+                "kinds missing of tanso.dev/v1alpha1: {}",
+                missing.join(", ")
+            ),
+            fix,
+        ),
+    }]
+}
+
+/// The condition of a type.
+fn condition<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind)
+}
+
+fn policies(facts: &Facts, now: Timestamp) -> Vec<Finding> {
+    let policies = match &facts.policies {
+        Ok(policies) => policies,
+        Err(error) => return vec![unreadable(error)],
+    };
+    if policies.is_empty() {
+        return vec![Finding::warn(
+            "no policy: energy is booked, but nothing is judged",
+            "apply a CarbonPolicy; config/samples has one",
+        )];
+    }
+    let findings: Vec<Finding> = policies.iter().filter_map(|one| policy(one, now)).collect();
+    if findings.is_empty() {
+        let count = policies.len();
+        let word = if count == 1 {
+            "policy is"
+        } else {
+            "policies are"
+        };
+        return vec![Finding::ok(format!(
+            "{count} {word} evaluated on fresh data"
+        ))];
+    }
+    findings
+}
+
+/// What is wrong with a policy, the first cause only.
+fn policy(policy: &Policy, now: Timestamp) -> Option<Finding> {
+    let title = policy.title();
+    let conditions = &policy.status.conditions;
+    if let Some(stalled) = condition(conditions, types::STALLED).filter(|one| one.status == "True")
+    {
+        return Some(Finding::fail(
+            format!(
+                "{title} is stalled: {}: {}",
+                stalled.reason, stalled.message
+            ),
+            "change what the message names; the operator tries again by itself",
+        ));
+    }
+    if policy.spec.suspend {
+        return Some(Finding::warn(
+            format!("{title} is suspended"),
+            "set spec.suspend to false",
+        ));
+    }
+    match condition(conditions, types::READY) {
+        None => {
+            return Some(Finding::fail(
+                format!("{title} was never visited"),
+                "look at the operator: the checks above, or its log",
+            ));
+        }
+        Some(ready) if ready.status != "True" => {
+            return Some(Finding::warn(
+                format!("{title} is not ready: {}: {}", ready.reason, ready.message),
+                "wait for a closed minute of data; if it stays, see the agents above",
+            ));
+        }
+        Some(_) => {}
+    }
+    let through = policy.status.data_through.as_ref()?;
+    let age = now.duration_since(through.0);
+    (age > LATE).then(|| {
+        Finding::warn(
+            format!("{title}: the newest energy is {} min old", age.as_mins()),
+            "see whether agents and operator run: the checks above",
+        )
+    })
+}

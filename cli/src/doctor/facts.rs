@@ -1,0 +1,100 @@
+//! What the doctor looks at, read once. A part that cannot be read is itself
+//! a fact: the others are still looked at.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{Api, ListParams};
+use tanso_crds::PowerMonitor;
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::live::AGENT_LABEL;
+use crate::policies::{self, Policy, Scope, list_all};
+
+/// Name of the operator's Deployment.
+pub(super) const OPERATOR: &str = "tanso-operator";
+
+type Read<T> = Result<T, ClusterError>;
+
+/// Everything the checks need.
+pub(super) struct Facts {
+    /// Namespace that was searched for the installation.
+    pub(super) namespace: String,
+    /// Plural names of the kinds that the API server serves of our group.
+    pub(super) kinds: Read<Vec<String>>,
+    /// The operator's Deployment, if there is one.
+    pub(super) operator: Read<Option<Deployment>>,
+    /// Pods of the installation's namespace.
+    pub(super) pods: Read<Vec<Pod>>,
+    /// Deployments of the installation's namespace.
+    pub(super) deployments: Read<Vec<Deployment>>,
+    /// Every node.
+    pub(super) nodes: Read<Vec<Node>>,
+    /// Every `PowerMonitor`.
+    pub(super) monitors: Read<Vec<PowerMonitor>>,
+    /// The agents' pods, wherever they are.
+    pub(super) agents: Read<Vec<Pod>>,
+    /// Policies of both kinds.
+    pub(super) policies: Read<Vec<Policy>>,
+}
+
+/// The API server's version; the first question, since without it no other
+/// has an answer.
+pub(super) async fn version(cluster: &Cluster) -> Read<String> {
+    let version = cluster.client.apiserver_version().await;
+    version
+        .map(|info| info.git_version)
+        .map_err(|error| cluster.refusal("asking for the version", &error))
+}
+
+impl Facts {
+    pub(super) async fn read(cluster: &Cluster, namespace: &str) -> Self {
+        let client = &cluster.client;
+        let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let all = ListParams::default;
+        let operator = deployments
+            .get_opt(OPERATOR)
+            .await
+            .map_err(|error| cluster.refusal(format!("reading deployment \"{OPERATOR}\""), &error));
+        Self {
+            namespace: namespace.to_owned(),
+            kinds: kinds(cluster).await,
+            operator,
+            pods: list_all(cluster, &pods, all(), "pods").await,
+            deployments: list_all(cluster, &deployments, all(), "deployments").await,
+            nodes: list_all(cluster, &Api::all(client.clone()), all(), "nodes").await,
+            monitors: list_all(cluster, &Api::all(client.clone()), all(), "powermonitors").await,
+            agents: list_all(
+                cluster,
+                &Api::all(client.clone()),
+                all().labels(AGENT_LABEL),
+                "the agents' pods",
+            )
+            .await,
+            policies: policies(cluster).await,
+        }
+    }
+}
+
+async fn kinds(cluster: &Cluster) -> Read<Vec<String>> {
+    match cluster
+        .client
+        .list_api_group_resources("tanso.dev/v1alpha1")
+        .await
+    {
+        Ok(list) => Ok(list
+            .resources
+            .into_iter()
+            .map(|resource| resource.name)
+            .collect()),
+        // The group is not served: none of its kinds is there.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(Vec::new()),
+        Err(error) => Err(cluster.refusal("asking for the kinds of tanso.dev/v1alpha1", &error)),
+    }
+}
+
+async fn policies(cluster: &Cluster) -> Read<Vec<Policy>> {
+    let mut found = policies::namespaced(cluster, &Scope::All).await?;
+    found.extend(policies::cluster_wide(cluster).await?);
+    Ok(found)
+}

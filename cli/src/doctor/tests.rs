@@ -1,0 +1,257 @@
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use serde_json::{Value, json};
+use tanso_crds::{CarbonPolicy, PowerMonitor};
+
+use super::*;
+use crate::policies::Policy;
+
+const NOW: &str = "2026-11-21T10:06:00Z";
+
+fn of<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({"type": kind, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": "2026-11-21T10:00:00Z"})
+}
+
+fn deployment(name: &str, ready: i32) -> Deployment {
+    of(
+        json!({"metadata": {"name": name}, "spec": {"replicas": 1, "selector": {},
+        "template": {}}, "status": {"readyReplicas": ready}}),
+    )
+}
+
+fn node(name: &str, system: &str) -> Node {
+    of(json!({"metadata": {"name": name, "labels": {"kubernetes.io/os": system}}}))
+}
+
+fn agent(node: &str, ready: bool) -> Pod {
+    of(
+        json!({"metadata": {"name": format!("tanso-agent-{node}"), "namespace": "tanso-system"},
+        "spec": {"nodeName": node, "containers": []},
+        "status": {"phase": "Running", "conditions": [
+            {"type": "Ready", "status": if ready { "True" } else { "False" }}]}}),
+    )
+}
+
+fn monitor(status: &Value) -> PowerMonitor {
+    of(
+        json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "PowerMonitor",
+        "metadata": {"name": "tanso"}, "spec": {}, "status": status}),
+    )
+}
+
+fn policy(status: &Value) -> Policy {
+    let policy: CarbonPolicy = of(
+        json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+        "metadata": {"name": "korea", "namespace": "shop"},
+        "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
+        "status": status}),
+    );
+    Policy::from(policy)
+}
+
+fn healthy() -> Facts {
+    let kinds = [
+        "powermonitors",
+        "carbonpolicies",
+        "clustercarbonpolicies",
+        "carbonreports",
+    ];
+    Facts {
+        namespace: "tanso-system".to_owned(),
+        kinds: Ok(kinds.map(str::to_owned).to_vec()),
+        operator: Ok(Some(deployment("tanso-operator", 1))),
+        pods: Ok(Vec::new()),
+        deployments: Ok(vec![deployment("tanso-model-server", 1)]),
+        nodes: Ok(vec![node("n1", "linux"), node("win", "windows")]),
+        monitors: Ok(vec![monitor(&json!({
+            "conditions": [condition("Ready", "True", "Succeeded", "")],
+            "nodes": {"desired": 1, "ready": 1, "measured": 1},
+            "summary": {"agents": "1/1"},
+        }))]),
+        agents: Ok(vec![agent("n1", true)]),
+        policies: Ok(vec![policy(&json!({
+            "conditions": [condition("Ready", "True", "Succeeded", "")],
+            "dataThrough": "2026-11-21T10:05:00Z",
+        }))]),
+    }
+}
+
+fn report(facts: &Facts) -> String {
+    let findings = checks::all(facts, NOW.parse().unwrap());
+    for finding in &findings {
+        assert_eq!(
+            finding.fix.is_none(),
+            finding.level == Level::Ok,
+            "{finding}"
+        );
+    }
+    findings.iter().map(ToString::to_string).collect::<String>() + &summary(&findings)
+}
+
+#[test]
+fn a_healthy_installation_has_a_line_for_each_part() {
+    let expected = "\
+OK    all 4 kinds of tanso.dev/v1alpha1 are installed
+OK    operator ready, 1 of 1
+OK    PowerMonitor tanso ready, agents 1/1
+OK    model server ready, 1 of 1
+OK    1 agent ready, every Linux node has one
+OK    1 policy is evaluated on fresh data
+6 ok, 0 warnings, 0 failures";
+    assert_eq!(report(&healthy()), expected);
+}
+
+#[test]
+fn an_empty_cluster_fails_with_the_command_that_installs() {
+    let facts = Facts {
+        kinds: Ok(Vec::new()),
+        operator: Ok(None),
+        ..healthy()
+    };
+    let text = report(&facts);
+    assert!(text.starts_with("FAIL  tanso is not installed"), "{text}");
+    assert!(
+        text.contains("      fix: kubectl apply -k config/default\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("0 ok, 0 warnings, 2 failures"), "{text}");
+}
+
+#[test]
+fn a_pod_that_waits_names_node_reason_and_fix() {
+    let mut stuck = agent("n1", false);
+    stuck.status = Some(of(json!({"phase": "Pending", "containerStatuses": [{
+        "name": "agent", "image": "x", "imageID": "", "ready": false, "restartCount": 0,
+        "state": {"waiting": {"reason": "ErrImageNeverPull", "message": "image is not present"}},
+    }]})));
+    let facts = Facts {
+        agents: Ok(vec![stuck]),
+        ..healthy()
+    };
+    let text = report(&facts);
+    assert!(
+        text.contains("FAIL  pod tanso-agent-n1 on node \"n1\" is Pending, ErrImageNeverPull: image is not present\n      fix: make the image reachable"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_pod_that_crashes_shows_its_last_words() {
+    let mut crashing = agent("n1", false);
+    crashing.status = Some(of(json!({"phase": "Running", "containerStatuses": [{
+        "name": "agent", "image": "x", "imageID": "", "ready": false, "restartCount": 4,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
+        "lastState": {"terminated": {"exitCode": 1, "message": "reading \"/host/proc\": no such file\n"}},
+    }]})));
+    let text = report(&Facts {
+        agents: Ok(vec![crashing]),
+        ..healthy()
+    });
+    assert!(
+        text.contains("CrashLoopBackOff: reading \"/host/proc\": no such file\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("fix: kubectl -n tanso-system logs tanso-agent-n1 --previous"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_node_without_an_agent_is_named() {
+    let nodes = Ok(vec![node("n1", "linux"), node("n2", "linux")]);
+    let text = report(&Facts { nodes, ..healthy() });
+    assert!(
+        text.contains("WARN  no agent on 1 of 2 nodes: n2\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn nodes_without_a_source_fail_and_modelled_ones_warn() {
+    let status = json!({
+        "conditions": [condition("Ready", "True", "Succeeded", "")],
+        "nodes": {"desired": 3, "ready": 3, "modelled": 2, "none": 1, "noneBecause": ["n3: no model"]},
+        "summary": {"agents": "3/3"},
+    });
+    let text = report(&Facts {
+        monitors: Ok(vec![monitor(&status)]),
+        ..healthy()
+    });
+    assert!(
+        text.contains("FAIL  1 of 3 nodes have no source of power\n      n3: no model\n"),
+        "{text}"
+    );
+    assert!(text.contains("WARN  2 of 3 nodes have no meter"), "{text}");
+}
+
+#[test]
+fn a_stalled_policy_fails_with_its_message_and_old_data_warns() {
+    let stalled = policy(&json!({"conditions": [
+        condition("Stalled", "True", "InvalidInput", "intensity.csv row 3: no intensity"),
+        condition("Ready", "False", "InvalidInput", "")]}));
+    let old = policy(&json!({
+        "conditions": [condition("Ready", "True", "Succeeded", "")],
+        "dataThrough": "2026-11-21T09:30:00Z",
+    }));
+    let text = report(&Facts {
+        policies: Ok(vec![stalled, old]),
+        ..healthy()
+    });
+    assert!(
+        text.contains(
+            "FAIL  CarbonPolicy shop/korea is stalled: InvalidInput: intensity.csv row 3"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("WARN  CarbonPolicy shop/korea: the newest energy is 36 min old"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_may_not_be_read_is_a_warning_and_the_rest_is_looked_at() {
+    let forbidden = || ClusterError::Forbidden {
+        action: "listing nodes".to_owned(),
+        message: "user eve".to_owned(),
+    };
+    let text = report(&Facts {
+        nodes: Err(forbidden()),
+        ..healthy()
+    });
+    assert!(
+        text.contains("WARN  listing nodes: forbidden (user eve)"),
+        "{text}"
+    );
+    assert!(text.contains("OK    1 policy is evaluated"), "{text}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_answer_is_a_finding_with_status_1() {
+    let error = ClusterError::Unreachable {
+        action: "asking for the version".to_owned(),
+        server: "https://10.0.0.1:6443/".to_owned(),
+        cause: "connection refused".to_owned(),
+    };
+    let args = Args {
+        operator_namespace: "tanso-system".to_owned(),
+        output: Output::Table,
+    };
+    let mut out = Vec::new();
+    assert_eq!(
+        run(&args, Err(error), &mut out).await.unwrap(),
+        Outcome::Failing
+    );
+    let text = String::from_utf8(out).unwrap();
+    assert!(
+        text.starts_with("FAIL  asking for the version: the API server at https://10.0.0.1:6443/"),
+        "{text}"
+    );
+    assert!(text.ends_with("0 ok, 0 warnings, 1 failure\n"), "{text}");
+}

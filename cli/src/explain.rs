@@ -1,0 +1,210 @@
+//! `kubectl tanso explain`: why a verdict is what it is, with the formula and
+//! its numbers, from the status and the reports.
+
+mod text;
+
+use std::io::Write;
+
+use clap::Subcommand;
+use serde_json::json;
+use tanso_crds::carbon_policy::status::WorkloadResult;
+
+use crate::cluster::Cluster;
+use crate::policies::{self, Policy, Scope};
+use crate::{Error, Outcome, Output};
+
+/// What to explain.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// Explain the verdict of a policy
+    Policy(PolicyArgs),
+    /// Explain the verdict of one workload, by every policy that judged it
+    Workload(WorkloadArgs),
+}
+
+/// Which policy.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PolicyArgs {
+    /// Name of a policy of the namespace, or of one for the whole cluster
+    name: String,
+    /// Namespace; default that of the context
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// How to write it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Which workload.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WorkloadArgs {
+    /// The workload, for example deploy/api or cronjob/etl
+    #[arg(value_name = "KIND/NAME")]
+    workload: String,
+    /// Namespace; default that of the context
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// How to write it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Why there is nothing to explain.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExplainError {
+    /// No such policy.
+    #[error("no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; {hint}")]
+    NoPolicy {
+        /// What was asked for.
+        name: String,
+        /// Where.
+        namespace: String,
+        /// What there is.
+        hint: String,
+    },
+    /// The workload is no KIND/NAME.
+    #[error("workload \"{0}\"; accepted is KIND/NAME, as in deploy/api or cronjob/etl")]
+    NoSlash(String),
+    /// No policy judged the workload.
+    #[error("{workload} in namespace \"{namespace}\" was judged by no policy; {hint}")]
+    NotJudged {
+        /// What was asked for.
+        workload: String,
+        /// Where.
+        namespace: String,
+        /// What may be the reason.
+        hint: String,
+    },
+}
+
+/// Explains a verdict.
+///
+/// # Errors
+/// If there is no such policy or workload, or the cluster does not answer.
+pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result<Outcome, Error> {
+    match &args.what {
+        What::Policy(args) => explain_policy(args, cluster, out).await,
+        What::Workload(args) => explain_workload(args, cluster, out).await,
+    }
+}
+
+async fn explain_policy(
+    args: &PolicyArgs,
+    cluster: &Cluster,
+    out: &mut impl Write,
+) -> Result<Outcome, Error> {
+    let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
+    let mut known = policies::namespaced(cluster, &Scope::Namespace(namespace.clone())).await?;
+    known.extend(policies::cluster_wide(cluster).await?);
+    let Some(policy) = known.iter().find(|policy| policy.name == args.name) else {
+        let names: Vec<&str> = known.iter().map(|policy| policy.name.as_str()).collect();
+        let hint = if names.is_empty() {
+            "there is none at all".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        };
+        let (name, namespace) = (args.name.clone(), namespace.clone());
+        return Err(ExplainError::NoPolicy {
+            name,
+            namespace,
+            hint,
+        }
+        .into());
+    };
+    match args.output {
+        Output::Table => write!(out, "{}", text::policy(policy))?,
+        Output::Json => {
+            let whole = json!({
+                "kind": policy.kind, "namespace": policy.namespace, "name": policy.name,
+                "spec": policy.spec, "status": policy.status,
+            });
+            crate::write_json(out, &whole)?;
+        }
+    }
+    Ok(Outcome::Fine)
+}
+
+async fn explain_workload(
+    args: &WorkloadArgs,
+    cluster: &Cluster,
+    out: &mut impl Write,
+) -> Result<Outcome, Error> {
+    let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
+    let (kind, name) = split(&args.workload)?;
+    let mut known = policies::namespaced(cluster, &Scope::Namespace(namespace.clone())).await?;
+    known.extend(policies::cluster_wide(cluster).await?);
+    let mut found: Vec<(&Policy, WorkloadResult)> = Vec::new();
+    for policy in &known {
+        let workloads = policies::workloads(cluster, policy).await?;
+        let fits = |one: &WorkloadResult| {
+            one.namespace == *namespace && one.name == name && one.kind.eq_ignore_ascii_case(&kind)
+        };
+        found.extend(
+            workloads
+                .into_iter()
+                .find(fits)
+                .map(|workload| (policy, workload)),
+        );
+    }
+    if found.is_empty() {
+        return Err(ExplainError::NotJudged {
+            workload: args.workload.clone(),
+            namespace: namespace.clone(),
+            hint: not_judged(known.len()),
+        }
+        .into());
+    }
+    match args.output {
+        Output::Table => {
+            for (index, (policy, workload)) in found.iter().enumerate() {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                write!(out, "{}", text::workload(policy, workload))?;
+            }
+        }
+        Output::Json => {
+            let whole: Vec<_> = found
+                .iter()
+                .map(|(policy, workload)| json!({ "policy": policy.name, "kind": policy.kind, "workload": workload }))
+                .collect();
+            crate::write_json(out, &whole)?;
+        }
+    }
+    Ok(Outcome::Fine)
+}
+
+fn not_judged(policies: usize) -> String {
+    match policies {
+        0 => "no policy selects this namespace: apply a CarbonPolicy".to_owned(),
+        _ => "it used no energy in the window, or no policy's selector fits it; `kubectl tanso top -A` lists all".to_owned(),
+    }
+}
+
+/// Kind (as in a status) and name of `deploy/api`.
+fn split(workload: &str) -> Result<(String, String), ExplainError> {
+    let wrong = || ExplainError::NoSlash(workload.to_owned());
+    let (kind, name) = workload.split_once('/').ok_or_else(wrong)?;
+    if kind.is_empty() || name.is_empty() || name.contains('/') {
+        return Err(wrong());
+    }
+    let kind = match kind.to_lowercase().as_str() {
+        "deploy" | "deployments" => "Deployment".to_owned(),
+        "sts" | "statefulsets" => "StatefulSet".to_owned(),
+        "ds" | "daemonsets" => "DaemonSet".to_owned(),
+        "cj" | "cronjobs" => "CronJob".to_owned(),
+        "jobs" => "Job".to_owned(),
+        "po" | "pods" => "Pod".to_owned(),
+        _ => kind.to_owned(),
+    };
+    Ok((kind, name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

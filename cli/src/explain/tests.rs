@@ -1,0 +1,206 @@
+use serde_json::{Value, json};
+use tanso_crds::CarbonPolicy;
+
+use super::*;
+
+fn status() -> Value {
+    let figures = json!({
+        "energyMicrojoules": {"low": 1_300_000_000_000_i64, "value": 1_483_200_000_000_i64, "high": 1_700_000_000_000_i64},
+        "emissionsMilligrams": {"low": 199_000, "value": 226_939, "high": 260_100},
+        "intensityMilligramsPerKwh": 417_300,
+        "cpuMilliseconds": 81_250, "modelledPercent": 100,
+        "intensityEstimatedPercent": 25, "coveragePercent": 97,
+    });
+    json!({
+        "observedGeneration": 2,
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": "Succeeded", "message": "evaluated",
+            "lastTransitionTime": "2026-11-21T10:00:00Z",
+        }],
+        "verdict": "NonCompliant",
+        "dataThrough": "2026-11-21T10:05:00Z",
+        "ledgerRevision": 812,
+        "inputsDigest": "sha256:9f2c",
+        "totals": figures,
+        "regulations": [{
+            "rule": "kr-green-datacenter", "kind": "quotedTarget", "verdict": "NonCompliant",
+            "reason": "OverLimit", "message": "PUE 1.45 is above 1.40",
+            "limitMilli": 1_400, "valueMilli": {"low": 1_450, "value": 1_450, "high": 1_450},
+            "unit": "ratio", "source": "as quoted in talks; no statute sets it",
+        }],
+        "workloads": [{
+            "namespace": "shop", "kind": "CronJob", "name": "etl", "verdict": "Compliant",
+            "reason": "WithinLimit", "pods": 1, "figures": figures,
+            "recommendations": [{
+                "action": "ShiftInTime", "savingMilligramsPerDay": {"low": 10_000, "value": 18_000, "high": 24_000},
+                "savingMilliPercent": 7_930, "confidence": "Medium",
+                "basis": "hours of a typical year", "change": "spec.schedule: \"0 10 * * *\"",
+            }],
+        }],
+        "intensity": {
+            "zone": "KR", "method": "Average", "boundary": "LifeCycle",
+            "source": "Electricity Maps", "dataYear": 2024, "filledBy": "same hour of the last days",
+        },
+    })
+}
+
+fn policy_of(status: &Value) -> Policy {
+    let object = json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+        "metadata": {"name": "korea", "namespace": "shop", "generation": 2},
+        "spec": {
+            "site": {"zone": "KR", "pue": {"value": 1.32, "evidence": "Certificate", "reference": "no. 7"}},
+            "regulations": [{"rule": "kr-green-datacenter"}],
+        },
+        "status": status,
+    });
+    Policy::from(serde_json::from_value::<CarbonPolicy>(object).unwrap())
+}
+
+#[test]
+fn a_policy_is_explained_by_the_formula_with_its_numbers() {
+    let expected = "\
+CarbonPolicy shop/korea: NonCompliant
+Last 24h to 2026-11-21T10:05:00Z, evaluated every 5m
+Sum
+  energy       0.4120 kWh (361Wh to 472Wh, 90 %), modelled
+  x PUE        1.32, from a certificate (no. 7)
+  x grid       417.3 g/kWh weighted by energy, zone KR, average, life-cycle: Electricity Maps, data of 2024; 25% of the energy at estimated hours (same hour of the last days)
+  = emissions  227g (199g to 260g, 90 %), location-based
+Evidence
+  coverage     97% of the hours, 80% needed
+  estimated    25% of the energy at estimated intensity, 50% accepted
+  provenance   0% measured, 100% modelled, 0% simulated (simulated energy is never judged)
+  ledger       up to booking 812
+  inputs       sha256:9f2c
+Rules
+  kr-green-datacenter [quotedTarget]: NonCompliant (OverLimit)
+    1.45 against 1.4 ratio
+    PUE 1.45 is above 1.40
+    source: as quoted in talks; no statute sets it
+";
+    assert_eq!(text::policy(&policy_of(&status())), expected);
+}
+
+#[test]
+fn the_formula_shown_gives_the_emissions_shown() {
+    let policy = policy_of(&status());
+    let sum = policy.status.totals.unwrap();
+    let kwh = crate::figures::float(sum.energy_microjoules.value) / 3.6e12;
+    let grams = kwh * 1.32 * crate::figures::float(sum.intensity_milligrams_per_kwh.unwrap()) / 1e3;
+    let said = crate::figures::float(sum.emissions_milligrams.value) / 1e3;
+    assert!((grams - said).abs() < 0.5, "{grams} {said}");
+}
+
+#[test]
+fn a_workload_is_explained_with_its_advice() {
+    let policy = policy_of(&status());
+    let text = text::workload(&policy, &policy.status.workloads[0]);
+    assert!(
+        text.starts_with("CronJob shop/etl: Compliant (WithinLimit) by CarbonPolicy shop/korea\n"),
+        "{text}"
+    );
+    assert!(text.contains("  CPU time     81.2 s in 1 pod\n"), "{text}");
+    assert!(
+        text.contains("  ShiftInTime: -18.0g/d (10.0g to 24.0g, 90 %), 7.93% of its emissions, confidence Medium\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("    change: spec.schedule: \"0 10 * * *\"\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_policy_that_nobody_visited_says_so() {
+    let text = text::policy(&policy_of(&json!({})));
+    assert!(text.contains("no verdict yet"), "{text}");
+    assert!(
+        text.contains("No figures: the operator has not visited this policy"),
+        "{text}"
+    );
+}
+
+#[test]
+fn kinds_may_be_short_and_a_name_alone_is_refused() {
+    let kind = |text: &str| split(text).map(|(kind, name)| format!("{kind} {name}"));
+    assert_eq!(kind("deploy/api").unwrap(), "Deployment api");
+    assert_eq!(kind("CJ/etl").unwrap(), "CronJob etl");
+    assert_eq!(kind("cronjob/etl").unwrap(), "cronjob etl");
+    assert_eq!(kind("Rollout/api").unwrap(), "Rollout api");
+    for wrong in ["api", "/api", "deploy/", "a/b/c", ""] {
+        assert_eq!(split(wrong), Err(ExplainError::NoSlash(wrong.to_owned())));
+    }
+}
+
+mod against_a_cluster {
+    use super::*;
+    use crate::top::tests::cluster;
+
+    async fn shown(args: Args, answers: &[(&str, Value)]) -> Result<String, Error> {
+        let mut out = Vec::new();
+        run(&args, &cluster(answers), &mut out).await?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn answers() -> Vec<(&'static str, Value)> {
+        let policy = json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+            "metadata": {"name": "korea", "namespace": "shop"},
+            "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
+            "status": status(),
+        });
+        vec![
+            (
+                "/apis/tanso.dev/v1alpha1/namespaces/shop/carbonpolicies",
+                json!({"metadata": {}, "items": [policy]}),
+            ),
+            (
+                "/apis/tanso.dev/v1alpha1/clustercarbonpolicies",
+                json!({"metadata": {}, "items": []}),
+            ),
+        ]
+    }
+
+    fn workload(name: &str) -> Args {
+        let (workload, namespace, output) = (name.to_owned(), None, Output::Table);
+        Args {
+            what: What::Workload(WorkloadArgs {
+                workload,
+                namespace,
+                output,
+            }),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_workload_is_found_by_its_short_kind() {
+        let text = shown(workload("cj/etl"), &answers()).await.unwrap();
+        assert!(text.starts_with("CronJob shop/etl:"), "{text}");
+        let error = shown(workload("deploy/api"), &answers())
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("deploy/api in namespace \"shop\" was judged by no policy;"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unknown_policy_is_refused_with_those_there_are() {
+        let (name, namespace, output) = ("korae".to_owned(), None, Output::Table);
+        let args = Args {
+            what: What::Policy(PolicyArgs {
+                name,
+                namespace,
+                output,
+            }),
+        };
+        let error = shown(args, &answers()).await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "no policy \"korae\" in namespace \"shop\" nor for the cluster; there are korea"
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! The words of an explanation. Pure: a status in, lines out.
+
+use std::fmt::Write;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tanso_crds::carbon_policy::spec::PueEvidence;
+use tanso_crds::carbon_policy::status::{
+    Bounded, Figures, IntensityProvenance, Recommendation, RegulationResult, WorkloadResult,
+};
+use tanso_crds::condition::types;
+
+use crate::figures;
+use crate::policies::Policy;
+
+/// Why a policy has its verdict.
+pub(super) fn policy(policy: &Policy) -> String {
+    let mut lines = Lines::default();
+    let status = &policy.status;
+    let verdict = status.verdict.map_or("no verdict yet", figures::verdict);
+    lines.add(&format!("{}: {verdict}", policy.title()));
+    lines.add(&period(policy));
+    for (kind, word) in [
+        (types::STALLED, "Stalled"),
+        (types::RECONCILING, "Reconciling"),
+    ] {
+        if let Some(found) = policy
+            .condition(kind)
+            .filter(|found| found.status == "True")
+        {
+            lines.add(&format!("{word}: {}: {}", found.reason, found.message));
+        }
+    }
+    if let (Some(now), Some(seen)) = (policy.generation, status.observed_generation)
+        && seen < now
+    {
+        lines.add(&format!(
+            "The spec changed since (generation {now}, judged is {seen})."
+        ));
+    }
+    let Some(totals) = &status.totals else {
+        let why = policy.condition(types::READY).map_or(
+            "the operator has not visited this policy; see `kubectl tanso doctor`".to_owned(),
+            |ready| format!("{}: {}", ready.reason, ready.message),
+        );
+        lines.add(&format!("No figures: {why}"));
+        return lines.0;
+    };
+    lines.heading("Sum");
+    formula(&mut lines, policy, totals);
+    lines.heading("Evidence");
+    evidence(&mut lines, policy, totals);
+    lines.heading("Rules");
+    for rule in &status.regulations {
+        regulation(&mut lines, rule);
+    }
+    lines.0
+}
+
+/// Why a workload has its verdict.
+pub(super) fn workload(policy: &Policy, found: &WorkloadResult) -> String {
+    let mut lines = Lines::default();
+    let (kind, name) = (&found.kind, &found.name);
+    lines.add(&format!(
+        "{kind} {}/{name}: {} ({}) by {}",
+        found.namespace,
+        figures::verdict(found.verdict),
+        found.reason,
+        policy.title()
+    ));
+    lines.add(&period(policy));
+    lines.heading("Sum");
+    formula(&mut lines, policy, &found.figures);
+    let pods = match found.pods {
+        1 => "1 pod".to_owned(),
+        count => format!("{count} pods"),
+    };
+    let cpu_s = figures::float(found.figures.cpu_milliseconds) / 1e3;
+    lines.item("CPU time", &format!("{cpu_s:.1} s in {pods}"));
+    lines.heading("Evidence");
+    evidence(&mut lines, policy, &found.figures);
+    if found.recommendations.is_empty() {
+        lines.heading("Advice");
+        lines.add("  none above the least saving that the policy asks for");
+    } else {
+        lines.heading("Advice");
+        for advice in &found.recommendations {
+            recommendation(&mut lines, advice);
+        }
+    }
+    lines.0
+}
+
+/// Lines of text, each ended.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, line: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "{line}");
+    }
+
+    fn heading(&mut self, word: &str) {
+        self.add(word);
+    }
+
+    fn item(&mut self, name: &str, text: &str) {
+        self.add(&format!("  {name:<12} {text}"));
+    }
+}
+
+fn period(policy: &Policy) -> String {
+    let through = policy.status.data_through.as_ref();
+    let through = through.map_or(String::new(), |Time(time)| format!(" to {time}"));
+    format!(
+        "Last {}{through}, evaluated every {}",
+        policy.spec.window, policy.spec.interval
+    )
+}
+
+/// The formula with its numbers: energy x PUE x intensity = emissions.
+fn formula(lines: &mut Lines, policy: &Policy, sum: &Figures) {
+    let energy = &sum.energy_microjoules;
+    let bounds = within(energy, figures::energy);
+    lines.item(
+        "energy",
+        &format!(
+            "{}{bounds}, {}",
+            figures::kwh(energy.value),
+            figures::source(sum)
+        ),
+    );
+    match &policy.spec.site.pue {
+        Some(pue) => {
+            let judged = match pue.evidence {
+                PueEvidence::Measured => "measured",
+                PueEvidence::Certificate => "from a certificate",
+                PueEvidence::PublishedForRegion => "published for the region",
+                PueEvidence::ProviderAverage => "the provider's average: a factor, never judged",
+                PueEvidence::Assumed => "assumed: a factor, never judged",
+            };
+            let reference = if pue.reference.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", pue.reference)
+            };
+            lines.item("x PUE", &format!("{}, {judged}{reference}", pue.value));
+        }
+        None => lines.item(
+            "x PUE",
+            "1: none is given, so the sum is of the IT equipment alone",
+        ),
+    }
+    let grid = sum
+        .intensity_milligrams_per_kwh
+        .map_or("-".to_owned(), figures::intensity);
+    let origin = policy
+        .status
+        .intensity
+        .as_ref()
+        .map_or(String::new(), |from| provenance(from, sum));
+    lines.item("x grid", &format!("{grid}{origin}"));
+    let emissions = &sum.emissions_milligrams;
+    let bounds = within(emissions, figures::emissions);
+    lines.item(
+        "= emissions",
+        &format!(
+            "{}{bounds}, location-based",
+            figures::emissions(emissions.value)
+        ),
+    );
+}
+
+fn provenance(from: &IntensityProvenance, sum: &Figures) -> String {
+    let year = from
+        .data_year
+        .map_or(String::new(), |year| format!(", data of {year}"));
+    let filled = match (sum.intensity_estimated_percent, from.filled_by.as_str()) {
+        (0, _) => String::new(),
+        (percent, "") => format!("; {percent}% of the energy at estimated hours"),
+        (percent, rule) => format!("; {percent}% of the energy at estimated hours ({rule})"),
+    };
+    format!(
+        " weighted by energy, zone {}, {}, {}: {}{year}{filled}",
+        from.zone,
+        from.method.to_lowercase(),
+        if from.boundary == "LifeCycle" {
+            "life-cycle"
+        } else {
+            "direct"
+        },
+        from.source,
+    )
+}
+
+/// ` (20.8kg to 24.4kg, 90 %)`, nothing when the figure is exact.
+fn within(figure: &Bounded, show: impl Fn(i64) -> String) -> String {
+    if figure.low == figure.value && figure.value == figure.high {
+        return String::new();
+    }
+    format!(" ({} to {}, 90 %)", show(figure.low), show(figure.high))
+}
+
+fn evidence(lines: &mut Lines, policy: &Policy, sum: &Figures) {
+    let asked = &policy.spec.evidence;
+    lines.item(
+        "coverage",
+        &format!(
+            "{}% of the hours, {}% needed",
+            sum.coverage_percent, asked.min_coverage_percent
+        ),
+    );
+    lines.item(
+        "estimated",
+        &format!(
+            "{}% of the energy at estimated intensity, {}% accepted",
+            sum.intensity_estimated_percent, asked.max_estimated_percent
+        ),
+    );
+    lines.item(
+        "provenance",
+        &format!(
+            "{}% measured, {}% modelled, {}% simulated (simulated energy is never judged)",
+            sum.measured_percent, sum.modelled_percent, sum.simulated_percent
+        ),
+    );
+    if let Some(revision) = policy.status.ledger_revision {
+        lines.item("ledger", &format!("up to booking {revision}"));
+    }
+    if let Some(digest) = &policy.status.inputs_digest {
+        lines.item("inputs", digest);
+    }
+}
+
+fn regulation(lines: &mut Lines, rule: &RegulationResult) {
+    lines.add(&format!(
+        "  {} [{}]: {} ({})",
+        rule.rule,
+        rule.kind,
+        figures::verdict(rule.verdict),
+        rule.reason
+    ));
+    if let (Some(value), Some(limit)) = (&rule.value_milli, rule.limit_milli) {
+        let bounds = within(value, figures::milli);
+        lines.add(&format!(
+            "    {}{bounds} against {} {}",
+            figures::milli(value.value),
+            figures::milli(limit),
+            rule.unit
+        ));
+    }
+    lines.add(&format!("    {}", rule.message));
+    if !rule.source.is_empty() {
+        lines.add(&format!("    source: {}", rule.source));
+    }
+}
+
+fn recommendation(lines: &mut Lines, advice: &Recommendation) {
+    let saving = &advice.saving_milligrams_per_day;
+    let bounds = within(saving, figures::emissions);
+    lines.add(&format!(
+        "  {}: -{}/d{bounds}, {}% of its emissions, confidence {}",
+        advice.action,
+        figures::emissions(saving.value),
+        figures::milli(advice.saving_milli_percent),
+        advice.confidence
+    ));
+    lines.add(&format!("    change: {}", advice.change));
+    lines.add(&format!("    basis: {}", advice.basis));
+}

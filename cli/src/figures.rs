@@ -1,0 +1,251 @@
+//! Figures of a status as words: three digits that count, the unit attached.
+
+use tanso_crds::carbon_policy::status::{Bounded, Figures, Verdict};
+
+/// Microjoules in a kWh.
+const MICROJOULES_PER_KWH: f64 = 3.6e12;
+
+/// A whole number as a fraction, for showing only.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub fn float(whole: i64) -> f64 {
+    whole as f64
+}
+
+/// Energy: `980J`, `12.3Wh`, `4.31kWh`, `1.20MWh`.
+#[must_use]
+pub fn energy(energy_uj: i64) -> String {
+    let kwh = float(energy_uj) / MICROJOULES_PER_KWH;
+    if kwh.abs() < 1e-3 {
+        format!("{}J", digits(float(energy_uj) / 1e6))
+    } else if kwh.abs() < 1.0 {
+        format!("{}Wh", digits(kwh * 1e3))
+    } else if kwh.abs() < 1e3 {
+        format!("{}kWh", digits(kwh))
+    } else {
+        format!("{}MWh", digits(kwh / 1e3))
+    }
+}
+
+/// Emissions: `12.3mg`, `980g`, `2.47kg`, `1.20t`.
+#[must_use]
+pub fn emissions(emissions_mg: i64) -> String {
+    let grams = float(emissions_mg) / 1e3;
+    if grams.abs() < 1.0 {
+        format!("{}mg", digits(float(emissions_mg)))
+    } else if grams.abs() < 1e3 {
+        format!("{}g", digits(grams))
+    } else if grams.abs() < 1e6 {
+        format!("{}kg", digits(grams / 1e3))
+    } else {
+        format!("{}t", digits(grams / 1e6))
+    }
+}
+
+/// Power: `1.23W`, `212W`, `1.63kW`.
+#[must_use]
+pub fn power(power_w: f64) -> String {
+    if power_w.abs() < 1e3 {
+        format!("{}W", digits(power_w))
+    } else {
+        format!("{}kW", digits(power_w / 1e3))
+    }
+}
+
+/// Energy in kWh for a formula: `0.412 kWh`.
+#[must_use]
+pub fn kwh(energy_uj: i64) -> String {
+    format!(
+        "{} kWh",
+        significant(float(energy_uj) / MICROJOULES_PER_KWH, 4)
+    )
+}
+
+/// Intensity: `415.3 g/kWh`.
+#[must_use]
+pub fn intensity(mg_per_kwh: i64) -> String {
+    format!("{:.1} g/kWh", float(mg_per_kwh) / 1e3)
+}
+
+/// The larger distance of a bound from the value: `14%`, `-` without a value.
+#[must_use]
+pub fn spread(figure: &Bounded) -> String {
+    if figure.value == 0 {
+        return "-".to_owned();
+    }
+    let widest = figure
+        .high
+        .saturating_sub(figure.value)
+        .max(figure.value.saturating_sub(figure.low));
+    let percent = float(widest) / float(figure.value) * 100.0;
+    if percent > 0.0 && percent < 1.0 {
+        "<1%".to_owned()
+    } else {
+        format!("{percent:.0}%")
+    }
+}
+
+/// Where the energy figure comes from: `measured`, or the largest part with
+/// its share, `87%measured`; `-` without energy.
+#[must_use]
+pub fn source(figures: &Figures) -> String {
+    if figures.energy_microjoules.value == 0 {
+        return "-".to_owned();
+    }
+    let parts = [
+        (figures.measured_percent, "measured"),
+        (figures.modelled_percent, "modelled"),
+        (figures.simulated_percent, "simulated"),
+    ];
+    let simulated_too = figures.simulated_percent > 0;
+    match parts.iter().max_by_key(|(percent, _)| *percent) {
+        None | Some((0, _)) => "-".to_owned(),
+        Some((100, word)) => (*word).to_owned(),
+        // Simulated energy is never hidden behind a larger part.
+        Some((percent, word)) if simulated_too && *word != "simulated" => {
+            format!("{percent}%{word},{}%simulated", figures.simulated_percent)
+        }
+        Some((percent, word)) => format!("{percent}%{word}"),
+    }
+}
+
+/// The verdict's name.
+#[must_use]
+pub const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Compliant => "Compliant",
+        Verdict::NonCompliant => "NonCompliant",
+        Verdict::Inconclusive => "Inconclusive",
+        Verdict::Unknown => "Unknown",
+        Verdict::NotYetBinding => "NotYetBinding",
+    }
+}
+
+/// Thousandths as a plain number without trailing zeros: `1.32`, `424`.
+#[must_use]
+pub fn milli(thousandths: i64) -> String {
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let (whole, rest) = (
+        thousandths.unsigned_abs() / 1_000,
+        thousandths.unsigned_abs() % 1_000,
+    );
+    if rest == 0 {
+        return format!("{sign}{whole}");
+    }
+    format!("{sign}{whole}.{rest:03}")
+        .trim_end_matches('0')
+        .to_owned()
+}
+
+fn digits(figure: f64) -> String {
+    significant(figure, 3)
+}
+
+/// A figure with so many digits that count, never fewer than the whole ones.
+fn significant(figure: f64, count: usize) -> String {
+    if figure == 0.0 {
+        return "0".to_owned();
+    }
+    let mut decimals = count - 1;
+    let mut bound = 10.0;
+    while decimals > 0 && figure.abs() >= bound {
+        decimals -= 1;
+        bound *= 10.0;
+    }
+    if figure.abs() < 1.0 {
+        // 0.00123 keeps its three digits too, to a point.
+        let zeros = [0.1, 0.01, 0.001]
+            .iter()
+            .filter(|limit| figure.abs() < **limit)
+            .count();
+        decimals += zeros + 1;
+    }
+    format!("{figure:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_size_has_its_unit() {
+        assert_eq!(energy(0), "0J");
+        assert_eq!(energy(980_000_000), "980J");
+        assert_eq!(energy(12_340_000), "12.3J");
+        assert_eq!(energy(36_000_000_000), "10.0Wh");
+        assert_eq!(energy(15_516_000_000_000), "4.31kWh");
+        assert_eq!(energy(4_320_000_000_000_000), "1.20MWh");
+        assert_eq!(emissions(0), "0mg");
+        assert_eq!(emissions(310), "310mg");
+        assert_eq!(emissions(980_400), "980g");
+        assert_eq!(emissions(2_470_000), "2.47kg");
+        assert_eq!(emissions(1_200_000_000), "1.20t");
+        assert_eq!(power(96.0), "96.0W");
+        assert_eq!(power(1_633.0), "1.63kW");
+        assert_eq!(power(0.0123), "0.0123W");
+    }
+
+    #[test]
+    fn the_spread_is_that_of_the_wider_side() {
+        assert_eq!(
+            spread(&Bounded {
+                low: 212,
+                value: 247,
+                high: 282
+            }),
+            "14%"
+        );
+        assert_eq!(
+            spread(&Bounded {
+                low: 90,
+                value: 100,
+                high: 130
+            }),
+            "30%"
+        );
+        assert_eq!(
+            spread(&Bounded {
+                low: 9_999,
+                value: 10_000,
+                high: 10_001
+            }),
+            "<1%"
+        );
+        assert_eq!(
+            spread(&Bounded {
+                low: 5,
+                value: 5,
+                high: 5
+            }),
+            "0%"
+        );
+        assert_eq!(spread(&Bounded::default()), "-");
+    }
+
+    #[test]
+    fn simulated_energy_is_never_hidden() {
+        let mut figures = Figures {
+            measured_percent: 90,
+            simulated_percent: 10,
+            ..Figures::default()
+        };
+        assert_eq!(source(&figures), "-", "no energy, no source");
+        figures.energy_microjoules.value = 1;
+        assert_eq!(source(&figures), "90%measured,10%simulated");
+        let figures = Figures {
+            modelled_percent: 100,
+            simulated_percent: 0,
+            measured_percent: 0,
+            ..figures
+        };
+        assert_eq!(source(&figures), "modelled");
+    }
+
+    #[test]
+    fn thousandths_lose_only_their_zeros() {
+        assert_eq!(milli(424_000), "424");
+        assert_eq!(milli(1_320), "1.32");
+        assert_eq!(milli(417_300), "417.3");
+        assert_eq!(milli(-5), "-0.005");
+    }
+}

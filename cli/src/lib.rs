@@ -1,0 +1,119 @@
+//! `kubectl tanso`: what the cluster's statuses, reports and tables say, in
+//! the words of the command line. A file per command.
+//!
+//! Reads only: no command here changes anything on a cluster. No figure is
+//! computed anew: what is shown is what the operator judged.
+
+pub mod cluster;
+pub mod completion;
+pub mod doctor;
+pub mod explain;
+pub mod figures;
+pub mod live;
+pub mod policies;
+pub mod regions;
+pub mod table;
+pub mod top;
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::cluster::{ClusterArgs, ClusterError};
+
+/// Energy and carbon of the workloads of a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-tanso", bin_name = "kubectl tanso", version)]
+pub struct Cli {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show workloads by emissions, energy or power
+    Top(top::Args),
+    /// Show why a policy or a workload has its verdict
+    Explain(explain::Args),
+    /// Show grid zones and cloud regions with their yearly intensity and PUE
+    Regions(regions::Args),
+    /// Find why figures are missing and say how to mend it
+    Doctor(doctor::Args),
+    /// Print the completion script of a shell
+    Completion(completion::Args),
+}
+
+/// How a figure is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Aligned columns for people
+    #[default]
+    Table,
+    /// JSON for programs: whole numbers, the unit in each name
+    Json,
+}
+
+/// How a command ended that did its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to complain about.
+    Fine,
+    /// The work was done and found a fault: exit status 1.
+    Failing,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The cluster did not give what was asked for.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// There is nothing to explain.
+    #[error(transparent)]
+    Explain(#[from] explain::ExplainError),
+    /// The bundled tables are broken.
+    #[error(transparent)]
+    Regions(#[from] regions::RegionsError),
+    /// The answer could not be written.
+    #[error("writing the answer: {0}")]
+    Write(#[from] std::io::Error),
+    /// The answer could not be encoded.
+    #[error("encoding the answer: {0}")]
+    Encode(#[from] serde_json::Error),
+}
+
+impl Cli {
+    /// Runs the command and writes its answer to `out`.
+    ///
+    /// # Errors
+    /// What failed, where, and what to do about it.
+    pub async fn run(self, out: &mut impl Write) -> Result<Outcome, Error> {
+        match self.verb {
+            Verb::Top(args) => top::run(&args, &self.cluster.connect().await?, out).await,
+            Verb::Explain(args) => explain::run(&args, &self.cluster.connect().await?, out).await,
+            Verb::Regions(args) => regions::run(&args, out),
+            Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
+            Verb::Completion(args) => completion::run(args, out),
+        }
+    }
+}
+
+/// Writes a value as JSON, with a line end.
+fn write_json(out: &mut impl Write, value: &impl serde::Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(writeln!(out, "{text}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_has_no_contradictions() {
+        Cli::command().debug_assert();
+    }
+}

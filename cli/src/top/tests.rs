@@ -1,0 +1,255 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn figures(energy_uj: i64, mg: [i64; 3], measured: i32) -> Value {
+    json!({
+        "energyMicrojoules": {"low": energy_uj, "value": energy_uj, "high": energy_uj},
+        "emissionsMilligrams": {"low": mg[0], "value": mg[1], "high": mg[2]},
+        "intensityMilligramsPerKwh": 417_300,
+        "cpuMilliseconds": 5_000,
+        "measuredPercent": measured,
+        "modelledPercent": 100 - measured,
+        "intensityEstimatedPercent": 0,
+        "coveragePercent": 97,
+    })
+}
+
+fn workload(kind: &str, name: &str, verdict: &str, pods: i64, figures: &Value) -> Value {
+    json!({
+        "namespace": "shop", "kind": kind, "name": name, "verdict": verdict,
+        "reason": "OverLimit", "pods": pods, "figures": figures,
+    })
+}
+
+const KWH: i64 = 3_600_000_000_000;
+
+pub(crate) fn status() -> Value {
+    json!({
+        "observedGeneration": 3,
+        "conditions": [],
+        "verdict": "Inconclusive",
+        "dataThrough": "2026-11-21T10:05:00Z",
+        "ledgerRevision": 812,
+        "totals": figures(4 * KWH, [2_000_000, 2_200_000, 2_500_000], 87),
+        "workloads": [
+            workload("Deployment", "api", "Compliant", 6, &figures(KWH, [500_000, 550_000, 583_000], 100)),
+            workload("CronJob", "etl", "NonCompliant", 2, &figures(2 * KWH, [1_000_000, 1_100_000, 1_254_000], 0)),
+        ],
+        "workloadsNotListed": 3,
+        "reports": ["korea-1"],
+    })
+}
+
+fn spec() -> Value {
+    json!({
+        "site": {"zone": "KR", "timeZone": "Asia/Seoul", "pue": {"value": 1.32, "evidence": "Certificate"}},
+        "regulations": [{"rule": "kr-carbon-2050"}],
+    })
+}
+
+fn list(items: &Value) -> Value {
+    json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items})
+}
+
+fn policy(name: &str, status: &Value) -> Value {
+    json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+        "metadata": {"name": name, "namespace": "shop", "generation": 3},
+        "spec": spec(), "status": status,
+    })
+}
+
+/// A cluster that answers these paths and knows nothing else.
+pub(crate) fn cluster(answers: &[(&str, Value)]) -> Cluster {
+    let answers: BTreeMap<String, String> = answers
+        .iter()
+        .map(|(path, body)| {
+            let text = body
+                .as_str()
+                .map_or_else(|| body.to_string(), str::to_owned);
+            ((*path).to_owned(), text)
+        })
+        .collect();
+    let answers = Arc::new(answers);
+    let service = tower::service_fn(move |request: hyper::Request<Body>| {
+        let answer = answers.get(request.uri().path()).cloned();
+        async move {
+            let (code, body) =
+                answer.map_or((404, "404 page not found".to_owned()), |body| (200, body));
+            let response = hyper::Response::builder()
+                .status(code)
+                .body(Body::from(body.into_bytes()));
+            response.map_err(std::io::Error::other)
+        }
+    });
+    Cluster {
+        client: Client::new(service, "shop"),
+        namespace: "shop".to_owned(),
+        server: "https://10.0.0.1:6443/".to_owned(),
+    }
+}
+
+const POLICIES: &str = "/apis/tanso.dev/v1alpha1/namespaces/shop/carbonpolicies";
+const REPORTS: &str = "/apis/tanso.dev/v1alpha1/namespaces/shop/carbonreports";
+
+async fn shown(args: &[&str], cluster: &Cluster) -> Result<String, Error> {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+    let line = <Line as clap::Parser>::parse_from(std::iter::once(&"top").chain(args));
+    let mut out = Vec::new();
+    run(&line.args, cluster, &mut out).await?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn agent_and_owners() -> Vec<(&'static str, Value)> {
+    let pod = |name: &str, kind: &str, owner: &str| {
+        json!({"metadata": {"name": name, "namespace": "shop", "ownerReferences": [
+            {"apiVersion": "v1", "kind": kind, "name": owner, "uid": "u", "controller": true}]}})
+    };
+    let agent = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "tanso-agent-x", "namespace": "tanso-system"}});
+    let metrics = "kepler_pod_cpu_watts{pod_id=\"1\",pod_name=\"etl-1-a\",pod_namespace=\"shop\",state=\"running\",zone=\"package\",node_name=\"n\"} 96.4\n";
+    vec![
+        ("/api/v1/pods", list(&json!([agent]))),
+        (
+            "/api/v1/namespaces/tanso-system/pods/tanso-agent-x:28282/proxy/metrics",
+            Value::from(metrics),
+        ),
+        (
+            "/api/v1/namespaces/shop/pods",
+            list(&json!([pod("etl-1-a", "Job", "etl-1")])),
+        ),
+        (
+            "/apis/apps/v1/namespaces/shop/replicasets",
+            list(&json!([])),
+        ),
+        (
+            "/apis/batch/v1/namespaces/shop/jobs",
+            list(&json!([pod("etl-1", "CronJob", "etl")])),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_policy_is_a_table_whose_rows_add_up_to_its_total() {
+    let mut answers = agent_and_owners();
+    answers.push((POLICIES, list(&json!([policy("korea", &status())]))));
+    answers.push((REPORTS, list(&json!([]))));
+    let text = shown(&[], &cluster(&answers)).await.unwrap();
+    let expected = "\
+CarbonPolicy shop/korea: last 24h to 2026-11-21T10:05:00Z, zone KR, PUE 1.32
+WORKLOAD      PODS   POWER    ENERGY    CO2EQ   +-90%   SOURCE        VERDICT
+cronjob/etl      2   96.4W   2.00kWh   1.10kg     14%   modelled      NonCompliant
+deploy/api       6       -   1.00kWh     550g      9%   measured      Compliant
+(3-more)         -       -   1.00kWh     550g     21%   -             -
+TOTAL            -       -   4.00kWh   2.20kg     14%   87%measured   Inconclusive
+";
+    assert_eq!(text, expected);
+}
+
+#[tokio::test]
+async fn a_limit_folds_the_rest_and_the_order_is_as_asked() {
+    let answers = [
+        (POLICIES, list(&json!([policy("korea", &status())]))),
+        (REPORTS, list(&json!([]))),
+    ];
+    let text = shown(&["--limit", "1", "--sort", "energy"], &cluster(&answers))
+        .await
+        .unwrap();
+    let rows: Vec<&str> = text
+        .lines()
+        .skip(2)
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(rows[..3], ["cronjob/etl", "(4-more)", "TOTAL"]);
+    assert!(
+        text.contains("power: listing the agents' pods"),
+        "the missing column is explained: {text}"
+    );
+}
+
+#[tokio::test]
+async fn a_cluster_policy_shows_what_the_nodes_used_beside_its_workloads() {
+    let mut status = status();
+    status["workloadsNotListed"] = json!(0);
+    status["totals"] = figures(3 * KWH, [1_500_000, 1_650_000, 1_837_000], 33);
+    status["unallocated"] = json!([
+        {"account": "idle", "energyMicrojoules": 5 * KWH},
+        {"account": "system", "energyMicrojoules": KWH / 2},
+    ]);
+    let everything = json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "ClusterCarbonPolicy",
+        "metadata": {"name": "everything"},
+        "spec": {"namespaceSelector": {}, "policy": spec()}, "status": status,
+    });
+    let answers = [
+        ("/apis/tanso.dev/v1alpha1/carbonpolicies", list(&json!([]))),
+        (
+            "/apis/tanso.dev/v1alpha1/clustercarbonpolicies",
+            list(&json!([everything])),
+        ),
+    ];
+    let text = shown(&["-A"], &cluster(&answers)).await.unwrap();
+    let cells = |start: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.starts_with(start)).unwrap();
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    assert_eq!(cells("shop:cronjob/etl")[1], "2");
+    assert_eq!(cells("TOTAL")[1..4], ["8", "-", "3.00kWh"]);
+    assert_eq!(cells("(idle)")[3], "5.00kWh");
+    assert_eq!(cells("NODES")[3], "8.50kWh");
+}
+
+#[tokio::test]
+async fn a_stalled_policy_says_why_it_has_no_figures() {
+    let status = json!({"conditions": [{
+        "type": "Stalled", "status": "True", "reason": "InvalidInput",
+        "message": "intensity.csv row 3: 402000 is no intensity",
+        "lastTransitionTime": "2026-11-21T10:00:00Z",
+    }]});
+    let answers = [(POLICIES, list(&json!([policy("korea", &status)])))];
+    let text = shown(&[], &cluster(&answers)).await.unwrap();
+    assert!(
+        text.contains("\nstalled: InvalidInput: intensity.csv row 3"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn no_policy_and_no_installation_are_told_apart() {
+    let text = shown(&[], &cluster(&[(POLICIES, list(&json!([])))]))
+        .await
+        .unwrap();
+    assert!(
+        text.contains("no CarbonPolicy in namespace \"shop\"; -A"),
+        "{text}"
+    );
+    let error = shown(&[], &cluster(&[])).await.unwrap_err().to_string();
+    assert!(error.contains("tanso is not installed"), "{error}");
+}
+
+#[tokio::test]
+async fn json_carries_whole_numbers_with_their_units() {
+    let mut answers = agent_and_owners();
+    answers.push((POLICIES, list(&json!([policy("korea", &status())]))));
+    answers.push((REPORTS, list(&json!([]))));
+    let text = shown(&["-o", "json"], &cluster(&answers)).await.unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let policy = &json["policies"][0];
+    assert_eq!(policy["workloads"][0]["powerMilliwatts"], 96_400);
+    assert_eq!(
+        policy["workloads"][0]["figures"]["energyMicrojoules"]["value"],
+        2 * KWH
+    );
+    assert_eq!(policy["others"]["count"], 3);
+    assert_eq!(policy["verdict"], "Inconclusive");
+}
