@@ -1,0 +1,304 @@
+//! Shows the whole product at work on an embedded cluster: from kernel events
+//! to verdicts, with a kill -9 of operator and agent on the way.
+
+pub mod facts;
+pub mod kill;
+pub mod session;
+pub mod storm;
+pub mod table;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use self::facts::Totals;
+use self::session::{NAMESPACE, Session};
+use self::storm::Storm;
+use crate::progress::Step;
+use crate::workspace;
+
+/// The name of the demo's cluster.
+pub const CLUSTER: &str = "demo";
+
+/// How long the storm is counted.
+const STORM: Duration = Duration::from_secs(45);
+
+/// How to show it.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// Leave the cluster up and print how to use it
+    #[arg(long)]
+    pub keep: bool,
+    /// Write the same facts for a script
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What the demonstration found.
+#[derive(Debug)]
+pub struct Facts {
+    /// The policies, as the API server has them.
+    pub policies: Vec<Value>,
+    /// The three totals of energy.
+    pub totals: Totals,
+    /// The storm, counted three ways.
+    pub storm: Storm,
+    /// Agents and operators that were killed on the way.
+    pub killed: usize,
+}
+
+/// Runs the demonstration.
+///
+/// # Errors
+/// When a step fails, or when the totals do not agree.
+pub fn run(args: Args) -> Result<()> {
+    let session = Session::start(CLUSTER)?;
+    let result = show(&session).and_then(|facts| {
+        print(&session, &facts)?;
+        if let Some(file) = &args.json {
+            let text = serde_json::to_string_pretty(&facts.to_json())?;
+            std::fs::write(file, text)
+                .with_context(|| format!("writing \"{}\"", file.display()))?;
+        }
+        facts.judge()
+    });
+    if args.keep {
+        println!("{}", usage());
+    } else {
+        session.down()?;
+    }
+    result
+}
+
+/// Lets the workloads run, kills operator and agent in the middle, and reads
+/// what every part says afterwards.
+///
+/// # Errors
+/// When a part does not become ready or does not answer.
+pub fn show(session: &Session) -> Result<Facts> {
+    start_workloads(session)?;
+    let node = session
+        .cluster()
+        .node_names()
+        .first()
+        .map(|name| (*name).to_owned())
+        .context("the cluster has no node")?;
+    let agent = facts::agent_pod(session, &node)?;
+    wait_for_first_booking(session)?;
+    let mut step = Step::new("counting the storm of short-lived processes three ways");
+    step.tick("the storm");
+    let storm = storm::count(
+        session,
+        &agent,
+        &pod_uid(session, "app=thumbnailer")?,
+        STORM,
+    )?;
+    step.done("storm counted");
+    let killed = kill_both(session)?;
+    wait_for_data_after(session, unix_now())?;
+    let totals = facts::totals(session)?;
+    Ok(Facts {
+        policies: facts::policies(session)?,
+        totals,
+        storm,
+        killed,
+    })
+}
+
+fn start_workloads(session: &Session) -> Result<()> {
+    let mut step = Step::new("starting workloads, monitor and policies");
+    for file in ["workloads.yaml", "policies.yaml"] {
+        let path = workspace::root().join("config/demo").join(file);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("reading \"{}\"", path.display()))?;
+        session.apply(&text)?;
+    }
+    session.kubectl(&[
+        "create",
+        "job",
+        "nightly-report-now",
+        "--from=cronjob/nightly-report",
+        "-n",
+        "shop",
+    ])?;
+    session.wait(
+        &mut step,
+        "the PowerMonitor to be Ready",
+        Duration::from_secs(120),
+        |session| {
+            let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
+            Ok(facts::condition_is(&monitor, "Ready", "True").then_some(()))
+        },
+    )?;
+    session.wait(
+        &mut step,
+        "the workloads",
+        Duration::from_secs(60),
+        |session| {
+            let args = [
+                "wait",
+                "-n",
+                "shop",
+                "--for=condition=Available",
+                "deployment",
+                "--all",
+                "--timeout=1s",
+            ];
+            session.kubectl(&args).map(|_| Some(()))
+        },
+    )?;
+    step.done("workloads run, agents measure");
+    Ok(())
+}
+
+fn wait_for_first_booking(session: &Session) -> Result<()> {
+    let mut step = Step::new("waiting for the first closed minute to be judged");
+    session.wait(
+        &mut step,
+        "a booking in a policy's status",
+        Duration::from_secs(180),
+        |session| {
+            let totals = facts::totals(session)?;
+            Ok((totals.ledger > 0).then_some(()))
+        },
+    )?;
+    step.done("first minute booked and judged");
+    Ok(())
+}
+
+fn pod_uid(session: &Session, label: &str) -> Result<String> {
+    let pods = session.json(&["get", "pods", "-n", "shop", "-l", label, "-o", "json"])?;
+    let uid = pods["items"][0]["metadata"]["uid"].as_str();
+    uid.map(str::to_owned)
+        .with_context(|| format!("no pod with label {label}"))
+}
+
+/// Kills operator and agent with SIGKILL and waits until both are back.
+///
+/// # Errors
+/// When one was not there, or does not come back.
+pub fn kill_both(session: &Session) -> Result<usize> {
+    let mut step = Step::new("kill -9 of the operator and of the agent");
+    let mut killed = 0;
+    for (label, program) in [
+        ("app.kubernetes.io/name=tanso-operator", "tanso-operator"),
+        ("app.kubernetes.io/name=tanso-agent", "tanso-agent"),
+    ] {
+        killed += kill::kill_dead(session, label, program)?;
+        session.wait(&mut step, program, Duration::from_secs(120), |session| {
+            back(session, label)
+        })?;
+    }
+    step.done("operator and agent are back");
+    Ok(killed)
+}
+
+/// Whether each pod with `label` has restarted and is ready.
+fn back(session: &Session, label: &str) -> Result<Option<()>> {
+    let pods = session.json(&["get", "pods", "-n", NAMESPACE, "-l", label, "-o", "json"])?;
+    let pods = pods["items"].as_array().context("pods")?;
+    let is_back = |pod: &Value| {
+        let status = &pod["status"]["containerStatuses"][0];
+        status["ready"] == true && status["restartCount"].as_i64() >= Some(1)
+    };
+    Ok((!pods.is_empty() && pods.iter().all(is_back)).then_some(()))
+}
+
+fn unix_now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+/// Waits until a whole minute that began after `second` is in every policy.
+fn wait_for_data_after(session: &Session, second: i64) -> Result<()> {
+    let mut step = Step::new("waiting for a whole minute after the kill to be judged");
+    session.wait(
+        &mut step,
+        "newer data in every policy",
+        Duration::from_secs(240),
+        |session| {
+            let policies = facts::policies(session)?;
+            let fresh = |policy: &Value| {
+                let through = policy["status"]["dataThrough"]
+                    .as_str()
+                    .and_then(table::unix_seconds);
+                facts::condition_is(policy, "Ready", "True") && through >= Some(second + 60)
+            };
+            Ok((!policies.is_empty() && policies.iter().all(fresh)).then_some(()))
+        },
+    )?;
+    step.done("a whole minute after the kill is judged");
+    Ok(())
+}
+
+fn print(session: &Session, facts: &Facts) -> Result<()> {
+    for args in [
+        &["get", "powermonitor"][..],
+        &["get", "carbonpolicy", "-n", "shop", "-o", "wide"],
+        &["get", "clustercarbonpolicy", "-o", "wide"],
+    ] {
+        println!("$ kubectl {}\n{}", args.join(" "), session.kubectl(args)?);
+    }
+    println!("{}", table::workloads(&facts.policies, "korea-hours"));
+    println!("{}", table::totals(&facts.totals, facts.killed));
+    println!("{}", table::storm(&facts.storm));
+    Ok(())
+}
+
+impl Facts {
+    /// The facts for a script; energy in joules.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "policies": self.policies.iter().map(table::policy_facts).collect::<Vec<_>>(),
+            "workloads": self.policies.iter().flat_map(table::workload_facts).collect::<Vec<_>>(),
+            "joules": {
+                "agent": table::joules(self.totals.agent),
+                "ledger": table::joules(self.totals.ledger),
+                "status": table::joules(self.totals.status),
+            },
+            "microjoules": &self.totals,
+            "provenance": table::provenance(&self.policies),
+            "storm": {
+                "kernelSeconds": self.storm.kernel_seconds,
+                "agentSeconds": self.storm.agent_seconds,
+                "pollerSeconds": self.storm.poller_seconds,
+                "rung": self.storm.rung,
+            },
+            "killed": self.killed,
+        })
+    }
+
+    /// Fails unless the facts are what tanso promises.
+    ///
+    /// # Errors
+    /// Names the promise that was not kept, with the figures.
+    pub fn judge(&self) -> Result<()> {
+        if !self.totals.agree() {
+            bail!("the totals differ: {:?}", self.totals);
+        }
+        let off = (self.storm.agent_ratio() - 1.0).abs();
+        if off.is_nan() || off > 0.01 {
+            bail!(
+                "the storm's CPU time is off by {:.2} %: {:?}",
+                off * 100.0,
+                self.storm
+            );
+        }
+        Ok(())
+    }
+}
+
+fn usage() -> String {
+    format!(
+        "The cluster \"{CLUSTER}\" stays up. Try:\n\
+         \x20 cargo xtask cluster --name {CLUSTER} kubectl -- get carbonpolicy -A -o wide\n\
+         \x20 cargo xtask cluster --name {CLUSTER} kubectl -- describe carbonpolicy korea-hours -n shop\n\
+         and when done:\n\
+         \x20 cargo xtask cluster --name {CLUSTER} down"
+    )
+}

@@ -1,0 +1,277 @@
+//! Writes an image as an OCI archive: the same input gives the same bytes.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::kubeparts::hex;
+
+/// What goes into an image.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    /// The full reference, for example `localhost/tanso/pause:1`.
+    pub(super) reference: String,
+    /// The command; the image has no shell to take it apart.
+    pub(super) entrypoint: Vec<String>,
+    /// The user and group it runs as, for example `65532:65532`.
+    pub(super) user: String,
+    /// Files: where in the image, where from, and their mode.
+    pub(super) files: Vec<Entry>,
+}
+
+/// A file of an image.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Its path in the image, without a leading `/`.
+    pub(super) path: String,
+    /// Where its content is now.
+    pub(super) source: PathBuf,
+    /// Its permissions.
+    pub(super) mode: u32,
+}
+
+/// Writes the archive.
+///
+/// # Errors
+/// When a source cannot be read or the archive not written.
+pub(super) fn write(image: &Image, archive: &Path) -> Result<()> {
+    let layer = layer(&image.files)?;
+    let layer_digest = digest(&layer);
+    let config = encode(&json!({
+        "architecture": architecture(),
+        "os": "linux",
+        "config": {
+            "Entrypoint": image.entrypoint,
+            "User": image.user,
+            "Env": ["PATH=/"],
+            "WorkingDir": "/",
+        },
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer_digest}")]},
+    }))?;
+    let config_digest = digest(&config);
+    let manifest = encode(&json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
+    }))?;
+    let manifest_digest = digest(&manifest);
+    let mut described = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
+    described["annotations"] = json!({
+        "io.containerd.image.name": image.reference,
+        "org.opencontainers.image.ref.name": image.reference,
+    });
+    described["platform"] = json!({"architecture": architecture(), "os": "linux"});
+    let index = encode(&json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [described],
+    }))?;
+    let mut members = vec![
+        (format!("blobs/sha256/{layer_digest}"), layer),
+        (format!("blobs/sha256/{config_digest}"), config),
+        (format!("blobs/sha256/{manifest_digest}"), manifest),
+        ("index.json".to_owned(), index),
+        (
+            "oci-layout".to_owned(),
+            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        ),
+    ];
+    members.sort();
+    save(&members, archive)
+}
+
+fn save(members: &[(String, Vec<u8>)], archive: &Path) -> Result<()> {
+    let partial = archive.with_extension("partial");
+    let write = || -> std::io::Result<()> {
+        let mut tar = tar::Builder::new(BufWriter::new(File::create(&partial)?));
+        for (name, content) in members {
+            append(&mut tar, name, content, 0o644)?;
+        }
+        tar.into_inner()?.flush()?;
+        fs::rename(&partial, archive)
+    };
+    write().with_context(|| format!("writing \"{}\"", archive.display()))
+}
+
+/// The layer: the files in order of their paths, with their folders before them.
+fn layer(entries: &[Entry]) -> Result<Vec<u8>> {
+    let mut entries = entries.to_vec();
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for entry in &entries {
+        let mut parents: Vec<_> = Path::new(&entry.path).ancestors().skip(1).collect();
+        parents.reverse();
+        for parent in parents
+            .into_iter()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            if !folders.iter().any(|folder| folder == parent) {
+                let mut header = header(0, 0o755);
+                header.set_entry_type(tar::EntryType::Directory);
+                let name = format!("{}/", parent.display());
+                tar.append_data(&mut header, name, std::io::empty())
+                    .context("adding a folder to a layer")?;
+                folders.push(parent.to_path_buf());
+            }
+        }
+        let content = fs::read(&entry.source)
+            .with_context(|| format!("reading \"{}\"", entry.source.display()))?;
+        append(&mut tar, &entry.path, &content, entry.mode).context("adding a file to a layer")?;
+    }
+    tar.into_inner().context("ending a layer")
+}
+
+fn append<W: std::io::Write>(
+    tar: &mut tar::Builder<W>,
+    name: &str,
+    content: &[u8],
+    mode: u32,
+) -> std::io::Result<()> {
+    let length = u64::try_from(content.len()).map_err(std::io::Error::other)?;
+    tar.append_data(&mut header(length, mode), name, content)
+}
+
+/// No time, no owner: they would make two builds differ.
+fn header(length: u64, mode: u32) -> tar::Header {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(length);
+    header.set_mode(mode);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    header
+}
+
+fn encode(value: &Value) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).context("encoding an image's description")
+}
+
+fn descriptor(media_type: &str, content: &[u8]) -> Value {
+    json!({
+        "mediaType": media_type,
+        "digest": format!("sha256:{}", digest(content)),
+        "size": content.len(),
+    })
+}
+
+fn digest(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+/// The machine's architecture by its OCI name.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(dir: &Path) -> Image {
+        fs::write(dir.join("program"), "a program").unwrap();
+        fs::write(dir.join("text"), "a text").unwrap();
+        let entry = |path: &str, source: &str, mode| Entry {
+            path: path.into(),
+            source: dir.join(source),
+            mode,
+        };
+        Image {
+            reference: "localhost/tanso/one:dev".into(),
+            entrypoint: vec!["/one".into()],
+            user: "7:11".into(),
+            files: vec![
+                entry("one", "program", 0o755),
+                entry("etc/deep/text", "text", 0o644),
+            ],
+        }
+    }
+
+    fn members(archive: &Path) -> Vec<(String, Vec<u8>)> {
+        use std::io::Read as _;
+        let mut tar = tar::Archive::new(File::open(archive).unwrap());
+        let read = |entry: std::io::Result<tar::Entry<'_, File>>| {
+            let mut entry = entry.unwrap();
+            assert_eq!(entry.header().mtime().unwrap(), 0);
+            let name = entry.path().unwrap().display().to_string();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            (name, content)
+        };
+        tar.entries().unwrap().map(read).collect()
+    }
+
+    #[test]
+    fn two_builds_from_copies_made_at_different_times_are_the_same_bytes() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let build = |dir: &Path, reverse: bool| {
+            let mut image = image(dir);
+            if reverse {
+                image.files.reverse();
+            }
+            let source = File::open(dir.join("text")).unwrap();
+            let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(reverse));
+            source.set_modified(old).unwrap();
+            write(&image, &dir.join("one.tar")).unwrap();
+            fs::read(dir.join("one.tar")).unwrap()
+        };
+        assert!(build(first.path(), false) == build(second.path(), true));
+    }
+
+    #[test]
+    fn every_digest_in_the_archive_names_a_blob_with_that_content() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("one.tar");
+        write(&image(dir.path()), &archive).unwrap();
+        let members = members(&archive);
+        let get = |name: &str| {
+            members
+                .iter()
+                .find(|(other, _)| other == name)
+                .map(|(_, content)| content)
+                .unwrap()
+        };
+        for (name, content) in members
+            .iter()
+            .filter(|(name, _)| name.starts_with("blobs/"))
+        {
+            assert_eq!(name, &format!("blobs/sha256/{}", digest(content)));
+        }
+        let blob = |digest: &Value| {
+            get(&digest
+                .as_str()
+                .unwrap()
+                .replacen("sha256:", "blobs/sha256/", 1))
+        };
+        let index: Value = serde_json::from_slice(get("index.json")).unwrap();
+        let first = &index["manifests"][0];
+        assert_eq!(
+            first["annotations"]["io.containerd.image.name"],
+            "localhost/tanso/one:dev"
+        );
+        let manifest: Value = serde_json::from_slice(blob(&first["digest"])).unwrap();
+        let config: Value = serde_json::from_slice(blob(&manifest["config"]["digest"])).unwrap();
+        assert_eq!(config["config"]["User"], "7:11");
+        assert_eq!(
+            config["rootfs"]["diff_ids"][0],
+            manifest["layers"][0]["digest"]
+        );
+        let layer = blob(&manifest["layers"][0]["digest"]);
+        let mut tar = tar::Archive::new(layer.as_slice());
+        let names: Vec<_> = tar
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap().path().unwrap().display().to_string())
+            .collect();
+        assert_eq!(names, ["etc/", "etc/deep/", "etc/deep/text", "one"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! The Kubernetes components and etcd: found on the machine, or built once
+//! from `tests/cluster` into the cache. Never downloads a binary.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use sha2::{Digest as _, Sha256};
+
+use crate::progress::Step;
+use crate::{process, workspace};
+
+/// What a node and its control plane need.
+pub const COMPONENTS: [&str; 7] = [
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+];
+
+/// Where to take the components from.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub struct Args {
+    /// A folder that holds etcd and every Kubernetes component
+    #[arg(long, value_name = "DIR")]
+    pub kube_binaries: Option<PathBuf>,
+}
+
+/// Where the components are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parts {
+    /// A folder with one program for each component.
+    Folder(PathBuf),
+    /// One program that is every component, by the name it is started under.
+    Combined(PathBuf),
+}
+
+impl Parts {
+    /// The file to start for a component, when started under its name.
+    #[must_use]
+    pub fn file(&self, component: &str) -> PathBuf {
+        match self {
+            Self::Folder(dir) => dir.join(component),
+            Self::Combined(file) => file.clone(),
+        }
+    }
+}
+
+/// Finds or builds the components and prints where they are.
+///
+/// # Errors
+/// See [`ensure`].
+pub fn run(args: &Args) -> Result<()> {
+    match ensure(args.kube_binaries.as_deref())? {
+        Parts::Folder(dir) => println!("{}", dir.display()),
+        Parts::Combined(file) => println!("{}", file.display()),
+    }
+    Ok(())
+}
+
+/// Finds the components, or builds them into the cache.
+///
+/// # Errors
+/// When the folder given lacks one, or when nothing is there and the build
+/// fails or Go is missing.
+pub fn ensure(folder: Option<&Path>) -> Result<Parts> {
+    if let Some(dir) = folder {
+        if let Some(lacking) = lacking(dir) {
+            bail!(
+                "looking for components in \"{}\": it has no \"{lacking}\"",
+                dir.display()
+            );
+        }
+        return Ok(Parts::Folder(dir.to_path_buf()));
+    }
+    let candidates = env::var_os("KUBEBUILDER_ASSETS")
+        .map(PathBuf::from)
+        .into_iter();
+    let in_path =
+        workspace::in_path("kube-apiserver").and_then(|file| file.parent().map(Path::to_path_buf));
+    if let Some(dir) = candidates.chain(in_path).find(|dir| lacking(dir).is_none()) {
+        return Ok(Parts::Folder(dir));
+    }
+    combined()
+}
+
+fn lacking(dir: &Path) -> Option<&'static str> {
+    COMPONENTS
+        .into_iter()
+        .find(|name| !dir.join(name).is_file())
+}
+
+fn combined() -> Result<Parts> {
+    let source = workspace::root().join("tests/cluster");
+    let Some(go) = go() else {
+        bail!(
+            "building the cluster's components needs Go 1.24 or later in PATH; or give a folder \
+             with {} by --kube-binaries",
+            COMPONENTS.join(", ")
+        );
+    };
+    let go_version = process::output(Command::new(&go).current_dir(&source).arg("version"))?;
+    let files = ["go.mod", "go.sum", "main.go"]
+        .map(|name| fs::read(source.join(name)).with_context(|| format!("reading \"{name}\"")));
+    let [go_mod, go_sum, main] = files;
+    let go_mod = go_mod?;
+    let key = cache_key(&[&go_mod, &go_sum?, &main?, go_version.trim().as_bytes()]);
+    let binary = workspace::cache_dir()?
+        .join("kubeparts")
+        .join(key)
+        .join("kubeparts");
+    if !binary.is_file() {
+        let version = kubernetes_version(&String::from_utf8_lossy(&go_mod))
+            .context("reading tests/cluster/go.mod: it requires no k8s.io/kubernetes")?;
+        build(&go, &source, &binary, &version)?;
+    }
+    Ok(Parts::Combined(binary))
+}
+
+fn go() -> Option<PathBuf> {
+    workspace::in_path("go")
+        .or_else(|| Some(PathBuf::from("/usr/local/go/bin/go")).filter(|file| file.is_file()))
+}
+
+/// The name of a build: 16 hexadecimal digits over all that goes into it.
+fn cache_key(inputs: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for input in inputs {
+        hash.update(u64::try_from(input.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(input);
+    }
+    hex(&hash.finalize()).chars().take(16).collect()
+}
+
+/// Lower-case hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn kubernetes_version(go_mod: &str) -> Option<String> {
+    go_mod.lines().find_map(|line| {
+        let mut words = line
+            .trim()
+            .trim_start_matches("require ")
+            .split_whitespace();
+        (words.next() == Some("k8s.io/kubernetes")).then(|| words.next().map(str::to_owned))?
+    })
+}
+
+fn build(go: &Path, source: &Path, binary: &Path, version: &str) -> Result<()> {
+    let dir = binary
+        .parent()
+        .context("a cached binary lies in a folder")?;
+    fs::create_dir_all(dir).with_context(|| format!("creating \"{}\"", dir.display()))?;
+    // A name of our own: two builds at once must not write the same file.
+    let partial = dir.join(format!("kubeparts.{}.partial", std::process::id()));
+    let mut step = Step::new(format!(
+        "building Kubernetes {version} and etcd from source (once; 5 to 9 minutes on two cores, \
+         plus the download)"
+    ));
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or("0"));
+    let package = "k8s.io/component-base/version";
+    let ldflags = format!(
+        "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} \
+         -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
+    );
+    let mut command = Command::new(go);
+    command.current_dir(source).env("CGO_ENABLED", "0");
+    command
+        .args(["build", "-trimpath", "-ldflags", &ldflags, "-o"])
+        .arg(&partial)
+        .arg(".");
+    let log = workspace::target_dir().join("logs/kubeparts.log");
+    process::run_logged(&mut command, &log, &mut step, "go build in tests/cluster")?;
+    fs::rename(&partial, binary)
+        .with_context(|| format!("moving the build to \"{}\"", binary.display()))?;
+    step.done(&format!("built \"{}\"", binary.display()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_depends_on_every_input_and_on_its_border() {
+        let key = cache_key(&[b"ab", b"c"]);
+        assert_eq!(key.len(), 16);
+        assert_eq!(key, cache_key(&[b"ab", b"c"]));
+        assert_ne!(key, cache_key(&[b"a", b"bc"]));
+        assert_ne!(key, cache_key(&[b"ab", b"d"]));
+    }
+
+    #[test]
+    fn the_version_comes_from_the_requirement_not_from_a_replacement() {
+        let go_mod = "require (\n\tk8s.io/kubectl v0.34.4\n\tk8s.io/kubernetes v1.34.4\n)\n";
+        assert_eq!(kubernetes_version(go_mod).as_deref(), Some("v1.34.4"));
+        assert_eq!(
+            kubernetes_version("require k8s.io/kubernetes v1.35.0").as_deref(),
+            Some("v1.35.0")
+        );
+        assert_eq!(kubernetes_version("module x"), None);
+    }
+
+    #[test]
+    fn a_folder_that_lacks_a_component_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in COMPONENTS.iter().filter(|name| **name != "kubelet") {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let error = ensure(Some(dir.path())).unwrap_err().to_string();
+        assert!(error.contains("\"kubelet\""), "{error}");
+    }
+}

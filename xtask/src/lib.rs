@@ -1,0 +1,86 @@
+//! Builds, checks, tests and demonstrates tanso: one verb, one file.
+//!
+//! Nothing of this is shipped; what a user installs never depends on it.
+
+pub mod bench;
+pub mod check;
+pub mod cluster;
+pub mod codegen;
+pub mod demo;
+pub mod e2e;
+pub mod ebpf;
+pub mod images;
+pub mod kubeparts;
+pub mod packages;
+pub mod process;
+pub mod progress;
+pub mod test;
+pub mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    version,
+    about = "Builds, checks, tests and demonstrates tanso"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show the whole product at work on an embedded cluster
+    Demo(demo::Args),
+    /// Run everything that must hold before a change goes in
+    Test(test::Args),
+    /// Run the end-to-end tests on an embedded cluster
+    E2e(e2e::Args),
+    /// Format, lint and compare generated files, without running anything
+    Check(check::Args),
+    /// Write the CRDs and every other generated file
+    Codegen(codegen::Args),
+    /// Build the kernel programs
+    Ebpf(ebpf::Args),
+    /// Build OCI images without a container daemon
+    Images(images::Args),
+    /// Find or build the Kubernetes components of the embedded cluster
+    Kubeparts(kubeparts::Args),
+    /// Run a real Kubernetes on this machine, in namespaces of its own
+    Cluster(cluster::Args),
+    /// Run the benchmarks
+    Bench(bench::Args),
+    /// What keeps a cluster; started by `cluster up`
+    #[command(hide = true)]
+    ClusterSupervise(cluster::supervise::Args),
+    /// Enters namespaces and a control group, then becomes another program
+    #[command(hide = true)]
+    Enter(cluster::enter::Args),
+}
+
+impl Cli {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    /// What failed, where, and what to do about it.
+    pub fn run(self) -> Result<()> {
+        match self.verb {
+            Verb::Demo(args) => demo::run(args),
+            Verb::Test(args) => test::run(&args),
+            Verb::E2e(args) => e2e::run(args),
+            Verb::Check(args) => check::run(&args),
+            Verb::Codegen(args) => codegen::run(args),
+            Verb::Ebpf(args) => ebpf::run(&args),
+            Verb::Images(args) => images::run(&args),
+            Verb::Kubeparts(args) => kubeparts::run(&args),
+            Verb::Cluster(args) => cluster::run(args),
+            Verb::Bench(args) => bench::run(&args),
+            Verb::ClusterSupervise(args) => cluster::supervise::run(&args),
+            Verb::Enter(args) => cluster::enter::run(args),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Everything that must hold before a change goes in, cheapest first.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+
+use crate::{check, codegen, e2e, ebpf, kubeparts, process, workspace};
+
+/// What to leave out.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Leave out the end-to-end tests, which need root
+    #[arg(long)]
+    skip_e2e: bool,
+}
+
+type StepFn = fn() -> Result<()>;
+
+const STEPS: [(&str, StepFn); 7] = [
+    ("format", check::format),
+    ("generated files", generated_files),
+    ("kernel programs", ebpf::ensure_built),
+    ("cluster components", cluster_components),
+    ("lints", check::lint),
+    ("tests", tests),
+    ("end-to-end tests", end_to_end),
+];
+
+/// Runs every step and prints how long each took.
+///
+/// # Errors
+/// At the first step that fails.
+pub fn run(args: &Args) -> Result<()> {
+    let whole = Instant::now();
+    let mut durations = Vec::new();
+    for (name, step) in STEPS {
+        if args.skip_e2e && name == "end-to-end tests" {
+            continue;
+        }
+        eprintln!("== {name}");
+        let started = Instant::now();
+        step().with_context(|| format!("step \"{name}\""))?;
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!("== {name}: passed in {seconds:.1} s");
+        durations.push((name, seconds));
+    }
+    eprintln!();
+    for (name, seconds) in durations {
+        eprintln!("{seconds:8.1} s  {name}");
+    }
+    eprintln!("{:8.1} s  all steps passed", whole.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn generated_files() -> Result<()> {
+    codegen::run(codegen::Args { check: true })
+}
+
+fn cluster_components() -> Result<()> {
+    kubeparts::ensure(None).map(drop)
+}
+
+fn tests() -> Result<()> {
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(workspace::root())
+        .args(["test", "--workspace"]);
+    ebpf::give(&mut command);
+    process::run(&mut command)
+}
+
+fn end_to_end() -> Result<()> {
+    e2e::run(e2e::Args::default())
+}

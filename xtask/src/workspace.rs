@@ -1,0 +1,47 @@
+//! Where things are: the checkout, the target folder, the cache.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+/// The checkout's root folder.
+#[must_use]
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
+
+/// Cargo's target folder; `CARGO_TARGET_DIR` is honoured.
+#[must_use]
+pub fn target_dir() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// The folder for what is dear to build and outlives a checkout.
+///
+/// # Errors
+/// When neither `TANSO_CACHE`, `XDG_CACHE_HOME` nor `HOME` is set.
+pub fn cache_dir() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("TANSO_CACHE") {
+        return Ok(PathBuf::from(dir));
+    }
+    if let Some(dir) = env::var_os("XDG_CACHE_HOME") {
+        return Ok(PathBuf::from(dir).join("tanso"));
+    }
+    let home = env::var_os("HOME").context("finding the cache folder: set TANSO_CACHE or HOME")?;
+    Ok(PathBuf::from(home).join(".cache/tanso"))
+}
+
+/// The first file of that name in `PATH`.
+#[must_use]
+pub fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from))
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
