@@ -165,7 +165,7 @@ pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> 
     };
     for row in rows {
         match factors.get(row.place) {
-            Some((place, pue)) => sum.book(row, *pue, *place),
+            Some((place, pue)) => sum.book(row, *pue, place),
             None => sum.book_unpriced(row, Estimate::exact(Pue::ONE)),
         }
     }

@@ -59,14 +59,14 @@ impl Cron {
                 ),
             })
         };
-        let days_of_week = read(day_of_week, "day of week", 0, 7, &DAYS)?;
+        let weekdays = read(day_of_week, "day of week", 0, 7, &DAYS)?;
         Ok(Self {
             minutes: read(minute, "minute", 0, 59, &[])?,
             hours: read(hour, "hour", 0, 23, &[])?,
             days_of_month: read(day_of_month, "day of month", 1, 31, &[])?,
             months: read(month, "month", 1, 12, &MONTHS)?,
             // Sunday is 0 and 7.
-            days_of_week: (days_of_week | days_of_week >> 7) & 0x7f,
+            days_of_week: (weekdays | weekdays >> 7) & 0x7f,
             any_day_of_month: is_any(day_of_month),
             any_day_of_week: is_any(day_of_week),
             minute_field: minute.to_owned(),
@@ -203,11 +203,11 @@ fn mask(least: u8, most: u8) -> u64 {
 /// The values of a field as bits; `None` if it makes no sense.
 fn bits(field: &str, least: u8, most: u8, names: &[&str]) -> Option<u64> {
     let value = |text: &str| {
-        let named = names
+        let index = names
             .iter()
             .position(|name| name.eq_ignore_ascii_case(text));
-        let first = if names.len() == DAYS.len() { 0 } else { 1 };
-        let number = match named {
+        let first = usize::from(names.len() != DAYS.len());
+        let number = match index {
             Some(index) => u8::try_from(index + first).ok()?,
             None => text.parse().ok()?,
         };

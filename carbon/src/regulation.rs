@@ -99,7 +99,7 @@ pub enum Metric {
     Pue,
     /// Facility energy in a period, kWh.
     EnergyBudget,
-    /// Emissions in a period, g, kg or t CO2eq.
+    /// Emissions in a period, in g, kg or t of CO2 equivalent.
     CarbonBudget,
     /// Reduction against a base year, percent, on the straight line to the
     /// target year.

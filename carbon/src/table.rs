@@ -303,6 +303,10 @@ impl Row<'_, '_> {
     }
 
     /// A cell that may be empty: `None` if broken, `Some(None)` if empty.
+    #[expect(
+        clippy::option_option,
+        reason = "broken, empty and given are three things"
+    )]
     pub(crate) fn optional<T, E: fmt::Display>(
         &mut self,
         column: &str,

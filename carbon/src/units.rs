@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tanso_power::Joules;
 use tanso_power::units::MICROJOULES_PER_KWH;
 
-/// Grams per kWh in one pound per MWh (the international pound, 1959).
+/// Grams per kWh in one pound per megawatt-hour (the international pound, 1959).
 const GRAMS_PER_KWH_IN_POUND_PER_MWH: f64 = 0.453_592_37;
 /// Nanograms in a gram.
 const NANOGRAMS_PER_GRAM: u128 = 1_000_000_000;
@@ -165,7 +165,7 @@ impl Intensity {
         Ok(Self((grams_per_kwh * 1e6).round() as u32))
     }
 
-    /// An intensity from pounds per MWh, the unit of some North American
+    /// An intensity from pounds per megawatt-hour, the unit of some North American
     /// services.
     ///
     /// # Errors
@@ -174,7 +174,7 @@ impl Intensity {
         Self::try_from_grams_per_kwh(pounds_per_mwh * GRAMS_PER_KWH_IN_POUND_PER_MWH)
     }
 
-    /// An intensity from tonnes per MWh, the unit of official factors.
+    /// An intensity from tonnes per megawatt-hour, the unit of official factors.
     ///
     /// # Errors
     /// As [`Self::try_from_grams_per_kwh`], after conversion.
@@ -318,7 +318,7 @@ impl fmt::Display for Pue {
     /// `1.40`, or up to three places where they matter: `1.433`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let thousandths = (self.0 + 500) / 1_000;
-        if thousandths % 10 == 0 {
+        if thousandths.is_multiple_of(10) {
             write!(f, "{:.2}", self.ratio())
         } else {
             write!(f, "{:.3}", self.ratio())

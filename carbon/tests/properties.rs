@@ -1,5 +1,7 @@
 //! What holds for all accounts, rules and schedules, whatever the figures.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;

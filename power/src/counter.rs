@@ -25,13 +25,19 @@ impl EnergyCounter {
     /// been read yet. 0 stands for a register that never wraps.
     #[must_use]
     pub const fn new(max_uj: u64) -> Self {
-        Self { max_uj, last_uj: None }
+        Self {
+            max_uj,
+            last_uj: None,
+        }
     }
 
     /// A counter that goes on from an earlier reading.
     #[must_use]
     pub const fn resumed(max_uj: u64, last_uj: u64) -> Self {
-        Self { max_uj, last_uj: Some(last_uj) }
+        Self {
+            max_uj,
+            last_uj: Some(last_uj),
+        }
     }
 
     /// The last reading.
@@ -58,7 +64,9 @@ impl EnergyCounter {
             now_uj - last_uj
         } else if last_uj <= self.max_uj {
             // From `last` to `max`, one step to zero, and on to `now`.
-            (self.max_uj - last_uj).saturating_add(1).saturating_add(now_uj)
+            (self.max_uj - last_uj)
+                .saturating_add(1)
+                .saturating_add(now_uj)
         } else {
             return None;
         };

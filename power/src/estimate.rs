@@ -22,7 +22,11 @@ pub struct Estimate<T> {
 impl<T: Copy + PartialOrd> Estimate<T> {
     /// A figure known without error.
     pub const fn exact(value: T) -> Self {
-        Self { low: value, value, high: value }
+        Self {
+            low: value,
+            value,
+            high: value,
+        }
     }
 
     /// A figure with bounds, or `None` unless `low <= value <= high`.
@@ -33,7 +37,11 @@ impl<T: Copy + PartialOrd> Estimate<T> {
     /// The same operation on the value and on both bounds; `f` must not
     /// reverse their order.
     pub fn map<U>(self, mut f: impl FnMut(T) -> U) -> Estimate<U> {
-        Estimate { low: f(self.low), value: f(self.value), high: f(self.high) }
+        Estimate {
+            low: f(self.low),
+            value: f(self.value),
+            high: f(self.high),
+        }
     }
 }
 

@@ -36,7 +36,12 @@ impl IdleFloor {
     ///
     /// Before the first quiet interval the idle part is not known; the share
     /// of unused CPU time stands in for it, and is not learned.
-    pub fn observe(&mut self, energy: Joules, utilisation: Utilisation, period: Duration) -> Joules {
+    pub fn observe(
+        &mut self,
+        energy: Joules,
+        utilisation: Utilisation,
+        period: Duration,
+    ) -> Joules {
         if period.is_zero() {
             return Joules::ZERO;
         }
@@ -111,7 +116,11 @@ mod tests {
         assert_eq!(floor.power().unwrap().microwatts(), 60_000_000);
         let hour = Duration::from_hours(1);
         for _ in 0..72 {
-            floor.observe(Joules::from_microjoules(100_000_000 * 3_600), busy(0.0), hour);
+            floor.observe(
+                Joules::from_microjoules(100_000_000 * 3_600),
+                busy(0.0),
+                hour,
+            );
         }
         let power = floor.power().unwrap().as_watts_f64();
         assert!((97.0..100.0).contains(&power), "{power}");

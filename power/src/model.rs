@@ -165,7 +165,9 @@ impl ModelDocument {
             return Err(ModelFault::Curve("has no point; accepted are 2 or more"));
         };
         if first.utilisation != Utilisation::IDLE || last.utilisation != Utilisation::FULL {
-            return Err(ModelFault::Curve("must begin at utilisation 0 and end at 1"));
+            return Err(ModelFault::Curve(
+                "must begin at utilisation 0 and end at 1",
+            ));
         }
         let in_order = |p: &Estimate<Watts>| p.low <= p.value && p.value <= p.high;
         if !self.curve.iter().all(|point| in_order(&point.power)) {
@@ -175,7 +177,10 @@ impl ModelDocument {
             if a.utilisation >= b.utilisation {
                 return Err(ModelFault::Curve("must have rising utilisation"));
             }
-            if a.power.value > b.power.value || a.power.low > b.power.low || a.power.high > b.power.high {
+            if a.power.value > b.power.value
+                || a.power.low > b.power.low
+                || a.power.high > b.power.high
+            {
                 return Err(ModelFault::Curve("falls with load"));
             }
         }
@@ -208,9 +213,14 @@ impl ModelDocument {
     /// Power at a utilisation, linear between the curve's points.
     #[must_use]
     pub fn power_at(&self, utilisation: Utilisation) -> Estimate<Watts> {
-        let after = self.curve.partition_point(|point| point.utilisation < utilisation);
+        let after = self
+            .curve
+            .partition_point(|point| point.utilisation < utilisation);
         let right = self.curve.get(after).or(self.curve.last());
-        let left = after.checked_sub(1).and_then(|index| self.curve.get(index)).or(right);
+        let left = after
+            .checked_sub(1)
+            .and_then(|index| self.curve.get(index))
+            .or(right);
         let (Some(left), Some(right)) = (left, right) else {
             return Estimate::exact(Watts::ZERO);
         };

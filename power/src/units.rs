@@ -15,8 +15,8 @@ pub const MICROJOULES_PER_KWH: u64 = 3_600_000_000_000;
 
 /// An amount of energy, in whole microjoules; never negative.
 ///
-/// Addition saturates at 2^64 µJ (5.1 TWh), more than any cluster uses, so
-/// that no sum can wrap round to a small figure.
+/// Addition saturates at 2^64 µJ (5.1 GWh), more than a node uses in its life, so
+/// that no sum can wrap round to a small figure; sums over a fleet are made in wider integers.
 ///
 /// ```
 /// use tanso_power::{Joules, Watts};
@@ -25,7 +25,9 @@ pub const MICROJOULES_PER_KWH: u64 = 3_600_000_000_000;
 /// assert_eq!(hour, Joules::from_microjoules(3_600_000_000_000));
 /// assert_eq!(hour.to_string(), "1.000 kWh");
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Joules(u64);
 
@@ -48,7 +50,10 @@ impl Joules {
     /// The energy in joules, for display and metrics only: above 2^53 µJ
     /// (9 GJ) the last microjoules are rounded away.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "documented: display and metrics only")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "documented: display and metrics only"
+    )]
     pub fn as_joules_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -120,7 +125,9 @@ impl fmt::Display for Joules {
 }
 
 /// Power, in whole microwatts; never negative.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Watts(u64);
 
@@ -159,7 +166,10 @@ impl Watts {
 
     /// The power in watts, for display, metrics and model arithmetic.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "documented: display and metrics only")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "documented: display and metrics only"
+    )]
     pub fn as_watts_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
@@ -285,6 +295,9 @@ mod tests {
         assert!(Utilisation::try_new(1.01).is_err());
         let busy = Utilisation::of(Duration::from_secs(3), Duration::from_secs(2));
         assert_eq!(busy, Utilisation::FULL);
-        assert_eq!(Utilisation::of(Duration::from_secs(3), Duration::ZERO), Utilisation::IDLE);
+        assert_eq!(
+            Utilisation::of(Duration::from_secs(3), Duration::ZERO),
+            Utilisation::IDLE
+        );
     }
 }

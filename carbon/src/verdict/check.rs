@@ -2,12 +2,13 @@
 //! and on which side of the limit is the figure.
 
 use jiff::civil::Date;
-use tanso_power::{Estimate, Provenance};
+use tanso_power::{Estimate, Joules, Provenance};
 
 use super::{Evidence, Reason, Thresholds, Verdict, against};
 use crate::account::Account;
 use crate::pue::FacilityPue;
 use crate::regulation::{Metric, Op, Rule, RuleKind, Standing};
+use crate::units::{GramsCo2e, Intensity, Pue};
 
 /// What a step found, if it settles the judgement.
 pub(super) struct Answer {
@@ -195,19 +196,19 @@ fn figure(rule: &Rule, evidence: &Evidence<'_>) -> Option<Estimate<f64>> {
             .find(|one| one.metric == rule.metric)
             .map(|one| one.value)
     };
-    let grams = || Some(evidence.account?.emissions.map(|mass| mass.as_grams_f64()));
+    let grams = || Some(evidence.account?.emissions.map(GramsCo2e::as_grams_f64));
     match rule.metric {
-        Metric::Pue => evidence.pue.map(|pue| pue.value.map(|pue| pue.ratio())),
+        Metric::Pue => evidence.pue.map(|pue| pue.value.map(Pue::ratio)),
         Metric::GridIntensity => Some(
             evidence
                 .account?
                 .effective_intensity()?
-                .map(|ci| ci.as_grams_per_kwh_f64()),
+                .map(Intensity::as_grams_per_kwh_f64),
         ),
         Metric::EnergyBudget => {
             let account = evidence.account?;
             Some(of_the_whole(
-                account.facility_energy.map(|energy| energy.as_kwh_f64()),
+                account.facility_energy.map(Joules::as_kwh_f64),
                 account,
             ))
         }

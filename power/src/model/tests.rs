@@ -5,8 +5,15 @@ fn watts(w: f64) -> Watts {
 }
 
 fn point(u: f64, low: f64, value: f64, high: f64) -> CurvePoint {
-    let power = Estimate { low: watts(low), value: watts(value), high: watts(high) };
-    CurvePoint { utilisation: Utilisation::try_new(u).unwrap(), power }
+    let power = Estimate {
+        low: watts(low),
+        value: watts(value),
+        high: watts(high),
+    };
+    CurvePoint {
+        utilisation: Utilisation::try_new(u).unwrap(),
+        power,
+    }
 }
 
 fn document() -> ModelDocument {
@@ -14,9 +21,20 @@ fn document() -> ModelDocument {
         schema: SCHEMA.into(),
         name: "twin of a test machine".into(),
         domain: Domain::WallSpecpower,
-        machine: MachineFeatures { threads: Some(8), ..MachineFeatures::default() },
-        curve: vec![point(0.0, 40.0, 50.0, 70.0), point(0.5, 70.0, 90.0, 120.0), point(1.0, 100.0, 140.0, 190.0)],
-        error: ModelError { level: 0.9, mape_percent: 12.5, method: "leave one family out".into() },
+        machine: MachineFeatures {
+            threads: Some(8),
+            ..MachineFeatures::default()
+        },
+        curve: vec![
+            point(0.0, 40.0, 50.0, 70.0),
+            point(0.5, 70.0, 90.0, 120.0),
+            point(1.0, 100.0, 140.0, 190.0),
+        ],
+        error: ModelError {
+            level: 0.9,
+            mape_percent: 12.5,
+            method: "leave one family out".into(),
+        },
         training_digest: "sha256:00".into(),
         origin: "a test".into(),
         explanation: "because".into(),
@@ -28,7 +46,14 @@ fn power_is_linear_between_points_and_exact_on_them() {
     let model = document();
     let at = |u: f64| model.power_at(Utilisation::try_new(u).unwrap());
     assert_eq!(at(0.0).value, watts(50.0));
-    assert_eq!(at(0.25), Estimate { low: watts(55.0), value: watts(70.0), high: watts(95.0) });
+    assert_eq!(
+        at(0.25),
+        Estimate {
+            low: watts(55.0),
+            value: watts(70.0),
+            high: watts(95.0)
+        }
+    );
     assert_eq!(at(0.5).value, watts(90.0));
     assert_eq!(at(1.0).high, watts(190.0));
 }
@@ -52,5 +77,11 @@ fn a_curve_that_falls_is_refused() {
 fn another_schema_is_refused_by_name() {
     let mut model = document();
     model.schema = "elsewhere/v9".into();
-    assert!(model.check().unwrap_err().to_string().contains("elsewhere/v9"));
+    assert!(
+        model
+            .check()
+            .unwrap_err()
+            .to_string()
+            .contains("elsewhere/v9")
+    );
 }
