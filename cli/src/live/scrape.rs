@@ -1,7 +1,7 @@
 //! The pod power families in an agent's metrics text.
 //!
-//! Zones that contain each other are not added up: core and uncore are parts
-//! of package, and psys contains package.
+//! Zones that contain each other are not added up: platform contains psys,
+//! psys contains package, and core and uncore are parts of package.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,11 +27,15 @@ struct Sample {
     power_mw: i64,
 }
 
-/// Whether a zone is in the sum, given the zones there are.
+/// Whether a zone is in the sum, given the zones there are: the agent's own
+/// rule for a node's total.
 fn counts(zone: &str, all: &BTreeSet<&str>) -> bool {
-    let has_package = all.iter().any(|zone| zone.starts_with("package"));
+    let has = |name| all.contains(name);
     match zone {
-        "core" | "uncore" | "psys" => !has_package,
+        "package" => !has("platform"),
+        "psys" => !has("platform") && !has("package"),
+        "dram" => !has("platform") && (has("package") || !has("psys")),
+        "core" | "uncore" => !has("platform") && !has("package") && !has("psys"),
         _ => true,
     }
 }
@@ -122,6 +126,8 @@ mod tests {
             + &line("a", "psys", "running", "140")
             + &line("b", "package", "terminated", "5");
         assert_eq!(read(&text), [("shop/a".to_owned(), 110_000)]);
+        let text = text + &line("a", "platform", "running", "180");
+        assert_eq!(read(&text), [("shop/a".to_owned(), 180_000)]);
     }
 
     #[test]
@@ -131,7 +137,7 @@ mod tests {
             [("shop/a".to_owned(), 1_500)]
         );
         assert_eq!(
-            read(&line("a", "model", "running", "2.5")),
+            read(&line("a", "platform", "running", "2.5")),
             [("shop/a".to_owned(), 2_500)]
         );
     }
