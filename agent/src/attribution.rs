@@ -38,8 +38,16 @@ pub fn split(zone: ZoneEnergy, cpu_ns: &[u64]) -> Split {
         high: whole.high.saturating_sub(idle.high),
     };
     match share(dynamic, cpu_ns) {
-        Some(parts) => Split { idle, unowned: Estimate::default(), parts },
-        None => Split { idle, unowned: dynamic, parts: vec![Estimate::default(); cpu_ns.len()] },
+        Some(parts) => Split {
+            idle,
+            unowned: Estimate::default(),
+            parts,
+        },
+        None => Split {
+            idle,
+            unowned: dynamic,
+            parts: vec![Estimate::default(); cpu_ns.len()],
+        },
     }
 }
 
@@ -52,15 +60,19 @@ pub fn share(whole: Estimate<Joules>, weights: &[u64]) -> Option<Vec<Estimate<Jo
     let values = apportion(whole.value.microjoules(), weights)?;
     // By the values themselves, the part of a smaller whole is never above
     // its value: low * v / value <= v, and so is its next whole number.
-    let lows = apportion(whole.low.microjoules(), &values)
-        .unwrap_or_else(|| vec![0; weights.len()]);
+    let lows =
+        apportion(whole.low.microjoules(), &values).unwrap_or_else(|| vec![0; weights.len()]);
     let above = whole.high.saturating_sub(whole.value);
     let extras = apportion(above.microjoules(), weights)?;
-    let parts = values.iter().zip(&lows).zip(&extras).map(|((&value, &low), &extra)| Estimate {
-        low: Joules::from_microjoules(low),
-        value: Joules::from_microjoules(value),
-        high: Joules::from_microjoules(value) + Joules::from_microjoules(extra),
-    });
+    let parts = values
+        .iter()
+        .zip(&lows)
+        .zip(&extras)
+        .map(|((&value, &low), &extra)| Estimate {
+            low: Joules::from_microjoules(low),
+            value: Joules::from_microjoules(value),
+            high: Joules::from_microjoules(value) + Joules::from_microjoules(extra),
+        });
     Some(parts.collect())
 }
 

@@ -58,6 +58,8 @@ pub struct Books {
     pub caught_up: Joules,
     /// Energy of containers no longer listed, by namespace.
     pub folded: BTreeMap<String, Joules>,
+    /// CPU time of containers no longer listed, nanoseconds.
+    pub folded_cpu_ns: u64,
     /// The minute that is still open, seconds of Unix time.
     pub open_minute: Option<i64>,
     /// Sequence number of the next record.
@@ -88,7 +90,12 @@ pub struct Booking<'a> {
 
 impl Default for Books {
     fn default() -> Self {
-        let own = [Account::System, Account::Kernel, Account::Idle, Account::Overflow];
+        let own = [
+            Account::System,
+            Account::Kernel,
+            Account::Idle,
+            Account::Overflow,
+        ];
         let mut books = Self {
             zones: Vec::new(),
             accounts: Vec::new(),
@@ -97,6 +104,7 @@ impl Default for Books {
             bounds: (Joules::ZERO, Joules::ZERO),
             caught_up: Joules::ZERO,
             folded: BTreeMap::new(),
+            folded_cpu_ns: 0,
             open_minute: None,
             next_sequence: 1,
             pending: Vec::new(),
@@ -125,8 +133,18 @@ impl Books {
     /// # Errors
     /// If these are no books: the node's own accounts are not in place.
     pub fn reopen(&mut self) -> Result<(), &'static str> {
-        let own = [Account::System, Account::Kernel, Account::Idle, Account::Overflow];
-        let in_place = self.accounts.iter().map(|book| &book.account).take(4).eq(own.iter());
+        let own = [
+            Account::System,
+            Account::Kernel,
+            Account::Idle,
+            Account::Overflow,
+        ];
+        let in_place = self
+            .accounts
+            .iter()
+            .map(|book| &book.account)
+            .take(4)
+            .eq(own.iter());
         if !in_place {
             return Err("the node's own accounts are missing");
         }
@@ -136,7 +154,9 @@ impl Books {
 
     fn reindex(&mut self) {
         let accounts = self.accounts.iter().enumerate();
-        self.index = accounts.map(|(index, book)| (book.account.clone(), index)).collect();
+        self.index = accounts
+            .map(|(index, book)| (book.account.clone(), index))
+            .collect();
     }
 
     /// The place of an account, opened if it is new. Places hold until
@@ -226,7 +246,9 @@ impl Books {
     }
 
     fn charge_zone(&mut self, index: usize, zone: usize, energy: Joules, counts: bool) {
-        let Some(book) = self.accounts.get_mut(index) else { return };
+        let Some(book) = self.accounts.get_mut(index) else {
+            return;
+        };
         book.charge(zone, energy);
         if counts {
             book.total += energy;
@@ -243,7 +265,9 @@ impl Books {
 
     fn charge_totals(&mut self, parts: &BTreeMap<usize, Estimate<Joules>>, booking: &Booking<'_>) {
         let whole: Estimate<Joules> = parts.values().copied().sum();
-        let place = Provenance::ALL.iter().position(|&known| known == booking.provenance);
+        let place = Provenance::ALL
+            .iter()
+            .position(|&known| known == booking.provenance);
         if let Some(sum) = place.and_then(|place| self.by_provenance.get_mut(place)) {
             *sum += whole.value;
         }
@@ -255,14 +279,23 @@ impl Books {
     }
 
     fn charge_minutes(&mut self, parts: &BTreeMap<usize, Estimate<Joules>>, booking: &Booking<'_>) {
-        let lengths: Vec<u64> = booking.minutes.iter().map(|&(_, length)| length.max(1)).collect();
+        let lengths: Vec<u64> = booking
+            .minutes
+            .iter()
+            .map(|&(_, length)| length.max(1))
+            .collect();
         let mut shares: Vec<(usize, Vec<Estimate<Joules>>, Vec<u64>)> = Vec::new();
         for (&index, &energy) in parts {
-            let cpu = booking.cpu_ns.iter().find(|&&(account, _)| account == index);
+            let cpu = booking
+                .cpu_ns
+                .iter()
+                .find(|&&(account, _)| account == index);
             let cpu_ns = cpu.map_or(0, |&(_, ns)| ns);
             // Lengths are at least 1, so there is a share unless there is no
             // minute at all.
-            let Some(energies) = share(energy, &lengths) else { continue };
+            let Some(energies) = share(energy, &lengths) else {
+                continue;
+            };
             let times = tanso_power::apportion(cpu_ns, &lengths).unwrap_or_default();
             shares.push((index, energies, times));
         }
@@ -294,7 +327,9 @@ impl Books {
 
     /// Gives a container its names, as soon as they are known.
     pub fn name(&mut self, index: usize, names: &Names) {
-        let Some(book) = self.accounts.get_mut(index) else { return };
+        let Some(book) = self.accounts.get_mut(index) else {
+            return;
+        };
         if book.names != *names {
             book.names = names.clone();
         }
@@ -325,7 +360,11 @@ impl Books {
             .enumerate()
             .filter(|(rank, (ended_ms, _))| *rank < excess || old(*ended_ms))
             .map(|(_, &(_, index))| index)
-            .filter(|&index| self.accounts.get(index).is_some_and(AccountBook::is_settled))
+            .filter(|&index| {
+                self.accounts
+                    .get(index)
+                    .is_some_and(AccountBook::is_settled)
+            })
             .collect();
         if leaving.is_empty() {
             return;
@@ -334,6 +373,7 @@ impl Books {
             if let Some(book) = self.accounts.get(index) {
                 let namespace = book.names.namespace.clone().unwrap_or_default();
                 *self.folded.entry(namespace).or_default() += book.total;
+                self.folded_cpu_ns = self.folded_cpu_ns.saturating_add(book.cpu_ns);
             }
         }
         let mut index = 0;

@@ -25,28 +25,45 @@ impl Identity {
     /// Who is behind the group at `path`.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        let ContainerRef { pod_uid, container_id, runtime, kind } = parse(path);
-        let own = container_id.as_ref().and_then(|id| container_path(path, id.as_str()));
+        let ContainerRef {
+            pod_uid,
+            container_id,
+            runtime,
+            kind,
+        } = parse(path);
+        let own = container_id
+            .as_ref()
+            .and_then(|id| container_path(path, id.as_str()));
         let account = match (pod_uid, container_id) {
             (Some(uid), Some(id)) => Account::Container {
                 pod_uid: uid.as_str().to_owned(),
                 container_id: id.as_str().to_owned(),
             },
-            (None, Some(id)) => Account::Standalone { container_id: id.as_str().to_owned() },
+            (None, Some(id)) => Account::Standalone {
+                container_id: id.as_str().to_owned(),
+            },
             // Helpers in a pod's own group, beside its containers: the pod's.
-            (Some(uid), None) if kind == WorkloadKind::Pod => {
-                Account::Container { pod_uid: uid.as_str().to_owned(), container_id: String::new() }
-            }
+            (Some(uid), None) if kind == WorkloadKind::Pod => Account::Container {
+                pod_uid: uid.as_str().to_owned(),
+                container_id: String::new(),
+            },
             _ => Account::System,
         };
-        Self { account, runtime: runtime.as_str(), path: own }
+        Self {
+            account,
+            runtime: runtime.as_str(),
+            path: own,
+        }
     }
 }
 
 /// The path up to and with the segment that carries the container's id.
 fn container_path(path: &str, id: &str) -> Option<String> {
     let at = path.find(id)?;
-    let end = path.get(at..)?.find('/').map_or(path.len(), |slash| at + slash);
+    let end = path
+        .get(at..)?
+        .find('/')
+        .map_or(path.len(), |slash| at + slash);
     path.get(..end).map(str::to_owned)
 }
 
@@ -92,7 +109,10 @@ impl Charges {
         for (group, delta) in deltas {
             charge(self.place(group, books), delta);
         }
-        charge(Books::OVERFLOW, reading.overflow.saturating_sub(self.overflow));
+        charge(
+            Books::OVERFLOW,
+            reading.overflow.saturating_sub(self.overflow),
+        );
         self.overflow = reading.overflow;
         self.charge_vanished(reading, &vanished, books, &mut charge);
         charged.into_iter().collect()
@@ -110,7 +130,10 @@ impl Charges {
     ) {
         let retired = reading.retired.saturating_sub(self.retired);
         self.retired = reading.retired;
-        let known: Duration = vanished.iter().filter_map(|group| self.last.remove(group)).sum();
+        let known: Duration = vanished
+            .iter()
+            .filter_map(|group| self.last.remove(group))
+            .sum();
         let rest_ns = u64::try_from(retired.saturating_sub(known).as_nanos()).unwrap_or(u64::MAX);
         let mut groups: Vec<Group> = vanished.iter().copied().collect();
         groups.sort_unstable();
@@ -158,7 +181,10 @@ impl Charges {
             let identity = match self.identities.get(&id) {
                 Some(identity) => identity,
                 None => match index.known_path(id) {
-                    Some(path) => self.identities.entry(id).or_insert_with(|| Identity::of(&path)),
+                    Some(path) => self
+                        .identities
+                        .entry(id)
+                        .or_insert_with(|| Identity::of(&path)),
                     None => continue,
                 },
             };
@@ -192,7 +218,10 @@ mod tests {
 
     fn reading(groups: &[(u64, u64)], retired_ns: u64) -> CpuReading {
         let groups = groups.iter().map(|&(inode, ns)| GroupTime {
-            group: Group { cgroup: CgroupId::new(inode), kind: TaskKind::User },
+            group: Group {
+                cgroup: CgroupId::new(inode),
+                kind: TaskKind::User,
+            },
             cpu: Duration::from_nanos(ns),
         });
         CpuReading {
@@ -210,17 +239,26 @@ mod tests {
     fn a_removed_groups_last_stretch_is_charged() {
         let (mut charges, mut books) = (Charges::default(), Books::default());
         charges.since_last(&reading(&[(1, 100), (2, 50)], 0), None, &mut books);
-        let charged = charges.since_last(&reading(&[(1, 130)], 57), None, &mut books);
-        assert_eq!(charged, [(Books::SYSTEM, 30 + 7)]);
+        let after = charges.since_last(&reading(&[(1, 130)], 57), None, &mut books);
+        assert_eq!(after, [(Books::SYSTEM, 30 + 7)]);
     }
 
     #[test]
     fn a_nested_group_is_its_containers() {
         let id = "a".repeat(64);
         let pod = "0c4b1a52-3a5b-4c77-8f4e-5f2b6d7e8a90";
-        let own = format!("/kubepods.slice/kubepods-pod{}.slice/cri-containerd-{id}.scope", pod.replace('-', "_"));
+        let own = format!(
+            "/kubepods.slice/kubepods-pod{}.slice/cri-containerd-{id}.scope",
+            pod.replace('-', "_")
+        );
         let identity = Identity::of(&format!("{own}/init/deep"));
         assert_eq!(identity.path, Some(own));
-        assert_eq!(identity.account, Account::Container { pod_uid: pod.into(), container_id: id });
+        assert_eq!(
+            identity.account,
+            Account::Container {
+                pod_uid: pod.into(),
+                container_id: id
+            }
+        );
     }
 }

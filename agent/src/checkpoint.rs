@@ -61,7 +61,12 @@ impl Checkpoint {
         let open = |name: &str| -> io::Result<(File, PathBuf)> {
             let path = directory.join(name);
             let mut options = OpenOptions::new();
-            let file = options.read(true).write(true).create(true).truncate(false).open(&path)?;
+            let file = options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)?;
             Ok((file, path))
         };
         let [a, b, minute] = NAMES.map(open);
@@ -78,11 +83,17 @@ impl Checkpoint {
                         newest = Some((generation, state));
                     }
                 }
-                None => tracing::warn!(file = %path.display(), "checkpoint is not whole and is left out"),
+                None => {
+                    tracing::warn!(file = %path.display(), "checkpoint is not whole and is left out");
+                }
             }
         }
         let generation = newest.as_ref().map_or(0, |(generation, _)| *generation);
-        let checkpoint = Self { files: [a.0, b.0, minute.0], generation, bytes: 0 };
+        let checkpoint = Self {
+            files: [a.0, b.0, minute.0],
+            generation,
+            bytes: 0,
+        };
         Ok((checkpoint, newest.map(|(_, state)| state)))
     }
 
@@ -94,7 +105,11 @@ impl Checkpoint {
     pub fn write(&mut self, state: &State, for_good: bool) -> io::Result<()> {
         let generation = self.generation + 1;
         let bytes = encode(generation, state)?;
-        let turn = if for_good { MINUTE } else { usize::from(!generation.is_multiple_of(2)) };
+        let turn = if for_good {
+            MINUTE
+        } else {
+            usize::from(!generation.is_multiple_of(2))
+        };
         if let Some(file) = self.files.get(turn) {
             file.write_all_at(&bytes, 0)?;
             if for_good {
@@ -190,6 +205,9 @@ mod tests {
         let (mut checkpoint, found) = Checkpoint::open(directory.path()).unwrap();
         assert_eq!(found, Some(state(5)));
         checkpoint.write(&state(6), false).unwrap();
-        assert_eq!(Checkpoint::open(directory.path()).unwrap().1, Some(state(6)));
+        assert_eq!(
+            Checkpoint::open(directory.path()).unwrap().1,
+            Some(state(6))
+        );
     }
 }

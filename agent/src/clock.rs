@@ -21,7 +21,10 @@ impl Now {
         let wall = clock_gettime(ClockId::Realtime);
         Self {
             boot_ns: nanoseconds(clock_gettime(ClockId::Boottime)),
-            unix_ms: wall.tv_sec.saturating_mul(1_000).saturating_add(wall.tv_nsec / 1_000_000),
+            unix_ms: wall
+                .tv_sec
+                .saturating_mul(1_000)
+                .saturating_add(wall.tv_nsec / 1_000_000),
         }
     }
 
@@ -56,7 +59,9 @@ const SPLIT_MAX_MS: i64 = 48 * HOUR_MS;
 /// joule comes to stand in its hour.
 #[must_use]
 pub fn minutes(end_ms: i64, elapsed: Duration) -> Vec<(i64, u64)> {
-    let length_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX).min(SPLIT_MAX_MS);
+    let length_ms = i64::try_from(elapsed.as_millis())
+        .unwrap_or(i64::MAX)
+        .min(SPLIT_MAX_MS);
     let begin_ms = end_ms.saturating_sub(length_ms);
     if elapsed <= ONE_MINUTE_MAX {
         return vec![(minute_of(begin_ms + length_ms / 2), 1)];
@@ -90,7 +95,10 @@ mod tests {
     #[test]
     fn a_long_time_is_split_by_the_hour() {
         let end_ms = 2 * HOUR_MS + 1_000;
-        let pieces = minutes(end_ms, Duration::from_secs(3_600 + 120));
-        assert_eq!(pieces, [(58 * 60, 119_000), (3_600, 3_600_000), (7_200, 1_000)]);
+        let pieces = minutes(end_ms, Duration::from_mins(62));
+        assert_eq!(
+            pieces,
+            [(58 * 60, 119_000), (3_600, 3_600_000), (7_200, 1_000)]
+        );
     }
 }

@@ -105,7 +105,10 @@ impl Journal {
         let mut paths = Vec::new();
         for entry in fs::read_dir(directory).map_err(io("reading", directory))? {
             let path = entry.map_err(io("reading", directory))?.path();
-            if path.extension().is_some_and(|extension| extension == segment::EXTENSION) {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == segment::EXTENSION)
+            {
                 paths.push(path);
             }
         }
@@ -116,8 +119,10 @@ impl Journal {
         let mut id = None;
         for path in paths {
             let segment = Segment::open(&path)?;
-            let Some((segment, found)) = segment else { continue };
-            // The latest file's name holds; others are leftovers.
+            let Some((segment, found)) = segment else {
+                continue;
+            };
+            // The oldest file's name holds; others are leftovers.
             if id.is_some_and(|id| id != found) {
                 tracing::warn!(file = %path.display(), "energy records of another journal are left out");
                 continue;
@@ -130,7 +135,11 @@ impl Journal {
             inner.closed_until = last.minute + 60;
         }
         let id = id.unwrap_or(new);
-        Ok(Self { id, directory: directory.to_owned(), inner: Mutex::new(inner) })
+        Ok(Self {
+            id,
+            directory: directory.to_owned(),
+            inner: Mutex::new(inner),
+        })
     }
 
     /// The journal's name.
@@ -159,6 +168,14 @@ impl Journal {
         inner.closed_until = inner.closed_until.max(end);
     }
 
+    /// Notes that records up to `sequence` were given out, also those that the
+    /// disk spoilt since: no number is given out twice, and a reader who is
+    /// ahead of what is left is not refused.
+    pub fn skip_to(&self, sequence: u64) {
+        let mut inner = self.lock();
+        inner.last_sequence = inner.last_sequence.max(sequence);
+    }
+
     /// Size on disk, bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -173,11 +190,21 @@ impl Journal {
     pub fn append(&self, records: &[Record]) -> Result<(), JournalFault> {
         let mut inner = self.lock();
         let known = inner.last_sequence;
-        let new: Vec<&Record> = records.iter().filter(|record| record.sequence > known).collect();
+        let new: Vec<&Record> = records
+            .iter()
+            .filter(|record| record.sequence > known)
+            .collect();
         for minute in new.chunk_by(|a, b| a.minute == b.minute) {
-            let (Some(first), Some(last)) = (minute.first(), minute.last()) else { continue };
-            let begin = inner.segments.last().and_then(Segment::first).map(|place| place.minute);
-            if begin.is_none_or(|begin| first.minute >= begin + SEGMENT_SECONDS) {
+            let (Some(first), Some(last)) = (minute.first(), minute.last()) else {
+                continue;
+            };
+            // A file without a frame (its only one was torn) is used again.
+            let full = inner.segments.last().is_none_or(|segment| {
+                segment
+                    .first()
+                    .is_some_and(|begin| first.minute >= begin.minute + SEGMENT_SECONDS)
+            });
+            if full {
                 let segment = Segment::create(&self.directory, self.id, first.sequence)?;
                 inner.segments.push(segment);
             }
@@ -204,9 +231,13 @@ impl Journal {
         for (path, place) in places {
             let records = segment::read(&path, &place)?;
             let wanted = records.into_iter().filter(|record| record.sequence > after);
-            page.records.extend(wanted.take(limit.saturating_sub(page.records.len())));
+            page.records
+                .extend(wanted.take(limit.saturating_sub(page.records.len())));
         }
-        if let Some(last) = page.records.last() {
+        if page.records.len() < limit {
+            // All there is was read; numbers without a record were spoilt.
+            page.next.sequence = page.last_sequence;
+        } else if let Some(last) = page.records.last() {
             page.next.sequence = last.sequence;
         }
         Ok(page)
@@ -226,7 +257,10 @@ impl Journal {
                 return Err(JournalFault::Unknown { asked, current });
             }
             if cursor.sequence > last {
-                return Err(JournalFault::Ahead { asked: cursor.sequence, last });
+                return Err(JournalFault::Ahead {
+                    asked: cursor.sequence,
+                    last,
+                });
             }
         }
         let first = inner.segments.iter().find_map(Segment::first);
@@ -235,7 +269,11 @@ impl Journal {
         let mut count = 0;
         let mut places = Vec::new();
         for segment in &inner.segments {
-            for place in segment.places().iter().filter(|place| place.last_sequence > after) {
+            for place in segment
+                .places()
+                .iter()
+                .filter(|place| place.last_sequence > after)
+            {
                 if count >= limit {
                     break;
                 }
@@ -246,7 +284,10 @@ impl Journal {
         }
         let page = Page {
             records: Vec::new(),
-            next: Cursor { journal: self.id, sequence: after },
+            next: Cursor {
+                journal: self.id,
+                sequence: after,
+            },
             first_sequence,
             last_sequence: last,
             closed_until: inner.closed_until,

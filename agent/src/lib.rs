@@ -6,9 +6,21 @@
 
 pub mod attribution;
 pub mod books;
+pub mod charges;
 pub mod checkpoint;
+pub mod clock;
 pub mod host;
 pub mod journal;
 pub mod kernel;
 pub mod meters;
+pub mod names;
+pub mod processors;
+pub mod program;
+pub mod serve;
+pub mod settings;
+pub mod snapshot;
+pub mod tick;
 pub mod workloads;
+
+/// The part of readiness that the first attribution fulfils.
+pub const READINESS: &str = "attribution";

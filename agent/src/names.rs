@@ -62,7 +62,10 @@ impl NameTable {
         let mut pods = self.pods.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = pods.get(pod_uid) {
             for (id, name) in &old.containers {
-                names.containers.entry(id.clone()).or_insert_with(|| name.clone());
+                names
+                    .containers
+                    .entry(id.clone())
+                    .or_insert_with(|| name.clone());
             }
             if *old == names {
                 return;
@@ -100,7 +103,10 @@ mod tests {
         PodNames {
             namespace: "shop".into(),
             pod: name.into(),
-            containers: containers.iter().map(|&(id, name)| (id.into(), name.into())).collect(),
+            containers: containers
+                .iter()
+                .map(|&(id, name)| (id.into(), name.into()))
+                .collect(),
             gone: 0,
         }
     }
@@ -110,8 +116,14 @@ mod tests {
         let table = NameTable::default();
         table.set("uid", pod("web-1", &[("old", "web")]));
         table.set("uid", pod("web-1", &[("new", "web")]));
-        assert_eq!(table.of("uid", "old").unwrap().container.as_deref(), Some("web"));
-        assert_eq!(table.of("uid", "new").unwrap().container.as_deref(), Some("web"));
+        assert_eq!(
+            table.of("uid", "old").unwrap().container.as_deref(),
+            Some("web")
+        );
+        assert_eq!(
+            table.of("uid", "new").unwrap().container.as_deref(),
+            Some("web")
+        );
         assert_eq!(table.of("uid", "sandbox").unwrap().container, None);
         assert_eq!(table.of("other", "new"), None);
     }

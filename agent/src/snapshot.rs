@@ -46,6 +46,10 @@ pub struct Work {
     pub overflow: Duration,
     /// What went otherwise than planned.
     pub losses: Losses,
+    /// CPU time of this process.
+    pub own_cpu: Duration,
+    /// Memory of this process, bytes.
+    pub own_bytes: Option<u64>,
 }
 
 /// The state after a reading interval.

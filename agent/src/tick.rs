@@ -16,10 +16,10 @@ use tanso_power::{Provenance, Utilisation};
 
 pub use run::run;
 
-use crate::books::{Books, Booking};
+use crate::books::{Booking, Books};
 use crate::charges::Charges;
 use crate::checkpoint::{Checkpoint, State};
-use crate::clock::{Now, minutes};
+use crate::clock::{Now, minutes, own_cpu};
 use crate::host::cgroup::UsageFiles;
 use crate::host::{CgroupIndex, HostError, HostRoots, NodeTimes};
 use crate::journal::Journal;
@@ -117,12 +117,11 @@ impl Cycle {
         let mut scratch = Books::default();
         cycle.charges.since_last(&cpu, None, &mut scratch);
         let node = NodeTimes::read(&cycle.parts.roots)?;
-        match saved {
-            Some(saved) => cycle.take_up(saved, &node, now),
-            None => {
-                cycle.parts.bench.start(None);
-                cycle.read_meters(Duration::ZERO, Utilisation::IDLE);
-            }
+        if let Some(saved) = saved {
+            cycle.take_up(saved, &node, now);
+        } else {
+            cycle.parts.bench.start(None);
+            cycle.read_meters(Duration::ZERO, Utilisation::IDLE);
         }
         cycle.set_baseline(&node, now);
         cycle.list_containers(now);
@@ -170,8 +169,10 @@ impl Cycle {
         self.work.cycles += 1;
         self.work.last = begin.elapsed();
         self.work.spent += self.work.last;
+        self.work.own_cpu = own_cpu();
+        self.work.own_bytes = own_bytes();
         let origin = energy.map(|energy| Origin {
-            meter: self.state.meter.as_ref().map_or("", |_| energy.meter),
+            meter: energy.meter,
             provenance: energy.provenance,
             model: energy.model,
         });
@@ -179,12 +180,14 @@ impl Cycle {
     }
 
     fn node_delta(&self, node: &NodeTimes) -> NodeDelta {
-        let since = |now: Duration, before_ns: u64| {
-            now.saturating_sub(Duration::from_nanos(before_ns))
-        };
+        let since =
+            |now: Duration, before_ns: u64| now.saturating_sub(Duration::from_nanos(before_ns));
         let busy = since(node.cpu.busy(), self.state.busy_ns);
         let total = since(node.cpu.total(), self.state.total_ns);
-        NodeDelta { busy, utilisation: Utilisation::of(busy, total) }
+        NodeDelta {
+            busy,
+            utilisation: Utilisation::of(busy, total),
+        }
     }
 
     fn set_baseline(&mut self, node: &NodeTimes, now: Now) {
@@ -196,7 +199,10 @@ impl Cycle {
     }
 
     fn read_meters(&mut self, elapsed: Duration, utilisation: Utilisation) -> Option<BenchReading> {
-        let reading = self.parts.bench.read(&Span { elapsed, utilisation });
+        let reading = self.parts.bench.read(&Span {
+            elapsed,
+            utilisation,
+        });
         let memory = self.parts.bench.memory();
         self.state.meter = memory.map(|(name, memory)| (name.to_owned(), memory));
         reading
@@ -248,8 +254,16 @@ impl Cycle {
         let all = version != self.names_version;
         self.names_version = version;
         for place in 0..self.state.books.accounts.len() {
-            let Some(book) = self.state.books.accounts.get(place) else { continue };
-            let Account::Container { pod_uid, container_id } = &book.account else { continue };
+            let Some(book) = self.state.books.accounts.get(place) else {
+                continue;
+            };
+            let Account::Container {
+                pod_uid,
+                container_id,
+            } = &book.account
+            else {
+                continue;
+            };
             if !all && book.names.pod.is_some() {
                 continue;
             }
@@ -261,12 +275,17 @@ impl Cycle {
 
     fn list_containers(&mut self, now: Now) {
         self.listed_at = Some(Instant::now());
-        let Some(index) = self.index.as_mut() else { return };
+        let Some(index) = self.index.as_mut() else {
+            return;
+        };
         let books = &mut self.state.books;
         let found = self.charges.list(index, books);
         for book in &mut books.accounts {
             let is_container = book.path.is_some()
-                || matches!(&book.account, Account::Container { .. } | Account::Standalone { .. });
+                || matches!(
+                    &book.account,
+                    Account::Container { .. } | Account::Standalone { .. }
+                );
             if !is_container {
                 continue;
             }
@@ -284,7 +303,9 @@ impl Cycle {
 
     /// Notes the kernel's own counter of containers that have none noted yet.
     fn look_at_new_containers(&mut self) {
-        let Some(usage) = &self.parts.usage else { return };
+        let Some(usage) = &self.parts.usage else {
+            return;
+        };
         for book in &mut self.state.books.accounts {
             if book.basis_ns.is_none()
                 && let Some(path) = &book.path
@@ -306,21 +327,31 @@ impl Cycle {
         }
         let first = self.checked_minute.is_none();
         self.checked_minute = open;
-        let Some(usage) = &self.parts.usage else { return };
+        let Some(usage) = &self.parts.usage else {
+            return;
+        };
         let (mut ours_ns, mut kernels_ns) = (0_u64, 0_u64);
         for book in &mut self.state.books.accounts {
-            let (Some(path), Some(basis_ns), None) = (&book.path, book.basis_ns, book.ended_ms) else {
+            let (Some(path), Some(basis_ns), None) = (&book.path, book.basis_ns, book.ended_ms)
+            else {
                 continue;
             };
-            let Some(used) = usage.read(path) else { continue };
-            let Ok(used_ns) = u64::try_from(used.as_nanos()) else { continue };
+            let Some(used) = usage.read(path) else {
+                continue;
+            };
+            let Ok(used_ns) = u64::try_from(used.as_nanos()) else {
+                continue;
+            };
             ours_ns = ours_ns.saturating_add(book.since_basis_ns);
             kernels_ns = kernels_ns.saturating_add(used_ns.saturating_sub(basis_ns));
             book.basis_ns = Some(used_ns);
             book.since_basis_ns = 0;
         }
         if !first && kernels_ns > 0 {
-            let both = (Duration::from_nanos(ours_ns), Duration::from_nanos(kernels_ns));
+            let both = (
+                Duration::from_nanos(ours_ns),
+                Duration::from_nanos(kernels_ns),
+            );
             self.work.cross_check = Some(both);
         }
     }
@@ -356,8 +387,19 @@ impl Cycle {
 
 /// Whether a pod has a living container: its own group is not listed.
 fn pod_is_alive(account: &Account, found: &std::collections::HashSet<Account>) -> bool {
-    let Account::Container { pod_uid, .. } = account else { return false };
-    found.iter().any(|other| matches!(other, Account::Container { pod_uid: uid, .. } if uid == pod_uid))
+    let Account::Container { pod_uid, .. } = account else {
+        return false;
+    };
+    found
+        .iter()
+        .any(|other| matches!(other, Account::Container { pod_uid: uid, .. } if uid == pod_uid))
+}
+
+/// Memory of this process that is in RAM, bytes.
+fn own_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    pages.checked_mul(u64::try_from(rustix::param::page_size()).ok()?)
 }
 
 /// CPU time by account, for joining.

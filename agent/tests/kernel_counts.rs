@@ -282,22 +282,22 @@ fn ms(time: Duration) -> f64 {
 #[test]
 fn zz_diag() {
     let mut cpu = open(EbpfOptions::default()).unwrap();
-    for _ in 0..6 {
+    for _ in 0..6 {let i = 0;
         let cell = Cell::new("", "storm");
-        let root = || Duration::from_nanos(std::fs::read_to_string("/sys/fs/cgroup/cpuacct/cpuacct.usage").unwrap().trim().parse().unwrap()); let rt0 = root(); let base = cpu.read().unwrap(); let start = cell.seen(&base);
+        let root = || Duration::from_nanos(std::fs::read_to_string("/sys/fs/cgroup/cpuacct/cpuacct.usage").unwrap().trim().parse().unwrap()); let rt0 = root(); let base = cpu.read().unwrap(); let d0 = cpu.debug_stats(); let start = cell.seen(&base);
         let forks = || tanso_agent::host::NodeTimes::read(&HostRoots::default()).unwrap().forks.unwrap();
         let f0 = forks();
         let mut storm = cell.spawn(STORM);
-        attend(&mut storm, Duration::from_millis(50), || { cpu.read().unwrap(); });
+        match i % 4 { 0 => { storm.wait().unwrap(); } 1 => { attend(&mut storm, Duration::from_millis(2), || { cpu.walk().unwrap(); }); } 2 => { attend(&mut storm, Duration::from_millis(2), || { cpu.take_counters().unwrap(); }); } _ => { attend(&mut storm, Duration::from_millis(2), || { cpu.stats().unwrap(); }); } }
         let truth = cell.truth();
         let f1 = forks();
         let mut text = String::new();
-        for _ in 0..12 {
+        for _ in 0..3 {
             let r = cpu.read().unwrap();
             text += &format!("{:.3} ", percent(cell.seen(&r) - start, truth));
             sleep(Duration::from_millis(300));
         }
-        eprintln!("{text} forks {} {:?} truth {truth:?}", f1 - f0, cpu.debug_stats());
+        let d: Vec<i64> = cpu.debug_stats().iter().zip(&d0).map(|(a,b)| *a as i64 - *b as i64).collect(); eprintln!("{text} forks {} {:?} truth {truth:?} sumfreed% {} {}", f1 - f0, d, 100.0*d[11] as f64/truth.as_nanos() as f64, fdstats());
         let r = cpu.read().unwrap(); let rt1 = root();
         eprintln!("all: booked {:?} root {:?} diff us {}", r.total() - base.total(), rt1 - rt0, (r.total()-base.total()).as_micros() as i64 - (rt1-rt0).as_micros() as i64);
         for g in &r.groups { let b = base.cpu_of(g.group).unwrap_or_default(); if g.cpu > b { eprintln!("   {:?} {:?} +{:?} {}", g.group.cgroup, g.group.kind, g.cpu - b, if g.group.cgroup == cell.id() {"CELL"} else {""}); } }
@@ -307,4 +307,11 @@ if t.contains("recursion_misses") { eprintln!("  fd {}", t.replace('\n'," ")); }
             }
         }
     }
+}
+
+fn fdstats() -> String {
+    let mut out = String::new();
+    let mut v: Vec<_> = std::fs::read_dir("/proc/self/fdinfo").unwrap().flatten().map(|e| e.path()).collect(); v.sort();
+    for e in v { if let Ok(t) = std::fs::read_to_string(e) { if t.contains("run_cnt") { let g=|k:&str| t.lines().find(|l| l.starts_with(k)).unwrap().split_whitespace().last().unwrap().to_owned(); out += &format!("[{} cnt {} miss {}] ", g("verified_insns"), g("run_cnt"), g("recursion_misses")); } } }
+    out
 }

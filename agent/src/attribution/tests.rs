@@ -22,7 +22,10 @@ fn check(zone: ZoneEnergy, cpu_ns: &[u64]) {
     assert!(is_ordered(split.unowned), "{zone:?} {cpu_ns:?}");
     for (&part, &weight) in split.parts.iter().zip(cpu_ns) {
         assert!(is_ordered(part), "{zone:?} {cpu_ns:?}");
-        assert!(weight > 0 || part == Estimate::default(), "{zone:?} {cpu_ns:?}");
+        assert!(
+            weight > 0 || part == Estimate::default(),
+            "{zone:?} {cpu_ns:?}"
+        );
     }
 }
 
@@ -57,7 +60,10 @@ proptest! {
 
 #[test]
 fn energy_without_any_cpu_time_is_nobodys_and_not_lost() {
-    let zone = ZoneEnergy { energy: estimate(100, 10, 10), idle: estimate(60, 0, 0) };
+    let zone = ZoneEnergy {
+        energy: estimate(100, 10, 10),
+        idle: estimate(60, 0, 0),
+    };
     let split = split(zone, &[0, 0]);
     assert_eq!(split.unowned.value.microjoules(), 40);
     assert_eq!(split.parts, vec![Estimate::default(); 2]);
@@ -65,8 +71,15 @@ fn energy_without_any_cpu_time_is_nobodys_and_not_lost() {
 
 #[test]
 fn twice_the_cpu_time_is_twice_the_energy() {
-    let zone = ZoneEnergy { energy: estimate(160, 0, 0), idle: estimate(100, 0, 0) };
+    let zone = ZoneEnergy {
+        energy: estimate(160, 0, 0),
+        idle: estimate(100, 0, 0),
+    };
     let split = split(zone, &[1_000, 2_000, 0]);
-    let values: Vec<u64> = split.parts.iter().map(|part| part.value.microjoules()).collect();
+    let values: Vec<u64> = split
+        .parts
+        .iter()
+        .map(|part| part.value.microjoules())
+        .collect();
     assert_eq!(values, [20, 40, 0]);
 }

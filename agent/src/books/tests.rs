@@ -5,7 +5,10 @@ use crate::attribution::ZoneEnergy;
 use crate::meters::ZoneClass;
 
 fn container(name: &str) -> Account {
-    Account::Container { pod_uid: format!("pod-of-{name}"), container_id: name.to_owned() }
+    Account::Container {
+        pod_uid: format!("pod-of-{name}"),
+        container_id: name.to_owned(),
+    }
 }
 
 fn zones(package_uj: u64, core_uj: u64, dram_uj: u64) -> Reading {
@@ -16,7 +19,13 @@ fn zones(package_uj: u64, core_uj: u64, dram_uj: u64) -> Reading {
             high: Joules::from_microjoules(value_uj * 2),
         };
         let idle = energy.map(|bound| Joules::from_microjoules(bound.microjoules() / 3));
-        (Zone { class, path: class.to_string() }, ZoneEnergy { energy, idle })
+        (
+            Zone {
+                class,
+                path: class.to_string(),
+            },
+            ZoneEnergy { energy, idle },
+        )
     };
     vec![
         zone(ZoneClass::Package, package_uj),
@@ -42,7 +51,10 @@ fn booking<'a>(
 
 fn recorded(books: &Books) -> Estimate<Joules> {
     let closed = books.pending.iter().map(|record| record.energy_uj);
-    let open = books.accounts.iter().flat_map(|book| book.open.iter().map(|entry| entry.energy));
+    let open = books
+        .accounts
+        .iter()
+        .flat_map(|book| book.open.iter().map(|entry| entry.energy));
     closed.chain(open).sum()
 }
 
@@ -94,7 +106,11 @@ fn a_clock_set_back_never_reopens_a_closed_minute() {
     }
     let minutes: Vec<i64> = books.pending.iter().map(|record| record.minute).collect();
     assert!(minutes.is_sorted(), "{minutes:?}");
-    let sum: Joules = books.pending.iter().map(|record| record.energy_uj.value).sum();
+    let sum: Joules = books
+        .pending
+        .iter()
+        .map(|record| record.energy_uj.value)
+        .sum();
     assert_eq!(sum.microjoules(), 300);
 }
 
@@ -102,7 +118,11 @@ fn a_clock_set_back_never_reopens_a_closed_minute() {
 fn a_finished_container_is_listed_then_folded_into_its_namespace() {
     let mut books = Books::default();
     let place = books.account(&container("job"));
-    let names = Names { namespace: Some("batch".into()), pod: Some("job-1".into()), container: None };
+    let names = Names {
+        namespace: Some("batch".into()),
+        pod: Some("job-1".into()),
+        container: None,
+    };
     books.name(place, &names);
     books.book(&booking(&zones(90, 0, 0), &[(place, 5)], &[(60, 1)]));
     books.accounts[place].ended_ms = Some(1_000);

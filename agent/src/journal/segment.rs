@@ -47,7 +47,11 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Begins a file whose first record will be `sequence`.
-    pub(super) fn create(directory: &Path, id: JournalId, sequence: u64) -> Result<Self, JournalFault> {
+    pub(super) fn create(
+        directory: &Path,
+        id: JournalId,
+        sequence: u64,
+    ) -> Result<Self, JournalFault> {
         let path = directory.join(format!("energy-{sequence:020}.{EXTENSION}"));
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(MAGIC);
@@ -55,7 +59,12 @@ impl Segment {
         header.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
         let make = || -> io::Result<File> {
             let mut options = OpenOptions::new();
-            let mut file = options.read(true).write(true).create(true).truncate(true).open(&path)?;
+            let mut file = options
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&path)?;
             file.write_all(&header)?;
             file.sync_all()?;
             // The name must survive too.
@@ -64,7 +73,12 @@ impl Segment {
         };
         let file = make().map_err(fault("making", &path))?;
         let length = u64::try_from(HEADER_BYTES).unwrap_or(0);
-        Ok(Self { path, file, length, places: Vec::new() })
+        Ok(Self {
+            path,
+            file,
+            length,
+            places: Vec::new(),
+        })
     }
 
     /// Opens a file and cuts off what is not whole; `None` if not even its
@@ -81,14 +95,26 @@ impl Segment {
             at += FRAME_BYTES + place.length;
             places.push(place);
         }
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(fault("opening", path))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(fault("opening", path))?;
         let length = u64::try_from(at).unwrap_or(0);
         if at < bytes.len() {
             let torn = bytes.len() - at;
             tracing::warn!(file = %path.display(), bytes = torn, "torn end of the energy journal is cut off");
             file.set_len(length).map_err(fault("cutting", path))?;
         }
-        Ok(Some((Self { path: path.to_owned(), file, length, places }, id)))
+        Ok(Some((
+            Self {
+                path: path.to_owned(),
+                file,
+                length,
+                places,
+            },
+            id,
+        )))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -113,7 +139,9 @@ impl Segment {
 
     /// Writes a frame; after a fault the file is as before.
     pub(super) fn append(&mut self, records: &[&Record]) -> Result<(), JournalFault> {
-        let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return Ok(());
+        };
         let mut place = Place {
             offset: self.length,
             length: 0,
@@ -143,17 +171,24 @@ impl Segment {
 
 /// Reads a frame's records.
 pub(super) fn read(path: &Path, place: &Place) -> Result<Vec<Record>, JournalFault> {
-    let content = |reason: String| JournalFault::Content { path: path.to_owned(), reason };
+    let content = |reason: String| JournalFault::Content {
+        path: path.to_owned(),
+        reason,
+    };
     let mut file = File::open(path).map_err(fault("opening", path))?;
     let mut bytes = vec![0; FRAME_BYTES + place.length];
-    file.seek(SeekFrom::Start(place.offset)).map_err(fault("reading", path))?;
-    file.read_exact(&mut bytes).map_err(fault("reading", path))?;
+    file.seek(SeekFrom::Start(place.offset))
+        .map_err(fault("reading", path))?;
+    file.read_exact(&mut bytes)
+        .map_err(fault("reading", path))?;
     if read_place(&bytes, 0).is_none() {
         return Err(content(format!("frame at {} is spoilt", place.offset)));
     }
     let deflated = bytes.get(FRAME_BYTES + INDEX_BYTES..).unwrap_or_default();
     let mut json = Vec::new();
-    DeflateDecoder::new(deflated).read_to_end(&mut json).map_err(fault("reading", path))?;
+    DeflateDecoder::new(deflated)
+        .read_to_end(&mut json)
+        .map_err(fault("reading", path))?;
     serde_json::from_slice(&json).map_err(|reason| content(reason.to_string()))
 }
 
@@ -165,7 +200,12 @@ fn encode(place: &mut Place, records: &[&Record]) -> io::Result<Vec<u8>> {
     let mut encoder = DeflateEncoder::new(content, Compression::fast());
     serde_json::to_writer(&mut encoder, records)?;
     let content = encoder.finish()?;
-    let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "a minute's records are too many");
+    let too_long = || {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a minute's records are too many",
+        )
+    };
     if content.len() > CONTENT_MAX {
         return Err(too_long());
     }
@@ -202,11 +242,15 @@ fn read_place(bytes: &[u8], at: usize) -> Option<Place> {
 }
 
 fn number_u32(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+    Some(u32::from_le_bytes(
+        bytes.get(at..at.checked_add(4)?)?.try_into().ok()?,
+    ))
 }
 
 fn number_u64(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+    Some(u64::from_le_bytes(
+        bytes.get(at..at.checked_add(8)?)?.try_into().ok()?,
+    ))
 }
 
 fn fault(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> JournalFault {

@@ -47,7 +47,11 @@ fn a_cursor_reads_each_record_once_whatever_the_page_size() {
     let directory = tempdir().unwrap();
     let journal = filled(directory.path(), 130);
     for limit in [1, 2, 3, 7, 389, 390, 5_000] {
-        assert_eq!(read_all(&journal, limit), (1..=390).collect::<Vec<_>>(), "{limit}");
+        assert_eq!(
+            read_all(&journal, limit),
+            (1..=390).collect::<Vec<_>>(),
+            "{limit}"
+        );
     }
     let reopened = Journal::open(directory.path(), JournalId(8)).unwrap();
     assert_eq!(reopened.id(), JournalId(7));
@@ -59,7 +63,9 @@ fn a_cursor_reads_each_record_once_whatever_the_page_size() {
 fn records_given_twice_are_written_once() {
     let directory = tempdir().unwrap();
     let journal = filled(directory.path(), 2);
-    journal.append(&[record(5, 60), record(6, 60), record(7, 120)]).unwrap();
+    journal
+        .append(&[record(5, 60), record(6, 60), record(7, 120)])
+        .unwrap();
     assert_eq!(read_all(&journal, 10), (1..=7).collect::<Vec<_>>());
 }
 
@@ -75,9 +81,15 @@ fn a_tail_torn_at_any_byte_is_cut_off_and_written_anew() {
         let journal = Journal::open(directory.path(), JournalId(8)).unwrap();
         let kept = journal.last_sequence();
         assert_eq!(kept % 3, 0, "whole minutes only");
-        let all: Vec<Record> = (1..=9).map(|n| record(n, i64::try_from((n - 1) / 3 * 60).unwrap())).collect();
+        let all: Vec<Record> = (1..=9)
+            .map(|n| record(n, i64::try_from((n - 1) / 3 * 60).unwrap()))
+            .collect();
         journal.append(&all).unwrap();
-        assert_eq!(read_all(&journal, 100), (1..=9).collect::<Vec<_>>(), "cut at {length}");
+        assert_eq!(
+            read_all(&journal, 100),
+            (1..=9).collect::<Vec<_>>(),
+            "cut at {length}"
+        );
     }
 }
 
@@ -107,7 +119,9 @@ fn two_days_are_kept_and_older_hours_go_as_whole_files() {
     let page = journal.page(None, 1).unwrap();
     let oldest = page.records[0].minute;
     let newest = (50 * 60 - 1) * 60;
-    assert!(newest - oldest >= KEPT_SECONDS && newest - oldest < KEPT_SECONDS + 2 * SEGMENT_SECONDS);
+    assert!(
+        newest - oldest >= KEPT_SECONDS && newest - oldest < KEPT_SECONDS + 2 * SEGMENT_SECONDS
+    );
     assert_eq!(page.first_sequence, page.records[0].sequence);
     assert!(fs::read_dir(directory.path()).unwrap().count() <= 50);
 }
@@ -116,8 +130,37 @@ fn two_days_are_kept_and_older_hours_go_as_whole_files() {
 fn a_cursor_of_a_lost_journal_is_refused_by_name() {
     let directory = tempdir().unwrap();
     let journal = filled(directory.path(), 1);
-    let foreign = Cursor { journal: JournalId(1), sequence: 0 };
-    assert!(matches!(journal.page(Some(&foreign), 1), Err(JournalFault::Unknown { .. })));
-    let ahead = Cursor { journal: JournalId(7), sequence: 4 };
-    assert!(matches!(journal.page(Some(&ahead), 1), Err(JournalFault::Ahead { .. })));
+    let foreign = Cursor {
+        journal: JournalId(1),
+        sequence: 0,
+    };
+    assert!(matches!(
+        journal.page(Some(&foreign), 1),
+        Err(JournalFault::Unknown { .. })
+    ));
+    let ahead = Cursor {
+        journal: JournalId(7),
+        sequence: 4,
+    };
+    assert!(matches!(
+        journal.page(Some(&ahead), 1),
+        Err(JournalFault::Ahead { .. })
+    ));
+}
+
+#[test]
+fn a_reader_ahead_of_spoilt_records_goes_on_and_does_not_turn_in_circles() {
+    let directory = tempdir().unwrap();
+    let journal = filled(directory.path(), 1);
+    journal.skip_to(40);
+    let seen = Cursor {
+        journal: JournalId(7),
+        sequence: 38,
+    };
+    let page = journal.page(Some(&seen), 10).unwrap();
+    assert_eq!((page.records.len(), page.next.sequence), (0, 40));
+    journal.append(&[record(41, 600)]).unwrap();
+    let page = journal.page(Some(&page.next), 10).unwrap();
+    assert_eq!(page.records, [record(41, 600)]);
+    assert_eq!(read_all(&journal, 2), [1, 2, 3, 41]);
 }

@@ -69,7 +69,7 @@ struct Counter {
     changed: u64,
 }
 
-type Stats = [u64; stat::SLOTS as usize];
+pub type Stats = [u64; stat::SLOTS as usize];
 
 impl EbpfCpu {
     /// Loads the programs, attaches them, and takes the first reading as zero.
@@ -121,7 +121,7 @@ impl EbpfCpu {
 
     pub fn debug_stats(&self) -> Vec<u64> { self.stats().unwrap().to_vec() }
     /// Has the kernel settle all living tasks.
-    fn walk(&mut self) -> Result<(), KernelError> {
+    pub fn walk(&mut self) -> Result<(), KernelError> {
         let program: &mut Iter = self
             .programs
             .program_mut(load::WALK)
@@ -153,7 +153,7 @@ impl EbpfCpu {
         }
     }
 
-    fn take_counters(&mut self) -> Result<(), KernelError> {
+    pub fn take_counters(&mut self) -> Result<(), KernelError> {
         let Some(Map::HashMap(map)) = self.programs.map(load::COUNTERS) else {
             return Err(KernelError::NoObject);
         };
@@ -172,7 +172,7 @@ impl EbpfCpu {
         })
     }
 
-    fn stats(&self) -> Result<Stats, KernelError> {
+    pub fn stats(&self) -> Result<Stats, KernelError> {
         let map = self
             .programs
             .map(load::STATS)

@@ -40,6 +40,8 @@ pub struct Bench {
 
 /// What the chosen meter read.
 pub struct BenchReading {
+    /// The meter's name.
+    pub meter: &'static str,
     /// Each zone's energy.
     pub zones: Reading,
     /// What sort of figures these are.
@@ -53,9 +55,18 @@ impl Bench {
     /// reports only.
     #[must_use]
     pub fn new(meters: Vec<Box<dyn Meter>>, disabled: Vec<&'static str>) -> Self {
-        let place = |meter| Place { meter, state: MeterState::Disabled, failures: 0 };
+        let place = |meter| Place {
+            meter,
+            state: MeterState::Disabled,
+            failures: 0,
+        };
         let places = meters.into_iter().map(place).collect();
-        Self { places, disabled, chosen: None, found_at: None }
+        Self {
+            places,
+            disabled,
+            chosen: None,
+            found_at: None,
+        }
     }
 
     /// Looks for all meters and takes up the memory of the one named, if it
@@ -80,6 +91,7 @@ impl Bench {
         let place = self.places.get_mut(self.chosen?)?;
         match place.meter.read(span) {
             Ok(zones) => Some(BenchReading {
+                meter: place.meter.name(),
                 zones,
                 provenance: place.meter.provenance(),
                 model: place.meter.model(),
@@ -104,15 +116,19 @@ impl Bench {
     /// Every meter's state.
     #[must_use]
     pub fn reports(&self) -> Vec<MeterReport> {
-        let places = self.places.iter().enumerate().map(|(index, place)| MeterReport {
-            name: place.meter.name(),
-            state: match &place.state {
-                MeterState::Active if self.chosen != Some(index) => "standby",
-                state => state.as_str(),
-            },
-            reason: place.state.reason().to_owned(),
-            failures: place.failures,
-        });
+        let places = self
+            .places
+            .iter()
+            .enumerate()
+            .map(|(index, place)| MeterReport {
+                name: place.meter.name(),
+                state: match &place.state {
+                    MeterState::Active if self.chosen != Some(index) => "standby",
+                    state => state.as_str(),
+                },
+                reason: place.state.reason().to_owned(),
+                failures: place.failures,
+            });
         let disabled = self.disabled.iter().map(|&name| MeterReport {
             name,
             state: MeterState::Disabled.as_str(),
@@ -123,7 +139,9 @@ impl Bench {
     }
 
     fn best(&self) -> Option<usize> {
-        self.places.iter().position(|place| place.state == MeterState::Active)
+        self.places
+            .iter()
+            .position(|place| place.state == MeterState::Active)
     }
 
     fn find_again(&mut self) {
@@ -142,8 +160,15 @@ impl Bench {
             }
             let state = place.meter.find();
             if state != place.state && state != MeterState::Active {
-                let (meter, reason, lost) = (place.meter.name(), state.reason(), place.meter.loses());
-                tracing::info!(meter, state = state.as_str(), reason, lost, "meter is not active");
+                let (meter, reason, lost) =
+                    (place.meter.name(), state.reason(), place.meter.loses());
+                tracing::info!(
+                    meter,
+                    state = state.as_str(),
+                    reason,
+                    lost,
+                    "meter is not active"
+                );
             }
             place.state = state;
         }
@@ -160,7 +185,10 @@ impl Bench {
         if let Some(place) = best.and_then(|index| self.places.get_mut(index)) {
             tracing::info!(meter = place.meter.name(), "energy meter chosen");
             let floors = place.meter.memory().floors;
-            place.meter.resume(Memory { floors, ..Memory::default() });
+            place.meter.resume(Memory {
+                floors,
+                ..Memory::default()
+            });
         }
     }
 }

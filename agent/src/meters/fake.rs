@@ -7,8 +7,11 @@ use super::{Memory, Meter, MeterFault, MeterState, Reading, Span, Zone, ZoneClas
 use crate::attribution::ZoneEnergy;
 
 /// Zone, power and the idle part of it, in whole watts.
-const ZONES: [(ZoneClass, u64, u64); 3] =
-    [(ZoneClass::Package, 20, 8), (ZoneClass::Core, 12, 3), (ZoneClass::Dram, 4, 2)];
+const ZONES: [(ZoneClass, u64, u64); 3] = [
+    (ZoneClass::Package, 20, 8),
+    (ZoneClass::Core, 12, 3),
+    (ZoneClass::Dram, 4, 2),
+];
 
 /// Makes energy up, the same on every machine. All of it is marked
 /// [`Provenance::Simulated`].
@@ -38,7 +41,10 @@ impl Meter for Fake {
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault> {
         let zones = ZONES.iter().zip(&mut self.energy).zip(&mut self.idle);
         let reading = zones.map(|((&(class, watts, idle_watts), energy), idle)| {
-            let zone = Zone { class, path: format!("fake-{class}") };
+            let zone = Zone {
+                class,
+                path: format!("fake-{class}"),
+            };
             let power = |watts: u64| Estimate::exact(Watts::from_microwatts(watts * 1_000_000));
             let amount = ZoneEnergy {
                 energy: energy.add(power(watts), span.elapsed),
@@ -77,15 +83,23 @@ mod tests {
     use super::*;
 
     fn package_uj(meter: &mut Fake, elapsed: Duration) -> u64 {
-        let span = Span { elapsed, utilisation: Utilisation::IDLE };
+        let span = Span {
+            elapsed,
+            utilisation: Utilisation::IDLE,
+        };
         meter.read(&span).unwrap()[0].1.energy.value.microjoules()
     }
 
     #[test]
     fn ten_readings_a_second_give_what_one_gives() {
         let mut often = Fake::default();
-        let sum: u64 = (0..10).map(|_| package_uj(&mut often, Duration::from_millis(100))).sum();
-        assert_eq!(sum, package_uj(&mut Fake::default(), Duration::from_secs(1)));
+        let sum: u64 = (0..10)
+            .map(|_| package_uj(&mut often, Duration::from_millis(100)))
+            .sum();
+        assert_eq!(
+            sum,
+            package_uj(&mut Fake::default(), Duration::from_secs(1))
+        );
         assert_eq!(package_uj(&mut often, Duration::ZERO), 0);
     }
 

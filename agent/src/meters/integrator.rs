@@ -37,14 +37,28 @@ impl Integrator {
     }
 
     pub(super) fn save(&self, name: &str, memory: &mut Memory) {
-        for (part, carry) in [("value", self.value), ("below", self.below), ("above", self.above)] {
+        for (part, carry) in [
+            ("value", self.value),
+            ("below", self.below),
+            ("above", self.above),
+        ] {
             memory.carries.insert(format!("{name}.{part}"), carry);
         }
     }
 
     pub(super) fn load(name: &str, memory: &Memory) -> Self {
-        let get = |part| memory.carries.get(&format!("{name}.{part}")).copied().unwrap_or(0);
-        Self { value: get("value"), below: get("below"), above: get("above") }
+        let get = |part| {
+            memory
+                .carries
+                .get(&format!("{name}.{part}"))
+                .copied()
+                .unwrap_or(0)
+        };
+        Self {
+            value: get("value"),
+            below: get("below"),
+            above: get("above"),
+        }
     }
 }
 

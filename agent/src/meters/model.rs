@@ -31,7 +31,12 @@ impl Model {
     /// A meter that takes its model from `source` as soon as it has one.
     #[must_use]
     pub fn new(source: Arc<ModelSource>) -> Self {
-        Self { source, current: None, energy: Integrator::default(), idle: Integrator::default() }
+        Self {
+            source,
+            current: None,
+            energy: Integrator::default(),
+            idle: Integrator::default(),
+        }
     }
 }
 
@@ -71,11 +76,19 @@ impl Meter for Model {
             Domain::WallSpecpower | Domain::Instance => ZoneClass::Platform,
         };
         self.current = Some(loaded);
-        Ok(vec![(Zone { class, path: "model".to_owned() }, amount)])
+        Ok(vec![(
+            Zone {
+                class,
+                path: "model".to_owned(),
+            },
+            amount,
+        )])
     }
 
     fn model(&self) -> Option<Arc<str>> {
-        self.current.as_ref().map(|loaded| Arc::clone(&loaded.digest))
+        self.current
+            .as_ref()
+            .map(|loaded| Arc::clone(&loaded.digest))
     }
 
     fn memory(&self) -> Memory {

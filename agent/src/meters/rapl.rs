@@ -44,7 +44,11 @@ impl Rapl {
     /// A meter that reads `class/powercap` under `sys`.
     #[must_use]
     pub fn new(sys: &Path) -> Self {
-        Self { root: sys.join("class/powercap"), registers: Vec::new(), floors: BTreeMap::new() }
+        Self {
+            root: sys.join("class/powercap"),
+            registers: Vec::new(),
+            floors: BTreeMap::new(),
+        }
     }
 
     /// The zones found, without those that are copies of others.
@@ -53,31 +57,44 @@ impl Rapl {
         for entry in fs::read_dir(&self.root)? {
             let Ok(entry) = entry else { continue };
             let file_name = entry.file_name();
-            let Some(id) = file_name.to_str() else { continue };
+            let Some(id) = file_name.to_str() else {
+                continue;
+            };
             // "intel-rapl:0" is a zone, also on AMD; "intel-rapl" is the type;
             // "intel-rapl-mmio:0" reads the same package by another way.
             if !id.starts_with("intel-rapl:") {
                 continue;
             }
             let directory = entry.path();
-            let Ok(name) = fs::read_to_string(directory.join("name")) else { continue };
+            let Ok(name) = fs::read_to_string(directory.join("name")) else {
+                continue;
+            };
             let name = name.trim().to_owned();
-            let Some(class) = ZoneClass::from_kernel(&name) else { continue };
+            let Some(class) = ZoneClass::from_kernel(&name) else {
+                continue;
+            };
             let max_uj = read_number(&directory.join("max_energy_range_uj")).unwrap_or(0);
             let counter = EnergyCounter::new(max_uj);
-            found.push(Register { class, name, directory, counter });
+            found.push(Register {
+                class,
+                name,
+                directory,
+                counter,
+            });
         }
         found.sort_by(|a, b| a.directory.cmp(&b.directory));
         Ok(found)
     }
 
     fn zone(&self, class: ZoneClass) -> Zone {
-        let mut of_class = self.registers.iter().filter(|register| register.class == class);
+        let mut of_class = self
+            .registers
+            .iter()
+            .filter(|register| register.class == class);
         let path = match (of_class.next(), of_class.next()) {
-            (Some(only), None) => only
-                .directory
-                .file_name()
-                .map_or_else(String::new, |id| format!("/sys/class/powercap/{}", id.display())),
+            (Some(only), None) => only.directory.file_name().map_or_else(String::new, |id| {
+                format!("/sys/class/powercap/{}", id.display())
+            }),
             _ => format!("aggregated-{class}"),
         };
         Zone { class, path }
@@ -117,8 +134,11 @@ impl Meter for Rapl {
         for reason in refused {
             tracing::warn!(meter = "rapl", reason, "power zone is left out");
         }
-        let mut old: BTreeMap<PathBuf, EnergyCounter> =
-            self.registers.drain(..).map(|old| (old.directory, old.counter)).collect();
+        let mut old: BTreeMap<PathBuf, EnergyCounter> = self
+            .registers
+            .drain(..)
+            .map(|old| (old.directory, old.counter))
+            .collect();
         self.registers = readable;
         for register in &mut self.registers {
             if let Some(counter) = old.remove(&register.directory) {
@@ -156,7 +176,10 @@ impl Meter for Rapl {
         for (class, energy) in sums {
             let floor = self.floors.entry(class).or_default();
             let idle = floor.observe(energy, span.utilisation, span.elapsed);
-            let amount = ZoneEnergy { energy: Estimate::exact(energy), idle: Estimate::exact(idle) };
+            let amount = ZoneEnergy {
+                energy: Estimate::exact(energy),
+                idle: Estimate::exact(idle),
+            };
             reading.push((self.zone(class), amount));
         }
         Ok(reading)
@@ -229,6 +252,12 @@ fn read_number(path: &Path) -> io::Result<u64> {
     let text = fs::read_to_string(path)?;
     text.trim().parse().map_err(|_| {
         let shown: String = text.trim().chars().take(32).collect();
-        io::Error::new(io::ErrorKind::InvalidData, format!("\"{shown}\" is no whole number"))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("\"{shown}\" is no whole number"),
+        )
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -94,12 +94,19 @@ mod tests {
     use super::*;
 
     fn counted(present: &[ZoneClass]) -> Vec<ZoneClass> {
-        present.iter().copied().filter(|class| class.counts_among(present)).collect()
+        present
+            .iter()
+            .copied()
+            .filter(|class| class.counts_among(present))
+            .collect()
     }
 
     #[test]
     fn nothing_is_added_twice() {
-        assert_eq!(counted(&[Package, Core, Uncore, Dram, Psys]), [Package, Dram]);
+        assert_eq!(
+            counted(&[Package, Core, Uncore, Dram, Psys]),
+            [Package, Dram]
+        );
         assert_eq!(counted(&[Psys, Core]), [Psys]);
         assert_eq!(counted(&[Psys, Dram]), [Psys]);
         assert_eq!(counted(&[Package, Core]), [Package]);

@@ -41,7 +41,9 @@ pub async fn watch(client: Client, node: String, table: Arc<NameTable>, shutdown
             }
             Ok(Some(Event::Init | Event::InitDone)) => {}
             Ok(None) => return,
-            Err(fault) => tracing::warn!(node, error = %fault, "watching this node's pods failed; names may be late"),
+            Err(fault) => {
+                tracing::warn!(node, error = %fault, "watching this node's pods failed; names may be late");
+            }
         }
     }
 }
@@ -67,7 +69,9 @@ fn uids(pod: &Pod) -> Vec<String> {
 /// Container names by runtime id, from the pod's status: running containers
 /// and the ones before them.
 fn containers(pod: &Pod) -> HashMap<String, String> {
-    let Some(status) = &pod.status else { return HashMap::new() };
+    let Some(status) = &pod.status else {
+        return HashMap::new();
+    };
     let lists = [
         &status.container_statuses,
         &status.init_container_statuses,
@@ -75,8 +79,10 @@ fn containers(pod: &Pod) -> HashMap<String, String> {
     ];
     let mut names = HashMap::new();
     for container in lists.into_iter().flatten().flatten() {
-        let states = [&container.state, &container.last_state].into_iter().flatten();
-        let ended = states.filter_map(|state| state.terminated.as_ref()?.container_id.as_deref());
+        let runs = [&container.state, &container.last_state]
+            .into_iter()
+            .flatten();
+        let ended = runs.filter_map(|run| run.terminated.as_ref()?.container_id.as_deref());
         for url in container.container_id.as_deref().into_iter().chain(ended) {
             if let Some(id) = ContainerId::from_status(url) {
                 names.insert(id.as_str().to_owned(), container.name.clone());

@@ -26,18 +26,26 @@ impl Cycle {
             && saved.at_boot_ns <= now.boot_ns;
         self.state.books = saved.books;
         let books = &mut self.state.books;
-        if saved.journal != journal.0 {
-            tracing::warn!(%journal, "energy journal is a new one; records are numbered anew");
+        if saved.journal == journal.0 {
+            books.next_sequence = books.next_sequence.max(last_sequence + 1);
+            let waiting = u64::try_from(books.pending.len()).unwrap_or(0);
+            let given_out = books.next_sequence.saturating_sub(1 + waiting);
+            self.parts.journal.skip_to(given_out);
+        } else {
+            tracing::warn!(%journal, "energy journal is another one; records are numbered anew");
             books.renumber(last_sequence);
-        } else if books.next_sequence <= last_sequence {
-            books.next_sequence = last_sequence + 1;
         }
-        if books.open_minute.is_some_and(|open| open < self.parts.journal.closed_until()) {
+        if books
+            .open_minute
+            .is_some_and(|open| open < self.parts.journal.closed_until())
+        {
             // The disk lost states that were older than the journal's end.
             books.discard_open();
         }
         if !same_boot {
-            tracing::info!("first start on this boot; totals go on, and nothing is charged for the time between");
+            tracing::info!(
+                "first start on this boot; totals go on, and nothing is charged for the time between"
+            );
             for book in &mut self.state.books.accounts {
                 book.basis_ns = None;
                 book.since_basis_ns = 0;
@@ -48,15 +56,23 @@ impl Cycle {
         }
         self.state.busy_ns = saved.busy_ns;
         self.state.total_ns = saved.total_ns;
-        let memory = saved.meter.as_ref().map(|(name, memory)| (name.as_str(), memory.clone()));
+        let memory = saved
+            .meter
+            .as_ref()
+            .map(|(name, memory)| (name.as_str(), memory.clone()));
         self.parts.bench.start(memory);
         self.charge_gap(node, now, now.since(saved.at_boot_ns));
     }
 
     fn charge_gap(&mut self, node: &NodeTimes, now: Now, gap: Duration) {
         let delta = self.node_delta(node);
-        let known: HashSet<Account> =
-            self.state.books.accounts.iter().map(|book| book.account.clone()).collect();
+        let known: HashSet<Account> = self
+            .state
+            .books
+            .accounts
+            .iter()
+            .map(|book| book.account.clone())
+            .collect();
         if let Some(index) = self.index.as_mut() {
             self.charges.list(index, &mut self.state.books);
         }
@@ -86,7 +102,9 @@ impl Cycle {
                 let Some(used) = book.path.as_deref().and_then(|path| usage.read(path)) else {
                     continue;
                 };
-                let Ok(used_ns) = u64::try_from(used.as_nanos()) else { continue };
+                let Ok(used_ns) = u64::try_from(used.as_nanos()) else {
+                    continue;
+                };
                 let charged_ns = match book.basis_ns {
                     Some(basis_ns) => basis_ns.saturating_add(book.since_basis_ns),
                     // Known, but its counter was never seen: no difference.
@@ -102,7 +120,10 @@ impl Cycle {
             }
         }
         let rest = busy.saturating_sub(named);
-        cpu.insert(Books::SYSTEM, u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX));
+        cpu.insert(
+            Books::SYSTEM,
+            u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX),
+        );
         cpu
     }
 }

@@ -11,11 +11,8 @@ use crate::clock::Now;
 /// Reads every `interval` until `stop` is closed, then once more, so that
 /// nothing that ran is left for the next process to reconstruct.
 pub fn run(mut cycle: Cycle, interval: Duration, stop: &Receiver<()>, health: &Health) {
-    loop {
-        match stop.recv_timeout(until_next(Now::read().unix_ms, interval)) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-        }
+    let pause = || until_next(Now::read().unix_ms, interval);
+    while stop.recv_timeout(pause()) == Err(RecvTimeoutError::Timeout) {
         cycle.tick(Now::read());
         health.ready(crate::READINESS);
     }
@@ -25,7 +22,9 @@ pub fn run(mut cycle: Cycle, interval: Duration, stop: &Receiver<()>, health: &H
 /// The time to the next multiple of `interval`: readings fall on whole
 /// seconds, and minutes end with a reading.
 fn until_next(now_ms: i64, interval: Duration) -> Duration {
-    let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX).max(1);
+    let interval_ms = i64::try_from(interval.as_millis())
+        .unwrap_or(i64::MAX)
+        .max(1);
     let past_ms = now_ms.rem_euclid(interval_ms);
     Duration::from_millis((interval_ms - past_ms).unsigned_abs())
 }

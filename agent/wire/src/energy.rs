@@ -50,7 +50,9 @@ impl fmt::Display for Cursor {
 
 /// A text that is no cursor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("cursor \"{0}\": accepted is the `next` of an earlier answer, 16 hexadecimal digits, a dash and a number")]
+#[error(
+    "cursor \"{0}\": accepted is the `next` of an earlier answer, 16 hexadecimal digits, a dash and a number"
+)]
 pub struct CursorFault(String);
 
 impl FromStr for Cursor {
@@ -205,8 +207,15 @@ mod tests {
         let record = Record {
             sequence: 7,
             minute: 1_790_000_040,
-            account: Account::Container { pod_uid: "u".into(), container_id: "c".into() },
-            names: Names { namespace: Some("n".into()), pod: Some("p".into()), container: None },
+            account: Account::Container {
+                pod_uid: "u".into(),
+                container_id: "c".into(),
+            },
+            names: Names {
+                namespace: Some("n".into()),
+                pod: Some("p".into()),
+                container: None,
+            },
             energy_uj: Estimate {
                 low: Joules::from_microjoules(1),
                 value: Joules::from_microjoules(2),

@@ -109,7 +109,13 @@ pub const NODE_CPU_INFO: Family = Family {
     name: "kepler_node_cpu_info",
     kind: Kind::Info,
     unit: "",
-    labels: &["processor", "vendor_id", "model_name", "physical_id", "core_id"],
+    labels: &[
+        "processor",
+        "vendor_id",
+        "model_name",
+        "physical_id",
+        "core_id",
+    ],
     help: "The node's processors",
 };
 
@@ -118,7 +124,15 @@ pub const CONTAINER_JOULES: Family = Family {
     name: "kepler_container_cpu_joules_total",
     kind: Kind::Counter,
     unit: "joules",
-    labels: &["container_id", "container_name", "runtime", "state", "zone", "pod_id", "node_name"],
+    labels: &[
+        "container_id",
+        "container_name",
+        "runtime",
+        "state",
+        "zone",
+        "pod_id",
+        "node_name",
+    ],
     help: "Energy above idle of the container in the power zone",
 };
 
@@ -127,7 +141,15 @@ pub const CONTAINER_WATTS: Family = Family {
     name: "kepler_container_cpu_watts",
     kind: Kind::Gauge,
     unit: "watts",
-    labels: &["container_id", "container_name", "runtime", "state", "zone", "pod_id", "node_name"],
+    labels: &[
+        "container_id",
+        "container_name",
+        "runtime",
+        "state",
+        "zone",
+        "pod_id",
+        "node_name",
+    ],
     help: "Mean power above idle of the container over the last reading interval",
 };
 
@@ -136,7 +158,14 @@ pub const CONTAINER_SECONDS: Family = Family {
     name: "kepler_container_cpu_seconds_total",
     kind: Kind::Counter,
     unit: "seconds",
-    labels: &["container_id", "container_name", "runtime", "state", "pod_id", "node_name"],
+    labels: &[
+        "container_id",
+        "container_name",
+        "runtime",
+        "state",
+        "pod_id",
+        "node_name",
+    ],
     help: "CPU time of the container",
 };
 
@@ -145,7 +174,14 @@ pub const POD_JOULES: Family = Family {
     name: "kepler_pod_cpu_joules_total",
     kind: Kind::Counter,
     unit: "joules",
-    labels: &["pod_id", "pod_name", "pod_namespace", "state", "zone", "node_name"],
+    labels: &[
+        "pod_id",
+        "pod_name",
+        "pod_namespace",
+        "state",
+        "zone",
+        "node_name",
+    ],
     help: "Energy above idle of the pod in the power zone",
 };
 
@@ -154,7 +190,14 @@ pub const POD_WATTS: Family = Family {
     name: "kepler_pod_cpu_watts",
     kind: Kind::Gauge,
     unit: "watts",
-    labels: &["pod_id", "pod_name", "pod_namespace", "state", "zone", "node_name"],
+    labels: &[
+        "pod_id",
+        "pod_name",
+        "pod_namespace",
+        "state",
+        "zone",
+        "node_name",
+    ],
     help: "Mean power above idle of the pod over the last reading interval",
 };
 
@@ -426,8 +469,18 @@ mod tests {
         let mut names = BTreeSet::new();
         for family in ALL {
             assert!(names.insert(family.name), "{} twice", family.name);
-            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
-            assert_eq!(family.name.ends_with("_info"), family.kind == Kind::Info, "{}", family.name);
+            assert_eq!(
+                family.name.ends_with("_total"),
+                family.kind == Kind::Counter,
+                "{}",
+                family.name
+            );
+            assert_eq!(
+                family.name.ends_with("_info"),
+                family.kind == Kind::Info,
+                "{}",
+                family.name
+            );
             assert!(family.name.contains(family.unit), "{}", family.name);
             assert!(!family.help.ends_with('.'), "{}", family.name);
         }

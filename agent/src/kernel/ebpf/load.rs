@@ -24,7 +24,8 @@ pub(super) const STATS: &str = "STATS";
 pub(super) const WALK: &str = "walk";
 
 /// Each program on a tracepoint, and its tracepoint.
-const TRACEPOINTS: [(&str, &str); 4] = [
+const TRACEPOINTS: [(&str, &str); 5] = [
+    ("task_freed2", "sched_process_free"),
     ("task_made", "sched_process_fork"),
     ("task_ends", "sched_process_exit"),
     ("task_freed", "sched_process_free"),

@@ -97,7 +97,13 @@ pub fn features(machine: &Machine) -> MachineFeatures {
 
 /// The clock in a model's name: `… CPU @ 2.50GHz`.
 fn nominal_mhz(name: &str) -> Option<f64> {
-    let ghz: f64 = name.rsplit_once("@ ")?.1.strip_suffix("GHz")?.trim().parse().ok()?;
+    let ghz: f64 = name
+        .rsplit_once("@ ")?
+        .1
+        .strip_suffix("GHz")?
+        .trim()
+        .parse()
+        .ok()?;
     Some((ghz * 1_000.0).round())
 }
 
@@ -107,14 +113,21 @@ fn gibibytes(bytes: u64) -> f64 {
 }
 
 /// Keeps `source` supplied until the shutdown.
-pub async fn keep(source: Arc<ModelSource>, server: String, machine: MachineFeatures, shutdown: Shutdown) {
+pub async fn keep(
+    source: Arc<ModelSource>,
+    server: String,
+    machine: MachineFeatures,
+    shutdown: Shutdown,
+) {
     let mut pause = PAUSE_FIRST;
     loop {
         let wait = match select(&server, &machine).await.and_then(|selected| {
-            source.accept(selected).map_err(|fault| FetchFault::Content {
-                url: server.clone(),
-                reason: fault.to_string(),
-            })
+            source
+                .accept(selected)
+                .map_err(|fault| FetchFault::Content {
+                    url: server.clone(),
+                    reason: fault.to_string(),
+                })
         }) {
             Ok(()) => {
                 pause = PAUSE_FIRST;
@@ -139,8 +152,13 @@ pub async fn keep(source: Arc<ModelSource>, server: String, machine: MachineFeat
 /// Asks once.
 async fn select(server: &str, machine: &MachineFeatures) -> Result<Selected, FetchFault> {
     let url = format!("{}{PATH}", server.trim_end_matches('/'));
-    let transport = |reason: String| FetchFault::Transport { url: url.clone(), reason };
-    let address: Uri = url.parse().map_err(|_| FetchFault::Address(server.to_owned()))?;
+    let transport = |reason: String| FetchFault::Transport {
+        url: url.clone(),
+        reason,
+    };
+    let address: Uri = url
+        .parse()
+        .map_err(|_| FetchFault::Address(server.to_owned()))?;
     let question =
         serde_json::to_vec(&Question { machine }).map_err(|fault| transport(fault.to_string()))?;
     let request = Request::builder()
@@ -151,9 +169,14 @@ async fn select(server: &str, machine: &MachineFeatures) -> Result<Selected, Fet
         .map_err(|_| FetchFault::Address(server.to_owned()))?;
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let exchange = async {
-        let response = client.request(request).await.map_err(|fault| deepest(&fault))?;
+        let response = client
+            .request(request)
+            .await
+            .map_err(|fault| deepest(&fault))?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await;
+        let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
+            .collect()
+            .await;
         Ok::<_, String>((status, body.map_err(|fault| fault.to_string())?.to_bytes()))
     };
     let (status, body) = timeout(REQUEST_MAX, exchange)
@@ -164,8 +187,10 @@ async fn select(server: &str, machine: &MachineFeatures) -> Result<Selected, Fet
         let body = String::from_utf8_lossy(&body).chars().take(200).collect();
         return Err(FetchFault::Refused { url, status, body });
     }
-    serde_json::from_slice(&body)
-        .map_err(|fault| FetchFault::Content { url, reason: fault.to_string() })
+    serde_json::from_slice(&body).map_err(|fault| FetchFault::Content {
+        url,
+        reason: fault.to_string(),
+    })
 }
 
 /// The cause under the wrappings: "connection refused" rather than "client
@@ -184,7 +209,10 @@ mod tests {
 
     #[test]
     fn a_clock_is_read_out_of_the_name() {
-        assert_eq!(nominal_mhz("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz"), Some(2_500.0));
+        assert_eq!(
+            nominal_mhz("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz"),
+            Some(2_500.0)
+        );
         assert_eq!(nominal_mhz("AMD EPYC 7763"), None);
     }
 }

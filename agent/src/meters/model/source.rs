@@ -39,9 +39,15 @@ impl Selected {
         self.document.check()?;
         let found = self.document.digest()?;
         if found != self.digest {
-            return Err(ModelFault::Digest { wanted: self.digest, found });
+            return Err(ModelFault::Digest {
+                wanted: self.digest,
+                found,
+            });
         }
-        Ok(Loaded { digest: found.into(), document: self.document })
+        Ok(Loaded {
+            digest: found.into(),
+            document: self.document,
+        })
     }
 }
 
@@ -70,7 +76,10 @@ impl ModelSource {
                 source.slot.store(Some(Arc::new(loaded)));
             }
             Ok(None) => {}
-            Err(error) => tracing::warn!(error, "kept power model is not usable; it will be fetched anew"),
+            Err(error) => tracing::warn!(
+                error,
+                "kept power model is not usable; it will be fetched anew"
+            ),
         }
         source
     }
@@ -84,7 +93,10 @@ impl ModelSource {
     /// Why there is no model.
     #[must_use]
     pub fn reason(&self) -> String {
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.reason
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Notes why there is no model yet.
@@ -98,10 +110,13 @@ impl ModelSource {
     /// If it is not what its name says; the model in use stays. A file that
     /// cannot be written is logged only.
     pub fn accept(&self, selected: Selected) -> Result<(), ModelFault> {
-        let text = serde_json::to_vec(&selected)
-            .map_err(|fault| ModelFault::Syntax(fault.to_string()))?;
+        let text =
+            serde_json::to_vec(&selected).map_err(|fault| ModelFault::Syntax(fault.to_string()))?;
         let loaded = selected.verify()?;
-        if self.current().is_some_and(|current| current.digest == loaded.digest) {
+        if self
+            .current()
+            .is_some_and(|current| current.digest == loaded.digest)
+        {
             return Ok(());
         }
         if let Err(fault) = replace_file(&self.file, &text) {
@@ -120,7 +135,10 @@ fn read_kept(file: &Path) -> Result<Option<Loaded>, String> {
         Err(fault) => return Err(fault.to_string()),
     };
     let selected: Selected = serde_json::from_slice(&bytes).map_err(|fault| fault.to_string())?;
-    selected.verify().map(Some).map_err(|fault| fault.to_string())
+    selected
+        .verify()
+        .map(Some)
+        .map_err(|fault| fault.to_string())
 }
 
 fn replace_file(file: &Path, bytes: &[u8]) -> io::Result<()> {

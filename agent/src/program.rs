@@ -1,0 +1,239 @@
+//! The program: puts the parts together and runs them until the shutdown.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FlockOperation, flock};
+use tanso_agent_wire::energy::JournalId;
+use tanso_runtime::serve::{Limits, ListenFault, listen, serve};
+use tanso_runtime::{Health, Shutdown};
+
+use crate::READINESS;
+use crate::checkpoint::Checkpoint;
+use crate::clock::Now;
+use crate::host::{Hierarchies, HostError, Machine};
+use crate::journal::{Journal, JournalFault};
+use crate::kernel::{EbpfOptions, KernelError, climb};
+use crate::meters::model::{Model, ModelSource, fetch};
+use crate::meters::{Bench, Meter, fake::Fake, rapl::Rapl};
+use crate::names::{self, NameTable};
+use crate::processors::processors;
+use crate::serve::{Sources, router};
+use crate::settings::{Kubernetes, MeterName, Settings};
+use crate::snapshot::Published;
+use crate::tick::{self, Cycle, Parts, StartFault};
+
+/// Why the agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFault {
+    /// No directory for the state.
+    #[error("state directory \"{}\": {source}; choose another with --state-dir", path.display())]
+    StateDir {
+        /// The last one tried.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another agent has the directory.
+    #[error("state directory \"{}\" is in use by another agent", .0.display())]
+    InUse(PathBuf),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// The machine cannot be read.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// No source of CPU time.
+    #[error(transparent)]
+    Cpu(#[from] KernelError),
+    /// No first reading.
+    #[error(transparent)]
+    Start(#[from] StartFault),
+    /// The address is not to be had.
+    #[error(transparent)]
+    Listen(#[from] ListenFault),
+    /// A thread cannot be made.
+    #[error("starting the reading thread: {0}")]
+    Thread(io::Error),
+    /// The reading thread died.
+    #[error("the reading thread ended unexpectedly")]
+    Died,
+}
+
+/// Measures and serves until the shutdown begins.
+///
+/// # Errors
+/// If the state directory, the address or a source of CPU time is not to be
+/// had. A missing meter, model server or API server is a state, no error.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunFault> {
+    let (directory, _lock) = state_dir(&settings.state_dirs())?;
+    let listener = listen(settings.listen).await?;
+    let machine = Machine::read(&settings.roots)?;
+    let (checkpoint, saved) =
+        Checkpoint::open(&directory).map_err(|source| RunFault::StateDir {
+            path: directory.clone(),
+            source,
+        })?;
+    // A journal without a record yet keeps its name over a restart.
+    let id = saved
+        .as_ref()
+        .map_or_else(new_journal_id, |saved| JournalId(saved.journal));
+    let journal = Arc::new(Journal::open(&directory, id)?);
+    let published = Arc::new(Published::empty());
+    let names = Arc::new(NameTable::default());
+    let model = Arc::new(ModelSource::open(&directory));
+    if let Some(server) = settings.model_server.clone()
+        && settings.meters.contains(&MeterName::Model)
+    {
+        let features = fetch::features(&machine);
+        model.refuse("no power model yet: the model server was not asked yet");
+        let source = Arc::clone(&model);
+        tokio::spawn(fetch::keep(source, server, features, shutdown.clone()));
+    }
+    if settings.kubernetes == Kubernetes::On {
+        tokio::spawn(watch_names(
+            settings.node_name.clone(),
+            Arc::clone(&names),
+            shutdown.clone(),
+        ));
+    }
+    let health = Health::new(&[READINESS]);
+    let sources = Sources {
+        node: settings.node_name.as_str().into(),
+        published: Arc::clone(&published),
+        journal: Arc::clone(&journal),
+        processors: processors(&settings.roots).into(),
+    };
+    let climb = climb(&settings.roots, EbpfOptions::default(), settings.cpu_time)?;
+    for refusal in &climb.refusals {
+        tracing::warn!(rung = %refusal.rung, reason = refusal.reason, "source of CPU time is not used");
+    }
+    tracing::info!(rung = %climb.source.rung(), how = climb.source.explain(), "source of CPU time chosen");
+    let parts = Parts {
+        cpu: climb.source,
+        usage: Hierarchies::detect(&settings.roots).usage(),
+        bench: bench(&settings, &model),
+        roots: settings.roots,
+        checkpoint,
+        journal,
+        names,
+        published,
+        boot_id: machine.boot_id,
+    };
+    let cycle = Cycle::start(parts, saved, Now::read())?;
+    tracing::info!(node = settings.node_name, listen = %settings.listen, state = %directory.display(), "measuring");
+    let (stop, stopped) = mpsc::channel::<()>();
+    let interval = settings.interval;
+    let thread_health = health.clone();
+    // The thread's end, wanted or not, ends the program.
+    let ended = shutdown.clone();
+    let reading = std::thread::Builder::new()
+        .name("reading".to_owned())
+        .spawn(move || {
+            let _end = EndOnDrop(ended);
+            tick::run(cycle, interval, &stopped, &thread_health);
+        })
+        .map_err(RunFault::Thread)?;
+    serve(
+        listener,
+        router(sources, &health),
+        Limits::default(),
+        shutdown,
+    )
+    .await;
+    drop(stop);
+    let joined = tokio::task::spawn_blocking(move || reading.join()).await;
+    match joined {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(RunFault::Died),
+    }
+}
+
+/// Begins the shutdown when it is dropped, also by a panic.
+struct EndOnDrop(Shutdown);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.begin();
+    }
+}
+
+fn bench(settings: &Settings, model: &Arc<ModelSource>) -> Bench {
+    let make = |name: &MeterName| -> Box<dyn Meter> {
+        match name {
+            MeterName::Rapl => Box::new(Rapl::new(&settings.roots.sys)),
+            MeterName::Model => Box::new(Model::new(Arc::clone(model))),
+            MeterName::Fake => Box::new(Fake::default()),
+        }
+    };
+    let disabled = MeterName::ALL
+        .into_iter()
+        .filter(|name| !settings.meters.contains(name));
+    Bench::new(
+        settings.meters.iter().map(make).collect(),
+        disabled.map(MeterName::as_str).collect(),
+    )
+}
+
+async fn watch_names(node: String, table: Arc<NameTable>, shutdown: Shutdown) {
+    match kube::Client::try_default().await {
+        Ok(client) => names::watch(client, node, table, shutdown).await,
+        Err(fault) => {
+            tracing::warn!(error = %fault, "no access to the API server; containers stay without names");
+        }
+    }
+}
+
+/// The first of `choices` that can be made and locked, and the lock.
+fn state_dir(choices: &[PathBuf]) -> Result<(PathBuf, File), RunFault> {
+    let mut fault = RunFault::StateDir {
+        path: PathBuf::new(),
+        source: io::ErrorKind::NotFound.into(),
+    };
+    for path in choices {
+        match take(path) {
+            Ok(Some(lock)) => return Ok((path.clone(), lock)),
+            Ok(None) => return Err(RunFault::InUse(path.clone())),
+            Err(source) => {
+                fault = RunFault::StateDir {
+                    path: path.clone(),
+                    source,
+                }
+            }
+        }
+    }
+    Err(fault)
+}
+
+/// Makes and locks a directory; `None` if another process has it.
+fn take(path: &Path) -> io::Result<Option<File>> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)?;
+    let lock = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join("lock"))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(lock)),
+        Err(fault) if fault == rustix::io::Errno::WOULDBLOCK => Ok(None),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// A name that no journal of this node had before.
+fn new_journal_id() -> JournalId {
+    use std::hash::{BuildHasher as _, RandomState};
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    // Keyed by the system's random numbers.
+    JournalId(RandomState::new().hash_one((since.as_nanos(), std::process::id())))
+}

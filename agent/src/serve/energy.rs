@@ -1,0 +1,115 @@
+//! `GET /v1/energy?since=CURSOR&limit=N`: minute records, each exactly once.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use tanso_agent_wire::energy::{Cursor, EnergyPage, PAGE_LIMIT, SCHEMA};
+use tanso_runtime::Problem;
+
+use super::Sources;
+use crate::journal::{Journal, JournalFault};
+
+/// What may be asked.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Question {
+    since: Option<String>,
+    limit: Option<String>,
+}
+
+/// Answers a page of records.
+///
+/// # Errors
+/// 400 for what is no cursor or limit, 410 for a cursor of a journal that is
+/// not (or no longer) here, 500 if the journal cannot be read.
+pub async fn answer(
+    State(sources): State<Sources>,
+    question: Result<Query<Question>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<EnergyPage>, Problem> {
+    let Query(question) = question.map_err(|rejection| {
+        let detail = format!("{rejection}; accepted are \"since\" and \"limit\"");
+        Problem::new(StatusCode::BAD_REQUEST, "unknown parameter").detail(detail)
+    })?;
+    let since = question
+        .since
+        .as_deref()
+        .map(str::parse::<Cursor>)
+        .transpose()
+        .map_err(|fault| {
+            Problem::new(StatusCode::BAD_REQUEST, "not a cursor").detail(fault.to_string())
+        })?;
+    let limit = limit(question.limit.as_deref())?;
+    let journal = sources.journal;
+    let id = journal.id();
+    let read = tokio::task::spawn_blocking(move || {
+        let page = journal.page(since.as_ref(), limit);
+        page.map_err(|fault| refuse(&fault, &journal))
+    });
+    let page = read.await.map_err(|fault| {
+        tracing::error!(journal = %id, error = %fault, "reading energy records ended unexpectedly");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading records failed")
+    })??;
+    Ok(Json(EnergyPage {
+        schema: SCHEMA.to_owned(),
+        node: sources.node.to_string(),
+        records: page.records,
+        next: page.next,
+        last_sequence: page.last_sequence,
+        first_sequence: page.first_sequence,
+        closed_until: page.closed_until,
+    }))
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    let Some(text) = text else {
+        return Ok(PAGE_LIMIT);
+    };
+    match text.parse::<usize>() {
+        Ok(limit) if limit > 0 => Ok(limit.min(PAGE_LIMIT)),
+        _ => {
+            let shown: String = text.chars().take(32).collect();
+            let detail = format!("limit \"{shown}\": accepted are 1 to {PAGE_LIMIT}");
+            Err(Problem::new(StatusCode::BAD_REQUEST, "not a limit").detail(detail))
+        }
+    }
+}
+
+fn refuse(fault: &JournalFault, journal: &Journal) -> Problem {
+    match fault {
+        JournalFault::Unknown { .. } | JournalFault::Ahead { .. } => {
+            // From the oldest record kept on: the cursor before it.
+            let first = journal.page(None, 0).map_or(1, |page| page.first_sequence);
+            let start = Cursor {
+                journal: journal.id(),
+                sequence: first.saturating_sub(1),
+            };
+            Problem::new(StatusCode::GONE, "unknown journal")
+                .detail(format!("{fault}; start with \"{start}\""))
+                .with("start", start.to_string())
+                .with("journal", journal.id().to_string())
+        }
+        JournalFault::Io { .. } | JournalFault::Content { .. } => {
+            tracing::error!(error = %fault, "reading energy records failed");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading records failed")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_bounded_and_what_is_none_is_refused() {
+        assert_eq!(limit(None).unwrap(), PAGE_LIMIT);
+        assert_eq!(limit(Some("999999")).unwrap(), PAGE_LIMIT);
+        assert_eq!(limit(Some("3")).unwrap(), 3);
+        for text in ["0", "-1", "many", ""] {
+            assert_eq!(
+                limit(Some(text)).unwrap_err().status(),
+                StatusCode::BAD_REQUEST
+            );
+        }
+    }
+}
