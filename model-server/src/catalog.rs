@@ -27,14 +27,38 @@ pub const ORIGIN: &str = "SPECpower_ssj2008 results (c) SPEC, quoted as facts, f
     ccf-coefficients (Apache-2.0); derived figures are no SPEC metrics";
 
 const FILES: [(&str, &str); 8] = [
-    ("specpower_curves.csv", include_str!("../data/specpower_curves.csv")),
-    ("specpower_endpoints_2022h2_2024.csv", include_str!("../data/specpower_endpoints_2022h2_2024.csv")),
-    ("kepler_specpower_fitted_curves.csv", include_str!("../data/kepler_specpower_fitted_curves.csv")),
-    ("kepler_ec2_metal_rapl.csv", include_str!("../data/kepler_ec2_metal_rapl.csv")),
-    ("microarch_coefficients.csv", include_str!("../data/microarch_coefficients.csv")),
-    ("ec2_instances_teads.csv", include_str!("../data/ec2_instances_teads.csv")),
-    ("ec2_instances_2026.csv", include_str!("../data/ec2_instances_2026.csv")),
-    ("ec2_platform_cpus.csv", include_str!("../data/ec2_platform_cpus.csv")),
+    (
+        "specpower_curves.csv",
+        include_str!("../data/specpower_curves.csv"),
+    ),
+    (
+        "specpower_endpoints_2022h2_2024.csv",
+        include_str!("../data/specpower_endpoints_2022h2_2024.csv"),
+    ),
+    (
+        "kepler_specpower_fitted_curves.csv",
+        include_str!("../data/kepler_specpower_fitted_curves.csv"),
+    ),
+    (
+        "kepler_ec2_metal_rapl.csv",
+        include_str!("../data/kepler_ec2_metal_rapl.csv"),
+    ),
+    (
+        "microarch_coefficients.csv",
+        include_str!("../data/microarch_coefficients.csv"),
+    ),
+    (
+        "ec2_instances_teads.csv",
+        include_str!("../data/ec2_instances_teads.csv"),
+    ),
+    (
+        "ec2_instances_2026.csv",
+        include_str!("../data/ec2_instances_2026.csv"),
+    ),
+    (
+        "ec2_platform_cpus.csv",
+        include_str!("../data/ec2_platform_cpus.csv"),
+    ),
 ];
 
 /// A row that is not used, and why.
@@ -92,16 +116,40 @@ impl Catalog {
     /// A catalogue of the given files; a file that is not among them is empty.
     #[must_use]
     pub fn from_files(files: &[(&'static str, &str)]) -> Self {
-        let mut intake = Intake { files, refused: Vec::new(), counts: Vec::new() };
+        let mut intake = Intake {
+            files,
+            refused: Vec::new(),
+            counts: Vec::new(),
+        };
         let by = |column: &'static str| move |row: &Row| row.get(column).map(str::to_owned);
         let curves = intake.table("specpower_curves.csv", by("result_id"), curves::full);
-        let ends = intake.table("specpower_endpoints_2022h2_2024.csv", by("row_id"), curves::endpoints);
+        let ends = intake.table(
+            "specpower_endpoints_2022h2_2024.csv",
+            by("row_id"),
+            curves::endpoints,
+        );
         // Weak labels: checked and counted, not trained on.
-        let _ = intake.table("kepler_specpower_fitted_curves.csv", by("node_type"), |row| row.watts("", ALL_LOADS));
+        let _ = intake.table(
+            "kepler_specpower_fitted_curves.csv",
+            by("node_type"),
+            |row| row.watts("", ALL_LOADS),
+        );
         let rapl = intake.table("kepler_ec2_metal_rapl.csv", rapl::name, rapl::curve);
-        let coefficients = intake.table("microarch_coefficients.csv", coefficients::name, coefficients::coefficient);
-        let instance_figures = intake.table("ec2_instances_teads.csv", by("instance_type"), instances::figure);
-        let instance_types = intake.table("ec2_instances_2026.csv", by("instance_type"), instances::instance_type);
+        let coefficients = intake.table(
+            "microarch_coefficients.csv",
+            coefficients::name,
+            coefficients::coefficient,
+        );
+        let instance_figures = intake.table(
+            "ec2_instances_teads.csv",
+            by("instance_type"),
+            instances::figure,
+        );
+        let instance_types = intake.table(
+            "ec2_instances_2026.csv",
+            by("instance_type"),
+            instances::instance_type,
+        );
         let platforms = intake.table("ec2_platform_cpus.csv", by("cpu_name"), instances::platform);
         let machines = curves::completed(curves, ends);
         Self {
@@ -133,10 +181,17 @@ impl Intake<'_> {
         name: impl Fn(&Row) -> Option<String>,
         check: impl Fn(&Row) -> Result<T, String>,
     ) -> Vec<T> {
-        let text = self.files.iter().find(|(name, _)| *name == file).map_or("", |(_, text)| *text);
+        let text = self
+            .files
+            .iter()
+            .find(|(name, _)| *name == file)
+            .map_or("", |(_, text)| *text);
         let mut accepted = Vec::new();
         let before = self.refused.len();
-        for (index, cells) in csv::Reader::from_reader(text.as_bytes()).deserialize().enumerate() {
+        for (index, cells) in csv::Reader::from_reader(text.as_bytes())
+            .deserialize()
+            .enumerate()
+        {
             let line = || format!("line {}", index + 2);
             let outcome = match cells {
                 Ok(cells) => {
@@ -149,11 +204,19 @@ impl Intake<'_> {
                 Ok(value) => accepted.push(value),
                 Err((row, reason)) => {
                     tracing::debug!(file, row, reason, "reference row refused");
-                    self.refused.push(Refusal { file: file.to_owned(), row, reason });
+                    self.refused.push(Refusal {
+                        file: file.to_owned(),
+                        row,
+                        reason,
+                    });
                 }
             }
         }
-        self.counts.push(FileCount { file, accepted: accepted.len(), refused: self.refused.len() - before });
+        self.counts.push(FileCount {
+            file,
+            accepted: accepted.len(),
+            refused: self.refused.len() - before,
+        });
         accepted
     }
 }
@@ -167,11 +230,13 @@ fn digest(files: &[(&'static str, &str)]) -> String {
         hash.update(text.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().fold(String::from("sha256:"), |mut name, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-        name
-    })
+    hash.finalize()
+        .iter()
+        .fold(String::from("sha256:"), |mut name, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{byte:02x}");
+            name
+        })
 }
 
 /// A row of a table by column name.
@@ -180,17 +245,26 @@ struct Row(HashMap<String, String>);
 impl Row {
     /// A cell; `None` if it is empty, dashes, or not there.
     fn get(&self, column: &str) -> Option<&str> {
-        self.0.get(column).map(|cell| cell.trim()).filter(|cell| !cell.is_empty() && *cell != "--")
+        self.0
+            .get(column)
+            .map(|cell| cell.trim())
+            .filter(|cell| !cell.is_empty() && *cell != "--")
     }
 
     fn text(&self, column: &str) -> Result<String, String> {
-        self.get(column).map(str::to_owned).ok_or_else(|| format!("{column} is missing"))
+        self.get(column)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("{column} is missing"))
     }
 
     /// A number that is more than 0.
     fn positive(&self, column: &str) -> Result<f64, String> {
         self.number(column).and_then(|number| {
-            if number > 0.0 { Ok(number) } else { Err(format!("{column} is {number}; accepted is more than 0")) }
+            if number > 0.0 {
+                Ok(number)
+            } else {
+                Err(format!("{column} is {number}; accepted is more than 0"))
+            }
         })
     }
 
@@ -223,8 +297,14 @@ fn curve_fault(watts: &[f64]) -> Option<String> {
     if let Some(bad) = watts.iter().find(|w| !w.is_finite() || **w <= 0.0) {
         return Some(format!("power {bad} W; accepted is more than 0"));
     }
-    let pair = watts.iter().zip(watts.iter().skip(1)).find(|(a, b)| a > b)?;
-    Some(format!("power falls with load from {} W to {} W", pair.0, pair.1))
+    let pair = watts
+        .iter()
+        .zip(watts.iter().skip(1))
+        .find(|(a, b)| a > b)?;
+    Some(format!(
+        "power falls with load from {} W to {} W",
+        pair.0, pair.1
+    ))
 }
 
 #[cfg(test)]

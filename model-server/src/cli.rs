@@ -87,7 +87,10 @@ impl MachineArgs {
         let mut machine = if let Some(json) = &self.machine {
             from_json(json)?
         } else if let Some(name) = &self.cpu_name {
-            Machine::new(MachineFeatures { cpu_name: Some(name.clone()), ..MachineFeatures::default() })
+            Machine::new(MachineFeatures {
+                cpu_name: Some(name.clone()),
+                ..MachineFeatures::default()
+            })
         } else if let Some(file) = &self.cpuinfo {
             from_cpuinfo(file)?
         } else if self.instance_type.is_some() {
@@ -96,34 +99,51 @@ impl MachineArgs {
             from_cpuinfo(Path::new("/proc/cpuinfo"))?
         };
         if self.instance_type.is_some() {
-            machine.features.instance_type.clone_from(&self.instance_type);
+            machine
+                .features
+                .instance_type
+                .clone_from(&self.instance_type);
         }
         Ok(machine)
     }
 }
 
 fn from_cpuinfo(file: &Path) -> anyhow::Result<Machine> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading \"{}\"", file.display()))?;
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("reading \"{}\"", file.display()))?;
     Ok(Machine::new(cpuinfo::parse(&text)))
 }
 
 fn from_json(json: &str) -> anyhow::Result<Machine> {
     let text = match json.strip_prefix('@') {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("reading \"{file}\""))?,
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("reading \"{file}\""))?
+        }
         None => json.to_owned(),
     };
-    let Value::Object(object) = serde_json::from_str(&text).context("reading --machine as JSON")? else {
+    let Value::Object(object) = serde_json::from_str(&text).context("reading --machine as JSON")?
+    else {
         bail!("--machine is no JSON object");
     };
     Machine::from_json(&object).map_err(|faults| {
-        let lines: Vec<String> =
-            faults.iter().map(|fault| format!("{}: {}: accepted is {}", fault.field, fault.value, fault.accepted)).collect();
+        let lines: Vec<String> = faults
+            .iter()
+            .map(|fault| {
+                format!(
+                    "{}: {}: accepted is {}",
+                    fault.field, fault.value, fault.accepted
+                )
+            })
+            .collect();
         anyhow::anyhow!(lines.join("\n"))
     })
 }
 
 fn level(text: &str) -> Result<f64, String> {
-    let level = text.parse::<f64>().ok().filter(|level| (0.5..=0.99).contains(level));
+    let level = text
+        .parse::<f64>()
+        .ok()
+        .filter(|level| (0.5..=0.99).contains(level));
     level.ok_or_else(|| "accepted is a number from 0.5 to 0.99".to_owned())
 }
 
@@ -146,11 +166,23 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Explain { machine } => {
             let selection = learn()?.select(&machine.read()?)?;
             let document = &selection.document;
-            writeln!(out, "model   {}\ndigest  {}", document.name, selection.digest)?;
+            writeln!(
+                out,
+                "model   {}\ndigest  {}",
+                document.name, selection.digest
+            )?;
             writeln!(out, "machine {}", serde_json::to_string(&document.machine)?)?;
             writeln!(out, "domain  {}", serde_json::to_string(&document.domain)?)?;
-            writeln!(out, "error   {} % ({})", document.error.mape_percent, document.error.method)?;
-            writeln!(out, "why     {}\norigin  {}", document.explanation, document.origin)?;
+            writeln!(
+                out,
+                "error   {} % ({})",
+                document.error.mape_percent, document.error.method
+            )?;
+            writeln!(
+                out,
+                "why     {}\norigin  {}",
+                document.explanation, document.origin
+            )?;
         }
         Command::Evaluate { json } => {
             let selector = learn()?;
@@ -164,7 +196,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export { digest, machine } => {
             let selection = learn()?.select(&machine.read()?)?;
             if let Some(wanted) = digest.filter(|wanted| *wanted != selection.digest) {
-                bail!("the machine's model has digest {}, asked for was {wanted}; give the machine it was made for", selection.digest);
+                bail!(
+                    "the machine's model has digest {}, asked for was {wanted}; give the machine it was made for",
+                    selection.digest
+                );
             }
             out.write_all(&selection.document.to_json()?)?;
             writeln!(out)?;
@@ -179,25 +214,43 @@ fn learn() -> anyhow::Result<Selector> {
     let refused = catalog.refused.len();
     let machines = catalog.machines.len();
     let selector = Selector::learn(catalog).context("training on the bundled tables")?;
-    tracing::debug!(machines, refused, seconds = begun.elapsed().as_secs_f64(), "trained on the bundled tables");
+    tracing::debug!(
+        machines,
+        refused,
+        seconds = begun.elapsed().as_secs_f64(),
+        "trained on the bundled tables"
+    );
     Ok(selector)
 }
 
-/// Listens at once, so that probes are answered, and serves models when they
-/// are trained.
+/// Takes the address at once, so that a taken one is known before the work,
+/// and answers when the models are trained: who connects earlier waits.
 async fn serve_until_told(address: SocketAddr) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("listening to signals")?;
     let health = Health::new(&["models"]);
     let listener = tanso_runtime::serve::listen(address).await?;
     let begun = Instant::now();
-    let selector = tokio::task::spawn_blocking(learn).await.context("training")??;
+    let selector = tokio::task::spawn_blocking(learn)
+        .await
+        .context("training")??;
     for refusal in &selector.catalog().refused {
-        tracing::info!(file = refusal.file, row = refusal.row, reason = refusal.reason, "reference row refused");
+        tracing::info!(
+            file = refusal.file,
+            row = refusal.row,
+            reason = refusal.reason,
+            "reference row refused"
+        );
     }
     health.ready("models");
     let address = listener.local_addr().context("reading the address")?;
     tracing::info!(%address, seconds = begun.elapsed().as_secs_f64(), "serving models");
-    tanso_runtime::serve::serve(listener, serve::router(selector, &health), Limits::default(), shutdown).await;
+    tanso_runtime::serve::serve(
+        listener,
+        serve::router(selector, &health),
+        Limits::default(),
+        shutdown,
+    )
+    .await;
     Ok(())
 }
 
@@ -208,10 +261,25 @@ impl std::fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let document = &self.0.document;
         writeln!(f, "{}  {}", document.name, self.0.digest)?;
-        writeln!(f, "{:>6} {:>10} {:>10} {:>10}   modelled, {:.0} % bounds", "load", "low W", "watts", "high W", document.error.level * 100.0)?;
+        writeln!(
+            f,
+            "{:>6} {:>10} {:>10} {:>10}   modelled, {:.0} % bounds",
+            "load",
+            "low W",
+            "watts",
+            "high W",
+            document.error.level * 100.0
+        )?;
         for point in &document.curve {
             let power = point.power.map(tanso_power::Watts::as_watts_f64);
-            writeln!(f, "{:>5.0}% {:>10.2} {:>10.2} {:>10.2}", point.utilisation.ratio() * 100.0, power.low, power.value, power.high)?;
+            writeln!(
+                f,
+                "{:>5.0}% {:>10.2} {:>10.2} {:>10.2}",
+                point.utilisation.ratio() * 100.0,
+                power.low,
+                power.value,
+                power.high
+            )?;
         }
         writeln!(f, "{}", document.explanation)
     }

@@ -37,7 +37,10 @@ impl View {
     /// count as known if at least two of cache, modules and supplies are.
     #[must_use]
     pub fn of(host: &Host) -> Self {
-        let details = [host.l3_mb, host.dimms, host.psu_w].iter().flatten().count();
+        let details = [host.l3_mb, host.dimms, host.psu_w]
+            .iter()
+            .flatten()
+            .count();
         match (host.mem_gb, details) {
             (Some(_), 2..) => Self::Server,
             (Some(_), _) => Self::Memory,
@@ -66,7 +69,10 @@ impl Columns {
     pub fn learn(view: View, hosts: &[&Host]) -> Self {
         let cpu: Vec<Vec<f64>> = hosts.iter().map(|host| cpu_columns(host)).collect();
         let learn = |known: &dyn Fn(&Host) -> Option<f64>| {
-            let rows = hosts.iter().zip(&cpu).filter_map(|(host, row)| Some((row.as_slice(), known(host)?)));
+            let rows = hosts
+                .iter()
+                .zip(&cpu)
+                .filter_map(|(host, row)| Some((row.as_slice(), known(host)?)));
             Ridge::learn(&rows.collect::<Vec<_>>())
         };
         let share = |form: Form| {
@@ -89,9 +95,17 @@ impl Columns {
         let rows = count(raw.len().max(1));
         for column in 0..width {
             let mean = raw.iter().map(|row| row[column]).sum::<f64>() / rows;
-            let variance = raw.iter().map(|row| (row[column] - mean).powi(2)).sum::<f64>() / rows;
+            let variance = raw
+                .iter()
+                .map(|row| (row[column] - mean).powi(2))
+                .sum::<f64>()
+                / rows;
             columns.mean.push(mean);
-            columns.deviation.push(if variance > 1e-12 { variance.sqrt() } else { 1.0 });
+            columns.deviation.push(if variance > 1e-12 {
+                variance.sqrt()
+            } else {
+                1.0
+            });
         }
         columns
     }
@@ -100,18 +114,31 @@ impl Columns {
     #[must_use]
     pub fn row(&self, host: &Host) -> Vec<f64> {
         let scale = self.mean.iter().zip(&self.deviation);
-        self.raw(host).iter().zip(scale).map(|(cell, (mean, deviation))| (cell - mean) / deviation).collect()
+        self.raw(host)
+            .iter()
+            .zip(scale)
+            .map(|(cell, (mean, deviation))| (cell - mean) / deviation)
+            .collect()
     }
 
     fn raw(&self, host: &Host) -> Vec<f64> {
         let cpu = cpu_columns(host);
         let mut row = cpu.clone();
         if self.view >= View::Memory {
-            let memory = host.mem_gb.map_or_else(|| self.memory.predict(&cpu), f64::ln);
-            row.extend([memory, memory - host.cores.ln(), memory - host.tdp_total_w().ln()]);
+            let memory = host
+                .mem_gb
+                .map_or_else(|| self.memory.predict(&cpu), f64::ln);
+            row.extend([
+                memory,
+                memory - host.cores.ln(),
+                memory - host.tdp_total_w().ln(),
+            ]);
         }
         if self.view == View::Server {
-            let flag = |form: Form, share: f64| host.form.map_or(share, |known| f64::from(u8::from(known == form)));
+            let flag = |form: Form, share: f64| {
+                host.form
+                    .map_or(share, |known| f64::from(u8::from(known == form)))
+            };
             row.extend([
                 host.l3_mb.map_or_else(|| self.l3.predict(&cpu), f64::ln_1p),
                 host.dimms.map_or_else(|| self.dimms.predict(&cpu), f64::ln),
@@ -154,31 +181,53 @@ impl Ridge {
     /// Learns from rows and targets; without any it predicts 0.
     #[must_use]
     pub fn learn(rows: &[(&[f64], f64)]) -> Self {
-        let Some((first, _)) = rows.first() else { return Self::default() };
+        let Some((first, _)) = rows.first() else {
+            return Self::default();
+        };
         let width = first.len();
         let total = count(rows.len());
-        let mean: Vec<f64> = (0..width).map(|column| rows.iter().map(|(row, _)| row[column]).sum::<f64>() / total).collect();
+        let mean: Vec<f64> = (0..width)
+            .map(|column| rows.iter().map(|(row, _)| row[column]).sum::<f64>() / total)
+            .collect();
         let intercept = rows.iter().map(|(_, target)| target).sum::<f64>() / total;
         let centred = |row: &[f64], column: usize| row[column] - mean[column];
         let gram = Square::symmetric(width, |a, b| {
-            let sum: f64 = rows.iter().map(|(row, _)| centred(row, a) * centred(row, b)).sum();
+            let sum: f64 = rows
+                .iter()
+                .map(|(row, _)| centred(row, a) * centred(row, b))
+                .sum();
             sum + if a == b { 1.0 } else { 0.0 }
         });
         let right: Vec<f64> = (0..width)
-            .map(|column| rows.iter().map(|(row, target)| centred(row, column) * (target - intercept)).sum())
+            .map(|column| {
+                rows.iter()
+                    .map(|(row, target)| centred(row, column) * (target - intercept))
+                    .sum()
+            })
             .collect();
         // The unit on the diagonal keeps the matrix positive definite.
         let weights = gram.inverse().map_or_else(
             |_| vec![0.0; width],
-            |inverse| (0..width).map(|column| dot(inverse.row(column), &right)).collect(),
+            |inverse| {
+                (0..width)
+                    .map(|column| dot(inverse.row(column), &right))
+                    .collect()
+            },
         );
-        Self { intercept, mean, weights }
+        Self {
+            intercept,
+            mean,
+            weights,
+        }
     }
 
     /// The prediction for a row.
     #[must_use]
     pub fn predict(&self, row: &[f64]) -> f64 {
         let parts = row.iter().zip(&self.mean).zip(&self.weights);
-        self.intercept + parts.map(|((cell, mean), weight)| (cell - mean) * weight).sum::<f64>()
+        self.intercept
+            + parts
+                .map(|((cell, mean), weight)| (cell - mean) * weight)
+                .sum::<f64>()
     }
 }

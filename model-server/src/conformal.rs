@@ -81,7 +81,9 @@ impl Calibration {
                 return *residual;
             }
         }
-        residuals.last().map_or(std::f64::consts::LN_10, |(largest, _)| largest * 1.25)
+        residuals
+            .last()
+            .map_or(std::f64::consts::LN_10, |(largest, _)| largest * 1.25)
     }
 
     /// Lower bound, value and upper bound by level, none of which falls with
@@ -91,7 +93,10 @@ impl Calibration {
         let mut most = [0.0_f64; 3];
         let bound = |(level, value): (usize, &f64)| {
             let factor = (self.factor(level, coverage) * deviation).exp();
-            for (bound, watts) in most.iter_mut().zip([value / factor, *value, value * factor]) {
+            for (bound, watts) in most
+                .iter_mut()
+                .zip([value / factor, *value, value * factor])
+            {
                 *bound = bound.max(watts);
             }
             most
@@ -157,7 +162,10 @@ pub fn score(scored: &[Scored], levels: usize, half: usize, coverage: f64) -> Sc
     let mut widths = Vec::new();
     let mut by_family = Vec::new();
     for (family, machines) in &families {
-        let others = Calibration::learn(scored.iter().filter(|other| other.family != *family), levels);
+        let others = Calibration::learn(
+            scored.iter().filter(|other| other.family != *family),
+            levels,
+        );
         let (mut inside, mut points) = (0, 0);
         for machine in machines {
             let bounds = others.bounds(&machine.predicted, machine.deviation, coverage);
@@ -176,20 +184,36 @@ pub fn score(scored: &[Scored], levels: usize, half: usize, coverage: f64) -> Sc
         });
     }
     let at = |level: usize| {
-        let known: Vec<f64> = scored.iter().filter(|m| m.levels.contains(&level)).map(|m| 100.0 * m.error(level)).collect();
+        let known: Vec<f64> = scored
+            .iter()
+            .filter(|m| m.levels.contains(&level))
+            .map(|m| 100.0 * m.error(level))
+            .collect();
         (!known.is_empty()).then(|| mean(known.into_iter()))
     };
-    let worst = by_family.iter().max_by(|a, b| a.mape_percent.total_cmp(&b.mape_percent));
+    let worst = by_family
+        .iter()
+        .max_by(|a, b| a.mape_percent.total_cmp(&b.mape_percent));
     Score {
         machines: scored.len(),
         families: families.len(),
         mape_percent: 100.0 * mean(scored.iter().map(machine_error)),
         macro_mape_percent: mean(by_family.iter().map(|family| family.mape_percent)),
-        mae_w: mean(scored.iter().map(|m| mean(m.levels.iter().map(|l| (m.predicted[*l] - m.truth[*l]).abs())))),
+        mae_w: mean(scored.iter().map(|m| {
+            mean(
+                m.levels
+                    .iter()
+                    .map(|l| (m.predicted[*l] - m.truth[*l]).abs()),
+            )
+        })),
         idle_percent: at(0).unwrap_or(0.0),
         half_percent: at(half),
         full_percent: at(levels - 1).unwrap_or(0.0),
-        coverage_percent: mean(by_family.iter().flat_map(|f| std::iter::repeat_n(f.coverage_percent, f.machines))),
+        coverage_percent: mean(
+            by_family
+                .iter()
+                .flat_map(|f| std::iter::repeat_n(f.coverage_percent, f.machines)),
+        ),
         width: mean(widths.into_iter()),
         worst_family: worst.map_or_else(String::new, |family| family.family.clone()),
         by_family,
@@ -210,12 +234,20 @@ mod tests {
     use super::*;
 
     fn machine(family: &str, truth: f64) -> Scored {
-        Scored { family: family.into(), levels: vec![0], truth: vec![truth], predicted: vec![100.0], deviation: 1.0 }
+        Scored {
+            family: family.into(),
+            levels: vec![0],
+            truth: vec![truth],
+            predicted: vec![100.0],
+            deviation: 1.0,
+        }
     }
 
     #[test]
     fn nine_of_ten_left_out_machines_decide_the_width() {
-        let scored: Vec<Scored> = (1..=99).map(|n| machine("a", 100.0 * (f64::from(n) / 100.0).exp())).collect();
+        let scored: Vec<Scored> = (1..=99)
+            .map(|n| machine("a", 100.0 * (f64::from(n) / 100.0).exp()))
+            .collect();
         let factor = Calibration::learn(scored.iter(), 1).factor(0, 0.9);
         assert!((factor - 0.90).abs() < 1e-9, "{factor}");
     }
@@ -228,9 +260,16 @@ mod tests {
 
     #[test]
     fn a_family_is_covered_by_what_the_others_teach() {
-        let scored: Vec<Scored> = (0..20).map(|_| machine("easy", 101.0)).chain([machine("hard", 300.0)]).collect();
+        let scored: Vec<Scored> = (0..20)
+            .map(|_| machine("easy", 101.0))
+            .chain([machine("hard", 300.0)])
+            .collect();
         let score = score(&scored, 1, 0, 0.9);
-        let hard = score.by_family.iter().find(|family| family.family == "hard").unwrap();
+        let hard = score
+            .by_family
+            .iter()
+            .find(|family| family.family == "hard")
+            .unwrap();
         assert!(hard.coverage_percent < 1.0);
         assert_eq!(score.worst_family, "hard");
     }

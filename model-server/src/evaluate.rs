@@ -27,18 +27,37 @@ impl<'a> Evaluation<'a> {
         Self {
             training_digest: &selector.catalog().digest,
             level: LEVEL,
-            tiers: selector.assessed().map(crate::tiers::Assessed::line).collect(),
+            tiers: selector
+                .assessed()
+                .map(crate::tiers::Assessed::line)
+                .collect(),
         }
     }
 }
 
 impl fmt::Display for Evaluation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Error on machines left out, percent; interval {:.0} %; trained on {}", self.level * 100.0, self.training_digest)?;
+        writeln!(
+            f,
+            "Error on machines left out, percent; interval {:.0} %; trained on {}",
+            self.level * 100.0,
+            self.training_digest
+        )?;
         writeln!(
             f,
             "{:<18} {:<29} {:>4} {:>4} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6}  worst family",
-            "tier", "model sees", "n", "fam", "MAPE", "macro", "idle", "50 %", "100 %", "MAE W", "cover", "width"
+            "tier",
+            "model sees",
+            "n",
+            "fam",
+            "MAPE",
+            "macro",
+            "idle",
+            "50 %",
+            "100 %",
+            "MAE W",
+            "cover",
+            "width"
         )?;
         for tier in &self.tiers {
             writeln!(f, "{}", Line(tier))?;
@@ -60,8 +79,13 @@ struct Line<'a>(&'a TierReport<'a>);
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (tier, score) = (self.0, self.0.score);
-        let half = score.half_percent.map_or_else(|| "-".to_owned(), |half| format!("{half:.1}"));
-        let worst = score.by_family.iter().find(|family| family.family == score.worst_family);
+        let half = score
+            .half_percent
+            .map_or_else(|| "-".to_owned(), |half| format!("{half:.1}"));
+        let worst = score
+            .by_family
+            .iter()
+            .find(|family| family.family == score.worst_family);
         write!(
             f,
             "{:<18} {:<29} {:>4} {:>4} {:>6.1} {:>6.1} {:>6.1} {:>6} {:>6.1} {:>7.1} {:>6.1} {:>6.2}  ",
@@ -79,7 +103,11 @@ impl fmt::Display for Line<'_> {
             score.width
         )?;
         worst.map_or(Ok(()), |worst| {
-            write!(f, "{} (n {}, {:.0} %, covered {:.0} %)", worst.family, worst.machines, worst.mape_percent, worst.coverage_percent)
+            write!(
+                f,
+                "{} (n {}, {:.0} %, covered {:.0} %)",
+                worst.family, worst.machines, worst.mape_percent, worst.coverage_percent
+            )
         })
     }
 }
@@ -91,12 +119,24 @@ impl fmt::Display for ByFamily<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use crate::columns::View;
         use crate::tiers::Tier;
-        let Some(unseen) = self.0.assessed().find(|assessed| assessed.tier == Tier::UnseenFamily(View::Server)) else {
+        let Some(unseen) = self
+            .0
+            .assessed()
+            .find(|assessed| assessed.tier == Tier::UnseenFamily(View::Server))
+        else {
             return Ok(());
         };
-        writeln!(f, "By CPU family, the family never seen:\n{:<16} {:>4} {:>6} {:>6}", "family", "n", "MAPE", "cover")?;
+        writeln!(
+            f,
+            "By CPU family, the family never seen:\n{:<16} {:>4} {:>6} {:>6}",
+            "family", "n", "MAPE", "cover"
+        )?;
         for family in &unseen.score.by_family {
-            writeln!(f, "{:<16} {:>4} {:>6.1} {:>6.1}", family.family, family.machines, family.mape_percent, family.coverage_percent)?;
+            writeln!(
+                f,
+                "{:<16} {:>4} {:>6.1} {:>6.1}",
+                family.family, family.machines, family.mape_percent, family.coverage_percent
+            )?;
         }
         Ok(())
     }

@@ -52,15 +52,30 @@ pub struct Fault {
 /// Columns of the training tables that describe a result, not a machine: a
 /// whole row can be sent, they are not read.
 const NOT_FEATURES: &[&str] = &[
-    "result_id", "row_id", "published", "test_date", "system_vendor", "system_model", "system_class", "tdp_src", "os",
-    "power_mgmt", "jvm", "turbo_mhz", "psu", "method",
+    "result_id",
+    "row_id",
+    "published",
+    "test_date",
+    "system_vendor",
+    "system_model",
+    "system_class",
+    "tdp_src",
+    "os",
+    "power_mgmt",
+    "jvm",
+    "turbo_mhz",
+    "psu",
+    "method",
 ];
 
 impl Machine {
     /// A machine of which only the contract's features are known.
     #[must_use]
     pub fn new(features: MachineFeatures) -> Self {
-        Self { features, server: ServerDetails::default() }
+        Self {
+            features,
+            server: ServerDetails::default(),
+        }
     }
 
     /// Reads a machine from a JSON object by the column names of the training
@@ -69,13 +84,25 @@ impl Machine {
     /// # Errors
     /// All faults at once: unknown fields, wrong types, values out of range.
     pub fn from_json(object: &Map<String, Value>) -> Result<Self, Vec<Fault>> {
-        let mut reader = Reader { object, faults: Vec::new() };
+        let mut reader = Reader {
+            object,
+            faults: Vec::new(),
+        };
         reader.unknown_fields();
-        let per_socket = (reader.count("cores_per_socket", 1_024), reader.count("threads_per_core", 16));
+        let per_socket = (
+            reader.count("cores_per_socket", 1_024),
+            reader.count("threads_per_core", 16),
+        );
         let sockets = reader.count("sockets", 64);
-        let cores = reader.count("cores", 8_192).or_else(|| Some(sockets? * per_socket.0?));
-        let threads = reader.count("threads", 16_384).or_else(|| Some(cores? * per_socket.1?));
-        let sold = reader.text("hw_available").and_then(|date| date.get(..4)?.parse().ok());
+        let cores = reader
+            .count("cores", 8_192)
+            .or_else(|| Some(sockets? * per_socket.0?));
+        let threads = reader
+            .count("threads", 16_384)
+            .or_else(|| Some(cores? * per_socket.1?));
+        let sold = reader
+            .text("hw_available")
+            .and_then(|date| date.get(..4)?.parse().ok());
         let features = MachineFeatures {
             cpu_name: reader.text("cpu_name"),
             cpu_vendor: reader.text("cpu_vendor"),
@@ -93,14 +120,20 @@ impl Machine {
         };
         let server = ServerDetails {
             // The published tables hold KiB in some rows: see the data's README.
-            l3_mb_per_socket: reader.number("l3_mb_per_socket", 0.0, 1e9).filter(|mb| *mb <= 2_048.0),
+            l3_mb_per_socket: reader
+                .number("l3_mb_per_socket", 0.0, 1e9)
+                .filter(|mb| *mb <= 2_048.0),
             dimms: reader.number("dimms", 1.0, 1_024.0),
             psu_count: reader.number("psu_count", 1.0, 64.0),
             psu_rating_w: reader.number("psu_rating_w", 1.0, 50_000.0),
             nodes: reader.number("nodes", 1.0, 1_024.0),
             form_factor: reader.text("form_factor").filter(|form| form != "--"),
         };
-        if reader.faults.is_empty() { Ok(Self { features, server }) } else { Err(reader.faults) }
+        if reader.faults.is_empty() {
+            Ok(Self { features, server })
+        } else {
+            Err(reader.faults)
+        }
     }
 }
 
@@ -112,9 +145,28 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn unknown_fields(&mut self) {
         const KNOWN: &[&str] = &[
-            "cpu_name", "cpu_vendor", "microarch", "cpuid", "sockets", "cores", "threads", "cores_per_socket",
-            "threads_per_core", "base_mhz", "tdp_w", "mem_gb", "virtual_machine", "instance_type", "year", "hw_available",
-            "l3_mb_per_socket", "dimms", "psu_count", "psu_rating_w", "nodes", "form_factor",
+            "cpu_name",
+            "cpu_vendor",
+            "microarch",
+            "cpuid",
+            "sockets",
+            "cores",
+            "threads",
+            "cores_per_socket",
+            "threads_per_core",
+            "base_mhz",
+            "tdp_w",
+            "mem_gb",
+            "virtual_machine",
+            "instance_type",
+            "year",
+            "hw_available",
+            "l3_mb_per_socket",
+            "dimms",
+            "psu_count",
+            "psu_rating_w",
+            "nodes",
+            "form_factor",
         ];
         for (name, value) in self.object {
             if !KNOWN.contains(&name.as_str()) && !NOT_FEATURES.contains(&name.as_str()) {
@@ -128,16 +180,25 @@ impl Reader<'_> {
     }
 
     fn value(&self, name: &str) -> Option<&Value> {
-        self.object.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+        self.object
+            .get(name)
+            .filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
 
     fn refuse(&mut self, name: &str, accepted: String) {
         let value = self.object.get(name).map(shown).unwrap_or_default();
-        self.faults.push(Fault { field: format!("machine.{name}"), value, accepted });
+        self.faults.push(Fault {
+            field: format!("machine.{name}"),
+            value,
+            accepted,
+        });
     }
 
     fn number(&mut self, name: &str, least: f64, most: f64) -> Option<f64> {
-        let number = self.value(name)?.as_f64().filter(|n| (least..=most).contains(n));
+        let number = self
+            .value(name)?
+            .as_f64()
+            .filter(|n| (least..=most).contains(n));
         if number.is_none() {
             self.refuse(name, format!("a number from {least} to {most}"));
         }
@@ -146,10 +207,18 @@ impl Reader<'_> {
 
     fn count(&mut self, name: &str, most: u32) -> Option<u32> {
         // A machine that cannot count something says 0.
-        let value = self.value(name).filter(|value| value.as_f64() != Some(0.0))?;
+        let value = self
+            .value(name)
+            .filter(|value| value.as_f64() != Some(0.0))?;
         // Tables write whole numbers as 2.0 too.
-        let whole = value.as_f64().filter(|n| n.fract() == 0.0 && (1.0..=f64::from(most)).contains(n));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range: checked above")]
+        let whole = value
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (1.0..=f64::from(most)).contains(n));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole and in range: checked above"
+        )]
         let count = whole.map(|n| n as u32);
         if count.is_none() {
             self.refuse(name, format!("a whole number from 1 to {most}"));
@@ -158,7 +227,11 @@ impl Reader<'_> {
     }
 
     fn text(&mut self, name: &str) -> Option<String> {
-        let text = self.value(name)?.as_str().filter(|text| text.len() <= 256).map(str::to_owned);
+        let text = self
+            .value(name)?
+            .as_str()
+            .filter(|text| text.len() <= 256)
+            .map(str::to_owned);
         if text.is_none() {
             self.refuse(name, "a text of at most 256 bytes".to_owned());
         }
@@ -176,7 +249,10 @@ impl Reader<'_> {
     fn cpuid(&mut self) -> Option<[u32; 3]> {
         let numbers = serde_json::from_value::<[u32; 3]>(self.value("cpuid")?.clone()).ok();
         if numbers.is_none() {
-            self.refuse("cpuid", "family, model and stepping as three whole numbers".to_owned());
+            self.refuse(
+                "cpuid",
+                "family, model and stepping as three whole numbers".to_owned(),
+            );
         }
         numbers
     }
@@ -218,9 +294,18 @@ mod tests {
 
     #[test]
     fn every_fault_is_named_with_value_and_what_is_accepted() {
-        let faults = read(&json!({"tdp_w": -5, "sockets": 1.5, "colour": "red", "cpuid": [6]})).unwrap_err();
+        let faults =
+            read(&json!({"tdp_w": -5, "sockets": 1.5, "colour": "red", "cpuid": [6]})).unwrap_err();
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(fields, ["machine.colour", "machine.sockets", "machine.cpuid", "machine.tdp_w"]);
+        assert_eq!(
+            fields,
+            [
+                "machine.colour",
+                "machine.sockets",
+                "machine.cpuid",
+                "machine.tdp_w"
+            ]
+        );
         assert_eq!(faults[3].value, "-5");
         assert_eq!(faults[3].accepted, "a number from 1 to 2000");
     }

@@ -18,6 +18,14 @@ pub fn count(n: usize) -> f64 {
     f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }
 
+/// The median of a figure over machines; 0 without any.
+#[must_use]
+pub fn median(hosts: &[&Host], figure: impl Fn(&Host) -> f64) -> f64 {
+    let mut figures: Vec<f64> = hosts.iter().map(|host| figure(host)).collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
 /// How a server is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -64,7 +72,7 @@ pub struct Host {
     pub threads: f64,
     /// Nominal clock in MHz.
     pub base_mhz: f64,
-    /// Thermal design power of one socket, watts.
+    /// Thermal design power of one socket, watts; 0 if unknown.
     pub tdp_w: f64,
     /// When it was sold, in years.
     pub year: f64,

@@ -13,6 +13,7 @@ pub mod columns;
 pub mod conformal;
 pub mod evaluate;
 pub mod features;
+pub mod guess;
 pub mod host;
 pub mod matrix;
 pub mod process;

@@ -24,7 +24,10 @@ impl Square {
     /// A matrix of zeros.
     #[must_use]
     pub fn zeros(size: usize) -> Self {
-        Self { size, cells: vec![0.0; size * size] }
+        Self {
+            size,
+            cells: vec![0.0; size * size],
+        }
     }
 
     /// A symmetric matrix from a function of row and column, which is called
@@ -110,7 +113,11 @@ impl Square {
             let current = &mut rest[..size];
             let pivot = 1.0 / self.at(row, row);
             for (k, factor) in self.row(row)[..row].iter().enumerate() {
-                add_scaled(&mut current[..=k], &done[k * size..=k * size + k], -factor * pivot);
+                add_scaled(
+                    &mut current[..=k],
+                    &done[k * size..=k * size + k],
+                    -factor * pivot,
+                );
             }
             current[row] = pivot;
         }

@@ -29,7 +29,12 @@ pub struct Kernel {
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { noise: 0.1, linear: 0.3, matern: 0.5, length: 4.0 }
+        Self {
+            noise: 0.1,
+            linear: 0.3,
+            matern: 0.5,
+            length: 4.0,
+        }
     }
 }
 
@@ -59,6 +64,13 @@ pub struct Process {
     range: [(f64, f64); LOADS],
 }
 
+/// Machines that a process is to forget.
+#[derive(Clone, Debug)]
+pub struct Without {
+    members: Vec<usize>,
+    block: Square,
+}
+
 #[derive(Clone, Debug)]
 struct Row {
     cells: Vec<f64>,
@@ -71,7 +83,11 @@ impl Process {
     /// # Errors
     /// If the kernel matrix has no inverse, which its noise prevents unless a
     /// feature is not finite.
-    pub fn train(view: View, kernel: Kernel, machines: &[TrainingMachine]) -> Result<Self, Singular> {
+    pub fn train(
+        view: View,
+        kernel: Kernel,
+        machines: &[TrainingMachine],
+    ) -> Result<Self, Singular> {
         let hosts: Vec<&Host> = machines.iter().map(|machine| &machine.host).collect();
         let columns = Columns::learn(view, &hosts);
         let rows: Vec<Row> = hosts.iter().map(|host| Row::new(&columns, host)).collect();
@@ -82,28 +98,64 @@ impl Process {
         let (mut mean, mut spread) = ([0.0; LOADS], [1.0; LOADS]);
         let total = count(machines.len().max(1));
         let targets: [Vec<f64>; LOADS] = std::array::from_fn(|level| {
-            let logs: Vec<f64> =
-                machines.iter().map(|machine| (machine.watts[level] / machine.host.tdp_total_w()).ln()).collect();
+            let logs: Vec<f64> = machines
+                .iter()
+                .map(|machine| (machine.watts[level] / machine.host.tdp_total_w()).ln())
+                .collect();
             mean[level] = logs.iter().sum::<f64>() / total;
-            spread[level] = (logs.iter().map(|log| (log - mean[level]).powi(2)).sum::<f64>() / total).sqrt().max(1e-6);
-            logs.iter().map(|log| (log - mean[level]) / spread[level]).collect()
+            spread[level] = (logs
+                .iter()
+                .map(|log| (log - mean[level]).powi(2))
+                .sum::<f64>()
+                / total)
+                .sqrt()
+                .max(1e-6);
+            logs.iter()
+                .map(|log| (log - mean[level]) / spread[level])
+                .collect()
         });
         // A trend has no business beyond what was ever measured.
         let range = std::array::from_fn(|level| {
-            let ends = targets[level].iter().fold((0.0_f64, 0.0_f64), |(least, most), t| (least.min(*t), most.max(*t)));
+            let ends = targets[level]
+                .iter()
+                .fold((0.0_f64, 0.0_f64), |(least, most), t| {
+                    (least.min(*t), most.max(*t))
+                });
             (ends.0 - 1.0, ends.1 + 1.0)
         });
-        let weights = std::array::from_fn(|level| (0..rows.len()).map(|row| dot(inverse.row(row), &targets[level])).collect());
-        Ok(Self { kernel, columns, rows, inverse, targets, weights, mean, spread, range })
+        let weights = std::array::from_fn(|level| {
+            (0..rows.len())
+                .map(|row| dot(inverse.row(row), &targets[level]))
+                .collect()
+        });
+        Ok(Self {
+            kernel,
+            columns,
+            rows,
+            inverse,
+            targets,
+            weights,
+            mean,
+            spread,
+            range,
+        })
     }
 
     /// What the process believes of a machine that may be new.
     #[must_use]
     pub fn believe(&self, host: &Host) -> Belief {
         let new = Row::new(&self.columns, host);
-        let near: Vec<f64> = self.rows.iter().map(|row| self.kernel.between(&new, row)).collect();
+        let near: Vec<f64> = self
+            .rows
+            .iter()
+            .map(|row| self.kernel.between(&new, row))
+            .collect();
         let level = |level: usize| dot(&near, &self.weights[level]);
-        let known: f64 = near.iter().enumerate().map(|(row, k)| k * dot(self.inverse.row(row), &near)).sum();
+        let known: f64 = near
+            .iter()
+            .enumerate()
+            .map(|(row, k)| k * dot(self.inverse.row(row), &near))
+            .sum();
         let variance = self.kernel.between(&new, &new) + self.kernel.noise - known;
         self.belief(std::array::from_fn(level), variance, new.tdp_total_w)
     }
@@ -117,12 +169,76 @@ impl Process {
         let without = self.inverse.block(group).inverse()?;
         let beliefs = group.iter().enumerate().map(|(at, member)| {
             let level = |level: usize| {
-                let weights: Vec<f64> = group.iter().map(|other| self.weights[level][*other]).collect();
+                let weights: Vec<f64> = group
+                    .iter()
+                    .map(|other| self.weights[level][*other])
+                    .collect();
                 self.targets[level][*member] - dot(without.row(at), &weights)
             };
-            self.belief(std::array::from_fn(level), without.at(at, at), self.rows[*member].tdp_total_w)
+            self.belief(
+                std::array::from_fn(level),
+                without.at(at, at),
+                self.rows[*member].tdp_total_w,
+            )
         });
         Ok(beliefs.collect())
+    }
+
+    /// What the process would believe of a machine had it never seen its own
+    /// machines `group`.
+    #[must_use]
+    pub fn believe_without(&self, group: &Without, host: &Host) -> Belief {
+        let new = Row::new(&self.columns, host);
+        let mut near: Vec<f64> = self
+            .rows
+            .iter()
+            .map(|row| self.kernel.between(&new, row))
+            .collect();
+        for member in &group.members {
+            near[*member] = 0.0;
+        }
+        // K⁻¹ without the group is K⁻¹ − K⁻¹[·,G] (K⁻¹[G,G])⁻¹ K⁻¹[G,·].
+        let inside: Vec<f64> = group
+            .members
+            .iter()
+            .map(|member| dot(self.inverse.row(*member), &near))
+            .collect();
+        let level = |level: usize| {
+            let weights: Vec<f64> = group
+                .members
+                .iter()
+                .map(|member| self.weights[level][*member])
+                .collect();
+            let taken: f64 = inside
+                .iter()
+                .enumerate()
+                .map(|(at, x)| x * dot(group.block.row(at), &weights))
+                .sum();
+            dot(&near, &self.weights[level]) - taken
+        };
+        let all: f64 = near
+            .iter()
+            .enumerate()
+            .map(|(row, k)| k * dot(self.inverse.row(row), &near))
+            .sum();
+        let taken: f64 = inside
+            .iter()
+            .enumerate()
+            .map(|(at, x)| x * dot(group.block.row(at), &inside))
+            .sum();
+        let variance = self.kernel.between(&new, &new) + self.kernel.noise - (all - taken);
+        self.belief(std::array::from_fn(level), variance, new.tdp_total_w)
+    }
+
+    /// Prepares leaving machines out.
+    ///
+    /// # Errors
+    /// As [`Process::leave_out`].
+    pub fn without(&self, members: &[usize]) -> Result<Without, Singular> {
+        Ok(Without {
+            members: members.to_vec(),
+            block: self.inverse.block(members).inverse()?,
+        })
     }
 
     fn belief(&self, standard: Curve, variance: f64, tdp_total_w: f64) -> Belief {
@@ -131,10 +247,17 @@ impl Process {
         for (level, cell) in watts.iter_mut().enumerate() {
             // More load never takes less power; all published curves agree.
             let (least, largest) = self.range[level];
-            most = most.max((standard[level].clamp(least, largest) * self.spread[level] + self.mean[level]).exp() * tdp_total_w);
+            most = most.max(
+                (standard[level].clamp(least, largest) * self.spread[level] + self.mean[level])
+                    .exp()
+                    * tdp_total_w,
+            );
             *cell = most;
         }
-        Belief { watts, deviation: variance.max(1e-9).sqrt().min(FARTHEST) }
+        Belief {
+            watts,
+            deviation: variance.max(1e-9).sqrt().min(FARTHEST),
+        }
     }
 }
 
@@ -149,7 +272,12 @@ impl Row {
 
 impl Kernel {
     fn between(&self, a: &Row, b: &Row) -> f64 {
-        let square: f64 = a.cells.iter().zip(&b.cells).map(|(x, y)| (x - y) * (x - y)).sum();
+        let square: f64 = a
+            .cells
+            .iter()
+            .zip(&b.cells)
+            .map(|(x, y)| (x - y) * (x - y))
+            .sum();
         let distance = (3.0 * square).sqrt() / self.length;
         self.linear * dot(&a.cells, &b.cells) + self.matern * (1.0 + distance) * (-distance).exp()
     }
@@ -165,12 +293,24 @@ mod tests {
         let catalog = Catalog::bundled();
         let some: Vec<TrainingMachine> = catalog.machines.iter().step_by(6).cloned().collect();
         let process = Process::train(View::Memory, Kernel::default(), &some).unwrap();
-        let group: Vec<usize> = (0..some.len()).filter(|row| some[*row].host.microarch == "zen2").collect();
+        let group: Vec<usize> = (0..some.len())
+            .filter(|row| some[*row].host.microarch == "zen2")
+            .collect();
         let quick = process.leave_out(&group).unwrap();
         // The scale is the same up to the group's own share of it.
-        let rest: Vec<TrainingMachine> = some.iter().filter(|machine| machine.host.microarch != "zen2").cloned().collect();
+        let rest: Vec<TrainingMachine> = some
+            .iter()
+            .filter(|machine| machine.host.microarch != "zen2")
+            .cloned()
+            .collect();
         let slow = Process::train(View::Memory, Kernel::default(), &rest).unwrap();
+        let without = process.without(&group).unwrap();
         for (member, quick) in group.iter().zip(quick) {
+            let again = process.believe_without(&without, &some[*member].host);
+            assert!(
+                (again.watts[5] / quick.watts[5] - 1.0).abs() < 1e-6
+                    && (again.deviation - quick.deviation).abs() < 1e-6
+            );
             let refit = slow.believe(&some[*member].host);
             for level in 0..LOADS {
                 let ratio = quick.watts[level] / refit.watts[level];
@@ -185,7 +325,15 @@ mod tests {
         let some: Vec<TrainingMachine> = catalog.machines.iter().step_by(6).cloned().collect();
         let process = Process::train(View::Cpu, Kernel::default(), &some).unwrap();
         let near = process.believe(&some[0].host);
-        let far = process.believe(&Host { tdp_w: 1_500.0, ..some[0].host.clone() });
-        assert!(far.deviation > 1.5 * near.deviation, "{} {}", far.deviation, near.deviation);
+        let far = process.believe(&Host {
+            tdp_w: 1_500.0,
+            ..some[0].host.clone()
+        });
+        assert!(
+            far.deviation > 1.5 * near.deviation,
+            "{} {}",
+            far.deviation,
+            near.deviation
+        );
     }
 }

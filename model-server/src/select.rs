@@ -3,7 +3,9 @@
 //! The answer depends on the bundled tables and the machine only: the same
 //! question gets the same document, byte for byte.
 
-use tanso_power::model::{CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA};
+use tanso_power::model::{
+    CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA,
+};
 use tanso_power::units::UnitError;
 use tanso_power::{Estimate, Utilisation, Watts};
 
@@ -12,7 +14,7 @@ use crate::catalog::{Catalog, ORIGIN};
 use crate::columns::View;
 use crate::conformal::Scored;
 use crate::features::Machine;
-use crate::host::{LOADS, load};
+use crate::host::{Host, LOADS, load};
 use crate::matrix::Singular;
 use crate::resolve::{Atlas, Resolved};
 use crate::tiers::{Assessed, Knowledge, LEVEL, Tier};
@@ -69,7 +71,12 @@ impl Selector {
         let knowledge = Knowledge::learn(&catalog)?;
         let atlas = Atlas::new(&catalog);
         let instance = assess_instances(&atlas, &knowledge);
-        Ok(Self { catalog, atlas, knowledge, instance })
+        Ok(Self {
+            catalog,
+            atlas,
+            knowledge,
+            instance,
+        })
     }
 
     /// The bundled tables.
@@ -102,7 +109,12 @@ impl Selector {
             || modelled(&self.knowledge, &resolved),
             |figure| {
                 let (loads, watts) = (INSTANCE_LOADS.to_vec(), figure.watts.to_vec());
-                Some(Curve { tier: Tier::Instance, loads, watts, deviation: 1.0 })
+                Some(Curve {
+                    tier: Tier::Instance,
+                    loads,
+                    watts,
+                    deviation: 1.0,
+                })
             },
         );
         let curve = curve.ok_or(SelectFault::Empty(Tier::AnyMachine.name()))?;
@@ -114,7 +126,11 @@ impl Selector {
         let document = ModelDocument {
             schema: SCHEMA.to_owned(),
             name: name(curve.tier, &resolved.features),
-            domain: if curve.tier == Tier::Instance { Domain::Instance } else { Domain::WallSpecpower },
+            domain: if curve.tier == Tier::Instance {
+                Domain::Instance
+            } else {
+                Domain::WallSpecpower
+            },
             curve: points(&curve, assessed, level)?,
             error: ModelError {
                 level,
@@ -132,18 +148,36 @@ impl Selector {
             machine: resolved.features,
         };
         document.check()?;
-        Ok(Selection { tier: curve.tier, digest: document.digest()?, document })
+        Ok(Selection {
+            tier: curve.tier,
+            digest: document.digest()?,
+            document,
+        })
     }
 }
 
 /// The curve of the best tier that the machine's knowledge allows, published
 /// instance figures aside.
 fn modelled(knowledge: &Knowledge, resolved: &Resolved) -> Option<Curve> {
-    let whole = |tier: Tier, watts: Vec<f64>, deviation: f64| Curve { tier, loads: (0..LOADS).map(load).collect(), watts, deviation };
+    let whole = |tier: Tier, watts: Vec<f64>, deviation: f64| Curve {
+        tier,
+        loads: (0..LOADS).map(load).collect(),
+        watts,
+        deviation,
+    };
     let share = |watts: &[f64; LOADS], factor: f64| watts.map(|watts| watts * factor).to_vec();
-    if let Some(host) = &resolved.host {
-        let view = View::of(host);
-        let tier = match (resolved.cpu_known, resolved.family_known, resolved.vendor_known) {
+    if let Some((host, guessed)) = resolved
+        .host
+        .as_ref()
+        .and_then(|host| with_design_power(knowledge, host))
+    {
+        let view = View::of(&host);
+        let tier = match (
+            resolved.cpu_known,
+            resolved.family_known,
+            resolved.vendor_known,
+        ) {
+            _ if guessed => Tier::CpuFamilyGuessed(view),
             (true, ..) => Tier::CpuModel(view),
             (_, true, _) => Tier::CpuFamily(view),
             (_, _, true) => Tier::UnseenFamily(view),
@@ -152,12 +186,24 @@ fn modelled(knowledge: &Knowledge, resolved: &Resolved) -> Option<Curve> {
                 return Some(whole(Tier::TdpRatio, watts, 1.0));
             }
         };
-        let belief = knowledge.process(view)?.believe(host);
-        return Some(whole(tier, share(&belief.watts, resolved.share), belief.deviation));
+        let belief = knowledge.process(view)?.believe(&host);
+        return Some(whole(
+            tier,
+            share(&belief.watts, resolved.share),
+            belief.deviation,
+        ));
     }
-    let threads = resolved.features.threads.or(resolved.features.cores).map(f64::from);
+    let threads = resolved
+        .features
+        .threads
+        .or(resolved.features.cores)
+        .map(f64::from);
     let Some(threads) = threads else {
-        return Some(whole(Tier::AnyMachine, knowledge.any_machine().to_vec(), 1.0));
+        return Some(whole(
+            Tier::AnyMachine,
+            knowledge.any_machine().to_vec(),
+            1.0,
+        ));
     };
     let family = resolved.features.microarch.as_deref().unwrap_or_default();
     let (tier, per_thread) = if let Some(curve) = knowledge.family_per_thread(family) {
@@ -170,24 +216,62 @@ fn modelled(knowledge: &Knowledge, resolved: &Resolved) -> Option<Curve> {
     Some(whole(tier, share(per_thread, threads), 1.0))
 }
 
+/// The host with its design power, and whether that was guessed; `None` if it
+/// is neither known nor can be guessed.
+fn with_design_power(knowledge: &Knowledge, host: &Host) -> Option<(Host, bool)> {
+    if host.tdp_w > 0.0 {
+        return Some((host.clone(), false));
+    }
+    let tdp_w = knowledge.guess().tdp_w(
+        &host.microarch,
+        host.cores / host.sockets,
+        host.base_mhz,
+        "",
+    )?;
+    Some((
+        Host {
+            tdp_w,
+            ..host.clone()
+        },
+        true,
+    ))
+}
+
 /// How far published instance figures are from wall-power models of the
 /// hosts, both for the instance's share: the only check that public data allow.
 fn assess_instances(atlas: &Atlas, knowledge: &Knowledge) -> Assessed {
     let mut scored = Vec::new();
     for figure in atlas.figures().filter(|figure| figure.gpus == 0.0) {
-        let features = MachineFeatures { instance_type: None, ..instance_features(figure) };
+        let features = MachineFeatures {
+            instance_type: None,
+            ..instance_features(figure)
+        };
         let resolved = atlas.resolve(&Machine::new(features));
-        let Some(curve) = modelled(knowledge, &resolved).filter(|curve| curve.tier < Tier::AnyThread) else { continue };
+        let Some(curve) =
+            modelled(knowledge, &resolved).filter(|curve| curve.tier < Tier::AnyThread)
+        else {
+            continue;
+        };
         // The instance's loads are the curve's levels 0, 1, 5 and 10.
         let truth = [0, 1, 5, 10].map(|level| curve.watts[level]).to_vec();
         let family = figure.platform_cpu.clone();
-        scored.push(Scored { family, levels: vec![0, 1, 2, 3], truth, predicted: figure.watts.to_vec(), deviation: 1.0 });
+        scored.push(Scored {
+            family,
+            levels: vec![0, 1, 2, 3],
+            truth,
+            predicted: figure.watts.to_vec(),
+            deviation: 1.0,
+        });
     }
     Assessed::new(Tier::Instance, &scored, INSTANCE_LOADS.len(), 2)
 }
 
 fn instance_features(figure: &crate::catalog::instances::InstanceFigure) -> MachineFeatures {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of a checked table, at most some hundred")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of a checked table, at most some hundred"
+    )]
     let threads = figure.vcpus.round() as u32;
     MachineFeatures {
         cpu_name: Some(figure.platform_cpu.clone()),
@@ -202,17 +286,37 @@ fn points(curve: &Curve, assessed: &Assessed, level: f64) -> Result<Vec<CurvePoi
     // Whole hundredths of a watt: no digit is said that is not meant, and the
     // digest does not hang on the last bit of a logarithm.
     let watts = |watts: f64| Watts::try_from_watts((watts * 100.0).round() / 100.0);
-    let bounds = assessed.calibration.bounds(&curve.watts, curve.deviation, level);
+    let bounds = assessed
+        .calibration
+        .bounds(&curve.watts, curve.deviation, level);
     let point = |(load, [low, value, high]): (&f64, [f64; 3])| {
-        let power = Estimate { low: watts(low)?, value: watts(value)?, high: watts(high)? };
-        Ok(CurvePoint { utilisation: Utilisation::try_new(*load)?, power })
+        let power = Estimate {
+            low: watts(low)?,
+            value: watts(value)?,
+            high: watts(high)?,
+        };
+        Ok(CurvePoint {
+            utilisation: Utilisation::try_new(*load)?,
+            power,
+        })
     };
     curve.loads.iter().zip(bounds).map(point).collect()
 }
 
 fn name(tier: Tier, features: &MachineFeatures) -> String {
-    let machine = [&features.instance_type, &features.cpu_name, &features.microarch].into_iter().flatten().next();
-    format!("{}/{}", tier.name(), machine.map_or("unknown machine", String::as_str))
+    let machine = [
+        &features.instance_type,
+        &features.cpu_name,
+        &features.microarch,
+    ]
+    .into_iter()
+    .flatten()
+    .next();
+    format!(
+        "{}/{}",
+        tier.name(),
+        machine.map_or("unknown machine", String::as_str)
+    )
 }
 
 /// A deviation, in the curves' spread, that no measured machine would have.
@@ -224,6 +328,10 @@ fn explanation(curve: &Curve, assessed: &Assessed, resolved: &Resolved) -> Strin
         Tier::Instance => "published figures of this instance type (CPU package, memory, a constant for the rest; accelerators idle)".to_owned(),
         Tier::CpuModel(view) => format!("Gaussian process on the {}; this CPU model was measured in other machines", view.name()),
         Tier::CpuFamily(view) => format!("Gaussian process on the {}; other CPU models of family \"{family}\" were measured", view.name()),
+        Tier::CpuFamilyGuessed(view) => format!(
+            "Gaussian process on the {}; other CPU models of family \"{family}\" were measured, and the design power is guessed from them",
+            view.name()
+        ),
         Tier::UnseenFamily(view) => format!("Gaussian process on the {}; no machine of family \"{family}\" was measured", view.name()),
         Tier::TdpRatio => "ratio to the thermal design power, as no machine of this CPU vendor was measured".to_owned(),
         Tier::FamilyPerThread => format!("mean watts per thread of measured machines of family \"{family}\", as the CPU model is unknown"),
@@ -231,9 +339,21 @@ fn explanation(curve: &Curve, assessed: &Assessed, resolved: &Resolved) -> Strin
         Tier::AnyThread => "mean watts per thread of machines since 2017, as CPU model and family are unknown".to_owned(),
         Tier::AnyMachine => "mean of machines since 2017, as nothing is known of this one".to_owned(),
     };
-    let what = if curve.tier == Tier::Instance { "differs from wall-power models by" } else { "error on machines left out" };
-    let mut text = format!("{reason}; {what} {:.1} % ({})", assessed.score.mape_percent, curve.tier.protocol());
-    if matches!(curve.tier, Tier::CpuModel(_) | Tier::CpuFamily(_) | Tier::UnseenFamily(_)) && curve.deviation > FAR {
+    let what = if curve.tier == Tier::Instance {
+        "differs from wall-power models by"
+    } else {
+        "error on machines left out"
+    };
+    let mut text = format!(
+        "{reason}; {what} {:.1} % ({})",
+        assessed.score.mape_percent,
+        curve.tier.protocol()
+    );
+    if matches!(
+        curve.tier,
+        Tier::CpuModel(_) | Tier::CpuFamily(_) | Tier::CpuFamilyGuessed(_) | Tier::UnseenFamily(_)
+    ) && curve.deviation > FAR
+    {
         text.push_str("; the machine is far from every measured one");
     }
     for note in &resolved.notes {

@@ -42,9 +42,12 @@ struct Server {
 type Shared = State<Arc<Server>>;
 
 /// All routes of the server.
-#[must_use]
 pub fn router(selector: Selector, health: &Health) -> Router {
-    let server = Server { metrics: Metrics::new(&selector), selector, store: Store::new(MODELS_KEPT) };
+    let server = Server {
+        metrics: Metrics::new(&selector),
+        selector,
+        store: Store::new(MODELS_KEPT),
+    };
     Router::new()
         .route("/v1/select", post(select))
         .route("/v1/predict", post(predict))
@@ -53,9 +56,16 @@ pub fn router(selector: Selector, health: &Health) -> Router {
         .route("/v1/catalog", get(catalog))
         .route("/v1/evaluation", get(evaluation))
         .route("/metrics", get(metrics_text))
-        .route("/openapi.json", get(|| async { ([JSON], openapi::DOCUMENT) }))
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no such path").detail("see /openapi.json") })
-        .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed") })
+        .route(
+            "/openapi.json",
+            get(|| async { ([JSON], openapi::DOCUMENT) }),
+        )
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "no such path").detail("see /openapi.json")
+        })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
+        })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(Arc::new(server))
         .merge(health.router())
@@ -66,7 +76,10 @@ const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/jso
 async fn select(State(server): Shared, body: Result<Bytes, BytesRejection>) -> Response {
     let begun = Instant::now();
     let answer = body::select(body).and_then(|machine| {
-        let selection = server.selector.select(&machine).map_err(|fault| internal(&fault))?;
+        let selection = server
+            .selector
+            .select(&machine)
+            .map_err(|fault| internal(&fault))?;
         server.store.keep(&selection);
         server.metrics.answered("select", selection.tier, begun);
         Ok(json!({ "digest": selection.digest, "document": selection.document }))
@@ -78,7 +91,10 @@ async fn predict(State(server): Shared, body: Result<Bytes, BytesRejection>) -> 
     let begun = Instant::now();
     let answer = body::predict(body).and_then(|question| {
         let level = question.level.unwrap_or(LEVEL);
-        let selection = server.selector.select_at(&question.machine, level).map_err(|fault| internal(&fault))?;
+        let selection = server
+            .selector
+            .select_at(&question.machine, level)
+            .map_err(|fault| internal(&fault))?;
         server.store.keep(&selection);
         server.metrics.answered("predict", selection.tier, begun);
         Ok(prediction(&selection, &question))
@@ -107,7 +123,10 @@ async fn models(State(server): Shared) -> Response {
 }
 
 async fn model(State(server): Shared, Path(digest): Path<String>) -> Response {
-    let found = server.store.get(&digest).map(|selection| selection.document.to_json());
+    let found = server
+        .store
+        .get(&digest)
+        .map(|selection| selection.document.to_json());
     match found {
         // Canonical bytes, so that who fetches it can check the digest; they
         // never change.
@@ -136,8 +155,17 @@ async fn evaluation(State(server): Shared) -> Response {
 
 async fn metrics_text(State(server): Shared) -> Response {
     match server.metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
-        Err(fault) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics").detail(fault.to_string()).into_response(),
+        Ok(text) => (
+            [(
+                header::CONTENT_TYPE,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
+        Err(fault) => Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics")
+            .detail(fault.to_string())
+            .into_response(),
     }
 }
 

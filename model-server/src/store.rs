@@ -37,13 +37,20 @@ impl Store {
     /// An empty store of at most `capacity` models.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, held: Mutex::default() }
+        Self {
+            capacity,
+            held: Mutex::default(),
+        }
     }
 
     /// Keeps a model.
     pub fn keep(&self, selection: &Selection) {
         let mut held = self.lock();
-        if held.models.insert(selection.digest.clone(), selection.clone()).is_some() {
+        if held
+            .models
+            .insert(selection.digest.clone(), selection.clone())
+            .is_some()
+        {
             return;
         }
         held.order.push_back(selection.digest.clone());

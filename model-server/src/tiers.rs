@@ -9,7 +9,8 @@ use crate::catalog::Catalog;
 use crate::catalog::curves::{TrainingMachine, mean_shape};
 use crate::columns::View;
 use crate::conformal::{Calibration, Score, Scored, score};
-use crate::host::{Curve, LOADS, count};
+use crate::guess::Guess;
+use crate::host::{Curve, Host, LOADS, count, median};
 use crate::matrix::Singular;
 use crate::process::{Kernel, Process};
 
@@ -22,6 +23,8 @@ pub enum Tier {
     CpuModel(View),
     /// The microarchitecture was measured, this CPU model not.
     CpuFamily(View),
+    /// As `CpuFamily`, and the design power is a guess from the family.
+    CpuFamilyGuessed(View),
     /// The vendor was measured, this microarchitecture not.
     UnseenFamily(View),
     /// The thermal design power is known, the vendor was not measured.
@@ -44,6 +47,7 @@ impl Tier {
             Self::Instance => "instance",
             Self::CpuModel(_) => "cpu-model",
             Self::CpuFamily(_) => "cpu-family",
+            Self::CpuFamilyGuessed(_) => "cpu-family-no-tdp",
             Self::UnseenFamily(_) => "unseen-family",
             Self::TdpRatio => "tdp-ratio",
             Self::FamilyPerThread => "family-per-thread",
@@ -57,7 +61,10 @@ impl Tier {
     #[must_use]
     pub const fn sees(self) -> &'static str {
         match self {
-            Self::CpuModel(view) | Self::CpuFamily(view) | Self::UnseenFamily(view) => view.name(),
+            Self::CpuModel(view)
+            | Self::CpuFamily(view)
+            | Self::CpuFamilyGuessed(view)
+            | Self::UnseenFamily(view) => view.name(),
             Self::Instance => "instance type",
             Self::TdpRatio => "TDP",
             Self::FamilyPerThread | Self::Coefficients => "microarchitecture and threads",
@@ -70,12 +77,25 @@ impl Tier {
     #[must_use]
     pub const fn protocol(self) -> &'static str {
         match self {
-            Self::Instance => "published instance figures against wall-power models of their hosts; nobody published a measurement",
-            Self::CpuModel(_) => "leave one CPU model of one system vendor out, other vendors' twins known",
-            Self::CpuFamily(_) | Self::FamilyPerThread => "leave one CPU model out, others of its family known",
-            Self::UnseenFamily(_) | Self::AnyThread | Self::AnyMachine => "leave one CPU family out",
+            Self::Instance => {
+                "published instance figures against wall-power models of their hosts; nobody published a measurement"
+            }
+            Self::CpuModel(_) => {
+                "leave one CPU model of one system vendor out, other vendors' twins known"
+            }
+            Self::CpuFamily(_) | Self::FamilyPerThread => {
+                "leave one CPU model out, others of its family known"
+            }
+            Self::CpuFamilyGuessed(_) => {
+                "leave one CPU model out, others of its family known; its design power guessed from them, clock and year the family's"
+            }
+            Self::UnseenFamily(_) | Self::AnyThread | Self::AnyMachine => {
+                "leave one CPU family out"
+            }
             Self::TdpRatio => "leave one CPU vendor out",
-            Self::Coefficients => "published coefficients on bundled machines, which their publisher may have seen",
+            Self::Coefficients => {
+                "published coefficients on bundled machines, which their publisher may have seen"
+            }
         }
     }
 }
@@ -95,13 +115,22 @@ impl Assessed {
     /// Scores a tier and calibrates its intervals at 90 %.
     #[must_use]
     pub fn new(tier: Tier, scored: &[Scored], levels: usize, half: usize) -> Self {
-        Self { tier, score: score(scored, levels, half, LEVEL), calibration: Calibration::learn(scored.iter(), levels) }
+        Self {
+            tier,
+            score: score(scored, levels, half, LEVEL),
+            calibration: Calibration::learn(scored.iter(), levels),
+        }
     }
 
     /// The line of a report.
     #[must_use]
     pub fn line(&self) -> TierReport<'_> {
-        TierReport { tier: self.tier.name(), sees: self.tier.sees(), protocol: self.tier.protocol(), score: &self.score }
+        TierReport {
+            tier: self.tier.name(),
+            sees: self.tier.sees(),
+            protocol: self.tier.protocol(),
+            score: &self.score,
+        }
     }
 }
 
@@ -127,6 +156,7 @@ const RECENT: f64 = 2_017.0;
 #[derive(Debug)]
 pub struct Knowledge {
     processes: BTreeMap<View, Process>,
+    guess: Guess,
     family_threads: BTreeMap<String, Curve>,
     coefficients: BTreeMap<String, Curve>,
     tdp_ratio: Curve,
@@ -144,9 +174,22 @@ impl Knowledge {
     /// If a process cannot be trained.
     pub fn learn(catalog: &Catalog) -> Result<Self, Singular> {
         let machines = catalog.machines.as_slice();
+        let guess = Guess::learn(machines.iter().map(|machine| &machine.host));
         let trained = std::thread::scope(|scope| {
-            let threads = View::ALL.map(|view| scope.spawn(move || train(view, machines)));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect::<Vec<_>>()
+            let threads = View::ALL.map(|view| {
+                scope.spawn({
+                    let guess = &guess;
+                    move || train(view, machines, guess)
+                })
+            });
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect::<Vec<_>>()
         });
         let mut processes = BTreeMap::new();
         let mut assessed = Vec::new();
@@ -156,17 +199,39 @@ impl Knowledge {
             assessed.extend(tiers);
         }
         let all: Vec<&TrainingMachine> = machines.iter().collect();
-        let recent: Vec<&TrainingMachine> = machines.iter().filter(|machine| machine.host.year >= RECENT).collect();
+        let recent: Vec<&TrainingMachine> = machines
+            .iter()
+            .filter(|machine| machine.host.year >= RECENT)
+            .collect();
         let coefficients = coefficients(catalog);
-        assessed.push(left_out(Tier::TdpRatio, &all, |m| m.host.tdp_total_w(), |m| m.host.vendor.clone()));
+        assessed.push(left_out(
+            Tier::TdpRatio,
+            &all,
+            |m| m.host.tdp_total_w(),
+            |m| m.host.vendor.clone(),
+        ));
         assessed.push(assess_family_threads(machines));
         assessed.push(assess_coefficients(&coefficients, machines));
-        assessed.push(left_out(Tier::AnyThread, &recent, |m| m.host.threads, |m| m.host.microarch.clone()));
-        assessed.push(left_out(Tier::AnyMachine, &recent, |_| 1.0, |m| m.host.microarch.clone()));
+        assessed.push(left_out(
+            Tier::AnyThread,
+            &recent,
+            |m| m.host.threads,
+            |m| m.host.microarch.clone(),
+        ));
+        assessed.push(left_out(
+            Tier::AnyMachine,
+            &recent,
+            |_| 1.0,
+            |m| m.host.microarch.clone(),
+        ));
         assessed.sort_by_key(|tier| tier.tier);
         Ok(Self {
             processes,
-            family_threads: families(machines).into_iter().map(|(family, members)| (family, mean_curve(&members, threads))).collect(),
+            guess,
+            family_threads: families(machines)
+                .into_iter()
+                .map(|(family, members)| (family, mean_curve(&members, threads)))
+                .collect(),
             coefficients,
             tdp_ratio: mean_curve(&all, |m| m.host.tdp_total_w()),
             any_thread: mean_curve(&recent, threads),
@@ -179,6 +244,12 @@ impl Knowledge {
     #[must_use]
     pub fn process(&self, view: View) -> Option<&Process> {
         self.processes.get(&view)
+    }
+
+    /// Guesses design powers.
+    #[must_use]
+    pub const fn guess(&self) -> &Guess {
+        &self.guess
     }
 
     /// Watts per thread of a measured microarchitecture.
@@ -225,25 +296,110 @@ fn threads(machine: &TrainingMachine) -> f64 {
 fn families(machines: &[TrainingMachine]) -> BTreeMap<String, Vec<&TrainingMachine>> {
     let mut families: BTreeMap<String, Vec<&TrainingMachine>> = BTreeMap::new();
     for machine in machines {
-        families.entry(machine.host.microarch.clone()).or_default().push(machine);
+        families
+            .entry(machine.host.microarch.clone())
+            .or_default()
+            .push(machine);
     }
     families
 }
 
-/// A process and the three tiers that stand on it.
-fn train(view: View, machines: &[TrainingMachine]) -> Result<(Process, [Assessed; 3]), Singular> {
+/// A process and the four tiers that stand on it.
+fn train(
+    view: View,
+    machines: &[TrainingMachine],
+    guess: &Guess,
+) -> Result<(Process, [Assessed; 4]), Singular> {
     let process = Process::train(view, Kernel::default(), machines)?;
-    let cpu = |m: &TrainingMachine| if m.host.cpu.is_empty() { m.id.clone() } else { m.host.cpu.clone() };
+    let cpu = |m: &TrainingMachine| {
+        if m.host.cpu.is_empty() {
+            m.id.clone()
+        } else {
+            m.host.cpu.clone()
+        }
+    };
     let family = |m: &TrainingMachine| m.host.microarch.clone();
     // Scored are machines of which the tier would be said: with twins of
     // another vendor, or with other CPU models in their family.
-    let model = groups(&process, machines, |m| format!("{}|{}", cpu(m), m.system_vendor), |m, others| {
-        others.iter().any(|other| cpu(other) == cpu(m))
+    let model = groups(
+        &process,
+        machines,
+        |m| format!("{}|{}", cpu(m), m.system_vendor),
+        |m, others| others.iter().any(|other| cpu(other) == cpu(m)),
+    )?;
+    let family_known = groups(&process, machines, cpu, |m, others| {
+        others.iter().any(|other| family(other) == family(m))
     })?;
-    let family_known = groups(&process, machines, cpu, |m, others| others.iter().any(|other| family(other) == family(m)))?;
-    let unseen = groups(&process, machines, family, |m, others| others.iter().any(|other| other.host.vendor == m.host.vendor))?;
+    let unseen = groups(&process, machines, family, |m, others| {
+        others
+            .iter()
+            .any(|other| other.host.vendor == m.host.vendor)
+    })?;
     let tier = |tier: Tier, scored: Vec<Scored>| Assessed::new(tier, &scored, LOADS, LOADS / 2);
-    Ok((process, [tier(Tier::CpuModel(view), model), tier(Tier::CpuFamily(view), family_known), tier(Tier::UnseenFamily(view), unseen)]))
+    let guessed = guessed(&process, machines, guess)?;
+    let assessed = [
+        tier(Tier::CpuModel(view), model),
+        tier(Tier::CpuFamily(view), family_known),
+        tier(Tier::CpuFamilyGuessed(view), guessed),
+        tier(Tier::UnseenFamily(view), unseen),
+    ];
+    Ok((process, assessed))
+}
+
+/// Whole curves predicted without their CPU model and without its data sheet:
+/// design power, clock and year are what the rest of the family suggests.
+fn guessed(
+    process: &Process,
+    machines: &[TrainingMachine],
+    guess: &Guess,
+) -> Result<Vec<Scored>, Singular> {
+    let mut scored = Vec::new();
+    for (family, members) in families(machines) {
+        let cpus: BTreeSet<&str> = members
+            .iter()
+            .map(|machine| machine.host.cpu.as_str())
+            .filter(|cpu| !cpu.is_empty())
+            .collect();
+        for cpu in cpus {
+            let group: Vec<usize> = (0..machines.len())
+                .filter(|row| {
+                    machines[*row].host.microarch == family && machines[*row].host.cpu == cpu
+                })
+                .collect();
+            let others: Vec<&Host> = members
+                .iter()
+                .map(|machine| &machine.host)
+                .filter(|host| host.cpu != cpu)
+                .collect();
+            if others.is_empty() {
+                continue;
+            }
+            let without = process.without(&group)?;
+            let (base_mhz, year) = (
+                median(&others, |host| host.base_mhz),
+                median(&others, |host| host.year),
+            );
+            for machine in group
+                .iter()
+                .map(|row| &machines[*row])
+                .filter(|machine| machine.full)
+            {
+                let per_socket = machine.host.cores / machine.host.sockets;
+                let Some(tdp_w) = guess.tdp_w(&family, per_socket, base_mhz, cpu) else {
+                    continue;
+                };
+                let host = Host {
+                    base_mhz,
+                    tdp_w,
+                    year,
+                    ..machine.host.clone()
+                };
+                let belief = process.believe_without(&without, &host);
+                scored.push(compared(machine, belief.watts.to_vec(), belief.deviation));
+            }
+        }
+    }
+    Ok(scored)
 }
 
 /// Whole curves predicted without their group, where `counts` says that the
@@ -260,13 +416,22 @@ fn groups(
     }
     let mut scored = Vec::new();
     for (name, members) in &groups {
-        let Some(first) = members.first().map(|member| &machines[*member]) else { continue };
-        let others: Vec<&TrainingMachine> = machines.iter().filter(|machine| group(machine) != *name).collect();
+        let Some(first) = members.first().map(|member| &machines[*member]) else {
+            continue;
+        };
+        let others: Vec<&TrainingMachine> = machines
+            .iter()
+            .filter(|machine| group(machine) != *name)
+            .collect();
         if !counts(first, &others) {
             continue;
         }
         for (member, belief) in members.iter().zip(process.leave_out(members)?) {
-            scored.push(compared(&machines[*member], belief.watts.to_vec(), belief.deviation));
+            scored.push(compared(
+                &machines[*member],
+                belief.watts.to_vec(),
+                belief.deviation,
+            ));
         }
     }
     scored.retain(|machine| machine.levels.len() == LOADS);
@@ -283,17 +448,26 @@ fn compared(machine: &TrainingMachine, predicted: Vec<f64>, deviation: f64) -> S
     }
 }
 
-/// The geometric mean of power by `unit`, each CPU model weighing alike.
+/// The geometric mean of power by `unit`, each CPU model weighing by its
+/// threads: a thread of which nothing else is known is likelier one of many.
 fn mean_curve(machines: &[&TrainingMachine], unit: impl Fn(&TrainingMachine) -> f64) -> Curve {
     let mut models: BTreeMap<(&str, &str), Vec<&TrainingMachine>> = BTreeMap::new();
     for machine in machines {
-        models.entry((&machine.host.microarch, &machine.host.cpu)).or_default().push(machine);
+        models
+            .entry((&machine.host.microarch, &machine.host.cpu))
+            .or_default()
+            .push(machine);
     }
     let mut logs = [0.0; LOADS];
+    let weight = |members: &[&TrainingMachine]| {
+        members.iter().map(|m| m.host.threads).sum::<f64>() / count(members.len())
+    };
+    let total: f64 = models.values().map(|members| weight(members)).sum();
     for members in models.values() {
+        let share = weight(members) / total / count(members.len());
         for machine in members {
             for (log, watts) in logs.iter_mut().zip(machine.watts) {
-                *log += (watts / unit(machine)).ln() / count(members.len()) / count(models.len());
+                *log += (watts / unit(machine)).ln() * share;
             }
         }
     }
@@ -310,13 +484,20 @@ fn left_out(
     let names: BTreeSet<String> = machines.iter().map(|machine| group(machine)).collect();
     let mut scored = Vec::new();
     for name in names {
-        let (inside, outside): (Vec<_>, Vec<_>) = machines.iter().partition(|machine| group(machine) == name);
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            machines.iter().partition(|machine| group(machine) == name);
         let outside: Vec<&TrainingMachine> = outside;
         if outside.is_empty() {
             continue;
         }
         let curve = mean_curve(&outside, unit);
-        scored.extend(inside.iter().map(|machine| compared(machine, curve.map(|watts| watts * unit(machine)).to_vec(), 1.0)));
+        scored.extend(inside.iter().map(|machine| {
+            compared(
+                machine,
+                curve.map(|watts| watts * unit(machine)).to_vec(),
+                1.0,
+            )
+        }));
     }
     Assessed::new(tier, &scored, LOADS, LOADS / 2)
 }
@@ -324,15 +505,24 @@ fn left_out(
 fn assess_family_threads(machines: &[TrainingMachine]) -> Assessed {
     let mut scored = Vec::new();
     for members in families(machines).values() {
-        let models: BTreeSet<&str> = members.iter().map(|machine| machine.host.cpu.as_str()).collect();
+        let models: BTreeSet<&str> = members
+            .iter()
+            .map(|machine| machine.host.cpu.as_str())
+            .collect();
         for model in models {
-            let (inside, outside): (Vec<_>, Vec<_>) = members.iter().partition(|machine| machine.host.cpu == model);
+            let (inside, outside): (Vec<_>, Vec<_>) = members
+                .iter()
+                .partition(|machine| machine.host.cpu == model);
             let outside: Vec<&TrainingMachine> = outside;
             if outside.is_empty() {
                 continue;
             }
             let curve = mean_curve(&outside, threads);
-            scored.extend(inside.iter().map(|m| compared(m, curve.map(|watts| watts * m.host.threads).to_vec(), 1.0)));
+            scored.extend(
+                inside
+                    .iter()
+                    .map(|m| compared(m, curve.map(|watts| watts * m.host.threads).to_vec(), 1.0)),
+            );
         }
     }
     Assessed::new(Tier::FamilyPerThread, &scored, LOADS, LOADS / 2)
@@ -343,23 +533,42 @@ fn coefficients(catalog: &Catalog) -> BTreeMap<String, Curve> {
     let shape = mean_shape(&catalog.machines, 2_020.0);
     let mut pairs: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     // The medians of the bundled machines would be scored on themselves.
-    for pair in catalog.coefficients.iter().filter(|pair| pair.source.starts_with("ccf")) {
-        pairs.entry(pair.microarch.clone()).or_default().push((pair.idle_w.ln(), pair.full_w.ln()));
+    for pair in catalog
+        .coefficients
+        .iter()
+        .filter(|pair| pair.source.starts_with("ccf"))
+    {
+        pairs
+            .entry(pair.microarch.clone())
+            .or_default()
+            .push((pair.idle_w.ln(), pair.full_w.ln()));
     }
-    let mean = |logs: &[(f64, f64)], pick: fn(&(f64, f64)) -> f64| (logs.iter().map(pick).sum::<f64>() / count(logs.len())).exp();
+    let mean = |logs: &[(f64, f64)], pick: fn(&(f64, f64)) -> f64| {
+        (logs.iter().map(pick).sum::<f64>() / count(logs.len())).exp()
+    };
     let curve = |logs: &[(f64, f64)]| {
         let (idle, full) = (mean(logs, |pair| pair.0), mean(logs, |pair| pair.1));
         shape.map(|share| idle + share * (full - idle))
     };
-    pairs.iter().map(|(microarch, logs)| (microarch.clone(), curve(logs))).collect()
+    pairs
+        .iter()
+        .map(|(microarch, logs)| (microarch.clone(), curve(logs)))
+        .collect()
 }
 
-fn assess_coefficients(coefficients: &BTreeMap<String, Curve>, machines: &[TrainingMachine]) -> Assessed {
+fn assess_coefficients(
+    coefficients: &BTreeMap<String, Curve>,
+    machines: &[TrainingMachine],
+) -> Assessed {
     let scored: Vec<Scored> = machines
         .iter()
         .filter_map(|machine| {
             let curve = coefficients.get(&machine.host.microarch)?;
-            Some(compared(machine, curve.map(|watts| watts * machine.host.threads).to_vec(), 1.0))
+            Some(compared(
+                machine,
+                curve.map(|watts| watts * machine.host.threads).to_vec(),
+                1.0,
+            ))
         })
         .collect();
     Assessed::new(Tier::Coefficients, &scored, LOADS, LOADS / 2)

@@ -1,4 +1,4 @@
-//! SPECpower results: machines with their measured power.
+//! Published `SPECpower` results: machines with their measured power.
 
 use super::{ALL_LOADS, Row};
 use crate::features::cpu_name;
@@ -26,7 +26,11 @@ impl TrainingMachine {
     /// The load levels that were measured.
     #[must_use]
     pub const fn measured(&self) -> &'static [usize] {
-        if self.full { &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10] } else { &[0, LOADS - 1] }
+        if self.full {
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+        } else {
+            &[0, LOADS - 1]
+        }
     }
 }
 
@@ -39,10 +43,14 @@ pub(super) fn full(row: &Row) -> Result<TrainingMachine, String> {
     let mut host = host(row)?;
     host.year = year(&row.text("hw_available")?)?;
     // Some results were entered in KiB: see the data's README.
-    host.l3_mb = row.optional("l3_mb_per_socket")?.filter(|mb| *mb <= 2_048.0);
+    host.l3_mb = row
+        .optional("l3_mb_per_socket")?
+        .filter(|mb| *mb <= 2_048.0);
     host.dimms = row.optional("dimms")?;
     host.form = row.get("form_factor").and_then(Form::parse);
-    let supplies = row.optional("psu_count")?.zip(row.optional("psu_rating_w")?);
+    let supplies = row
+        .optional("psu_count")?
+        .zip(row.optional("psu_rating_w")?);
     host.psu_w = supplies.map(|(psu_count, rating_w)| psu_count * rating_w / host.nodes);
     machine(row, row.text("result_id")?, host, watts, true)
 }
@@ -59,7 +67,10 @@ pub(super) fn endpoints(row: &Row) -> Result<Ends, String> {
 pub(super) fn completed(mut curves: Vec<TrainingMachine>, ends: Vec<Ends>) -> Vec<TrainingMachine> {
     let shape = mean_shape(&curves, 2_020.0);
     curves.extend(ends.into_iter().map(|Ends(mut machine)| {
-        let (idle, span) = (machine.watts[0], machine.watts[LOADS - 1] - machine.watts[0]);
+        let (idle, span) = (
+            machine.watts[0],
+            machine.watts[LOADS - 1] - machine.watts[0],
+        );
         machine.watts = shape.map(|share| idle + share * span);
         machine
     }));
@@ -72,8 +83,14 @@ pub(super) fn completed(mut curves: Vec<TrainingMachine>, ends: Vec<Ends>) -> Ve
 pub fn mean_shape(curves: &[TrainingMachine], since: f64) -> Curve {
     let mut sum = [0.0; LOADS];
     let mut machines = 0_usize;
-    for machine in curves.iter().filter(|machine| machine.full && machine.published >= since) {
-        let (idle, span) = (machine.watts[0], machine.watts[LOADS - 1] - machine.watts[0]);
+    for machine in curves
+        .iter()
+        .filter(|machine| machine.full && machine.published >= since)
+    {
+        let (idle, span) = (
+            machine.watts[0],
+            machine.watts[LOADS - 1] - machine.watts[0],
+        );
         if span > 0.0 {
             machines += 1;
             for (total, watts) in sum.iter_mut().zip(machine.watts) {
@@ -87,14 +104,29 @@ pub fn mean_shape(curves: &[TrainingMachine], since: f64) -> Curve {
     sum.map(|total| total / count(machines))
 }
 
-fn machine(row: &Row, id: String, host: Host, watts: Curve, full: bool) -> Result<TrainingMachine, String> {
+fn machine(
+    row: &Row,
+    id: String,
+    host: Host,
+    watts: Curve,
+    full: bool,
+) -> Result<TrainingMachine, String> {
     let per_thread_w = watts[LOADS - 1] / host.threads;
     // Far outside anything published: a slip of the pen.
     if !(0.1..=250.0).contains(&per_thread_w) {
-        return Err(format!("{per_thread_w:.2} W per thread at full load; accepted are 0.1 to 250"));
+        return Err(format!(
+            "{per_thread_w:.2} W per thread at full load; accepted are 0.1 to 250"
+        ));
     }
     let system_vendor = row.text("system_vendor")?;
-    Ok(TrainingMachine { id, system_vendor, host, watts, full, published: year(&row.text("published")?)? })
+    Ok(TrainingMachine {
+        id,
+        system_vendor,
+        host,
+        watts,
+        full,
+        published: year(&row.text("published")?)?,
+    })
 }
 
 /// What both tables say of a machine.
@@ -120,9 +152,13 @@ fn host(row: &Row) -> Result<Host, String> {
 
 /// A date `YYYY-MM` in years.
 fn year(date: &str) -> Result<f64, String> {
-    let parsed = date.split_once('-').and_then(|(year, month)| Some((year.parse::<u16>().ok()?, month.parse::<u8>().ok()?)));
+    let parsed = date
+        .split_once('-')
+        .and_then(|(year, month)| Some((year.parse::<u16>().ok()?, month.parse::<u8>().ok()?)));
     match parsed {
-        Some((year @ 2000..=2100, month @ 1..=12)) => Ok(f64::from(year) + f64::from(month - 1) / 12.0),
+        Some((year @ 2000..=2100, month @ 1..=12)) => {
+            Ok(f64::from(year) + f64::from(month - 1) / 12.0)
+        }
         _ => Err(format!("date \"{date}\"; accepted is YYYY-MM")),
     }
 }

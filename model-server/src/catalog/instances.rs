@@ -96,7 +96,13 @@ pub(super) fn platform(row: &Row) -> Result<Platform, String> {
     let (vcpus, sockets) = (row.positive("platform_vcpu")?, row.positive("sockets")?);
     let per_socket = row.positive("vcpu_per_socket")?;
     if (per_socket * sockets - vcpus).abs() > 0.5 {
-        return Err(format!("{sockets} sockets of {per_socket} vCPUs are not {vcpus}"));
+        return Err(format!(
+            "{sockets} sockets of {per_socket} vCPUs are not {vcpus}"
+        ));
     }
-    Ok(Platform { cpu_name: row.text("cpu_name")?, vcpus, sockets })
+    Ok(Platform {
+        cpu_name: row.text("cpu_name")?,
+        vcpus,
+        sockets,
+    })
 }

@@ -18,9 +18,18 @@ pub struct RaplCurve {
 }
 
 pub(super) fn name(row: &Row) -> Option<String> {
-    Some(format!("{} {} {}", row.get("machine")?, row.get("component")?, row.get("trainer")?))
+    Some(format!(
+        "{} {} {}",
+        row.get("machine")?,
+        row.get("component")?,
+        row.get("trainer")?
+    ))
 }
 
 pub(super) fn curve(row: &Row) -> Result<RaplCurve, String> {
-    Ok(RaplCurve { machine: row.text("machine")?, component: row.text("component")?, watts: row.watts("", ALL_LOADS)? })
+    Ok(RaplCurve {
+        machine: row.text("machine")?,
+        component: row.text("component")?,
+        watts: row.watts("", ALL_LOADS)?,
+    })
 }

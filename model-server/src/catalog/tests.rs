@@ -10,8 +10,17 @@ fn the_bundled_tables_are_read_whole() {
         ("ec2_instances_2026.csv", 1_195, 0),
         ("ec2_platform_cpus.csv", 23, 0),
     ] {
-        let count = catalog.files.iter().find(|count| count.file == file).unwrap();
-        assert_eq!((count.accepted, count.refused), (accepted, refused), "{file}: {:?}", catalog.refused);
+        let count = catalog
+            .files
+            .iter()
+            .find(|count| count.file == file)
+            .unwrap();
+        assert_eq!(
+            (count.accepted, count.refused),
+            (accepted, refused),
+            "{file}: {:?}",
+            catalog.refused
+        );
     }
     assert_eq!(catalog.machines.len(), 899);
 }
@@ -20,15 +29,37 @@ fn the_bundled_tables_are_read_whole() {
 fn known_wrong_rows_are_refused_by_name() {
     let catalog = Catalog::bundled();
     let reason = |file: &str, row: &str| {
-        catalog.refused.iter().find(|refusal| refusal.file == file && refusal.row == row).map(|refusal| refusal.reason.clone())
+        catalog
+            .refused
+            .iter()
+            .find(|refusal| refusal.file == file && refusal.row == row)
+            .map(|refusal| refusal.reason.clone())
     };
-    assert!(reason("microarch_coefficients.csv", "ccf-aws EPYC 5th Gen").unwrap().contains("every machine"));
-    assert!(reason("microarch_coefficients.csv", "ccf-aws Graviton3").unwrap().contains("copy"));
+    assert!(
+        reason("microarch_coefficients.csv", "ccf-aws EPYC 5th Gen")
+            .unwrap()
+            .contains("every machine")
+    );
+    assert!(
+        reason("microarch_coefficients.csv", "ccf-aws Graviton3")
+            .unwrap()
+            .contains("copy")
+    );
     for host in ["m5.metal", "c5.metal", "m5zn.metal", "m7i.metal-24xl"] {
         let row = format!("{host} package LogarithmicRegressionTrainer");
-        assert!(reason("kepler_ec2_metal_rapl.csv", &row).unwrap().contains("accepted is more than 0"), "{row}");
+        assert!(
+            reason("kepler_ec2_metal_rapl.csv", &row)
+                .unwrap()
+                .contains("accepted is more than 0"),
+            "{row}"
+        );
     }
-    assert!(!catalog.coefficients.iter().any(|c| c.microarch.starts_with("graviton")));
+    assert!(
+        !catalog
+            .coefficients
+            .iter()
+            .any(|c| c.microarch.starts_with("graviton"))
+    );
 }
 
 #[test]
@@ -42,7 +73,11 @@ fn a_broken_row_costs_only_itself() {
 
 #[test]
 fn a_curve_that_falls_or_has_no_idle_power_is_refused() {
-    assert!(curve_fault(&[10.0, 20.0, 19.0]).unwrap().contains("from 20 W to 19 W"));
+    assert!(
+        curve_fault(&[10.0, 20.0, 19.0])
+            .unwrap()
+            .contains("from 20 W to 19 W")
+    );
     assert!(curve_fault(&[-10.0, 20.0]).unwrap().contains("-10 W"));
     assert_eq!(curve_fault(&[10.0, 10.0, 19.0]), None);
 }

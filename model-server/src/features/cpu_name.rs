@@ -8,7 +8,11 @@
 #[must_use]
 pub fn key(name: &str) -> String {
     let plain = without_brackets(&name.to_lowercase());
-    let before = plain.split(['@', ',', ':']).next().unwrap_or_default().replace(['-', '_'], "-");
+    let before = plain
+        .split(['@', ',', ':'])
+        .next()
+        .unwrap_or_default()
+        .replace(['-', '_'], "-");
     let mut key = String::new();
     for word in before.split_whitespace() {
         if !is_filler(word) && !is_clock(word) && !is_core_count(word) {
@@ -35,7 +39,9 @@ pub fn vendor(text: &str) -> Option<&'static str> {
         Some("intel")
     } else if any(&["amd", "epyc", "opteron", "ryzen"]) {
         Some("amd")
-    } else if any(&["arm", "ampere", "neoverse", "graviton", "cortex", "grace", "aarch64"]) {
+    } else if any(&[
+        "arm", "ampere", "neoverse", "graviton", "cortex", "grace", "aarch64",
+    ]) {
         Some("arm")
     } else {
         None
@@ -101,25 +107,40 @@ pub fn family_named(text: &str) -> Option<&'static str> {
         ("bulldozer", "bulldozer"),
         ("netburst", "netburst"),
     ];
-    let flat: String = text.to_lowercase().chars().filter(|c| !matches!(c, ' ' | '-' | '_')).collect();
-    NAMES.iter().find(|(written, _)| flat.contains(written)).map(|(_, family)| *family)
+    let flat: String = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '-' | '_'))
+        .collect();
+    NAMES
+        .iter()
+        .find(|(written, _)| flat.contains(written))
+        .map(|(_, family)| *family)
 }
 
 fn intel(key: &str) -> Option<&'static str> {
-    if let Some(rest) = key.strip_prefix("e3-").or_else(|| key.strip_prefix("e5-")).or_else(|| key.strip_prefix("e7-")) {
+    if let Some(rest) = key
+        .strip_prefix("e3-")
+        .or_else(|| key.strip_prefix("e5-"))
+        .or_else(|| key.strip_prefix("e7-"))
+    {
         let number: String = rest.chars().take_while(char::is_ascii_digit).collect();
         return match rest.rsplit_once('v').map_or("", |(_, version)| version) {
             "2" => Some("ivybridge"),
             "3" => Some("haswell"),
             "4" => Some("broadwell"),
             "5" | "6" => Some("skylake-client"),
-            _ if key.starts_with("e7-") && matches!(number.get(1..2), Some("8")) => Some("westmere"),
+            _ if key.starts_with("e7-") && matches!(number.get(1..2), Some("8")) => {
+                Some("westmere")
+            }
             _ => Some("sandybridge"),
         };
     }
     let digits: Vec<char> = key.chars().take_while(char::is_ascii_digit).collect();
     let suffix = key.get(digits.len()..).unwrap_or_default();
-    let [first, second, ..] = digits.as_slice() else { return None };
+    let [first, second, ..] = digits.as_slice() else {
+        return None;
+    };
     if digits.len() != 4 || !('3'..='9').contains(first) {
         return None;
     }
@@ -141,10 +162,15 @@ fn amd(key: &str, name: &str) -> Option<&'static str> {
         return None;
     }
     let number: Vec<char> = key.trim_start_matches("epyc").chars().collect();
-    let [series, second, third, generation, ..] = number.as_slice() else { return None };
+    let [series, second, third, generation, ..] = number.as_slice() else {
+        return None;
+    };
     let dense = match generation {
         '4' => *second == '7',
-        _ => matches!((second, third), ('6' | '7', '4') | ('8', '2' | '4') | ('9', '6')),
+        _ => matches!(
+            (second, third),
+            ('6' | '7', '4') | ('8', '2' | '4') | ('9', '6')
+        ),
     };
     match (series, generation) {
         ('7', '1') => Some("zen"),
@@ -183,13 +209,36 @@ fn without_brackets(text: &str) -> String {
 fn is_filler(word: &str) -> bool {
     matches!(
         word,
-        "intel" | "amd" | "arm" | "aws" | "xeon" | "epyc" | "opteron" | "cpu" | "processor" | "gold" | "silver" | "platinum"
-            | "bronze" | "family" | "2nd" | "gen" | "multi-core" | "64-bit" | "ghz" | "chip" | "virtual" | "unknown" | "version"
+        "intel"
+            | "amd"
+            | "arm"
+            | "aws"
+            | "xeon"
+            | "epyc"
+            | "opteron"
+            | "cpu"
+            | "processor"
+            | "gold"
+            | "silver"
+            | "platinum"
+            | "bronze"
+            | "family"
+            | "2nd"
+            | "gen"
+            | "multi-core"
+            | "64-bit"
+            | "ghz"
+            | "chip"
+            | "virtual"
+            | "unknown"
+            | "version"
     )
 }
 
 fn is_clock(word: &str) -> bool {
-    word.ends_with("ghz") || word.ends_with("mhz") || (word.contains('.') && word.parse::<f64>().is_ok())
+    word.ends_with("ghz")
+        || word.ends_with("mhz")
+        || (word.contains('.') && word.parse::<f64>().is_ok())
 }
 
 fn is_core_count(word: &str) -> bool {
@@ -216,7 +265,14 @@ mod tests {
 
     #[test]
     fn a_generic_name_has_no_key() {
-        for name in ["Intel(R) Xeon(R) Processor @ 2.90GHz", "AMD EPYC", "AMD EPYC-Rome Processor", "Intel Xeon Processor (Skylake, IBRS)", "Intel Xeon 3.8GHz", ""] {
+        for name in [
+            "Intel(R) Xeon(R) Processor @ 2.90GHz",
+            "AMD EPYC",
+            "AMD EPYC-Rome Processor",
+            "Intel Xeon Processor (Skylake, IBRS)",
+            "Intel Xeon 3.8GHz",
+            "",
+        ] {
             assert_eq!(key(name), "", "{name}");
         }
     }
@@ -224,9 +280,18 @@ mod tests {
     #[test]
     fn the_number_tells_the_family() {
         for (name, family) in [
-            ("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", "cascadelake"),
-            ("Intel(R) Xeon(R) Platinum 8124M CPU @ 3.00GHz", "skylake-sp"),
-            ("Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", "icelake-sp"),
+            (
+                "Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz",
+                "cascadelake",
+            ),
+            (
+                "Intel(R) Xeon(R) Platinum 8124M CPU @ 3.00GHz",
+                "skylake-sp",
+            ),
+            (
+                "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz",
+                "icelake-sp",
+            ),
             ("Intel(R) Xeon(R) CPU E5-2686 v4 @ 2.30GHz", "broadwell"),
             ("Intel(R) Xeon(R) 6972P", "graniterapids"),
             ("AMD EPYC 7R13 Processor", "zen3"),

@@ -5,7 +5,10 @@
 
 /// The microarchitecture of an x86 processor.
 #[must_use]
-pub fn microarch(vendor: Option<&str>, [family, model, stepping]: [u32; 3]) -> Option<&'static str> {
+pub fn microarch(
+    vendor: Option<&str>,
+    [family, model, stepping]: [u32; 3],
+) -> Option<&'static str> {
     match (vendor, family) {
         (Some("intel") | None, 6) => intel(model, stepping),
         (Some("intel"), 15) => Some("netburst"),
@@ -79,7 +82,10 @@ mod tests {
     #[test]
     fn the_stepping_tells_skylake_from_its_successors() {
         let of = |stepping| microarch(Some("intel"), [6, 85, stepping]);
-        assert_eq!((of(4), of(7), of(11)), (Some("skylake-sp"), Some("cascadelake"), Some("cooperlake")));
+        assert_eq!(
+            (of(4), of(7), of(11)),
+            (Some("skylake-sp"), Some("cascadelake"), Some("cooperlake"))
+        );
     }
 
     #[test]

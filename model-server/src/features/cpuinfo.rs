@@ -53,7 +53,9 @@ impl Found {
             "core id" => {
                 self.cores.insert((self.package, number().unwrap_or(0)));
             }
-            "CPU part" => self.arm_part = u32::from_str_radix(value.trim_start_matches("0x"), 16).ok(),
+            "CPU part" => {
+                self.arm_part = u32::from_str_radix(value.trim_start_matches("0x"), 16).ok();
+            }
             "flags" => self.hypervisor |= value.split_whitespace().any(|flag| flag == "hypervisor"),
             _ => {}
         }

@@ -34,39 +34,70 @@ pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Pr
     let mut faults = Vec::new();
     let machine = machine(&object, &mut faults);
     let utilisation = utilisation(&object, &mut faults);
-    let level = object.get("level").filter(|level| !level.is_null()).and_then(|level| {
-        let number = level.as_f64().filter(|level| (0.5..=0.99).contains(level));
-        if number.is_none() {
-            faults.push(fault("level", level, "a number from 0.5 to 0.99"));
-        }
-        number
-    });
+    let level = object
+        .get("level")
+        .filter(|level| !level.is_null())
+        .and_then(|level| {
+            let number = level.as_f64().filter(|level| (0.5..=0.99).contains(level));
+            if number.is_none() {
+                faults.push(fault("level", level, "a number from 0.5 to 0.99"));
+            }
+            number
+        });
     match machine {
-        Some(machine) if faults.is_empty() => Ok(Predict { machine, utilisation, level }),
+        Some(machine) if faults.is_empty() => Ok(Predict {
+            machine,
+            utilisation,
+            level,
+        }),
         _ => Err(refused(&faults)),
     }
 }
 
-fn object(body: Result<Bytes, BytesRejection>, known: &[&str]) -> Result<Map<String, Value>, Problem> {
+fn object(
+    body: Result<Bytes, BytesRejection>,
+    known: &[&str],
+) -> Result<Map<String, Value>, Problem> {
     let bytes = body.map_err(|rejection| {
         let limit = format!("a body of at most {} bytes", super::BODY_LIMIT);
-        Problem::new(rejection.status(), "unreadable body").detail(rejection.body_text()).with("accepted", limit)
+        Problem::new(rejection.status(), "unreadable body")
+            .detail(rejection.body_text())
+            .with("accepted", limit)
     })?;
-    let value: Value = serde_json::from_slice(&bytes)
-        .map_err(|fault| Problem::new(StatusCode::BAD_REQUEST, "body is no JSON").detail(fault.to_string()))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|fault| {
+        Problem::new(StatusCode::BAD_REQUEST, "body is no JSON").detail(fault.to_string())
+    })?;
     let Value::Object(object) = value else {
-        return Err(refused(&[fault("", &value, "an object with a \"machine\"")]));
+        return Err(refused(&[fault(
+            "",
+            &value,
+            "an object with a \"machine\"",
+        )]));
     };
-    let strange = object.iter().filter(|(name, _)| !known.contains(&name.as_str()));
-    let faults: Vec<Fault> = strange.map(|(name, value)| fault(name, value, &format!("the fields {}", known.join(", ")))).collect();
-    if faults.is_empty() { Ok(object) } else { Err(refused(&faults)) }
+    let strange = object
+        .iter()
+        .filter(|(name, _)| !known.contains(&name.as_str()));
+    let faults: Vec<Fault> = strange
+        .map(|(name, value)| fault(name, value, &format!("the fields {}", known.join(", "))))
+        .collect();
+    if faults.is_empty() {
+        Ok(object)
+    } else {
+        Err(refused(&faults))
+    }
 }
 
 fn machine(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Option<Machine> {
     match object.get("machine") {
-        Some(Value::Object(machine)) => Machine::from_json(machine).map_err(|found| faults.extend(found)).ok(),
+        Some(Value::Object(machine)) => Machine::from_json(machine)
+            .map_err(|found| faults.extend(found))
+            .ok(),
         other => {
-            faults.push(fault("machine", other.unwrap_or(&Value::Null), "an object of machine features, which may be empty"));
+            faults.push(fault(
+                "machine",
+                other.unwrap_or(&Value::Null),
+                "an object of machine features, which may be empty",
+            ));
             None
         }
     }
@@ -80,21 +111,33 @@ fn utilisation(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Util
     };
     if points.len() > POINTS_MAX {
         let count = Value::from(points.len());
-        faults.push(fault("utilisation.length", &count, &format!("at most {POINTS_MAX} points")));
+        faults.push(fault(
+            "utilisation.length",
+            &count,
+            &format!("at most {POINTS_MAX} points"),
+        ));
         return Vec::new();
     }
     let mut read = Vec::new();
     for (index, point) in points.iter().enumerate() {
         match point.as_f64().map(Utilisation::try_new) {
             Some(Ok(utilisation)) => read.push(utilisation),
-            _ => faults.push(fault(&format!("utilisation[{index}]"), point, "a number from 0 to 1")),
+            _ => faults.push(fault(
+                &format!("utilisation[{index}]"),
+                point,
+                "a number from 0 to 1",
+            )),
         }
     }
     read
 }
 
 fn fault(field: &str, value: &Value, accepted: &str) -> Fault {
-    Fault { field: field.to_owned(), value: shown(value), accepted: accepted.to_owned() }
+    Fault {
+        field: field.to_owned(),
+        value: shown(value),
+        accepted: accepted.to_owned(),
+    }
 }
 
 /// More faults than these say nothing new, and the answer stays small.
@@ -102,11 +145,20 @@ const FAULTS_SHOWN: usize = 20;
 
 fn refused(faults: &[Fault]) -> Problem {
     let faults = faults.get(..FAULTS_SHOWN).unwrap_or(faults);
-    let lines: Vec<String> =
-        faults.iter().map(|fault| format!("{}: {}: accepted is {}", fault.field, fault.value, fault.accepted)).collect();
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|fault| {
+            format!(
+                "{}: {}: accepted is {}",
+                fault.field, fault.value, fault.accepted
+            )
+        })
+        .collect();
     let errors: Vec<Value> = faults
         .iter()
         .map(|fault| serde_json::json!({ "field": fault.field, "value": fault.value, "accepted": fault.accepted }))
         .collect();
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "request refused").detail(lines.join("; ")).with("errors", errors)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "request refused")
+        .detail(lines.join("; "))
+        .with("errors", errors)
 }

@@ -22,7 +22,11 @@ struct Labels(Vec<(&'static str, String)>);
 
 impl EncodeLabelSet for Labels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
-        self.0.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>().encode(encoder)
+        self.0
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect::<Vec<_>>()
+            .encode(encoder)
     }
 }
 
@@ -40,37 +44,82 @@ impl Metrics {
         let answers = Family::<Labels, Counter>::default();
         let refusals = Family::<Labels, Counter>::default();
         let seconds = Family::<Labels, Histogram>::new_with_constructor(|| {
-            Histogram::new([0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25])
+            Histogram::new([
+                0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25,
+            ])
         });
-        registry.register("answers", "Models given out, by route and tier", answers.clone());
-        registry.register("refusals", "Requests refused, by route and status", refusals.clone());
-        registry.register_with_unit("answer_duration", "Time to pick or make a model", Unit::Seconds, seconds.clone());
+        registry.register(
+            "answers",
+            "Models given out, by route and tier",
+            answers.clone(),
+        );
+        registry.register(
+            "refusals",
+            "Requests refused, by route and status",
+            refusals.clone(),
+        );
+        registry.register_with_unit(
+            "answer_duration",
+            "Time to pick or make a model",
+            Unit::Seconds,
+            seconds.clone(),
+        );
         let rows = Family::<Labels, Gauge>::default();
-        registry.register("catalog_rows", "Rows of the bundled tables, by file and state", rows.clone());
+        registry.register(
+            "catalog_rows",
+            "Rows of the bundled tables, by file and state",
+            rows.clone(),
+        );
         for file in &selector.catalog().files {
             for (state, count) in [("accepted", file.accepted), ("refused", file.refused)] {
-                let labels = Labels(vec![("file", file.file.to_owned()), ("state", state.to_owned())]);
-                rows.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+                let labels = Labels(vec![
+                    ("file", file.file.to_owned()),
+                    ("state", state.to_owned()),
+                ]);
+                rows.get_or_create(&labels)
+                    .set(i64::try_from(count).unwrap_or(i64::MAX));
             }
         }
         let error = Family::<Labels, Gauge<f64, AtomicU64>>::default();
-        registry.register("tier_error_ratio", "Mean absolute error on machines left out, by tier", error.clone());
+        registry.register(
+            "tier_error_ratio",
+            "Mean absolute error on machines left out, by tier",
+            error.clone(),
+        );
         for assessed in selector.assessed() {
-            let labels = Labels(vec![("tier", assessed.tier.name().to_owned()), ("sees", assessed.tier.sees().to_owned())]);
-            error.get_or_create(&labels).set(assessed.score.mape_percent / 100.0);
+            let labels = Labels(vec![
+                ("tier", assessed.tier.name().to_owned()),
+                ("sees", assessed.tier.sees().to_owned()),
+            ]);
+            error
+                .get_or_create(&labels)
+                .set(assessed.score.mape_percent / 100.0);
         }
-        Self { registry, answers, refusals, seconds }
+        Self {
+            registry,
+            answers,
+            refusals,
+            seconds,
+        }
     }
 
     pub(super) fn answered(&self, route: &'static str, tier: Tier, begun: Instant) {
-        let labels = Labels(vec![("route", route.to_owned()), ("tier", tier.name().to_owned())]);
+        let labels = Labels(vec![
+            ("route", route.to_owned()),
+            ("tier", tier.name().to_owned()),
+        ]);
         self.answers.get_or_create(&labels).inc();
         let labels = Labels(vec![("route", route.to_owned())]);
-        self.seconds.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
+        self.seconds
+            .get_or_create(&labels)
+            .observe(begun.elapsed().as_secs_f64());
     }
 
     pub(super) fn refused(&self, route: &'static str, status: StatusCode) {
-        let labels = Labels(vec![("route", route.to_owned()), ("status", status.as_str().to_owned())]);
+        let labels = Labels(vec![
+            ("route", route.to_owned()),
+            ("status", status.as_str().to_owned()),
+        ]);
         self.refusals.get_or_create(&labels).inc();
     }
 

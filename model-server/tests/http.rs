@@ -1,0 +1,177 @@
+//! The server over a real connection.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as its body does")]
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use serde_json::{Value, json};
+use tanso_model_server::catalog::Catalog;
+use tanso_model_server::select::Selector;
+use tanso_model_server::serve;
+use tanso_power::model::ModelDocument;
+use tanso_runtime::serve::{Limits, listen};
+use tanso_runtime::{Health, Shutdown};
+
+/// One request over a connection of its own: status, head and body.
+fn ask(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // A refused body may be cut off before all of it is sent.
+    let _ = stream.write_all(body);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_lowercase(), body.to_owned())
+}
+
+/// Runs `test` against a server that ends with it.
+fn with_server(test: impl FnOnce(SocketAddr) + Send + 'static) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let health = Health::new(&["models"]);
+        let router = serve::router(Selector::learn(Catalog::bundled()).unwrap(), &health);
+        health.ready("models");
+        let shutdown = Shutdown::new();
+        let server = tokio::spawn(tanso_runtime::serve::serve(
+            listener,
+            router,
+            Limits::default(),
+            shutdown.clone(),
+        ));
+        tokio::task::spawn_blocking(move || test(address))
+            .await
+            .unwrap();
+        shutdown.begin();
+        server.await.unwrap();
+    });
+}
+
+fn object(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_model_is_selected_fetched_by_digest_and_predicts_the_same() {
+    with_server(|address| {
+        let machine = json!({"cpu_name": "AMD EPYC 7763", "mem_gb": 512.0});
+        let (status, _, body) = ask(
+            address,
+            "POST",
+            "/v1/select",
+            json!({"machine": machine}).to_string().as_bytes(),
+        );
+        assert_eq!(status, 200, "{body}");
+        let selected = object(&body);
+        let digest = selected["digest"].as_str().unwrap();
+
+        let (status, head, bytes) = ask(address, "GET", &format!("/v1/models/{digest}"), b"");
+        assert_eq!(status, 200);
+        assert!(head.contains("immutable"), "{head}");
+        let document = ModelDocument::parse(bytes.as_bytes()).unwrap();
+        assert_eq!(document.digest().unwrap(), digest);
+        assert_eq!(
+            serde_json::to_value(&document).unwrap(),
+            selected["document"]
+        );
+
+        let question = json!({"machine": machine, "utilisation": [0, 0.35, 1], "level": 0.9});
+        let (status, _, body) = ask(
+            address,
+            "POST",
+            "/v1/predict",
+            question.to_string().as_bytes(),
+        );
+        assert_eq!(status, 200, "{body}");
+        let answer = object(&body);
+        assert_eq!(answer["model"], selected["digest"]);
+        assert_eq!(answer["domain"], "wallSpecpower");
+        for (index, utilisation) in [0.0, 0.35, 1.0].into_iter().enumerate() {
+            let power = document.power_at(utilisation.try_into().unwrap());
+            assert_eq!(answer["watts"][index], power.value.as_watts_f64());
+            assert!(answer["lo"][index].as_f64() <= answer["watts"][index].as_f64());
+            assert!(answer["hi"][index].as_f64() >= answer["watts"][index].as_f64());
+        }
+        let (_, _, body) = ask(address, "GET", "/v1/models", b"");
+        assert_eq!(object(&body)["models"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn bad_input_is_refused_with_field_value_and_what_is_accepted() {
+    with_server(|address| {
+        let body = json!({"machine": {"tdp_w": "much", "colour": 1}, "utilisation": [0.5, 1.5], "level": 2});
+        let (status, head, body) = ask(address, "POST", "/v1/predict", body.to_string().as_bytes());
+        assert_eq!(status, 422);
+        assert!(head.contains("application/problem+json"), "{head}");
+        let problem = object(&body);
+        let fields: Vec<&str> = problem["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|e| e["field"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            fields,
+            ["machine.colour", "machine.tdp_w", "utilisation[1]", "level"]
+        );
+        assert_eq!(problem["errors"][2]["value"], "1.5");
+        assert_eq!(problem["errors"][2]["accepted"], "a number from 0 to 1");
+
+        assert_eq!(ask(address, "POST", "/v1/select", b"not json").0, 400);
+        assert_eq!(ask(address, "POST", "/v1/select", b"[]").0, 422);
+        assert_eq!(
+            ask(
+                address,
+                "POST",
+                "/v1/select",
+                &vec![b' '; serve::BODY_LIMIT + 1]
+            )
+            .0,
+            413
+        );
+        assert_eq!(ask(address, "GET", "/v1/select", b"").0, 405);
+        assert_eq!(ask(address, "GET", "/v1/models/sha256:00", b"").0, 404);
+        assert_eq!(ask(address, "GET", "/elsewhere", b"").0, 404);
+    });
+}
+
+#[test]
+fn the_server_says_what_it_has_how_good_it_is_and_how_it_is() {
+    with_server(|address| {
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(ask(address, "GET", path, b"").0, 200, "{path}");
+        }
+        let catalog = object(&ask(address, "GET", "/v1/catalog", b"").2);
+        let refused = catalog["refused"].as_array().unwrap();
+        assert!(
+            refused
+                .iter()
+                .any(|row| row["row"] == "ccf-aws EPYC 5th Gen"),
+            "{refused:?}"
+        );
+        let evaluation = object(&ask(address, "GET", "/v1/evaluation", b"").2);
+        assert!(evaluation["tiers"].as_array().unwrap().len() >= 10);
+        ask(address, "POST", "/v1/select", br#"{"machine": {}}"#);
+        let (_, _, metrics) = ask(address, "GET", "/metrics", b"");
+        assert!(
+            metrics.contains(
+                r#"tanso_model_server_answers_total{route="select",tier="any-machine"} 1"#
+            ),
+            "{metrics}"
+        );
+        let openapi = object(&ask(address, "GET", "/openapi.json", b"").2);
+        assert_eq!(openapi["openapi"], "3.1.0");
+    });
+}
