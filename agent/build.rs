@@ -48,9 +48,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .map_err(|error| format!("copying \"{}\": {error}", path.display()))?;
         }
         None if required => {
-            return Err("the kernel programs are not built; run `cargo xtask ebpf` first \
+            return Err(
+                "the kernel programs are not built; run `cargo xtask ebpf` first \
                         (TANSO_REQUIRE_EBPF=1 asks for them)"
-                .into());
+                    .into(),
+            );
         }
         None => {
             println!(

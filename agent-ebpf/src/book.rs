@@ -52,8 +52,7 @@ pub unsafe fn settle_freed(task: *const u8) -> i32 {
             settle_entry(task, entry, true);
             return 0;
         }
-        if OFF_TASK_START.load() != 0
-            && field::<u64>(task, OFF_TASK_START.load()) < START_NS.load()
+        if OFF_TASK_START.load() != 0 && field::<u64>(task, OFF_TASK_START.load()) < START_NS.load()
         {
             count(stat::ENDED_BEFORE_START, 1);
             return 0;

@@ -27,7 +27,7 @@ use book::{settle, settle_freed};
 #[btf_tracepoint(function = "sched_process_fork")]
 fn task_made(c: BtfTracePointContext) -> i32 {
     // SAFETY: argument 1 of this tracepoint is a trusted task_struct.
-    maps::count(8,1); unsafe { settle(c.arg::<*const u8>(1), true) }
+    unsafe { settle(c.arg::<*const u8>(1), true) }
 }
 
 /// A task ends. Its address space is torn down after this: the rest is booked
@@ -35,7 +35,7 @@ fn task_made(c: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 fn task_ends(c: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 of this tracepoint is a trusted task_struct.
-    maps::count(9,1); unsafe { settle(c.arg::<*const u8>(0), true) }
+    unsafe { settle(c.arg::<*const u8>(0), true) }
 }
 
 /// A task is freed: the last sight of it.
@@ -50,7 +50,7 @@ fn task_freed(c: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "cgroup_attach_task")]
 fn task_moved(c: BtfTracePointContext) -> i32 {
     // SAFETY: argument 2 of this tracepoint is a trusted task_struct.
-    maps::count(10,1); unsafe { settle(c.arg::<*const u8>(2), true) }
+    unsafe { settle(c.arg::<*const u8>(2), true) }
 }
 
 #[cfg(not(test))]

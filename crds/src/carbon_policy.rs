@@ -23,15 +23,52 @@ pub use status::CarbonPolicyStatus;
     status = "CarbonPolicyStatus",
     doc = "A CarbonPolicy turns the energy of its namespace's workloads into emissions (gCO2eq), judges them against regulations, and says what would help.",
     derive = "PartialEq",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
     printcolumn(name = "Compliant", type_ = "string", json_path = ".status.verdict"),
-    printcolumn(name = "Failing", type_ = "string", json_path = ".status.summary.failing"),
-    printcolumn(name = "CO2eq", type_ = "string", json_path = ".status.summary.emissions"),
-    printcolumn(name = "Energy", type_ = "string", priority = 1, json_path = ".status.summary.energy"),
-    printcolumn(name = "g/kWh", type_ = "string", priority = 1, json_path = ".status.summary.intensity"),
-    printcolumn(name = "PUE", type_ = "string", priority = 1, json_path = ".status.summary.pue"),
-    printcolumn(name = "Measured", type_ = "string", priority = 1, json_path = ".status.summary.measured"),
-    printcolumn(name = "Saving", type_ = "string", priority = 1, json_path = ".status.summary.saving"),
+    printcolumn(
+        name = "Failing",
+        type_ = "string",
+        json_path = ".status.summary.failing"
+    ),
+    printcolumn(
+        name = "CO2eq",
+        type_ = "string",
+        json_path = ".status.summary.emissions"
+    ),
+    printcolumn(
+        name = "Energy",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.summary.energy"
+    ),
+    printcolumn(
+        name = "g/kWh",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.summary.intensity"
+    ),
+    printcolumn(
+        name = "PUE",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.summary.pue"
+    ),
+    printcolumn(
+        name = "Measured",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.summary.measured"
+    ),
+    printcolumn(
+        name = "Saving",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.summary.saving"
+    ),
     printcolumn(name = "Data", type_ = "date", json_path = ".status.dataThrough")
 )]
 #[serde(rename_all = "camelCase")]

@@ -23,7 +23,12 @@ use crate::carbon_policy::status::{Figures, WorkloadResult};
     printcolumn(name = "Page", type_ = "integer", json_path = ".spec.page"),
     printcolumn(name = "Pages", type_ = "integer", json_path = ".spec.pages"),
     printcolumn(name = "Through", type_ = "date", json_path = ".spec.dataThrough"),
-    printcolumn(name = "Digest", type_ = "string", priority = 1, json_path = ".spec.inputsDigest")
+    printcolumn(
+        name = "Digest",
+        type_ = "string",
+        priority = 1,
+        json_path = ".spec.inputsDigest"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CarbonReportSpec {

@@ -8,6 +8,14 @@
     unreachable_pub,
     reason = "the derive of KubeSchema repeats each struct inside a function"
 )]
+#![allow(
+    clippy::doc_markdown,
+    reason = "the documentation is the text of `kubectl explain`, which is no Markdown"
+)]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "printer columns are alike in type and differ in name"
+)]
 
 pub mod carbon_policy;
 pub mod carbon_report;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
     status = "PowerMonitorStatus",
     doc = "A PowerMonitor rolls out the energy agent on every node it chooses, and a model server for nodes that cannot measure their power.",
     derive = "PartialEq",
+    validation = Rule::new("self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression("'metadata.name \"' + self.metadata.name + '\"; accepted are up to 50 lower-case letters, digits and dashes, beginning with a letter (it begins the names of Services)'".into())),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Agents", type_ = "string", json_path = ".status.summary.agents"),
     printcolumn(name = "Measured", type_ = "integer", json_path = ".status.nodes.measured"),
@@ -46,7 +47,7 @@ pub struct PowerMonitorSpec {
 }
 
 /// How the agents run.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentSpec {
     /// Labels of the nodes to measure; default all Linux nodes.
@@ -76,6 +77,20 @@ pub struct AgentSpec {
     #[serde(default = "default_port")]
     #[schemars(range(min = 1024, max = 65535))]
     pub port: i32,
+}
+
+impl Default for AgentSpec {
+    fn default() -> Self {
+        Self {
+            node_selector: BTreeMap::new(),
+            tolerations: None,
+            sources: default_sources(),
+            interval: default_reading_interval(),
+            security_mode: SecurityMode::default(),
+            resources: None,
+            port: default_port(),
+        }
+    }
 }
 
 /// A source of power figures.
@@ -114,7 +129,10 @@ pub struct ModelServerSpec {
 
 impl Default for ModelServerSpec {
     fn default() -> Self {
-        Self { replicas: default_replicas(), resources: None }
+        Self {
+            replicas: default_replicas(),
+            resources: None,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ const AT_A_TIME: usize = 16;
 const PAGES_PER_VISIT: usize = 200;
 
 /// Time between two roll-ups of the ledger.
-const ROLL_UP_EVERY: Duration = Duration::from_secs(3_600);
+const ROLL_UP_EVERY: Duration = Duration::from_hours(1);
 
 const SECONDS_PER_MINUTE: u64 = 60;
 
@@ -74,7 +74,12 @@ impl Collector {
     /// A collector that books into `ledger` and reports on `board`.
     #[must_use]
     pub fn new(ledger: Ledger, board: NodeBoard, metrics: CollectMetrics) -> Self {
-        Self { ledger, board, metrics, fetcher: Fetcher::default() }
+        Self {
+            ledger,
+            board,
+            metrics,
+            fetcher: Fetcher::default(),
+        }
     }
 
     /// Collects until the shutdown begins; a running booking is finished.
@@ -82,7 +87,8 @@ impl Collector {
         let mut rolled_up: Option<Instant> = None;
         loop {
             let agents = pods.agents();
-            self.board.retain(|node| agents.iter().any(|agent| agent.node == node));
+            self.board
+                .retain(|node| agents.iter().any(|agent| agent.node == node));
             self.round(&agents).await;
             if rolled_up.is_none_or(|last| last.elapsed() >= ROLL_UP_EVERY) {
                 self.roll_up().await;
@@ -112,7 +118,10 @@ impl Collector {
     /// what was booked before stays booked.
     pub async fn visit(&self, agent: &Agent) -> Result<LastMinute, CollectFault> {
         let node = agent.node.clone();
-        let mut cursor = self.ledger.call(move |connection| append::cursor(connection, &node)).await?;
+        let mut cursor = self
+            .ledger
+            .call(move |connection| append::cursor(connection, &node))
+            .await?;
         let mut last_minute = LastMinute::default();
         for _ in 0..PAGES_PER_VISIT {
             let page = match self.fetcher.page(agent.address, cursor.as_ref()).await? {
@@ -124,10 +133,17 @@ impl Collector {
                 }
             };
             let (next, last) = (page.next.clone(), page.last_sequence);
-            let asked = Asked { node: &agent.node, cursor: cursor.as_ref(), now: Timestamp::now() };
+            let asked = Asked {
+                node: &agent.node,
+                cursor: cursor.as_ref(),
+                now: Timestamp::now(),
+            };
             let page = accept::accept(&asked, *page).map_err(|refusal| {
                 self.metrics.quarantined(refusal.reason());
-                CollectFault::Refused { node: agent.node.clone(), refusal }
+                CollectFault::Refused {
+                    node: agent.node.clone(),
+                    refusal,
+                }
             })?;
             last_minute.add(&page.records, page.closed_until);
             self.book(page).await?;
@@ -147,7 +163,12 @@ impl Collector {
             .ledger
             .call(move |connection| append::book(connection, &page, Timestamp::now()))
             .await?;
-        self.metrics.booked(booked.records, booked.skipped, booked.energy, begun.elapsed());
+        self.metrics.booked(
+            booked.records,
+            booked.skipped,
+            booked.energy,
+            begun.elapsed(),
+        );
         if let Some(gap) = booked.gap {
             self.metrics.gap(gap.kind.as_str());
             tracing::warn!(
@@ -180,10 +201,17 @@ impl Collector {
             .await;
         match done {
             Ok(done) if done != roll_up::RolledUp::default() => {
-                tracing::info!(hours = done.hours, bookings = done.bookings, pods = done.pods, "rolled up the ledger");
+                tracing::info!(
+                    hours = done.hours,
+                    bookings = done.bookings,
+                    pods = done.pods,
+                    "rolled up the ledger"
+                );
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "rolling up the ledger failed; trying again in an hour"),
+            Err(error) => {
+                tracing::warn!(%error, "rolling up the ledger failed; trying again in an hour");
+            }
         }
     }
 }
@@ -217,7 +245,8 @@ impl LastMinute {
     /// Mean power over that minute.
     #[must_use]
     pub fn power(&self) -> Option<Watts> {
-        self.minute.map(|_| self.energy.over(Duration::from_secs(SECONDS_PER_MINUTE)))
+        self.minute
+            .map(|_| self.energy.over(Duration::from_secs(SECONDS_PER_MINUTE)))
     }
 
     /// The worst provenance within it.
@@ -238,7 +267,6 @@ fn with_jitter(period: Duration) -> Duration {
     let nanos = Timestamp::now().subsec_nanosecond().unsigned_abs();
     period + period / 10 * (nanos % 1_000) / 1_000
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,12 @@
 //! fetches, judges or talks to a cluster.
 
 pub mod append;
+mod ids;
 pub mod names;
 pub mod query;
 pub mod roll_up;
 mod schema;
+mod total;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -38,7 +40,9 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerFault {
     /// The file cannot be opened or is no ledger.
-    #[error("opening ledger \"{path}\": {source}; is another operator using it, and is the folder writable?")]
+    #[error(
+        "opening ledger \"{path}\": {source}; is another operator using it, and is the folder writable?"
+    )]
     Open {
         /// The file.
         path: PathBuf,
@@ -56,7 +60,9 @@ pub enum LedgerFault {
         source: std::io::Error,
     },
     /// The file was written by a later version.
-    #[error("ledger has format {found}; this version reads up to {known}: run the version that wrote it")]
+    #[error(
+        "ledger has format {found}; this version reads up to {known}: run the version that wrote it"
+    )]
     Newer {
         /// The format found.
         found: i64,
@@ -65,7 +71,9 @@ pub enum LedgerFault {
     },
     /// No room on the volume. Nothing of the transaction was kept; the same
     /// page can be booked again when there is room.
-    #[error("{doing}: the ledger's volume is full; enlarge it or lower the retention (nothing was lost, booking goes on when there is room)")]
+    #[error(
+        "{doing}: the ledger's volume is full; enlarge it or lower the retention (nothing was lost, booking goes on when there is room)"
+    )]
     Full {
         /// What was being done.
         doing: &'static str,
@@ -106,7 +114,9 @@ pub enum LedgerFault {
         value: u128,
     },
     /// A row holds what no version of this program writes.
-    #[error("ledger table \"{table}\" holds {found}; it was changed by something else: restore it from a backup")]
+    #[error(
+        "ledger table \"{table}\" holds {found}; it was changed by something else: restore it from a backup"
+    )]
     Foreign {
         /// The table.
         table: &'static str,
@@ -152,7 +162,10 @@ impl Ledger {
                     job(&mut connection);
                 }
             })
-            .map_err(|source| LedgerFault::Folder { path: path.to_owned(), source })?;
+            .map_err(|source| LedgerFault::Folder {
+                path: path.to_owned(),
+                source,
+            })?;
         Ok(Self { jobs })
     }
 
@@ -179,13 +192,23 @@ impl Ledger {
 /// # Errors
 /// As [`Ledger::open`].
 pub fn open_file(path: &Path) -> Result<Connection, LedgerFault> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .map_err(|source| LedgerFault::Folder { path: path.to_owned(), source })?;
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder).map_err(|source| LedgerFault::Folder {
+            path: path.to_owned(),
+            source,
+        })?;
     }
-    let fault = |source| LedgerFault::Open { path: path.to_owned(), source };
+    let fault = |source| LedgerFault::Open {
+        path: path.to_owned(),
+        source,
+    };
     let mut connection = Connection::open(path).map_err(fault)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(fault)?;
+    connection
+        .busy_timeout(Duration::from_secs(5))
+        .map_err(fault)?;
     // Exclusive before the write-ahead log: then there is no shared-memory
     // file, and a second process is refused instead of corrupting anything.
     for (pragma, value) in [
@@ -195,7 +218,9 @@ pub fn open_file(path: &Path) -> Result<Connection, LedgerFault> {
         ("foreign_keys", "ON"),
         ("trusted_schema", "OFF"),
     ] {
-        connection.pragma_update(None, pragma, value).map_err(fault)?;
+        connection
+            .pragma_update(None, pragma, value)
+            .map_err(fault)?;
     }
     schema::migrate(&mut connection)?;
     Ok(connection)
@@ -209,8 +234,10 @@ fn whole(what: &'static str, value: impl Into<u128>) -> Result<i64, LedgerFault>
 
 /// A number from the database that cannot be negative.
 fn unsigned(table: &'static str, value: i64) -> Result<u64, LedgerFault> {
-    u64::try_from(value)
-        .map_err(|_| LedgerFault::Foreign { table, found: format!("the negative number {value}") })
+    u64::try_from(value).map_err(|_| LedgerFault::Foreign {
+        table,
+        found: format!("the negative number {value}"),
+    })
 }
 
 #[cfg(test)]

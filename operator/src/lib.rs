@@ -1,7 +1,241 @@
 //! Rolls out agents, books their energy and judges carbon policies.
+//!
+//! This file starts and stops the parts: HTTP at once, everything that writes
+//! only while this process holds the lease.
 
+pub mod api;
 pub mod cluster;
 pub mod collect;
+pub mod controllers;
 pub mod ledger;
 pub mod metrics;
 pub mod owners;
+pub mod providers;
+pub mod regulations;
+pub mod settings;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use kube::Client;
+use prometheus_client::registry::Registry;
+use tanso_runtime::serve::{self, Limits, ListenFault};
+use tanso_runtime::{Health, Shutdown};
+use tokio::time::timeout;
+
+use crate::cluster::lease::{Claim, Keeper};
+use crate::cluster::{Applier, CARBON_POLICY_MANAGER, Events};
+use crate::collect::{CollectMetrics, Collector, NodeBoard};
+use crate::controllers::power_monitor::build::Installation;
+use crate::controllers::{carbon_policy, power_monitor};
+use crate::ledger::{Ledger, LedgerFault};
+use crate::metrics::Metrics;
+use crate::owners::Inventory;
+use crate::settings::Settings;
+
+/// Name of the lease.
+const LEASE: &str = "tanso-operator";
+
+/// How long running visits may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Parts whose state `/readyz` tells.
+const PARTS: [&str; 2] = ["ledger", "lease"];
+
+/// Why the operator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorFault {
+    /// Signals cannot be listened to.
+    #[error("listening to signals: {0}")]
+    Signals(#[source] io::Error),
+    /// There is no cluster to talk to.
+    #[error("finding the API server: {0}; run inside a cluster, or set KUBECONFIG")]
+    Cluster(#[source] Box<kube::Error>),
+    /// The address is taken.
+    #[error(transparent)]
+    Listen(#[from] ListenFault),
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+}
+
+/// Everything that lives as long as the process.
+struct Operator {
+    settings: Settings,
+    client: Client,
+    ledger: Ledger,
+    metrics: Metrics,
+    collect_metrics: CollectMetrics,
+    board: NodeBoard,
+    claim: Claim,
+    health: Health,
+}
+
+/// Runs until a signal ends it; the lease is given back then.
+///
+/// # Errors
+/// If a part cannot start.
+pub async fn run(settings: Settings) -> Result<(), OperatorFault> {
+    let shutdown = Shutdown::on_signals().map_err(OperatorFault::Signals)?;
+    let health = Health::new(&PARTS);
+    let listener = serve::listen(settings.listen).await?;
+    let client = client().await?;
+    let ledger = Ledger::open(&settings.ledger)?;
+    health.ready("ledger");
+    let operator = Operator {
+        client,
+        ledger,
+        metrics: Metrics::default(),
+        collect_metrics: CollectMetrics::default(),
+        board: NodeBoard::default(),
+        claim: Claim::none(),
+        health,
+        settings,
+    };
+    let server = serve::serve(
+        listener,
+        operator.router(),
+        Limits::default(),
+        shutdown.clone(),
+    );
+    let server = tokio::spawn(server);
+    let keeper = Keeper::new(
+        operator.client.clone(),
+        &operator.settings.namespace,
+        LEASE,
+        &operator.settings.identity,
+        operator.settings.lease_duration.0,
+    );
+    // The lease is kept to the very end: parts that end may still write.
+    let parts_ended = Shutdown::new();
+    tokio::join!(keeper.keep(&operator.claim, &parts_ended), async {
+        operator.lead(&shutdown).await;
+        parts_ended.begin();
+    });
+    keeper.release(&operator.claim).await;
+    if server.await.is_err() {
+        tracing::warn!("the HTTP server ended early");
+    }
+    Ok(())
+}
+
+async fn client() -> Result<Client, OperatorFault> {
+    let fault = |error| OperatorFault::Cluster(Box::new(error));
+    let mut config = kube::Config::infer()
+        .await
+        .map_err(|error| fault(kube::Error::InferConfig(error)))?;
+    // The controllers try again by their own clock, with status and metrics.
+    config.default_retry = false;
+    Client::try_from(config).map_err(fault)
+}
+
+impl Operator {
+    fn router(&self) -> Router {
+        let mut registry = Registry::default();
+        self.metrics.register(&mut registry);
+        self.collect_metrics.register(&mut registry);
+        let registry = Arc::new(registry);
+        let text = move || {
+            let text = metrics::text(&registry);
+            async move {
+                match text {
+                    Ok(text) => (
+                        [(
+                            header::CONTENT_TYPE,
+                            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                        )],
+                        text,
+                    )
+                        .into_response(),
+                    Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+                }
+            }
+        };
+        self.health
+            .router()
+            .route("/metrics", get(text))
+            .merge(api::router(self.ledger.clone()))
+    }
+
+    /// Runs the writing parts while the lease is held, again and again.
+    async fn lead(&self, shutdown: &Shutdown) {
+        while !shutdown.has_begun() {
+            self.health.waiting("lease", "another process may hold it");
+            self.metrics.lease_held(false);
+            tokio::select! {
+                () = shutdown.begun() => return,
+                () = self.claim.acquired() => {}
+            }
+            self.health.ready("lease");
+            self.metrics.lease_held(true);
+            let term = Shutdown::new();
+            let parts = self.parts(term.clone());
+            tokio::pin!(parts);
+            tokio::select! {
+                () = &mut parts => tracing::error!("every controller ended; starting them again"),
+                () = self.claim.lost() => tracing::warn!("lost the lease; stopping"),
+                () = shutdown.begun() => {}
+            }
+            term.begin();
+            if timeout(PATIENCE, parts).await.is_err() {
+                tracing::warn!("a part did not end in time and was stopped");
+            }
+        }
+    }
+
+    /// All parts of one term of office.
+    async fn parts(&self, term: Shutdown) {
+        let settings = &self.settings;
+        let client = &self.client;
+        let (inventory, watch) = Inventory::new(client.clone());
+        let collector = Collector::new(
+            self.ledger.clone(),
+            self.board.clone(),
+            self.collect_metrics.clone(),
+        );
+        let policies = carbon_policy::Context {
+            client: client.clone(),
+            namespace: settings.namespace.clone(),
+            ledger: self.ledger.clone(),
+            inventory: inventory.clone(),
+            board: self.board.clone(),
+            applier: Applier::new(
+                CARBON_POLICY_MANAGER,
+                self.claim.clone(),
+                self.metrics.clone(),
+            ),
+            events: Events::new(
+                client.clone(),
+                CARBON_POLICY_MANAGER,
+                &settings.identity,
+                self.claim.clone(),
+            ),
+            metrics: self.metrics.clone(),
+        };
+        let (nodes, node_ticks) = power_monitor::observe::nodes(client.clone());
+        let monitors = Arc::new(power_monitor::Context::new(
+            client.clone(),
+            Installation {
+                namespace: settings.namespace.clone(),
+                agent_image: settings.agent_image.clone(),
+                model_server_image: settings.model_server_image.clone(),
+            },
+            &self.claim,
+            self.metrics.clone(),
+            Arc::new(self.board.clone()),
+            nodes,
+            &settings.identity,
+        ));
+        tokio::join!(
+            watch.run(self.ledger.clone(), term.clone()),
+            collector.run(inventory, term.clone()),
+            carbon_policy::run(policies, term.clone()),
+            power_monitor::run(monitors, node_ticks, term),
+        );
+    }
+}

@@ -83,7 +83,9 @@ impl Metrics {
     /// Counts one reconcile; `result` is `ok`, `transient`, `terminal` or
     /// `absent`.
     pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
-        self.reconciles.get_or_create(&Reconcile { controller, result }).inc();
+        self.reconciles
+            .get_or_create(&Reconcile { controller, result })
+            .inc();
         self.durations
             .get_or_create(&Controller { controller })
             .observe(took.as_secs_f64());
@@ -93,7 +95,11 @@ impl Metrics {
     pub fn api_write(&self, kind: &str, verb: &'static str, worked: bool) {
         let result = if worked { "ok" } else { "error" };
         self.writes
-            .get_or_create(&Write { kind: kind.to_owned(), verb, result })
+            .get_or_create(&Write {
+                kind: kind.to_owned(),
+                verb,
+                result,
+            })
             .inc();
     }
 

@@ -32,7 +32,7 @@ use tanso_runtime::Shutdown;
 
 use crate::ledger::{Ledger, LedgerFault, PodNames, names};
 
-pub use chain::{Owner, Resolved, follow};
+pub use chain::{Link, Owner, Resolved, follow};
 
 /// Time between two writes of changed names.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
@@ -89,6 +89,10 @@ pub struct InventoryWatch {
 impl Inventory {
     /// An empty inventory and the watches that fill it.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a client is a handle; the watches keep it"
+    )]
     pub fn new(client: Client) -> (Self, InventoryWatch) {
         let config = watcher::Config::default().page_size(500);
         let (pods, pods_writer) = reflector::store();
@@ -109,18 +113,33 @@ impl Inventory {
             nodes_events,
             namespaces_events,
         ]);
-        let book = Self { pods, replica_sets, jobs, cron_jobs, nodes, namespaces };
-        let watch =
-            InventoryWatch { book: book.clone(), pods: pod_events.boxed(), others: others.boxed() };
+        let book = Self {
+            pods,
+            replica_sets,
+            jobs,
+            cron_jobs,
+            nodes,
+            namespaces,
+        };
+        let watch = InventoryWatch {
+            book: book.clone(),
+            pods: pod_events.boxed(),
+            others: others.boxed(),
+        };
         (book, watch)
     }
 
     /// The schedule of a `CronJob`, if it is known.
     #[must_use]
     pub fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
-        let cron_job = self.cron_jobs.get(&ObjectRef::new(name).within(namespace))?;
+        let cron_job = self
+            .cron_jobs
+            .get(&ObjectRef::new(name).within(namespace))?;
         let spec = cron_job.spec.as_ref()?;
-        Some(Schedule { schedule: spec.schedule.clone(), time_zone: spec.time_zone.clone() })
+        Some(Schedule {
+            schedule: spec.schedule.clone(),
+            time_zone: spec.time_zone.clone(),
+        })
     }
 
     /// The CPU that a node has to give, thousandths of a core.
@@ -135,9 +154,16 @@ impl Inventory {
     #[must_use]
     pub fn namespaces(&self) -> Vec<(String, BTreeMap<String, String>)> {
         let named = |namespace: &PartialObjectMeta<Namespace>| {
-            (namespace.name_any(), namespace.metadata.labels.clone().unwrap_or_default())
+            (
+                namespace.name_any(),
+                namespace.metadata.labels.clone().unwrap_or_default(),
+            )
         };
-        self.namespaces.state().iter().map(|namespace| named(namespace)).collect()
+        self.namespaces
+            .state()
+            .iter()
+            .map(|namespace| named(namespace))
+            .collect()
     }
 
     /// Waits until namespaces, nodes and schedules were listed once.
@@ -151,7 +177,12 @@ impl Inventory {
     /// The agents that run and have an address.
     #[must_use]
     pub fn agents(&self) -> Vec<Agent> {
-        let mut agents: Vec<_> = self.pods.state().iter().filter_map(|pod| agent(pod)).collect();
+        let mut agents: Vec<_> = self
+            .pods
+            .state()
+            .iter()
+            .filter_map(|pod| agent(pod))
+            .collect();
         agents.sort_by(|a, b| a.node.cmp(&b.node));
         agents
     }
@@ -166,29 +197,36 @@ impl Inventory {
             Some(owner) => (owner.kind.clone(), owner.name.clone()),
             None => ("Pod".to_owned(), names.name.clone()),
         };
-        let names = PodNames { workload_kind: kind, workload_name: name, ..names };
+        let names = PodNames {
+            workload_kind: kind,
+            workload_name: name,
+            ..names
+        };
         Some((names, resolved.complete))
     }
 
-    /// The owner of an owner: `None` if it is not known (yet).
-    fn owner_of(&self, owner: &Owner, namespace: &str) -> Option<Option<Owner>> {
+    /// The owner of an owner.
+    fn owner_of(&self, owner: &Owner, namespace: &str) -> Link {
         let meta = match owner.kind.as_str() {
             "ReplicaSet" => {
                 let key = ObjectRef::new(&owner.name).within(namespace);
-                self.replica_sets.get(&key)?.metadata.clone()
+                self.replica_sets
+                    .get(&key)
+                    .map(|object| object.metadata.clone())
             }
             "Job" => {
                 let key = ObjectRef::new(&owner.name).within(namespace);
-                self.jobs.get(&key)?.metadata.clone()
+                self.jobs.get(&key).map(|object| object.metadata.clone())
             }
             // Whatever else owns a pod is its workload.
-            _ => return Some(None),
+            _ => return Link::End,
         };
-        if meta.uid.as_deref() != Some(owner.uid.as_str()) {
-            return None;
+        match meta {
+            Some(meta) if meta.uid.as_deref() == Some(owner.uid.as_str()) => {
+                chain::first(&meta.owner_references.unwrap_or_default()).into()
+            }
+            _ => Link::Unknown,
         }
-        let owners = meta.owner_references.unwrap_or_default();
-        Some(chain::first(&owners))
     }
 }
 
@@ -203,8 +241,13 @@ fn agent(pod: &Pod) -> Option<Agent> {
     }
     let ip: IpAddr = status.pod_ip.as_ref()?.parse().ok()?;
     let spec = pod.spec.as_ref()?;
-    let declared = spec.containers.iter().find_map(|c| c.ports.as_ref()?.first());
-    let port = declared.and_then(|p| u16::try_from(p.container_port).ok()).unwrap_or(AGENT_PORT);
+    let declared = spec
+        .containers
+        .iter()
+        .find_map(|c| c.ports.as_ref()?.first());
+    let port = declared
+        .and_then(|p| u16::try_from(p.container_port).ok())
+        .unwrap_or(AGENT_PORT);
     Some(Agent {
         node: spec.node_name.clone()?,
         pod: pod.name_any(),
@@ -222,8 +265,17 @@ enum Seen {
 impl InventoryWatch {
     /// Watches and keeps names until the shutdown begins.
     pub async fn run(self, ledger: Ledger, shutdown: Shutdown) {
-        let Self { book, mut pods, mut others } = self;
-        let mut names = Names { book, ledger, known: HashMap::new(), dirty: HashMap::new() };
+        let Self {
+            book,
+            mut pods,
+            mut others,
+        } = self;
+        let mut names = Names {
+            book,
+            ledger,
+            known: HashMap::new(),
+            dirty: HashMap::new(),
+        };
         let mut due = tokio::time::interval(WRITE_EVERY);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -307,7 +359,9 @@ impl Names {
         let mut changed = Vec::new();
         let mut again = HashSet::new();
         for (uid, (pod, gone)) in &self.dirty {
-            let Some((mut names, complete)) = self.book.describe(pod) else { continue };
+            let Some((mut names, complete)) = self.book.describe(pod) else {
+                continue;
+            };
             let before = self.known.get(uid);
             if !complete {
                 match before {

@@ -32,7 +32,9 @@ pub struct Loaded {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ProviderFault {
     /// The zone has no figures there.
-    #[error("grid zone \"{zone}\" has no bundled figures; accepted are the {known} zones of the bundled table, or a source Static or Table")]
+    #[error(
+        "grid zone \"{zone}\" has no bundled figures; accepted are the {known} zones of the bundled table, or a source Static or Table"
+    )]
     NoFigures {
         /// The zone.
         zone: String,

@@ -8,7 +8,10 @@ use tanso_carbon::RuleSet;
 /// A file of `config/regulations` with its name.
 macro_rules! bundled {
     ($file:literal) => {
-        ($file, include_str!(concat!("../../config/regulations/", $file)))
+        (
+            $file,
+            include_str!(concat!("../../config/regulations/", $file)),
+        )
     };
 }
 
@@ -92,7 +95,7 @@ mod tests {
         let files: BTreeSet<_> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(".yaml"))
+            .filter(|name| name.strip_suffix(".yaml").is_some())
             .collect();
         let built_in: BTreeSet<_> = BUNDLED.iter().map(|(file, _)| (*file).to_owned()).collect();
         assert_eq!(files, built_in);

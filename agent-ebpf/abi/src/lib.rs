@@ -44,7 +44,7 @@ pub mod stat {
     /// Tasks freed since the programs were attached.
     pub const TASKS_FREED: u32 = 6;
     /// The number of slots.
-    pub const SLOTS: u32 = 12;
+    pub const SLOTS: u32 = 8;
 }
 
 /// A key of the map `COUNTERS`: whose time it is.

@@ -211,7 +211,10 @@ impl UsageFiles {
     /// since the group was made.
     #[must_use]
     pub fn read(&self, path: &str) -> Option<Duration> {
-        let file = self.root.join(path.trim_start_matches('/')).join(self.file());
+        let file = self
+            .root
+            .join(path.trim_start_matches('/'))
+            .join(self.file());
         self.parse(&fs::read_to_string(file).ok()?)
     }
 }
@@ -241,7 +244,10 @@ mod tests {
         let found = Hierarchies::detect(&roots);
         assert_eq!(found.layout(), CgroupLayout::V2);
         assert_eq!(found.source(), Some(GroupSource::CpuController));
-        assert_eq!(found.root_of(GroupSource::CpuController), Some(roots.cgroup.as_path()));
+        assert_eq!(
+            found.root_of(GroupSource::CpuController),
+            Some(roots.cgroup.as_path())
+        );
         assert_eq!(found.controller_of(GroupSource::CpuController), "");
         let usage = found.usage().unwrap();
         assert_eq!(usage.read("/"), Some(Duration::from_micros(1500)));
@@ -253,7 +259,10 @@ mod tests {
             ("cgroup.controllers", "memory"),
             ("cgroup.subtree_control", "memory"),
         ]);
-        assert_eq!(Hierarchies::detect(&roots).source(), Some(GroupSource::Unified));
+        assert_eq!(
+            Hierarchies::detect(&roots).source(),
+            Some(GroupSource::Unified)
+        );
     }
 
     #[test]
@@ -268,7 +277,10 @@ mod tests {
         assert_eq!(found.layout(), CgroupLayout::Hybrid);
         assert_eq!(found.source(), Some(GroupSource::CpuController));
         assert_eq!(found.controller_of(GroupSource::CpuController), "cpu");
-        assert_eq!(found.usage().unwrap().read("/a"), Some(Duration::from_nanos(33)));
+        assert_eq!(
+            found.usage().unwrap().read("/a"),
+            Some(Duration::from_nanos(33))
+        );
     }
 
     #[test]
@@ -287,7 +299,10 @@ mod tests {
     #[test]
     fn only_cpuacct_and_nothing_at_all_are_states() {
         let (_root, roots) = tree(&[("cpuacct/cpuacct.usage", "1")]);
-        assert_eq!(Hierarchies::detect(&roots).source(), Some(GroupSource::Cpuacct));
+        assert_eq!(
+            Hierarchies::detect(&roots).source(),
+            Some(GroupSource::Cpuacct)
+        );
         let (_root, roots) = tree(&[]);
         let found = Hierarchies::detect(&roots);
         assert_eq!(found.layout(), CgroupLayout::Absent);

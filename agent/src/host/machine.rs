@@ -105,7 +105,11 @@ mod tests {
         fs::create_dir_all(&dmi).unwrap();
         fs::create_dir_all(roots.proc.join("sys/kernel/random")).unwrap();
         fs::write(roots.proc.join("cpuinfo"), "processor : 0\nprocessor : 1\n").unwrap();
-        fs::write(roots.proc.join("meminfo"), "MemTotal:       2048 kB\nMemFree: 7 kB\n").unwrap();
+        fs::write(
+            roots.proc.join("meminfo"),
+            "MemTotal:       2048 kB\nMemFree: 7 kB\n",
+        )
+        .unwrap();
         fs::write(roots.proc.join("uptime"), "12.25 20.00\n").unwrap();
         fs::write(roots.proc.join("sys/kernel/random/boot_id"), "boot-one\n").unwrap();
         fs::write(dmi.join("sys_vendor"), "QEMU\n").unwrap();

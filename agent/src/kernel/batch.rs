@@ -106,7 +106,11 @@ impl Reader {
         let place = from.unwrap_or_default();
         let mut next = 0_u32;
         let mut attr = BatchAttr {
-            in_batch: if from.is_some() { address(&raw const place) } else { 0 },
+            in_batch: if from.is_some() {
+                address(&raw const place)
+            } else {
+                0
+            },
             out_batch: address(&raw mut next),
             keys: address(self.keys.as_mut_ptr()),
             values: address(self.values.as_mut_ptr()),

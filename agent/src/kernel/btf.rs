@@ -135,7 +135,7 @@ impl Types {
                 current = next;
             }
         }
-        (bits % 8 == 0).then_some(bits / 8)
+        bits.is_multiple_of(8).then_some(bits / 8)
     }
 
     /// A member's offset in bits, and its type.
@@ -304,7 +304,11 @@ mod tests {
         let type_bytes = u32::try_from(types.len() * 4).unwrap();
         let string_bytes = u32::try_from(strings.len()).unwrap();
         let header = [MAGIC | 1 << 16, 24, 0, type_bytes, type_bytes, string_bytes];
-        let mut bytes: Vec<u8> = header.iter().chain(&types).flat_map(|word| word.to_ne_bytes()).collect();
+        let mut bytes: Vec<u8> = header
+            .iter()
+            .chain(&types)
+            .flat_map(|word| word.to_ne_bytes())
+            .collect();
         bytes.extend_from_slice(strings);
         bytes
     }

@@ -69,7 +69,7 @@ struct Counter {
     changed: u64,
 }
 
-pub type Stats = [u64; stat::SLOTS as usize];
+type Stats = [u64; stat::SLOTS as usize];
 
 impl EbpfCpu {
     /// Loads the programs, attaches them, and takes the first reading as zero.
@@ -88,9 +88,9 @@ impl EbpfCpu {
                     roots.cgroup.display()
                 ))
             })?;
-        let root = hierarchies.root_of(source).ok_or_else(|| {
-            KernelError::Absent(format!("the node has no groups of {source:?}"))
-        })?;
+        let root = hierarchies
+            .root_of(source)
+            .ok_or_else(|| KernelError::Absent(format!("the node has no groups of {source:?}")))?;
         let programs = load::load(source, options.counters_max)?;
         let mut cpu = Self {
             programs,
@@ -119,9 +119,8 @@ impl EbpfCpu {
         self.source
     }
 
-    pub fn debug_stats(&self) -> Vec<u64> { self.stats().unwrap().to_vec() }
     /// Has the kernel settle all living tasks.
-    pub fn walk(&mut self) -> Result<(), KernelError> {
+    fn walk(&mut self) -> Result<(), KernelError> {
         let program: &mut Iter = self
             .programs
             .program_mut(load::WALK)
@@ -153,7 +152,7 @@ impl EbpfCpu {
         }
     }
 
-    pub fn take_counters(&mut self) -> Result<(), KernelError> {
+    fn take_counters(&mut self) -> Result<(), KernelError> {
         let Some(Map::HashMap(map)) = self.programs.map(load::COUNTERS) else {
             return Err(KernelError::NoObject);
         };
@@ -172,7 +171,7 @@ impl EbpfCpu {
         })
     }
 
-    pub fn stats(&self) -> Result<Stats, KernelError> {
+    fn stats(&self) -> Result<Stats, KernelError> {
         let map = self
             .programs
             .map(load::STATS)

@@ -246,7 +246,11 @@ mod tests {
             "{pid} ({name}) S 1 1 1 0 -1 4194560 5 6 7 8 {ticks} 3 1 1 20 0 1 0 {started} 1 1\n"
         );
         fs::write(directory.join("stat"), stat).unwrap();
-        fs::write(directory.join("cgroup"), "2:cpuacct:/x\n1:cpu:/pod/a\n0::/\n").unwrap();
+        fs::write(
+            directory.join("cgroup"),
+            "2:cpuacct:/x\n1:cpu:/pod/a\n0::/\n",
+        )
+        .unwrap();
     }
 
     #[test]

@@ -121,7 +121,8 @@ fn kind_of(segments: &[&str]) -> WorkloadKind {
         return WorkloadKind::Root;
     };
     let machine = segments.iter().any(|segment| {
-        segment.starts_with("machine-qemu") || segment.starts_with("machine-libvirt")
+        segment.starts_with("machine-qemu")
+            || segment.starts_with("machine-libvirt")
             || segment.ends_with(".libvirt-qemu")
     });
     let session = segments

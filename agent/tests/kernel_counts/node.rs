@@ -35,7 +35,8 @@ pub(crate) fn open(options: EbpfOptions) -> Option<EbpfCpu> {
         Err(error) => {
             let reason = ground(error);
             assert!(
-                !rustix::process::geteuid().is_root() && std::env::var("CI").as_deref() != Ok("true"),
+                !rustix::process::geteuid().is_root()
+                    && std::env::var("CI").as_deref() != Ok("true"),
                 "the kernel programs do not run here: {reason}"
             );
             eprintln!("skipped: the kernel programs do not run here: {reason}");

@@ -53,7 +53,10 @@ fn default_time_zone() -> String {
 #[serde(rename_all = "camelCase")]
 pub struct PueSpec {
     /// The ratio; accepted are 1.0 to 5.0.
-    #[x_kube(validation = Rule::new("self >= 1.0 && self <= 5.0").message(Message::Expression("'PUE ' + string(self) + '; accepted are 1.0 to 5.0 (a facility uses at least what its IT equipment uses)'".into())))]
+    // The range's own message names the value, the rule's what is accepted: a number within
+    // a message expression has no cost bound, and the API server refuses such a schema.
+    #[schemars(range(min = 1.0, max = 5.0))]
+    #[x_kube(validation = Rule::new("self >= 1.0 && self <= 5.0").message("accepted PUEs are 1.0 to 5.0 (a facility uses at least what its IT equipment uses)"))]
     pub value: f64,
     /// How the ratio is known; only `Measured`, `Certificate` and `PublishedForRegion` are judged. Default `Assumed`.
     #[serde(default)]
@@ -114,7 +117,8 @@ pub enum IntensitySource {
 #[serde(rename_all = "camelCase")]
 pub struct StaticIntensity {
     /// Average intensity, gCO2eq/kWh; accepted are 0 to 2000.
-    #[x_kube(validation = Rule::new("self >= 0.0 && self <= 2000.0").message(Message::Expression("'intensity ' + string(self) + '; accepted are 0 to 2000 gCO2eq/kWh'".into())))]
+    #[schemars(range(min = 0.0, max = 2000.0))]
+    #[x_kube(validation = Rule::new("self >= 0.0 && self <= 2000.0").message("accepted intensities are 0 to 2000 gCO2eq/kWh"))]
     pub grams_per_kwh: f64,
     /// Who says so: document and year.
     #[schemars(length(min = 1, max = 256))]
@@ -143,7 +147,10 @@ fn default_table_key() -> String {
 #[serde(rename_all = "camelCase")]
 pub struct RegulationRef {
     /// Id of a rule: one that comes with tanso (`kr-carbon-2050`, `kr-green-datacenter`, …) or of your own.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
     pub rule: String,
 }
 

@@ -30,12 +30,19 @@ const REMEMBERED: usize = 10_000;
 
 /// Any kind that can be applied.
 pub trait Object:
-    Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync
+    Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
 {
 }
 
 impl<K> Object for K where
-    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync
+    K: Resource<DynamicType = ()>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -137,7 +144,12 @@ impl Applier {
     /// An applier for that field manager; one manager per controller.
     #[must_use]
     pub fn new(manager: &'static str, claim: Claim, metrics: Metrics) -> Self {
-        Self { manager, claim, metrics, sent: Arc::default() }
+        Self {
+            manager,
+            claim,
+            metrics,
+            sent: Arc::default(),
+        }
     }
 
     /// The field manager.
@@ -151,7 +163,11 @@ impl Applier {
     /// # Errors
     /// If this process does not hold the lease, or the API server refuses or
     /// is silent.
-    pub async fn apply<K: Object>(&self, api: &Api<K>, desired: &K) -> Result<Applied<K>, ApplyFault> {
+    pub async fn apply<K: Object>(
+        &self,
+        api: &Api<K>,
+        desired: &K,
+    ) -> Result<Applied<K>, ApplyFault> {
         let name = desired.name_any();
         let live = bounded::<K, _>("get", &name, api.get_opt(&name)).await?;
         self.apply_over(api, live.as_ref(), desired).await
@@ -168,7 +184,11 @@ impl Applier {
         desired: &K,
     ) -> Result<Applied<K>, ApplyFault> {
         let name = desired.name_any();
-        let encode = |source| ApplyFault::Encode { kind: kind::<K>(), name: name.clone(), source };
+        let encode = |source| ApplyFault::Encode {
+            kind: kind::<K>(),
+            name: name.clone(),
+            source,
+        };
         let request = serde_json::to_value(desired).map_err(encode)?;
         let key = key(desired);
         let digest = digest(&request);
@@ -176,7 +196,10 @@ impl Applier {
             && self.was_sent(&key, live.meta().uid.as_deref(), digest)
             && covers(&serde_json::to_value(live).map_err(encode)?, &request)
         {
-            return Ok(Applied { change: Change::Unchanged, object: live.clone() });
+            return Ok(Applied {
+                change: Change::Unchanged,
+                object: live.clone(),
+            });
         }
         self.may_write::<K>(&name)?;
         let params = PatchParams::apply(self.manager).force();
@@ -239,7 +262,12 @@ impl Applier {
         });
         let params = PatchParams::apply(self.manager).force();
         let patch = Patch::Apply(&request);
-        let answer = bounded::<K, _>("patch status of", &name, api.patch_status(&name, &params, &patch)).await;
+        let answer = bounded::<K, _>(
+            "patch status of",
+            &name,
+            api.patch_status(&name, &params, &patch),
+        )
+        .await;
         self.count::<K, _>("status", &answer);
         answer.map(|_| true)
     }
@@ -248,7 +276,10 @@ impl Applier {
         if self.claim.holds() {
             return Ok(());
         }
-        Err(ApplyFault::NotLeader { kind: kind::<K>(), name: name.to_owned() })
+        Err(ApplyFault::NotLeader {
+            kind: kind::<K>(),
+            name: name.to_owned(),
+        })
     }
 
     fn count<K: Object, T>(&self, verb: &'static str, answer: &Result<T, ApplyFault>) {
@@ -285,7 +316,8 @@ pub async fn bounded<K: Resource<DynamicType = ()>, T>(
     name: &str,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, ApplyFault> {
-    match timeout(DEADLINE, request).await {
+    // Boxed: a request's future is large, and callers nest several of them.
+    match timeout(DEADLINE, Box::pin(request)).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(source)) => Err(ApplyFault::Api {
             verb,
@@ -293,7 +325,11 @@ pub async fn bounded<K: Resource<DynamicType = ()>, T>(
             name: name.to_owned(),
             source: Box::new(source),
         }),
-        Err(_) => Err(ApplyFault::Deadline { verb, kind: kind::<K>(), name: name.to_owned() }),
+        Err(_) => Err(ApplyFault::Deadline {
+            verb,
+            kind: kind::<K>(),
+            name: name.to_owned(),
+        }),
     }
 }
 
@@ -340,9 +376,18 @@ mod tests {
     #[test]
     fn defaults_do_not_matter_and_drift_does() {
         let desired = json!({"spec": {"replicas": 2, "args": ["a", "b"], "none": null}});
-        assert!(covers(&json!({"spec": {"replicas": 2, "args": ["a", "b"], "more": 1}}), &desired));
-        assert!(!covers(&json!({"spec": {"replicas": 3, "args": ["a", "b"]}}), &desired));
-        assert!(!covers(&json!({"spec": {"replicas": 2, "args": ["a", "b", "c"]}}), &desired));
+        assert!(covers(
+            &json!({"spec": {"replicas": 2, "args": ["a", "b"], "more": 1}}),
+            &desired
+        ));
+        assert!(!covers(
+            &json!({"spec": {"replicas": 3, "args": ["a", "b"]}}),
+            &desired
+        ));
+        assert!(!covers(
+            &json!({"spec": {"replicas": 2, "args": ["a", "b", "c"]}}),
+            &desired
+        ));
         assert!(!covers(&json!({"spec": {"args": ["a", "b"]}}), &desired));
     }
 

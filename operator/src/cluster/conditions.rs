@@ -75,8 +75,24 @@ mod tests {
     #[test]
     fn the_time_moves_with_the_status_only() {
         let mut all = Vec::new();
-        set_condition(&mut all, "Ready", "Unknown", "Progressing", "", Some(1), at(10));
-        set_condition(&mut all, "Ready", "Unknown", "Other", "now", Some(2), at(20));
+        set_condition(
+            &mut all,
+            "Ready",
+            "Unknown",
+            "Progressing",
+            "",
+            Some(1),
+            at(10),
+        );
+        set_condition(
+            &mut all,
+            "Ready",
+            "Unknown",
+            "Other",
+            "now",
+            Some(2),
+            at(20),
+        );
         assert_eq!(all[0].last_transition_time, Time(at(10)));
         assert_eq!(all[0].observed_generation, Some(2));
         set_condition(&mut all, "Ready", "True", "Succeeded", "", Some(2), at(30));
@@ -87,12 +103,44 @@ mod tests {
     #[test]
     fn a_transition_is_a_change_of_status_or_reason() {
         let mut before = Vec::new();
-        set_condition(&mut before, "Ready", "True", "Succeeded", "a", Some(1), at(10));
+        set_condition(
+            &mut before,
+            "Ready",
+            "True",
+            "Succeeded",
+            "a",
+            Some(1),
+            at(10),
+        );
         let mut after = before.clone();
-        set_condition(&mut after, "Ready", "True", "Succeeded", "b", Some(1), at(20));
-        set_condition(&mut after, "Stalled", "Unknown", "Progressing", "", Some(1), at(20));
+        set_condition(
+            &mut after,
+            "Ready",
+            "True",
+            "Succeeded",
+            "b",
+            Some(1),
+            at(20),
+        );
+        set_condition(
+            &mut after,
+            "Stalled",
+            "Unknown",
+            "Progressing",
+            "",
+            Some(1),
+            at(20),
+        );
         assert!(transitions(&before, &after).is_empty());
-        set_condition(&mut after, "Ready", "False", "Conflicted", "b", Some(1), at(20));
+        set_condition(
+            &mut after,
+            "Ready",
+            "False",
+            "Conflicted",
+            "b",
+            Some(1),
+            at(20),
+        );
         assert_eq!(transitions(&before, &after).len(), 1);
     }
 }

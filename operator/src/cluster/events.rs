@@ -27,7 +27,10 @@ impl Events {
             controller: controller.to_owned(),
             instance: Some(instance.to_owned()),
         };
-        Self { recorder: Recorder::new(client, reporter), claim }
+        Self {
+            recorder: Recorder::new(client, reporter),
+            claim,
+        }
     }
 
     /// Publishes one Event. A failure is logged and otherwise ignored: the
@@ -67,8 +70,14 @@ impl Events {
         for change in transitions(before, after) {
             if types.contains(&change.type_.as_str()) {
                 let action = format!("{}{}", change.type_, change.status);
-                self.publish(regarding, tone(change), &change.reason, &action, &change.message)
-                    .await;
+                self.publish(
+                    regarding,
+                    tone(change),
+                    &change.reason,
+                    &action,
+                    &change.message,
+                )
+                .await;
             }
         }
     }

@@ -78,10 +78,9 @@ pub fn decide(lease: Option<&Seen>, me: &str, now: Instant) -> Decision {
         Some(holder) if holder == me => Decision::Renew,
         Some(_) => {
             let silent = now.saturating_duration_since(seen.since);
-            if silent > seen.duration {
-                Decision::TakeOver
-            } else {
-                Decision::Wait(seen.duration - silent)
+            match seen.duration.checked_sub(silent) {
+                Some(rest) => Decision::Wait(rest),
+                None => Decision::TakeOver,
             }
         }
     }
@@ -104,14 +103,18 @@ impl Claim {
     /// No claim yet.
     #[must_use]
     pub fn none() -> Self {
-        Self { until: Arc::new(watch::Sender::new(Until::Never)) }
+        Self {
+            until: Arc::new(watch::Sender::new(Until::Never)),
+        }
     }
 
     /// A claim that does not end: for a process that is known to be the only
     /// writer, such as a test.
     #[must_use]
     pub fn always() -> Self {
-        Self { until: Arc::new(watch::Sender::new(Until::Always)) }
+        Self {
+            until: Arc::new(watch::Sender::new(Until::Always)),
+        }
     }
 
     /// Whether this process may write now.
@@ -194,11 +197,18 @@ impl Keeper {
                 Ok(Ok(pause)) => pause,
                 Ok(Err(error)) => {
                     let level_text = fault::message(&error);
-                    tracing::warn!(lease = self.name, error = level_text, "asking for the lease failed");
+                    tracing::warn!(
+                        lease = self.name,
+                        error = level_text,
+                        "asking for the lease failed"
+                    );
                     self.duration / 10
                 }
                 Err(_) => {
-                    tracing::warn!(lease = self.name, "the API server did not answer in time about the lease");
+                    tracing::warn!(
+                        lease = self.name,
+                        "the API server did not answer in time about the lease"
+                    );
                     Duration::ZERO
                 }
             };
@@ -221,7 +231,11 @@ impl Keeper {
             .await
             .unwrap_or(Ok(()))
         {
-            tracing::warn!(lease = self.name, error = fault::message(&error), "giving the lease back failed");
+            tracing::warn!(
+                lease = self.name,
+                error = fault::message(&error),
+                "giving the lease back failed"
+            );
         }
     }
 
@@ -252,7 +266,9 @@ impl Keeper {
             }
             (Decision::Renew | Decision::TakeOver, Some(mut lease)) => {
                 lease.spec = Some(self.spec(lease.spec));
-                self.api.replace(&self.name, &PostParams::default(), &lease).await
+                self.api
+                    .replace(&self.name, &PostParams::default(), &lease)
+                    .await
             }
         };
         match written {
@@ -281,7 +297,9 @@ impl Keeper {
         }
         spec.holder_identity = None;
         spec.lease_duration_seconds = Some(1);
-        self.api.replace(&self.name, &PostParams::default(), &lease).await?;
+        self.api
+            .replace(&self.name, &PostParams::default(), &lease)
+            .await?;
         tracing::info!(lease = self.name, "gave the lease back");
         Ok(())
     }
@@ -292,10 +310,18 @@ impl Keeper {
         let same = before.holder_identity.as_deref() == Some(&self.me);
         let transitions = before.lease_transitions.unwrap_or(0);
         LeaseSpec {
-            acquire_time: if same { before.acquire_time } else { Some(now.clone()) },
+            acquire_time: if same {
+                before.acquire_time
+            } else {
+                Some(now.clone())
+            },
             holder_identity: Some(self.me.clone()),
             lease_duration_seconds: i32::try_from(self.duration.as_secs()).ok(),
-            lease_transitions: Some(if same { transitions } else { transitions.saturating_add(1) }),
+            lease_transitions: Some(if same {
+                transitions
+            } else {
+                transitions.saturating_add(1)
+            }),
             renew_time: Some(now),
             ..LeaseSpec::default()
         }
@@ -357,15 +383,24 @@ mod tests {
     fn a_released_lease_is_free_and_an_own_one_is_renewed() {
         let now = Instant::now();
         assert_eq!(decide(None, "me", now), Decision::Create);
-        assert_eq!(decide(Some(&seen(None, 15_000, now)), "me", now), Decision::TakeOver);
-        assert_eq!(decide(Some(&seen(Some("me"), 15_000, now)), "me", now), Decision::Renew);
+        assert_eq!(
+            decide(Some(&seen(None, 15_000, now)), "me", now),
+            Decision::TakeOver
+        );
+        assert_eq!(
+            decide(Some(&seen(Some("me"), 15_000, now)), "me", now),
+            Decision::Renew
+        );
     }
 
     #[test]
     fn a_renewal_starts_the_wait_anew_and_silence_does_not() {
         let begin = Instant::now();
         let lease = |version: &str| Lease {
-            metadata: ObjectMeta { resource_version: Some(version.into()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                resource_version: Some(version.into()),
+                ..ObjectMeta::default()
+            },
             spec: None,
         };
         let first = Seen::update(None, &lease("1"), begin);

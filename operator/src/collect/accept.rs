@@ -76,7 +76,9 @@ pub enum Refusal {
         minute: i64,
     },
     /// A time that has not come yet.
-    #[error("its time {time} is more than {CLOCK_AHEAD_MAX_S} s ahead of {now}: check the node's clock")]
+    #[error(
+        "its time {time} is more than {CLOCK_AHEAD_MAX_S} s ahead of {now}: check the node's clock"
+    )]
     Future {
         /// The time, seconds of Unix time.
         time: i64,
@@ -87,7 +89,9 @@ pub enum Refusal {
     #[error("record {0} has bounds that do not enclose its energy")]
     Bounds(u64),
     /// More energy than a node can use.
-    #[error("minute {minute} has {energy_uj} uJ; a node of {NODE_POWER_MAX} uses at most {most_uj} uJ")]
+    #[error(
+        "minute {minute} has {energy_uj} uJ; a node of {NODE_POWER_MAX} uses at most {most_uj} uJ"
+    )]
     Power {
         /// The minute.
         minute: i64,
@@ -196,7 +200,11 @@ fn check_sequences(asked: u64, page: &EnergyPage) -> Result<(), Refusal> {
         return wrong(asked, next, "the next cursor is before the one asked with");
     }
     if next > page.last_sequence {
-        return wrong(page.last_sequence, next, "the next cursor is past the last record");
+        return wrong(
+            page.last_sequence,
+            next,
+            "the next cursor is past the last record",
+        );
     }
     Ok(())
 }
@@ -205,14 +213,23 @@ fn check_times(page: &EnergyPage, now: i64) -> Result<(), Refusal> {
     let latest = now.saturating_add(CLOCK_AHEAD_MAX_S);
     for record in &page.records {
         if record.minute < 0 || record.minute % MINUTE_S != 0 {
-            return Err(Refusal::Minute { sequence: record.sequence, minute: record.minute });
+            return Err(Refusal::Minute {
+                sequence: record.sequence,
+                minute: record.minute,
+            });
         }
         if record.minute > latest - MINUTE_S {
-            return Err(Refusal::Future { time: record.minute, now });
+            return Err(Refusal::Future {
+                time: record.minute,
+                now,
+            });
         }
     }
     if page.closed_until > latest {
-        return Err(Refusal::Future { time: page.closed_until, now });
+        return Err(Refusal::Future {
+            time: page.closed_until,
+            now,
+        });
     }
     Ok(())
 }
@@ -226,14 +243,25 @@ fn check_amounts(records: &[Record]) -> Result<(), Refusal> {
         }
         let sum = sums.entry((record.minute, record.caught_up)).or_default();
         // The upper bound of a rough model may be twice its figure.
-        sum.0 += u128::from(energy.value.microjoules().max(energy.high.microjoules() / 2));
+        sum.0 += u128::from(
+            energy
+                .value
+                .microjoules()
+                .max(energy.high.microjoules() / 2),
+        );
         sum.1 += u128::from(record.cpu_us);
     }
     for ((minute, caught_up), (energy_uj, cpu_us)) in sums {
         let seconds = if caught_up { CAUGHT_UP_MAX_S } else { 60 };
-        let most_uj = NODE_POWER_MAX.over(std::time::Duration::from_secs(seconds)).microjoules();
+        let most_uj = NODE_POWER_MAX
+            .over(std::time::Duration::from_secs(seconds))
+            .microjoules();
         if energy_uj > u128::from(most_uj) {
-            return Err(Refusal::Power { minute, energy_uj, most_uj });
+            return Err(Refusal::Power {
+                minute,
+                energy_uj,
+                most_uj,
+            });
         }
         if cpu_us > u128::from(CPUS_MAX * seconds) * 1_000_000 {
             return Err(Refusal::CpuTime { minute, cpu_us });
@@ -248,20 +276,43 @@ fn check_texts(record: &Record) -> Result<(), Refusal> {
         if text.len() <= most && text.chars().all(plain) {
             return Ok(());
         }
-        Err(Refusal::Text { sequence: record.sequence, what, length: text.len() })
+        Err(Refusal::Text {
+            sequence: record.sequence,
+            what,
+            length: text.len(),
+        })
     };
     match &record.account {
-        Account::Container { pod_uid, container_id } => {
+        Account::Container {
+            pod_uid,
+            container_id,
+        } => {
             check("pod UID", pod_uid, 128)?;
             check("container id", container_id, 256)?;
         }
         Account::Standalone { container_id } => check("container id", container_id, 256)?,
         Account::System | Account::Kernel | Account::Idle | Account::Overflow => {}
     }
-    check("namespace", record.names.namespace.as_deref().unwrap_or_default(), 63)?;
-    check("pod name", record.names.pod.as_deref().unwrap_or_default(), 253)?;
-    check("container name", record.names.container.as_deref().unwrap_or_default(), 253)?;
-    check("model digest", record.model.as_deref().unwrap_or_default(), 128)
+    check(
+        "namespace",
+        record.names.namespace.as_deref().unwrap_or_default(),
+        63,
+    )?;
+    check(
+        "pod name",
+        record.names.pod.as_deref().unwrap_or_default(),
+        253,
+    )?;
+    check(
+        "container name",
+        record.names.container.as_deref().unwrap_or_default(),
+        253,
+    )?;
+    check(
+        "model digest",
+        record.model.as_deref().unwrap_or_default(),
+        128,
+    )
 }
 
 #[cfg(test)]

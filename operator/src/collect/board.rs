@@ -38,7 +38,10 @@ impl NodeBoard {
     /// All nodes as they are now.
     #[must_use]
     pub fn all(&self) -> BTreeMap<String, NodeFacts> {
-        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.nodes
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The nodes that were read within `seconds` before `now`.
@@ -46,9 +49,15 @@ impl NodeBoard {
     pub fn live(&self, now: Timestamp, seconds: i64) -> Vec<String> {
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         let is_live = |facts: &NodeFacts| {
-            facts.last_success.is_some_and(|last| now.as_second() - last.as_second() <= seconds)
+            facts
+                .last_success
+                .is_some_and(|last| now.as_second() - last.as_second() <= seconds)
         };
-        nodes.iter().filter(|(_, facts)| is_live(facts)).map(|(node, _)| node.clone()).collect()
+        nodes
+            .iter()
+            .filter(|(_, facts)| is_live(facts))
+            .map(|(node, _)| node.clone())
+            .collect()
     }
 
     /// Forgets nodes that have no agent any more.

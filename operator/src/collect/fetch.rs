@@ -58,7 +58,9 @@ pub enum FetchFault {
         address: SocketAddr,
     },
     /// The body broke off or is too large.
-    #[error("reading the answer of agent at {address}: {reason}; at most {BODY_MAX} bytes are read")]
+    #[error(
+        "reading the answer of agent at {address}: {reason}; at most {BODY_MAX} bytes are read"
+    )]
     Body {
         /// Where.
         address: SocketAddr,
@@ -149,7 +151,10 @@ impl Fetcher {
         let body = Limited::new(response.into_body(), BODY_MAX)
             .collect()
             .await
-            .map_err(|fault| FetchFault::Body { address, reason: fault.to_string() })?
+            .map_err(|fault| FetchFault::Body {
+                address,
+                reason: fault.to_string(),
+            })?
             .to_bytes();
         if status == StatusCode::GONE
             && let Ok(Gone { start }) = serde_json::from_slice(&body)
@@ -158,7 +163,11 @@ impl Fetcher {
         }
         if status != StatusCode::OK {
             let detail = String::from_utf8_lossy(&body).chars().take(200).collect();
-            return Err(FetchFault::Status { address, status, detail });
+            return Err(FetchFault::Status {
+                address,
+                status,
+                detail,
+            });
         }
         serde_json::from_slice(&body)
             .map(|page| Answer::Page(Box::new(page)))

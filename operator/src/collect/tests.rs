@@ -1,0 +1,289 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use tanso_agent_wire::energy::{Account, EnergyPage, JournalId, Names, PATH, SCHEMA};
+use tanso_power::Estimate;
+use tanso_runtime::{Problem, Shutdown};
+
+use super::*;
+use crate::ledger::query;
+
+/// How a test agent answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Honest,
+    Repeats,
+    Garbage,
+    Huge,
+    Endless,
+    Hangs,
+    OtherNode,
+}
+
+/// An agent of a test: it speaks the real format over real HTTP.
+struct TestAgent {
+    journal: JournalId,
+    records: Vec<Record>,
+    mood: Mood,
+    page: usize,
+}
+
+type Shared = Arc<Mutex<TestAgent>>;
+
+#[derive(serde::Deserialize)]
+struct Since {
+    since: Option<Cursor>,
+}
+
+use tanso_agent_wire::energy::Cursor;
+
+fn record(sequence: u64) -> Record {
+    let last_hour = Timestamp::now().as_second().div_euclid(3_600) * 3_600 - 3_600;
+    Record {
+        sequence,
+        minute: last_hour + 60 * i64::try_from(sequence / 10).unwrap(),
+        account: Account::Idle,
+        names: Names::default(),
+        energy_uj: Estimate::exact(Joules::from_microjoules(100 + sequence)),
+        cpu_us: 0,
+        provenance: Provenance::Modelled,
+        model: None,
+        caught_up: false,
+    }
+}
+
+async fn answer(State(agent): State<Shared>, Query(asked): Query<Since>) -> Response {
+    let mood = agent.lock().unwrap().mood;
+    match mood {
+        Mood::Garbage => return "<html>no page</html>".into_response(),
+        Mood::Huge => return "x".repeat(9 * 1024 * 1024).into_response(),
+        Mood::Endless => {
+            let forever =
+                futures::stream::repeat_with(|| Ok::<_, std::io::Error>("y".repeat(65_536)));
+            return axum::body::Body::from_stream(forever).into_response();
+        }
+        Mood::Hangs => std::future::pending().await,
+        Mood::Honest | Mood::Repeats | Mood::OtherNode => {}
+    }
+    let agent = agent.lock().unwrap();
+    let first = agent.records.first().map_or(1, |r| r.sequence);
+    let since = match asked.since {
+        Some(cursor) if cursor.journal != agent.journal => {
+            let start = Cursor {
+                journal: agent.journal,
+                sequence: 0,
+            };
+            return Problem::new(StatusCode::GONE, "unknown journal")
+                .with("start", start.to_string())
+                .into_response();
+        }
+        Some(cursor) if mood == Mood::Repeats => cursor.sequence.saturating_sub(3),
+        Some(cursor) => cursor.sequence,
+        None => 0,
+    };
+    let records: Vec<_> = agent
+        .records
+        .iter()
+        .filter(|r| r.sequence > since)
+        .take(agent.page)
+        .cloned()
+        .collect();
+    let next = records.last().map_or(since, |r| r.sequence);
+    let closed_until = agent.records.last().map_or(0, |r| r.minute + 60);
+    Json(EnergyPage {
+        schema: SCHEMA.into(),
+        node: if mood == Mood::OtherNode {
+            "n9".into()
+        } else {
+            "n1".into()
+        },
+        records,
+        next: Cursor {
+            journal: agent.journal,
+            sequence: next,
+        },
+        last_sequence: agent.records.last().map_or(0, |r| r.sequence),
+        first_sequence: first,
+        closed_until,
+    })
+    .into_response()
+}
+
+struct Bench {
+    agent: Shared,
+    address: SocketAddr,
+    collector: Collector,
+    ledger: Ledger,
+    _folder: tempfile::TempDir,
+    _server: Shutdown,
+}
+
+impl Bench {
+    async fn new(records: u64) -> Self {
+        let agent = Arc::new(Mutex::new(TestAgent {
+            journal: JournalId(0xa),
+            records: (1..=records).map(record).collect(),
+            mood: Mood::Honest,
+            page: 7,
+        }));
+        let router = Router::new()
+            .route(PATH, get(answer))
+            .with_state(Arc::clone(&agent));
+        let listener = tanso_runtime::serve::listen(([127, 0, 0, 1], 0).into())
+            .await
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Shutdown::new();
+        tokio::spawn(tanso_runtime::serve::serve(
+            listener,
+            router,
+            tanso_runtime::serve::Limits::default(),
+            server.clone(),
+        ));
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let collector = Collector::new(
+            ledger.clone(),
+            NodeBoard::default(),
+            CollectMetrics::default(),
+        );
+        Self {
+            agent,
+            address,
+            collector,
+            ledger,
+            _folder: folder,
+            _server: server,
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut TestAgent)) {
+        change(&mut self.agent.lock().unwrap());
+    }
+
+    async fn visit(&self) -> Result<LastMinute, CollectFault> {
+        let agent = self.as_agent();
+        self.collector.visit(&agent).await
+    }
+
+    fn as_agent(&self) -> Agent {
+        Agent {
+            node: "n1".into(),
+            pod: "tanso-agent-x".into(),
+            monitor: "tanso".into(),
+            address: self.address,
+        }
+    }
+
+    async fn total(&self) -> u128 {
+        let total = self
+            .ledger
+            .call(|c| query::total_through(c, None))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(Some(total.energy_microjoules), total.rows_microjoules);
+        total.energy_microjoules
+    }
+}
+
+fn energy(from: u64, through: u64) -> u128 {
+    (from..=through).map(|n| u128::from(100 + n)).sum()
+}
+
+#[tokio::test]
+async fn all_pages_are_followed_and_nothing_comes_twice() {
+    let bench = Bench::new(50).await;
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 50));
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 50));
+    bench.change(|agent| agent.records.extend((51..=60).map(record)));
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 60));
+}
+
+#[tokio::test]
+async fn a_new_journal_is_followed_and_recorded_as_a_gap() {
+    let bench = Bench::new(20).await;
+    bench.visit().await.unwrap();
+    bench.change(|agent| {
+        agent.journal = JournalId(0xb);
+        agent.records = (1..=5).map(record).collect();
+    });
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 20) + energy(1, 5));
+    let gaps = bench
+        .ledger
+        .call(|c| query::total_through(c, None))
+        .await
+        .unwrap()
+        .unwrap()
+        .gaps;
+    assert_eq!(gaps, 1);
+}
+
+#[tokio::test]
+async fn dropped_records_are_a_gap_and_the_rest_is_booked() {
+    let bench = Bench::new(20).await;
+    bench.visit().await.unwrap();
+    bench.change(|agent| agent.records = (31..=40).map(record).collect());
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 20) + energy(31, 40));
+}
+
+#[tokio::test]
+async fn bad_answers_stop_at_the_border_and_good_ones_go_on_afterwards() {
+    let bench = Bench::new(20).await;
+    bench.visit().await.unwrap();
+    bench.change(|agent| agent.records.extend((21..=30).map(record)));
+    for mood in [
+        Mood::Garbage,
+        Mood::Huge,
+        Mood::Endless,
+        Mood::OtherNode,
+        Mood::Repeats,
+    ] {
+        bench.change(|agent| agent.mood = mood);
+        assert!(bench.visit().await.is_err());
+        assert_eq!(bench.total().await, energy(1, 20));
+    }
+    bench.change(|agent| agent.mood = Mood::Honest);
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 30));
+}
+
+#[tokio::test]
+async fn a_silent_agent_costs_its_time_limit_and_no_more() {
+    let bench = Bench::new(3).await;
+    bench.change(|agent| agent.mood = Mood::Hangs);
+    let begun = Instant::now();
+    let fault = bench.visit().await.unwrap_err();
+    assert!(
+        matches!(fault, CollectFault::Fetch(FetchFault::Slow { .. })),
+        "{fault}"
+    );
+    assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test]
+async fn the_board_shows_power_and_the_last_error() {
+    let bench = Bench::new(20).await;
+    let agent = bench.as_agent();
+    bench.collector.round(std::slice::from_ref(&agent)).await;
+    let facts = bench.collector.board.all().remove("n1").unwrap();
+    // The last minute has one record, number 20: 120 µJ over a minute.
+    assert_eq!(facts.power, Some(Watts::from_microwatts(2)));
+    assert_eq!(facts.provenance, Some(Provenance::Modelled));
+    assert_eq!(facts.error, None);
+    bench.change(|agent| agent.mood = Mood::OtherNode);
+    bench.collector.round(&[agent]).await;
+    let facts = bench.collector.board.all().remove("n1").unwrap();
+    assert!(facts.error.unwrap().contains("speaks for node \"n9\""));
+    assert_eq!(bench.collector.board.live(Timestamp::now(), 60), ["n1"]);
+}

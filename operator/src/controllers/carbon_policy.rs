@@ -43,7 +43,7 @@ use observe::RuleBook;
 const AT_A_TIME: u16 = 8;
 
 /// First and last wait after a failure.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
 
 /// What the controllers work with.
 #[derive(Clone)]
@@ -137,7 +137,10 @@ async fn control<P: Policy>(shared: Arc<Shared>, shutdown: Shutdown) {
         .await;
 }
 
-async fn reconcile<P: Policy>(policy: Arc<P>, shared: Arc<Shared>) -> Result<Action, ReconcileFault> {
+async fn reconcile<P: Policy>(
+    policy: Arc<P>,
+    shared: Arc<Shared>,
+) -> Result<Action, ReconcileFault> {
     let uid = policy.uid().unwrap_or_default();
     if policy.meta().deletion_timestamp.is_some() {
         shared.visits.lock().await.remove(&uid);
@@ -150,17 +153,30 @@ async fn reconcile<P: Policy>(policy: Arc<P>, shared: Arc<Shared>) -> Result<Act
         && last.generation == policy.meta().generation
         && last.at.elapsed() < last.interval
     {
-        return Ok(Action::requeue(last.interval - last.at.elapsed()));
+        return Ok(Action::requeue(
+            last.interval.saturating_sub(last.at.elapsed()),
+        ));
     }
     let begun = Instant::now();
     let result = driver::visit(&*policy, &shared, last.is_none()).await;
     let (label, failures) = match &result {
         Ok(()) => ("ok", 0),
-        Err(fault) => (label(fault.class()), last.map_or(0, |last| last.failures).saturating_add(1)),
+        Err(fault) => (
+            label(fault.class()),
+            last.map_or(0, |last| last.failures).saturating_add(1),
+        ),
     };
-    shared.context.metrics.reconciled(P::CONTROLLER, label, begun.elapsed());
+    shared
+        .context
+        .metrics
+        .reconciled(P::CONTROLLER, label, begun.elapsed());
     let interval = interval(policy.policy().interval.as_str());
-    let visit = Visit { generation: policy.meta().generation, at: begun, interval, failures };
+    let visit = Visit {
+        generation: policy.meta().generation,
+        at: begun,
+        interval,
+        failures,
+    };
     shared.visits.lock().await.insert(uid, visit);
     result.map(|()| Action::requeue(interval.saturating_sub(begun.elapsed())))
 }
@@ -179,6 +195,10 @@ fn interval(text: &str) -> Duration {
     Duration::from_secs(validate::seconds(text).unwrap_or(300).max(10))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the controller asks for"
+)]
 fn error_policy<P: Policy>(policy: Arc<P>, fault: &ReconcileFault, shared: Arc<Shared>) -> Action {
     if fault.class() == Class::Absent {
         return Action::await_change();
@@ -191,7 +211,11 @@ fn error_policy<P: Policy>(policy: Arc<P>, fault: &ReconcileFault, shared: Arc<S
         "evaluating a policy failed; trying again"
     );
     let uid = policy.uid().unwrap_or_default();
-    let failures = shared.visits.try_lock().ok().and_then(|v| v.get(&uid).map(|v| v.failures));
+    let failures = shared
+        .visits
+        .try_lock()
+        .ok()
+        .and_then(|v| v.get(&uid).map(|v| v.failures));
     let wait = BACK_OFF.0 * 2_u32.saturating_pow(failures.unwrap_or(3).min(7));
     Action::requeue(wait.min(BACK_OFF.1))
 }

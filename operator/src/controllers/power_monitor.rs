@@ -55,7 +55,7 @@ const CALM: Duration = Duration::from_secs(30);
 const PATIENT: Duration = Duration::from_secs(15);
 
 /// First and last pause after a failure that may pass.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
 
 /// What the controller works with.
 pub struct Context {
@@ -86,7 +86,12 @@ impl Context {
         Self {
             observer: Observer::new(client.clone(), &installation.namespace, nodes),
             hand: Hand::new(client.clone(), &installation.namespace, applier),
-            events: Events::new(client.clone(), POWER_MONITOR_MANAGER, instance, claim.clone()),
+            events: Events::new(
+                client.clone(),
+                POWER_MONITOR_MANAGER,
+                instance,
+                claim.clone(),
+            ),
             installation,
             client,
             metrics,
@@ -105,15 +110,30 @@ pub async fn run(
 ) {
     let client = context.client.clone();
     let namespace = context.installation.namespace.clone();
-    let ours = watcher::Config::default()
-        .labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
+    let ours = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
     let monitors: Api<PowerMonitor> = Api::all(client.clone());
     Controller::new(monitors, watcher::Config::default())
-        .with_config(Config::default().concurrency(2).debounce(Duration::from_millis(200)))
-        .owns(Api::<DaemonSet>::namespaced(client.clone(), &namespace), ours.clone())
-        .owns(Api::<Deployment>::namespaced(client.clone(), &namespace), ours.clone())
-        .owns(Api::<ConfigMap>::namespaced(client.clone(), &namespace), ours.clone())
-        .owns(Api::<Service>::namespaced(client.clone(), &namespace), ours.clone())
+        .with_config(
+            Config::default()
+                .concurrency(2)
+                .debounce(Duration::from_millis(200)),
+        )
+        .owns(
+            Api::<DaemonSet>::namespaced(client.clone(), &namespace),
+            ours.clone(),
+        )
+        .owns(
+            Api::<Deployment>::namespaced(client.clone(), &namespace),
+            ours.clone(),
+        )
+        .owns(
+            Api::<ConfigMap>::namespaced(client.clone(), &namespace),
+            ours.clone(),
+        )
+        .owns(
+            Api::<Service>::namespaced(client.clone(), &namespace),
+            ours.clone(),
+        )
         .owns(Api::<ServiceAccount>::namespaced(client, &namespace), ours)
         .reconcile_all_on(node_ticks)
         .graceful_shutdown_on(async move { shutdown.begun().await })
@@ -139,7 +159,7 @@ async fn reconcile(
 #[tracing::instrument(skip(context))]
 pub async fn visit(context: &Context, name: &str) -> Action {
     let begin = Instant::now();
-    let (result, action) = match steps(context, name).await {
+    let (result, action) = match Box::pin(steps(context, name)).await {
         Ok(Done::Calm) => {
             context.calm(name);
             ("ok", Action::requeue(CALM))
@@ -159,7 +179,9 @@ pub async fn visit(context: &Context, name: &str) -> Action {
             ("transient", Action::requeue(pause))
         }
     };
-    context.metrics.reconciled(CONTROLLER, result, begin.elapsed());
+    context
+        .metrics
+        .reconciled(CONTROLLER, result, begin.elapsed());
     action
 }
 
@@ -178,7 +200,14 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
     };
     if observed.monitor.status.is_none() {
         let status = first_visit(observed.monitor.metadata.generation, Timestamp::now());
-        if status::write(&context.client, context.hand.applier(), &observed.monitor, &status).await? {
+        if status::write(
+            &context.client,
+            context.hand.applier(),
+            &observed.monitor,
+            &status,
+        )
+        .await?
+        {
             observed.monitor.status = Some(status);
         }
     }
@@ -202,7 +231,14 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
             model_deployment: observed.live.model_deployment.clone(),
             wrote: false,
         };
-        conclude(context, &observed, Some(&valid), Outcome::Suspended(&running), &chosen).await?;
+        conclude(
+            context,
+            &observed,
+            Some(&valid),
+            Outcome::Suspended(&running),
+            &chosen,
+        )
+        .await?;
         return Ok(Done::Calm);
     }
     if let Some(conflict) = conflict(&me, &observed.others, &observed.nodes) {
@@ -220,10 +256,21 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         // Whatever the API server answers has a name and a UID.
         return Ok(Done::Gone);
     };
-    let children = build(Plan { monitor: &valid, installation: &context.installation, owner: &owner });
-    match context.hand.roll_out(&observed.live, &children).await {
+    let children = build(Plan {
+        monitor: &valid,
+        installation: &context.installation,
+        owner: &owner,
+    });
+    match Box::pin(context.hand.roll_out(&observed.live, &children)).await {
         Ok(rollout) => {
-            conclude(context, &observed, Some(&valid), Outcome::RolledOut(&rollout), &chosen).await?;
+            conclude(
+                context,
+                &observed,
+                Some(&valid),
+                Outcome::RolledOut(&rollout),
+                &chosen,
+            )
+            .await?;
             Ok(Done::Calm)
         }
         Err(fault) => failed(context, &observed, &valid, &fault, &chosen).await,
@@ -251,21 +298,29 @@ async fn conclude(
 ) -> Result<(), ApplyFault> {
     let monitor = &observed.monitor;
     let before = monitor.status.as_ref();
+    let facts = context.facts.facts();
     let mut findings = Findings {
         generation: monitor.metadata.generation,
         before,
         chosen,
         trouble: None,
-        facts: context.facts.as_ref(),
+        facts: &facts,
         wants_model_server: valid.is_some_and(|valid| valid.model_server.is_some()),
         now: Timestamp::now(),
     };
     let mut after = compute(&findings, outcome);
     let rolls = |after: &tanso_crds::PowerMonitorStatus| {
-        after.conditions.iter().any(|c| c.reason == reasons::ROLLOUT_IN_PROGRESS)
+        after
+            .conditions
+            .iter()
+            .any(|c| c.reason == reasons::ROLLOUT_IN_PROGRESS)
     };
     if rolls(&after)
-        && let Some(trouble) = context.observer.trouble(&monitor.name_any()).await.unwrap_or(None)
+        && let Some(trouble) = context
+            .observer
+            .trouble(&monitor.name_any())
+            .await
+            .unwrap_or(None)
     {
         findings.trouble = Some(&trouble);
         after = compute(&findings, outcome);
@@ -300,9 +355,17 @@ async fn failed(
     };
     let message = fault.to_string();
     tracing::warn!(error = message, ?class, "rolling out failed");
-    let outcome = Outcome::Failed { class, reason, message: &message };
+    let outcome = Outcome::Failed {
+        class,
+        reason,
+        message: &message,
+    };
     conclude(context, observed, Some(valid), outcome, chosen).await?;
-    Ok(if class == Class::Terminal { Done::Terminal } else { Done::Transient })
+    Ok(if class == Class::Terminal {
+        Done::Terminal
+    } else {
+        Done::Transient
+    })
 }
 
 /// Class and reason of a failed write or read.
@@ -317,7 +380,11 @@ fn judge(fault: &ApplyFault) -> (Class, &'static str) {
 }
 
 /// Says that a read failed, if the monitor itself can be read.
-async fn unobserved(context: &Context, name: &str, fault: &ObserveFault) -> Result<Done, ApplyFault> {
+async fn unobserved(
+    context: &Context,
+    name: &str,
+    fault: &ObserveFault,
+) -> Result<Done, ApplyFault> {
     let (class, reason) = match fault {
         ObserveFault::Read(fault) => judge(fault),
         ObserveFault::NoNodes | ObserveFault::Gone(_) => (Class::Transient, reasons::UNAVAILABLE),
@@ -334,14 +401,25 @@ async fn unobserved(context: &Context, name: &str, fault: &ObserveFault) -> Resu
         nodes: Vec::new(),
         live: observe::Live::default(),
     };
-    let outcome = Outcome::Failed { class, reason, message: &message };
+    let outcome = Outcome::Failed {
+        class,
+        reason,
+        message: &message,
+    };
     conclude(context, &observed, None, outcome, &[]).await?;
-    Ok(if class == Class::Terminal { Done::Terminal } else { Done::Transient })
+    Ok(if class == Class::Terminal {
+        Done::Terminal
+    } else {
+        Done::Transient
+    })
 }
 
 impl Context {
     fn calm(&self, name: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
     }
 
     /// The pause after one more failure in a row: doubled each time, with

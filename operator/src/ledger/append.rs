@@ -4,13 +4,14 @@
 //! point either all of a page is there or nothing of it. Records at or below
 //! the cursor are skipped, so the same page may be booked again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use tanso_agent_wire::energy::{Account, Cursor, JournalId, Names, Record};
-use tanso_power::{Estimate, Joules, Provenance};
+use tanso_power::{Estimate, Joules};
 
+use super::ids::{Ids, id_of, provenance_number};
 use super::{LedgerFault, unsigned, whole};
 
 const SECONDS_PER_HOUR: i64 = 3_600;
@@ -99,25 +100,42 @@ struct RowSum {
 ///
 /// # Errors
 /// If the database refuses; then nothing of the page was booked.
-pub fn book(connection: &mut Connection, page: &Page, now: Timestamp) -> Result<Booked, LedgerFault> {
+pub fn book(
+    connection: &mut Connection,
+    page: &Page,
+    now: Timestamp,
+) -> Result<Booked, LedgerFault> {
     let fault = LedgerFault::of("booking energy");
     let transaction = connection.transaction().map_err(&fault)?;
     let before = cursor_of_journal(&transaction, &page.node, page.journal)?;
     let gap = gap_before(&transaction, page, before)?;
     let booked_to = before.unwrap_or(0);
-    let new: Vec<&Record> = page.records.iter().filter(|r| r.sequence > booked_to).collect();
+    let new: Vec<&Record> = page
+        .records
+        .iter()
+        .filter(|r| r.sequence > booked_to)
+        .collect();
     let skipped = u64::try_from(page.records.len() - new.len()).unwrap_or(u64::MAX);
     if new.is_empty() && gap.is_none() && before.is_some_and(|at| at >= page.next_sequence) {
         touch(&transaction, page)?;
         transaction.commit().map_err(&fault)?;
-        return Ok(Booked { revision: None, records: 0, skipped, energy: Joules::ZERO, gap: None });
+        return Ok(Booked {
+            revision: None,
+            records: 0,
+            skipped,
+            energy: Joules::ZERO,
+            gap: None,
+        });
     }
     if let Some(gap) = &gap {
         write_gap(&transaction, page, gap, now)?;
     }
     add_rows(&transaction, &page.node, &new)?;
     add_names(&transaction, &page.node, &new, now)?;
-    let energy: u128 = new.iter().map(|r| u128::from(r.energy_uj.value.microjoules())).sum();
+    let energy: u128 = new
+        .iter()
+        .map(|r| u128::from(r.energy_uj.value.microjoules()))
+        .sum();
     let revision = write_booking(&transaction, page, &new, energy, booked_to, now)?;
     move_cursor(&transaction, page, booked_to, revision)?;
     transaction.commit().map_err(&fault)?;
@@ -141,14 +159,19 @@ pub fn cursor(connection: &Connection, node: &str) -> Result<Option<Cursor>, Led
             "SELECT journal, sequence FROM cursors WHERE node = ?1 ORDER BY revision DESC LIMIT 1",
         )
         .and_then(|mut query| {
-            query.query_row([node], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            query
+                .query_row([node], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
         })
         .map_err(&fault)?;
-    let Some((journal, sequence)) = found else { return Ok(None) };
+    let Some((journal, sequence)) = found else {
+        return Ok(None);
+    };
     let text = format!("{journal}-{sequence}");
-    text.parse()
-        .map(Some)
-        .map_err(|_| LedgerFault::Foreign { table: "cursors", found: format!("the cursor \"{text}\"") })
+    text.parse().map(Some).map_err(|_| LedgerFault::Foreign {
+        table: "cursors",
+        found: format!("the cursor \"{text}\""),
+    })
 }
 
 fn cursor_of_journal(
@@ -159,10 +182,14 @@ fn cursor_of_journal(
     let found: Option<i64> = transaction
         .prepare("SELECT sequence FROM cursors WHERE node = ?1 AND journal = ?2")
         .and_then(|mut query| {
-            query.query_row(params![node, journal.to_string()], |row| row.get(0)).optional()
+            query
+                .query_row(params![node, journal.to_string()], |row| row.get(0))
+                .optional()
         })
         .map_err(LedgerFault::of("reading a cursor"))?;
-    found.map(|sequence| unsigned("cursors", sequence)).transpose()
+    found
+        .map(|sequence| unsigned("cursors", sequence))
+        .transpose()
 }
 
 fn gap_before(
@@ -171,7 +198,11 @@ fn gap_before(
     before: Option<u64>,
 ) -> Result<Option<Gap>, LedgerFault> {
     let after_sequence = before.unwrap_or(0);
-    let first_new = page.records.iter().map(|r| r.sequence).find(|&s| s > after_sequence);
+    let first_new = page
+        .records
+        .iter()
+        .map(|r| r.sequence)
+        .find(|&s| s > after_sequence);
     let before_sequence = first_new.unwrap_or(page.next_sequence.saturating_add(1));
     if before.is_none() {
         let fault = LedgerFault::of("reading a node's journals");
@@ -180,11 +211,19 @@ fn gap_before(
             .and_then(|mut query| query.query_row([&page.node], |row| row.get(0)))
             .map_err(fault)?;
         if known > 0 {
-            return Ok(Some(Gap { kind: GapKind::NewJournal, after_sequence, before_sequence }));
+            return Ok(Some(Gap {
+                kind: GapKind::NewJournal,
+                after_sequence,
+                before_sequence,
+            }));
         }
     }
     let missing = before_sequence > after_sequence.saturating_add(1);
-    Ok(missing.then_some(Gap { kind: GapKind::Dropped, after_sequence, before_sequence }))
+    Ok(missing.then_some(Gap {
+        kind: GapKind::Dropped,
+        after_sequence,
+        before_sequence,
+    }))
 }
 
 fn write_gap(
@@ -282,7 +321,9 @@ fn add_minutes(
     minutes: &BTreeMap<(i64, i64), u64>,
 ) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("booking CPU time");
-    let Some(((newest, _), _)) = minutes.last_key_value() else { return Ok(()) };
+    let Some(((newest, _), _)) = minutes.last_key_value() else {
+        return Ok(());
+    };
     let mut upsert = transaction
         .prepare(
             "INSERT INTO minutes (minute, account, cpu_us) VALUES (?1, ?2, ?3)
@@ -291,11 +332,16 @@ fn add_minutes(
         .map_err(&fault)?;
     for ((minute, account), cpu_us) in minutes {
         if *minute > newest - MINUTES_KEPT_S {
-            upsert.execute(params![minute, account, whole("CPU time", *cpu_us)?]).map_err(&fault)?;
+            upsert
+                .execute(params![minute, account, whole("CPU time", *cpu_us)?])
+                .map_err(&fault)?;
         }
     }
     transaction
-        .execute("DELETE FROM minutes WHERE minute <= ?1", [newest - MINUTES_KEPT_S])
+        .execute(
+            "DELETE FROM minutes WHERE minute <= ?1",
+            [newest - MINUTES_KEPT_S],
+        )
         .map_err(&fault)?;
     Ok(())
 }
@@ -311,7 +357,11 @@ fn add_names(
     let mut named: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
     for record in records {
         if let Account::Container { pod_uid, .. } = &record.account
-            && let Names { namespace: Some(namespace), pod: Some(pod), .. } = &record.names
+            && let Names {
+                namespace: Some(namespace),
+                pod: Some(pod),
+                ..
+            } = &record.names
         {
             named.insert(pod_uid, (namespace, pod));
         }
@@ -326,7 +376,9 @@ fn add_names(
         )
         .map_err(&fault)?;
     for (uid, (namespace, pod)) in named {
-        insert.execute(params![uid, namespace, pod, node, now.as_second()]).map_err(&fault)?;
+        insert
+            .execute(params![uid, namespace, pod, node, now.as_second()])
+            .map_err(&fault)?;
     }
     Ok(())
 }
@@ -377,7 +429,13 @@ fn move_cursor(
              ON CONFLICT DO UPDATE SET sequence = excluded.sequence,
                 closed_until = max(closed_until, excluded.closed_until),
                 revision = excluded.revision",
-            params![page.node, page.journal.to_string(), sequence, page.closed_until, revision],
+            params![
+                page.node,
+                page.journal.to_string(),
+                sequence,
+                page.closed_until,
+                revision
+            ],
         )
         .map_err(LedgerFault::of("moving a cursor"))?;
     Ok(())
@@ -393,84 +451,4 @@ fn touch(transaction: &Transaction<'_>, page: &Page) -> Result<(), LedgerFault> 
         )
         .map_err(LedgerFault::of("moving a cursor"))?;
     Ok(())
-}
-
-/// Ids of accounts and models, looked up once a page.
-#[derive(Default)]
-struct Ids {
-    accounts: HashMap<(&'static str, String), i64>,
-    models: HashMap<String, i64>,
-}
-
-impl Ids {
-    fn account(&mut self, transaction: &Transaction<'_>, account: &Account) -> Result<i64, LedgerFault> {
-        let (kind, pod_uid) = match account {
-            Account::Container { pod_uid, .. } => ("pod", pod_uid.as_str()),
-            Account::Standalone { .. } => ("standalone", ""),
-            Account::System => ("system", ""),
-            Account::Kernel => ("kernel", ""),
-            Account::Idle => ("idle", ""),
-            Account::Overflow => ("overflow", ""),
-        };
-        if let Some(id) = self.accounts.get(&(kind, pod_uid.to_owned())) {
-            return Ok(*id);
-        }
-        let fault = LedgerFault::of("booking energy");
-        transaction
-            .prepare("INSERT INTO accounts (kind, pod_uid) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
-            .and_then(|mut insert| insert.execute([kind, pod_uid]))
-            .map_err(&fault)?;
-        let id = transaction
-            .prepare("SELECT id FROM accounts WHERE kind = ?1 AND pod_uid = ?2")
-            .and_then(|mut query| query.query_row([kind, pod_uid], |row| row.get(0)))
-            .map_err(&fault)?;
-        self.accounts.insert((kind, pod_uid.to_owned()), id);
-        Ok(id)
-    }
-
-    fn model(&mut self, transaction: &Transaction<'_>, digest: &str) -> Result<i64, LedgerFault> {
-        if let Some(id) = self.models.get(digest) {
-            return Ok(*id);
-        }
-        let id = id_of(transaction, "models", "digest", digest)?;
-        self.models.insert(digest.to_owned(), id);
-        Ok(id)
-    }
-}
-
-/// The id of a name, which is added if new. Table and column are our own words.
-fn id_of(
-    transaction: &Transaction<'_>,
-    table: &str,
-    column: &str,
-    name: &str,
-) -> Result<i64, LedgerFault> {
-    let fault = LedgerFault::of("booking energy");
-    transaction
-        .prepare(&format!("INSERT INTO {table} ({column}) VALUES (?1) ON CONFLICT DO NOTHING"))
-        .and_then(|mut insert| insert.execute([name]))
-        .map_err(&fault)?;
-    transaction
-        .prepare(&format!("SELECT id FROM {table} WHERE {column} = ?1"))
-        .and_then(|mut query| query.query_row([name], |row| row.get(0)))
-        .map_err(&fault)
-}
-
-/// The number of a provenance in the tables.
-pub(super) const fn provenance_number(provenance: Provenance) -> i64 {
-    match provenance {
-        Provenance::Measured => 0,
-        Provenance::Modelled => 1,
-        Provenance::Simulated => 2,
-    }
-}
-
-/// The provenance of a number in the tables.
-pub(super) fn provenance_of(number: i64) -> Result<Provenance, LedgerFault> {
-    match number {
-        0 => Ok(Provenance::Measured),
-        1 => Ok(Provenance::Modelled),
-        2 => Ok(Provenance::Simulated),
-        _ => Err(LedgerFault::Foreign { table: "hours", found: format!("provenance {number}") }),
-    }
 }

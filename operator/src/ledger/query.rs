@@ -11,8 +11,9 @@ use serde::Serialize;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::{Estimate, Joules, Provenance};
 
-use super::append::provenance_of;
+use super::ids::provenance_of;
 use super::names::{self, PodNames};
+pub use super::total::{Total, total_through};
 use super::{LedgerFault, unsigned};
 
 /// Whose rows a snapshot holds.
@@ -100,31 +101,15 @@ pub struct CpuMinute {
     pub cpu_us: u64,
 }
 
-/// The ledger's total at a booking.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Total {
-    /// The booking.
-    pub revision: i64,
-    /// Energy of all bookings up to it, microjoules.
-    pub energy_microjoules: u128,
-    /// Energy of all rows, microjoules; only at the last booking, where it
-    /// must be the same.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rows_microjoules: Option<u128>,
-    /// How far each journal of each node was booked at that time.
-    pub nodes: Vec<NodeAt>,
-    /// Gaps recorded so far.
-    pub gaps: u64,
-}
-
 /// End of the last closed minute of each node's current journal, and the
 /// last booking. Cheap: for deciding which period to look at.
 ///
 /// # Errors
 /// If the database refuses.
 pub fn nodes_at(connection: &mut Connection) -> Result<(i64, Vec<NodeAt>), LedgerFault> {
-    let transaction = connection.transaction().map_err(LedgerFault::of("reading the ledger"))?;
+    let transaction = connection
+        .transaction()
+        .map_err(LedgerFault::of("reading the ledger"))?;
     Ok((last_revision(&transaction)?, current_nodes(&transaction)?))
 }
 
@@ -152,83 +137,20 @@ pub fn snapshot(
     Ok(snapshot)
 }
 
-/// The ledger's total at a booking; at the last one if `revision` is `None`.
-/// `None` if there is no such booking yet.
-///
-/// # Errors
-/// If the database refuses.
-pub fn total_through(
-    connection: &mut Connection,
-    revision: Option<i64>,
-) -> Result<Option<Total>, LedgerFault> {
-    let fault = LedgerFault::of("adding up the ledger");
-    let transaction = connection.transaction().map_err(&fault)?;
-    let last = last_revision(&transaction)?;
-    let revision = revision.unwrap_or(last);
-    if revision > last || revision < 0 {
-        return Ok(None);
-    }
-    let mut by_journal: BTreeMap<(String, String), NodeAt> = BTreeMap::new();
-    let mut sum: u128 = 0;
-    let mut query = transaction
-        .prepare(
-            "SELECT node, journal, last_sequence, closed_until, energy_uj FROM bookings
-             WHERE revision <= ?1 ORDER BY revision",
-        )
-        .map_err(&fault)?;
-    let mut rows = query.query([revision]).map_err(&fault)?;
-    while let Some(row) = rows.next().map_err(&fault)? {
-        let (node, journal): (String, String) =
-            read(row, 0).and_then(|node| Ok((node, read(row, 1)?))).map_err(&fault)?;
-        let energy = unsigned("bookings", read(row, 4).map_err(&fault)?)?;
-        let at = by_journal.entry((node.clone(), journal.clone())).or_insert(NodeAt {
-            node,
-            journal,
-            sequence: 0,
-            closed_until: 0,
-            energy_microjoules: 0,
-        });
-        at.sequence = unsigned("bookings", read(row, 2).map_err(&fault)?)?;
-        at.closed_until = read(row, 3).map_err(&fault)?;
-        at.energy_microjoules += u128::from(energy);
-        sum += u128::from(energy);
-    }
-    drop(rows);
-    drop(query);
-    let rows_microjoules = (revision == last).then(|| rows_sum(&transaction)).transpose()?;
-    let gaps: i64 = transaction
-        .query_row("SELECT count(*) FROM gaps", [], |row| row.get(0))
-        .map_err(&fault)?;
-    Ok(Some(Total {
-        revision,
-        energy_microjoules: sum,
-        rows_microjoules,
-        nodes: by_journal.into_values().collect(),
-        gaps: unsigned("gaps", gaps)?,
-    }))
-}
-
-/// Energy of all rows, hours and days, microjoules.
-pub(super) fn rows_sum(transaction: &Transaction<'_>) -> Result<u128, LedgerFault> {
-    let fault = LedgerFault::of("adding up the ledger");
-    let mut sum: u128 = 0;
-    for sql in ["SELECT energy_uj FROM hours", "SELECT energy_uj FROM days"] {
-        let mut query = transaction.prepare(sql).map_err(&fault)?;
-        let mut rows = query.query([]).map_err(&fault)?;
-        while let Some(row) = rows.next().map_err(&fault)? {
-            sum += u128::from(unsigned("hours", read(row, 0).map_err(&fault)?)?);
-        }
-    }
-    Ok(sum)
-}
-
 pub(super) fn last_revision(transaction: &Transaction<'_>) -> Result<i64, LedgerFault> {
     transaction
-        .query_row("SELECT coalesce(max(revision), 0) FROM bookings", [], |row| row.get(0))
+        .query_row(
+            "SELECT coalesce(max(revision), 0) FROM bookings",
+            [],
+            |row| row.get(0),
+        )
         .map_err(LedgerFault::of("reading the ledger"))
 }
 
-fn read<T: rusqlite::types::FromSql>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+pub(super) fn read<T: rusqlite::types::FromSql>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<T> {
     row.get(column)
 }
 
@@ -263,7 +185,9 @@ fn pods_of(
     let mut pods = HashMap::new();
     let mut gather = |sql: &str, namespace: Option<&str>| -> Result<(), LedgerFault> {
         let mut query = transaction.prepare(sql).map_err(&fault)?;
-        let mut rows = query.query(rusqlite::params_from_iter(namespace)).map_err(&fault)?;
+        let mut rows = query
+            .query(rusqlite::params_from_iter(namespace))
+            .map_err(&fault)?;
         while let Some(row) = rows.next().map_err(&fault)? {
             let pod = names::from_row(row).map_err(&fault)?;
             pods.insert(Arc::from(pod.uid.as_str()), pod);
@@ -273,7 +197,10 @@ fn pods_of(
     match scope {
         Scope::All => gather(&format!("SELECT {} FROM pods AS p", names::COLUMNS), None)?,
         Scope::Namespaces(namespaces) => {
-            let sql = format!("SELECT {} FROM pods AS p WHERE p.namespace = ?1", names::COLUMNS);
+            let sql = format!(
+                "SELECT {} FROM pods AS p WHERE p.namespace = ?1",
+                names::COLUMNS
+            );
             for namespace in namespaces {
                 gather(&sql, Some(namespace))?;
             }
@@ -292,9 +219,13 @@ fn hour_of(number: i64) -> UtcHour {
 
 fn node_names(transaction: &Transaction<'_>) -> Result<HashMap<i64, Arc<str>>, LedgerFault> {
     let fault = LedgerFault::of("reading the nodes");
-    let mut query = transaction.prepare("SELECT id, name FROM nodes").map_err(&fault)?;
+    let mut query = transaction
+        .prepare("SELECT id, name FROM nodes")
+        .map_err(&fault)?;
     query
-        .query_map([], |row| Ok((row.get(0)?, Arc::from(row.get::<_, String>(1)?))))
+        .query_map([], |row| {
+            Ok((row.get(0)?, Arc::from(row.get::<_, String>(1)?)))
+        })
         .and_then(Iterator::collect)
         .map_err(&fault)
 }
@@ -313,9 +244,14 @@ fn read_node_hours(
         .query(params![hour_number(period.from), hour_number(period.until)])
         .map_err(&fault)?;
     while let Some(row) = rows.next().map_err(&fault)? {
-        let (hour, node): (i64, i64) = (read(row, 0).map_err(&fault)?, read(row, 1).map_err(&fault)?);
+        let (hour, node): (i64, i64) =
+            (read(row, 0).map_err(&fault)?, read(row, 1).map_err(&fault)?);
         if let Some(name) = names.get(&node) {
-            snapshot.node_hours.entry(Arc::clone(name)).or_default().insert(hour_of(hour));
+            snapshot
+                .node_hours
+                .entry(Arc::clone(name))
+                .or_default()
+                .insert(hour_of(hour));
         }
     }
     for (id, name) in &names {
@@ -360,12 +296,17 @@ fn read_rows(
         .map_err(&fault)?;
     let mut used = BTreeSet::new();
     while let Some(row) = rows.next().map_err(&fault)? {
-        let Some(account) = accounts.get(&read(row, 2).map_err(&fault)?) else { continue };
+        let Some(account) = accounts.get(&read(row, 2).map_err(&fault)?) else {
+            continue;
+        };
         let node: i64 = read(row, 1).map_err(&fault)?;
-        let node = names.get(&node).cloned().ok_or_else(|| LedgerFault::Foreign {
-            table: "hours",
-            found: format!("the unknown node {node}"),
-        })?;
+        let node = names
+            .get(&node)
+            .cloned()
+            .ok_or_else(|| LedgerFault::Foreign {
+                table: "hours",
+                found: format!("the unknown node {node}"),
+            })?;
         if let LedgerAccount::Pod(uid) = account {
             used.insert(Arc::clone(uid));
         }
@@ -378,7 +319,11 @@ fn read_rows(
             node,
             account: account.clone(),
             provenance: provenance_of(read(row, 3).map_err(&fault)?)?,
-            energy: Estimate { low: joules(4)?, value: joules(5)?, high: joules(6)? },
+            energy: Estimate {
+                low: joules(4)?,
+                value: joules(5)?,
+                high: joules(6)?,
+            },
             cpu_us: unsigned("hours", read(row, 7).map_err(&fault)?)?,
             minutes: unsigned("hours", read(row, 8).map_err(&fault)?)?,
         });
@@ -396,8 +341,9 @@ fn read_cpu_minutes(
     accounts: &HashMap<i64, LedgerAccount>,
 ) -> Result<Vec<CpuMinute>, LedgerFault> {
     let fault = LedgerFault::of("reading CPU time");
-    let mut query =
-        transaction.prepare("SELECT minute, account, cpu_us FROM minutes").map_err(&fault)?;
+    let mut query = transaction
+        .prepare("SELECT minute, account, cpu_us FROM minutes")
+        .map_err(&fault)?;
     let mut rows = query.query([]).map_err(&fault)?;
     let mut minutes = Vec::new();
     while let Some(row) = rows.next().map_err(&fault)? {
@@ -446,8 +392,9 @@ fn accounts_of(
     pods: &HashMap<Arc<str>, PodNames>,
 ) -> Result<HashMap<i64, LedgerAccount>, LedgerFault> {
     let fault = LedgerFault::of("reading the accounts");
-    let mut query =
-        transaction.prepare("SELECT id, kind, pod_uid FROM accounts").map_err(&fault)?;
+    let mut query = transaction
+        .prepare("SELECT id, kind, pod_uid FROM accounts")
+        .map_err(&fault)?;
     let mut rows = query.query([]).map_err(&fault)?;
     let mut accounts = HashMap::new();
     while let Some(row) = rows.next().map_err(&fault)? {
@@ -458,7 +405,8 @@ fn accounts_of(
         );
         let account = match (kind.as_str(), scope) {
             ("pod", Scope::All) => LedgerAccount::Pod(
-                pods.get_key_value(uid.as_str()).map_or_else(|| Arc::from(uid.as_str()), |(k, _)| Arc::clone(k)),
+                pods.get_key_value(uid.as_str())
+                    .map_or_else(|| Arc::from(uid.as_str()), |(k, _)| Arc::clone(k)),
             ),
             ("pod", Scope::Namespaces(_)) => match pods.get_key_value(uid.as_str()) {
                 Some((uid, _)) => LedgerAccount::Pod(Arc::clone(uid)),
@@ -472,7 +420,10 @@ fn accounts_of(
             ("standalone", Scope::All) => LedgerAccount::Named("standalone"),
             _ => {
                 let found = format!("the account kind \"{kind}\"");
-                return Err(LedgerFault::Foreign { table: "accounts", found });
+                return Err(LedgerFault::Foreign {
+                    table: "accounts",
+                    found,
+                });
             }
         };
         accounts.insert(id, account);

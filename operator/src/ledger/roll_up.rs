@@ -55,7 +55,11 @@ pub fn roll_up(
         )
         .map_err(&fault)?;
     transaction.commit().map_err(&fault)?;
-    Ok(RolledUp { hours, bookings, pods })
+    Ok(RolledUp {
+        hours,
+        bookings,
+        pods,
+    })
 }
 
 fn roll_hours(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, LedgerFault> {
@@ -75,7 +79,9 @@ fn roll_hours(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, 
             [before_hour],
         )
         .map_err(&fault)?;
-    transaction.execute("DELETE FROM hours WHERE hour < ?1", [before_hour]).map_err(&fault)
+    transaction
+        .execute("DELETE FROM hours WHERE hour < ?1", [before_hour])
+        .map_err(&fault)
 }
 
 /// Old bookings of a journal become one: its last, with their sum. Totals at

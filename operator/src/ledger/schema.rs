@@ -141,7 +141,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
         let transaction = connection.transaction().map_err(&fault)?;
         transaction.execute_batch(migration).map_err(&fault)?;
         let version = i64::try_from(index + 1).unwrap_or(i64::MAX);
-        transaction.pragma_update(None, "user_version", version).map_err(&fault)?;
+        transaction
+            .pragma_update(None, "user_version", version)
+            .map_err(&fault)?;
         transaction.commit().map_err(&fault)?;
     }
     Ok(())

@@ -20,7 +20,10 @@ fn record(sequence: u64) -> Record {
     let account = match sequence % 4 {
         0 => Account::Idle,
         1 => Account::System,
-        n => Account::Container { pod_uid: format!("pod-{n}"), container_id: format!("c{sequence}") },
+        n => Account::Container {
+            pod_uid: format!("pod-{n}"),
+            container_id: format!("c{sequence}"),
+        },
     };
     let value = 1_000 + sequence * 7;
     Record {
@@ -34,7 +37,11 @@ fn record(sequence: u64) -> Record {
             high: Joules::from_microjoules(value + 300),
         },
         cpu_us: sequence * 3,
-        provenance: if sequence.is_multiple_of(3) { Provenance::Measured } else { Provenance::Modelled },
+        provenance: if sequence.is_multiple_of(3) {
+            Provenance::Measured
+        } else {
+            Provenance::Modelled
+        },
         model: (!sequence.is_multiple_of(3)).then(|| "sha256:ab".to_owned()),
         caught_up: sequence.is_multiple_of(17),
     }
@@ -51,7 +58,9 @@ fn page(node: &str, journal: JournalId, from: u64, through: u64) -> Page {
 }
 
 fn energy_of(from: u64, through: u64) -> u128 {
-    (from..=through).map(|n| u128::from(record(n).energy_uj.value.microjoules())).sum()
+    (from..=through)
+        .map(|n| u128::from(record(n).energy_uj.value.microjoules()))
+        .sum()
 }
 
 fn total(connection: &mut rusqlite::Connection) -> (u128, u128) {
@@ -61,7 +70,10 @@ fn total(connection: &mut rusqlite::Connection) -> (u128, u128) {
 
 fn all_time() -> Period {
     let hour = UtcHour::from_unix_seconds(START);
-    Period { from: hour.plus_hours(-1), until: hour.plus_hours(24 * 30) }
+    Period {
+        from: hour.plus_hours(-1),
+        until: hour.plus_hours(24 * 30),
+    }
 }
 
 #[test]
@@ -71,9 +83,21 @@ fn a_page_booked_twice_counts_once() {
     let first = book(&mut ledger, &page("n1", JOURNAL, 1, 40), now()).unwrap();
     assert_eq!((first.records, first.skipped, first.gap), (40, 0, None));
     let again = book(&mut ledger, &page("n1", JOURNAL, 1, 40), now()).unwrap();
-    assert_eq!(again, Booked { revision: None, records: 0, skipped: 40, energy: Joules::ZERO, gap: None });
+    assert_eq!(
+        again,
+        Booked {
+            revision: None,
+            records: 0,
+            skipped: 40,
+            energy: Joules::ZERO,
+            gap: None
+        }
+    );
     let overlap = book(&mut ledger, &page("n1", JOURNAL, 31, 50), now()).unwrap();
-    assert_eq!((overlap.records, overlap.skipped, overlap.gap), (10, 10, None));
+    assert_eq!(
+        (overlap.records, overlap.skipped, overlap.gap),
+        (10, 10, None)
+    );
     assert_eq!(total(&mut ledger), (energy_of(1, 50), energy_of(1, 50)));
     assert_eq!(cursor(&ledger, "n1").unwrap().unwrap().sequence, 50);
 }
@@ -83,24 +107,46 @@ fn a_gap_and_a_new_journal_are_recorded_and_never_silent() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
     book(&mut ledger, &page("n1", JOURNAL, 1, 10), now()).unwrap();
-    let gap = book(&mut ledger, &page("n1", JOURNAL, 15, 20), now()).unwrap().gap.unwrap();
-    assert_eq!((gap.kind, gap.after_sequence, gap.before_sequence), (GapKind::Dropped, 10, 15));
+    let gap = book(&mut ledger, &page("n1", JOURNAL, 15, 20), now())
+        .unwrap()
+        .gap
+        .unwrap();
+    assert_eq!(
+        (gap.kind, gap.after_sequence, gap.before_sequence),
+        (GapKind::Dropped, 10, 15)
+    );
     let other = JournalId(0xbeef);
-    let gap = book(&mut ledger, &page("n1", other, 1, 5), now()).unwrap().gap.unwrap();
+    let gap = book(&mut ledger, &page("n1", other, 1, 5), now())
+        .unwrap()
+        .gap
+        .unwrap();
     assert_eq!(gap.kind, GapKind::NewJournal);
     assert_eq!(cursor(&ledger, "n1").unwrap().unwrap().journal, other);
     // The old journal comes back, as with a disk that was swapped: nothing is booked twice.
-    assert_eq!(book(&mut ledger, &page("n1", JOURNAL, 1, 20), now()).unwrap().records, 0);
+    assert_eq!(
+        book(&mut ledger, &page("n1", JOURNAL, 1, 20), now())
+            .unwrap()
+            .records,
+        0
+    );
     let sum = energy_of(1, 10) + energy_of(15, 20) + energy_of(1, 5);
     assert_eq!(total(&mut ledger), (sum, sum));
-    assert_eq!(query::total_through(&mut ledger, None).unwrap().unwrap().gaps, 2);
+    assert_eq!(
+        query::total_through(&mut ledger, None)
+            .unwrap()
+            .unwrap()
+            .gaps,
+        2
+    );
 }
 
 #[test]
 fn the_total_at_an_earlier_booking_can_still_be_told() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
-    let at = book(&mut ledger, &page("n1", JOURNAL, 1, 10), now()).unwrap().revision;
+    let at = book(&mut ledger, &page("n1", JOURNAL, 1, 10), now())
+        .unwrap()
+        .revision;
     book(&mut ledger, &page("n2", JOURNAL, 1, 30), now()).unwrap();
     book(&mut ledger, &page("n1", JOURNAL, 11, 20), now()).unwrap();
     let then = query::total_through(&mut ledger, at).unwrap().unwrap();
@@ -117,7 +163,12 @@ fn a_name_that_comes_late_names_energy_booked_before_and_outlives_its_pod() {
     let mut ledger = open_file(&path).unwrap();
     book(&mut ledger, &page("n1", JOURNAL, 1, 30), now()).unwrap();
     let shop = Scope::Namespaces(["shop".to_owned()].into());
-    assert!(query::snapshot(&mut ledger, &shop, all_time()).unwrap().rows.is_empty());
+    assert!(
+        query::snapshot(&mut ledger, &shop, all_time())
+            .unwrap()
+            .rows
+            .is_empty()
+    );
     let pod = PodNames {
         uid: "pod-2".to_owned(),
         namespace: "shop".to_owned(),
@@ -132,8 +183,14 @@ fn a_name_that_comes_late_names_energy_booked_before_and_outlives_its_pod() {
     let mut ledger = open_file(&path).unwrap();
     let snapshot = query::snapshot(&mut ledger, &shop, all_time()).unwrap();
     assert_eq!(snapshot.pods.get("pod-2"), Some(&pod));
-    let sum: u64 = snapshot.rows.iter().map(|row| row.energy.value.microjoules()).sum();
-    let expected = (1..=30).filter(|n| n % 4 == 2).map(|n| record(n).energy_uj.value.microjoules());
+    let sum: u64 = snapshot
+        .rows
+        .iter()
+        .map(|row| row.energy.value.microjoules())
+        .sum();
+    let expected = (1..=30)
+        .filter(|n| n % 4 == 2)
+        .map(|n| record(n).energy_uj.value.microjoules());
     assert_eq!(sum, expected.sum::<u64>());
 }
 
@@ -142,15 +199,24 @@ fn what_an_agent_says_of_a_pod_never_replaces_what_the_cluster_said() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
     let mut lying = page("n1", JOURNAL, 2, 2);
-    lying.records[0].names =
-        Names { namespace: Some("shop".into()), pod: Some("first".into()), container: None };
+    lying.records[0].names = Names {
+        namespace: Some("shop".into()),
+        pod: Some("first".into()),
+        container: None,
+    };
     book(&mut ledger, &lying, now()).unwrap();
     let everything = Scope::All;
     let said = |ledger: &mut _| {
         let snapshot = query::snapshot(ledger, &everything, all_time()).unwrap();
-        snapshot.pods.get("pod-2").map(|pod| (pod.namespace.clone(), pod.name.clone()))
+        snapshot
+            .pods
+            .get("pod-2")
+            .map(|pod| (pod.namespace.clone(), pod.name.clone()))
     };
-    assert_eq!(said(&mut ledger), Some(("shop".to_owned(), "first".to_owned())));
+    assert_eq!(
+        said(&mut ledger),
+        Some(("shop".to_owned(), "first".to_owned()))
+    );
     let pod = PodNames {
         uid: "pod-2".into(),
         namespace: "bank".into(),
@@ -161,7 +227,10 @@ fn what_an_agent_says_of_a_pod_never_replaces_what_the_cluster_said() {
     lying.records[0].sequence = 6;
     lying.next_sequence = 6;
     book(&mut ledger, &lying, now()).unwrap();
-    assert_eq!(said(&mut ledger), Some(("bank".to_owned(), "second".to_owned())));
+    assert_eq!(
+        said(&mut ledger),
+        Some(("bank".to_owned(), "second".to_owned()))
+    );
 }
 
 #[test]
@@ -186,20 +255,38 @@ fn tampering_is_found() {
     let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
     book(&mut ledger, &page("n1", JOURNAL, 1, 9), now()).unwrap();
     assert!(verify::verify(&mut ledger).unwrap().sound);
-    ledger.execute("UPDATE hours SET energy_uj = energy_uj + 1 WHERE account = 1", []).unwrap();
+    ledger
+        .execute(
+            "UPDATE hours SET energy_uj = energy_uj + 1 WHERE account = 1",
+            [],
+        )
+        .unwrap();
     assert!(!verify::verify(&mut ledger).unwrap().sound);
 }
 
 #[test]
-fn a_second_process_and_a_later_format_are_refused() {
+fn a_later_format_and_a_file_that_is_no_ledger_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/ledger.db");
     let ledger = open_file(&path).unwrap();
     ledger.pragma_update(None, "user_version", 99).unwrap();
     drop(ledger);
     let refused = open_file(&path).unwrap_err();
-    assert!(matches!(refused, LedgerFault::Newer { found: 99, known: 1 }), "{refused}");
-    std::fs::write(folder.path().join("text"), "no database, but long enough to be read as a header").unwrap();
+    assert!(
+        matches!(
+            refused,
+            LedgerFault::Newer {
+                found: 99,
+                known: 1
+            }
+        ),
+        "{refused}"
+    );
+    std::fs::write(
+        folder.path().join("text"),
+        "no database, but long enough to be read as a header",
+    )
+    .unwrap();
     let refused = open_file(&folder.path().join("text")).unwrap_err();
     assert!(refused.to_string().contains("opening ledger"), "{refused}");
 }
@@ -209,14 +296,21 @@ fn a_full_volume_is_said_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
     book(&mut ledger, &page("n1", JOURNAL, 1, 10), now()).unwrap();
-    let pages: i64 = ledger.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    let pages: i64 = ledger
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .unwrap();
     ledger.pragma_update(None, "max_page_count", pages).unwrap();
     let refused = book(&mut ledger, &page("n1", JOURNAL, 11, 30_000), now()).unwrap_err();
     assert!(matches!(refused, LedgerFault::Full { .. }), "{refused}");
     assert_eq!(total(&mut ledger), (energy_of(1, 10), energy_of(1, 10)));
-    ledger.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+    ledger
+        .pragma_update(None, "max_page_count", 1_000_000)
+        .unwrap();
     book(&mut ledger, &page("n1", JOURNAL, 11, 30_000), now()).unwrap();
-    assert_eq!(total(&mut ledger), (energy_of(1, 30_000), energy_of(1, 30_000)));
+    assert_eq!(
+        total(&mut ledger),
+        (energy_of(1, 30_000), energy_of(1, 30_000))
+    );
 }
 
 #[tokio::test]
@@ -228,14 +322,28 @@ async fn calls_from_many_tasks_are_done_one_after_the_other() {
         let ledger = ledger.clone();
         tasks.spawn(async move {
             let page = page(&format!("n{node}"), JOURNAL, 1, 25);
-            ledger.call(move |connection| book(connection, &page, now())).await.unwrap()
+            ledger
+                .call(move |connection| book(connection, &page, now()))
+                .await
+                .unwrap()
         });
     }
-    let mut revisions: Vec<_> = tasks.join_all().await.into_iter().filter_map(|b| b.revision).collect();
+    let mut revisions: Vec<_> = tasks
+        .join_all()
+        .await
+        .into_iter()
+        .filter_map(|b| b.revision)
+        .collect();
     revisions.sort_unstable();
     assert_eq!(revisions, (1..=20).collect::<Vec<_>>());
-    let (bookings, rows) = ledger.call(|connection| Ok(total(connection))).await.unwrap();
-    assert_eq!((bookings, rows), (20 * energy_of(1, 25), 20 * energy_of(1, 25)));
+    let (bookings, rows) = ledger
+        .call(|connection| Ok(total(connection)))
+        .await
+        .unwrap();
+    assert_eq!(
+        (bookings, rows),
+        (20 * energy_of(1, 25), 20 * energy_of(1, 25))
+    );
 }
 
 proptest! {

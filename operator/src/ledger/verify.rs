@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::query::{last_revision, rows_sum};
+use super::query::last_revision;
+use super::total::rows_sum;
 use super::{LedgerFault, unsigned};
 
 /// What a check found.
@@ -35,7 +36,9 @@ pub fn verify(connection: &mut Connection) -> Result<Verification, LedgerFault> 
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
         .map_err(&fault)?;
     let mut bookings_microjoules: u128 = 0;
-    let mut query = transaction.prepare("SELECT energy_uj FROM bookings").map_err(&fault)?;
+    let mut query = transaction
+        .prepare("SELECT energy_uj FROM bookings")
+        .map_err(&fault)?;
     let mut rows = query.query([]).map_err(&fault)?;
     while let Some(row) = rows.next().map_err(&fault)? {
         bookings_microjoules += u128::from(unsigned("bookings", row.get(0).map_err(&fault)?)?);

@@ -18,7 +18,11 @@ pub struct Owner {
 
 impl From<&OwnerReference> for Owner {
     fn from(owner: &OwnerReference) -> Self {
-        Self { kind: owner.kind.clone(), name: owner.name.clone(), uid: owner.uid.clone() }
+        Self {
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        }
     }
 }
 
@@ -27,6 +31,23 @@ impl From<&OwnerReference> for Owner {
 pub(super) fn first(owners: &[OwnerReference]) -> Option<Owner> {
     let controller = owners.iter().find(|owner| owner.controller == Some(true));
     controller.or(owners.first()).map(Owner::from)
+}
+
+/// What is known of an owner's own owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It has one.
+    To(Owner),
+    /// It has none: the chain ends there.
+    End,
+    /// It was not seen (yet).
+    Unknown,
+}
+
+impl From<Option<Owner>> for Link {
+    fn from(owner: Option<Owner>) -> Self {
+        owner.map_or(Self::End, Self::To)
+    }
 }
 
 /// The end of a chain.
@@ -38,25 +59,42 @@ pub struct Resolved {
     pub complete: bool,
 }
 
-/// Follows owners up to the last. `owner_of` answers the owner of an owner,
-/// `Some(None)` for one that has none, `None` for one that is not known.
-pub fn follow(
-    first: Option<Owner>,
-    owner_of: impl Fn(&Owner) -> Option<Option<Owner>>,
-) -> Resolved {
-    let Some(mut at) = first else { return Resolved { workload: None, complete: true } };
+/// Follows owners up to the last.
+pub fn follow(first: Option<Owner>, owner_of: impl Fn(&Owner) -> Link) -> Resolved {
+    let Some(mut at) = first else {
+        return Resolved {
+            workload: None,
+            complete: true,
+        };
+    };
     // A static pod is owned by its node: it is its own workload.
     if at.kind == "Node" {
-        return Resolved { workload: None, complete: true };
+        return Resolved {
+            workload: None,
+            complete: true,
+        };
     }
     for _ in 0..LINKS_MAX {
         match owner_of(&at) {
-            Some(Some(next)) => at = next,
-            Some(None) => return Resolved { workload: Some(at), complete: true },
-            None => return Resolved { workload: Some(at), complete: false },
+            Link::To(next) => at = next,
+            Link::End => {
+                return Resolved {
+                    workload: Some(at),
+                    complete: true,
+                };
+            }
+            Link::Unknown => {
+                return Resolved {
+                    workload: Some(at),
+                    complete: false,
+                };
+            }
         }
     }
-    Resolved { workload: Some(at), complete: true }
+    Resolved {
+        workload: Some(at),
+        complete: true,
+    }
 }
 
 #[cfg(test)]
@@ -64,15 +102,19 @@ mod tests {
     use super::*;
 
     fn owner(kind: &str, name: &str) -> Owner {
-        Owner { kind: kind.into(), name: name.into(), uid: format!("uid-of-{name}") }
+        Owner {
+            kind: kind.into(),
+            name: name.into(),
+            uid: format!("uid-of-{name}"),
+        }
     }
 
-    fn cluster(of: &Owner) -> Option<Option<Owner>> {
+    fn cluster(of: &Owner) -> Link {
         match of.name.as_str() {
-            "shop-7f9" => Some(Some(owner("Deployment", "shop"))),
-            "etl-2901" => Some(Some(owner("CronJob", "etl"))),
-            "unseen" => None,
-            _ => Some(None),
+            "shop-7f9" => Link::To(owner("Deployment", "shop")),
+            "etl-2901" => Link::To(owner("CronJob", "etl")),
+            "unseen" => Link::Unknown,
+            _ => Link::End,
         }
     }
 
@@ -83,18 +125,39 @@ mod tests {
             let workload = resolved.workload.unwrap();
             (workload.kind, workload.name, resolved.complete)
         };
-        assert_eq!(workload("ReplicaSet", "shop-7f9"), ("Deployment".into(), "shop".into(), true));
-        assert_eq!(workload("Job", "etl-2901"), ("CronJob".into(), "etl".into(), true));
-        assert_eq!(workload("StatefulSet", "db"), ("StatefulSet".into(), "db".into(), true));
-        assert_eq!(workload("Rollout", "own"), ("Rollout".into(), "own".into(), true));
-        assert_eq!(workload("ReplicaSet", "unseen"), ("ReplicaSet".into(), "unseen".into(), false));
-        assert_eq!(follow(None, cluster), Resolved { workload: None, complete: true });
+        assert_eq!(
+            workload("ReplicaSet", "shop-7f9"),
+            ("Deployment".into(), "shop".into(), true)
+        );
+        assert_eq!(
+            workload("Job", "etl-2901"),
+            ("CronJob".into(), "etl".into(), true)
+        );
+        assert_eq!(
+            workload("StatefulSet", "db"),
+            ("StatefulSet".into(), "db".into(), true)
+        );
+        assert_eq!(
+            workload("Rollout", "own"),
+            ("Rollout".into(), "own".into(), true)
+        );
+        assert_eq!(
+            workload("ReplicaSet", "unseen"),
+            ("ReplicaSet".into(), "unseen".into(), false)
+        );
+        assert_eq!(
+            follow(None, cluster),
+            Resolved {
+                workload: None,
+                complete: true
+            }
+        );
         assert_eq!(follow(Some(owner("Node", "n1")), cluster).workload, None);
     }
 
     #[test]
     fn a_circle_of_owners_ends() {
-        let circle = |_: &Owner| Some(Some(owner("Loop", "loop")));
+        let circle = |_: &Owner| Link::To(owner("Loop", "loop"));
         assert!(follow(Some(owner("Loop", "loop")), circle).complete);
     }
 }

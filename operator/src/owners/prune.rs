@@ -16,9 +16,12 @@ pub(super) fn pod(pod: &mut Pod) {
     prune_meta(&mut pod.metadata);
     if let Some(spec) = pod.spec.take() {
         let containers = spec.containers.into_iter().map(prune_container).collect();
-        let init_containers = spec
-            .init_containers
-            .map(|all| all.into_iter().filter(is_sidecar).map(prune_container).collect());
+        let init_containers = spec.init_containers.map(|all| {
+            all.into_iter()
+                .filter(is_sidecar)
+                .map(prune_container)
+                .collect()
+        });
         pod.spec = Some(PodSpec {
             node_name: spec.node_name,
             containers,
@@ -68,7 +71,10 @@ pub(super) fn node(node: &mut Node) {
     prune_meta(&mut node.metadata);
     node.spec = None;
     if let Some(status) = node.status.take() {
-        node.status = Some(NodeStatus { allocatable: status.allocatable, ..NodeStatus::default() });
+        node.status = Some(NodeStatus {
+            allocatable: status.allocatable,
+            ..NodeStatus::default()
+        });
     }
 }
 
@@ -87,7 +93,13 @@ fn prune_container(container: Container) -> Container {
         requests: resources.requests,
         ..ResourceRequirements::default()
     });
-    Container { name: container.name, ports: container.ports, resources, ..Container::default() }
+    Container {
+        name: container.name,
+        ports: container.ports,
+        restart_policy: container.restart_policy,
+        resources,
+        ..Container::default()
+    }
 }
 
 /// What a pod says of itself; its workload is not filled in. `None` if it has
@@ -100,32 +112,52 @@ pub(super) fn describe(pod: &Pod) -> Option<PodNames> {
         uid: meta.uid.clone()?,
         namespace: meta.namespace.clone()?,
         name: meta.name.clone()?,
-        node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
+        node: spec
+            .and_then(|spec| spec.node_name.clone())
+            .unwrap_or_default(),
         labels: meta.labels.clone().unwrap_or_default(),
         cpu_request_milli: spec.and_then(cpu_request),
         container: spec.and_then(only_requesting).unwrap_or_default(),
-        started_at: status.and_then(|s| s.start_time.as_ref()).map(|time| time.0.as_second()),
+        started_at: status
+            .and_then(|s| s.start_time.as_ref())
+            .map(|time| time.0.as_second()),
         finished_at: status.and_then(finished_at),
         ..PodNames::default()
     })
 }
 
 fn cpu_request(spec: &PodSpec) -> Option<i64> {
-    let sidecars = spec.init_containers.iter().flatten();
-    let requests = spec.containers.iter().chain(sidecars).filter_map(|container| {
-        let requests = container.resources.as_ref()?.requests.as_ref()?;
-        milli_cpus(requests.get("cpu")?)
-    });
+    let sidecars = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .filter(|container| is_sidecar(container));
+    let requests = spec
+        .containers
+        .iter()
+        .chain(sidecars)
+        .filter_map(|container| {
+            let requests = container.resources.as_ref()?.requests.as_ref()?;
+            milli_cpus(requests.get("cpu")?)
+        });
     requests.fold(None, |sum, request| Some(sum.unwrap_or(0) + request))
 }
 
 /// The name of the only container that asks for CPU.
 fn only_requesting(spec: &PodSpec) -> Option<String> {
     let asks = |container: &&Container| {
-        let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
+        let requests = container
+            .resources
+            .as_ref()
+            .and_then(|r| r.requests.as_ref());
         requests.is_some_and(|requests| requests.contains_key("cpu"))
     };
-    let mut asking = spec.containers.iter().chain(spec.init_containers.iter().flatten()).filter(asks);
+    let sidecars = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .filter(|container| is_sidecar(container));
+    let mut asking = spec.containers.iter().chain(sidecars).filter(asks);
     match (asking.next(), asking.next()) {
         (Some(only), None) => Some(only.name.clone()),
         _ => None,
@@ -156,10 +188,14 @@ fn finished_at(status: &PodStatus) -> Option<i64> {
     if !matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
         return None;
     }
-    let ends = status.container_statuses.iter().flatten().filter_map(|container| {
-        let ended = container.state.as_ref()?.terminated.as_ref()?;
-        ended.finished_at.as_ref().map(|time| time.0.as_second())
-    });
+    let ends = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .filter_map(|container| {
+            let ended = container.state.as_ref()?.terminated.as_ref()?;
+            ended.finished_at.as_ref().map(|time| time.0.as_second())
+        });
     ends.max()
 }
 

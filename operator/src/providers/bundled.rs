@@ -29,7 +29,8 @@ impl IntensityProvider for Bundled {
             let series = KOREAN_YEAR.clone()?;
             return Ok(Loaded {
                 series,
-                filled_by: "typical hours of the data year: same month, kind of day and hour".to_owned(),
+                filled_by: "typical hours of the data year: same month, kind of day and hour"
+                    .to_owned(),
                 digest: Digest::of_text(KOREA),
             });
         }
@@ -57,7 +58,12 @@ mod tests {
     fn korea_has_hours_and_others_a_mean_and_unknown_zones_nothing() {
         let at = |zone, hour| {
             let loaded = Bundled.load(zone, 2026).unwrap();
-            loaded.series.at(UtcHour::parse(hour).unwrap()).unwrap().intensity.value
+            loaded
+                .series
+                .at(UtcHour::parse(hour).unwrap())
+                .unwrap()
+                .intensity
+                .value
         };
         assert_ne!(at("KR", "2026-10-05T03:00Z"), at("KR", "2026-10-05T10:00Z"));
         assert_eq!(at("DE", "2026-10-05T03:00Z"), at("DE", "2026-10-05T10:00Z"));

@@ -37,9 +37,22 @@ mod tests {
 
     #[test]
     fn a_figure_that_is_no_intensity_is_refused_with_the_figure() {
-        let value = StaticValue { grams_per_kwh: 417.3, reference: "official".into() };
+        let value = StaticValue {
+            grams_per_kwh: 417.3,
+            reference: "official".into(),
+        };
         assert!(value.load("KR", 2026).is_ok());
-        let wrong = StaticValue { grams_per_kwh: 417_300.0, ..value };
-        assert!(wrong.load("KR", 2026).err().unwrap().to_string().contains("417300"));
+        let wrong = StaticValue {
+            grams_per_kwh: 417_300.0,
+            ..value
+        };
+        assert!(
+            wrong
+                .load("KR", 2026)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("417300")
+        );
     }
 }

@@ -55,20 +55,37 @@ mod tests {
     #[test]
     fn a_broken_row_is_named_with_file_row_and_reason() {
         let text = "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,412.5\n2026-11-21T01:00Z,many\n";
-        let table = Table { file: "own-grid/intensity.csv".into(), text: text.into() };
+        let table = Table {
+            file: "own-grid/intensity.csv".into(),
+            text: text.into(),
+        };
         let refused = table.load("X-OWN", 2026).err().unwrap().to_string();
-        assert!(refused.starts_with("own-grid/intensity.csv row 3"), "{refused}");
+        assert!(
+            refused.starts_with("own-grid/intensity.csv row 3"),
+            "{refused}"
+        );
         assert!(refused.contains("many"), "{refused}");
     }
 
     #[test]
     fn a_gap_is_filled_and_says_so() {
         let text = "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,400\n2026-11-21T02:00Z,410\n";
-        let table = Table { file: "own/t.csv".into(), text: text.into() };
+        let table = Table {
+            file: "own/t.csv".into(),
+            text: text.into(),
+        };
         let loaded = table.load("X-OWN", 2026).unwrap();
-        let point = loaded.series.at(UtcHour::parse("2026-11-21T01:00Z").unwrap()).unwrap();
+        let point = loaded
+            .series
+            .at(UtcHour::parse("2026-11-21T01:00Z").unwrap())
+            .unwrap();
         assert!(point.origin.is_filled());
-        assert_eq!(point.intensity.value.as_grams_per_kwh_f64(), 405.0);
-        assert!(loaded.series.at(UtcHour::parse("2026-12-25T01:00Z").unwrap()).is_none());
+        assert_eq!(point.intensity.value.micrograms_per_kwh(), 405_000_000);
+        assert!(
+            loaded
+                .series
+                .at(UtcHour::parse("2026-12-25T01:00Z").unwrap())
+                .is_none()
+        );
     }
 }

@@ -108,7 +108,7 @@ fn rung(metrics: &str) -> String {
     let line = metrics
         .lines()
         .find(|line| line.starts_with("tanso_cpu_time_source_info{"));
-    let value = line.and_then(|line| line.split("source=\"").nth(1)?.split('"').next());
+    let value = line.and_then(|line| line.split("rung=\"").nth(1)?.split('"').next());
     value.unwrap_or("unknown").to_owned()
 }
 

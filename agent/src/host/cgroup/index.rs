@@ -61,7 +61,10 @@ impl CgroupIndex {
     pub fn learn(&mut self, ids: impl IntoIterator<Item = CgroupId>) {
         let mut wanted: HashSet<CgroupId> = HashSet::new();
         for id in ids {
-            let given_up = self.unknown.get(&id).is_some_and(|tries| *tries >= TRIES_MAX);
+            let given_up = self
+                .unknown
+                .get(&id)
+                .is_some_and(|tries| *tries >= TRIES_MAX);
             if id != CgroupId::NONE && !given_up && !self.known.contains_key(&id) {
                 wanted.insert(id);
             }

@@ -27,7 +27,9 @@ impl Offsets {
             // Without it, tasks that were dying at the start are not told apart.
             (
                 "OFF_TASK_START",
-                types.offset("task_struct", "start_time").unwrap_or_default(),
+                types
+                    .offset("task_struct", "start_time")
+                    .unwrap_or_default(),
             ),
             ("OFF_CGROUP_NODE", must("cgroup", "kn")?),
             ("OFF_NODE_ID", must("kernfs_node", "id")?),

@@ -10,8 +10,15 @@ fn record(sequence: u64) -> Record {
     Record {
         sequence,
         minute: MINUTE,
-        account: Account::Container { pod_uid: "3f1c-22".into(), container_id: "containerd://9a".into() },
-        names: Names { namespace: Some("shop".into()), pod: Some("till-1".into()), container: Some("till".into()) },
+        account: Account::Container {
+            pod_uid: "3f1c-22".into(),
+            container_id: "containerd://9a".into(),
+        },
+        names: Names {
+            namespace: Some("shop".into()),
+            pod: Some("till-1".into()),
+            container: Some("till".into()),
+        },
         energy_uj: Estimate {
             low: Joules::from_microjoules(4_000),
             value: Joules::from_microjoules(5_000),
@@ -29,7 +36,10 @@ fn page() -> EnergyPage {
         schema: SCHEMA.to_owned(),
         node: "n1".to_owned(),
         records: vec![record(11), record(12)],
-        next: Cursor { journal: JOURNAL, sequence: 12 },
+        next: Cursor {
+            journal: JOURNAL,
+            sequence: 12,
+        },
         last_sequence: 40,
         first_sequence: 3,
         closed_until: MINUTE + 60,
@@ -39,9 +49,19 @@ fn page() -> EnergyPage {
 fn judge(change: impl FnOnce(&mut EnergyPage)) -> Result<Page, Refusal> {
     let mut page = page();
     change(&mut page);
-    let cursor = Cursor { journal: JOURNAL, sequence: 10 };
+    let cursor = Cursor {
+        journal: JOURNAL,
+        sequence: 10,
+    };
     let now = Timestamp::from_second(MINUTE + 65).unwrap();
-    accept(&Asked { node: "n1", cursor: Some(&cursor), now }, page)
+    accept(
+        &Asked {
+            node: "n1",
+            cursor: Some(&cursor),
+            now,
+        },
+        page,
+    )
 }
 
 fn refused(change: impl FnOnce(&mut EnergyPage)) -> &'static str {
@@ -56,7 +76,10 @@ fn an_honest_page_passes_whole() {
 
 #[test]
 fn who_speaks_for_another_or_another_format_is_refused() {
-    assert_eq!(refused(|p| p.schema = "tanso.dev/energy/v9".into()), "schema");
+    assert_eq!(
+        refused(|p| p.schema = "tanso.dev/energy/v9".into()),
+        "schema"
+    );
     assert_eq!(refused(|p| p.node = "n2".into()), "node");
     assert_eq!(refused(|p| p.next.journal = JournalId(8)), "journal");
 }
@@ -68,8 +91,17 @@ fn sequences_must_rise_by_one() {
     assert_eq!(refused(|p| p.records.swap(0, 1)), "sequence");
     assert_eq!(refused(|p| p.next.sequence = 13), "sequence");
     assert_eq!(refused(|p| p.last_sequence = 11), "sequence");
-    assert_eq!(refused(|p| { p.records.clear(); p.next.sequence = 9; }), "sequence");
-    let replayed = |p: &mut EnergyPage| { p.records = vec![record(5), record(6)]; p.next.sequence = 6; };
+    assert_eq!(
+        refused(|p| {
+            p.records.clear();
+            p.next.sequence = 9;
+        }),
+        "sequence"
+    );
+    let replayed = |p: &mut EnergyPage| {
+        p.records = vec![record(5), record(6)];
+        p.next.sequence = 6;
+    };
     assert_eq!(refused(replayed), "sequence");
 }
 
@@ -80,7 +112,10 @@ fn dropped_records_pass_only_where_the_agent_says_so() {
         p.next.sequence = 22;
     };
     assert_eq!(refused(jump), "sequence");
-    let said = |p: &mut EnergyPage| { jump(p); p.first_sequence = 21; };
+    let said = |p: &mut EnergyPage| {
+        jump(p);
+        p.first_sequence = 21;
+    };
     assert_eq!(judge(said).unwrap().records.len(), 2);
 }
 
@@ -95,14 +130,29 @@ fn times_that_cannot_be_are_refused() {
 #[test]
 fn amounts_that_cannot_be_are_refused() {
     let joules = Joules::from_microjoules;
-    let bounds = Estimate { low: joules(9), value: joules(5), high: joules(6) };
+    let bounds = Estimate {
+        low: joules(9),
+        value: joules(5),
+        high: joules(6),
+    };
     assert_eq!(refused(|p| p.records[0].energy_uj = bounds), "bounds");
     let most = Estimate::exact(joules(400_000_000_000));
     assert!(judge(|p| p.records[0].energy_uj = most).is_ok());
-    assert_eq!(refused(|p| p.records.iter_mut().for_each(|r| r.energy_uj = most)), "power");
-    let caught_up = |p: &mut EnergyPage| p.records.iter_mut().for_each(|r| { r.energy_uj = most; r.caught_up = true; });
+    assert_eq!(
+        refused(|p| p.records.iter_mut().for_each(|r| r.energy_uj = most)),
+        "power"
+    );
+    let caught_up = |p: &mut EnergyPage| {
+        p.records.iter_mut().for_each(|r| {
+            r.energy_uj = most;
+            r.caught_up = true;
+        });
+    };
     assert!(judge(caught_up).is_ok());
-    assert_eq!(refused(|p| p.records[0].energy_uj = Estimate::exact(joules(u64::MAX))), "power");
+    assert_eq!(
+        refused(|p| p.records[0].energy_uj = Estimate::exact(joules(u64::MAX))),
+        "power"
+    );
     assert_eq!(refused(|p| p.records[0].cpu_us = u64::MAX), "cpuTime");
 }
 

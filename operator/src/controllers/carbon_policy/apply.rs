@@ -48,25 +48,32 @@ pub fn pages(
     let count = i32::try_from(chunks.len()).unwrap_or(i32::MAX);
     let digest: String = evaluation.inputs_digest.as_str().chars().take(8).collect();
     let policy: String = owner.name.chars().take(NAME_MAX).collect();
-    let page = |number: i32, rows: &[tanso_crds::carbon_policy::status::WorkloadResult]| CarbonReport {
-        metadata: ObjectMeta {
-            name: Some(format!("{}-{digest}-{number}", policy.trim_end_matches(['-', '.']))),
-            labels: Some([(POLICY_LABEL.to_owned(), owner.uid.clone())].into()),
-            owner_references: Some(vec![owner.reference.clone()]),
-            ..ObjectMeta::default()
-        },
-        spec: CarbonReportSpec {
-            policy: owner.name.clone(),
-            page: number,
-            pages: count,
-            data_through: Time(data_through),
-            ledger_revision: revision,
-            inputs_digest: evaluation.inputs_digest.to_string(),
-            totals: evaluation.totals.clone(),
-            workloads: rows.to_vec(),
-        },
-    };
-    (1..).zip(chunks).map(|(number, rows)| page(number, rows)).collect()
+    let page =
+        |number: i32, rows: &[tanso_crds::carbon_policy::status::WorkloadResult]| CarbonReport {
+            metadata: ObjectMeta {
+                name: Some(format!(
+                    "{}-{digest}-{number}",
+                    policy.trim_end_matches(['-', '.'])
+                )),
+                labels: Some([(POLICY_LABEL.to_owned(), owner.uid.clone())].into()),
+                owner_references: Some(vec![owner.reference.clone()]),
+                ..ObjectMeta::default()
+            },
+            spec: CarbonReportSpec {
+                policy: owner.name.clone(),
+                page: number,
+                pages: count,
+                data_through: Time(data_through),
+                ledger_revision: revision,
+                inputs_digest: evaluation.inputs_digest.to_string(),
+                totals: evaluation.totals.clone(),
+                workloads: rows.to_vec(),
+            },
+        };
+    (1..)
+        .zip(chunks)
+        .map(|(number, rows)| page(number, rows))
+        .collect()
 }
 
 /// Writes the pages that do not exist; returns the names of all.
@@ -82,11 +89,12 @@ pub async fn write(
     let mut names = Vec::with_capacity(pages.len());
     for page in pages {
         let name = page.name_any();
-        let live = match known.contains(&name) {
-            true => true,
-            false => bounded::<CarbonReport, _>("get", &name, api.get_opt(&name)).await?.is_some(),
-        };
-        if !live {
+        // Looked for on the cluster only where the status does not name it.
+        let exists = known.contains(&name)
+            || bounded::<CarbonReport, _>("get", &name, api.get_opt(&name))
+                .await?
+                .is_some();
+        if !exists {
             applier.apply_over(api, None, page).await?;
         }
         names.push(name);
@@ -106,7 +114,8 @@ pub async fn delete_others(
 ) -> Result<usize, ApplyFault> {
     let keep: BTreeSet<&str> = keep.iter().map(String::as_str).collect();
     let params = ListParams::default().labels(&format!("{POLICY_LABEL}={}", owner.uid));
-    let listed = bounded::<CarbonReport, _>("list", &owner.name, api.list_metadata(&params)).await?;
+    let listed =
+        bounded::<CarbonReport, _>("list", &owner.name, api.list_metadata(&params)).await?;
     let mut gone = 0;
     for page in listed {
         let name = page.name_any();

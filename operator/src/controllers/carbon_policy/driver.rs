@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::runtime::events::EventType;
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_crds::condition::{reasons, types};
 use tanso_crds::{CarbonPolicyStatus, CarbonReport};
@@ -40,10 +40,16 @@ pub(super) async fn visit<P: Policy>(
 ) -> Result<(), ReconcileFault> {
     let context = &shared.context;
     let mut before = policy.status().cloned();
-    if before.as_ref().is_none_or(|status| status.conditions.is_empty()) {
+    if before
+        .as_ref()
+        .is_none_or(|status| status.conditions.is_empty())
+    {
         let first = status::first(policy.meta().generation, Timestamp::now());
         let api = policy.api(context.client.clone());
-        context.applier.write_status(&api, policy, before.as_ref(), &first).await?;
+        context
+            .applier
+            .write_status(&api, policy, before.as_ref(), &first)
+            .await?;
         before = Some(first);
     }
     if policy.policy().suspend {
@@ -87,18 +93,32 @@ async fn prepare<P: Policy>(
 ) -> Result<Result<Prepared, Vec<PolicyFault>>, ReconcileFault> {
     let context = &shared.context;
     let home = policy.home(&context.namespace);
-    let rules = shared.rules.rules(&context.client, &context.namespace).await?;
+    let rules = shared
+        .rules
+        .rules(&context.client, &context.namespace)
+        .await?;
     let table = observe::table(&context.client, &home, policy.policy()).await?;
     let year = TimeZone::UTC.to_datetime(Timestamp::now()).year();
-    let sources = Sources { table, rules: &rules, year };
+    let sources = Sources {
+        table,
+        rules: &rules,
+        year,
+    };
     let scope = policy.scope(&context.inventory.namespaces());
     let checked = match (validate::validate(policy.policy(), &sources), scope) {
-        (Ok(checked), Ok(scope)) => Ok(Prepared { policy: Arc::new(checked), scope }),
+        (Ok(checked), Ok(scope)) => Ok(Prepared {
+            policy: Arc::new(checked),
+            scope,
+        }),
         (checked, scope) => {
             let mut faults = checked.err().unwrap_or_default();
             if let Err(message) = scope {
                 let path = "spec.namespaceSelector";
-                faults.push(PolicyFault { reason: reasons::INVALID_SPEC, path, message });
+                faults.push(PolicyFault {
+                    reason: reasons::INVALID_SPEC,
+                    path,
+                    message,
+                });
             }
             Err(faults)
         }
@@ -113,7 +133,11 @@ async fn evaluate<P: Policy>(
     prepared: Prepared,
 ) -> Result<Judged, ReconcileFault> {
     let Prepared { policy, scope } = prepared;
-    let live: BTreeSet<String> = context.board.live(Timestamp::now(), LIVE_S).into_iter().collect();
+    let live: BTreeSet<String> = context
+        .board
+        .live(Timestamp::now(), LIVE_S)
+        .into_iter()
+        .collect();
     let agents = context.inventory.agents();
     let expected: BTreeSet<String> = agents.into_iter().map(|agent| agent.node).collect();
     let for_read = Arc::clone(&policy);
@@ -143,8 +167,14 @@ fn judge_now(
     expected_nodes: &BTreeSet<String>,
 ) -> Judged {
     let window = judge::window(data_through, policy.window_hours);
-    let inputs =
-        Inputs { policy: &policy, snapshot, facts, window, data_through, expected_nodes };
+    let inputs = Inputs {
+        policy: &policy,
+        snapshot,
+        facts,
+        window,
+        data_through,
+        expected_nodes,
+    };
     let evaluation = judge::judge(&inputs);
     Judged {
         evaluation,
@@ -157,8 +187,13 @@ fn judge_now(
 
 /// The least end of a closed minute over live nodes; over all if none is live.
 fn data_through(nodes: &[NodeAt], live: &BTreeSet<String>) -> Timestamp {
-    let of_live = nodes.iter().filter(|node| live.contains(&node.node)).map(|node| node.closed_until);
-    let least = of_live.min().or_else(|| nodes.iter().map(|node| node.closed_until).max());
+    let of_live = nodes
+        .iter()
+        .filter(|node| live.contains(&node.node))
+        .map(|node| node.closed_until);
+    let least = of_live
+        .min()
+        .or_else(|| nodes.iter().map(|node| node.closed_until).max());
     Timestamp::from_second(least.unwrap_or(0)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
@@ -176,9 +211,22 @@ async fn publish<P: Policy>(
     let api: Api<CarbonReport> =
         Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
     let owner = owner(policy);
-    let known = before.map(|status| status.reports.clone()).unwrap_or_default();
-    let pages = apply::pages(&owner, &judged.evaluation, judged.data_through, judged.revision);
-    let reports = apply::write(&context.applier, &api, &pages, if is_first { &[] } else { &known }).await?;
+    let known = before
+        .map(|status| status.reports.clone())
+        .unwrap_or_default();
+    let pages = apply::pages(
+        &owner,
+        &judged.evaluation,
+        judged.data_through,
+        judged.revision,
+    );
+    let reports = apply::write(
+        &context.applier,
+        &api,
+        &pages,
+        if is_first { &[] } else { &known },
+    )
+    .await?;
     let evaluated = Evaluated {
         policy: &judged.policy,
         evaluation: &judged.evaluation,
@@ -213,7 +261,10 @@ async fn write<P: Policy>(
 ) -> Result<(), ReconcileFault> {
     let after = status::after(before, outcome, policy.meta().generation, Timestamp::now());
     let api = policy.api(context.client.clone());
-    let written = context.applier.write_status(&api, policy, before, &after).await?;
+    let written = context
+        .applier
+        .write_status(&api, policy, before, &after)
+        .await?;
     if written {
         announce(policy, context, before, &after).await;
     }
@@ -227,9 +278,14 @@ async fn announce<P: Policy>(
     after: &CarbonPolicyStatus,
 ) {
     let regarding = policy.object_ref(&());
-    let conditions = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let conditions = before
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
     let followed = [types::STALLED, types::INTENSITY_FRESH];
-    context.events.on_transitions(&regarding, &followed, conditions, &after.conditions).await;
+    context
+        .events
+        .on_transitions(&regarding, &followed, conditions, &after.conditions)
+        .await;
     let was = before.and_then(|status| status.verdict);
     if was == after.verdict {
         return;
@@ -241,7 +297,10 @@ async fn announce<P: Policy>(
         Some(Verdict::NonCompliant) => EventType::Warning,
         _ => EventType::Normal,
     };
-    context.events.publish(&regarding, type_, "VerdictChanged", "Evaluate", &note).await;
+    context
+        .events
+        .publish(&regarding, type_, "VerdictChanged", "Evaluate", &note)
+        .await;
 }
 
 #[cfg(test)]

@@ -89,7 +89,10 @@ impl Evaluation {
     /// The advice that saves most.
     #[must_use]
     pub fn largest_saving(&self) -> Option<&Recommendation> {
-        let all = self.workloads.iter().flat_map(|workload| &workload.recommendations);
+        let all = self
+            .workloads
+            .iter()
+            .flat_map(|workload| &workload.recommendations);
         all.max_by_key(|advice| advice.saving_milligrams_per_day.value)
     }
 
@@ -97,7 +100,10 @@ impl Evaluation {
     #[must_use]
     pub fn failing(&self) -> usize {
         let failing = tanso_crds::carbon_policy::status::Verdict::NonCompliant;
-        self.workloads.iter().filter(|workload| workload.verdict == failing).count()
+        self.workloads
+            .iter()
+            .filter(|workload| workload.verdict == failing)
+            .count()
     }
 }
 
@@ -107,7 +113,10 @@ impl Evaluation {
 pub fn window(data_through: Timestamp, hours: u32) -> Period {
     let last = UtcHour::from_unix_seconds(data_through.as_second().saturating_sub(1));
     let until = last.plus_hours(1);
-    Period { from: until.plus_hours(-i32::try_from(hours).unwrap_or(i32::MAX)), until }
+    Period {
+        from: until.plus_hours(-i32::try_from(hours).unwrap_or(i32::MAX)),
+        until,
+    }
 }
 
 /// The hours that must be read for a policy: its window and the periods of its
@@ -119,7 +128,11 @@ pub fn needed(policy: &ValidatedPolicy, data_through: Timestamp) -> Result<Perio
     let mut period = window(data_through, policy.window_hours);
     for preset in &policy.presets {
         let day = local_day(preset, data_through);
-        for rule in preset.on(day).into_iter().filter(|rule| !rule.metric.is_facility()) {
+        for rule in preset
+            .on(day)
+            .into_iter()
+            .filter(|rule| !rule.metric.is_facility())
+        {
             if let Some(of_rule) = preset.period(rule, day)? {
                 period.from = period.from.min(of_rule.from);
             }
@@ -135,23 +148,42 @@ pub fn needed(policy: &ValidatedPolicy, data_through: Timestamp) -> Result<Perio
 #[must_use]
 pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
     let policy = inputs.policy;
-    let window = Period { until: inputs.window.until.plus_hours(24), ..inputs.window };
+    let window = Period {
+        until: inputs.window.until.plus_hours(24),
+        ..inputs.window
+    };
     let coverage = coverage(inputs, inputs.window);
     let grouped = group::group(policy, inputs.snapshot, window);
-    let account = account_of(policy, grouped.workloads.iter().flat_map(|w| &w.rows), coverage);
+    let account = account_of(
+        policy,
+        grouped.workloads.iter().flat_map(|w| &w.rows),
+        coverage,
+    );
     let judged = judge_all(inputs, &account);
-    let judgements: Vec<_> = judged.iter().map(|(_, _, judgement)| judgement.clone()).collect();
+    let judgements: Vec<_> = judged
+        .iter()
+        .map(|(_, _, judgement)| judgement.clone())
+        .collect();
     let facility: Vec<_> = judged
         .iter()
         .filter(|(_, rule, _)| rule.metric == tanso_carbon::regulation::Metric::Pue)
         .map(|(_, _, judgement)| judgement.clone())
         .collect();
-    let cpu_us = grouped.workloads.iter().map(|workload| workload.cpu_us).sum();
-    let mut workloads: Vec<_> =
-        grouped.workloads.iter().map(|workload| result_of(inputs, workload, coverage)).collect();
+    let cpu_us = grouped
+        .workloads
+        .iter()
+        .map(|workload| workload.cpu_us)
+        .sum();
+    let mut workloads: Vec<_> = grouped
+        .workloads
+        .iter()
+        .map(|workload| result_of(inputs, workload, coverage))
+        .collect();
     workloads.sort_by(|a, b| {
         let by = |w: &WorkloadResult| std::cmp::Reverse(w.figures.emissions_milligrams.value);
-        by(a).cmp(&by(b)).then_with(|| (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name)))
+        by(a)
+            .cmp(&by(b))
+            .then_with(|| (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name)))
     });
     Evaluation {
         combined: verdict::combine(&judgements),
@@ -218,8 +250,15 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
     let mut judgements = Vec::new();
     for preset in &inputs.policy.presets {
         let day = local_day(preset, inputs.data_through);
-        for rule in preset.on(day).into_iter().filter(|rule| !rule.metric.is_facility()) {
-            let evidence = Evidence { account: Some(&account), ..Evidence::default() };
+        for rule in preset
+            .on(day)
+            .into_iter()
+            .filter(|rule| !rule.metric.is_facility())
+        {
+            let evidence = Evidence {
+                account: Some(&account),
+                ..Evidence::default()
+            };
             judgements.push(judge_rule(rule, &evidence, inputs.policy.thresholds, day));
         }
     }
@@ -242,11 +281,17 @@ fn coverage(inputs: &Inputs<'_>, period: Period) -> Coverage {
     let snapshot = inputs.snapshot;
     let (mut expected, mut with_data) = (0, 0);
     for node in &snapshot.nodes {
-        let Some(first) = snapshot.node_first.get(node.node.as_str()) else { continue };
+        let Some(first) = snapshot.node_first.get(node.node.as_str()) else {
+            continue;
+        };
         let from = period.from.max(*first);
         let own_end = UtcHour::from_unix_seconds(node.closed_until.saturating_sub(1)).plus_hours(1);
         let is_expected = inputs.expected_nodes.contains(&node.node);
-        let until = if is_expected { period.until } else { own_end.min(period.until) };
+        let until = if is_expected {
+            period.until
+        } else {
+            own_end.min(period.until)
+        };
         expected += u64::try_from(until.hours_since(from)).unwrap_or(0);
         let hours = snapshot.node_hours.get(node.node.as_str());
         let within = hours.map_or(0, |hours| hours.range(from..until.max(from)).count());
@@ -266,7 +311,14 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
             let energy = row.energy.map(Joules::microjoules);
             format!(
                 "row {} {} {:?} {} {} {} {} {}",
-                row.hour, row.node, row.account, row.provenance, energy.low, energy.value, energy.high, row.cpu_us
+                row.hour,
+                row.node,
+                row.account,
+                row.provenance,
+                energy.low,
+                energy.value,
+                energy.high,
+                row.cpu_us
             )
         })
         .collect();
@@ -274,20 +326,40 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
     let mut pods: Vec<String> = grouped
         .workloads
         .iter()
-        .flat_map(|w| w.pods.keys().map(move |uid: &&Arc<str>| format!("pod {uid} {} {} {}", w.key.namespace, w.key.kind, w.key.name)))
+        .flat_map(|w| {
+            w.pods.keys().map(move |uid: &&Arc<str>| {
+                format!(
+                    "pod {uid} {} {} {}",
+                    w.key.namespace, w.key.kind, w.key.name
+                )
+            })
+        })
         .collect();
     pods.sort_unstable();
     let rules = policy.presets.iter().map(|preset| {
-        format!("rule {}", serde_json::to_string(preset).unwrap_or_else(|_| preset.id.clone()))
+        format!(
+            "rule {}",
+            serde_json::to_string(preset).unwrap_or_else(|_| preset.id.clone())
+        )
     });
     let head = [
         format!("software tanso-operator {}", env!("CARGO_PKG_VERSION")),
         format!("window {} {}", inputs.window.from, inputs.window.until),
         format!("select {:?} {:?}", policy.kinds, policy.match_labels),
         format!("pue {:?}", policy.pue),
-        format!("intensity {} {}", policy.intensity.series.info(), policy.intensity.digest),
+        format!(
+            "intensity {} {}",
+            policy.intensity.series.info(),
+            policy.intensity.digest
+        ),
         format!("demands {:?}", policy.thresholds),
-        format!("advice {} {}", policy.slack_hours, policy.min_saving_percent),
+        format!(
+            "advice {} {}",
+            policy.slack_hours, policy.min_saving_percent
+        ),
     ];
     Digest::of_lines(head.into_iter().chain(rules).chain(pods).chain(rows))
 }
+
+#[cfg(test)]
+mod tests;

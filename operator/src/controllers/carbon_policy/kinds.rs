@@ -14,14 +14,7 @@ use crate::ledger::Scope;
 
 /// A kind of policy.
 pub(super) trait Policy:
-    Resource<DynamicType = ()>
-    + Serialize
-    + DeserializeOwned
-    + Clone
-    + Debug
-    + Send
-    + Sync
-    + 'static
+    Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
 {
     /// The controller's name in metrics and Events.
     const CONTROLLER: &'static str;
@@ -102,6 +95,13 @@ impl Policy for ClusterCarbonPolicy {
 }
 
 fn is_empty(selector: &LabelSelector) -> bool {
-    let no_labels = selector.match_labels.as_ref().is_none_or(BTreeMap::is_empty);
-    no_labels && selector.match_expressions.as_ref().is_none_or(Vec::is_empty)
+    let no_labels = selector
+        .match_labels
+        .as_ref()
+        .is_none_or(BTreeMap::is_empty);
+    no_labels
+        && selector
+            .match_expressions
+            .as_ref()
+            .is_none_or(Vec::is_empty)
 }

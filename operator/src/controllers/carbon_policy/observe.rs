@@ -62,18 +62,27 @@ pub async fn table(
     namespace: &str,
     spec: &CarbonPolicySpec,
 ) -> Result<Option<Result<Table, String>>, ApplyFault> {
-    let Some(named) = spec.intensity.table.as_ref() else { return Ok(None) };
+    let Some(named) = spec.intensity.table.as_ref() else {
+        return Ok(None);
+    };
     if spec.intensity.source != IntensitySource::Table {
         return Ok(None);
     }
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let name = &named.config_map;
     let Some(found) = bounded::<ConfigMap, _>("get", name, api.get_opt(name)).await? else {
-        return Ok(Some(Err(format!("ConfigMap \"{name}\" does not exist in namespace \"{namespace}\""))));
+        return Ok(Some(Err(format!(
+            "ConfigMap \"{name}\" does not exist in namespace \"{namespace}\""
+        ))));
     };
     let text = found.data.and_then(|mut data| data.remove(&named.key));
     Ok(Some(text.map_or_else(
         || Err(format!("ConfigMap \"{name}\" has no key \"{}\"", named.key)),
-        |text| Ok(Table { file: format!("{name}/{}", named.key), text }),
+        |text| {
+            Ok(Table {
+                file: format!("{name}/{}", named.key),
+                text,
+            })
+        },
     )))
 }

@@ -13,6 +13,8 @@ use super::validate::{PolicyFault, ValidatedPolicy};
 use super::words;
 use crate::cluster::set_condition;
 
+const NOT_STALLED: &str = "nothing is in the way";
+
 /// What an attempt to evaluate came to.
 pub enum Outcome<'a> {
     /// It was evaluated.
@@ -49,13 +51,32 @@ pub struct Evaluated<'a> {
 /// The first status: everything is unknown.
 #[must_use]
 pub fn first(generation: Option<i64>, now: Timestamp) -> CarbonPolicyStatus {
-    let mut status = CarbonPolicyStatus { observed_generation: generation, ..CarbonPolicyStatus::default() };
+    let mut status = CarbonPolicyStatus {
+        observed_generation: generation,
+        ..CarbonPolicyStatus::default()
+    };
     for type_ in [types::READY, types::COMPLIANT, types::INTENSITY_FRESH] {
         let message = "not evaluated yet";
-        set_condition(&mut status.conditions, type_, "Unknown", reasons::PROGRESSING, message, generation, now);
+        set_condition(
+            &mut status.conditions,
+            type_,
+            "Unknown",
+            reasons::PROGRESSING,
+            message,
+            generation,
+            now,
+        );
     }
     let message = "the first evaluation is under way";
-    set_condition(&mut status.conditions, types::RECONCILING, "True", reasons::PROGRESSING, message, generation, now);
+    set_condition(
+        &mut status.conditions,
+        types::RECONCILING,
+        "True",
+        reasons::PROGRESSING,
+        message,
+        generation,
+        now,
+    );
     status
 }
 
@@ -70,64 +91,122 @@ pub fn after(
     let mut status = before.cloned().unwrap_or_default();
     status.observed_generation = generation;
     let mut set = |type_: &str, value: &str, reason: &str, message: &str| {
-        set_condition(&mut status.conditions, type_, value, reason, message, generation, now);
+        set_condition(
+            &mut status.conditions,
+            type_,
+            value,
+            reason,
+            message,
+            generation,
+            now,
+        );
     };
     match outcome {
-        Outcome::Evaluated(evaluated) => {
-            let count = evaluated.evaluation.workloads.len();
-            set(types::READY, "True", reasons::SUCCEEDED, &format!("{count} workloads evaluated"));
-            set(types::RECONCILING, "False", reasons::SUCCEEDED, "nothing is under way");
-            set(types::STALLED, "False", reasons::SUCCEEDED, "nothing is in the way");
-            let combined = &evaluated.evaluation.combined;
-            let value = match combined.verdict {
-                Verdict::Compliant => "True",
-                Verdict::NonCompliant => "False",
-                Verdict::Inconclusive | Verdict::Unknown | Verdict::NotYetBinding => "Unknown",
-            };
-            set(types::COMPLIANT, value, combined.verdict.as_str(), &combined.message);
-            let (value, reason, message) = freshness(evaluated);
-            set(types::INTENSITY_FRESH, value, reason, &message);
-            fill(&mut status, evaluated);
-        }
-        Outcome::NoData => {
-            let message = "no energy was booked in the window; is a PowerMonitor ready?";
-            set(types::READY, "False", reasons::NO_DATA, message);
-            set(types::RECONCILING, "True", reasons::NO_DATA, "waiting for energy");
-            set(types::STALLED, "False", reasons::SUCCEEDED, "nothing is in the way");
-            set(types::COMPLIANT, "Unknown", Verdict::Unknown.as_str(), message);
-            set(types::INTENSITY_FRESH, "Unknown", reasons::NO_DATA, message);
-            status.verdict = Some(crd::Verdict::Unknown);
-        }
+        Outcome::Evaluated(evaluated) => evaluated_conditions(&mut set, evaluated),
+        Outcome::NoData => waiting_for_data(&mut set),
         Outcome::Faulty(faults) => {
-            let reason = faults.first().map_or(reasons::INVALID_SPEC, |fault| fault.reason);
+            let reason = faults
+                .first()
+                .map_or(reasons::INVALID_SPEC, |fault| fault.reason);
             let all: Vec<_> = faults.iter().map(ToString::to_string).collect();
             stall(&mut set, reason, &all.join("; "));
-            status.verdict = Some(crd::Verdict::Unknown);
         }
-        Outcome::Forbidden(message) => {
-            stall(&mut set, reasons::FORBIDDEN, message);
-            status.verdict = Some(crd::Verdict::Unknown);
-        }
+        Outcome::Forbidden(message) => stall(&mut set, reasons::FORBIDDEN, message),
         Outcome::Unavailable(message) => {
             set(types::READY, "False", reasons::UNAVAILABLE, message);
-            set(types::RECONCILING, "True", reasons::UNAVAILABLE, "tried again");
-            set(types::STALLED, "False", reasons::UNAVAILABLE, "may pass by itself");
+            set(
+                types::RECONCILING,
+                "True",
+                reasons::UNAVAILABLE,
+                "tried again",
+            );
+            set(
+                types::STALLED,
+                "False",
+                reasons::UNAVAILABLE,
+                "may pass by itself",
+            );
         }
         Outcome::Suspended => {
-            set(types::RECONCILING, "False", reasons::SUSPENDED, "spec.suspend is set; figures stay as they were");
-            set(types::STALLED, "False", reasons::SUSPENDED, "nothing is in the way");
+            let message = "spec.suspend is set; figures stay as they were";
+            set(types::RECONCILING, "False", reasons::SUSPENDED, message);
+            set(types::STALLED, "False", reasons::SUSPENDED, NOT_STALLED);
         }
+    }
+    match outcome {
+        Outcome::Evaluated(evaluated) => fill(&mut status, evaluated),
+        Outcome::NoData | Outcome::Faulty(_) | Outcome::Forbidden(_) => {
+            status.verdict = Some(crd::Verdict::Unknown);
+        }
+        Outcome::Unavailable(_) | Outcome::Suspended => {}
     }
     status
 }
 
+type SetCondition<'a> = dyn FnMut(&str, &str, &str, &str) + 'a;
+
+fn evaluated_conditions(set: &mut SetCondition<'_>, evaluated: &Evaluated<'_>) {
+    let count = evaluated.evaluation.workloads.len();
+    set(
+        types::READY,
+        "True",
+        reasons::SUCCEEDED,
+        &format!("{count} workloads evaluated"),
+    );
+    set(
+        types::RECONCILING,
+        "False",
+        reasons::SUCCEEDED,
+        "nothing is under way",
+    );
+    set(types::STALLED, "False", reasons::SUCCEEDED, NOT_STALLED);
+    let combined = &evaluated.evaluation.combined;
+    let value = match combined.verdict {
+        Verdict::Compliant => "True",
+        Verdict::NonCompliant => "False",
+        Verdict::Inconclusive | Verdict::Unknown | Verdict::NotYetBinding => "Unknown",
+    };
+    set(
+        types::COMPLIANT,
+        value,
+        combined.verdict.as_str(),
+        &combined.message,
+    );
+    let (value, reason, message) = freshness(evaluated);
+    set(types::INTENSITY_FRESH, value, reason, &message);
+}
+
+fn waiting_for_data(set: &mut SetCondition<'_>) {
+    let message = "no energy was booked in the window; is a PowerMonitor ready?";
+    set(types::READY, "False", reasons::NO_DATA, message);
+    set(
+        types::RECONCILING,
+        "True",
+        reasons::NO_DATA,
+        "waiting for energy",
+    );
+    set(types::STALLED, "False", reasons::SUCCEEDED, NOT_STALLED);
+    set(
+        types::COMPLIANT,
+        "Unknown",
+        Verdict::Unknown.as_str(),
+        message,
+    );
+    set(types::INTENSITY_FRESH, "Unknown", reasons::NO_DATA, message);
+}
+
 /// Nothing goes on until somebody changes something; an old verdict would be
 /// taken for a new one.
-fn stall(set: &mut impl FnMut(&str, &str, &str, &str), reason: &str, message: &str) {
+fn stall(set: &mut SetCondition<'_>, reason: &str, message: &str) {
     set(types::READY, "False", reason, message);
     set(types::RECONCILING, "False", reason, "waiting for a change");
     set(types::STALLED, "True", reason, message);
-    set(types::COMPLIANT, "Unknown", Verdict::Unknown.as_str(), message);
+    set(
+        types::COMPLIANT,
+        "Unknown",
+        Verdict::Unknown.as_str(),
+        message,
+    );
 }
 
 fn freshness(evaluated: &Evaluated<'_>) -> (&'static str, &'static str, String) {
@@ -135,7 +214,11 @@ fn freshness(evaluated: &Evaluated<'_>) -> (&'static str, &'static str, String) 
     let info = evaluated.policy.intensity.series.info();
     if account.unpriced.microjoules() > 0 {
         let share = account.unpriced_percent();
-        return ("False", reasons::NO_DATA, format!("{share:.1} % of the energy fell into hours without intensity ({info})"));
+        return (
+            "False",
+            reasons::NO_DATA,
+            format!("{share:.1} % of the energy fell into hours without intensity ({info})"),
+        );
     }
     let filled = account.filled_percent();
     let message = if filled > 0.0 {
@@ -147,15 +230,31 @@ fn freshness(evaluated: &Evaluated<'_>) -> (&'static str, &'static str, String) 
 }
 
 fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
-    let Evaluated { policy, evaluation, data_through, revision, with_unallocated, reports } = evaluated;
+    let Evaluated {
+        policy,
+        evaluation,
+        data_through,
+        revision,
+        with_unallocated,
+        reports,
+    } = evaluated;
     status.verdict = Some(verdict_of(evaluation.combined.verdict));
     status.summary = Some(words::summary(policy, evaluation));
     status.data_through = Some(Time(*data_through));
     status.ledger_revision = Some(*revision);
     status.totals = Some(evaluation.totals.clone());
-    status.unallocated = if *with_unallocated { evaluation.unallocated.clone() } else { Vec::new() };
+    status.unallocated = if *with_unallocated {
+        evaluation.unallocated.clone()
+    } else {
+        Vec::new()
+    };
     status.regulations.clone_from(&evaluation.regulations);
-    status.workloads = evaluation.workloads.iter().take(policy.max_listed).cloned().collect();
+    status.workloads = evaluation
+        .workloads
+        .iter()
+        .take(policy.max_listed)
+        .cloned()
+        .collect();
     let left = evaluation.workloads.len().saturating_sub(policy.max_listed);
     status.workloads_not_listed = i64::try_from(left).unwrap_or(i64::MAX);
     status.intensity = Some(provenance(policy));
@@ -201,7 +300,10 @@ mod tests {
 
     #[test]
     fn a_fault_stalls_and_leaves_no_old_verdict() {
-        let before = CarbonPolicyStatus { verdict: Some(crd::Verdict::Compliant), ..first(Some(1), at(5)) };
+        let before = CarbonPolicyStatus {
+            verdict: Some(crd::Verdict::Compliant),
+            ..first(Some(1), at(5))
+        };
         let fault = PolicyFault {
             reason: reasons::INVALID_INPUT,
             path: "spec.intensity.table",
@@ -214,7 +316,10 @@ mod tests {
         assert_eq!(status.verdict, Some(crd::Verdict::Unknown));
         assert_eq!(status.observed_generation, Some(2));
         let ready = condition(&status.conditions, "Ready").unwrap();
-        assert_eq!(ready.message, "spec.intensity.table: grid/t.csv row 3: broken");
+        assert_eq!(
+            ready.message,
+            "spec.intensity.table: grid/t.csv row 3: broken"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A spec becomes a checked policy, or all its faults at once; pure.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use tanso_carbon::calendar;
 use tanso_carbon::regulation::Preset;
@@ -68,11 +69,19 @@ pub struct PolicyFault {
 
 impl PolicyFault {
     fn spec(path: &'static str, message: impl Into<String>) -> Self {
-        Self { reason: reasons::INVALID_SPEC, path, message: message.into() }
+        Self {
+            reason: reasons::INVALID_SPEC,
+            path,
+            message: message.into(),
+        }
     }
 
     fn input(path: &'static str, message: impl Into<String>) -> Self {
-        Self { reason: reasons::INVALID_INPUT, path, message: message.into() }
+        Self {
+            reason: reasons::INVALID_INPUT,
+            path,
+            message: message.into(),
+        }
     }
 }
 
@@ -90,7 +99,10 @@ pub fn validate(
     let intensity = note(&mut faults, intensity(spec, sources));
     let presets = note(&mut faults, presets(spec, sources.rules));
     let window = note(&mut faults, duration("spec.window", &spec.window));
-    let slack = note(&mut faults, duration("spec.recommendations.slack", &spec.recommendations.slack));
+    let slack = note(
+        &mut faults,
+        duration("spec.recommendations.slack", &spec.recommendations.slack),
+    );
     let (Some(time_zone), Some(pue), Some(intensity), Some(presets), Some(window), Some(slack)) =
         (time_zone, pue, intensity, presets, window, slack)
     else {
@@ -103,19 +115,26 @@ pub fn validate(
         pue,
         intensity,
         presets,
-        window_hours: u32::try_from(window.div_ceil(HOUR_S)).unwrap_or(u32::MAX).clamp(1, 744),
+        window_hours: u32::try_from(window.div_ceil(HOUR_S))
+            .unwrap_or(u32::MAX)
+            .clamp(1, 744),
         thresholds: Thresholds {
             min_coverage_percent: f64::from(spec.evidence.min_coverage_percent),
             max_estimated_percent: f64::from(spec.evidence.max_estimated_percent),
         },
         slack_hours: u8::try_from(slack / HOUR_S).unwrap_or(u8::MAX),
         min_saving_percent: f64::from(spec.recommendations.min_saving_percent),
-        max_listed: usize::try_from(spec.recommendations.max_listed).unwrap_or(0).min(100),
+        max_listed: usize::try_from(spec.recommendations.max_listed)
+            .unwrap_or(0)
+            .min(100),
     })
 }
 
 /// Keeps a fault, passes a value on.
-fn note<T>(faults: &mut Vec<PolicyFault>, result: Result<T, impl Into<Vec<PolicyFault>>>) -> Option<T> {
+fn note<T>(
+    faults: &mut Vec<PolicyFault>,
+    result: Result<T, impl Into<Vec<PolicyFault>>>,
+) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(found) => {
@@ -152,12 +171,19 @@ fn pue(spec: &PueSpec) -> Result<FacilityPue, PolicyFault> {
 fn intensity(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, PolicyFault> {
     let zone = &spec.site.zone;
     let needed = |field| {
-        PolicyFault::spec("spec.intensity", format!("source {:?} needs `{field}`", spec.intensity.source))
+        PolicyFault::spec(
+            "spec.intensity",
+            format!("source {:?} needs `{field}`", spec.intensity.source),
+        )
     };
     let loaded = match spec.intensity.source {
         IntensitySource::Bundled => Bundled.load(zone, sources.year),
         IntensitySource::Static => {
-            let given = spec.intensity.r#static.as_ref().ok_or_else(|| needed("static"))?;
+            let given = spec
+                .intensity
+                .r#static
+                .as_ref()
+                .ok_or_else(|| needed("static"))?;
             let value = StaticValue {
                 grams_per_kwh: given.grams_per_kwh,
                 reference: given.reference.clone(),
@@ -168,7 +194,11 @@ fn intensity(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, P
             None => return Err(needed("table")),
             Some(Err(missing)) => {
                 let path = "spec.intensity.table";
-                return Err(PolicyFault { reason: reasons::NOT_FOUND, path, message: missing.clone() });
+                return Err(PolicyFault {
+                    reason: reasons::NOT_FOUND,
+                    path,
+                    message: missing.clone(),
+                });
             }
             Some(Ok(table)) => table.load(zone, sources.year),
         },
@@ -186,19 +216,33 @@ fn presets(spec: &CarbonPolicySpec, rules: &Rules) -> Result<Vec<Preset>, Vec<Po
     for wanted in &spec.regulations {
         match rules.set.get(&wanted.rule) {
             Some(preset) => found.push(preset.clone()),
-            None => faults.push(PolicyFault::input("spec.regulations", unknown_rule(&wanted.rule, rules))),
+            None => faults.push(PolicyFault::input(
+                "spec.regulations",
+                unknown_rule(&wanted.rule, rules),
+            )),
         }
     }
     if spec.regulations.is_empty() {
-        faults.push(PolicyFault::spec("spec.regulations", "empty; accepted is at least one rule"));
+        faults.push(PolicyFault::spec(
+            "spec.regulations",
+            "empty; accepted is at least one rule",
+        ));
     }
-    if faults.is_empty() { Ok(found) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(found)
+    } else {
+        Err(faults)
+    }
 }
 
 fn unknown_rule(id: &str, rules: &Rules) -> String {
-    let mut message = format!("unknown rule \"{id}\"; accepted are {}", rules.set.ids().join(", "));
+    let mut message = format!(
+        "unknown rule \"{id}\"; accepted are {}",
+        rules.set.ids().join(", ")
+    );
     for (file, fault) in &rules.broken {
-        message.push_str(&format!("; rule file \"{file}\" could not be read: {fault}"));
+        // Writing to a String cannot fail.
+        let _ = write!(message, "; rule file \"{file}\" could not be read: {fault}");
     }
     message
 }
@@ -217,21 +261,30 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
 }
 
 fn duration(path: &'static str, text: &str) -> Result<u64, PolicyFault> {
-    seconds(text).ok_or_else(|| PolicyFault::spec(path, format!("\"{text}\"; accepted is a duration such as 24h, 15m or 90s")))
+    seconds(text).ok_or_else(|| {
+        PolicyFault::spec(
+            path,
+            format!("\"{text}\"; accepted is a duration such as 24h, 15m or 90s"),
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use tanso_crds::carbon_policy::{
-        IntensitySpec, IntensityTable, RegulationRef, SiteSpec,
-    };
+    use tanso_crds::carbon_policy::{IntensitySpec, IntensityTable, RegulationRef, SiteSpec};
 
     use super::*;
 
     fn spec() -> CarbonPolicySpec {
         CarbonPolicySpec {
-            site: SiteSpec { zone: "KR".into(), time_zone: "Asia/Seoul".into(), pue: None },
-            regulations: vec![RegulationRef { rule: "kr-carbon-2050".into() }],
+            site: SiteSpec {
+                zone: "KR".into(),
+                time_zone: "Asia/Seoul".into(),
+                pue: None,
+            },
+            regulations: vec![RegulationRef {
+                rule: "kr-carbon-2050".into(),
+            }],
             window: "24h".into(),
             interval: "5m".into(),
             ..CarbonPolicySpec::default()
@@ -240,7 +293,16 @@ mod tests {
 
     fn faults(spec: &CarbonPolicySpec, table: Option<Result<Table, String>>) -> Vec<PolicyFault> {
         let rules = Rules::bundled();
-        validate(spec, &Sources { table, rules: &rules, year: 2026 }).err().unwrap_or_default()
+        validate(
+            spec,
+            &Sources {
+                table,
+                rules: &rules,
+                year: 2026,
+            },
+        )
+        .err()
+        .unwrap_or_default()
     }
 
     #[test]
@@ -252,14 +314,24 @@ mod tests {
     fn all_faults_come_at_once_each_with_its_field() {
         let mut wrong = spec();
         wrong.site.time_zone = "Asia/Soul".into();
-        wrong.site.pue = Some(PueSpec { value: 0.8, ..PueSpec::default() });
+        wrong.site.pue = Some(PueSpec {
+            value: 0.8,
+            ..PueSpec::default()
+        });
         wrong.site.zone = "X-OWN".into();
-        wrong.regulations.push(RegulationRef { rule: "kr-2050".into() });
+        wrong.regulations.push(RegulationRef {
+            rule: "kr-2050".into(),
+        });
         wrong.window = "a day".into();
         let found = faults(&wrong, None);
         let paths: Vec<_> = found.iter().map(|fault| fault.path).collect();
-        let expected =
-            ["spec.site.timeZone", "spec.site.pue.value", "spec.site.zone", "spec.regulations", "spec.window"];
+        let expected = [
+            "spec.site.timeZone",
+            "spec.site.pue.value",
+            "spec.site.zone",
+            "spec.regulations",
+            "spec.window",
+        ];
         assert_eq!(paths, expected);
         assert!(found[3].message.contains("kr-carbon-2050"), "{}", found[3]);
     }
@@ -271,13 +343,29 @@ mod tests {
         with_table.intensity = IntensitySpec {
             source: IntensitySource::Table,
             r#static: None,
-            table: Some(IntensityTable { config_map: "grid".into(), key: "t.csv".into() }),
+            table: Some(IntensityTable {
+                config_map: "grid".into(),
+                key: "t.csv".into(),
+            }),
         };
         let text = "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,-3\n".to_owned();
-        let found = faults(&with_table, Some(Ok(Table { file: "grid/t.csv".into(), text })));
+        let found = faults(
+            &with_table,
+            Some(Ok(Table {
+                file: "grid/t.csv".into(),
+                text,
+            })),
+        );
         assert_eq!(found[0].reason, reasons::INVALID_INPUT);
-        assert!(found[0].message.contains("grid/t.csv row 2"), "{}", found[0]);
-        let found = faults(&with_table, Some(Err("ConfigMap \"grid\" does not exist".into())));
+        assert!(
+            found[0].message.contains("grid/t.csv row 2"),
+            "{}",
+            found[0]
+        );
+        let found = faults(
+            &with_table,
+            Some(Err("ConfigMap \"grid\" does not exist".into())),
+        );
         assert_eq!(found[0].reason, reasons::NOT_FOUND);
     }
 

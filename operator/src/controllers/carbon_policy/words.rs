@@ -16,7 +16,9 @@ const NOTHING: &str = "-";
 #[must_use]
 pub fn summary(policy: &ValidatedPolicy, evaluation: &Evaluation) -> Summary {
     let totals = &evaluation.totals;
-    let saving = evaluation.largest_saving().map(|advice| advice.saving_milligrams_per_day.value);
+    let saving = evaluation
+        .largest_saving()
+        .map(|advice| advice.saving_milligrams_per_day.value);
     Summary {
         failing: format!("{}/{}", evaluation.failing(), evaluation.workloads.len()),
         emissions: emissions(totals.emissions_milligrams.value),
@@ -37,7 +39,9 @@ fn pue_with(pue: &str, verdict: Verdict) -> String {
 }
 
 fn intensity(totals: &Figures) -> String {
-    let grams = totals.intensity_milligrams_per_kwh.map(|mg| (mg + 500) / 1_000);
+    let grams = totals
+        .intensity_milligrams_per_kwh
+        .map(|mg| (mg + 500) / 1_000);
     grams.map_or_else(|| NOTHING.to_owned(), |grams| grams.to_string())
 }
 
@@ -62,13 +66,19 @@ fn three_digits(figure: i64, units: &[(f64, &str)]) -> String {
 /// Emissions in words, `22.6kg`.
 #[must_use]
 pub fn emissions(milligrams: i64) -> String {
-    three_digits(milligrams, &[(1.0, "mg"), (1e3, "g"), (1e6, "kg"), (1e9, "t")])
+    three_digits(
+        milligrams,
+        &[(1.0, "mg"), (1e3, "g"), (1e6, "kg"), (1e9, "t")],
+    )
 }
 
 /// Energy in words, `41.2kWh`.
 #[must_use]
 pub fn energy(microjoules: i64) -> String {
-    three_digits(microjoules, &[(1e6, "J"), (3.6e9, "Wh"), (3.6e12, "kWh"), (3.6e15, "MWh")])
+    three_digits(
+        microjoules,
+        &[(1e6, "J"), (3.6e9, "Wh"), (3.6e12, "kWh"), (3.6e15, "MWh")],
+    )
 }
 
 #[cfg(test)]
@@ -77,7 +87,7 @@ mod tests {
 
     #[test]
     fn three_digits_and_a_unit_are_one_word() {
-        assert_eq!(energy(41_200_000 * 3_600_000), "41.2kWh".replace("k", "k"));
+        assert_eq!(energy(41_200_000 * 3_600_000), "41.2kWh");
         assert_eq!(energy(1_840_000_000), "1840J");
         assert_eq!(energy(6_000_000_000), "1.67Wh");
         assert_eq!(energy(0), "0J");

@@ -51,7 +51,11 @@ impl Hand {
     /// A hand that works in `namespace`.
     #[must_use]
     pub fn new(client: Client, namespace: &str, applier: Applier) -> Self {
-        Self { client, namespace: namespace.to_owned(), applier }
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            applier,
+        }
     }
 
     /// The applier, for the status.
@@ -68,26 +72,39 @@ impl Hand {
     /// stays, and the next visit goes on.
     pub async fn roll_out(&self, live: &Live, wish: &Children) -> Result<Rollout, RolloutFault> {
         let mut wrote = false;
-        self.put(live.agent_account.as_ref(), &wish.agent_account, &mut wrote).await?;
-        let bindings = Api::all(self.client.clone());
-        self.put_at(&bindings, live.agent_binding.as_ref(), &wish.agent_binding, &mut wrote)
+        self.put(live.agent_account.as_ref(), &wish.agent_account, &mut wrote)
             .await?;
-        self.put(live.agent_config.as_ref(), &wish.agent_config, &mut wrote).await?;
-        self.put(live.agent_service.as_ref(), &wish.agent_service, &mut wrote).await?;
-        let model_deployment = match &wish.model_server {
-            Some(server) => {
-                self.put(live.model_account.as_ref(), &server.account, &mut wrote).await?;
-                self.put(live.model_service.as_ref(), &server.service, &mut wrote).await?;
-                let deployment = live.model_deployment.as_ref();
-                Some(self.put(deployment, &server.deployment, &mut wrote).await?)
-            }
-            None => {
-                self.remove_model_server(live, &mut wrote).await?;
-                None
-            }
+        let bindings = Api::all(self.client.clone());
+        self.put_at(
+            &bindings,
+            live.agent_binding.as_ref(),
+            &wish.agent_binding,
+            &mut wrote,
+        )
+        .await?;
+        self.put(live.agent_config.as_ref(), &wish.agent_config, &mut wrote)
+            .await?;
+        self.put(live.agent_service.as_ref(), &wish.agent_service, &mut wrote)
+            .await?;
+        let model_deployment = if let Some(server) = &wish.model_server {
+            self.put(live.model_account.as_ref(), &server.account, &mut wrote)
+                .await?;
+            self.put(live.model_service.as_ref(), &server.service, &mut wrote)
+                .await?;
+            let deployment = live.model_deployment.as_ref();
+            Some(self.put(deployment, &server.deployment, &mut wrote).await?)
+        } else {
+            self.remove_model_server(live, &mut wrote).await?;
+            None
         };
-        let agent_set = self.put(live.agent_set.as_ref(), &wish.agent_set, &mut wrote).await?;
-        Ok(Rollout { agent_set: Some(agent_set), model_deployment, wrote })
+        let agent_set = self
+            .put(live.agent_set.as_ref(), &wish.agent_set, &mut wrote)
+            .await?;
+        Ok(Rollout {
+            agent_set: Some(agent_set),
+            model_deployment,
+            wrote,
+        })
     }
 
     /// Removes everything of the monitor, pods first.
@@ -101,9 +118,13 @@ impl Hand {
         self.drop(live.agent_service.as_ref(), &mut wrote).await?;
         self.drop(live.agent_config.as_ref(), &mut wrote).await?;
         let bindings = Api::all(self.client.clone());
-        self.drop_at(&bindings, live.agent_binding.as_ref(), &mut wrote).await?;
+        self.drop_at(&bindings, live.agent_binding.as_ref(), &mut wrote)
+            .await?;
         self.drop(live.agent_account.as_ref(), &mut wrote).await?;
-        Ok(Rollout { wrote, ..Rollout::default() })
+        Ok(Rollout {
+            wrote,
+            ..Rollout::default()
+        })
     }
 
     async fn remove_model_server(&self, live: &Live, wrote: &mut bool) -> Result<(), RolloutFault> {
@@ -202,6 +223,9 @@ mod tests {
             &config(json!({"labels": {"app.kubernetes.io/managed-by": "tanso-operator"}})),
             manager
         ));
-        assert!(is_ours(&config(json!({"managedFields": [{"manager": manager}]})), manager));
+        assert!(is_ours(
+            &config(json!({"managedFields": [{"manager": manager}]})),
+            manager
+        ));
     }
 }

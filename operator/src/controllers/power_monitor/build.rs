@@ -155,11 +155,15 @@ pub const MODEL_SERVER: &str = "tanso-model-server";
 pub fn build(plan: Plan<'_>) -> Children {
     let agent_config = config_map::agent(plan);
     let agent_set = daemon_set::agent(plan, &config_map::digest(&agent_config));
-    let model_server = plan.monitor.model_server.as_ref().map(|server| ModelServerChildren {
-        account: service_account::model_server(plan),
-        deployment: model_server::deployment(plan, server),
-        service: services::model_server(plan),
-    });
+    let model_server = plan
+        .monitor
+        .model_server
+        .as_ref()
+        .map(|server| ModelServerChildren {
+            account: service_account::model_server(plan),
+            deployment: model_server::deployment(plan, server),
+            service: services::model_server(plan),
+        });
     Children {
         agent_account: service_account::agent(plan),
         agent_binding: service_account::agent_binding(plan),

@@ -3,6 +3,7 @@
 //! The controller counts nodes by source of power from this; it never asks an
 //! agent itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tanso_power::{Provenance, Watts};
@@ -18,11 +19,38 @@ pub struct NodeFact {
     pub reason: Option<String>,
 }
 
+/// The nodes whose agents spoke, by name.
+pub type Facts = BTreeMap<String, NodeFact>;
+
 /// Knows the nodes' facts.
 pub trait NodeFacts: Send + Sync {
-    /// What the agent of that node said last; `None` when it never spoke.
-    fn of(&self, node: &str) -> Option<NodeFact>;
+    /// What each node's agent said last; a node whose agent never closed a
+    /// minute is not among them.
+    fn facts(&self) -> Facts;
 }
 
 /// The facts, shared.
 pub type SharedFacts = Arc<dyn NodeFacts>;
+
+impl NodeFacts for crate::collect::NodeBoard {
+    fn facts(&self) -> Facts {
+        let closed_a_minute = self
+            .all()
+            .into_iter()
+            .filter(|(_, node)| node.closed_until > 0);
+        closed_a_minute
+            .map(|(name, node)| {
+                let reason = node
+                    .provenance
+                    .is_none()
+                    .then(|| "the agent found no source of power; its log says why".to_owned());
+                let fact = NodeFact {
+                    provenance: node.provenance,
+                    power: node.power,
+                    reason,
+                };
+                (name, fact)
+            })
+            .collect()
+    }
+}

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _, future, try_join};
+use futures::future::{self, BoxFuture};
+use futures::{FutureExt as _, Stream, StreamExt as _, try_join};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node as KubeNode, Pod, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
@@ -23,8 +24,9 @@ use super::overlap::{Claimant, Node};
 use super::validate::OS_LABEL;
 use crate::cluster::apply::{ApplyFault, Object, bounded};
 
-/// How long a visit waits for the first list of nodes.
-const NODES_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a visit waits for the first list of nodes; short, since a shutdown
+/// waits for it too.
+const NODES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Most pods looked at for trouble.
 const PODS_LOOKED_AT: u32 = 50;
@@ -92,7 +94,11 @@ impl Observer {
     /// An observer of the monitors and their objects in `namespace`.
     #[must_use]
     pub fn new(client: Client, namespace: &str, nodes: NodeStore) -> Self {
-        Self { client, namespace: namespace.to_owned(), nodes }
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            nodes,
+        }
     }
 
     /// Reads everything that a visit to the monitor of that name needs.
@@ -113,8 +119,17 @@ impl Observer {
         }
         Ok(Observed {
             live: self.live(&Names::of(name)).await?,
-            others: all.iter().filter(|other| other.name_any() != name).map(claimant).collect(),
-            nodes: self.nodes.state().iter().map(|node| as_node(node)).collect(),
+            others: all
+                .iter()
+                .filter(|other| other.name_any() != name)
+                .map(claimant)
+                .collect(),
+            nodes: self
+                .nodes
+                .state()
+                .iter()
+                .map(|node| as_node(node))
+                .collect(),
             monitor,
         })
     }
@@ -172,14 +187,17 @@ impl Observer {
     }
 }
 
-async fn find<K: Object>(api: Api<K>, name: &str) -> Result<Option<K>, ApplyFault> {
-    bounded::<K, _>("get", name, api.get_opt(name)).await
+/// Boxed: eight of these at once would be a future of tens of kilobytes.
+fn find<K: Object>(api: Api<K>, name: &str) -> BoxFuture<'_, Result<Option<K>, ApplyFault>> {
+    async move { bounded::<K, _>("get", name, api.get_opt(name)).await }.boxed()
 }
 
 fn claimant(monitor: &PowerMonitor) -> Claimant {
     // A monitor that is not valid may still run what it ran before.
     let mut node_selector = monitor.spec.agent.node_selector.clone();
-    node_selector.entry(OS_LABEL.into()).or_insert_with(|| "linux".into());
+    node_selector
+        .entry(OS_LABEL.into())
+        .or_insert_with(|| "linux".into());
     Claimant {
         name: monitor.name_any(),
         created: monitor.creation_timestamp(),
@@ -188,7 +206,10 @@ fn claimant(monitor: &PowerMonitor) -> Claimant {
 }
 
 fn as_node(node: &PartialObjectMeta<KubeNode>) -> Node {
-    Node { name: node.name_any(), labels: node.labels().clone() }
+    Node {
+        name: node.name_any(),
+        labels: node.labels().clone(),
+    }
 }
 
 /// The nodes, and a tick whenever one comes, goes or changes its labels. The
@@ -248,24 +269,34 @@ fn trouble_of(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
     let place = node.map_or(String::new(), |node| format!(" on node \"{node}\""));
-    let stuck = status.container_statuses.iter().flatten().find_map(|container| {
-        let state = container.state.as_ref()?;
-        let (reason, message) = match (&state.waiting, &state.terminated) {
-            (Some(waiting), _) => (waiting.reason.clone()?, waiting.message.clone()),
-            (None, Some(ended)) => (
-                ended.reason.clone().unwrap_or_else(|| format!("exit code {}", ended.exit_code)),
-                ended.message.clone(),
-            ),
-            (None, None) => return None,
-        };
-        // On its way is no trouble.
-        (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
-            .then_some((reason, message))
-    });
+    let stuck = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .find_map(|container| {
+            let state = container.state.as_ref()?;
+            let (reason, message) = match (&state.waiting, &state.terminated) {
+                (Some(waiting), _) => (waiting.reason.clone()?, waiting.message.clone()),
+                (None, Some(ended)) => (
+                    ended
+                        .reason
+                        .clone()
+                        .unwrap_or_else(|| format!("exit code {}", ended.exit_code)),
+                    ended.message.clone(),
+                ),
+                (None, None) => return None,
+            };
+            // On its way is no trouble.
+            (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
+                .then_some((reason, message))
+        });
     let unscheduled = || {
         status.conditions.iter().flatten().find_map(|condition| {
             (condition.type_ == "PodScheduled" && condition.status == "False").then(|| {
-                let reason = condition.reason.clone().unwrap_or_else(|| "Unscheduled".into());
+                let reason = condition
+                    .reason
+                    .clone()
+                    .unwrap_or_else(|| "Unscheduled".into());
                 (reason, condition.message.clone())
             })
         })
@@ -282,7 +313,7 @@ mod tests {
 
     use super::*;
 
-    fn pod(status: serde_json::Value) -> Pod {
+    fn pod(status: &serde_json::Value) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"name": "tanso-agent-x"},
             "spec": {"nodeName": "n1", "containers": []},
@@ -293,7 +324,7 @@ mod tests {
 
     #[test]
     fn trouble_names_pod_node_and_reason() {
-        let stuck = pod(json!({"containerStatuses": [{
+        let stuck = pod(&json!({"containerStatuses": [{
             "name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}},
         }]}));
@@ -301,7 +332,7 @@ mod tests {
             trouble_of(&stuck).unwrap(),
             "pod \"tanso-agent-x\" on node \"n1\": ErrImagePull: no such image"
         );
-        let starting = pod(json!({"containerStatuses": [{
+        let starting = pod(&json!({"containerStatuses": [{
             "name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"waiting": {"reason": "ContainerCreating"}},
         }]}));

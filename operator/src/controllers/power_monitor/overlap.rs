@@ -19,7 +19,9 @@ impl Node {
     /// Whether the node has all these labels.
     #[must_use]
     pub fn matches(&self, selector: &BTreeMap<String, String>) -> bool {
-        selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+        selector
+            .iter()
+            .all(|(key, value)| self.labels.get(key) == Some(value))
     }
 }
 
@@ -66,13 +68,23 @@ pub fn conflict(me: &Claimant, others: &[Claimant], nodes: &[Node]) -> Option<Co
         .iter()
         .filter(|other| other.name != me.name && other.precedes(me))
         .collect();
-    older.sort_by(|a, b| if a.precedes(b) { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater });
+    older.sort_by(|a, b| {
+        if a.precedes(b) {
+            std::cmp::Ordering::Less
+        } else {
+            std::cmp::Ordering::Greater
+        }
+    });
     older.into_iter().find_map(|other| {
         let both = nodes
             .iter()
             .filter(|node| node.matches(&me.node_selector) && node.matches(&other.node_selector));
         let first = both.clone().map(|node| &node.name).min()?;
-        Some(Conflict { with: other.name.clone(), count: both.count(), first: first.clone() })
+        Some(Conflict {
+            with: other.name.clone(),
+            count: both.count(),
+            first: first.clone(),
+        })
     })
 }
 
@@ -87,14 +99,20 @@ mod tests {
         Claimant {
             name: name.into(),
             created: Some(Time(Timestamp::from_second(second).unwrap())),
-            node_selector: selector.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            node_selector: selector
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
         }
     }
 
     fn node(name: &str, labels: &[(&str, &str)]) -> Node {
         Node {
             name: name.into(),
-            labels: labels.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            labels: labels
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
         }
     }
 
@@ -102,10 +120,17 @@ mod tests {
     fn the_older_monitor_keeps_its_nodes() {
         let all = claimant("all", 10, &[]);
         let rack = claimant("rack", 20, &[("rack", "7")]);
-        let nodes = [node("b", &[("rack", "7")]), node("a", &[("rack", "7")]), node("c", &[])];
+        let nodes = [
+            node("b", &[("rack", "7")]),
+            node("a", &[("rack", "7")]),
+            node("c", &[]),
+        ];
         assert_eq!(conflict(&all, &[all.clone(), rack.clone()], &nodes), None);
         let found = conflict(&rack, &[all, rack.clone()], &nodes).unwrap();
-        assert_eq!((found.with.as_str(), found.count, found.first.as_str()), ("all", 2, "a"));
+        assert_eq!(
+            (found.with.as_str(), found.count, found.first.as_str()),
+            ("all", 2, "a")
+        );
     }
 
     #[test]

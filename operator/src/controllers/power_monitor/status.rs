@@ -23,5 +23,7 @@ pub async fn write(
     status: &PowerMonitorStatus,
 ) -> Result<bool, ApplyFault> {
     let api: Api<PowerMonitor> = Api::all(client.clone());
-    applier.write_status(&api, monitor, monitor.status.as_ref(), status).await
+    applier
+        .write_status(&api, monitor, monitor.status.as_ref(), status)
+        .await
 }

@@ -79,51 +79,74 @@ pub struct Faults(pub Vec<Fault>);
 /// # Errors
 /// Every fault of it.
 pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults> {
-    let mut faults = Vec::new();
+    let mut faults = selector_faults(&monitor.spec.agent.node_selector);
     let mut refuse = |path: String, value: &str, accepted: &'static str| {
-        let value = value.chars().take(128).collect();
-        faults.push(Fault { path, value, accepted });
+        faults.push(fault(path, value, accepted));
     };
     let name = monitor.name_any();
     if !is_dns_1035_label(&name) || name.len() > NAME_LIMIT {
-        refuse("metadata.name".into(), &name, "accepted are up to 50 lower-case letters, digits and dashes, beginning with a letter");
+        refuse(
+            "metadata.name".into(),
+            &name,
+            "accepted are up to 50 lower-case letters, digits and dashes, beginning with a letter",
+        );
     }
     let agent = &monitor.spec.agent;
-    for (key, value) in &agent.node_selector {
-        if !is_label_key(key) {
-            refuse("spec.agent.nodeSelector".into(), key, "accepted are label keys, as in example.com/rack");
-        }
-        if !is_label_value(value) {
-            refuse(format!("spec.agent.nodeSelector[{key}]"), value, "accepted are label values: up to 63 letters, digits, dashes, dots and underscores");
-        }
-    }
     if agent.sources.is_empty() {
-        refuse("spec.agent.sources".into(), "[]", "accepted are one or more of Rapl, Model, Fake");
+        refuse(
+            "spec.agent.sources".into(),
+            "[]",
+            "accepted are one or more of Rapl, Model, Fake",
+        );
     }
     for (at, source) in agent.sources.iter().enumerate() {
-        if agent.sources.iter().take(at).any(|earlier| earlier == source) {
-            refuse(format!("spec.agent.sources[{at}]"), source_name(*source), "each source may be named once");
+        if agent
+            .sources
+            .iter()
+            .take(at)
+            .any(|earlier| earlier == source)
+        {
+            refuse(
+                format!("spec.agent.sources[{at}]"),
+                source_name(*source),
+                "each source may be named once",
+            );
         }
     }
-    let interval = agent.interval.parse::<Period>().ok().filter(|period| {
-        (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&period.0)
-    });
+    let interval =
+        agent.interval.parse::<Period>().ok().filter(|period| {
+            (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&period.0)
+        });
     if interval.is_none() {
-        refuse("spec.agent.interval".into(), &agent.interval, "accepted are 100ms to 60s, as in 500ms or 1s");
+        refuse(
+            "spec.agent.interval".into(),
+            &agent.interval,
+            "accepted are 100ms to 60s, as in 500ms or 1s",
+        );
     }
     let port = u16::try_from(agent.port).ok().filter(|port| *port >= 1024);
     if port.is_none() {
-        refuse("spec.agent.port".into(), &agent.port.to_string(), "accepted are 1024 to 65535");
+        refuse(
+            "spec.agent.port".into(),
+            &agent.port.to_string(),
+            "accepted are 1024 to 65535",
+        );
     }
     let replicas = monitor.spec.model_server.replicas;
     if !(0..=5).contains(&replicas) {
-        refuse("spec.modelServer.replicas".into(), &replicas.to_string(), "accepted are 0 to 5");
+        refuse(
+            "spec.modelServer.replicas".into(),
+            &replicas.to_string(),
+            "accepted are 0 to 5",
+        );
     }
     let (Some(interval), Some(port), true) = (interval, port, faults.is_empty()) else {
         return Err(Faults(faults));
     };
     let mut node_selector = agent.node_selector.clone();
-    node_selector.entry(OS_LABEL.into()).or_insert_with(|| "linux".into());
+    node_selector
+        .entry(OS_LABEL.into())
+        .or_insert_with(|| "linux".into());
     Ok(ValidatedPowerMonitor {
         name,
         node_selector,
@@ -140,6 +163,33 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
     })
 }
 
+fn fault(path: String, value: &str, accepted: &'static str) -> Fault {
+    let value = value.chars().take(128).collect();
+    Fault {
+        path,
+        value,
+        accepted,
+    }
+}
+
+fn selector_faults(selector: &BTreeMap<String, String>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (key, value) in selector {
+        if !is_label_key(key) {
+            let path = "spec.agent.nodeSelector".to_owned();
+            let accepted = "accepted are label keys, as in example.com/rack";
+            faults.push(fault(path, key, accepted));
+        }
+        if !is_label_value(value) {
+            let path = format!("spec.agent.nodeSelector[{key}]");
+            let accepted =
+                "accepted are label values: up to 63 letters, digits, dashes, dots and underscores";
+            faults.push(fault(path, value, accepted));
+        }
+    }
+    faults
+}
+
 /// The name of a source as the API and the agent (in lower case) know it.
 #[must_use]
 pub const fn source_name(source: PowerSource) -> &'static str {
@@ -152,7 +202,10 @@ pub const fn source_name(source: PowerSource) -> &'static str {
 
 /// A tainted node uses energy too.
 fn all_taints() -> Vec<Toleration> {
-    vec![Toleration { operator: Some("Exists".into()), ..Toleration::default() }]
+    vec![Toleration {
+        operator: Some("Exists".into()),
+        ..Toleration::default()
+    }]
 }
 
 fn is_dns_1035_label(text: &str) -> bool {
@@ -174,7 +227,9 @@ fn is_label_key(key: &str) -> bool {
                 !part.is_empty()
                     && !part.starts_with('-')
                     && !part.ends_with('-')
-                    && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+                    && part
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             })
     };
     prefix.is_none_or(is_domain) && !name.is_empty() && is_label_value(name)
@@ -186,7 +241,9 @@ fn is_label_value(value: &str) -> bool {
         || (value.len() <= 63
             && value.starts_with(edge)
             && value.ends_with(edge)
-            && value.chars().all(|c| edge(c) || matches!(c, '-' | '_' | '.')))
+            && value
+                .chars()
+                .all(|c| edge(c) || matches!(c, '-' | '_' | '.')))
 }
 
 #[cfg(test)]
@@ -203,7 +260,10 @@ mod tests {
     #[test]
     fn an_empty_spec_measures_every_linux_node() {
         let valid = validate(&monitor("tanso", json!({}))).unwrap();
-        assert_eq!(valid.node_selector, BTreeMap::from([(OS_LABEL.into(), "linux".into())]));
+        assert_eq!(
+            valid.node_selector,
+            BTreeMap::from([(OS_LABEL.into(), "linux".into())])
+        );
         assert_eq!(valid.sources, [PowerSource::Rapl, PowerSource::Model]);
         assert_eq!(valid.tolerations, all_taints());
         assert_eq!(valid.port, 28282);
@@ -229,16 +289,20 @@ mod tests {
         assert_eq!(
             paths,
             [
-                "metadata.name",
                 "spec.agent.nodeSelector",
                 "spec.agent.nodeSelector[rack]",
+                "metadata.name",
                 "spec.agent.sources[1]",
                 "spec.agent.interval",
                 "spec.agent.port",
                 "spec.modelServer.replicas",
             ]
         );
-        assert!(faults.to_string().contains("spec.agent.interval: \"2m\"; accepted are 100ms to 60s"));
+        assert!(
+            faults
+                .to_string()
+                .contains("spec.agent.interval: \"2m\"; accepted are 100ms to 60s")
+        );
     }
 
     #[test]

@@ -16,9 +16,9 @@ use tanso_carbon::{Pue, calendar};
 use tanso_crds::carbon_policy::status::Recommendation;
 use tanso_power::Joules;
 
+use super::Inputs;
 use super::figures::{bounded, milligrams, nearest, short};
 use super::group::Workload;
-use super::Inputs;
 use crate::ledger::PodNames;
 
 const MINUTE_S: i64 = 60;
@@ -51,7 +51,10 @@ fn shown(advice: &recommend::Recommendation) -> Recommendation {
 }
 
 fn terms(inputs: &Inputs<'_>) -> Terms {
-    Terms { now: inputs.data_through, min_saving_percent: inputs.policy.min_saving_percent }
+    Terms {
+        now: inputs.data_through,
+        min_saving_percent: inputs.policy.min_saving_percent,
+    }
 }
 
 fn target(workload: &Workload<'_>) -> Target {
@@ -68,9 +71,14 @@ fn mean_run(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Job> {
         let seconds = pod.finished_at?.checked_sub(pod.started_at?)?;
         u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
     };
-    let finished: Vec<(&Arc<str>, u64)> =
-        workload.pods.iter().filter_map(|(uid, pod)| Some((*uid, ran(pod)?))).collect();
-    let runs = u64::try_from(finished.len()).ok().filter(|runs| *runs > 0)?;
+    let finished: Vec<(&Arc<str>, u64)> = workload
+        .pods
+        .iter()
+        .filter_map(|(uid, pod)| Some((*uid, ran(pod)?)))
+        .collect();
+    let runs = u64::try_from(finished.len())
+        .ok()
+        .filter(|runs| *runs > 0)?;
     let seconds: u64 = finished.iter().map(|(_, seconds)| seconds).sum::<u64>() / runs;
     let uids: BTreeSet<&str> = finished.iter().map(|(uid, _)| &***uid).collect();
     let energy: Joules = workload
@@ -85,11 +93,17 @@ fn mean_run(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Job> {
 }
 
 fn pue_of(inputs: &Inputs<'_>) -> Pue {
-    inputs.policy.pue.as_ref().map_or(Pue::ONE, |pue| pue.value.value)
+    inputs
+        .policy
+        .pue
+        .as_ref()
+        .map_or(Pue::ONE, |pue| pue.value.value)
 }
 
 fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<recommend::Recommendation> {
-    let schedule = inputs.facts.schedule(workload.key.namespace, workload.key.name)?;
+    let schedule = inputs
+        .facts
+        .schedule(workload.key.namespace, workload.key.name)?;
     let job = mean_run(inputs, workload)?;
     // Without a time zone of its own a CronJob follows the controller manager's, UTC by convention.
     let time_zone = calendar::time_zone(schedule.time_zone.as_deref().unwrap_or("UTC")).ok()?;
@@ -117,7 +131,10 @@ fn fit(
     account: &Account,
 ) -> Option<recommend::Recommendation> {
     // The newest pod has the request that is set now.
-    let newest = workload.pods.values().max_by_key(|pod| (pod.started_at, &pod.name))?;
+    let newest = workload
+        .pods
+        .values()
+        .max_by_key(|pod| (pod.started_at, &pod.name))?;
     let request = u32::try_from(newest.cpu_request_milli?).ok()?;
     if newest.container.is_empty() || workload.key.kind == "Pod" || workload.key.kind == "Job" {
         return None;
@@ -126,7 +143,10 @@ fn fit(
     let intensity = account.effective_intensity()?;
     let replicas = replicas(inputs, workload);
     let pue = pue_of(inputs);
-    let dynamic = account.emissions.value.scaled(MINUTES_PER_DAY, covered_minutes(inputs)?);
+    let dynamic = account
+        .emissions
+        .value
+        .scaled(MINUTES_PER_DAY, covered_minutes(inputs)?);
     let idle = attributed_idle(node, request.saturating_mul(replicas));
     let advice = rightsize(&RightsizeRequest {
         target: &target(workload),
@@ -151,7 +171,13 @@ fn fit(
 
 /// Minutes of the period that the ledger covers.
 fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
-    inputs.snapshot.node_idle.values().map(|(_, minutes)| *minutes).max().filter(|m| *m > 0)
+    inputs
+        .snapshot
+        .node_idle
+        .values()
+        .map(|(_, minutes)| *minutes)
+        .max()
+        .filter(|m| *m > 0)
 }
 
 /// The mean of the nodes that the workload ran on.
@@ -159,12 +185,17 @@ fn mean_node(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<NodeIdle> {
     let names: BTreeSet<&Arc<str>> = workload.hours.iter().map(|row| &row.node).collect();
     let (mut idle_uj, mut millicores, mut nodes) = (0_u64, 0_u64, 0_u64);
     for name in names {
-        let Some((energy, minutes)) = inputs.snapshot.node_idle.get(name) else { continue };
-        let Some(allocatable) = inputs.facts.allocatable_millicores(name) else { continue };
+        let Some((energy, minutes)) = inputs.snapshot.node_idle.get(name) else {
+            continue;
+        };
+        let Some(allocatable) = inputs.facts.allocatable_millicores(name) else {
+            continue;
+        };
         if *minutes == 0 {
             continue;
         }
-        let per_day = u128::from(energy.microjoules()) * u128::from(MINUTES_PER_DAY) / u128::from(*minutes);
+        let per_day =
+            u128::from(energy.microjoules()) * u128::from(MINUTES_PER_DAY) / u128::from(*minutes);
         idle_uj = idle_uj.saturating_add(u64::try_from(per_day).unwrap_or(u64::MAX));
         millicores += u64::from(allocatable);
         nodes += 1;
@@ -177,7 +208,13 @@ fn mean_node(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<NodeIdle> {
 
 /// Pods that used CPU in the newest minutes; at least one.
 fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
-    let newest = inputs.snapshot.cpu_minutes.iter().map(|m| m.minute).max().unwrap_or(0);
+    let newest = inputs
+        .snapshot
+        .cpu_minutes
+        .iter()
+        .map(|m| m.minute)
+        .max()
+        .unwrap_or(0);
     let running: BTreeSet<&Arc<str>> = inputs
         .snapshot
         .cpu_minutes
@@ -190,7 +227,10 @@ fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
 
 /// CPU use of the workload's pods: by the minute where that is kept, before by
 /// the hour.
-#[expect(clippy::cast_precision_loss, reason = "a number of cores needs few digits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a number of cores needs few digits"
+)]
 fn samples(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<CpuSample> {
     let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MIN);
     let mut samples: Vec<_> = inputs
@@ -210,7 +250,11 @@ fn samples(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<CpuSample> {
         let seconds = u32::try_from(row.minutes.saturating_mul(60)).unwrap_or(0);
         if seconds > 0 && by_minute_from.is_none_or(|from| end <= from) {
             let cores = row.cpu_us as f64 / MICROSECONDS_PER_SECOND / f64::from(seconds);
-            samples.push(CpuSample { at: row.hour.start(), seconds, cores });
+            samples.push(CpuSample {
+                at: row.hour.start(),
+                seconds,
+                cores,
+            });
         }
     }
     samples

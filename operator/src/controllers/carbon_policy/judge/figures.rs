@@ -26,7 +26,11 @@ pub const fn verdict_of(verdict: verdict::Verdict) -> Verdict {
 /// A figure with its bounds.
 #[must_use]
 pub fn bounded<T: Copy + PartialOrd>(figure: Estimate<T>, whole: impl Fn(T) -> i64) -> Bounded {
-    Bounded { low: whole(figure.low), value: whole(figure.value), high: whole(figure.high) }
+    Bounded {
+        low: whole(figure.low),
+        value: whole(figure.value),
+        high: whole(figure.high),
+    }
 }
 
 pub(super) fn milligrams(mass: GramsCo2e) -> i64 {
@@ -40,7 +44,10 @@ fn microjoules(energy: Joules) -> i64 {
 
 /// A whole number of a figure that is no count, to the nearest.
 pub(super) fn nearest(figure: f64) -> i64 {
-    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and NaN becomes 0")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and NaN becomes 0"
+    )]
     let whole = figure.round() as i64;
     whole
 }
@@ -52,10 +59,20 @@ fn percent(share: f64) -> i32 {
 
 /// The figures of an account.
 pub(super) fn figures(account: &Account, cpu_us: u64) -> Figures {
-    let part = |provenance| account.by_provenance.get(&provenance).map_or(0, |e| e.microjoules());
+    let part = |provenance| {
+        account
+            .by_provenance
+            .get(&provenance)
+            .map_or(0, |e| e.microjoules())
+    };
     // Split exactly, so that the shares add up to 100.
     let shares = apportion(100, &Provenance::ALL.map(part)).unwrap_or_else(|| vec![0; 3]);
-    let share = |index: usize| shares.get(index).and_then(|s| i32::try_from(*s).ok()).unwrap_or(0);
+    let share = |index: usize| {
+        shares
+            .get(index)
+            .and_then(|s| i32::try_from(*s).ok())
+            .unwrap_or(0)
+    };
     let intensity = account.effective_intensity().map(|estimate| estimate.value);
     Figures {
         energy_microjoules: bounded(account.it_energy, microjoules),
@@ -79,7 +96,11 @@ fn milligrams_per_kwh(intensity: Intensity) -> i64 {
 /// the spec names; of several, each by its own.
 pub(super) fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> RegulationResult {
     let milli = |figure: f64| nearest(figure * 1e3);
-    let id = if preset.rules.len() == 1 { &preset.id } else { &rule.id };
+    let id = if preset.rules.len() == 1 {
+        &preset.id
+    } else {
+        &rule.id
+    };
     RegulationResult {
         rule: short(id, 63),
         kind: judgement.kind.as_str().to_owned(),

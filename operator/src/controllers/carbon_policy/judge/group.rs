@@ -63,7 +63,10 @@ pub(super) fn group<'a>(
         };
         *others.entry(account).or_default() += u128::from(row.energy.value.microjoules());
     }
-    Grouped { workloads: workloads.into_values().collect(), others }
+    Grouped {
+        workloads: workloads.into_values().collect(),
+        others,
+    }
 }
 
 fn add<'a>(
@@ -97,7 +100,10 @@ fn add<'a>(
 
 fn selects(policy: &ValidatedPolicy, pod: &PodNames) -> bool {
     let kind = policy.kinds.is_empty() || policy.kinds.contains(&pod.workload_kind);
-    let labels = policy.match_labels.iter().all(|(key, value)| pod.labels.get(key) == Some(value));
+    let labels = policy
+        .match_labels
+        .iter()
+        .all(|(key, value)| pod.labels.get(key) == Some(value));
     kind && labels
 }
 

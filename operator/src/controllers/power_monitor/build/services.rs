@@ -10,7 +10,12 @@ pub(super) const PORT_NAME: &str = "http";
 
 /// Headless: whoever reads metrics wants every agent, not one of them.
 pub(super) fn agent(plan: Plan<'_>) -> Service {
-    let mut service = service(plan, plan.names().agent, AGENT, i32::from(plan.monitor.port));
+    let mut service = service(
+        plan,
+        plan.names().agent,
+        AGENT,
+        i32::from(plan.monitor.port),
+    );
     if let Some(spec) = service.spec.as_mut() {
         spec.cluster_ip = Some("None".into());
     }
@@ -18,7 +23,12 @@ pub(super) fn agent(plan: Plan<'_>) -> Service {
 }
 
 pub(super) fn model_server(plan: Plan<'_>) -> Service {
-    service(plan, plan.names().model_server, MODEL_SERVER, MODEL_SERVER_PORT)
+    service(
+        plan,
+        plan.names().model_server,
+        MODEL_SERVER,
+        MODEL_SERVER_PORT,
+    )
 }
 
 fn service(plan: Plan<'_>, name: String, component: &str, port: i32) -> Service {

@@ -30,14 +30,23 @@ fn children(name: &str, spec: Value) -> Children {
         controller: Some(true),
         ..OwnerReference::default()
     };
-    build(Plan { monitor: &monitor, installation: &installation, owner: &owner })
+    build(Plan {
+        monitor: &monitor,
+        installation: &installation,
+        owner: &owner,
+    })
 }
 
 fn yaml(children: &Children) -> String {
     fn add<T: Serialize>(text: &mut String, object: &T) {
         // By way of JSON, whose maps are sorted here.
         let value: Value = serde_json::to_value(object).unwrap();
-        writeln!(text, "---\n{}", serde_saphyr::to_string(&value).unwrap().trim_end()).unwrap();
+        writeln!(
+            text,
+            "---\n{}",
+            serde_saphyr::to_string(&value).unwrap().trim_end()
+        )
+        .unwrap();
     }
     let mut text = String::new();
     add(&mut text, &children.agent_account);
@@ -54,18 +63,27 @@ fn yaml(children: &Children) -> String {
 }
 
 fn golden(file: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
     if std::env::var_os("TANSO_BLESS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
     }
     let wanted = fs::read_to_string(&path).unwrap_or_default();
-    assert!(text == wanted, "{} differs; bless it if that is wanted:\n{text}", path.display());
+    assert!(
+        text == wanted,
+        "{} differs; bless it if that is wanted:\n{text}",
+        path.display()
+    );
 }
 
 #[test]
 fn the_default_monitor_is_as_the_golden_file() {
-    golden("power_monitor_default.yaml", &yaml(&children("tanso", json!({}))));
+    golden(
+        "power_monitor_default.yaml",
+        &yaml(&children("tanso", json!({}))),
+    );
 }
 
 #[test]
@@ -82,7 +100,10 @@ fn a_monitor_with_every_field_set_is_as_the_golden_file() {
         },
         "modelServer": {"replicas": 0},
     });
-    golden("power_monitor_full.yaml", &yaml(&children("rack-seven", spec)));
+    golden(
+        "power_monitor_full.yaml",
+        &yaml(&children("rack-seven", spec)),
+    );
 }
 
 #[test]
@@ -90,7 +111,10 @@ fn a_minimal_agent_is_not_privileged_and_only_reads_the_host() {
     let set = serde_json::to_value(children("tanso", json!({})).agent_set).unwrap();
     let container = &set["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["securityContext"]["privileged"], json!(false));
-    assert_eq!(container["securityContext"]["capabilities"], json!({"drop": ["ALL"], "add": ["BPF", "PERFMON"]}));
+    assert_eq!(
+        container["securityContext"]["capabilities"],
+        json!({"drop": ["ALL"], "add": ["BPF", "PERFMON"]})
+    );
     for mount in container["volumeMounts"].as_array().unwrap() {
         let writable = mount["name"] == json!("state");
         assert_eq!(mount["readOnly"] == json!(true), !writable, "{mount}");

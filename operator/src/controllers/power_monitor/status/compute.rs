@@ -8,7 +8,7 @@ use tanso_crds::power_monitor::{NodeCounts, PowerMonitorSummary};
 use tanso_power::{Provenance, Watts};
 
 use super::super::apply::Rollout;
-use super::super::facts::NodeFacts;
+use super::super::facts::Facts;
 use super::super::overlap::Conflict;
 use super::super::validate::Faults;
 use crate::cluster::fault::Class;
@@ -51,7 +51,7 @@ pub struct Findings<'a> {
     /// What keeps a pod from being ready.
     pub trouble: Option<&'a str>,
     /// What the agents said.
-    pub facts: &'a dyn NodeFacts,
+    pub facts: &'a Facts,
     /// Whether a model server is wished.
     pub wants_model_server: bool,
     /// The time of the visit.
@@ -67,7 +67,11 @@ struct Say {
 }
 
 fn say(status: &'static str, reason: &str, message: impl Into<String>) -> Say {
-    Say { status, reason: reason.to_owned(), message: message.into() }
+    Say {
+        status,
+        reason: reason.to_owned(),
+        message: message.into(),
+    }
 }
 
 /// The status of the very first visit, before anything is known.
@@ -78,8 +82,14 @@ pub fn first_visit(generation: Option<i64>, now: Timestamp) -> PowerMonitorStatu
         ..PowerMonitorStatus::default()
     };
     for (type_, content) in [
-        (types::READY, say("Unknown", reasons::PROGRESSING, "first visit")),
-        (types::RECONCILING, say("True", reasons::PROGRESSING, "first visit")),
+        (
+            types::READY,
+            say("Unknown", reasons::PROGRESSING, "first visit"),
+        ),
+        (
+            types::RECONCILING,
+            say("True", reasons::PROGRESSING, "first visit"),
+        ),
         (types::STALLED, say("False", reasons::PROGRESSING, "")),
     ] {
         put(&mut status, type_, &content, generation, now);
@@ -99,17 +109,45 @@ pub fn compute(findings: &Findings<'_>, outcome: Outcome<'_>) -> PowerMonitorSta
             status.nodes = NodeCounts::default();
             status.summary = Some(summary(findings, &status.nodes));
             let parts = say("False", reasons::CONFLICTED, "removed while conflicted");
-            put(&mut status, types::AGENTS_READY, &parts, findings.generation, findings.now);
-            put(&mut status, types::MODEL_SERVER_READY, &parts, findings.generation, findings.now);
-            stalled(findings, reasons::CONFLICTED, &conflict.to_string(), &mut status);
+            put(
+                &mut status,
+                types::AGENTS_READY,
+                &parts,
+                findings.generation,
+                findings.now,
+            );
+            put(
+                &mut status,
+                types::MODEL_SERVER_READY,
+                &parts,
+                findings.generation,
+                findings.now,
+            );
+            stalled(
+                findings,
+                reasons::CONFLICTED,
+                &conflict.to_string(),
+                &mut status,
+            );
         }
         Outcome::Invalid(faults) => {
-            stalled(findings, reasons::INVALID_SPEC, &faults.to_string(), &mut status);
+            stalled(
+                findings,
+                reasons::INVALID_SPEC,
+                &faults.to_string(),
+                &mut status,
+            );
         }
-        Outcome::Failed { class: Class::Terminal, reason, message } => {
+        Outcome::Failed {
+            class: Class::Terminal,
+            reason,
+            message,
+        } => {
             stalled(findings, reason, message, &mut status);
         }
-        Outcome::Failed { reason, message, .. } => failed(findings, reason, message, &mut status),
+        Outcome::Failed {
+            reason, message, ..
+        } => failed(findings, reason, message, &mut status),
     }
     status
 }
@@ -125,14 +163,14 @@ fn running(
     status.nodes = counts(findings, rollout.agent_set.as_ref());
     status.summary = Some(summary(findings, &status.nodes));
     let model_is_missing = model.status != "True" && findings.wants_model_server;
-    let mut ready = match (agents.status == "True", model_is_missing) {
-        (false, _) => agents.clone(),
-        (true, true) => model.clone(),
-        (true, false) => agents.clone(),
+    let mut ready = if agents.status == "True" && model_is_missing {
+        model.clone()
+    } else {
+        agents.clone()
     };
     let no_nodes = ready.reason == reasons::NO_MATCHING_NODES;
     if suspended {
-        ready.reason = reasons::SUSPENDED.to_owned();
+        reasons::SUSPENDED.clone_into(&mut ready.reason);
         ready.message = format!("suspended, changes of the spec wait; {}", ready.message);
     }
     let reconciling = if suspended {
@@ -159,25 +197,42 @@ fn running(
 }
 
 fn stalled(findings: &Findings<'_>, reason: &str, message: &str, status: &mut PowerMonitorStatus) {
-    for (type_, state) in
-        [(types::READY, "False"), (types::RECONCILING, "False"), (types::STALLED, "True")]
-    {
-        put(status, type_, &say(state, reason, message), findings.generation, findings.now);
+    for (type_, state) in [
+        (types::READY, "False"),
+        (types::RECONCILING, "False"),
+        (types::STALLED, "True"),
+    ] {
+        put(
+            status,
+            type_,
+            &say(state, reason, message),
+            findings.generation,
+            findings.now,
+        );
     }
 }
 
 /// A failure that may pass: what was ready is still thought to be, since
 /// nothing else is known.
 fn failed(findings: &Findings<'_>, reason: &str, message: &str, status: &mut PowerMonitorStatus) {
-    let was_ready = status
-        .conditions
-        .iter()
-        .any(|c| c.type_ == types::READY && c.status == "True" && c.observed_generation == findings.generation);
+    let was_ready = status.conditions.iter().any(|c| {
+        c.type_ == types::READY
+            && c.status == "True"
+            && c.observed_generation == findings.generation
+    });
     let ready = if was_ready { "True" } else { "False" };
-    for (type_, state) in
-        [(types::READY, ready), (types::RECONCILING, "True"), (types::STALLED, "False")]
-    {
-        put(status, type_, &say(state, reason, message), findings.generation, findings.now);
+    for (type_, state) in [
+        (types::READY, ready),
+        (types::RECONCILING, "True"),
+        (types::STALLED, "False"),
+    ] {
+        put(
+            status,
+            type_,
+            &say(state, reason, message),
+            findings.generation,
+            findings.now,
+        );
     }
 }
 
@@ -208,14 +263,22 @@ fn agents(findings: &Findings<'_>, set: Option<&DaemonSet>) -> Say {
         );
     }
     let Some(set) = set else {
-        return say("False", reasons::PROGRESSING, "there is no agent DaemonSet yet");
+        return say(
+            "False",
+            reasons::PROGRESSING,
+            "there is no agent DaemonSet yet",
+        );
     };
     let Some(status) = set
         .status
         .as_ref()
         .filter(|status| status.observed_generation >= set.metadata.generation)
     else {
-        return say("False", reasons::ROLLOUT_IN_PROGRESS, "the DaemonSet is not processed yet");
+        return say(
+            "False",
+            reasons::ROLLOUT_IN_PROGRESS,
+            "the DaemonSet is not processed yet",
+        );
     };
     let desired = status.desired_number_scheduled;
     let updated = status.updated_number_scheduled.unwrap_or(0);
@@ -235,7 +298,11 @@ fn agents(findings: &Findings<'_>, set: Option<&DaemonSet>) -> Say {
         }
         return say("False", reasons::ROLLOUT_IN_PROGRESS, message);
     }
-    say("True", reasons::SUCCEEDED, format!("{ready}/{desired} agents ready"))
+    say(
+        "True",
+        reasons::SUCCEEDED,
+        format!("{ready}/{desired} agents ready"),
+    )
 }
 
 fn model_server(findings: &Findings<'_>, deployment: Option<&Deployment>) -> Say {
@@ -247,15 +314,27 @@ fn model_server(findings: &Findings<'_>, deployment: Option<&Deployment>) -> Say
         );
     }
     let Some(deployment) = deployment else {
-        return say("False", reasons::PROGRESSING, "there is no model server Deployment yet");
+        return say(
+            "False",
+            reasons::PROGRESSING,
+            "there is no model server Deployment yet",
+        );
     };
-    let desired = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let desired = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1);
     let Some(status) = deployment
         .status
         .as_ref()
         .filter(|status| status.observed_generation >= deployment.metadata.generation)
     else {
-        return say("False", reasons::ROLLOUT_IN_PROGRESS, "the Deployment is not processed yet");
+        return say(
+            "False",
+            reasons::ROLLOUT_IN_PROGRESS,
+            "the Deployment is not processed yet",
+        );
     };
     let updated = status.updated_replicas.unwrap_or(0);
     let available = status.available_replicas.unwrap_or(0);
@@ -278,7 +357,7 @@ fn counts(findings: &Findings<'_>, set: Option<&DaemonSet>) -> NodeCounts {
         ..NodeCounts::default()
     };
     for node in findings.chosen {
-        let Some(fact) = findings.facts.of(node) else {
+        let Some(fact) = findings.facts.get(node) else {
             continue;
         };
         match fact.provenance {
@@ -301,7 +380,7 @@ fn summary(findings: &Findings<'_>, nodes: &NodeCounts) -> PowerMonitorSummary {
     let powers = findings
         .chosen
         .iter()
-        .filter_map(|node| findings.facts.of(node)?.power);
+        .filter_map(|node| findings.facts.get(node)?.power);
     let power = powers.fold(None, |sum: Option<Watts>, power| {
         Some(sum.map_or(power, |sum| sum + power))
     });

@@ -8,29 +8,18 @@ use super::*;
 use crate::cluster::condition;
 use crate::controllers::power_monitor::facts::NodeFact;
 
-#[derive(Default)]
-struct Told(BTreeMap<String, NodeFact>);
-
-impl NodeFacts for Told {
-    fn of(&self, node: &str) -> Option<NodeFact> {
-        self.0.get(node).cloned()
-    }
-}
-
-fn told(facts: &[(&str, Option<Provenance>, u64)]) -> Told {
-    Told(
-        facts
-            .iter()
-            .map(|(node, provenance, power_w)| {
-                let fact = NodeFact {
-                    provenance: *provenance,
-                    power: Some(Watts::from_microwatts(power_w * 1_000_000)),
-                    reason: provenance.is_none().then(|| "no meter".to_owned()),
-                };
-                ((*node).to_owned(), fact)
-            })
-            .collect(),
-    )
+fn told(facts: &[(&str, Option<Provenance>, u64)]) -> Facts {
+    facts
+        .iter()
+        .map(|(node, provenance, power_w)| {
+            let fact = NodeFact {
+                provenance: *provenance,
+                power: Some(Watts::from_microwatts(power_w * 1_000_000)),
+                reason: provenance.is_none().then(|| "no meter".to_owned()),
+            };
+            ((*node).to_owned(), fact)
+        })
+        .collect()
 }
 
 fn set(generation: i64, observed: i64, desired: i32, updated: i32, ready: i32) -> DaemonSet {
@@ -54,7 +43,7 @@ fn deployment(available: i32) -> Deployment {
     .unwrap()
 }
 
-fn findings<'a>(chosen: &'a [String], facts: &'a Told) -> Findings<'a> {
+fn findings<'a>(chosen: &'a [String], facts: &'a Facts) -> Findings<'a> {
     Findings {
         generation: Some(3),
         before: None,
@@ -101,17 +90,33 @@ fn when_all_runs_it_is_ready_with_counts_and_power() {
             "AgentsReady": "True Succeeded", "ModelServerReady": "True Succeeded",
         })
     );
-    assert_eq!((status.nodes.measured, status.nodes.modelled, status.nodes.simulated, status.nodes.none), (1, 1, 0, 1));
+    assert_eq!(
+        (
+            status.nodes.measured,
+            status.nodes.modelled,
+            status.nodes.simulated,
+            status.nodes.none
+        ),
+        (1, 1, 0, 1)
+    );
     assert_eq!(status.nodes.none_because, ["c: no meter"]);
     let summary = status.summary.unwrap();
-    assert_eq!((summary.agents.as_str(), summary.power.as_str()), ("3/3", "1.84kW"));
-    assert!(status.conditions.iter().all(|c| c.observed_generation == Some(3)));
+    assert_eq!(
+        (summary.agents.as_str(), summary.power.as_str()),
+        ("3/3", "1.84kW")
+    );
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|c| c.observed_generation == Some(3))
+    );
 }
 
 #[test]
 fn a_rollout_under_way_says_how_far_and_what_keeps_it() {
     let chosen = nodes(&["a", "b"]);
-    let facts = Told::default();
+    let facts = Facts::default();
     let rollout = Rollout {
         agent_set: Some(set(2, 2, 2, 1, 1)),
         model_deployment: Some(deployment(1)),
@@ -120,41 +125,59 @@ fn a_rollout_under_way_says_how_far_and_what_keeps_it() {
     let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
     let ready = condition(&status.conditions, "Ready").unwrap();
     assert_eq!(ready.reason, "RolloutInProgress");
-    assert_eq!(ready.message, "1/2 agents ready, 1/2 up to date; pod \"p\": ErrImagePull");
-    assert_eq!(condition(&status.conditions, "Reconciling").unwrap().status, "True");
+    assert_eq!(
+        ready.message,
+        "1/2 agents ready, 1/2 up to date; pod \"p\": ErrImagePull"
+    );
+    assert_eq!(
+        condition(&status.conditions, "Reconciling").unwrap().status,
+        "True"
+    );
 }
 
 #[test]
 fn a_daemon_set_that_was_not_processed_yet_is_not_ready() {
     let chosen = nodes(&["a"]);
-    let facts = Told::default();
+    let facts = Facts::default();
     let rollout = Rollout {
         agent_set: Some(set(2, 1, 1, 1, 1)),
         model_deployment: Some(deployment(1)),
         wrote: true,
     };
     let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
-    assert_eq!(condition(&status.conditions, "AgentsReady").unwrap().status, "False");
+    assert_eq!(
+        condition(&status.conditions, "AgentsReady").unwrap().status,
+        "False"
+    );
 }
 
 #[test]
 fn no_matching_node_stalls_until_one_comes() {
-    let facts = Told::default();
+    let facts = Facts::default();
     let rollout = Rollout {
         agent_set: Some(set(1, 1, 0, 0, 0)),
         model_deployment: Some(deployment(1)),
         wrote: false,
     };
     let status = compute(&findings(&[], &facts), Outcome::RolledOut(&rollout));
-    assert_eq!(condition(&status.conditions, "Ready").unwrap().reason, "NoMatchingNodes");
-    assert_eq!(condition(&status.conditions, "Stalled").unwrap().status, "True");
-    assert_eq!(condition(&status.conditions, "Reconciling").unwrap().status, "False");
+    assert_eq!(
+        condition(&status.conditions, "Ready").unwrap().reason,
+        "NoMatchingNodes"
+    );
+    assert_eq!(
+        condition(&status.conditions, "Stalled").unwrap().status,
+        "True"
+    );
+    assert_eq!(
+        condition(&status.conditions, "Reconciling").unwrap().status,
+        "False"
+    );
 }
 
 #[test]
 fn a_missing_model_server_matters_only_when_wished() {
     let chosen = nodes(&["a"]);
-    let facts = Told::default();
+    let facts = Facts::default();
     let rollout = Rollout {
         agent_set: Some(set(1, 1, 1, 1, 1)),
         model_deployment: Some(deployment(0)),
@@ -162,17 +185,28 @@ fn a_missing_model_server_matters_only_when_wished() {
     };
     let mut given = findings(&chosen, &facts);
     let status = compute(&given, Outcome::RolledOut(&rollout));
-    assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "False");
+    assert_eq!(
+        condition(&status.conditions, "Ready").unwrap().status,
+        "False"
+    );
     given.wants_model_server = false;
     let status = compute(&given, Outcome::RolledOut(&rollout));
-    assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "True");
-    assert_eq!(condition(&status.conditions, "ModelServerReady").unwrap().reason, "SwitchedOff");
+    assert_eq!(
+        condition(&status.conditions, "Ready").unwrap().status,
+        "True"
+    );
+    assert_eq!(
+        condition(&status.conditions, "ModelServerReady")
+            .unwrap()
+            .reason,
+        "SwitchedOff"
+    );
 }
 
 #[test]
 fn a_passing_failure_keeps_ready_and_a_lasting_one_stalls() {
     let chosen = nodes(&["a"]);
-    let facts = Told::default();
+    let facts = Facts::default();
     let rollout = Rollout {
         agent_set: Some(set(1, 1, 1, 1, 1)),
         model_deployment: Some(deployment(1)),
@@ -181,7 +215,11 @@ fn a_passing_failure_keeps_ready_and_a_lasting_one_stalls() {
     let before = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
     let mut given = findings(&chosen, &facts);
     given.before = Some(&before);
-    let passing = Outcome::Failed { class: Class::Transient, reason: "Unavailable", message: "no answer" };
+    let passing = Outcome::Failed {
+        class: Class::Transient,
+        reason: "Unavailable",
+        message: "no answer",
+    };
     let status = compute(&given, passing);
     assert_eq!(
         brief(&status),
@@ -190,10 +228,20 @@ fn a_passing_failure_keeps_ready_and_a_lasting_one_stalls() {
             "AgentsReady": "True Succeeded", "ModelServerReady": "True Succeeded",
         })
     );
-    let lasting = Outcome::Failed { class: Class::Terminal, reason: "Forbidden", message: "may not" };
+    let lasting = Outcome::Failed {
+        class: Class::Terminal,
+        reason: "Forbidden",
+        message: "may not",
+    };
     let status = compute(&given, lasting);
-    assert_eq!(condition(&status.conditions, "Ready").unwrap().status, "False");
-    assert_eq!(condition(&status.conditions, "Stalled").unwrap().reason, "Forbidden");
+    assert_eq!(
+        condition(&status.conditions, "Ready").unwrap().status,
+        "False"
+    );
+    assert_eq!(
+        condition(&status.conditions, "Stalled").unwrap().reason,
+        "Forbidden"
+    );
 }
 
 #[test]

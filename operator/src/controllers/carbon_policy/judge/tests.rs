@@ -1,0 +1,407 @@
+use std::collections::{BTreeMap, HashMap};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use tanso_crds::carbon_policy::status::Verdict;
+use tanso_crds::carbon_policy::{
+    self as crd, CarbonPolicySpec, IntensitySource, IntensitySpec, PueSpec, RegulationRef,
+    SiteSpec, StaticIntensity,
+};
+use tanso_power::{Estimate, Provenance};
+
+use super::super::apply::{self, Owner};
+use super::super::status::{self, Evaluated, Outcome};
+use super::super::validate::{Sources, validate};
+use super::*;
+use crate::ledger::{CpuMinute, HourRow, LedgerAccount, NodeAt, PodNames};
+use crate::regulations::Rules;
+
+/// 2026-10-05T09:30Z, 18:30 in Seoul.
+const THROUGH: i64 = 1_791_192_600;
+
+struct Cluster;
+
+impl Facts for Cluster {
+    fn schedule(&self, _: &str, name: &str) -> Option<Schedule> {
+        let schedule = "0 18 * * *".to_owned();
+        (name == "etl").then(|| Schedule {
+            schedule,
+            time_zone: Some("Asia/Seoul".to_owned()),
+        })
+    }
+
+    fn allocatable_millicores(&self, _: &str) -> Option<u32> {
+        Some(4_000)
+    }
+}
+
+fn spec(source: IntensitySource) -> CarbonPolicySpec {
+    let given = StaticIntensity {
+        grams_per_kwh: 417.3,
+        reference: "official factor".into(),
+    };
+    CarbonPolicySpec {
+        site: SiteSpec {
+            zone: "KR".into(),
+            time_zone: "Asia/Seoul".into(),
+            pue: Some(PueSpec {
+                value: 1.32,
+                evidence: crd::PueEvidence::Certificate,
+                reference: "certificate 7".into(),
+            }),
+        },
+        intensity: IntensitySpec {
+            source,
+            r#static: (source == IntensitySource::Static).then_some(given),
+            table: None,
+        },
+        regulations: ["kr-carbon-2050", "kr-green-datacenter"]
+            .map(|rule| RegulationRef { rule: rule.into() })
+            .into(),
+        window: "24h".into(),
+        interval: "5m".into(),
+        evidence: crd::EvidenceSpec {
+            min_coverage_percent: 80,
+            max_estimated_percent: 100,
+        },
+        ..CarbonPolicySpec::default()
+    }
+}
+
+fn policy(spec: &CarbonPolicySpec) -> ValidatedPolicy {
+    let rules = Rules::bundled();
+    validate(
+        spec,
+        &Sources {
+            table: None,
+            rules: &rules,
+            year: 2026,
+        },
+    )
+    .unwrap_or_else(|f| panic!("{f:?}"))
+}
+
+fn hour() -> UtcHour {
+    UtcHour::from_unix_seconds(THROUGH)
+}
+
+fn row(account: LedgerAccount, energy_uj: u64, provenance: Provenance) -> HourRow {
+    let joules = Joules::from_microjoules;
+    HourRow {
+        hour: hour(),
+        node: Arc::from("n1"),
+        account,
+        provenance,
+        energy: Estimate {
+            low: joules(energy_uj / 10 * 9),
+            value: joules(energy_uj),
+            high: joules(energy_uj / 10 * 12),
+        },
+        cpu_us: energy_uj / 1_000,
+        minutes: 30,
+    }
+}
+
+fn pod(uid: &str) -> LedgerAccount {
+    LedgerAccount::Pod(Arc::from(uid))
+}
+
+fn names(uid: &str, kind: &str, name: &str) -> (Arc<str>, PodNames) {
+    let names = PodNames {
+        uid: uid.to_owned(),
+        namespace: "shop".to_owned(),
+        name: format!("{name}-{uid}"),
+        node: "n1".to_owned(),
+        workload_kind: kind.to_owned(),
+        workload_name: name.to_owned(),
+        labels: [("app".to_owned(), name.to_owned())].into(),
+        cpu_request_milli: Some(1_000),
+        container: "main".to_owned(),
+        started_at: Some(THROUGH - 1_800),
+        finished_at: (kind == "CronJob").then_some(THROUGH - 600),
+    };
+    (Arc::from(uid), names)
+}
+
+/// One node, half an hour: a server of two pods, a job, an idle pod without
+/// energy, a pod that nobody named, and the accounts that are no pods.
+fn snapshot() -> Snapshot {
+    use Provenance::{Measured, Modelled};
+    let minutes = (0..12).flat_map(|minute| {
+        ["a1", "a2"].map(|uid| CpuMinute {
+            minute: THROUGH - 60 * minute,
+            pod: Arc::from(uid),
+            cpu_us: 3_000_000,
+        })
+    });
+    Snapshot {
+        revision: 41,
+        nodes: vec![NodeAt {
+            node: "n1".into(),
+            journal: "00000000000000aa".into(),
+            sequence: 77,
+            closed_until: THROUGH,
+            energy_microjoules: 0,
+        }],
+        rows: vec![
+            row(pod("a1"), 30_000_000_000, Measured),
+            row(pod("a2"), 20_000_000_000, Modelled),
+            row(pod("j1"), 40_000_000_000, Modelled),
+            row(pod("i1"), 0, Modelled),
+            row(pod("ghost"), 7_000_000_001, Modelled),
+            row(LedgerAccount::Named("idle"), 60_000_000_003, Modelled),
+            row(LedgerAccount::Named("system"), 5_000_000_000, Modelled),
+        ],
+        pods: HashMap::from([
+            names("a1", "Deployment", "api"),
+            names("a2", "Deployment", "api"),
+            names("j1", "CronJob", "etl"),
+            names("i1", "Deployment", "sleeper"),
+        ]),
+        node_hours: BTreeMap::from([(Arc::from("n1"), BTreeSet::from([hour()]))]),
+        node_idle: BTreeMap::from([(
+            Arc::from("n1"),
+            (Joules::from_microjoules(60_000_000_003), 30),
+        )]),
+        cpu_minutes: minutes.collect(),
+        node_first: BTreeMap::from([(Arc::from("n1"), hour())]),
+    }
+}
+
+fn evaluate(spec: &CarbonPolicySpec, snapshot: &Snapshot) -> (ValidatedPolicy, Evaluation) {
+    let policy = policy(spec);
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let inputs = Inputs {
+        policy: &policy,
+        snapshot,
+        facts: &Cluster,
+        window: window(data_through, policy.window_hours),
+        data_through,
+        expected_nodes: &["n1".to_owned()].into(),
+    };
+    let evaluation = judge(&inputs);
+    (policy, evaluation)
+}
+
+fn workload<'a>(evaluation: &'a Evaluation, name: &str) -> &'a WorkloadResult {
+    evaluation
+        .workloads
+        .iter()
+        .find(|w| w.name == name)
+        .unwrap()
+}
+
+#[test]
+fn workloads_and_accounts_add_up_to_the_rows() {
+    let snapshot = snapshot();
+    let (_, found) = evaluate(&spec(IntensitySource::Bundled), &snapshot);
+    let rows: u64 = snapshot
+        .rows
+        .iter()
+        .map(|row| row.energy.value.microjoules())
+        .sum();
+    let workloads: i64 = found
+        .workloads
+        .iter()
+        .map(|w| w.figures.energy_microjoules.value)
+        .sum();
+    let others: i64 = found.unallocated.iter().map(|a| a.energy_microjoules).sum();
+    assert_eq!(workloads, found.totals.energy_microjoules.value);
+    assert_eq!(u64::try_from(workloads + others).unwrap(), rows);
+    let accounts: Vec<_> = found
+        .unallocated
+        .iter()
+        .map(|a| (a.account.as_str(), a.energy_microjoules))
+        .collect();
+    let expected = [
+        ("idle", 60_000_000_003),
+        ("system", 5_000_000_000),
+        ("unselected", 7_000_000_001),
+    ];
+    assert_eq!(accounts, expected);
+}
+
+#[test]
+fn a_worked_example_has_the_emissions_that_a_pocket_calculator_gives() {
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &snapshot());
+    // 90 kJ = 25 Wh; × 1.32 × 417.3 g/kWh = 13.7709 g.
+    assert_eq!(found.totals.emissions_milligrams.value, 13_771);
+    assert_eq!(found.totals.intensity_milligrams_per_kwh, Some(417_300));
+    assert_eq!(
+        (found.totals.measured_percent, found.totals.modelled_percent),
+        (33, 67)
+    );
+    assert_eq!(found.totals.coverage_percent, 100);
+    assert_eq!(found.combined.verdict, verdict::Verdict::Compliant);
+    assert_eq!(found.pue, Some(verdict::Verdict::Compliant));
+    let order: Vec<_> = found.workloads.iter().map(|w| w.name.as_str()).collect();
+    assert_eq!(order, ["api", "etl", "sleeper"]);
+    assert_eq!(workload(&found, "api").verdict, Verdict::Compliant);
+    assert_eq!(
+        (
+            workload(&found, "sleeper").verdict,
+            workload(&found, "sleeper").reason.as_str()
+        ),
+        (Verdict::Unknown, "NoEnergy")
+    );
+}
+
+#[test]
+fn the_pue_counts_for_the_policy_and_stands_beside_its_workloads() {
+    let mut dirty = spec(IntensitySource::Static);
+    dirty.site.pue.as_mut().unwrap().value = 1.45;
+    let (_, found) = evaluate(&dirty, &snapshot());
+    assert_eq!(found.combined.verdict, verdict::Verdict::NonCompliant);
+    assert_eq!(found.failing(), 0);
+    assert_eq!(workload(&found, "api").verdict, Verdict::Compliant);
+}
+
+#[test]
+fn simulated_energy_is_never_judged() {
+    let mut fake = snapshot();
+    for row in &mut fake.rows {
+        row.provenance = Provenance::Simulated;
+    }
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &fake);
+    assert_eq!(found.combined.verdict, verdict::Verdict::Unknown);
+    assert_eq!(found.totals.simulated_percent, 100);
+    assert!(
+        found
+            .workloads
+            .iter()
+            .all(|w| w.verdict == Verdict::Unknown)
+    );
+}
+
+#[test]
+fn a_node_without_data_lowers_the_coverage_below_a_verdict() {
+    let mut partial = snapshot();
+    // The node is known for ten hours and has data in one of them.
+    partial.node_first = BTreeMap::from([(Arc::from("n1"), hour().plus_hours(-9))]);
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &partial);
+    assert_eq!(found.totals.coverage_percent, 10);
+    assert_eq!(found.combined.reason.as_str(), "CoverageTooLow");
+}
+
+#[test]
+fn a_selector_moves_what_it_leaves_out_to_unselected() {
+    let mut some = spec(IntensitySource::Static);
+    some.selector.kinds = vec!["CronJob".into()];
+    let (_, found) = evaluate(&some, &snapshot());
+    assert_eq!(found.workloads.len(), 1);
+    let unselected = found
+        .unallocated
+        .iter()
+        .find(|a| a.account == "unselected")
+        .unwrap();
+    assert_eq!(unselected.energy_microjoules, 57_000_000_001);
+    some.selector.match_labels = [("app".to_owned(), "api".to_owned())].into();
+    assert_eq!(evaluate(&some, &snapshot()).1.workloads.len(), 0);
+}
+
+#[test]
+fn a_job_at_the_dirtiest_hour_is_told_a_cleaner_one() {
+    let (_, found) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    let advice = workload(&found, "etl").recommendations.first().unwrap();
+    assert_eq!(advice.action, "ShiftInTime");
+    assert!(advice.saving_milligrams_per_day.value > 0, "{advice:?}");
+    assert!(
+        advice.change.contains("kubectl -n shop patch cronjob etl"),
+        "{advice:?}"
+    );
+    let flat = evaluate(&spec(IntensitySource::Static), &snapshot()).1;
+    assert!(workload(&flat, "etl").recommendations.is_empty());
+}
+
+#[test]
+fn who_asks_for_twenty_times_what_it_uses_is_told_to_ask_for_less() {
+    let (_, found) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    let advice = workload(&found, "api").recommendations.first().unwrap();
+    assert_eq!(advice.action, "Rightsize");
+    assert_eq!(advice.confidence, "Low");
+    assert!(advice.change.contains("\"name\":\"main\""), "{advice:?}");
+    assert!(workload(&found, "sleeper").recommendations.is_empty());
+    assert_eq!(found.largest_saving().unwrap().action, "Rightsize");
+}
+
+#[test]
+fn the_digest_follows_the_inputs_and_nothing_else() {
+    let digest =
+        |spec: &CarbonPolicySpec, snapshot: &Snapshot| evaluate(spec, snapshot).1.inputs_digest;
+    let bundled = spec(IntensitySource::Bundled);
+    let base = digest(&bundled, &snapshot());
+    let mut turned = snapshot();
+    turned.rows.reverse();
+    turned.revision = 42;
+    assert_eq!(digest(&bundled, &turned), base);
+    turned.rows[0].energy.value = Joules::from_microjoules(1);
+    assert_ne!(digest(&bundled, &turned), base);
+    assert_ne!(digest(&spec(IntensitySource::Static), &snapshot()), base);
+}
+
+#[test]
+fn a_thousand_workloads_fill_pages_that_hold_each_once() {
+    let mut many = snapshot();
+    for n in 0..1_201_u64 {
+        let uid = format!("p{n}");
+        many.rows
+            .push(row(pod(&uid), 1_000 + n, Provenance::Modelled));
+        let (uid, names) = names(&uid, "Deployment", &format!("w{n}"));
+        many.pods.insert(uid, names);
+    }
+    let (_, found) = evaluate(&spec(IntensitySource::Bundled), &many);
+    let owner = Owner {
+        name: "p".into(),
+        uid: "u".into(),
+        reference: OwnerReference::default(),
+    };
+    let pages = apply::pages(&owner, &found, Timestamp::from_second(THROUGH).unwrap(), 41);
+    let sizes: Vec<_> = pages.iter().map(|page| page.spec.workloads.len()).collect();
+    assert_eq!(sizes, [500, 500, 204]);
+    let names: BTreeSet<_> = pages
+        .iter()
+        .flat_map(|p| &p.spec.workloads)
+        .map(|w| &w.name)
+        .collect();
+    assert_eq!(names.len(), 1_204);
+    let digest = &found.inputs_digest.as_str()[..8];
+    assert_eq!(pages[2].metadata.name, Some(format!("p-{digest}-3")));
+}
+
+#[test]
+fn the_status_is_as_the_golden_file() {
+    let (policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let evaluated = Evaluated {
+        policy: &policy,
+        evaluation: &evaluation,
+        data_through,
+        revision: 41,
+        with_unallocated: true,
+        reports: vec!["p-12345678-1".into()],
+    };
+    let outcome = Outcome::Evaluated(Box::new(evaluated));
+    let mut status = status::after(None, &outcome, Some(3), data_through);
+    let again = status::after(
+        Some(&status),
+        &outcome,
+        Some(3),
+        Timestamp::from_second(THROUGH + 999).unwrap(),
+    );
+    assert_eq!(
+        again, status,
+        "the same facts are the same status at any time"
+    );
+    // The digest moves with rule texts and the version.
+    assert!(status.inputs_digest.take().unwrap().starts_with("sha256:"));
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/carbon_policy_status.json");
+    let found = serde_json::to_string_pretty(&status).unwrap() + "\n";
+    if std::env::var_os("TANSO_BLESS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    assert_eq!(
+        found,
+        std::fs::read_to_string(&path).unwrap(),
+        "set TANSO_BLESS=1 to accept"
+    );
+}

@@ -1,0 +1,102 @@
+//! Numbers that stand for names in the ledger's tables.
+
+use std::collections::HashMap;
+
+use rusqlite::Transaction;
+use tanso_agent_wire::energy::Account;
+use tanso_power::Provenance;
+
+use super::LedgerFault;
+
+/// Ids of accounts and models, looked up once a page.
+#[derive(Default)]
+pub(super) struct Ids {
+    accounts: HashMap<(&'static str, String), i64>,
+    models: HashMap<String, i64>,
+}
+
+impl Ids {
+    pub(super) fn account(
+        &mut self,
+        transaction: &Transaction<'_>,
+        account: &Account,
+    ) -> Result<i64, LedgerFault> {
+        let (kind, pod_uid) = match account {
+            Account::Container { pod_uid, .. } => ("pod", pod_uid.as_str()),
+            Account::Standalone { .. } => ("standalone", ""),
+            Account::System => ("system", ""),
+            Account::Kernel => ("kernel", ""),
+            Account::Idle => ("idle", ""),
+            Account::Overflow => ("overflow", ""),
+        };
+        if let Some(id) = self.accounts.get(&(kind, pod_uid.to_owned())) {
+            return Ok(*id);
+        }
+        let fault = LedgerFault::of("booking energy");
+        transaction
+            .prepare("INSERT INTO accounts (kind, pod_uid) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+            .and_then(|mut insert| insert.execute([kind, pod_uid]))
+            .map_err(&fault)?;
+        let id = transaction
+            .prepare("SELECT id FROM accounts WHERE kind = ?1 AND pod_uid = ?2")
+            .and_then(|mut query| query.query_row([kind, pod_uid], |row| row.get(0)))
+            .map_err(&fault)?;
+        self.accounts.insert((kind, pod_uid.to_owned()), id);
+        Ok(id)
+    }
+
+    pub(super) fn model(
+        &mut self,
+        transaction: &Transaction<'_>,
+        digest: &str,
+    ) -> Result<i64, LedgerFault> {
+        if let Some(id) = self.models.get(digest) {
+            return Ok(*id);
+        }
+        let id = id_of(transaction, "models", "digest", digest)?;
+        self.models.insert(digest.to_owned(), id);
+        Ok(id)
+    }
+}
+
+/// The id of a name, which is added if new. Table and column are our own words.
+pub(super) fn id_of(
+    transaction: &Transaction<'_>,
+    table: &str,
+    column: &str,
+    name: &str,
+) -> Result<i64, LedgerFault> {
+    let fault = LedgerFault::of("booking energy");
+    transaction
+        .prepare(&format!(
+            "INSERT INTO {table} ({column}) VALUES (?1) ON CONFLICT DO NOTHING"
+        ))
+        .and_then(|mut insert| insert.execute([name]))
+        .map_err(&fault)?;
+    transaction
+        .prepare(&format!("SELECT id FROM {table} WHERE {column} = ?1"))
+        .and_then(|mut query| query.query_row([name], |row| row.get(0)))
+        .map_err(&fault)
+}
+
+/// The number of a provenance in the tables.
+pub(super) const fn provenance_number(provenance: Provenance) -> i64 {
+    match provenance {
+        Provenance::Measured => 0,
+        Provenance::Modelled => 1,
+        Provenance::Simulated => 2,
+    }
+}
+
+/// The provenance of a number in the tables.
+pub(super) fn provenance_of(number: i64) -> Result<Provenance, LedgerFault> {
+    match number {
+        0 => Ok(Provenance::Measured),
+        1 => Ok(Provenance::Modelled),
+        2 => Ok(Provenance::Simulated),
+        _ => Err(LedgerFault::Foreign {
+            table: "hours",
+            found: format!("provenance {number}"),
+        }),
+    }
+}

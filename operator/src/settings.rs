@@ -1,0 +1,93 @@
+//! The operator's settings: flag, else environment, else default.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+use tanso_runtime::logs::Format;
+use tanso_runtime::settings::Period;
+
+/// Shortest and longest lease that is accepted.
+const LEASE_DURATION: (Duration, Duration) = (Duration::from_secs(3), Duration::from_mins(5));
+
+/// Rolls out agents, books their energy and judges carbon policies.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tanso-operator", version)]
+pub struct Settings {
+    /// Namespace of the operator and of everything that it makes
+    #[arg(long, env = "POD_NAMESPACE", default_value = "tanso-system")]
+    pub namespace: String,
+
+    /// Name of this process in the lease and in Events; unique among processes
+    #[arg(long, env = "POD_NAME", default_value_t = host_name())]
+    pub identity: String,
+
+    /// Address for health, metrics and the API
+    #[arg(long, env = "TANSO_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// File of the energy ledger
+    #[arg(long, env = "TANSO_LEDGER", default_value = "/var/lib/tanso/ledger.db")]
+    pub ledger: PathBuf,
+
+    /// Image of the agent
+    #[arg(long, env = "TANSO_AGENT_IMAGE", default_value = concat!("ghcr.io/tanso-dev/tanso-agent:", env!("CARGO_PKG_VERSION")))]
+    pub agent_image: String,
+
+    /// Image of the model server
+    #[arg(long, env = "TANSO_MODEL_SERVER_IMAGE", default_value = concat!("ghcr.io/tanso-dev/tanso-model-server:", env!("CARGO_PKG_VERSION")))]
+    pub model_server_image: String,
+
+    /// How long a renewal of the lease lasts: 3s to 300s
+    #[arg(long, env = "TANSO_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
+    pub lease_duration: Period,
+
+    /// How log lines are written: text or json
+    #[arg(long, env = "TANSO_LOG_FORMAT", default_value = "text")]
+    pub log_format: Format,
+}
+
+fn lease_duration(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse().map_err(|fault| format!("{fault}"))?;
+    let (shortest, longest) = LEASE_DURATION;
+    // The lease tells its duration in whole seconds.
+    if period.0 < shortest || period.0 > longest || period.0.subsec_millis() != 0 {
+        return Err(format!(
+            "lease duration \"{text}\"; accepted are 3s to 300s"
+        ));
+    }
+    Ok(period)
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(
+        |_| "tanso-operator".to_owned(),
+        |name| name.trim().to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_well_formed() {
+        Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn a_lease_that_is_too_short_is_refused_with_what_is_accepted() {
+        let parse =
+            |value: &str| Settings::try_parse_from(["tanso-operator", "--lease-duration", value]);
+        assert_eq!(
+            parse("20s").unwrap().lease_duration.0,
+            Duration::from_secs(20)
+        );
+        let refusal = parse("1s").unwrap_err().to_string();
+        assert!(refusal.contains("accepted are 3s to 300s"), "{refusal}");
+        assert!(parse("3500ms").is_err());
+    }
+}

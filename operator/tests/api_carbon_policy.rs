@@ -1,0 +1,423 @@
+//! The policy controllers against a real API server, with the rights that the
+//! installation gives the operator and no more: from booked energy to status,
+//! pages and Events, with a broken policy beside.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should end"
+)]
+
+#[path = "support/api.rs"]
+mod api;
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod, ServiceAccount};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tanso_agent_wire::energy::{Account, JournalId, Names, Record};
+use tanso_crds::carbon_policy::status::Verdict;
+use tanso_crds::{CarbonPolicy, CarbonPolicyStatus, CarbonReport, ClusterCarbonPolicy};
+use tanso_operator::cluster::{Applier, CARBON_POLICY_MANAGER, Claim, Events, condition};
+use tanso_operator::collect::NodeBoard;
+use tanso_operator::controllers::carbon_policy::{self, Context};
+use tanso_operator::ledger::{Ledger, Page, append, query};
+use tanso_operator::metrics::Metrics;
+use tanso_operator::owners::Inventory;
+use tanso_power::{Estimate, Joules, Provenance};
+use tanso_runtime::Shutdown;
+
+const SHOP: &str = "policy-shop";
+const NODE: &str = "policy-node";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The operator's parts that judge, on a ledger of their own.
+struct Bench {
+    admin: Client,
+    ledger: Ledger,
+    shutdown: Shutdown,
+    _folder: tempfile::TempDir,
+}
+
+fn read<K: DeserializeOwned>(object: Value) -> K {
+    serde_json::from_value(object).unwrap()
+}
+
+impl Bench {
+    async fn new() -> Option<Self> {
+        let admin = api::admin().await?;
+        let operator = api::as_operator().await?;
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let shutdown = Shutdown::new();
+        let (inventory, watch) = Inventory::new(operator.clone());
+        let metrics = Metrics::default();
+        let claim = Claim::always();
+        let context = Context {
+            client: operator.clone(),
+            namespace: api::NAMESPACE.to_owned(),
+            ledger: ledger.clone(),
+            inventory,
+            board: NodeBoard::default(),
+            applier: Applier::new(CARBON_POLICY_MANAGER, claim.clone(), metrics.clone()),
+            events: Events::new(operator, CARBON_POLICY_MANAGER, "test", claim),
+            metrics,
+        };
+        tokio::spawn(watch.run(ledger.clone(), shutdown.clone()));
+        let bench = Self {
+            admin,
+            ledger,
+            shutdown,
+            _folder: folder,
+        };
+        bench.prepare().await;
+        tokio::spawn(carbon_policy::run(context, bench.shutdown.clone()));
+        Some(bench)
+    }
+
+    fn all<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.admin.clone())
+    }
+
+    fn shop<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.admin.clone(), SHOP)
+    }
+
+    /// A namespace with a job's finished pod, owned by a `CronJob` by way of a
+    /// `Job`, and a pod without owner; policies of an earlier run are removed.
+    async fn prepare(&self) {
+        api::put(
+            &self.all(),
+            &read::<Namespace>(json!({"metadata": {"name": SHOP}})),
+        )
+        .await;
+        api::put(
+            &self.shop(),
+            &read::<ServiceAccount>(json!({"metadata": {"name": "default"}})),
+        )
+        .await;
+        let node = read::<Node>(json!({"metadata": {"name": NODE}}));
+        api::put(&self.all(), &node).await;
+        let status = json!({"status": {"allocatable": {"cpu": "4"}}});
+        self.all::<Node>()
+            .patch_status(NODE, &PatchParams::default(), &Patch::Merge(status))
+            .await
+            .unwrap();
+        for name in ["judged", "broken"] {
+            let _ = self
+                .shop::<CarbonPolicy>()
+                .delete(name, &DeleteParams::default())
+                .await;
+        }
+        let _ = self
+            .all::<ClusterCarbonPolicy>()
+            .delete("everything", &DeleteParams::default())
+            .await;
+        let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+        let cron_job = read::<CronJob>(json!({"metadata": {"name": "etl"}, "spec": {
+            "schedule": "0 18 * * *", "timeZone": "Asia/Seoul", "suspend": true,
+            "jobTemplate": {"spec": {"template": template}}}}));
+        api::put(&self.shop(), &cron_job).await;
+        let owner = self.owner::<CronJob>("etl").await;
+        let job = read::<Job>(
+            json!({"metadata": {"name": "etl-1", "ownerReferences": [owner]},
+            "spec": {"suspend": true, "template": template}}),
+        );
+        if self.shop::<Job>().get_opt("etl-1").await.unwrap().is_none() {
+            api::put(&self.shop(), &job).await;
+        }
+        let owner = self.owner::<Job>("etl-1").await;
+        self.pod("etl-1-x", json!([owner]), "Succeeded").await;
+        self.pod("lonely", json!([]), "Running").await;
+    }
+
+    async fn owner<K>(&self, name: &str) -> Value
+    where
+        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let uid = self.shop::<K>().get(name).await.unwrap().uid().unwrap();
+        json!({"apiVersion": "batch/v1", "kind": K::kind(&()), "name": name, "uid": uid})
+    }
+
+    async fn pod(&self, name: &str, owners: Value, phase: &str) {
+        let pods = self.shop::<Pod>();
+        if pods.get_opt(name).await.unwrap().is_none() {
+            let pod = read::<Pod>(
+                json!({"metadata": {"name": name, "ownerReferences": owners},
+                "spec": {"nodeName": NODE, "restartPolicy": "Never",
+                    "containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}]}}),
+            );
+            api::put(&pods, &pod).await;
+        }
+        let begun = start();
+        let at = |second| Timestamp::from_second(second).unwrap().to_string();
+        let mut container = json!({"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"running": {"startedAt": at(begun)}}});
+        if phase == "Succeeded" {
+            container["state"] =
+                json!({"terminated": {"exitCode": 0, "finishedAt": at(begun + 600)}});
+        }
+        let status = json!({"status": {"phase": phase, "startTime": at(begun), "containerStatuses": [container]}});
+        pods.patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+            .await
+            .unwrap();
+    }
+
+    async fn uid(&self, pod: &str) -> String {
+        self.shop::<Pod>().get(pod).await.unwrap().uid().unwrap()
+    }
+
+    /// Books twelve minutes of both pods, a pod nobody knows, and idle power.
+    async fn book(&self) -> u64 {
+        let container = |pod_uid: String| Account::Container {
+            pod_uid,
+            container_id: "c".into(),
+        };
+        let accounts = [
+            container(self.uid("etl-1-x").await),
+            container(self.uid("lonely").await),
+            container("nobody-knows".into()),
+            Account::Idle,
+        ];
+        let mut records = Vec::new();
+        for minute in 0..12_u64 {
+            for account in &accounts {
+                let sequence = u64::try_from(records.len()).unwrap() + 1;
+                records.push(Record {
+                    sequence,
+                    minute: start() + 60 * i64::try_from(minute).unwrap(),
+                    account: account.clone(),
+                    names: Names::default(),
+                    energy_uj: Estimate::exact(Joules::from_microjoules(600_000_000 + sequence)),
+                    cpu_us: 1_000_000,
+                    provenance: Provenance::Modelled,
+                    model: Some("sha256:ab".into()),
+                    caught_up: false,
+                });
+            }
+        }
+        let total = records
+            .iter()
+            .map(|record| record.energy_uj.value.microjoules())
+            .sum();
+        let last = u64::try_from(records.len()).unwrap();
+        let page = Page {
+            node: NODE.into(),
+            journal: JournalId(1),
+            records,
+            next_sequence: last,
+            closed_until: start() + 720,
+        };
+        self.ledger
+            .call(move |c| append::book(c, &page, Timestamp::now()))
+            .await
+            .unwrap();
+        total
+    }
+}
+
+/// The begin of the last hour.
+fn start() -> i64 {
+    Timestamp::now().as_second().div_euclid(3_600) * 3_600 - 3_600
+}
+
+fn policy(intensity: &Value) -> Value {
+    json!({
+        "interval": "10s",
+        "site": {"zone": "KR", "timeZone": "Asia/Seoul", "pue": {"value": 1.32, "evidence": "Certificate"}},
+        "intensity": intensity,
+        "evidence": {"maxEstimatedPercent": 100},
+        "regulations": [{"rule": "kr-carbon-2050"}, {"rule": "kr-green-datacenter"}],
+    })
+}
+
+/// Waits until a policy's status is as wished.
+async fn until<K>(
+    api: &Api<K>,
+    name: &str,
+    wish: impl Fn(&CarbonPolicyStatus) -> bool,
+) -> CarbonPolicyStatus
+where
+    K: Resource + Clone + DeserializeOwned + Serialize + std::fmt::Debug,
+{
+    let begun = Instant::now();
+    loop {
+        let object = serde_json::to_value(api.get(name).await.unwrap()).unwrap();
+        let status = serde_json::from_value::<CarbonPolicyStatus>(object["status"].clone());
+        match status {
+            Ok(status) if wish(&status) => return status,
+            other if begun.elapsed() > PATIENCE => panic!("{name} never became so: {other:#?}"),
+            _ => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+fn is(status: &CarbonPolicyStatus, type_: &str, value: &str) -> bool {
+    condition(&status.conditions, type_).is_some_and(|c| c.status == value)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_beside() {
+    let Some(bench) = Bench::new().await else {
+        return;
+    };
+    let booked = bench.book().await;
+    let given =
+        json!({"source": "Static", "static": {"gramsPerKwh": 417.3, "reference": "official"}});
+    let judged =
+        read::<CarbonPolicy>(json!({"metadata": {"name": "judged"}, "spec": policy(&given)}));
+    api::put(&bench.shop(), &judged).await;
+    let text = "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,412.5\n2026-11-21T01:00Z,dirty\n";
+    let table =
+        read::<ConfigMap>(json!({"metadata": {"name": "grid"}, "data": {"intensity.csv": text}}));
+    api::put(&bench.shop(), &table).await;
+    let given = json!({"source": "Table", "table": {"configMap": "grid"}});
+    let broken =
+        read::<CarbonPolicy>(json!({"metadata": {"name": "broken"}, "spec": policy(&given)}));
+    api::put(&bench.shop(), &broken).await;
+    let everything = read::<ClusterCarbonPolicy>(json!({"metadata": {"name": "everything"},
+        "spec": {"namespaceSelector": {}, "policy": policy(&json!({}))}}));
+    api::put(&bench.all(), &everything).await;
+
+    // Names may come after the first evaluation.
+    let status = until(&bench.shop::<CarbonPolicy>(), "judged", |s| {
+        s.workloads.len() == 2
+    })
+    .await;
+    assert!(
+        is(&status, "Ready", "True") && is(&status, "Compliant", "True"),
+        "{status:#?}"
+    );
+    assert_eq!(status.verdict, Some(Verdict::Compliant));
+    assert_eq!(status.summary.as_ref().unwrap().pue, "1.32 Compliant");
+    let mut kinds: Vec<_> = status
+        .workloads
+        .iter()
+        .map(|w| (w.kind.as_str(), w.name.as_str()))
+        .collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [("CronJob", "etl"), ("Pod", "lonely")]);
+
+    let stalled = until(&bench.shop::<CarbonPolicy>(), "broken", |s| {
+        is(s, "Stalled", "True")
+    })
+    .await;
+    let why = condition(&stalled.conditions, "Stalled").unwrap();
+    assert_eq!(why.reason, "InvalidInput");
+    assert!(
+        why.message.contains("grid/intensity.csv row 3") && why.message.contains("dirty"),
+        "{}",
+        why.message
+    );
+
+    let all = until(&bench.all::<ClusterCarbonPolicy>(), "everything", |s| {
+        s.workloads.len() == 2
+    })
+    .await;
+    let others: i64 = all
+        .unallocated
+        .iter()
+        .map(|account| account.energy_microjoules)
+        .sum();
+    let workloads = all.totals.as_ref().unwrap().energy_microjoules.value;
+    assert_eq!(u64::try_from(workloads + others).unwrap(), booked);
+    let revision = all.ledger_revision;
+    let total = bench
+        .ledger
+        .call(move |c| query::total_through(c, revision))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(total.energy_microjoules, u128::from(booked));
+    let shift = all
+        .workloads
+        .iter()
+        .find(|w| w.kind == "CronJob")
+        .unwrap()
+        .recommendations
+        .first()
+        .unwrap();
+    assert_eq!(shift.action, "ShiftInTime");
+
+    let reports: Api<CarbonReport> = Api::namespaced(bench.admin.clone(), api::NAMESPACE);
+    let page = reports.get(all.reports.first().unwrap()).await.unwrap();
+    assert_eq!((page.spec.workloads.len(), page.spec.pages), (2, 1));
+    assert_eq!(
+        page.owner_references().first().unwrap().kind,
+        "ClusterCarbonPolicy"
+    );
+    let events = bench
+        .shop::<Event>()
+        .list(&ListParams::default())
+        .await
+        .unwrap();
+    assert!(
+        events
+            .iter()
+            .any(|e| e.reason.as_deref() == Some("VerdictChanged"))
+    );
+
+    nothing_is_written_when_nothing_changed(&bench).await;
+    a_mended_table_ends_the_stall(&bench).await;
+    bench.shutdown.begin();
+}
+
+/// Two intervals pass, and no object's resourceVersion moves.
+async fn nothing_is_written_when_nothing_changed(bench: &Bench) {
+    let versions = || async {
+        let mut all = Vec::new();
+        for policy in bench
+            .shop::<CarbonPolicy>()
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+        {
+            all.push(policy.resource_version());
+        }
+        all.push(
+            bench
+                .all::<ClusterCarbonPolicy>()
+                .get("everything")
+                .await
+                .unwrap()
+                .resource_version(),
+        );
+        for page in bench
+            .all::<CarbonReport>()
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+        {
+            all.push(page.resource_version());
+        }
+        all
+    };
+    // One more visit each, for names that came late.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let before = versions().await;
+    tokio::time::sleep(Duration::from_secs(22)).await;
+    assert_eq!(versions().await, before);
+}
+
+async fn a_mended_table_ends_the_stall(bench: &Bench) {
+    let hour = Timestamp::from_second(start()).unwrap();
+    let text = format!("datetime_utc,gco2eq_per_kwh\n{hour},430\n");
+    let table =
+        read::<ConfigMap>(json!({"metadata": {"name": "grid"}, "data": {"intensity.csv": text}}));
+    api::put(&bench.shop(), &table).await;
+    let status = until(&bench.shop::<CarbonPolicy>(), "broken", |s| {
+        is(s, "Stalled", "False")
+    })
+    .await;
+    assert_eq!(status.verdict, Some(Verdict::NonCompliant), "{status:#?}");
+}

@@ -1,0 +1,402 @@
+//! Admission by a real API server: for each rule what is accepted, and what is
+//! refused with a message that names field, value and what is accepted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
+#[path = "support/api.rs"]
+mod api;
+
+use kube::api::PostParams;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+/// The merge of two JSON objects; the second wins.
+fn merge(base: &mut Value, over: &Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, over) => *base = over.clone(),
+    }
+}
+
+fn monitor(over: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "PowerMonitor",
+        "metadata": {"name": "admission"}, "spec": {},
+    });
+    merge(&mut object, over);
+    object
+}
+
+fn policy(over: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+        "metadata": {"name": "shop", "namespace": "default"},
+        "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
+    });
+    merge(&mut object, &json!({"spec": over}));
+    object
+}
+
+fn cluster_policy(over: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "ClusterCarbonPolicy",
+        "metadata": {"name": "all"},
+        "spec": {"namespaceSelector": {}, "policy": policy(&json!({}))["spec"]},
+    });
+    merge(&mut object, over);
+    object
+}
+
+/// What admission says; nothing is kept.
+async fn admit(client: &Client, object: &Value) -> Result<DynamicObject, String> {
+    let kind = object["kind"].as_str().unwrap();
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tanso.dev", "v1alpha1", kind));
+    let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+    let api: Api<DynamicObject> = match object.metadata.namespace.as_deref() {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let params = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    match api.create(&params, &object).await {
+        Ok(object) => Ok(object),
+        Err(kube::Error::Api(status)) => Err(status.message),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+async fn check(accepted: Vec<Value>, refused: Vec<(Value, &[&str])>) {
+    let Some(client) = api::admin().await else {
+        return;
+    };
+    for object in accepted {
+        if let Err(message) = admit(&client, &object).await {
+            panic!("should be accepted: {object}\n{message}");
+        }
+    }
+    for (object, parts) in refused {
+        let Err(message) = admit(&client, &object).await else {
+            panic!("should be refused: {object}");
+        };
+        for part in parts {
+            assert!(
+                message.contains(part),
+                "{part:?} should be in:\n{message}\nfor {object}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
+    let agent = |agent: Value| monitor(&json!({"spec": {"agent": agent}}));
+    let named = |name: &str| monitor(&json!({"metadata": {"name": name}}));
+    let accepted = vec![
+        monitor(&json!({})),
+        named(&"a".repeat(50)),
+        agent(json!({"sources": ["Rapl", "Model", "Fake"]})),
+        agent(json!({"interval": "100ms"})),
+        agent(json!({"interval": "60s"})),
+        agent(json!({"port": 1024})),
+        agent(json!({"securityMode": "Privileged"})),
+        monitor(&json!({"spec": {"modelServer": {"replicas": 0}}})),
+        monitor(&json!({"spec": {"modelServer": {"replicas": 5}}})),
+    ];
+    let interval: &[&str] = &["spec.agent.interval", "accepted are 100ms to 60s"];
+    let refused: Vec<(Value, &[&str])> = vec![
+        (
+            named("1st"),
+            &["metadata.name \"1st\"", "beginning with a letter"],
+        ),
+        (named(&"a".repeat(51)), &["metadata.name", "up to 50"]),
+        (
+            agent(json!({"sources": ["Rapl", "Solar"]})),
+            &[
+                "spec.agent.sources[1]",
+                "\"Solar\"",
+                "\"Rapl\", \"Model\", \"Fake\"",
+            ],
+        ),
+        (
+            agent(json!({"sources": []})),
+            &["spec.agent.sources", "at least 1"],
+        ),
+        (
+            agent(json!({"sources": ["Rapl", "Rapl"]})),
+            &["spec.agent.sources", "named once"],
+        ),
+        (agent(json!({"interval": "50ms"})), interval),
+        (agent(json!({"interval": "61s"})), interval),
+        (agent(json!({"interval": "often"})), interval),
+        (
+            agent(json!({"port": 80})),
+            &["spec.agent.port", "80", "1024"],
+        ),
+        (
+            agent(json!({"port": 65_536})),
+            &["spec.agent.port", "65536", "65535"],
+        ),
+        (
+            agent(json!({"securityMode": "Root"})),
+            &["spec.agent.securityMode", "\"Root\"", "\"Minimal\""],
+        ),
+        (
+            monitor(&json!({"spec": {"modelServer": {"replicas": 6}}})),
+            &["spec.modelServer.replicas", "6", "less than or equal to 5"],
+        ),
+        (
+            monitor(&json!({"spec": {"modelServer": {"replicas": -1}}})),
+            &["spec.modelServer.replicas", "-1"],
+        ),
+    ];
+    check(accepted, refused).await;
+}
+
+#[tokio::test]
+async fn an_empty_power_monitor_gets_the_documented_defaults() {
+    let Some(client) = api::admin().await else {
+        return;
+    };
+    let object = admit(&client, &monitor(&json!({}))).await.unwrap();
+    let spec = &object.data["spec"];
+    assert_eq!(spec["agent"]["sources"], json!(["Rapl", "Model"]));
+    assert_eq!(spec["agent"]["interval"], json!("1s"));
+    assert_eq!(spec["agent"]["port"], json!(28282));
+    assert_eq!(spec["agent"]["securityMode"], json!("Minimal"));
+    assert_eq!(spec["modelServer"]["replicas"], json!(1));
+}
+
+#[tokio::test]
+async fn a_site_is_refused_with_field_value_and_what_is_accepted() {
+    let pue = |value: f64| policy(&json!({"site": {"pue": {"value": value}}}));
+    let zone = |zone: &str| policy(&json!({"site": {"zone": zone}}));
+    let accepted = vec![
+        pue(1.0),
+        pue(5.0),
+        policy(&json!({"site": {"pue": {"value": 1.3, "evidence": "Certificate"}}})),
+        zone("KR"),
+        zone("JP-TK"),
+        zone("X-MY-GRID"),
+        policy(&json!({"site": {"timeZone": "Asia/Seoul"}})),
+    ];
+    let refused: Vec<(Value, &[&str])> = vec![
+        (
+            pue(0.8),
+            &[
+                "spec.site.pue.value",
+                "Invalid value: 0.8",
+                "accepted PUEs are 1.0 to 5.0",
+            ],
+        ),
+        (
+            pue(5.1),
+            &[
+                "spec.site.pue.value",
+                "Invalid value: 5.1",
+                "accepted PUEs are 1.0 to 5.0",
+            ],
+        ),
+        (
+            policy(&json!({"site": {"pue": {"value": 1.3, "evidence": "Rumour"}}})),
+            &["spec.site.pue.evidence", "\"Rumour\"", "\"Measured\""],
+        ),
+        (
+            zone("XX"),
+            &[
+                "spec.site.zone",
+                "unknown grid zone \"XX\"",
+                "accepted are zone ids such as KR",
+            ],
+        ),
+        (zone("kr"), &["spec.site.zone", "\"kr\"", "accepted are"]),
+        (zone("X-"), &["spec.site.zone", "\"X-\"", "accepted are"]),
+        (
+            policy(&json!({"site": {"timeZone": "Asia Seoul"}})),
+            &["spec.site.timeZone", "Asia Seoul"],
+        ),
+    ];
+    check(accepted, refused).await;
+}
+
+#[tokio::test]
+async fn times_are_refused_with_field_value_and_what_is_accepted() {
+    let accepted = vec![
+        policy(&json!({"window": "1h", "interval": "1h"})),
+        policy(&json!({"window": "744h"})),
+        policy(&json!({"interval": "10s"})),
+        policy(&json!({"recommendations": {"slack": "0h"}})),
+        policy(&json!({"recommendations": {"slack": "168h"}})),
+    ];
+    let window: &[&str] = &["spec.window", "accepted are 1h to 744h"];
+    let refused: Vec<(Value, &[&str])> = vec![
+        (policy(&json!({"window": "59m"})), window),
+        (policy(&json!({"window": "745h"})), window),
+        (policy(&json!({"window": "1d"})), window),
+        (
+            policy(&json!({"interval": "9s"})),
+            &[
+                "spec.interval",
+                "interval \"9s\"",
+                "accepted are 10s up to the window",
+            ],
+        ),
+        (
+            policy(&json!({"window": "1h", "interval": "2h"})),
+            &[
+                "interval 2h is longer than window 1h",
+                "accepted is an interval up to the window",
+            ],
+        ),
+        (
+            policy(&json!({"recommendations": {"slack": "169h"}})),
+            &[
+                "spec.recommendations.slack",
+                "\"169h\"",
+                "accepted are 0h to 168h",
+            ],
+        ),
+    ];
+    check(accepted, refused).await;
+}
+
+#[tokio::test]
+async fn an_intensity_needs_exactly_the_part_that_its_source_names() {
+    let fixed = |grams: f64| json!({"gramsPerKwh": grams, "reference": "us"});
+    let intensity = |intensity: Value| policy(&json!({"intensity": intensity}));
+    let accepted = vec![
+        intensity(json!({"source": "Bundled"})),
+        intensity(json!({"source": "Static", "static": fixed(0.0)})),
+        intensity(json!({"source": "Static", "static": fixed(2000.0)})),
+        intensity(json!({"source": "Table", "table": {"configMap": "grid"}})),
+    ];
+    let refused: Vec<(Value, &[&str])> = vec![
+        (
+            intensity(json!({"source": "Oracle"})),
+            &["spec.intensity.source", "\"Oracle\"", "\"Bundled\""],
+        ),
+        (
+            intensity(json!({"source": "Static"})),
+            &["spec.intensity", "`static` is needed with source Static"],
+        ),
+        (
+            intensity(json!({"static": fixed(1.0)})),
+            &["spec.intensity", "`static` is needed with source Static"],
+        ),
+        (
+            intensity(json!({"source": "Table"})),
+            &["spec.intensity", "`table` is needed with source Table"],
+        ),
+        (
+            intensity(json!({"source": "Static", "static": fixed(2001.0)})),
+            &[
+                "spec.intensity.static.gramsPerKwh",
+                "2001",
+                "accepted intensities are 0 to 2000",
+            ],
+        ),
+        (
+            intensity(json!({"source": "Static", "static": fixed(-1.0)})),
+            &[
+                "spec.intensity.static.gramsPerKwh",
+                "-1",
+                "accepted intensities are 0 to 2000",
+            ],
+        ),
+        (
+            intensity(json!({"source": "Static", "static": {"gramsPerKwh": 1.0, "reference": ""}})),
+            &["spec.intensity.static.reference"],
+        ),
+        (
+            intensity(json!({"source": "Table", "table": {"configMap": ""}})),
+            &["spec.intensity.table.configMap"],
+        ),
+    ];
+    check(accepted, refused).await;
+}
+
+#[tokio::test]
+async fn bounds_of_lists_and_percentages_hold() {
+    let accepted = vec![
+        policy(&json!({"evidence": {"minCoveragePercent": 0, "maxEstimatedPercent": 100}})),
+        policy(&json!({"recommendations": {"minSavingPercent": 100, "maxListed": 100}})),
+        policy(&json!({"selector": {"kinds": ["Deployment"], "matchLabels": {"app": "shop"}}})),
+    ];
+    let twice = json!([{"rule": "kr-carbon-2050"}, {"rule": "kr-carbon-2050"}]);
+    let refused: Vec<(Value, &[&str])> = vec![
+        (
+            policy(&json!({"regulations": []})),
+            &["spec.regulations", "at least 1"],
+        ),
+        (
+            policy(&json!({"regulations": twice})),
+            &["spec.regulations[1]", "Duplicate value"],
+        ),
+        (
+            policy(&json!({"regulations": [{"rule": "Bad_Name"}]})),
+            &["spec.regulations[0].rule", "Bad_Name"],
+        ),
+        (
+            policy(&json!({"evidence": {"minCoveragePercent": 101}})),
+            &["spec.evidence.minCoveragePercent", "101"],
+        ),
+        (
+            policy(&json!({"evidence": {"maxEstimatedPercent": -1}})),
+            &["spec.evidence.maxEstimatedPercent", "-1"],
+        ),
+        (
+            policy(&json!({"recommendations": {"minSavingPercent": 101}})),
+            &["spec.recommendations.minSavingPercent", "101"],
+        ),
+        (
+            policy(&json!({"recommendations": {"maxListed": 0}})),
+            &["spec.recommendations.maxListed", "0"],
+        ),
+        (
+            policy(&json!({"recommendations": {"maxListed": 101}})),
+            &["spec.recommendations.maxListed", "101"],
+        ),
+        (
+            policy(&json!({"selector": {"kinds": [""]}})),
+            &["spec.selector.kinds[0]"],
+        ),
+    ];
+    check(accepted, refused).await;
+}
+
+#[tokio::test]
+async fn a_cluster_policy_is_held_to_the_rules_of_a_policy() {
+    let accepted = vec![
+        cluster_policy(&json!({})),
+        cluster_policy(&json!({"spec": {"namespaceSelector": {"matchLabels": {"team": "shop"}}}})),
+    ];
+    let refused: Vec<(Value, &[&str])> = vec![
+        (
+            cluster_policy(&json!({"spec": {"policy": {"site": {"pue": {"value": 0.8}}}}})),
+            &[
+                "spec.policy.site.pue.value",
+                "Invalid value: 0.8",
+                "accepted PUEs are 1.0 to 5.0",
+            ],
+        ),
+        (
+            cluster_policy(&json!({"spec": {"policy": {"window": "1h", "interval": "2h"}}})),
+            &["spec.policy", "interval 2h is longer than window 1h"],
+        ),
+        (
+            cluster_policy(&json!({"spec": {"namespaceSelector": null}})),
+            &["spec.namespaceSelector", "Required"],
+        ),
+    ];
+    check(accepted, refused).await;
+}

@@ -1,0 +1,116 @@
+//! Killing the process that books, again and again: nothing is lost, nothing
+//! counts twice.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should end")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use jiff::Timestamp;
+use tanso_agent_wire::energy::{Account, JournalId, Names, Record};
+use tanso_operator::ledger::{Page, append, open_file, query, verify};
+use tanso_power::{Estimate, Joules, Provenance};
+
+const LEDGER: &str = "TANSO_TEST_LEDGER";
+const ROUNDS: u64 = 20;
+const JOURNAL: JournalId = JournalId(0x5eed);
+
+fn record(sequence: u64) -> Record {
+    Record {
+        sequence,
+        minute: 1_790_000_040 + 60 * i64::try_from(sequence / 50).unwrap(),
+        account: match sequence % 3 {
+            0 => Account::Idle,
+            n => Account::Container {
+                pod_uid: format!("pod-{n}"),
+                container_id: "c".into(),
+            },
+        },
+        names: Names::default(),
+        energy_uj: Estimate::exact(Joules::from_microjoules(1_000 + sequence)),
+        cpu_us: sequence,
+        provenance: Provenance::Modelled,
+        model: None,
+        caught_up: false,
+    }
+}
+
+/// Books pages from where the ledger is, until it is killed, and says each
+/// sequence that was acknowledged.
+#[test]
+#[ignore = "the child of the test below"]
+fn child_books_until_it_is_killed() {
+    let Ok(path) = std::env::var(LEDGER) else {
+        return;
+    };
+    let mut ledger = open_file(Path::new(&path)).unwrap();
+    let mut at = append::cursor(&ledger, "n1")
+        .unwrap()
+        .map_or(0, |cursor| cursor.sequence);
+    loop {
+        let through = at + 40;
+        let page = Page {
+            node: "n1".into(),
+            journal: JOURNAL,
+            // Asks from before the cursor: a repeat must not count.
+            records: (at.saturating_sub(15) + 1..=through).map(record).collect(),
+            next_sequence: through,
+            closed_until: 1_790_000_040,
+        };
+        append::book(&mut ledger, &page, Timestamp::now()).unwrap();
+        at = through;
+        println!("acknowledged {at}");
+    }
+}
+
+#[test]
+fn twenty_kills_lose_nothing_and_double_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let mut acknowledged = 0;
+    for round in 0..ROUNDS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "child_books_until_it_is_killed",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(LEDGER, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // A few bookings more each round, so that the kill comes at other places.
+        let mut wanted = 1 + round % 7;
+        while wanted > 0 {
+            let line = lines.next().unwrap().unwrap();
+            if let Some((_, sequence)) = line.split_once("acknowledged ") {
+                acknowledged = sequence.trim().parse().unwrap();
+                wanted -= 1;
+            }
+        }
+        // SIGKILL, while the child is in one of its next bookings.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let rest = lines.map_while(Result::ok);
+        acknowledged = rest
+            .filter_map(|line| line.split_once("acknowledged ")?.1.trim().parse().ok())
+            .last()
+            .unwrap_or(acknowledged);
+        let mut ledger = open_file(&path).unwrap();
+        let at = append::cursor(&ledger, "n1").unwrap().unwrap().sequence;
+        assert!(
+            at >= acknowledged,
+            "round {round}: {acknowledged} was acknowledged, {at} is booked"
+        );
+        let total = query::total_through(&mut ledger, None).unwrap().unwrap();
+        let expected: u128 = (1..=at).map(|n| u128::from(1_000 + n)).sum();
+        assert_eq!(total.energy_microjoules, expected, "round {round}");
+        assert_eq!(total.rows_microjoules, Some(expected), "round {round}");
+        assert!(verify::verify(&mut ledger).unwrap().sound, "round {round}");
+        acknowledged = at;
+    }
+    assert!(acknowledged > 20 * 40);
+}
