@@ -127,7 +127,7 @@ pub fn up(options: &Options) -> Result<Cluster> {
     fs::create_dir_all(layout.at("logs"))
         .with_context(|| format!("creating \"{}\"", layout.dir.display()))?;
     layout.write_spec(&spec)?;
-    supervise::link_components(&layout, &parts)?;
+    supervise::link_components(&layout, &parts, spec.services)?;
     match wait_ready(&layout, &mut step) {
         Ok(state) => {
             step.done(&format!("cluster \"{}\" is up", options.name));

@@ -44,7 +44,8 @@ pub fn run(args: Args) -> Result<()> {
         }
         if !args.check {
             if let Some(folder) = file.parent() {
-                fs::create_dir_all(folder).with_context(|| format!("creating \"{}\"", folder.display()))?;
+                fs::create_dir_all(folder)
+                    .with_context(|| format!("creating \"{}\"", folder.display()))?;
             }
             fs::write(&file, content).with_context(|| format!("writing \"{}\"", file.display()))?;
             eprintln!("written: {path}");
@@ -52,7 +53,10 @@ pub fn run(args: Args) -> Result<()> {
         differ.push(path);
     }
     if args.check && !differ.is_empty() {
-        bail!("not as generated: {}; run `cargo xtask codegen`", differ.join(", "));
+        bail!(
+            "not as generated: {}; run `cargo xtask codegen`",
+            differ.join(", ")
+        );
     }
     Ok(())
 }
@@ -70,7 +74,10 @@ fn generate() -> Result<Vec<Generated>> {
         ("docs/metrics.md".to_owned(), metrics()),
     ];
     files.extend(crds.map(|(name, text)| {
-        (format!("config/crd/{name}.yaml"), format!("# Written by `cargo xtask codegen` from crds/src.\n{text}"))
+        (
+            format!("config/crd/{name}.yaml"),
+            format!("# Written by `cargo xtask codegen` from crds/src.\n{text}"),
+        )
     }));
     Ok(files)
 }
@@ -84,25 +91,34 @@ fn install(crds: &[(&str, String)]) -> Result<String> {
     let mut parts: Vec<String> = Vec::new();
     for path in INSTALL_PARTS {
         let file = workspace::root().join(path);
-        parts.push(fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?);
+        parts.push(
+            fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?,
+        );
     }
     // Kinds after the namespace and before all that may be of such a kind.
     for (index, (_, text)) in crds.iter().enumerate() {
         parts.insert(1 + index, text.clone());
     }
     let head = "# Written by `cargo xtask codegen`: config/default as one file.\n";
-    let body: Vec<String> = parts.iter().map(|part| part.trim_end().to_owned()).collect();
+    let body: Vec<String> = parts
+        .iter()
+        .map(|part| part.trim_end().to_owned())
+        .collect();
     Ok(format!("{head}{}\n", body.join("\n---\n")))
 }
 
 /// The grid zones that admission knows, from the table of zones.
 fn zones() -> Result<String> {
     let file = workspace::root().join("config/regions/zones_yearly.csv");
-    let text = fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
     let header = lines.next().unwrap_or_default();
     if header.split(',').next() != Some("em_zone") {
-        bail!("\"{}\": the first column must be em_zone, it is {header:?}", file.display());
+        bail!(
+            "\"{}\": the first column must be em_zone, it is {header:?}",
+            file.display()
+        );
     }
     let mut zones: Vec<&str> = lines.filter_map(|line| line.split(',').next()).collect();
     zones.sort_unstable();
@@ -127,10 +143,21 @@ fn metrics() -> String {
          | name | type | labels | meaning |\n|---|---|---|---|\n",
     );
     for family in families::ALL {
-        let Family { name, kind, labels, help, .. } = family;
+        let Family {
+            name,
+            kind,
+            labels,
+            help,
+            ..
+        } = family;
         let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "| `{name}` | {} | {} | {help} |", kind.as_str(), labels.join(", "));
+        let _ = writeln!(
+            text,
+            "| `{name}` | {} | {} | {help} |",
+            kind.as_str(),
+            labels.join(", ")
+        );
     }
     text
 }
@@ -147,8 +174,16 @@ mod tests {
     #[test]
     fn every_kind_is_in_the_installation() {
         let all = generate().unwrap();
-        let (_, install) = all.iter().find(|(path, _)| path.ends_with("install.yaml")).unwrap();
-        for kind in ["PowerMonitor", "CarbonPolicy", "ClusterCarbonPolicy", "CarbonReport"] {
+        let (_, install) = all
+            .iter()
+            .find(|(path, _)| path.ends_with("install.yaml"))
+            .unwrap();
+        for kind in [
+            "PowerMonitor",
+            "CarbonPolicy",
+            "ClusterCarbonPolicy",
+            "CarbonReport",
+        ] {
             assert!(install.contains(&format!("kind: {kind}\n")), "{kind}");
         }
     }

@@ -97,29 +97,81 @@ fn lacking(dir: &Path) -> Option<&'static str> {
 
 fn combined() -> Result<Parts> {
     let source = workspace::root().join("tests/cluster");
+    let mod_file = source.join("go.mod");
+    let go_mod = fs::read_to_string(&mod_file)
+        .with_context(|| format!("reading \"{}\"", mod_file.display()))?;
+    let version = required_version(&go_mod, "k8s.io/kubernetes")
+        .context("reading tests/cluster/go.mod: it requires no k8s.io/kubernetes")?;
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or("0"));
+    let package = "k8s.io/component-base/version";
+    let program = Program {
+        source,
+        name: "kubeparts",
+        says: format!(
+            "building Kubernetes {version} and etcd from source (once; 5 to 9 minutes on two \
+             cores, plus the download)"
+        ),
+        ldflags: format!(
+            "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} \
+             -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
+        ),
+    };
+    cached(&program).map(Parts::Combined)
+}
+
+/// Finds or builds the DNS server of the cluster's own names.
+///
+/// # Errors
+/// When it is neither there nor can be built.
+pub fn dns() -> Result<PathBuf> {
+    if let Some(file) = workspace::in_path("coredns") {
+        return Ok(file);
+    }
+    cached(&Program {
+        source: workspace::root().join("tests/cluster/dns"),
+        name: "coredns",
+        says: "building CoreDNS from source (once; about a minute)".to_owned(),
+        ldflags: "-s -w".to_owned(),
+    })
+}
+
+/// A Go program of `tests/`, built once into the cache.
+struct Program {
+    source: PathBuf,
+    name: &'static str,
+    says: String,
+    ldflags: String,
+}
+
+/// The program's file in the cache, named by all that goes into it.
+fn cached(program: &Program) -> Result<PathBuf> {
     let Some(go) = go() else {
         bail!(
-            "building the cluster's components needs Go 1.24 or later in PATH; or give a folder \
-             with {} by --kube-binaries",
+            "building {} needs Go 1.24 or later in PATH; or give a folder with {} by \
+             --kube-binaries, and coredns in PATH",
+            program.name,
             COMPONENTS.join(", ")
         );
     };
-    let go_version = process::output(Command::new(&go).current_dir(&source).arg("version"))?;
-    let files = ["go.mod", "go.sum", "main.go"]
-        .map(|name| fs::read(source.join(name)).with_context(|| format!("reading \"{name}\"")));
+    let go_version = process::output(
+        Command::new(&go)
+            .current_dir(&program.source)
+            .arg("version"),
+    )?;
+    let files = ["go.mod", "go.sum", "main.go"].map(|name| {
+        fs::read(program.source.join(name)).with_context(|| format!("reading \"{name}\""))
+    });
     let [go_mod, go_sum, main] = files;
-    let go_mod = go_mod?;
-    let key = cache_key(&[&go_mod, &go_sum?, &main?, go_version.trim().as_bytes()]);
+    let key = cache_key(&[&go_mod?, &go_sum?, &main?, go_version.trim().as_bytes()]);
     let binary = workspace::cache_dir()?
-        .join("kubeparts")
+        .join(program.name)
         .join(key)
-        .join("kubeparts");
+        .join(program.name);
     if !binary.is_file() {
-        let version = kubernetes_version(&String::from_utf8_lossy(&go_mod))
-            .context("reading tests/cluster/go.mod: it requires no k8s.io/kubernetes")?;
-        build(&go, &source, &binary, &version)?;
+        build(&go, program, &binary)?;
     }
-    Ok(Parts::Combined(binary))
+    Ok(binary)
 }
 
 fn go() -> Option<PathBuf> {
@@ -148,42 +200,32 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn kubernetes_version(go_mod: &str) -> Option<String> {
+fn required_version(go_mod: &str, module: &str) -> Option<String> {
     go_mod.lines().find_map(|line| {
         let mut words = line
             .trim()
             .trim_start_matches("require ")
             .split_whitespace();
-        (words.next() == Some("k8s.io/kubernetes")).then(|| words.next().map(str::to_owned))?
+        (words.next() == Some(module)).then(|| words.next().map(str::to_owned))?
     })
 }
 
-fn build(go: &Path, source: &Path, binary: &Path, version: &str) -> Result<()> {
+fn build(go: &Path, program: &Program, binary: &Path) -> Result<()> {
     let dir = binary
         .parent()
         .context("a cached binary lies in a folder")?;
     fs::create_dir_all(dir).with_context(|| format!("creating \"{}\"", dir.display()))?;
     // A name of our own: two builds at once must not write the same file.
-    let partial = dir.join(format!("kubeparts.{}.partial", std::process::id()));
-    let mut step = Step::new(format!(
-        "building Kubernetes {version} and etcd from source (once; 5 to 9 minutes on two cores, \
-         plus the download)"
-    ));
-    let mut numbers = version.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or("1"), numbers.next().unwrap_or("0"));
-    let package = "k8s.io/component-base/version";
-    let ldflags = format!(
-        "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} \
-         -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
-    );
+    let partial = dir.join(format!("{}.{}.partial", program.name, std::process::id()));
+    let mut step = Step::new(&program.says);
     let mut command = Command::new(go);
-    command.current_dir(source).env("CGO_ENABLED", "0");
+    command.current_dir(&program.source).env("CGO_ENABLED", "0");
     command
-        .args(["build", "-trimpath", "-ldflags", &ldflags, "-o"])
+        .args(["build", "-trimpath", "-ldflags", &program.ldflags, "-o"])
         .arg(&partial)
         .arg(".");
-    let log = workspace::target_dir().join("logs/kubeparts.log");
-    process::run_logged(&mut command, &log, &mut step, "go build in tests/cluster")?;
+    let log = workspace::target_dir().join(format!("logs/{}.log", program.name));
+    process::run_logged(&mut command, &log, &mut step, "go build")?;
     fs::rename(&partial, binary)
         .with_context(|| format!("moving the build to \"{}\"", binary.display()))?;
     step.done(&format!("built \"{}\"", binary.display()));
@@ -206,12 +248,15 @@ mod tests {
     #[test]
     fn the_version_comes_from_the_requirement_not_from_a_replacement() {
         let go_mod = "require (\n\tk8s.io/kubectl v0.34.4\n\tk8s.io/kubernetes v1.34.4\n)\n";
-        assert_eq!(kubernetes_version(go_mod).as_deref(), Some("v1.34.4"));
         assert_eq!(
-            kubernetes_version("require k8s.io/kubernetes v1.35.0").as_deref(),
+            required_version(go_mod, "k8s.io/kubernetes").as_deref(),
+            Some("v1.34.4")
+        );
+        assert_eq!(
+            required_version("require k8s.io/kubernetes v1.35.0", "k8s.io/kubernetes").as_deref(),
             Some("v1.35.0")
         );
-        assert_eq!(kubernetes_version("module x"), None);
+        assert_eq!(required_version("module x", "k8s.io/kubernetes"), None);
     }
 
     #[test]

@@ -177,6 +177,8 @@ fn kubelet(pki: &Pki, node: &Node, dir: &std::path::Path) -> serde_json::Value {
         "maxPods": 60,
         "oomScoreAdj": 0,
         "resolvConf": dir.join("resolv.conf"),
+        "clusterDNS": [super::state::API_ADDRESS],
+        "clusterDomain": "cluster.local",
         "shutdownGracePeriod": "0s",
     })
 }

@@ -1,7 +1,10 @@
 //! The command line of each component.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
+
+use anyhow::{Context as _, Result};
 
 use super::config::NodeFiles;
 use super::pki::Pki;
@@ -34,6 +37,28 @@ pub(super) fn etcd(layout: &Layout) -> Vec<OsString> {
     .into();
     words.push(flag("data-dir", layout.at("etcd")));
     words
+}
+
+/// Writes what the DNS server is to answer: the cluster's own names, and
+/// nothing of the world outside.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(super) fn write_corefile(layout: &Layout) -> Result<()> {
+    let kubeconfig = layout.kubeconfig();
+    let text = format!(
+        "cluster.local:53 {{\n  bind {API_ADDRESS}\n  errors\n  kubernetes cluster.local {{\n    \
+         kubeconfig {}\n  }}\n}}\n",
+        kubeconfig.display()
+    );
+    let file = layout.at("Corefile");
+    fs::write(&file, text).with_context(|| format!("writing \"{}\"", file.display()))
+}
+
+/// CoreDNS.
+#[must_use]
+pub(super) fn coredns(layout: &Layout) -> Vec<OsString> {
+    vec!["-conf".into(), layout.at("Corefile").into()]
 }
 
 /// The API server.

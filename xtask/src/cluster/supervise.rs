@@ -137,6 +137,11 @@ impl Keeper {
         })?;
         self.until_kubectl(&["get", "--raw", "/livez"])?;
         self.start_control(&pki)?;
+        if self.spec.services {
+            self.stage("coredns")?;
+            parts::write_corefile(&self.layout)?;
+            self.launch("coredns", None, &parts::coredns(&self.layout))?;
+        }
         self.start_nodes(&nodes, &files)?;
         self.until_kubectl(&["get", "--raw", "/readyz"])?;
         self.wait_control()?;
@@ -450,12 +455,21 @@ pub fn detach(layout: &Layout) -> Result<Process> {
 ///
 /// # Errors
 /// When a link cannot be made.
-pub fn link_components(layout: &Layout, parts: &crate::kubeparts::Parts) -> Result<()> {
+pub fn link_components(
+    layout: &Layout,
+    parts: &crate::kubeparts::Parts,
+    services: bool,
+) -> Result<()> {
     let dir = layout.at("bin");
     fs::create_dir_all(&dir).with_context(|| format!("creating \"{}\"", dir.display()))?;
     for name in crate::kubeparts::COMPONENTS {
         let link = layout.bin(name);
         symlink(parts.file(name), &link)
+            .with_context(|| format!("linking \"{}\"", link.display()))?;
+    }
+    if services {
+        let link = layout.bin("coredns");
+        symlink(crate::kubeparts::dns()?, &link)
             .with_context(|| format!("linking \"{}\"", link.display()))?;
     }
     Ok(())
