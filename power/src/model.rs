@@ -73,7 +73,7 @@ pub struct CurvePoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Domain {
-    /// Power at the wall plug of a whole tuned server (SPECpower results).
+    /// Power at the wall plug of a whole tuned server (`SPECpower` results).
     WallSpecpower,
     /// CPU package and memory power as RAPL counts it.
     Rapl,

@@ -15,7 +15,7 @@ pub const MICROJOULES_PER_KWH: u64 = 3_600_000_000_000;
 
 /// An amount of energy, in whole microjoules; never negative.
 ///
-/// Addition saturates at 2^64 µJ (5.1 GWh), more than a node uses in its life, so
+/// Addition saturates at 2^64 µJ (5.1 `GWh`), more than a node uses in its life, so
 /// that no sum can wrap round to a small figure; sums over a fleet are made in wider integers.
 ///
 /// ```

@@ -35,7 +35,7 @@ type Generated = (String, String);
 ///
 /// # Errors
 /// When a file cannot be written, or with `check` when one differs.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let mut differ = Vec::new();
     for (path, content) in generate()? {
         let file: PathBuf = workspace::root().join(&path);

@@ -53,7 +53,7 @@ pub struct Facts {
 ///
 /// # Errors
 /// When a step fails, or when the totals do not agree.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let session = Session::start(CLUSTER)?;
     let result = show(&session).and_then(|facts| {
         print(&session, &facts)?;
@@ -126,7 +126,7 @@ fn start_workloads(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "the PowerMonitor to be Ready",
-        Duration::from_secs(120),
+        Duration::from_mins(2),
         |session| {
             let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
             Ok(facts::condition_is(&monitor, "Ready", "True").then_some(()))
@@ -135,7 +135,7 @@ fn start_workloads(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "the workloads",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         |session| {
             let args = [
                 "wait",
@@ -158,7 +158,7 @@ fn wait_for_first_booking(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "a booking in a policy's status",
-        Duration::from_secs(180),
+        Duration::from_mins(3),
         |session| {
             let totals = facts::totals(session)?;
             Ok((totals.ledger > 0).then_some(()))
@@ -187,7 +187,7 @@ pub fn kill_both(session: &Session) -> Result<usize> {
         ("app.kubernetes.io/name=tanso-agent", "tanso-agent"),
     ] {
         killed += kill::kill_dead(session, label, program)?;
-        session.wait(&mut step, program, Duration::from_secs(120), |session| {
+        session.wait(&mut step, program, Duration::from_mins(2), |session| {
             back(session, label)
         })?;
     }
@@ -219,7 +219,7 @@ fn wait_for_data_after(session: &Session, second: i64) -> Result<()> {
     session.wait(
         &mut step,
         "newer data in every policy",
-        Duration::from_secs(240),
+        Duration::from_mins(4),
         |session| {
             let policies = facts::policies(session)?;
             let fresh = |policy: &Value| {

@@ -53,7 +53,7 @@ const TESTS: [(&str, Test); 5] = [
 ///
 /// # Errors
 /// When a test fails; names each.
-pub fn run(args: Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     let chosen: Vec<_> = TESTS
         .iter()
         .filter(|(name, _)| is_chosen(name, &args.names))

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
+use crate::cluster::{self, Options, Profile};
 use crate::{check, codegen, e2e, ebpf, kubeparts, process, workspace};
 
 /// What to leave out.
@@ -14,6 +15,9 @@ pub struct Args {
     #[arg(long)]
     skip_e2e: bool,
 }
+
+/// The API server that tests talk to.
+const API_CLUSTER: &str = "test-api";
 
 type StepFn = fn() -> Result<()>;
 
@@ -61,13 +65,29 @@ fn cluster_components() -> Result<()> {
     kubeparts::ensure(None).map(drop)
 }
 
+/// Unit, property and API tests. They run beside an API server of their own,
+/// within its network, where nothing else is reachable: so all is built first.
 fn tests() -> Result<()> {
-    let mut command = Command::new("cargo");
-    command
+    let words = ["test", "--workspace"];
+    let mut build = Command::new("cargo");
+    build
         .current_dir(workspace::root())
-        .args(["test", "--workspace"]);
-    ebpf::give(&mut command);
-    process::run(&mut command)
+        .args(words)
+        .arg("--no-run");
+    ebpf::give(&mut build);
+    process::run(&mut build)?;
+    cluster::down(API_CLUSTER)?;
+    let api = cluster::up(&Options {
+        profile: Profile::Api,
+        ..Options::new(API_CLUSTER)
+    })?;
+    let mut run = api.exec(["cargo", "test", "--workspace", "--offline"]);
+    run.current_dir(workspace::root())
+        .env("TANSO_TEST_KUBECONFIG", api.kubeconfig());
+    ebpf::give(&mut run);
+    let result = process::run(&mut run);
+    api.down()?;
+    result
 }
 
 fn end_to_end() -> Result<()> {

@@ -55,7 +55,7 @@ pub(super) fn write_corefile(layout: &Layout) -> Result<()> {
     fs::write(&file, text).with_context(|| format!("writing \"{}\"", file.display()))
 }
 
-/// CoreDNS.
+/// `CoreDNS`.
 #[must_use]
 pub(super) fn coredns(layout: &Layout) -> Vec<OsString> {
     vec!["-conf".into(), layout.at("Corefile").into()]

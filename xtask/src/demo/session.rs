@@ -16,6 +16,9 @@ use crate::{images, workspace};
 /// The namespace that tanso is installed in.
 pub const NAMESPACE: &str = "tanso-system";
 
+/// The user that the operator runs as.
+const OPERATOR: u32 = 65532;
+
 /// The images that the demo's cluster needs.
 const IMAGES: [&str; 5] = [
     "tanso-operator",
@@ -63,13 +66,15 @@ impl Session {
         let overlay = workspace::root().join("config/demo");
         let manifests = self.kubectl(&["kustomize", &overlay.to_string_lossy()])?;
         let ledger = self.cluster.layout().at("volumes/ledger");
+        // Kubernetes hands over no ownership of a folder of the node.
         std::fs::create_dir_all(&ledger)
+            .and_then(|()| std::os::unix::fs::chown(&ledger, Some(OPERATOR), Some(OPERATOR)))
             .with_context(|| format!("creating \"{}\"", ledger.display()))?;
         self.apply(&manifests.replace("LEDGER_DIR", &ledger.to_string_lossy()))?;
         self.wait(
             &mut step,
             "the operator",
-            Duration::from_secs(120),
+            Duration::from_mins(2),
             |session| session.ready_replicas("deployment/tanso-operator"),
         )?;
         step.done("tanso installed, operator ready");
@@ -113,7 +118,7 @@ impl Session {
     /// When the API server refuses one; carries its message.
     pub fn apply(&self, manifests: &str) -> Result<String> {
         let args = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
-        let mut command = self.cluster.kubectl(&args);
+        let mut command = self.cluster.kubectl(args);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -82,7 +82,7 @@ pub(super) fn bad_specs(session: &Session) -> Result<()> {
     Ok(())
 }
 
-const BROKEN: &str = r#"
+const BROKEN: &str = r"
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: my-grid, namespace: shop}
@@ -109,14 +109,14 @@ spec:
   site: {zone: KR}
   evidence: {maxEstimatedPercent: 100}
   regulations: [{rule: kr-carbon-2050}]
-"#;
+";
 
 /// A policy with a broken table stalls; its neighbour does not.
 pub(super) fn broken_table(session: &Session) -> Result<()> {
     session.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")?;
     session.apply(BROKEN)?;
     let mut step = Step::new("a policy with a broken row in its table");
-    let message = session.wait(&mut step, "Stalled", Duration::from_secs(60), |session| {
+    let message = session.wait(&mut step, "Stalled", Duration::from_mins(1), |session| {
         let policy = session.json(&[
             "get",
             "carbonpolicy",
@@ -143,7 +143,7 @@ pub(super) fn broken_table(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "its neighbour to be Ready",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         |session| {
             let policy = session.json(&[
                 "get",

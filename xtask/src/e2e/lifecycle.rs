@@ -1,4 +1,4 @@
-//! A PowerMonitor's life: applied again, and deleted.
+//! A `PowerMonitor`'s life: applied again, and deleted.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -11,7 +11,7 @@ use crate::demo::{facts, session::Session};
 use crate::progress::Step;
 use crate::workspace;
 
-/// Kinds that a PowerMonitor may make objects of.
+/// Kinds that a `PowerMonitor` may make objects of.
 const KINDS: &str =
     "daemonset,deployment,service,configmap,serviceaccount,rolebinding,clusterrolebinding";
 
@@ -68,7 +68,7 @@ pub(super) fn applied_twice(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "the PowerMonitor to be Ready",
-        Duration::from_secs(120),
+        Duration::from_mins(2),
         monitor_is_ready,
     )?;
     let before = children(session)?;
@@ -111,7 +111,7 @@ pub(super) fn deleted(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "the PowerMonitor to be Ready",
-        Duration::from_secs(120),
+        Duration::from_mins(2),
         monitor_is_ready,
     )?;
     let made = children(session)?.len();
@@ -119,7 +119,7 @@ pub(super) fn deleted(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "its objects to be gone",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         |session| {
             let left = children(session)?;
             let pods = session.json(&[

@@ -121,15 +121,11 @@ fn container(plan: Plan<'_>) -> Container {
         ),
         security_context: Some(security(plan.monitor.security)),
         volume_mounts: Some(vec![
-            VolumeMount {
-                mount_propagation: Some("HostToContainer".into()),
-                ..mount("proc", "/host/proc")
-            },
-            // The cgroup file systems are mounted below /sys.
-            VolumeMount {
-                mount_propagation: Some("HostToContainer".into()),
-                ..mount("sys", "/host/sys")
-            },
+            mount("proc", "/host/proc"),
+            // The cgroup file systems are mounted below /sys and come with it.
+            // No mount propagation: it would need a shared mount, which not
+            // every node has.
+            mount("sys", "/host/sys"),
             VolumeMount {
                 read_only: None,
                 // Nodes may share a machine (a laptop, a test).
