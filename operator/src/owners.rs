@@ -30,7 +30,7 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tanso_runtime::Shutdown;
 
-use crate::ledger::{Ledger, LedgerFault, PodNames, names};
+use crate::ledger::{Ledger, LedgerFault, PodNames, Scope, names};
 
 pub use chain::{Link, Owner, Resolved, follow};
 
@@ -185,6 +185,24 @@ impl Inventory {
             .collect();
         agents.sort_by(|a, b| a.node.cmp(&b.node));
         agents
+    }
+
+    /// The pods of a scope that run now, used energy or not.
+    #[must_use]
+    pub fn running(&self, scope: &Scope) -> Vec<PodNames> {
+        let runs = |pod: &Pod| {
+            let status = pod.status.as_ref();
+            status.and_then(|status| status.phase.as_deref()) == Some("Running")
+        };
+        let within = |namespace: &str| match scope {
+            Scope::All => true,
+            Scope::Namespaces(chosen) => chosen.contains(namespace),
+        };
+        let pods = self.pods.state();
+        pods.iter()
+            .filter(|pod| runs(pod) && within(&pod.namespace().unwrap_or_default()))
+            .filter_map(|pod| Some(self.describe(pod)?.0))
+            .collect()
     }
 
     /// What is known of a pod now.

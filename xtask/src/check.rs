@@ -20,7 +20,7 @@ pub struct Args {
 /// At the first check that does not hold.
 pub fn run(args: &Args) -> Result<()> {
     format()?;
-    codegen::run(codegen::Args { check: true })?;
+    codegen::run(&codegen::Args { check: true })?;
     if args.quick {
         return Ok(());
     }

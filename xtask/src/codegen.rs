@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn generated_files_are_as_their_sources_say() {
-        run(Args { check: true }).unwrap();
+        run(&Args { check: true }).unwrap();
     }
 
     #[test]

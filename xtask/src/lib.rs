@@ -69,11 +69,11 @@ impl Cli {
     /// What failed, where, and what to do about it.
     pub fn run(self) -> Result<()> {
         match self.verb {
-            Verb::Demo(args) => demo::run(args),
+            Verb::Demo(args) => demo::run(&args),
             Verb::Test(args) => test::run(&args),
-            Verb::E2e(args) => e2e::run(args),
+            Verb::E2e(args) => e2e::run(&args),
             Verb::Check(args) => check::run(&args),
-            Verb::Codegen(args) => codegen::run(args),
+            Verb::Codegen(args) => codegen::run(&args),
             Verb::Ebpf(args) => ebpf::run(&args),
             Verb::Images(args) => images::run(&args),
             Verb::Kubeparts(args) => kubeparts::run(&args),

@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn generated_files() -> Result<()> {
-    codegen::run(codegen::Args { check: true })
+    codegen::run(&codegen::Args { check: true })
 }
 
 fn cluster_components() -> Result<()> {
@@ -91,5 +91,5 @@ fn tests() -> Result<()> {
 }
 
 fn end_to_end() -> Result<()> {
-    e2e::run(e2e::Args::default())
+    e2e::run(&e2e::Args::default())
 }

@@ -78,7 +78,7 @@ pub struct Snapshot {
     pub nodes: Vec<NodeAt>,
     /// Rows of the scope within the period, by hour.
     pub rows: Vec<HourRow>,
-    /// Names of the pods in the rows.
+    /// Names of the pods in the rows, and of those that run without energy as far as the reader added them.
     pub pods: HashMap<Arc<str>, PodNames>,
     /// Hours within the period in which each node has any row.
     pub node_hours: BTreeMap<Arc<str>, BTreeSet<UtcHour>>,

@@ -140,8 +140,9 @@ async fn evaluate<P: Policy>(
         .collect();
     let agents = context.inventory.agents();
     let expected: BTreeSet<String> = agents.into_iter().map(|agent| agent.node).collect();
+    let running = context.inventory.running(&scope);
     let for_read = Arc::clone(&policy);
-    let (data_through, snapshot) = context
+    let (data_through, mut snapshot) = context
         .ledger
         .call(move |connection| {
             let (_, nodes) = query::nodes_at(connection)?;
@@ -152,6 +153,10 @@ async fn evaluate<P: Policy>(
             Ok((data_through, query::snapshot(connection, &scope, period)?))
         })
         .await?;
+    for pod in running {
+        let uid = Arc::from(pod.uid.as_str());
+        snapshot.pods.entry(uid).or_insert(pod);
+    }
     let facts = context.inventory.clone();
     let judging = move || judge_now(policy, &snapshot, &facts, data_through, &expected);
     tokio::task::spawn_blocking(judging)

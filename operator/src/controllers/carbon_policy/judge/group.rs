@@ -63,6 +63,12 @@ pub(super) fn group<'a>(
         };
         *others.entry(account).or_default() += u128::from(row.energy.value.microjoules());
     }
+    // What used no energy is said too: a workload that idles is not missing.
+    for (uid, pod) in &snapshot.pods {
+        if selects(policy, pod) {
+            entry(&mut workloads, pod).pods.insert(uid, pod);
+        }
+    }
     Grouped {
         workloads: workloads.into_values().collect(),
         others,
@@ -75,18 +81,7 @@ fn add<'a>(
     pod: &'a PodNames,
     row: &'a HourRow,
 ) {
-    let key = Key {
-        namespace: &pod.namespace,
-        kind: &pod.workload_kind,
-        name: &pod.workload_name,
-    };
-    let workload = workloads.entry(key).or_insert_with(|| Workload {
-        key,
-        rows: Vec::new(),
-        hours: Vec::new(),
-        cpu_us: 0,
-        pods: BTreeMap::new(),
-    });
+    let workload = entry(workloads, pod);
     workload.rows.push(EnergyRow {
         hour: row.hour,
         place: 0,
@@ -96,6 +91,24 @@ fn add<'a>(
     workload.hours.push(row);
     workload.cpu_us = workload.cpu_us.saturating_add(row.cpu_us);
     workload.pods.insert(uid, pod);
+}
+
+fn entry<'a, 'b>(
+    workloads: &'b mut BTreeMap<Key<'a>, Workload<'a>>,
+    pod: &'a PodNames,
+) -> &'b mut Workload<'a> {
+    let key = Key {
+        namespace: &pod.namespace,
+        kind: &pod.workload_kind,
+        name: &pod.workload_name,
+    };
+    workloads.entry(key).or_insert_with(|| Workload {
+        key,
+        rows: Vec::new(),
+        hours: Vec::new(),
+        cpu_us: 0,
+        pods: BTreeMap::new(),
+    })
 }
 
 fn selects(policy: &ValidatedPolicy, pod: &PodNames) -> bool {
