@@ -2,6 +2,7 @@
 //! to verdicts, with a kill -9 of operator and agent on the way.
 
 pub mod facts;
+pub mod home;
 pub mod kill;
 pub mod session;
 pub mod storm;
@@ -14,10 +15,10 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use self::facts::Totals;
+use self::home::Existing;
 use self::session::{NAMESPACE, Session};
 use self::storm::Storm;
 use crate::progress::Step;
-use crate::workspace;
 
 /// The name of the demo's cluster.
 pub const CLUSTER: &str = "demo";
@@ -34,6 +35,9 @@ pub struct Args {
     /// Write the same facts for a script
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// A cluster that is there already
+    #[command(flatten)]
+    pub existing: Existing,
 }
 
 /// What the demonstration found.
@@ -43,8 +47,8 @@ pub struct Facts {
     pub policies: Vec<Value>,
     /// The three totals of energy.
     pub totals: Totals,
-    /// The storm, counted three ways.
-    pub storm: Storm,
+    /// The storm, counted three ways; `None` where the pods run on another machine.
+    pub storm: Option<Storm>,
     /// Agents and operators that were killed on the way.
     pub killed: usize,
 }
@@ -54,7 +58,7 @@ pub struct Facts {
 /// # Errors
 /// When a step fails, or when the totals do not agree.
 pub fn run(args: &Args) -> Result<()> {
-    let session = Session::start(CLUSTER)?;
+    let session = Session::start(CLUSTER, &args.existing)?;
     let result = show(&session).and_then(|facts| {
         print(&session, &facts)?;
         if let Some(file) = &args.json {
@@ -65,7 +69,9 @@ pub fn run(args: &Args) -> Result<()> {
         facts.judge()
     });
     if args.keep {
-        println!("{}", usage());
+        if session.is_embedded() {
+            println!("{}", usage());
+        }
     } else {
         session.down()?;
     }
@@ -79,24 +85,17 @@ pub fn run(args: &Args) -> Result<()> {
 /// When a part does not become ready or does not answer.
 pub fn show(session: &Session) -> Result<Facts> {
     start_workloads(session)?;
-    let node = session
-        .cluster()
-        .node_names()
-        .first()
-        .map(|name| (*name).to_owned())
-        .context("the cluster has no node")?;
-    let agent = facts::agent_pod(session, &node)?;
     wait_for_first_booking(session)?;
-    let mut step = Step::new("counting the storm of short-lived processes three ways");
-    step.tick("the storm");
-    let storm = storm::count(
-        session,
-        &agent,
-        &pod_uid(session, "app=thumbnailer")?,
-        STORM,
-    )?;
-    step.done("storm counted");
-    let killed = kill_both(session)?;
+    // Elsewhere the kernel's counters and the processes are out of reach.
+    let is_here = session.is_embedded() || storm::is_here(&pod_uid(session, "app=thumbnailer")?);
+    let (storm, killed) = if is_here {
+        (Some(count_storm(session)?), kill_both(session)?)
+    } else {
+        eprintln!(
+            "the pods run on another machine: their storm is not compared with the kernel, nothing is killed"
+        );
+        (None, 0)
+    };
     wait_for_data_after(session, unix_now())?;
     let totals = facts::totals(session)?;
     Ok(Facts {
@@ -107,14 +106,37 @@ pub fn show(session: &Session) -> Result<Facts> {
     })
 }
 
+fn count_storm(session: &Session) -> Result<Storm> {
+    let mut step = Step::new("counting the storm of short-lived processes three ways");
+    step.tick("the storm");
+    let pods = session.json(&[
+        "get",
+        "pods",
+        "-n",
+        "shop",
+        "-l",
+        "app=thumbnailer",
+        "-o",
+        "json",
+    ])?;
+    let node = pods["items"][0]["spec"]["nodeName"]
+        .as_str()
+        .context("the storm's node")?;
+    let agent = facts::agent_pod(session, node)?;
+    let storm = storm::count(
+        session,
+        &agent,
+        &pod_uid(session, "app=thumbnailer")?,
+        STORM,
+    )?;
+    step.done("storm counted");
+    Ok(storm)
+}
+
 fn start_workloads(session: &Session) -> Result<()> {
     let mut step = Step::new("starting workloads, monitor and policies");
-    for file in ["workloads.yaml", "policies.yaml"] {
-        let path = workspace::root().join("config/demo").join(file);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("reading \"{}\"", path.display()))?;
-        session.apply(&text)?;
-    }
+    session.apply_file("workloads.yaml")?;
+    session.apply_file("policies.yaml")?;
     session.kubectl(&[
         "create",
         "job",
@@ -245,7 +267,9 @@ fn print(session: &Session, facts: &Facts) -> Result<()> {
     }
     println!("{}", table::workloads(&facts.policies, "korea-hours"));
     println!("{}", table::totals(&facts.totals, facts.killed));
-    println!("{}", table::storm(&facts.storm));
+    if let Some(storm) = &facts.storm {
+        println!("{}", table::storm(storm));
+    }
     Ok(())
 }
 
@@ -263,12 +287,7 @@ impl Facts {
             },
             "microjoules": &self.totals,
             "provenance": table::provenance(&self.policies),
-            "storm": {
-                "kernelSeconds": self.storm.kernel_seconds,
-                "agentSeconds": self.storm.agent_seconds,
-                "pollerSeconds": self.storm.poller_seconds,
-                "rung": self.storm.rung,
-            },
+        "storm": &self.storm,
             "killed": self.killed,
         })
     }
@@ -281,13 +300,14 @@ impl Facts {
         if !self.totals.agree() {
             bail!("the totals differ: {:?}", self.totals);
         }
-        let off = (self.storm.agent_ratio() - 1.0).abs();
-        if off.is_nan() || off > 0.01 {
-            bail!(
-                "the storm's CPU time is off by {:.2} %: {:?}",
-                off * 100.0,
-                self.storm
-            );
+        if let Some(storm) = &self.storm {
+            let off = (storm.agent_ratio() - 1.0).abs();
+            if off.is_nan() || off > 0.01 {
+                bail!(
+                    "the storm's CPU time is off by {:.2} %: {storm:?}",
+                    off * 100.0
+                );
+            }
         }
         Ok(())
     }

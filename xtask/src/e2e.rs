@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::demo::{self, session::Session, table};
+use crate::demo::{self, home::Existing, session::Session, table};
 
 /// The name of the tests' cluster.
 const CLUSTER: &str = "e2e";
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<()> {
     if chosen.is_empty() {
         bail!("no test has {:?} in its name", args.names);
     }
-    let session = Session::start(CLUSTER)?;
+    let session = Session::start(CLUSTER, &Existing::default())?;
     let mut failed = Vec::new();
     for (name, test) in &chosen {
         let begun = Instant::now();
@@ -98,11 +98,10 @@ fn is_chosen(name: &str, wanted: &[String]) -> bool {
 
 fn energy(session: &Session) -> Result<()> {
     let facts = demo::show(session)?;
-    println!(
-        "{}{}",
-        table::totals(&facts.totals, facts.killed),
-        table::storm(&facts.storm)
-    );
+    println!("{}", table::totals(&facts.totals, facts.killed));
+    if let Some(storm) = &facts.storm {
+        println!("{}", table::storm(storm));
+    }
     facts.judge()
 }
 

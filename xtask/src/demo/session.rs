@@ -8,69 +8,63 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::cluster::{self, Cluster};
+use super::home::{Existing, Home};
 use crate::process::{output, shown};
 use crate::progress::Step;
-use crate::{images, workspace};
+use crate::workspace;
 
 /// The namespace that tanso is installed in.
 pub const NAMESPACE: &str = "tanso-system";
 
-/// The user that the operator runs as.
-const OPERATOR: u32 = 65532;
-
-/// The images that the demo's cluster needs.
-const IMAGES: [&str; 5] = [
-    "tanso-operator",
-    "tanso-agent",
-    "tanso-model-server",
-    "demo-load",
-    "pause",
-];
-
 /// A running cluster with tanso installed.
 #[derive(Debug)]
 pub struct Session {
-    cluster: Cluster,
+    home: Home,
 }
 
 impl Session {
-    /// Builds the images, starts a cluster and installs tanso; what an earlier
-    /// run of the same name left behind is removed first.
+    /// Installs tanso on the cluster that `existing` names, or on a new one;
+    /// what an earlier run of the same name left behind is removed first.
     ///
     /// # Errors
     /// When a part cannot be built, started or installed.
-    pub fn start(name: &str) -> Result<Self> {
-        let archives = images::build(&IMAGES)?;
-        cluster::down(name)?;
-        let options = cluster::Options {
-            images: archives,
-            ..cluster::Options::new(name)
-        };
+    pub fn start(name: &str, existing: &Existing) -> Result<Self> {
         let session = Self {
-            cluster: cluster::up(&options)?,
+            home: Home::open(name, existing)?,
         };
         session.install()?;
         Ok(session)
     }
 
-    /// The cluster.
-    #[must_use]
-    pub const fn cluster(&self) -> &Cluster {
-        &self.cluster
+    /// The names of the nodes.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub fn node_names(&self) -> Result<Vec<String>> {
+        let nodes = self.json(&["get", "nodes", "-o", "json"])?;
+        let items = nodes["items"].as_array().context("nodes")?;
+        let name = |node: &Value| node["metadata"]["name"].as_str().map(str::to_owned);
+        Ok(items.iter().filter_map(name).collect())
     }
 
-    /// Applies the installation of `config/demo` and waits for the operator.
+    /// Whether the cluster is ours to remove.
+    #[must_use]
+    pub const fn is_embedded(&self) -> bool {
+        matches!(self.home, Home::Embedded(_))
+    }
+
+    /// Applies a file of `config/demo`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is refused.
+    pub fn apply_file(&self, name: &str) -> Result<String> {
+        self.apply(&self.home.with_images(&demo_file(name)?))
+    }
+
+    /// Applies the installation and waits for the operator.
     fn install(&self) -> Result<()> {
         let mut step = Step::new("installing tanso");
-        let overlay = workspace::root().join("config/demo");
-        let manifests = self.kubectl(&["kustomize", &overlay.to_string_lossy()])?;
-        let ledger = self.cluster.layout().at("volumes/ledger");
-        // Kubernetes hands over no ownership of a folder of the node.
-        std::fs::create_dir_all(&ledger)
-            .and_then(|()| std::os::unix::fs::chown(&ledger, Some(OPERATOR), Some(OPERATOR)))
-            .with_context(|| format!("creating \"{}\"", ledger.display()))?;
-        self.apply(&manifests.replace("LEDGER_DIR", &ledger.to_string_lossy()))?;
+        self.apply(&self.home.installation()?)?;
         self.wait(
             &mut step,
             "the operator",
@@ -91,7 +85,7 @@ impl Session {
     /// # Errors
     /// When it fails; carries what it said.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
-        output(&mut self.cluster.kubectl(args))
+        output(&mut self.home.kubectl(args))
     }
 
     /// Runs kubectl and reads its output as JSON.
@@ -118,7 +112,12 @@ impl Session {
     /// When the API server refuses one; carries its message.
     pub fn apply(&self, manifests: &str) -> Result<String> {
         let args = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
-        let mut command = self.cluster.kubectl(args);
+        self.pipe(&args, manifests)
+    }
+
+    /// Runs kubectl with `input` and gives its output.
+    fn pipe(&self, args: &[&str], input: &str) -> Result<String> {
+        let mut command = self.home.kubectl(args);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -127,15 +126,13 @@ impl Session {
             .with_context(|| format!("starting `{}`", shown(&command)))?;
         if let Some(mut stdin) = child.stdin.take() {
             stdin
-                .write_all(manifests.as_bytes())
+                .write_all(input.as_bytes())
                 .context("writing manifests to kubectl")?;
         }
         let result = child.wait_with_output().context("waiting for kubectl")?;
         if !result.status.success() {
-            bail!(
-                "kubectl apply: {}",
-                String::from_utf8_lossy(&result.stderr).trim()
-            );
+            let said = String::from_utf8_lossy(&result.stderr);
+            bail!("kubectl {}: {}", args.first().unwrap_or(&""), said.trim());
         }
         Ok(String::from_utf8_lossy(&result.stdout).into_owned())
     }
@@ -189,11 +186,29 @@ impl Session {
         format!("{pods}\n{logs}")
     }
 
-    /// Removes the cluster and all that was on it.
+    /// Removes the cluster, or from a cluster that is not ours all that was
+    /// applied.
     ///
     /// # Errors
     /// When something cannot be removed; names it.
     pub fn down(self) -> Result<()> {
-        self.cluster.down()
+        if let Home::Embedded(cluster) = self.home {
+            return cluster.down();
+        }
+        for name in ["policies.yaml", "workloads.yaml"] {
+            self.delete(&demo_file(name)?)?;
+        }
+        self.delete(&self.home.installation()?)
     }
+
+    fn delete(&self, manifests: &str) -> Result<()> {
+        let args = ["delete", "--ignore-not-found", "--wait=true", "-f", "-"];
+        self.pipe(&args, manifests).map(drop)
+    }
+}
+
+/// A file of `config/demo`.
+fn demo_file(name: &str) -> Result<String> {
+    let path = workspace::root().join("config/demo").join(name);
+    std::fs::read_to_string(&path).with_context(|| format!("reading \"{}\"", path.display()))
 }

@@ -45,6 +45,12 @@ impl Storm {
     }
 }
 
+/// Whether the pod `uid` runs on this machine.
+#[must_use]
+pub fn is_here(uid: &str) -> bool {
+    pod_cgroup(uid).is_ok()
+}
+
 /// Counts the pod `uid` over `period`.
 ///
 /// # Errors
