@@ -137,14 +137,6 @@ fn start_workloads(session: &Session) -> Result<()> {
     let mut step = Step::new("starting workloads, monitor and policies");
     session.apply_file("workloads.yaml")?;
     session.apply_file("policies.yaml")?;
-    session.kubectl(&[
-        "create",
-        "job",
-        "nightly-report-now",
-        "--from=cronjob/nightly-report",
-        "-n",
-        "shop",
-    ])?;
     session.wait(
         &mut step,
         "the PowerMonitor to be Ready",
@@ -154,6 +146,15 @@ fn start_workloads(session: &Session) -> Result<()> {
             Ok(facts::condition_is(&monitor, "Ready", "True").then_some(()))
         },
     )?;
+    // Only now: a job that ends before the agents begin has used no known energy.
+    session.kubectl(&[
+        "create",
+        "job",
+        "nightly-report-now",
+        "--from=cronjob/nightly-report",
+        "-n",
+        "shop",
+    ])?;
     session.wait(
         &mut step,
         "the workloads",

@@ -46,7 +46,7 @@ pub struct Existing {
 #[derive(Debug)]
 pub(super) enum Home {
     /// Started by us, and removed by us.
-    Embedded(Cluster),
+    Embedded(Box<Cluster>),
     /// Somebody's; what we applied is deleted, the cluster stays.
     Existing {
         kubectl: Vec<PathBuf>,
@@ -69,7 +69,7 @@ impl Home {
             images: archives,
             ..cluster::Options::new(name)
         };
-        Ok(Self::Embedded(cluster::up(&options)?))
+        Ok(Self::Embedded(Box::new(cluster::up(&options)?)))
     }
 
     /// The real kubectl, for this cluster.

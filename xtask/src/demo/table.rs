@@ -73,6 +73,12 @@ fn half_width(bounded: &Value) -> String {
 
 fn source(figures: &Value) -> String {
     let shares = ["measured", "modelled", "simulated"];
+    let known = shares
+        .iter()
+        .any(|name| number(&figures[format!("{name}Percent")]) > 0);
+    if !known {
+        return "-".to_owned();
+    }
     let largest = shares
         .iter()
         .max_by_key(|name| number(&figures[format!("{name}Percent")]));

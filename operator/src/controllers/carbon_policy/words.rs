@@ -54,7 +54,8 @@ fn three_digits(figure: i64, units: &[(f64, &str)]) -> String {
         return NOTHING.to_owned();
     };
     let scaled = figure / size;
-    if figure == 0.0 || scaled >= 99.95 {
+    // The smallest unit counts in whole ones: more digits would be made up.
+    if figure == 0.0 || (*size - 1.0).abs() < f64::EPSILON || scaled >= 99.95 {
         format!("{scaled:.0}{unit}")
     } else if scaled >= 9.995 {
         format!("{scaled:.1}{unit}")
@@ -94,7 +95,7 @@ mod tests {
         assert_eq!(emissions(22_600_000), "22.6kg");
         assert_eq!(emissions(999_600), "1.00kg");
         assert_eq!(emissions(412_300), "412g");
-        assert_eq!(emissions(3), "3.00mg");
+        assert_eq!(emissions(3), "3mg");
         assert_eq!(emissions(0), "0mg");
     }
 }
