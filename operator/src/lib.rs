@@ -176,13 +176,19 @@ impl Operator {
             let term = Shutdown::new();
             let parts = self.parts(term.clone());
             tokio::pin!(parts);
-            tokio::select! {
-                () = &mut parts => tracing::error!("every controller ended; starting them again"),
-                () = self.claim.lost() => tracing::warn!("lost the lease; stopping"),
-                () = shutdown.begun() => {}
-            }
+            let runs = tokio::select! {
+                () = &mut parts => false,
+                () = self.claim.lost() => {
+                    tracing::warn!("lost the lease; stopping");
+                    true
+                }
+                () = shutdown.begun() => true,
+            };
             term.begin();
-            if timeout(PATIENCE, parts).await.is_err() {
+            // What ended by itself must not be polled again.
+            if !runs {
+                tracing::error!("every controller ended; starting them again");
+            } else if timeout(PATIENCE, parts).await.is_err() {
                 tracing::warn!("a part did not end in time and was stopped");
             }
         }

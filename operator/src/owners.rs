@@ -424,3 +424,58 @@ impl Names {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An inventory that knows these pods and nothing else.
+    fn inventory(pods: impl IntoIterator<Item = Pod>) -> Inventory {
+        let (store, mut writer) = reflector::store();
+        for pod in pods {
+            writer.apply_watcher_event(&watcher::Event::Apply(pod));
+        }
+        Inventory {
+            pods: store,
+            replica_sets: reflector::store().0,
+            jobs: reflector::store().0,
+            cron_jobs: reflector::store().0,
+            nodes: reflector::store().0,
+            namespaces: reflector::store().0,
+        }
+    }
+
+    fn pod(namespace: &str, name: &str, phase: &str) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"uid": name, "namespace": namespace, "name": name},
+            "spec": {"nodeName": "n1", "containers": []},
+            "status": {"phase": phase}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_pods_that_run_within_the_scope_are_given() {
+        let book = inventory([
+            pod("shop", "till", "Running"),
+            pod("shop", "migration", "Succeeded"),
+            pod("shop", "unscheduled", "Pending"),
+            pod("bank", "vault", "Running"),
+        ]);
+        let running = |scope: &Scope| {
+            let mut names: Vec<_> = book
+                .running(scope)
+                .into_iter()
+                .map(|pod| pod.name)
+                .collect();
+            names.sort();
+            names
+        };
+        let shop = Scope::Namespaces(["shop".to_owned()].into());
+        assert_eq!(running(&shop), ["till"]);
+        assert_eq!(running(&Scope::All), ["till", "vault"]);
+        assert!(running(&Scope::Namespaces(["other".to_owned()].into())).is_empty());
+    }
+}

@@ -6,6 +6,9 @@ use anyhow::Result;
 
 use crate::{process, workspace};
 
+/// The packages that have benchmarks; the others need not be built for them.
+const PACKAGES: [&str; 2] = ["tanso-carbon", "tanso-power"];
+
 /// Which benchmarks to run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -14,7 +17,7 @@ pub struct Args {
     rest: Vec<String>,
 }
 
-/// Runs `cargo bench` for the whole workspace.
+/// Runs `cargo bench` for every package that has benchmarks.
 ///
 /// # Errors
 /// When a benchmark does not build or fails.
@@ -22,6 +25,8 @@ pub fn run(args: &Args) -> Result<()> {
     let mut command = Command::new("cargo");
     command
         .current_dir(workspace::root())
-        .args(["bench", "--workspace", "--benches", "--"]);
+        .arg("bench")
+        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .args(["--bench", "*", "--"]);
     process::run(command.args(&args.rest))
 }

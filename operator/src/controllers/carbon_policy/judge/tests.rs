@@ -246,6 +246,87 @@ fn a_worked_example_has_the_emissions_that_a_pocket_calculator_gives() {
 }
 
 #[test]
+fn a_workload_that_used_no_energy_is_listed_and_unknown() {
+    let base = spec(IntensitySource::Static);
+    let (_, without) = evaluate(&base, &snapshot());
+    let mut with_quiet = snapshot();
+    let (uid, quiet) = names("q1", "Deployment", "quiet");
+    assert!(with_quiet.rows.iter().all(|row| row.account != pod("q1")));
+    with_quiet.pods.insert(uid, quiet);
+    let (_, found) = evaluate(&base, &with_quiet);
+
+    let quiet = workload(&found, "quiet");
+    assert_eq!(
+        (quiet.namespace.as_str(), quiet.kind.as_str()),
+        ("shop", "Deployment")
+    );
+    assert_eq!(
+        (quiet.verdict, quiet.reason.as_str()),
+        (Verdict::Unknown, "NoEnergy")
+    );
+    assert_eq!(quiet.pods, 1);
+    // Coverage is of the nodes, whatever ran there.
+    let nothing = Figures {
+        coverage_percent: 100,
+        ..Figures::default()
+    };
+    assert_eq!(quiet.figures, nothing);
+    assert!(quiet.recommendations.is_empty());
+
+    assert_eq!(found.totals, without.totals);
+    assert_eq!(found.unallocated, without.unallocated);
+    assert_eq!(found.combined, without.combined);
+    assert_eq!(found.regulations, without.regulations);
+    let others: Vec<_> = found
+        .workloads
+        .iter()
+        .filter(|w| w.name != "quiet")
+        .cloned()
+        .collect();
+    assert_eq!(others, without.workloads);
+}
+
+#[test]
+fn zz_probe() {
+    let base = spec(IntensitySource::Bundled);
+    let (p, one) = evaluate(&base, &snapshot());
+    eprintln!(
+        "needed {:?}",
+        needed(&p, Timestamp::from_second(THROUGH).unwrap())
+    );
+    let mut old = snapshot();
+    for n in 0..9 {
+        let uid = format!("old{n}");
+        let mut r = row(pod(&uid), 40_000_000_000, Provenance::Modelled);
+        r.hour = hour().plus_hours(-24 * (n + 5));
+        old.rows.push(r);
+        let (uid, names) = names(&uid, "CronJob", "etl");
+        old.pods.insert(uid, names);
+    }
+    let mut r = row(pod("gone"), 40_000_000_000, Provenance::Modelled);
+    r.hour = hour().plus_hours(-24 * 9);
+    old.rows.push(r);
+    let (uid, n) = names("gone", "Deployment", "deleted-last-week");
+    old.pods.insert(uid, n);
+    let (_, two) = evaluate(&base, &old);
+    for e in [&one, &two] {
+        for w in &e.workloads {
+            eprintln!(
+                "{} pods {} energy {} {}",
+                w.name, w.pods, w.figures.energy_microjoules.value, w.reason
+            );
+        }
+        eprintln!(
+            "{:?}",
+            workload(e, "etl")
+                .recommendations
+                .first()
+                .map(|a| (a.saving_milligrams_per_day.value))
+        );
+    }
+}
+
+#[test]
 fn the_pue_counts_for_the_policy_and_stands_beside_its_workloads() {
     let mut dirty = spec(IntensitySource::Static);
     dirty.site.pue.as_mut().unwrap().value = 1.45;
