@@ -1,6 +1,6 @@
 //! Rows by workload, and what belongs to none; no row is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tanso_carbon::account::EnergyRow;
@@ -63,15 +63,24 @@ pub(super) fn group<'a>(
         };
         *others.entry(account).or_default() += u128::from(row.energy.value.microjoules());
     }
-    // What used no energy is said too: a workload that idles is not missing.
+    // What runs without using energy is said too: a workload that idles is not
+    // missing. Pods with rows outside the period only belong to another one.
+    let with_rows: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(pod_of).collect();
     for (uid, pod) in &snapshot.pods {
-        if selects(policy, pod) {
+        if !with_rows.contains(uid) && selects(policy, pod) {
             entry(&mut workloads, pod).pods.insert(uid, pod);
         }
     }
     Grouped {
         workloads: workloads.into_values().collect(),
         others,
+    }
+}
+
+fn pod_of(row: &HourRow) -> Option<&Arc<str>> {
+    match &row.account {
+        LedgerAccount::Pod(uid) => Some(uid),
+        LedgerAccount::Named(_) => None,
     }
 }
 

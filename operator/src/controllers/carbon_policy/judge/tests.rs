@@ -287,46 +287,6 @@ fn a_workload_that_used_no_energy_is_listed_and_unknown() {
 }
 
 #[test]
-fn zz_probe() {
-    let base = spec(IntensitySource::Bundled);
-    let (p, one) = evaluate(&base, &snapshot());
-    eprintln!(
-        "needed {:?}",
-        needed(&p, Timestamp::from_second(THROUGH).unwrap())
-    );
-    let mut old = snapshot();
-    for n in 0..9 {
-        let uid = format!("old{n}");
-        let mut r = row(pod(&uid), 40_000_000_000, Provenance::Modelled);
-        r.hour = hour().plus_hours(-24 * (n + 5));
-        old.rows.push(r);
-        let (uid, names) = names(&uid, "CronJob", "etl");
-        old.pods.insert(uid, names);
-    }
-    let mut r = row(pod("gone"), 40_000_000_000, Provenance::Modelled);
-    r.hour = hour().plus_hours(-24 * 9);
-    old.rows.push(r);
-    let (uid, n) = names("gone", "Deployment", "deleted-last-week");
-    old.pods.insert(uid, n);
-    let (_, two) = evaluate(&base, &old);
-    for e in [&one, &two] {
-        for w in &e.workloads {
-            eprintln!(
-                "{} pods {} energy {} {}",
-                w.name, w.pods, w.figures.energy_microjoules.value, w.reason
-            );
-        }
-        eprintln!(
-            "{:?}",
-            workload(e, "etl")
-                .recommendations
-                .first()
-                .map(|a| (a.saving_milligrams_per_day.value))
-        );
-    }
-}
-
-#[test]
 fn the_pue_counts_for_the_policy_and_stands_beside_its_workloads() {
     let mut dirty = spec(IntensitySource::Static);
     dirty.site.pue.as_mut().unwrap().value = 1.45;
