@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::facts::Totals;
 use self::home::Existing;
 use self::session::{NAMESPACE, Session};
-use self::storm::Storm;
+use self::storm::{Counting, Storm};
 use crate::progress::Step;
 
 /// The name of the demo's cluster.
@@ -25,6 +25,14 @@ pub const CLUSTER: &str = "demo";
 
 /// How long the storm is counted.
 const STORM: Duration = Duration::from_secs(45);
+
+/// Workloads that must have a row: one of each kind that the demo runs.
+const WORKLOADS: [(&str, &str); 4] = [
+    ("Deployment", "storefront"),
+    ("Deployment", "thumbnailer"),
+    ("CronJob", "nightly-report"),
+    ("Deployment", "sleeper"),
+];
 
 /// How to show it.
 #[derive(Debug, Default, clap::Args)]
@@ -89,7 +97,7 @@ pub fn show(session: &Session) -> Result<Facts> {
     // Elsewhere the kernel's counters and the processes are out of reach.
     let is_here = session.is_embedded() || storm::is_here(&pod_uid(session, "app=thumbnailer")?);
     let (storm, killed) = if is_here {
-        (Some(count_storm(session)?), kill_both(session)?)
+        storm_and_kill(session)?
     } else {
         eprintln!(
             "the pods run on another machine: their storm is not compared with the kernel, nothing is killed"
@@ -106,7 +114,9 @@ pub fn show(session: &Session) -> Result<Facts> {
     })
 }
 
-fn count_storm(session: &Session) -> Result<Storm> {
+/// Counts the storm over a time in which operator and agent are killed, so
+/// that what the killed ones missed would show.
+fn storm_and_kill(session: &Session) -> Result<(Option<Storm>, usize)> {
     let mut step = Step::new("counting the storm of short-lived processes three ways");
     step.tick("the storm");
     let pods = session.json(&[
@@ -119,18 +129,18 @@ fn count_storm(session: &Session) -> Result<Storm> {
         "-o",
         "json",
     ])?;
-    let node = pods["items"][0]["spec"]["nodeName"]
+    let pod = &pods["items"][0];
+    let node = pod["spec"]["nodeName"]
         .as_str()
         .context("the storm's node")?;
+    let uid = pod["metadata"]["uid"].as_str().context("the storm's uid")?;
     let agent = facts::agent_pod(session, node)?;
-    let storm = storm::count(
-        session,
-        &agent,
-        &pod_uid(session, "app=thumbnailer")?,
-        STORM,
-    )?;
-    step.done("storm counted");
-    Ok(storm)
+    let mut counting = Counting::begin(session, &agent, uid)?;
+    counting.watch(STORM);
+    let killed = kill_both(session)?;
+    let storm = counting.end(session)?;
+    step.done("storm counted, over the kill");
+    Ok((Some(storm), killed))
 }
 
 fn start_workloads(session: &Session) -> Result<()> {
@@ -288,7 +298,7 @@ impl Facts {
             },
             "microjoules": &self.totals,
             "provenance": table::provenance(&self.policies),
-        "storm": &self.storm,
+                    "storm": &self.storm,
             "killed": self.killed,
         })
     }
@@ -301,6 +311,7 @@ impl Facts {
         if !self.totals.agree() {
             bail!("the totals differ: {:?}", self.totals);
         }
+        self.judge_rows()?;
         if let Some(storm) = &self.storm {
             let off = (storm.agent_ratio() - 1.0).abs();
             if off.is_nan() || off > 0.01 {
@@ -309,6 +320,48 @@ impl Facts {
                     off * 100.0
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// Fails unless every policy is evaluated, every kind of workload has its
+    /// row, and there is advice of both kinds.
+    fn judge_rows(&self) -> Result<()> {
+        for policy in &self.policies {
+            if !facts::condition_is(policy, "Ready", "True") {
+                bail!(
+                    "policy {} is not Ready: {}",
+                    policy["metadata"]["name"],
+                    policy["status"]
+                );
+            }
+        }
+        let rows: Vec<Value> = self
+            .policies
+            .iter()
+            .flat_map(table::workload_facts)
+            .collect();
+        for (kind, name) in WORKLOADS {
+            let is_listed = |row: &&Value| row["kind"] == kind && row["name"] == name;
+            if !rows.iter().any(|row| is_listed(&row)) {
+                bail!("no row for {kind} {name}");
+            }
+        }
+        for action in ["ShiftInTime", "Rightsize"] {
+            let is_given = |row: &Value| {
+                let advice = row["recommendations"].as_array();
+                advice.is_some_and(|all| all.iter().any(|one| one["action"] == action))
+            };
+            if !rows.iter().any(is_given) {
+                bail!("no workload has the advice {action}");
+            }
+        }
+        let provenance = table::provenance(&self.policies);
+        if provenance["modelled"].as_i64().unwrap_or(0)
+            + provenance["measured"].as_i64().unwrap_or(0)
+            == 0
+        {
+            bail!("no energy is measured or modelled: {provenance}");
         }
         Ok(())
     }

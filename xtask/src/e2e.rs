@@ -21,6 +21,9 @@ pub struct Args {
     /// Leave the cluster up afterwards
     #[arg(long)]
     pub keep: bool,
+    /// A cluster that is there already
+    #[command(flatten)]
+    pub existing: Existing,
 }
 
 type Test = fn(&Session) -> Result<()>;
@@ -61,7 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
     if chosen.is_empty() {
         bail!("no test has {:?} in its name", args.names);
     }
-    let session = Session::start(CLUSTER, &Existing::default())?;
+    let session = Session::start(CLUSTER, &args.existing)?;
     let mut failed = Vec::new();
     for (name, test) in &chosen {
         let begun = Instant::now();

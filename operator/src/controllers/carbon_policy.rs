@@ -6,7 +6,7 @@
 //!
 //! Rights: carbonpolicies, clustercarbonpolicies: get, list, watch, and patch
 //! of their status; carbonreports: get, list, patch, create, delete;
-//! configmaps: get, list; events: create, patch.
+//! configmaps: get, in its own namespace list; events: create, patch.
 
 pub mod apply;
 mod driver;

@@ -32,8 +32,35 @@ impl Session {
         let session = Self {
             home: Home::open(name, existing)?,
         };
-        session.install()?;
+        session.refuse_foreign()?;
+        if let Err(error) = session.install() {
+            eprintln!("{}", session.state_of_pods());
+            session.down()?;
+            return Err(error);
+        }
         Ok(session)
+    }
+
+    /// Fails on somebody's cluster that has tanso already: what we remove
+    /// afterwards must be ours.
+    fn refuse_foreign(&self) -> Result<()> {
+        if self.is_embedded() {
+            return Ok(());
+        }
+        let present = self.kubectl(&[
+            "get",
+            "--ignore-not-found",
+            "-o",
+            "name",
+            "namespace/tanso-system",
+            "namespace/shop",
+            "crd/powermonitors.tanso.dev",
+        ])?;
+        if !present.trim().is_empty() {
+            let found = present.split_whitespace().collect::<Vec<_>>().join(", ");
+            bail!("the cluster has {found} already; the demo would overwrite and then delete them");
+        }
+        Ok(())
     }
 
     /// The names of the nodes.

@@ -51,28 +51,62 @@ pub fn is_here(uid: &str) -> bool {
     pod_cgroup(uid).is_ok()
 }
 
-/// Counts the pod `uid` over `period`.
-///
-/// # Errors
-/// When the pod has no cgroup, or the agent does not answer.
-pub fn count(session: &Session, agent_pod: &str, uid: &str, period: Duration) -> Result<Storm> {
-    let cgroup = pod_cgroup(uid)?;
-    let mut poller = Poller::default();
-    poller.look(&cgroup);
-    poller.seconds = 0.0;
-    let (agent_before, kernel_before) = both(session, agent_pod, uid, &cgroup)?;
-    let begun = Instant::now();
-    while begun.elapsed() < period {
-        thread::sleep(POLL.min(period.saturating_sub(begun.elapsed())));
+/// A count that has begun.
+#[derive(Debug)]
+pub struct Counting {
+    agent_pod: String,
+    uid: String,
+    cgroup: PathBuf,
+    poller: Poller,
+    agent_before: f64,
+    kernel_before: f64,
+}
+
+impl Counting {
+    /// Begins to count the pod `uid`.
+    ///
+    /// # Errors
+    /// When the pod has no cgroup, or the agent does not answer.
+    pub fn begin(session: &Session, agent_pod: &str, uid: &str) -> Result<Self> {
+        let cgroup = pod_cgroup(uid)?;
+        let mut poller = Poller::default();
         poller.look(&cgroup);
+        poller.seconds = 0.0;
+        let (agent_before, kernel_before) = both(session, agent_pod, uid, &cgroup)?;
+        Ok(Self {
+            agent_pod: agent_pod.to_owned(),
+            uid: uid.to_owned(),
+            cgroup,
+            poller,
+            agent_before,
+            kernel_before,
+        })
     }
-    let (agent_after, kernel_after) = both(session, agent_pod, uid, &cgroup)?;
-    Ok(Storm {
-        kernel_seconds: kernel_after - kernel_before,
-        agent_seconds: agent_after - agent_before,
-        poller_seconds: poller.seconds,
-        rung: rung(&session.raw(&format!("{}/metrics", agent_proxy(agent_pod)))?),
-    })
+
+    /// Lets the poller look for `period`.
+    pub fn watch(&mut self, period: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < period {
+            thread::sleep(POLL.min(period.saturating_sub(begun.elapsed())));
+            self.poller.look(&self.cgroup);
+        }
+    }
+
+    /// Ends the count.
+    ///
+    /// # Errors
+    /// When the pod is gone, or the agent does not answer.
+    pub fn end(mut self, session: &Session) -> Result<Storm> {
+        self.poller.look(&self.cgroup);
+        let (agent, kernel) = both(session, &self.agent_pod, &self.uid, &self.cgroup)?;
+        let metrics = session.raw(&format!("{}/metrics", agent_proxy(&self.agent_pod)))?;
+        Ok(Storm {
+            kernel_seconds: kernel - self.kernel_before,
+            agent_seconds: agent - self.agent_before,
+            poller_seconds: self.poller.seconds,
+            rung: rung(&metrics),
+        })
+    }
 }
 
 /// Agent and kernel at one instant: the kernel is read just when a new agent

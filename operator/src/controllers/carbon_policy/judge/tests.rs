@@ -287,6 +287,21 @@ fn a_workload_that_used_no_energy_is_listed_and_unknown() {
 }
 
 #[test]
+fn a_pod_of_another_time_is_no_idle_pod_of_the_window() {
+    let base = spec(IntensitySource::Static);
+    let (_, without) = evaluate(&base, &snapshot());
+    let mut with_old = snapshot();
+    let (uid, old) = names("o1", "Deployment", "old");
+    let mut row = row(pod("o1"), 5_000_000, Provenance::Measured);
+    row.hour = row.hour.plus_hours(-24 * 40);
+    with_old.rows.push(row);
+    with_old.pods.insert(uid, old);
+    let (_, found) = evaluate(&base, &with_old);
+    assert_eq!(found.workloads, without.workloads);
+    assert_eq!(found.totals, without.totals);
+}
+
+#[test]
 fn the_pue_counts_for_the_policy_and_stands_beside_its_workloads() {
     let mut dirty = spec(IntensitySource::Static);
     dirty.site.pue.as_mut().unwrap().value = 1.45;
