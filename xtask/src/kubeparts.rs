@@ -83,8 +83,11 @@ pub fn ensure(folder: Option<&Path>) -> Result<Parts> {
         .into_iter();
     let in_path =
         workspace::in_path("kube-apiserver").and_then(|file| file.parent().map(Path::to_path_buf));
-    if let Some(dir) = candidates.chain(in_path).find(|dir| lacking(dir).is_none()) {
-        return Ok(Parts::Folder(dir));
+    for dir in candidates.chain(in_path) {
+        match lacking(&dir) {
+            None => return Ok(Parts::Folder(dir)),
+            Some(name) => eprintln!("passing over \"{}\": it has no {name}", dir.display()),
+        }
     }
     combined()
 }

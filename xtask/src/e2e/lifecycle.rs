@@ -1,13 +1,13 @@
 //! A `PowerMonitor`'s life: applied again, and deleted.
 
 use std::collections::BTreeMap;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::demo::{facts, session::Session};
+use crate::demo::facts;
+use crate::demo::session::{NAMESPACE, Session};
 use crate::progress::Step;
 use crate::workspace;
 
@@ -19,9 +19,12 @@ const KINDS: &str =
 fn children(session: &Session) -> Result<BTreeMap<String, String>> {
     let list = session.json(&["get", KINDS, "-A", "-o", "json"])?;
     let owned = |object: &&Value| {
-        object["metadata"]["ownerReferences"]
-            .as_array()
-            .is_some_and(|owners| owners.iter().any(|owner| owner["kind"] == "PowerMonitor"))
+        // The label too: one that was made without an owner would stay behind.
+        let labelled = object["metadata"]["labels"]["tanso.dev/power-monitor"] == "tanso";
+        labelled
+            || object["metadata"]["ownerReferences"]
+                .as_array()
+                .is_some_and(|owners| owners.iter().any(|owner| owner["kind"] == "PowerMonitor"))
     };
     let items = list["items"].as_array().context("a list")?;
     Ok(items
@@ -61,6 +64,20 @@ fn apply_monitor(session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// How often the operator has visited a monitor without a fault.
+fn visits(session: &Session) -> Result<f64> {
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/services/tanso-operator:8080/proxy/metrics");
+    let text = session.raw(&path)?;
+    let is_visit = |line: &&str| {
+        line.starts_with("tanso_operator_reconciles_total{")
+            && line.contains("power_monitor")
+            && line.contains("\"ok\"")
+    };
+    let line = text.lines().find(is_visit).context("no visit yet")?;
+    let number = line.rsplit(' ').next().unwrap_or_default();
+    number.parse().with_context(|| format!("reading {line:?}"))
+}
+
 /// The second application of the same monitor changes no resourceVersion.
 pub(super) fn applied_twice(session: &Session) -> Result<()> {
     let mut step = Step::new("applying the PowerMonitor twice");
@@ -79,8 +96,8 @@ pub(super) fn applied_twice(session: &Session) -> Result<()> {
         );
     }
     apply_monitor(session)?;
-    // A reconcile that writes would do so at once; a label that the operator
-    // does not manage makes sure that it has looked again.
+    // A label that the operator does not manage makes it look again.
+    let visits = visits(session)?;
     session.kubectl(&[
         "label",
         "powermonitor",
@@ -88,7 +105,12 @@ pub(super) fn applied_twice(session: &Session) -> Result<()> {
         "looked-at=again",
         "--overwrite",
     ])?;
-    thread::sleep(Duration::from_secs(5));
+    session.wait(
+        &mut step,
+        "two more visits of the operator",
+        Duration::from_mins(2),
+        |session| Ok((self::visits(session)? >= visits + 2.0).then_some(())),
+    )?;
     let after = children(session)?;
     let changed: Vec<_> = before
         .iter()
