@@ -23,7 +23,16 @@ pub fn workloads(policies: &[Value], policy: &str) -> String {
     {
         rows.push(row(workload));
     }
-    format!("Workloads of {policy}:\n{}", aligned(&rows))
+    let changes: String = wanted
+        .iter()
+        .flat_map(|object| list(&object["status"]["workloads"]))
+        .flat_map(|workload| list(&workload["recommendations"]))
+        .map(|advice| format!("  {}\n", text(&advice["change"])))
+        .collect();
+    format!(
+        "Workloads of {policy}:\n{}\nWhat the advice would change:\n{changes}",
+        aligned(&rows)
+    )
 }
 
 fn row(workload: &Value) -> [String; 9] {
@@ -53,11 +62,7 @@ fn advice(workload: &Value) -> String {
         || "-".to_owned(),
         |advice| {
             let percent = float(&advice["savingMilliPercent"]) / 1e3;
-            format!(
-                "{} -{percent:.1}%: {}",
-                text(&advice["action"]),
-                text(&advice["change"])
-            )
+            format!("{} -{percent:.1}%", text(&advice["action"]))
         },
     )
 }
