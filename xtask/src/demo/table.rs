@@ -23,15 +23,16 @@ pub fn workloads(policies: &[Value], policy: &str) -> String {
     {
         rows.push(row(workload));
     }
-    let changes: String = wanted
+    let changes: Vec<String> = wanted
         .iter()
         .flat_map(|object| list(&object["status"]["workloads"]))
         .flat_map(|workload| list(&workload["recommendations"]))
         .map(|advice| format!("  {}\n", text(&advice["change"])))
         .collect();
     format!(
-        "Workloads of {policy}:\n{}\nWhat the advice would change:\n{changes}",
-        aligned(&rows)
+        "Workloads of {policy}:\n{}\nWhat the advice would change:\n{}",
+        aligned(&rows),
+        changes.concat()
     )
 }
 
