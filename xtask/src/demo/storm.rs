@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 
 use super::facts::agent_proxy;
@@ -109,20 +110,71 @@ impl Counting {
     }
 }
 
-/// Agent and kernel at one instant: the kernel is read just when a new agent
-/// reading has come, so that both mean the same time.
+/// Agent and kernel at one instant: the kernel's counter is sampled while the
+/// agent is asked, and taken for the moment of the agent's reading.
 fn both(session: &Session, agent_pod: &str, uid: &str, cgroup: &Path) -> Result<(f64, f64)> {
     let path = format!("{}/metrics", agent_proxy(agent_pod));
-    let first = agent_seconds(&session.raw(&path)?, uid);
-    let begun = Instant::now();
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| sample(cgroup, &done));
+        let answer = newer_reading(session, &path);
+        done.store(true, Ordering::Relaxed);
+        let samples = watcher.join().unwrap_or_default();
+        let (metrics, at) = answer?;
+        let kernel = samples.windows(2).find_map(|pair| between(pair, at));
+        let kernel = kernel.with_context(|| format!("the pod's CPU time at {at} was not seen"))?;
+        Ok((agent_seconds(&metrics, uid), kernel))
+    })
+}
+
+/// Metrics of a reading that was taken after now, and its time.
+fn newer_reading(session: &Session, path: &str) -> Result<(String, f64)> {
+    let begun = unix_seconds();
     loop {
-        let kernel = kernel_seconds(cgroup)?;
-        let now = agent_seconds(&session.raw(&path)?, uid);
-        if now > first || begun.elapsed() > Duration::from_secs(10) {
-            return Ok((now, kernel));
+        let metrics = session.raw(path)?;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("tanso_snapshot_timestamp_seconds"));
+        let at = line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        let at = at.context("the agent's metrics have no time of their reading")?;
+        // The first sample may be a moment late.
+        if at > begun + 0.1 {
+            return Ok((metrics, at));
         }
-        thread::sleep(Duration::from_millis(20));
+        if unix_seconds() > begun + 30.0 {
+            bail!(
+                "the agent's last reading is {:.0} s old",
+                unix_seconds() - at
+            );
+        }
+        thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Times and CPU seconds of a cgroup, every few milliseconds until told.
+fn sample(cgroup: &Path, done: &AtomicBool) -> Vec<(f64, f64)> {
+    let mut samples = Vec::new();
+    while !done.load(Ordering::Relaxed) {
+        if let Ok(seconds) = kernel_seconds(cgroup) {
+            samples.push((unix_seconds(), seconds));
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    samples
+}
+
+/// The value at a time between two samples.
+fn between(pair: &[(f64, f64)], at: f64) -> Option<f64> {
+    let [(t0, v0), (t1, v1)] = pair else {
+        return None;
+    };
+    let is_between = (*t0..*t1).contains(&at);
+    is_between.then(|| v0 + (v1 - v0) * (at - t0) / (t1 - t0))
+}
+
+fn unix_seconds() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// Sum over a pod's containers of what the agent exports.
@@ -165,7 +217,7 @@ fn pod_cgroup(uid: &str) -> Result<PathBuf> {
             return Ok(found);
         }
     }
-    anyhow::bail!("pod {uid} has no cgroup under /sys/fs/cgroup")
+    bail!("pod {uid} has no cgroup under /sys/fs/cgroup")
 }
 
 fn find(folder: &Path, names: &[String; 2], depth: u8) -> Option<PathBuf> {
@@ -251,4 +303,16 @@ fn stat(pid: u64) -> Option<(u64, u64)> {
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     // After the name: state is field 0, so utime 11, stime 12, start time 19.
     Some((number(19)?, number(11)? + number(12)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between;
+
+    #[test]
+    fn a_value_is_taken_for_the_moment_between_two_samples_only() {
+        let pair = [(10.0, 1.0), (12.0, 2.0)];
+        assert_eq!(between(&pair, 11.0), Some(1.5));
+        assert_eq!(between(&pair, 12.5), None);
+    }
 }
