@@ -64,6 +64,17 @@ fn apply_monitor(session: &Session) -> Result<()> {
     Ok(())
 }
 
+/// Applies the monitor and waits until it is Ready.
+fn run_monitor(session: &Session, step: &mut Step) -> Result<()> {
+    apply_monitor(session)?;
+    session.wait(
+        step,
+        "the PowerMonitor to be Ready",
+        Duration::from_mins(2),
+        monitor_is_ready,
+    )
+}
+
 /// How often the operator has visited a monitor without a fault.
 fn visits(session: &Session) -> Result<f64> {
     let path = format!("/api/v1/namespaces/{NAMESPACE}/services/tanso-operator:8080/proxy/metrics");
@@ -81,13 +92,7 @@ fn visits(session: &Session) -> Result<f64> {
 /// The second application of the same monitor changes no resourceVersion.
 pub(super) fn applied_twice(session: &Session) -> Result<()> {
     let mut step = Step::new("applying the PowerMonitor twice");
-    apply_monitor(session)?;
-    session.wait(
-        &mut step,
-        "the PowerMonitor to be Ready",
-        Duration::from_mins(2),
-        monitor_is_ready,
-    )?;
+    run_monitor(session, &mut step)?;
     let before = children(session)?;
     if before.len() < 6 {
         bail!(
@@ -129,13 +134,7 @@ pub(super) fn applied_twice(session: &Session) -> Result<()> {
 /// Deleting the monitor leaves none of its objects behind.
 pub(super) fn deleted(session: &Session) -> Result<()> {
     let mut step = Step::new("deleting the PowerMonitor");
-    apply_monitor(session)?;
-    session.wait(
-        &mut step,
-        "the PowerMonitor to be Ready",
-        Duration::from_mins(2),
-        monitor_is_ready,
-    )?;
+    run_monitor(session, &mut step)?;
     let made = children(session)?.len();
     session.kubectl(&["delete", "powermonitor", "tanso", "--wait=true"])?;
     session.wait(
