@@ -4,14 +4,16 @@
 //! segments, or a number of slots that need not be neighbours, where each
 //! restart costs energy too. Of equal times the earliest wins.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use tanso_power::Joules;
 
 use crate::calendar::{Period, UtcHour};
 use crate::series::{HourlyIntensity, Point};
 use crate::units::{GramsCo2e, Intensity};
+
+mod interruptible;
+
+pub use interruptible::{Interrupted, interruptible};
 
 /// µJ × µg/kWh in one nanogram.
 const PRODUCT_PER_NANOGRAM: u128 = 3_600_000_000;
@@ -68,6 +70,8 @@ impl Job {
 pub struct CostCurve {
     start_s: i64,
     step_s: i64,
+    /// The intensity of each step and a last zero, so that there is one for
+    /// each entry of `prefix`.
     values: Vec<u32>,
     /// The sum of value × step before each step, in µg/kWh × s: twenty years
     /// at the highest intensity are 1.3·10^18, within 64 bits.
@@ -93,17 +97,13 @@ impl CostCurve {
         if length == 0 || length > i64::from(crate::series::HOURS_MAX) * 3_600 {
             return None;
         }
-        let values: Vec<u32> = values
-            .iter()
-            .map(|value| value.micrograms_per_kwh())
-            .collect();
-        let mut sum = 0_u64;
-        let mut prefix = Vec::with_capacity(values.len() + 1);
-        prefix.push(0);
-        for value in &values {
-            sum += u64::from(*value) * u64::from(step_seconds);
-            prefix.push(sum);
-        }
+        let ends = values.iter().scan(0_u64, |sum, value| {
+            *sum += u64::from(value.micrograms_per_kwh()) * u64::from(step_seconds);
+            Some(*sum)
+        });
+        let prefix = std::iter::once(0).chain(ends).collect();
+        let values = values.iter().map(|value| value.micrograms_per_kwh());
+        let values = values.chain(std::iter::once(0)).collect();
         Some(Self {
             start_s: start.as_second(),
             step_s,
@@ -130,23 +130,26 @@ impl CostCurve {
     /// The curve's end, in Unix seconds.
     #[must_use]
     pub fn end_s(&self) -> i64 {
-        let steps = i64::try_from(self.values.len()).unwrap_or(i64::MAX);
+        let steps = i64::try_from(self.values.len() - 1).unwrap_or(i64::MAX);
         self.start_s
             .saturating_add(steps.saturating_mul(self.step_s))
     }
 
+    /// The step that an instant lies in and the seconds into it; `None`
+    /// before the start.
+    fn place(&self, at_s: i64) -> Option<(usize, u64)> {
+        let offset = at_s.checked_sub(self.start_s).filter(|o| *o >= 0)?;
+        let step = usize::try_from(offset / self.step_s).ok()?;
+        Some((step, u64::try_from(offset % self.step_s).ok()?))
+    }
+
     /// The sum of intensity × time from the curve's start to an instant.
     fn integral(&self, at_s: i64) -> Option<u64> {
-        let offset = at_s
-            .checked_sub(self.start_s)
-            .filter(|offset| *offset >= 0)?;
-        let step = usize::try_from(offset / self.step_s).ok()?;
-        let rest = u64::try_from(offset % self.step_s).ok()?;
-        let whole = *self.prefix.get(step)?;
-        if rest == 0 {
-            return Some(whole);
+        if at_s > self.end_s() {
+            return None;
         }
-        Some(whole + u64::from(*self.values.get(step)?) * rest)
+        let (step, rest) = self.place(at_s)?;
+        Some(self.prefix.get(step)? + u64::from(*self.values.get(step)?) * rest)
     }
 
     /// The mean intensity of a window; `None` if it is empty or leaves the
@@ -162,6 +165,14 @@ impl CostCurve {
     /// curve.
     #[must_use]
     pub fn emissions(&self, job: &Job, start_s: i64) -> Option<GramsCo2e> {
+        let product = self.product(job, start_s)?;
+        Some(GramsCo2e::from_nanograms(
+            (product + PRODUCT_PER_NANOGRAM / 2) / PRODUCT_PER_NANOGRAM,
+        ))
+    }
+
+    /// Energy × intensity of a job that starts at an instant, in µJ × µg/kWh.
+    fn product(&self, job: &Job, start_s: i64) -> Option<u128> {
         let mut product = 0_u128;
         let mut at = start_s;
         for (seconds, energy) in &job.segments {
@@ -170,9 +181,7 @@ impl CostCurve {
             product += u128::from(sum) * u128::from(energy.microjoules()) / u128::from(*seconds);
             at = end;
         }
-        Some(GramsCo2e::from_nanograms(
-            (product + PRODUCT_PER_NANOGRAM / 2) / PRODUCT_PER_NANOGRAM,
-        ))
+        Some(product)
     }
 
     /// The `count` best starts from `earliest_s` to `latest_s`, both included
@@ -182,129 +191,138 @@ impl CostCurve {
     /// Between two instants at which an edge of the job meets an edge of the
     /// curve, the emissions change evenly; so a minimum is always at such an
     /// instant, and no other needs a look.
+    ///
+    /// ```
+    /// use jiff::Timestamp;
+    /// use tanso_carbon::{Intensity, schedule::{CostCurve, Job}};
+    /// use tanso_power::Joules;
+    /// let hours = [430.0, 380.0, 395.0, 410.0].map(Intensity::try_from_grams_per_kwh);
+    /// let hours: Vec<_> = hours.into_iter().collect::<Result<_, _>>()?;
+    /// let curve = CostCurve::try_new(Timestamp::UNIX_EPOCH, 3_600, &hours).ok_or("no curve")?;
+    /// let job = Job::flat(2 * 3_600, Joules::from_microjoules(3_600_000_000_000)).ok_or("no job")?;
+    /// let best = curve.best(&job, 0, 24 * 3_600, 1)[0];
+    /// assert_eq!((best.start_s, best.emissions.to_string()), (3_600, "388 g".to_owned()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn best(&self, job: &Job, earliest_s: i64, latest_s: i64, count: usize) -> Vec<Slot> {
-        let mut best = BTreeSet::new();
-        let mut offer = |start_s: i64| {
-            if let Some(emissions) = self.emissions(job, start_s) {
-                best.insert(Slot { emissions, start_s });
-                if best.len() > count {
-                    best.pop_last();
-                }
-            }
-        };
         let last_s = latest_s.min(self.end_s().saturating_sub(job.seconds()));
         let first_s = earliest_s.max(self.start_s);
         if first_s > last_s {
             return Vec::new();
         }
+        let starts = match job.segments.as_slice() {
+            [(seconds, energy)] if *energy > Joules::ZERO => {
+                self.best_flat(i64::from(*seconds), first_s, last_s, count)
+            }
+            _ => self.best_shaped(job, first_s, last_s, count),
+        };
+        let slot = |start_s| {
+            let emissions = self.emissions(job, start_s)?;
+            Some(Slot { emissions, start_s })
+        };
+        starts.into_iter().filter_map(slot).collect()
+    }
+
+    /// The first start at or after `first_s` at which `edge` of the job meets
+    /// an edge of the curve, for each edge once.
+    fn meetings(&self, job_edges: impl Iterator<Item = i64>, first_s: i64) -> Vec<i64> {
+        let mut starts: Vec<_> = job_edges
+            .map(|edge| {
+                let behind = (first_s + edge - self.start_s).rem_euclid(self.step_s);
+                first_s + (self.step_s - behind) % self.step_s
+            })
+            .collect();
+        starts.sort_unstable();
+        starts.dedup();
+        starts
+    }
+
+    /// The best starts of a job of even power, by the sums of its windows.
+    fn best_flat(&self, seconds: i64, first_s: i64, last_s: i64, count: usize) -> Vec<i64> {
+        let mut leaders = Leaders::new(count);
+        let window =
+            |start_s: i64| Some(self.integral(start_s + seconds)? - self.integral(start_s)?);
+        for start_s in [first_s, last_s] {
+            if let Some(sum) = window(start_s) {
+                leaders.offer(sum, start_s);
+            }
+        }
+        for from_s in self.meetings([0, seconds].into_iter(), first_s) {
+            let steps = (last_s - from_s).div_euclid(self.step_s) + 1;
+            let (Ok(steps), Some(start), Some(end)) = (
+                usize::try_from(steps),
+                self.place(from_s),
+                self.place(from_s + seconds),
+            ) else {
+                continue;
+            };
+            let sums = self.sums(start, steps).zip(self.sums(end, steps));
+            let mut start_s = from_s;
+            for (before, after) in sums {
+                leaders.offer(after - before, start_s);
+                start_s += self.step_s;
+            }
+        }
+        leaders.starts()
+    }
+
+    /// The integral at so many instants a step apart, from a place on.
+    fn sums(&self, (step, rest): (usize, u64), steps: usize) -> impl Iterator<Item = u64> {
+        let run = step..step.saturating_add(steps).min(self.prefix.len());
+        let prefix = self.prefix.get(run.clone()).unwrap_or_default();
+        let values = self.values.get(run).unwrap_or_default();
+        let sum = move |(sum, value): (&u64, &u32)| sum + u64::from(*value) * rest;
+        prefix.iter().zip(values).map(sum)
+    }
+
+    /// The best starts of a job of several segments, each start by itself.
+    fn best_shaped(&self, job: &Job, first_s: i64, last_s: i64, count: usize) -> Vec<i64> {
+        let mut leaders = Leaders::new(count);
+        let mut offer = |start_s: i64| {
+            if let Some(product) = self.product(job, start_s) {
+                leaders.offer(product, start_s);
+            }
+        };
         offer(first_s);
         offer(last_s);
-        for edge in job.edges() {
-            let behind = (first_s + edge - self.start_s).rem_euclid(self.step_s);
-            let mut start_s = first_s + (self.step_s - behind) % self.step_s;
+        for from_s in self.meetings(job.edges(), first_s) {
+            let mut start_s = from_s;
             while start_s <= last_s {
                 offer(start_s);
                 start_s += self.step_s;
             }
         }
-        best.into_iter().collect()
+        leaders.starts()
     }
 }
 
-/// The slots chosen for a job that may be interrupted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interrupted {
-    /// The indices of the slots in which it runs, in order.
-    pub slots: Vec<usize>,
-    /// How often it is started again after a break.
-    pub restarts: usize,
-    /// The sum of intensity × slots, restarts with it, in µg/kWh ×
-    /// thousandths of a slot.
-    pub cost: u128,
+/// The least few of what was offered, least first; of equals the earliest.
+struct Leaders<K> {
+    most: usize,
+    best: Vec<(K, i64)>,
 }
 
-/// Chooses `wanted` of the slots for the least sum of intensities, where each
-/// restart after a break uses `restart_thousandths` of a slot's energy in the
-/// slot in which it happens. `None` if there are too few slots.
-#[must_use]
-pub fn interruptible(
-    slots: &[Intensity],
-    wanted: usize,
-    restart_thousandths: u32,
-) -> Option<Interrupted> {
-    if wanted > slots.len() {
-        return None;
+impl<K: Copy + Ord> Leaders<K> {
+    fn new(most: usize) -> Self {
+        let best = Vec::with_capacity(most.saturating_add(1).min(64));
+        Self { most, best }
     }
-    // The cheapest way to have run `done` slots so far, per slot looked at:
-    // [idle now, running now].
-    let mut best = vec![vec![[None::<u128>; 2]; wanted + 1]; slots.len() + 1];
-    if let Some(start) = best.first_mut().and_then(|row| row.first_mut()) {
-        *start = [Some(0), None];
-    }
-    for (index, slot) in slots.iter().enumerate() {
-        let value = u128::from(slot.micrograms_per_kwh());
-        let (run, again) = (value * 1_000, value * u128::from(restart_thousandths));
-        let (before, after) = best.split_at_mut(index + 1);
-        let (Some(before), Some(after)) = (before.last(), after.first_mut()) else {
-            continue;
-        };
-        for done in 0..=wanted {
-            let idle = before.get(done).and_then(|[idle, on]| least(*idle, *on));
-            let running = done.checked_sub(1).and_then(|fewer| {
-                let [idle, on] = *before.get(fewer)?;
-                let restart = if fewer == 0 { 0 } else { again };
-                least(on, idle.map(|cost| cost + restart)).map(|cost| cost + run)
-            });
-            if let Some(state) = after.get_mut(done) {
-                *state = [idle, running];
-            }
+
+    fn offer(&mut self, key: K, start_s: i64) {
+        let full = self.best.len() >= self.most;
+        if full && self.best.last().is_none_or(|last| (key, start_s) >= *last) {
+            return;
+        }
+        if let Err(place) = self.best.binary_search(&(key, start_s)) {
+            self.best.insert(place, (key, start_s));
+            self.best.truncate(self.most);
         }
     }
-    trace(&best, slots, wanted, restart_thousandths)
-}
 
-/// Walks the table of [`interruptible`] back to the slots.
-fn trace(
-    best: &[Vec<[Option<u128>; 2]>],
-    slots: &[Intensity],
-    wanted: usize,
-    restart_thousandths: u32,
-) -> Option<Interrupted> {
-    let [idle, on] = *best.last()?.get(wanted)?;
-    let cost = least(idle, on)?;
-    // Idle wins a tie, so that the earlier slots are taken.
-    let mut running = idle != Some(cost);
-    let (mut done, mut chosen, mut restarts) = (wanted, Vec::with_capacity(wanted), 0);
-    for (index, slot) in slots.iter().enumerate().rev() {
-        let row = best.get(index)?;
-        if running {
-            chosen.push(index);
-            done = done.checked_sub(1)?;
-            let [idle, on] = *row.get(done)?;
-            let again = if done == 0 {
-                0
-            } else {
-                u128::from(restart_thousandths)
-            };
-            let restarted = idle.map(|cost| cost + u128::from(slot.micrograms_per_kwh()) * again);
-            running = on.is_some() && least(on, restarted) == on;
-            restarts += usize::from(!running && done > 0);
-        } else {
-            let [idle, on] = *row.get(done)?;
-            running = on.is_some() && idle != least(idle, on);
-        }
+    fn starts(self) -> Vec<i64> {
+        self.best.into_iter().map(|(_, start_s)| start_s).collect()
     }
-    chosen.reverse();
-    Some(Interrupted {
-        slots: chosen,
-        restarts,
-        cost,
-    })
-}
-
-fn least(one: Option<u128>, other: Option<u128>) -> Option<u128> {
-    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]
