@@ -150,7 +150,7 @@ fn start_workloads(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "the PowerMonitor to be Ready",
-        Duration::from_mins(2),
+        Duration::from_mins(10),
         |session| {
             let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
             Ok(facts::condition_is(&monitor, "Ready", "True").then_some(()))
@@ -168,7 +168,7 @@ fn start_workloads(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "the workloads",
-        Duration::from_mins(1),
+        Duration::from_mins(5),
         |session| {
             let args = [
                 "wait",
@@ -220,7 +220,7 @@ pub fn kill_both(session: &Session) -> Result<usize> {
         ("app.kubernetes.io/name=tanso-agent", "tanso-agent"),
     ] {
         killed += kill::kill_dead(session, label, program)?;
-        session.wait(&mut step, program, Duration::from_mins(2), |session| {
+        session.wait(&mut step, program, Duration::from_mins(10), |session| {
             back(session, label)
         })?;
     }

@@ -95,7 +95,7 @@ impl Session {
         self.wait(
             &mut step,
             "the operator",
-            Duration::from_mins(2),
+            Duration::from_mins(10),
             |session| session.ready_replicas("deployment/tanso-operator"),
         )?;
         step.done("tanso installed, operator ready");

@@ -116,7 +116,7 @@ pub(super) fn broken_table(session: &Session) -> Result<()> {
     session.apply("{apiVersion: v1, kind: Namespace, metadata: {name: shop}}")?;
     session.apply(BROKEN)?;
     let mut step = Step::new("a policy with a broken row in its table");
-    let message = session.wait(&mut step, "Stalled", Duration::from_mins(1), |session| {
+    let message = session.wait(&mut step, "Stalled", Duration::from_mins(5), |session| {
         let policy = session.json(&[
             "get",
             "carbonpolicy",
@@ -143,7 +143,7 @@ pub(super) fn broken_table(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "its neighbour to be Ready",
-        Duration::from_mins(1),
+        Duration::from_mins(5),
         |session| {
             let policy = session.json(&[
                 "get",

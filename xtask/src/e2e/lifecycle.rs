@@ -70,7 +70,7 @@ fn run_monitor(session: &Session, step: &mut Step) -> Result<()> {
     session.wait(
         step,
         "the PowerMonitor to be Ready",
-        Duration::from_mins(2),
+        Duration::from_mins(10),
         monitor_is_ready,
     )
 }
@@ -113,7 +113,7 @@ pub(super) fn applied_twice(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "two more visits of the operator",
-        Duration::from_mins(2),
+        Duration::from_mins(10),
         |session| Ok((self::visits(session)? >= visits + 2.0).then_some(())),
     )?;
     let after = children(session)?;
@@ -140,7 +140,7 @@ pub(super) fn deleted(session: &Session) -> Result<()> {
     session.wait(
         &mut step,
         "its objects to be gone",
-        Duration::from_mins(1),
+        Duration::from_mins(5),
         |session| {
             let left = children(session)?;
             let pods = session.json(&[

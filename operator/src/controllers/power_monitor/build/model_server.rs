@@ -65,6 +65,8 @@ fn container(plan: Plan<'_>, server: &ModelServer) -> Container {
             protocol: Some("TCP".into()),
             ..ContainerPort::default()
         }]),
+        // It trains before it answers: seconds, or minutes on a busy node.
+        startup_probe: Some(probe("/healthz", 2, 300)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         readiness_probe: Some(probe("/readyz", 2, 3)),
         resources: Some(
