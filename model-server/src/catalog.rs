@@ -6,7 +6,9 @@
 
 pub mod coefficients;
 pub mod curves;
+pub mod designs;
 pub mod instances;
+pub mod parts;
 pub mod rapl;
 
 use std::collections::HashMap;
@@ -16,7 +18,9 @@ use sha2::{Digest as _, Sha256};
 
 use coefficients::Coefficient;
 use curves::TrainingMachine;
+use designs::Designs;
 use instances::{InstanceFigure, InstanceType, Platform};
+use parts::{Accelerator, MemoryFigure};
 use rapl::RaplCurve;
 
 use crate::host::LOADS;
@@ -26,7 +30,7 @@ pub const ORIGIN: &str = "SPECpower_ssj2008 results (c) SPEC, quoted as facts, f
     and cloud-carbon-footprint/ccf-coefficients (Apache-2.0); EC2 instance figures by Benjamin Davy, Teads, as in \
     ccf-coefficients (Apache-2.0); derived figures are no SPEC metrics";
 
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 11] = [
     (
         "specpower_curves.csv",
         include_str!("../data/specpower_curves.csv"),
@@ -59,6 +63,12 @@ const FILES: [(&str, &str); 8] = [
         "ec2_platform_cpus.csv",
         include_str!("../data/ec2_platform_cpus.csv"),
     ),
+    (
+        "microarch_facts.csv",
+        include_str!("../data/microarch_facts.csv"),
+    ),
+    ("memory_power.csv", include_str!("../data/memory_power.csv")),
+    ("gpu_power.csv", include_str!("../data/gpu_power.csv")),
 ];
 
 /// A row that is not used, and why.
@@ -72,11 +82,15 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// How many rows of a file are used.
+/// How many rows of a file are used, and whose they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileCount {
     /// File name.
     pub file: &'static str,
+    /// Where the file came from.
+    pub origin: &'static str,
+    /// Under which terms it is used.
+    pub licence: &'static str,
     /// Rows in use.
     pub accepted: usize,
     /// Rows refused.
@@ -98,6 +112,12 @@ pub struct Catalog {
     pub coefficients: Vec<Coefficient>,
     /// RAPL curves of EC2 bare-metal hosts.
     pub rapl: Vec<RaplCurve>,
+    /// How families of CPUs are built.
+    pub designs: Designs,
+    /// Watts per gigabyte of memory by source.
+    pub memory: Vec<MemoryFigure>,
+    /// Power of accelerator boards.
+    pub accelerators: Vec<Accelerator>,
     /// Rows not used.
     pub refused: Vec<Refusal>,
     /// Rows used and refused by file.
@@ -122,6 +142,8 @@ impl Catalog {
             counts: Vec::new(),
         };
         let by = |column: &'static str| move |row: &Row| row.get(column).map(str::to_owned);
+        let designs =
+            Designs::new(intake.table("microarch_facts.csv", by("microarch"), designs::family));
         let curves = intake.table("specpower_curves.csv", by("result_id"), curves::full);
         let ends = intake.table(
             "specpower_endpoints_2022h2_2024.csv",
@@ -151,7 +173,13 @@ impl Catalog {
             instances::instance_type,
         );
         let platforms = intake.table("ec2_platform_cpus.csv", by("cpu_name"), instances::platform);
-        let machines = curves::completed(curves, ends);
+        let memory = intake.table("memory_power.csv", by("source"), parts::memory);
+        let accelerators = intake.table("gpu_power.csv", by("gpu"), parts::accelerator);
+        let mut machines = curves::completed(curves, ends);
+        for machine in &mut machines {
+            let host = &mut machine.host;
+            host.design = designs.of(&host.microarch, &host.vendor, host.year);
+        }
         Self {
             machines,
             instance_figures,
@@ -159,6 +187,9 @@ impl Catalog {
             platforms,
             coefficients,
             rapl,
+            designs,
+            memory,
+            accelerators,
             refused: intake.refused,
             files: intake.counts,
             digest: digest(files),
@@ -212,12 +243,43 @@ impl Intake<'_> {
                 }
             }
         }
+        let (origin, licence) = source(file);
         self.counts.push(FileCount {
             file,
+            origin,
+            licence,
             accepted: accepted.len(),
             refused: self.refused.len() - before,
         });
         accepted
+    }
+}
+
+/// Origin and licence of a bundled file; `data/README.md` has commits and paths.
+fn source(file: &str) -> (&'static str, &'static str) {
+    match file {
+        "specpower_curves.csv" => (
+            "green-coding-solutions/spec-power-raw-data",
+            "MIT; results (c) SPEC, quoted as facts",
+        ),
+        "specpower_endpoints_2022h2_2024.csv" => (
+            "cloud-carbon-footprint/ccf-coefficients",
+            "Apache-2.0; results (c) SPEC, quoted as facts",
+        ),
+        "kepler_specpower_fitted_curves.csv" | "kepler_ec2_metal_rapl.csv" => {
+            ("sustainable-computing-io/kepler-model-db", "Apache-2.0")
+        }
+        "ec2_instances_teads.csv" => (
+            "cloud-carbon-footprint/ccf-coefficients (Benjamin Davy, Teads)",
+            "Apache-2.0",
+        ),
+        "microarch_facts.csv" => ("vendors' announcements and data sheets", "facts"),
+        "memory_power.csv" => ("published methods, one figure each", "facts"),
+        "gpu_power.csv" => (
+            "vendors' board limits; load figures by Benjamin Davy, Teads",
+            "facts; Apache-2.0",
+        ),
+        _ => ("cloud-carbon-footprint/ccf-coefficients", "Apache-2.0"),
     }
 }
 

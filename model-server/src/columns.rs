@@ -121,9 +121,35 @@ impl Columns {
             .collect()
     }
 
+    /// How finely the local correction looks at each column, in units of its
+    /// deviation: time finer than the rest.
+    #[must_use]
+    pub fn fineness(&self) -> Vec<f64> {
+        let mut fineness = vec![1.0; self.mean.len()];
+        if let Some(year) = fineness.get_mut(YEAR) {
+            *year = 2.0;
+        }
+        fineness
+    }
+
     fn raw(&self, host: &Host) -> Vec<f64> {
         let cpu = cpu_columns(host);
-        let mut row = cpu.clone();
+        let design = &host.design;
+        let mut row = vec![host.year];
+        // A square of the year predicts the past well and the future badly.
+        row.extend(
+            cpu.iter()
+                .enumerate()
+                .filter(|(column, _)| !AGES.contains(column))
+                .map(|(_, cell)| *cell),
+        );
+        row.extend([
+            design.process_nm.ln(),
+            design.integration,
+            f64::from(u8::from(design.integration >= 2.0)),
+            design.ddr,
+            design.chiplets,
+        ]);
         if self.view >= View::Memory {
             let memory = host
                 .mem_gb
@@ -139,10 +165,17 @@ impl Columns {
                 host.form
                     .map_or(share, |known| f64::from(u8::from(known == form)))
             };
+            let memory = host
+                .mem_gb
+                .map_or_else(|| self.memory.predict(&cpu), f64::ln);
+            let dimms = host.dimms.map_or_else(|| self.dimms.predict(&cpu), f64::ln);
+            let supply = host.psu_w.map_or_else(|| self.psu.predict(&cpu), f64::ln);
             row.extend([
                 host.l3_mb.map_or_else(|| self.l3.predict(&cpu), f64::ln_1p),
-                host.dimms.map_or_else(|| self.dimms.predict(&cpu), f64::ln),
-                host.psu_w.map_or_else(|| self.psu.predict(&cpu), f64::ln),
+                dimms,
+                memory - dimms,
+                supply,
+                supply - host.tdp_total_w().ln(),
                 flag(Form::Blade, self.blade),
                 flag(Form::Tower, self.tower),
                 f64::from(u8::from(host.nodes > 1.0)),
@@ -153,6 +186,13 @@ impl Columns {
     }
 }
 
+/// The columns of [`cpu_columns`] that tell the age.
+const AGES: [usize; 2] = [5, 6];
+
+/// The column of the year.
+const YEAR: usize = 0;
+
+/// What is imputed from, too.
 fn cpu_columns(host: &Host) -> Vec<f64> {
     let age = (host.year - 2_015.0) / 5.0;
     vec![

@@ -36,6 +36,8 @@ pub struct ServerDetails {
     pub nodes: Option<f64>,
     /// `2U`, `Tower` …
     pub form_factor: Option<String>,
+    /// Who built the machine, as its firmware says.
+    pub system_vendor: Option<String>,
 }
 
 /// One thing wrong with a request.
@@ -56,7 +58,6 @@ const NOT_FEATURES: &[&str] = &[
     "row_id",
     "published",
     "test_date",
-    "system_vendor",
     "system_model",
     "system_class",
     "tdp_src",
@@ -128,6 +129,7 @@ impl Machine {
             psu_rating_w: reader.number("psu_rating_w", 1.0, 50_000.0),
             nodes: reader.number("nodes", 1.0, 1_024.0),
             form_factor: reader.text("form_factor").filter(|form| form != "--"),
+            system_vendor: reader.text("system_vendor"),
         };
         if reader.faults.is_empty() {
             Ok(Self { features, server })
@@ -135,6 +137,22 @@ impl Machine {
             Err(reader.faults)
         }
     }
+}
+
+/// A builder's name to compare by: its first word, with the names that one
+/// house had over the years as one.
+#[must_use]
+pub fn maker(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let word = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .find(|word| !word.is_empty() && *word != "new")
+        .unwrap_or_default();
+    match word {
+        "hp" | "hpe" => "hewlett",
+        word => word,
+    }
+    .to_owned()
 }
 
 struct Reader<'a> {
@@ -167,6 +185,7 @@ impl Reader<'_> {
             "psu_rating_w",
             "nodes",
             "form_factor",
+            "system_vendor",
         ];
         for (name, value) in self.object {
             if !KNOWN.contains(&name.as_str()) && !NOT_FEATURES.contains(&name.as_str()) {
@@ -290,6 +309,14 @@ mod tests {
         assert_eq!(machine.features.year, Some(2_017));
         assert_eq!(machine.server.l3_mb_per_socket, None);
         assert_eq!(machine.server.form_factor.as_deref(), Some("2U"));
+    }
+
+    #[test]
+    fn one_house_has_one_name_however_its_firmware_writes_it() {
+        assert_eq!(maker("HPE"), maker("Hewlett-Packard Company"));
+        assert_eq!(maker("LENOVO"), maker("Lenovo Global Technology"));
+        assert_eq!(maker("New H3C Technologies Co., Ltd."), "h3c");
+        assert_eq!(maker(" - "), "");
     }
 
     #[test]

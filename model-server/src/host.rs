@@ -1,5 +1,7 @@
 //! A whole physical machine as the models see it.
 
+use crate::catalog::designs::Design;
+
 /// Load levels of a curve: 0, 10 … 100 %.
 pub const LOADS: usize = 11;
 
@@ -64,6 +66,11 @@ pub struct Host {
     pub vendor: String,
     /// Microarchitecture, empty if unknown.
     pub microarch: String,
+    /// Who built the machine, as [`crate::features::maker`] writes it; empty if
+    /// unknown.
+    pub maker: String,
+    /// How its CPUs' family is built.
+    pub design: Design,
     /// CPU sockets.
     pub sockets: f64,
     /// Physical cores, all sockets.

@@ -1,13 +1,16 @@
 //! A Gaussian process on the logarithm of a machine's power curve.
 //!
 //! Power is taken relative to the sockets' thermal design power. The kernel
-//! has a linear trend and a local correction (Matérn 3/2) by which a machine is
-//! drawn towards its twins. Its weights are fixed, not searched for on the
-//! scored families. Effects per microarchitecture and per CPU model were tried
-//! (weight 0.1 each): twins 9.1 → 8.7 %, but unseen families 13.3 → 17.2 %.
+//! has a linear trend, a local correction (Matérn 3/2) by which a machine is
+//! drawn towards those like it, and an effect each of its CPU model, its
+//! family and its builder, which are shrunk towards none by how little is known
+//! of them. The weights are round numbers and not searched for on the scored
+//! families; `docs/decisions/0014-*` says what was tried.
 //!
 //! Leaving a group out needs no second fit: with the inverse of the kernel
 //! matrix the predictions without the group follow exactly.
+
+use std::collections::HashMap;
 
 use crate::catalog::curves::TrainingMachine;
 use crate::columns::{Columns, View};
@@ -19,6 +22,14 @@ use crate::matrix::{Singular, Square, dot};
 pub struct Kernel {
     /// What two equal machines differ by.
     pub noise: f64,
+    /// A common level, beside the mean of the training machines.
+    pub level: f64,
+    /// Effect of the CPU model.
+    pub cpu: f64,
+    /// Effect of the microarchitecture.
+    pub family: f64,
+    /// Effect of who built the machine.
+    pub maker: f64,
     /// Linear trend, per column.
     pub linear: f64,
     /// Local correction.
@@ -30,9 +41,13 @@ pub struct Kernel {
 impl Default for Kernel {
     fn default() -> Self {
         Self {
-            noise: 0.1,
-            linear: 0.3,
-            matern: 0.5,
+            noise: 0.12,
+            level: 0.5,
+            cpu: 0.08,
+            family: 0.015,
+            maker: 0.08,
+            linear: 0.07,
+            matern: 0.8,
             length: 4.0,
         }
     }
@@ -55,6 +70,7 @@ const FARTHEST: f64 = 3.0;
 pub struct Process {
     kernel: Kernel,
     columns: Columns,
+    names: Names,
     rows: Vec<Row>,
     inverse: Square,
     targets: [Vec<f64>; LOADS],
@@ -74,7 +90,31 @@ pub struct Without {
 #[derive(Clone, Debug)]
 struct Row {
     cells: Vec<f64>,
+    /// The cells as the local correction sees them.
+    local: Vec<f64>,
+    cpu: Option<usize>,
+    family: Option<usize>,
+    maker: Option<usize>,
     tdp_total_w: f64,
+}
+
+/// Names of the training machines as numbers, which compare quicker.
+#[derive(Clone, Debug, Default)]
+struct Names(HashMap<String, usize>);
+
+impl Names {
+    fn learn<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut known = HashMap::new();
+        for name in names.filter(|name| !name.is_empty()) {
+            let next = known.len();
+            known.entry(name.to_owned()).or_insert(next);
+        }
+        Self(known)
+    }
+
+    fn get(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied()
+    }
 }
 
 impl Process {
@@ -90,9 +130,23 @@ impl Process {
     ) -> Result<Self, Singular> {
         let hosts: Vec<&Host> = machines.iter().map(|machine| &machine.host).collect();
         let columns = Columns::learn(view, &hosts);
-        let rows: Vec<Row> = hosts.iter().map(|host| Row::new(&columns, host)).collect();
+        let names = Names::learn(hosts.iter().flat_map(|host| {
+            [
+                host.cpu.as_str(),
+                host.microarch.as_str(),
+                host.maker.as_str(),
+            ]
+        }));
+        let rows: Vec<Row> = hosts
+            .iter()
+            .map(|host| Row::new(&columns, &names, host))
+            .collect();
         let inverse = Square::symmetric(rows.len(), |a, b| {
-            kernel.between(&rows[a], &rows[b]) + if a == b { kernel.noise } else { 0.0 }
+            if a == b {
+                kernel.alone(&rows[a])
+            } else {
+                kernel.between(&rows[a], &rows[b])
+            }
         })
         .inverse()?;
         let (mut mean, mut spread) = ([0.0; LOADS], [1.0; LOADS]);
@@ -131,6 +185,7 @@ impl Process {
         Ok(Self {
             kernel,
             columns,
+            names,
             rows,
             inverse,
             targets,
@@ -144,7 +199,7 @@ impl Process {
     /// What the process believes of a machine that may be new.
     #[must_use]
     pub fn believe(&self, host: &Host) -> Belief {
-        let new = Row::new(&self.columns, host);
+        let new = Row::new(&self.columns, &self.names, host);
         let near: Vec<f64> = self
             .rows
             .iter()
@@ -156,7 +211,7 @@ impl Process {
             .enumerate()
             .map(|(row, k)| k * dot(self.inverse.row(row), &near))
             .sum();
-        let variance = self.kernel.between(&new, &new) + self.kernel.noise - known;
+        let variance = self.kernel.alone(&new) - known;
         self.belief(std::array::from_fn(level), variance, new.tdp_total_w)
     }
 
@@ -188,7 +243,7 @@ impl Process {
     /// machines `group`.
     #[must_use]
     pub fn believe_without(&self, group: &Without, host: &Host) -> Belief {
-        let new = Row::new(&self.columns, host);
+        let new = Row::new(&self.columns, &self.names, host);
         let mut near: Vec<f64> = self
             .rows
             .iter()
@@ -226,7 +281,7 @@ impl Process {
             .enumerate()
             .map(|(at, x)| x * dot(group.block.row(at), &inside))
             .sum();
-        let variance = self.kernel.between(&new, &new) + self.kernel.noise - (all - taken);
+        let variance = self.kernel.alone(&new) - (all - taken);
         self.belief(std::array::from_fn(level), variance, new.tdp_total_w)
     }
 
@@ -262,9 +317,19 @@ impl Process {
 }
 
 impl Row {
-    fn new(columns: &Columns, host: &Host) -> Self {
+    fn new(columns: &Columns, names: &Names, host: &Host) -> Self {
+        let cells = columns.row(host);
+        let fineness = columns.fineness();
         Self {
-            cells: columns.row(host),
+            local: cells
+                .iter()
+                .zip(fineness)
+                .map(|(x, fine)| x * fine)
+                .collect(),
+            cells,
+            cpu: names.get(&host.cpu),
+            family: names.get(&host.microarch),
+            maker: names.get(&host.maker),
             tdp_total_w: host.tdp_total_w(),
         }
     }
@@ -273,13 +338,33 @@ impl Row {
 impl Kernel {
     fn between(&self, a: &Row, b: &Row) -> f64 {
         let square: f64 = a
-            .cells
+            .local
             .iter()
-            .zip(&b.cells)
+            .zip(&b.local)
             .map(|(x, y)| (x - y) * (x - y))
             .sum();
         let distance = (3.0 * square).sqrt() / self.length;
-        self.linear * dot(&a.cells, &b.cells) + self.matern * (1.0 + distance) * (-distance).exp()
+        let same = |a: Option<usize>, b: Option<usize>, weight: f64| {
+            if a.is_some() && a == b { weight } else { 0.0 }
+        };
+        self.level
+            + self.linear * dot(&a.cells, &b.cells)
+            + self.matern * (1.0 + distance) * (-distance).exp()
+            + same(a.cpu, b.cpu, self.cpu)
+            + same(a.family, b.family, self.family)
+            + same(a.maker, b.maker, self.maker)
+    }
+
+    /// The variance of a machine before any other is known: what is not known
+    /// to be anybody's effect is an effect all the same.
+    fn alone(&self, row: &Row) -> f64 {
+        self.noise
+            + self.level
+            + self.linear * dot(&row.cells, &row.cells)
+            + self.matern
+            + self.cpu
+            + self.family
+            + self.maker
     }
 }
 

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use tanso_power::model::MachineFeatures;
 
 use crate::catalog::Catalog;
+use crate::catalog::designs::{Design, Designs};
 use crate::catalog::instances::{InstanceFigure, Platform};
-use crate::features::{Machine, cpu_name, cpuid};
+use crate::features::{Machine, cpu_name, cpuid, maker};
 use crate::host::{Form, Host, median};
 
 /// What the catalogue knows of CPUs and instance types.
@@ -21,6 +22,7 @@ pub struct Atlas {
     figures: BTreeMap<String, InstanceFigure>,
     types: BTreeMap<String, MachineFeatures>,
     platforms: Vec<(String, Platform)>,
+    designs: Designs,
 }
 
 /// The usual figures of a CPU model or of a family.
@@ -82,6 +84,7 @@ impl Atlas {
             (kind.instance_type.clone(), features)
         });
         Self {
+            designs: catalog.designs.clone(),
             cpus: gather(hosts(), |host| &host.cpu),
             families: gather(hosts(), |host| &host.microarch),
             vendors,
@@ -142,6 +145,7 @@ impl Atlas {
         }
         if let Some(host) = &mut resolved.host {
             add_details(host, machine);
+            host.design = self.designs.of(&host.microarch, &host.vendor, host.year);
         }
         resolved
     }
@@ -219,6 +223,8 @@ impl Atlas {
             cpu: cpu.to_owned(),
             vendor: usual.vendor.clone(),
             microarch: usual.microarch.clone(),
+            maker: String::new(),
+            design: Design::TODAY,
             sockets,
             cores: host_threads / usual.threads_per_core,
             threads: host_threads,
@@ -297,6 +303,8 @@ fn whole_machine(
         cpu: cpu.to_owned(),
         vendor: features.cpu_vendor.clone().unwrap_or_default(),
         microarch: features.microarch.clone().unwrap_or_default(),
+        maker: String::new(),
+        design: Design::TODAY,
         sockets,
         cores,
         threads: said_threads.unwrap_or(cores * per_core),
@@ -321,6 +329,11 @@ fn add_details(host: &mut Host, machine: &Machine) {
         .psu_count
         .zip(server.psu_rating_w)
         .map(|(psu_count, rating_w)| psu_count * rating_w / host.nodes);
+    host.maker = server
+        .system_vendor
+        .as_deref()
+        .map(maker)
+        .unwrap_or_default();
     host.form = server.form_factor.as_deref().and_then(Form::parse);
 }
 

@@ -1,7 +1,8 @@
 //! Published `SPECpower` results: machines with their measured power.
 
+use super::designs::Design;
 use super::{ALL_LOADS, Row};
-use crate::features::cpu_name;
+use crate::features::{cpu_name, maker};
 use crate::host::{Curve, Form, Host, LOADS, count};
 
 /// A published machine.
@@ -135,6 +136,9 @@ fn host(row: &Row) -> Result<Host, String> {
         cpu: cpu_name::key(&row.text("cpu_name")?),
         vendor: row.text("cpu_vendor")?,
         microarch: row.text("microarch")?,
+        maker: maker(&row.text("system_vendor")?),
+        // The catalogue puts the family's own in when all tables are read.
+        design: Design::TODAY,
         sockets: row.positive("sockets")?,
         cores: row.positive("cores")?,
         threads: row.positive("threads")?,
@@ -151,7 +155,7 @@ fn host(row: &Row) -> Result<Host, String> {
 }
 
 /// A date `YYYY-MM` in years.
-fn year(date: &str) -> Result<f64, String> {
+pub(super) fn year(date: &str) -> Result<f64, String> {
     let parsed = date
         .split_once('-')
         .and_then(|(year, month)| Some((year.parse::<u16>().ok()?, month.parse::<u8>().ok()?)));

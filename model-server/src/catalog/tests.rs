@@ -9,6 +9,9 @@ fn the_bundled_tables_are_read_whole() {
         ("ec2_instances_teads.csv", 621, 0),
         ("ec2_instances_2026.csv", 1_195, 0),
         ("ec2_platform_cpus.csv", 23, 0),
+        ("microarch_facts.csv", 39, 0),
+        ("memory_power.csv", 7, 0),
+        ("gpu_power.csv", 41, 0),
     ] {
         let count = catalog
             .files
