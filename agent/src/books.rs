@@ -220,7 +220,6 @@ impl Books {
         zones: &Reading,
         cpu_ns: &[(usize, u64)],
     ) -> BTreeMap<usize, Estimate<Joules>> {
-        let present: Vec<_> = zones.iter().map(|(zone, _)| zone.class).collect();
         let weights: Vec<u64> = cpu_ns.iter().map(|&(_, ns)| ns).collect();
         let mut node: BTreeMap<usize, Estimate<Joules>> = BTreeMap::new();
         for (zone, amount) in zones {
@@ -231,7 +230,7 @@ impl Books {
                 book.idle += split.idle.value;
                 book.last = (amount.energy.value, split.idle.value);
             }
-            let counts = zone.class.counts_among(&present);
+            let counts = zone.counts_among(zones.iter().map(|(zone, _)| zone));
             let own = [(Self::IDLE, split.idle), (Self::SYSTEM, split.unowned)];
             let used = cpu_ns.iter().map(|&(index, _)| index).zip(split.parts);
             for (index, part) in own.into_iter().chain(used) {
@@ -313,7 +312,17 @@ impl Books {
     }
 
     fn zone(&mut self, zone: &Zone) -> usize {
-        if let Some(place) = self.zones.iter().position(|book| book.zone == *zone) {
+        // One book a class: series of containers carry the class only, and a
+        // zone that is read by another meter from now on goes on counting.
+        let known = self
+            .zones
+            .iter_mut()
+            .enumerate()
+            .find(|(_, book)| book.zone.class == zone.class);
+        if let Some((place, book)) = known {
+            if book.zone.path != zone.path {
+                book.zone.path.clone_from(&zone.path);
+            }
             return place;
         }
         self.zones.push(ZoneBook {

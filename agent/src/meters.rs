@@ -1,16 +1,24 @@
-//! Meters: whatever can tell how much energy the node's processors used.
+//! Meters: whatever can tell how much energy the node used.
 //!
 //! A meter is active, or a state that says why not and what is lost by it;
-//! missing hardware is never an error and never zero energy. Nothing is
-//! attributed here.
+//! missing hardware is never an error and never zero energy. A reading that
+//! cannot be true is refused and counted, never booked. Nothing is attributed
+//! here.
 
+pub mod acpi;
 pub mod bench;
 pub mod fake;
+pub mod guard;
+pub mod hwmon;
 pub mod model;
+pub mod perf;
 pub mod rapl;
 pub mod topology;
 
 mod integrator;
+mod plan;
+mod sensor;
+mod track;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +30,8 @@ use tanso_power::idle::IdleFloor;
 use tanso_power::{Provenance, Utilisation};
 
 pub use bench::Bench;
+pub use guard::{Refusal, Refusals};
+pub use sensor::{SensorReport, SensorState};
 pub use topology::{Zone, ZoneClass};
 
 use crate::attribution::ZoneEnergy;
@@ -62,12 +72,15 @@ impl MeterState {
 }
 
 /// The time since the last reading, and what the processors did in it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Span {
     /// Its length, by a clock that runs in sleep too.
     pub elapsed: Duration,
     /// The share of CPU time that was busy.
     pub utilisation: Utilisation,
+    /// The share of CPU time that a hypervisor gave to others while this
+    /// machine wanted it.
+    pub stolen: Utilisation,
 }
 
 /// What a reading gave: each zone's energy since the reading before.
@@ -84,6 +97,8 @@ pub struct Memory {
     pub floors: BTreeMap<ZoneClass, IdleFloor>,
     /// Parts of a microjoule not given out yet, by name.
     pub carries: BTreeMap<String, u64>,
+    /// The memories of several meters that were read together, by name.
+    pub parts: BTreeMap<String, Memory>,
 }
 
 /// Why a reading failed.
@@ -105,6 +120,9 @@ pub trait Meter: Send {
     /// Looks for what it reads. To be called at start and now and then.
     fn find(&mut self) -> MeterState;
 
+    /// The classes of zones that it can read, as it was last found.
+    fn classes(&self) -> Vec<ZoneClass>;
+
     /// Energy of each zone since the last reading; the first one sets the
     /// beginning and gives no energy. Zones that cannot be read are left out
     /// and come back with what they counted meanwhile.
@@ -112,6 +130,20 @@ pub trait Meter: Send {
     /// # Errors
     /// If no zone can be read.
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault>;
+
+    /// Begins a class anew: what its zones counted while another meter was
+    /// read for them is not this meter's to give.
+    fn restart(&mut self, _class: ZoneClass) {}
+
+    /// Readings that were refused since the start, by reason.
+    fn refusals(&self) -> Refusals {
+        Refusals::default()
+    }
+
+    /// Every sensor that was found, used or not.
+    fn sensors(&self) -> Vec<SensorReport> {
+        Vec::new()
+    }
 
     /// The digest of the power model it computes with, if it does.
     fn model(&self) -> Option<Arc<str>> {

@@ -20,7 +20,7 @@ use crate::host::{Hierarchies, HostError, Machine};
 use crate::journal::{Journal, JournalFault};
 use crate::kernel::{EbpfOptions, KernelError, climb};
 use crate::meters::model::{Model, ModelSource, fetch};
-use crate::meters::{Bench, Meter, fake::Fake, rapl::Rapl};
+use crate::meters::{Bench, Meter, acpi::Acpi, fake::Fake, hwmon::Hwmon, perf::Perf, rapl::Rapl};
 use crate::names::{self, NameTable};
 use crate::processors::processors;
 use crate::serve::{Sources, router};
@@ -167,6 +167,9 @@ fn bench(settings: &Settings, model: &Arc<ModelSource>) -> Bench {
     let make = |name: &MeterName| -> Box<dyn Meter> {
         match name {
             MeterName::Rapl => Box::new(Rapl::new(&settings.roots.sys)),
+            MeterName::Perf => Box::new(Perf::new(&settings.roots.sys)),
+            MeterName::Acpi => Box::new(Acpi::new(&settings.roots.sys)),
+            MeterName::Hwmon => Box::new(Hwmon::new(&settings.roots.sys)),
             MeterName::Model => Box::new(Model::new(Arc::clone(model))),
             MeterName::Fake => Box::new(Fake::default()),
         }

@@ -27,6 +27,12 @@ const INTERVAL_MAX: Duration = Duration::from_mins(1);
 pub enum MeterName {
     /// Hardware counters by powercap.
     Rapl,
+    /// The same by the kernel's perf events.
+    Perf,
+    /// Power meters of the firmware.
+    Acpi,
+    /// Chips that the kernel knows.
+    Hwmon,
     /// A power model.
     Model,
     /// Simulated energy.
@@ -35,13 +41,29 @@ pub enum MeterName {
 
 impl MeterName {
     /// Every meter.
-    pub const ALL: [Self; 3] = [Self::Rapl, Self::Model, Self::Fake];
+    pub const ALL: [Self; 6] = [
+        Self::Rapl,
+        Self::Perf,
+        Self::Acpi,
+        Self::Hwmon,
+        Self::Model,
+        Self::Fake,
+    ];
+
+    /// Those that are used unless settings name others: all but the fake one.
+    fn default_list() -> Vec<Self> {
+        let real = |meter: &Self| *meter != Self::Fake;
+        Self::ALL.into_iter().filter(real).collect()
+    }
 
     /// The name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rapl => "rapl",
+            Self::Perf => "perf",
+            Self::Acpi => "acpi",
+            Self::Hwmon => "hwmon",
             Self::Model => "model",
             Self::Fake => "fake",
         }
@@ -62,7 +84,7 @@ impl FromStr for MeterName {
         let found = Self::ALL.into_iter().find(|meter| meter.as_str() == text);
         found.ok_or_else(|| WordFault {
             found: text.to_owned(),
-            accepted: "rapl, model, fake",
+            accepted: "rapl, perf, acpi, hwmon, model, fake",
         })
     }
 }
@@ -116,7 +138,7 @@ pub struct Flags {
     /// Directory of the journal and the checkpoints [default: /var/lib/tanso, or the user's state directory]
     #[arg(long, env = "TANSO_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// Meters by falling preference; others are disabled [default: rapl,model]
+    /// Meters by falling preference: of two that read the same zone the first is taken; others are disabled [default: rapl,perf,acpi,hwmon,model]
     #[arg(long, env = "TANSO_METERS", value_delimiter = ',')]
     meters: Option<Vec<MeterName>>,
     /// The model server, http://HOST:PORT
@@ -212,9 +234,7 @@ impl Settings {
                 reason,
             });
         }
-        let meters = layered(flags.meters, file.meters, || {
-            vec![MeterName::Rapl, MeterName::Model]
-        });
+        let meters = layered(flags.meters, file.meters, MeterName::default_list);
         let twice = meters
             .iter()
             .enumerate()
@@ -316,7 +336,9 @@ mod tests {
         let settings = settings(&[]).unwrap();
         assert_eq!(settings.listen.port(), 28_282);
         assert_eq!(settings.interval, INTERVAL);
-        assert_eq!(settings.meters, [MeterName::Rapl, MeterName::Model]);
+        assert_eq!(settings.meters.first(), Some(&MeterName::Rapl));
+        assert_eq!(settings.meters.last(), Some(&MeterName::Model));
+        assert!(!settings.meters.contains(&MeterName::Fake));
     }
 
     #[test]

@@ -202,6 +202,7 @@ impl Cycle {
         let reading = self.parts.bench.read(&Span {
             elapsed,
             utilisation,
+            ..Span::default()
         });
         let memory = self.parts.bench.memory();
         self.state.meter = memory.map(|(name, memory)| (name.to_owned(), memory));

@@ -1,50 +1,122 @@
-//! All meters in the order of preference: the first that is active is read.
+//! All meters in the order of preference, read together: the first that is
+//! active leads, others add the zones that it lacks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tanso_power::Provenance;
 
-use super::{Memory, Meter, MeterState, Reading, Span};
+use super::plan::{Offer, assign};
+use super::{Memory, Meter, MeterState, Reading, Refusals, SensorReport, Span, Zone, ZoneClass};
+use crate::attribution::ZoneEnergy;
 
-/// How often meters that are not active are looked for again.
+/// How often all meters are looked for again: hardware comes and goes.
 const FIND_EVERY: Duration = Duration::from_secs(15);
 
+/// A zone that is silent for so many readings is another meter's to give. The
+/// energy of fewer comes with the next reading.
+const SILENT_MAX: u32 = 3;
+
 /// A meter's state for people and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MeterReport {
     /// Its name.
     pub name: &'static str,
-    /// `active` if it is the one that is read, `standby` if it could be, or
-    /// the name of its state.
+    /// `active` if it is read, `standby` if it could be, or the name of its
+    /// state.
     pub state: &'static str,
     /// Why it is not active; may be empty.
     pub reason: String,
     /// Readings that failed since the start.
     pub failures: u64,
+    /// Zones that are read from it.
+    pub zones: Vec<ZoneClass>,
+    /// Figures of its sensors that were refused since the start.
+    pub refusals: Refusals,
 }
 
 struct Place {
     meter: Box<dyn Meter>,
     state: MeterState,
     failures: u64,
+    /// Zones that are read from it.
+    zones: Vec<ZoneClass>,
+    /// Readings in which a zone was silent, one after the other.
+    silent: BTreeMap<ZoneClass, u32>,
+    /// The zones as they were last read.
+    shown: BTreeMap<ZoneClass, Zone>,
+}
+
+impl Place {
+    /// The classes that it can give now.
+    fn offer(&self) -> Offer {
+        let mut classes = Vec::new();
+        if self.state == MeterState::Active {
+            classes = self.meter.classes();
+            let silent = |class: &ZoneClass| self.silent.get(class).copied().unwrap_or(0);
+            classes.retain(|class| silent(class) < SILENT_MAX);
+        }
+        Offer {
+            provenance: self.meter.provenance(),
+            classes,
+        }
+    }
+
+    /// Reads its zones into `reading`; true if any was read.
+    fn read(&mut self, span: &Span, reading: &mut Reading) -> bool {
+        let (found, fault) = match self.meter.read(span) {
+            Ok(found) => (found, None),
+            Err(fault) => (Reading::new(), Some(fault)),
+        };
+        if let Some(fault) = &fault {
+            self.failures += 1;
+            tracing::warn!(meter = self.meter.name(), error = %fault, "reading the meter failed");
+        }
+        let mut any = false;
+        for (zone, amount) in found {
+            self.silent.remove(&zone.class);
+            if self.zones.contains(&zone.class) {
+                any = true;
+                self.shown.insert(zone.class, zone.clone());
+                reading.push((zone, amount));
+            }
+        }
+        for class in self.meter.classes() {
+            let silent = !reading.iter().any(|(zone, _)| zone.class == class);
+            if silent && self.zones.contains(&class) {
+                *self.silent.entry(class).or_default() += 1;
+                // It is still there for those that lie within or around it:
+                // what it counts meanwhile comes later, and must not be
+                // theirs as well.
+                if let Some(zone) = self.shown.get(&class) {
+                    reading.push((zone.clone(), ZoneEnergy::default()));
+                }
+            }
+        }
+        if let Some(fault) = fault
+            && self.offer().classes.is_empty()
+        {
+            self.state = MeterState::Failed(fault.to_string());
+        }
+        any
+    }
 }
 
 /// Meters in the order of preference.
 pub struct Bench {
     places: Vec<Place>,
     disabled: Vec<&'static str>,
-    chosen: Option<usize>,
     found_at: Option<Instant>,
 }
 
-/// What the chosen meter read.
+/// What the meters read.
 pub struct BenchReading {
-    /// The meter's name.
+    /// The name of the meter that leads.
     pub meter: &'static str,
     /// Each zone's energy.
     pub zones: Reading,
-    /// What sort of figures these are.
+    /// What sort of figures these are: of several the worst.
     pub provenance: Provenance,
     /// The power model's digest, if one was used.
     pub model: Option<Arc<str>>,
@@ -59,136 +131,157 @@ impl Bench {
             meter,
             state: MeterState::Disabled,
             failures: 0,
+            zones: Vec::new(),
+            silent: BTreeMap::new(),
+            shown: BTreeMap::new(),
         };
-        let places = meters.into_iter().map(place).collect();
         Self {
-            places,
+            places: meters.into_iter().map(place).collect(),
             disabled,
-            chosen: None,
             found_at: None,
         }
     }
 
-    /// Looks for all meters and takes up the memory of the one named, if it
-    /// is the one to read.
+    /// Looks for all meters and takes up the memories of those that are read.
     pub fn start(&mut self, memory: Option<(&str, Memory)>) {
         self.find_all();
-        self.chosen = self.best();
-        let Some(place) = self.chosen.and_then(|index| self.places.get_mut(index)) else {
-            return;
-        };
-        tracing::info!(meter = place.meter.name(), "energy meter chosen");
-        match memory {
-            Some((name, memory)) if name == place.meter.name() => place.meter.resume(memory),
-            _ => place.meter.resume(Memory::default()),
+        self.plan();
+        let (lead, mut memory) = memory.unwrap_or_default();
+        for place in &mut self.places {
+            let own = match memory.parts.remove(place.meter.name()) {
+                None if place.meter.name() == lead && memory.parts.is_empty() => {
+                    std::mem::take(&mut memory)
+                }
+                own => own.unwrap_or_default(),
+            };
+            let read = !place.zones.is_empty();
+            place
+                .meter
+                .resume(if read { own } else { Memory::default() });
         }
     }
 
-    /// Energy since the last reading from the chosen meter, or `None` while
-    /// there is none: then no energy is known, which is not zero.
+    /// Energy since the last reading, or `None` while no meter can be read:
+    /// then no energy is known, which is not zero.
     pub fn read(&mut self, span: &Span) -> Option<BenchReading> {
-        self.find_again();
-        let place = self.places.get_mut(self.chosen?)?;
-        match place.meter.read(span) {
-            Ok(zones) => Some(BenchReading {
-                meter: place.meter.name(),
-                zones,
-                provenance: place.meter.provenance(),
-                model: place.meter.model(),
-            }),
-            Err(fault) => {
-                tracing::warn!(meter = place.meter.name(), error = %fault, "reading the meter failed");
-                place.failures += 1;
-                place.state = MeterState::Failed(fault.to_string());
-                self.choose();
-                None
+        let due = self.found_at.is_none_or(|at| at.elapsed() >= FIND_EVERY);
+        if due || self.places.iter().all(|place| place.zones.is_empty()) {
+            self.find_all();
+            self.plan();
+        }
+        let mut reading = BenchReading {
+            meter: self.lead()?.meter.name(),
+            zones: Reading::new(),
+            provenance: Provenance::Measured,
+            model: None,
+        };
+        let mut any = false;
+        for place in &mut self.places {
+            if place.zones.is_empty() {
+                continue;
+            }
+            any |= place.read(span, &mut reading.zones);
+            reading.provenance = reading.provenance.max(place.meter.provenance());
+            if let Some(model) = place.meter.model() {
+                reading.model = Some(model);
             }
         }
+        self.plan();
+        any.then_some(reading)
     }
 
-    /// The chosen meter's name and what it must remember.
+    /// The meter that covers processors, else the first that is read.
+    fn lead(&self) -> Option<&Place> {
+        let covers = |place: &&Place| place.zones.iter().any(|&zone| zone != ZoneClass::Gpu);
+        let mut read = self.places.iter().filter(|place| !place.zones.is_empty());
+        self.places.iter().find(covers).or_else(|| read.next())
+    }
+
+    /// The leading meter's name and what all that are read must remember.
     #[must_use]
     pub fn memory(&self) -> Option<(&'static str, Memory)> {
-        let place = self.places.get(self.chosen?)?;
-        Some((place.meter.name(), place.meter.memory()))
+        let read = self.places.iter().filter(|place| !place.zones.is_empty());
+        let parts = read.map(|place| (place.meter.name().to_owned(), place.meter.memory()));
+        let memory = Memory {
+            parts: parts.collect(),
+            ..Memory::default()
+        };
+        Some((self.lead()?.meter.name(), memory))
     }
 
     /// Every meter's state.
     #[must_use]
     pub fn reports(&self) -> Vec<MeterReport> {
-        let places = self
-            .places
-            .iter()
-            .enumerate()
-            .map(|(index, place)| MeterReport {
-                name: place.meter.name(),
-                state: match &place.state {
-                    MeterState::Active if self.chosen != Some(index) => "standby",
-                    state => state.as_str(),
-                },
-                reason: place.state.reason().to_owned(),
-                failures: place.failures,
-            });
+        let places = self.places.iter().map(|place| MeterReport {
+            name: place.meter.name(),
+            state: match &place.state {
+                MeterState::Active if place.zones.is_empty() => "standby",
+                state => state.as_str(),
+            },
+            reason: place.state.reason().to_owned(),
+            failures: place.failures,
+            zones: place.zones.clone(),
+            refusals: place.meter.refusals(),
+        });
         let disabled = self.disabled.iter().map(|&name| MeterReport {
             name,
             state: MeterState::Disabled.as_str(),
-            reason: String::new(),
-            failures: 0,
+            ..MeterReport::default()
         });
         places.chain(disabled).collect()
     }
 
-    fn best(&self) -> Option<usize> {
-        self.places
-            .iter()
-            .position(|place| place.state == MeterState::Active)
-    }
-
-    fn find_again(&mut self) {
-        let due = self.found_at.is_none_or(|at| at.elapsed() >= FIND_EVERY);
-        if self.chosen.is_none() || due {
-            self.find_all();
-            self.choose();
-        }
+    /// Every meter's sensors by its name, and what is lost without it.
+    pub fn sensors(&self) -> impl Iterator<Item = (&'static str, &'static str, Vec<SensorReport>)> {
+        self.places.iter().map(|place| {
+            let meter = &place.meter;
+            (meter.name(), meter.loses(), meter.sensors())
+        })
     }
 
     fn find_all(&mut self) {
         self.found_at = Some(Instant::now());
-        for (index, place) in self.places.iter_mut().enumerate() {
-            if self.chosen == Some(index) && place.state == MeterState::Active {
-                continue;
-            }
+        for place in &mut self.places {
             let state = place.meter.find();
             if state != place.state && state != MeterState::Active {
-                let (meter, reason, lost) =
-                    (place.meter.name(), state.reason(), place.meter.loses());
                 tracing::info!(
-                    meter,
+                    meter = place.meter.name(),
                     state = state.as_str(),
-                    reason,
-                    lost,
+                    reason = state.reason(),
+                    lost = place.meter.loses(),
                     "meter is not active"
                 );
             }
             place.state = state;
+            place.silent.clear();
         }
     }
 
-    /// Takes the best meter; one that was not read until now begins anew, so
-    /// that no time is counted by two meters.
-    fn choose(&mut self) {
-        let best = self.best();
-        if best == self.chosen {
-            return;
-        }
-        self.chosen = best;
-        if let Some(place) = best.and_then(|index| self.places.get_mut(index)) {
-            tracing::info!(meter = place.meter.name(), "energy meter chosen");
-            let floors = place.meter.memory().floors;
-            place.meter.resume(Memory {
-                floors,
-                ..Memory::default()
-            });
+    /// Decides which meter is read for which zone. A zone that was not read
+    /// from a meter until now begins anew there, so that no time is counted
+    /// by two meters.
+    fn plan(&mut self) {
+        let offers: Vec<Offer> = self.places.iter().map(Place::offer).collect();
+        for (place, zones) in self.places.iter_mut().zip(assign(&offers)) {
+            if place.zones == zones {
+                continue;
+            }
+            for &class in &zones {
+                if !place.zones.contains(&class) {
+                    place.meter.restart(class);
+                }
+            }
+            place.shown.retain(|class, _| zones.contains(class));
+            let names: Vec<&str> = zones.iter().map(|zone| zone.as_str()).collect();
+            tracing::info!(
+                meter = place.meter.name(),
+                zones = names.join(","),
+                "zones are read from this meter"
+            );
+            place.zones = zones;
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,10 @@ impl Meter for Fake {
         MeterState::Active
     }
 
+    fn classes(&self) -> Vec<ZoneClass> {
+        ZONES.map(|(class, ..)| class).to_vec()
+    }
+
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault> {
         let zones = ZONES.iter().zip(&mut self.energy).zip(&mut self.idle);
         let reading = zones.map(|((&(class, watts, idle_watts), energy), idle)| {
@@ -86,6 +90,7 @@ mod tests {
         let span = Span {
             elapsed,
             utilisation: Utilisation::IDLE,
+            ..Span::default()
         };
         meter.read(&span).unwrap()[0].1.energy.value.microjoules()
     }

@@ -60,6 +60,14 @@ impl Meter for Model {
         }
     }
 
+    fn classes(&self) -> Vec<ZoneClass> {
+        let loaded = self.source.current();
+        loaded
+            .map(|loaded| class(loaded.document.domain))
+            .into_iter()
+            .collect()
+    }
+
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault> {
         let Some(loaded) = self.source.current() else {
             return Err(MeterFault(self.source.reason()));
@@ -71,15 +79,12 @@ impl Meter for Model {
             energy: self.energy.add(power, span.elapsed),
             idle: self.idle.add(idle_power, span.elapsed),
         };
-        let class = match document.domain {
-            Domain::Rapl => ZoneClass::Package,
-            Domain::WallSpecpower | Domain::Instance => ZoneClass::Platform,
-        };
+        let class = class(document.domain);
         self.current = Some(loaded);
         Ok(vec![(
             Zone {
                 class,
-                path: "model".to_owned(),
+                path: Zone::MODELLED.to_owned(),
             },
             amount,
         )])
@@ -101,5 +106,13 @@ impl Meter for Model {
     fn resume(&mut self, memory: Memory) {
         self.energy = Integrator::load("energy", &memory);
         self.idle = Integrator::load("idle", &memory);
+    }
+}
+
+/// What a model's power covers.
+const fn class(domain: Domain) -> ZoneClass {
+    match domain {
+        Domain::Rapl => ZoneClass::Package,
+        Domain::WallSpecpower | Domain::Instance => ZoneClass::Platform,
     }
 }

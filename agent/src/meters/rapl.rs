@@ -5,39 +5,24 @@
 //! together per class, as Kepler does. Files that only root may read, and
 //! machines without powercap, are states; nothing is ever written.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use tanso_power::counter::EnergyCounter;
-use tanso_power::idle::IdleFloor;
-use tanso_power::{Estimate, Joules, Provenance};
+use tanso_power::Provenance;
 
-use super::{Memory, Meter, MeterFault, MeterState, Reading, Span, Zone, ZoneClass};
-use crate::attribution::ZoneEnergy;
+use super::guard::{Refusal, Refusals, number};
+use super::sensor::{NoFigure, Sensor, SensorReport, Sensors};
+use super::{Memory, Meter, MeterFault, MeterState, Reading, Span, ZoneClass};
 
-/// No package draws more for long; used only to see whether a register may
-/// have wrapped more than once between two readings.
-const PLAUSIBLE_WATTS: u64 = 1_000;
-
-/// One register.
-#[derive(Debug)]
-struct Register {
-    class: ZoneClass,
-    /// The kernel's name, `package-0`.
-    name: String,
-    directory: PathBuf,
-    counter: EnergyCounter,
-}
+/// The place as it is shown, whatever root it is read under.
+const SHOWN: &str = "/sys/class/powercap";
 
 /// The meter over all powercap zones.
 #[derive(Debug)]
 pub struct Rapl {
     root: PathBuf,
-    registers: Vec<Register>,
-    floors: BTreeMap<ZoneClass, IdleFloor>,
+    sensors: Sensors,
 }
 
 impl Rapl {
@@ -46,14 +31,13 @@ impl Rapl {
     pub fn new(sys: &Path) -> Self {
         Self {
             root: sys.join("class/powercap"),
-            registers: Vec::new(),
-            floors: BTreeMap::new(),
+            sensors: Sensors::default(),
         }
     }
 
-    /// The zones found, without those that are copies of others.
-    fn scan(&self) -> Result<Vec<Register>, io::Error> {
-        let mut found = Vec::new();
+    /// The zones found, and those that are not used with the reason.
+    fn scan(&self) -> Result<(Vec<Sensor>, Vec<SensorReport>), io::Error> {
+        let (mut found, mut mirrors, mut unused) = (Vec::new(), Vec::new(), Vec::new());
         for entry in fs::read_dir(&self.root)? {
             let Ok(entry) = entry else { continue };
             let file_name = entry.file_name();
@@ -62,7 +46,8 @@ impl Rapl {
             };
             // "intel-rapl:0" is a zone, also on AMD; "intel-rapl" is the type;
             // "intel-rapl-mmio:0" reads the same package by another way.
-            if !id.starts_with("intel-rapl:") {
+            let mirror = id.starts_with("intel-rapl-mmio:");
+            if !mirror && !id.starts_with("intel-rapl:") {
                 continue;
             }
             let directory = entry.path();
@@ -70,34 +55,34 @@ impl Rapl {
                 continue;
             };
             let name = name.trim().to_owned();
+            let shown = format!("{SHOWN}/{id}");
             let Some(class) = ZoneClass::from_kernel(&name) else {
+                let reason = "what it covers is not known";
+                unused.push(SensorReport::unused(name, shown, None, reason));
                 continue;
             };
-            let max_uj = read_number(&directory.join("max_energy_range_uj")).unwrap_or(0);
-            let counter = EnergyCounter::new(max_uj);
-            found.push(Register {
-                class,
-                name,
-                directory,
-                counter,
-            });
+            let max_uj = fs::read_to_string(directory.join("max_energy_range_uj"))
+                .ok()
+                .and_then(|text| number(&text).ok())
+                .unwrap_or(0);
+            let sensor = Sensor::register(shown, name, class, max_uj);
+            if mirror {
+                mirrors.push(sensor);
+            } else {
+                found.push(sensor);
+            }
         }
-        found.sort_by(|a, b| a.directory.cmp(&b.directory));
-        Ok(found)
-    }
-
-    fn zone(&self, class: ZoneClass) -> Zone {
-        let mut of_class = self
-            .registers
-            .iter()
-            .filter(|register| register.class == class);
-        let path = match (of_class.next(), of_class.next()) {
-            (Some(only), None) => only.directory.file_name().map_or_else(String::new, |id| {
-                format!("/sys/class/powercap/{}", id.display())
-            }),
-            _ => format!("aggregated-{class}"),
-        };
-        Zone { class, path }
+        for mirror in mirrors {
+            if found.iter().any(|sensor| sensor.class == mirror.class) {
+                let reason = "it reads a zone above by another way";
+                let class = Some(mirror.class);
+                unused.push(SensorReport::unused(mirror.label, mirror.id, class, reason));
+            } else {
+                found.push(mirror);
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok((found, unused))
     }
 }
 
@@ -115,114 +100,73 @@ impl Meter for Rapl {
     }
 
     fn find(&mut self) -> MeterState {
-        let found = match self.scan() {
+        let (found, unused) = match self.scan() {
             Ok(found) => found,
-            Err(fault) if fault.kind() == io::ErrorKind::NotFound => {
-                return MeterState::Absent(format!("no \"{}\"", self.root.display()));
-            }
             Err(fault) => {
-                return MeterState::Failed(format!("reading \"{}\": {fault}", self.root.display()));
+                self.sensors = Sensors::default();
+                let reason = format!("reading \"{}\": {fault}", self.root.display());
+                return if fault.kind() == io::ErrorKind::NotFound {
+                    MeterState::Absent(format!("no \"{}\"", self.root.display()))
+                } else {
+                    MeterState::Failed(reason)
+                };
             }
         };
-        if found.is_empty() {
-            return MeterState::Absent(format!("no power zone in \"{}\"", self.root.display()));
-        }
-        let (readable, refused) = sort_out(found);
-        if readable.is_empty() {
-            return MeterState::Failed(refused.into_iter().next().unwrap_or_default());
-        }
-        for reason in refused {
-            tracing::warn!(meter = "rapl", reason, "power zone is left out");
-        }
-        let mut old: BTreeMap<PathBuf, EnergyCounter> = self
-            .registers
-            .drain(..)
-            .map(|old| (old.directory, old.counter))
-            .collect();
-        self.registers = readable;
-        for register in &mut self.registers {
-            if let Some(counter) = old.remove(&register.directory) {
-                register.counter = counter;
-            }
-        }
-        MeterState::Active
+        let root = &self.root;
+        self.sensors
+            .replace(found, unused, |sensor| figure(root, sensor));
+        self.sensors
+            .state(|| format!("no power zone in \"{}\"", self.root.display()))
+    }
+
+    fn classes(&self) -> Vec<ZoneClass> {
+        self.sensors.classes()
     }
 
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault> {
-        let mut sums: BTreeMap<ZoneClass, Joules> = BTreeMap::new();
-        let mut fault = None;
-        for register in &mut self.registers {
-            match read_number(&register.directory.join("energy_uj")) {
-                Ok(now_uj) => {
-                    let first = register.counter.last_uj().is_none();
-                    warn_of_several_wraps(register, span.elapsed);
-                    let energy = register.counter.advance(now_uj);
-                    if energy.is_none() && !first {
-                        tracing::warn!(zone = register.name, "energy counter was reset");
-                    }
-                    *sums.entry(register.class).or_default() += energy.unwrap_or_default();
-                }
-                Err(reason) => fault = Some(refusal(&register.name, &reason)),
-            }
-        }
-        if sums.is_empty() {
-            let reason = fault.unwrap_or_else(|| "no power zone is left".to_owned());
-            return Err(MeterFault(reason));
-        }
-        if let Some(reason) = fault {
-            tracing::debug!(reason, "power zone could not be read");
-        }
-        let mut reading = Reading::new();
-        for (class, energy) in sums {
-            let floor = self.floors.entry(class).or_default();
-            let idle = floor.observe(energy, span.utilisation, span.elapsed);
-            let amount = ZoneEnergy {
-                energy: Estimate::exact(energy),
-                idle: Estimate::exact(idle),
-            };
-            reading.push((self.zone(class), amount));
-        }
-        Ok(reading)
+        let root = &self.root;
+        self.sensors.read(span, |sensor| figure(root, sensor))
+    }
+
+    fn restart(&mut self, class: ZoneClass) {
+        self.sensors.restart(class);
+    }
+
+    fn refusals(&self) -> Refusals {
+        self.sensors.refusals()
+    }
+
+    fn sensors(&self) -> Vec<SensorReport> {
+        self.sensors.reports()
     }
 
     fn memory(&self) -> Memory {
-        let registers = self
-            .registers
-            .iter()
-            .map(|register| (register.directory.display().to_string(), register.counter));
-        Memory {
-            registers: registers.collect(),
-            floors: self.floors.clone(),
-            carries: BTreeMap::new(),
-        }
+        self.sensors.memory()
     }
 
     fn resume(&mut self, memory: Memory) {
-        for register in &mut self.registers {
-            let max_uj = register.counter.max_uj();
-            let key = register.directory.display().to_string();
-            register.counter = memory
-                .registers
-                .get(&key)
-                .filter(|saved| saved.max_uj() == max_uj)
-                .copied()
-                .unwrap_or_else(|| EnergyCounter::new(max_uj));
-        }
-        self.floors = memory.floors;
+        self.sensors.resume(memory);
     }
 }
 
-/// Zones that can be read, and why the others cannot.
-fn sort_out(found: Vec<Register>) -> (Vec<Register>, Vec<String>) {
-    let mut readable = Vec::new();
-    let mut refused = Vec::new();
-    for register in found {
-        match read_number(&register.directory.join("energy_uj")) {
-            Ok(_) => readable.push(register),
-            Err(reason) => refused.push(refusal(&register.name, &reason)),
+/// What a zone's register shows.
+fn figure(root: &Path, sensor: &Sensor) -> Result<u64, NoFigure> {
+    let id = sensor.id.strip_prefix(SHOWN).unwrap_or(&sensor.id);
+    let path = root.join(id.trim_start_matches('/')).join("energy_uj");
+    let text = fs::read_to_string(path).map_err(|fault| NoFigure {
+        refusal: Refusal::Unreadable,
+        reason: refusal(&sensor.label, &fault),
+    })?;
+    number(&text).map_err(|refusal| {
+        let shown: String = text.trim().chars().take(32).collect();
+        NoFigure {
+            refusal,
+            reason: format!(
+                "power zone \"{}\" shows \"{shown}\", which is no amount of energy",
+                sensor.label
+            ),
         }
-    }
-    (readable, refused)
+    })
 }
 
 fn refusal(name: &str, reason: &io::Error) -> String {
@@ -232,31 +176,6 @@ fn refusal(name: &str, reason: &io::Error) -> String {
         ""
     };
     format!("reading power zone \"{name}\": {reason}{advice}")
-}
-
-/// A register that may have wrapped more than once gives the least that is
-/// possible: energy is never invented.
-fn warn_of_several_wraps(register: &Register, elapsed: Duration) {
-    let max_uj = register.counter.max_uj();
-    let plausible_uj = u128::from(PLAUSIBLE_WATTS) * elapsed.as_micros();
-    if max_uj > 0 && register.counter.last_uj().is_some() && plausible_uj > u128::from(max_uj) {
-        tracing::warn!(
-            zone = register.name,
-            seconds = elapsed.as_secs(),
-            "energy counter may have wrapped more than once since it was last read; the least is counted"
-        );
-    }
-}
-
-fn read_number(path: &Path) -> io::Result<u64> {
-    let text = fs::read_to_string(path)?;
-    text.trim().parse().map_err(|_| {
-        let shown: String = text.trim().chars().take(32).collect();
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("\"{shown}\" is no whole number"),
-        )
-    })
 }
 
 #[cfg(test)]

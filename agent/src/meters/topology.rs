@@ -1,14 +1,18 @@
 //! Power zones contain each other: nothing is added twice.
 //!
 //! `platform ⊃ psys ⊃ package ⊃ core, uncore`; `dram` lies beside package (on
-//! client machines inside psys). The node's total takes package and dram,
-//! which every RAPL generation since Sandy Bridge counts alike, so that
-//! nodes compare; psys is taken only where package is missing, because what
-//! it covers differs from board to board (Intel SDM vol. 3B, §16.10.2).
+//! client machines inside psys) and `gpu` beside both. A measured platform
+//! contains all of them; a modelled one is a machine without accelerators, so
+//! that a GPU's own figure stands beside it. Without a platform the node's
+//! total takes package and dram, which every RAPL generation since Sandy
+//! Bridge counts alike, so that nodes compare; psys is taken only where
+//! package is missing, because what it covers differs from board to board
+//! (Intel SDM vol. 3B, §16.10.2).
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use tanso_power::Watts;
 
 /// What a zone covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +28,8 @@ pub enum ZoneClass {
     Dram,
     /// The board's own idea of the platform.
     Psys,
+    /// Accelerators on cards of their own.
+    Gpu,
     /// The whole machine at its plug.
     Platform,
 }
@@ -38,8 +44,22 @@ impl ZoneClass {
             Self::Uncore => "uncore",
             Self::Dram => "dram",
             Self::Psys => "psys",
+            Self::Gpu => "gpu",
             Self::Platform => "platform",
         }
+    }
+
+    /// More power than any zone of this class draws for a second, per sensor:
+    /// what is above is a broken reading. Twice the largest parts sold in
+    /// 2026: 500 W packages, 3 kW accelerator modules, 20 kW chassis.
+    #[must_use]
+    pub const fn plausible(self) -> Watts {
+        let watts = match self {
+            Self::Package | Self::Core | Self::Uncore | Self::Dram => 1_500,
+            Self::Psys | Self::Gpu => 6_000,
+            Self::Platform => 40_000,
+        };
+        Watts::from_microwatts(watts * 1_000_000)
     }
 
     /// The class that the kernel's name of a zone means: `package-1`, `dram`.
@@ -62,7 +82,7 @@ impl ZoneClass {
         let has = |class| present.contains(&class);
         match self {
             Self::Platform => true,
-            Self::Package => !has(Self::Platform),
+            Self::Package | Self::Gpu => !has(Self::Platform),
             Self::Psys => !has(Self::Platform) && !has(Self::Package),
             // Without a package, psys covers memory where it is inside it.
             Self::Dram => !has(Self::Platform) && (has(Self::Package) || !has(Self::Psys)),
@@ -88,9 +108,27 @@ pub struct Zone {
     pub path: String,
 }
 
+impl Zone {
+    /// The path of a zone that is computed by a power model.
+    pub const MODELLED: &str = "model";
+
+    /// Whether a total over `present` zones takes this one.
+    #[must_use]
+    pub fn counts_among<'a>(&self, present: impl IntoIterator<Item = &'a Self>) -> bool {
+        // A model of a machine knows nothing of its accelerators.
+        let accelerator = self.class == ZoneClass::Gpu;
+        let classes: Vec<ZoneClass> = present
+            .into_iter()
+            .filter(|zone| !(accelerator && zone.path == Self::MODELLED))
+            .map(|zone| zone.class)
+            .collect();
+        self.class.counts_among(&classes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ZoneClass::{Core, Dram, Package, Platform, Psys, Uncore};
+    use super::ZoneClass::{Core, Dram, Gpu, Package, Platform, Psys, Uncore};
     use super::*;
 
     fn counted(present: &[ZoneClass]) -> Vec<ZoneClass> {
@@ -113,6 +151,22 @@ mod tests {
         assert_eq!(counted(&[Core, Uncore]), [Core, Uncore]);
         assert_eq!(counted(&[Platform, Package, Dram]), [Platform]);
         assert_eq!(counted(&[Dram]), [Dram]);
+        assert_eq!(counted(&[Package, Dram, Gpu]), [Package, Dram, Gpu]);
+        assert_eq!(counted(&[Platform, Package, Gpu]), [Platform]);
+    }
+
+    #[test]
+    fn a_modelled_machine_does_not_contain_the_measured_gpu_beside_it() {
+        let zone = |class, path: &str| Zone {
+            class,
+            path: path.to_owned(),
+        };
+        let gpu = zone(Gpu, "GPU-one");
+        let modelled = zone(Platform, Zone::MODELLED);
+        let measured = zone(Platform, "bmc");
+        assert!(gpu.counts_among([&gpu, &modelled]));
+        assert!(!gpu.counts_among([&gpu, &measured]));
+        assert!(modelled.counts_among([&gpu, &modelled]));
     }
 
     #[test]

@@ -35,7 +35,8 @@ impl Tree {
     }
 
     fn add(&self, id: &str, energy_uj: u64) {
-        let now_uj = read_number(&self.register(id)).unwrap();
+        let text = fs::read_to_string(self.register(id)).unwrap();
+        let now_uj: u64 = text.trim().parse().unwrap();
         self.set(id, now_uj + energy_uj);
     }
 }
@@ -57,6 +58,7 @@ fn read(meter: &mut Rapl) -> Vec<(ZoneClass, String, u64)> {
     let span = Span {
         elapsed: Duration::from_secs(1),
         utilisation: Utilisation::FULL,
+        ..Span::default()
     };
     let reading = meter.read(&span).unwrap();
     reading

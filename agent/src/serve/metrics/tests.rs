@@ -79,6 +79,7 @@ fn snapshot() -> Snapshot {
         state,
         reason: String::new(),
         failures,
+        ..MeterReport::default()
     };
     Snapshot {
         at_unix_ms: 61_500,
