@@ -11,7 +11,7 @@ use tanso_power::{Estimate, Joules, Provenance};
 
 use crate::calendar::UtcHour;
 use crate::pue::FacilityPue;
-use crate::series::{HourlyIntensity, Origin};
+use crate::series::{HourlyIntensity, Method, Origin};
 use crate::units::{GramsCo2e, Intensity, Pue};
 
 /// One workload's energy in one hour at one place.
@@ -58,6 +58,10 @@ impl<'a> Place<'a> {
             pue,
             metering: Metering::ItEquipment,
         }
+    }
+
+    fn is_average(&self) -> bool {
+        self.intensity.info().method == Method::Average
     }
 
     fn pue_factor(&self) -> Estimate<Pue> {
@@ -116,7 +120,7 @@ pub struct HourAccount {
     /// Energy at the IT equipment or as metered.
     pub it_energy: Joules,
     /// Energy of the facility for it.
-    pub facility_energy: Joules,
+    pub facility_energy: Estimate<Joules>,
     /// What was emitted; without the part that is unpriced.
     pub emissions: Estimate<GramsCo2e>,
     /// Facility energy whose intensity is an estimate.
@@ -152,7 +156,30 @@ pub struct Account {
 
 /// Adds up rows in any order.
 ///
-/// A row whose place is not among `places` is unpriced.
+/// A row whose place is not among `places` is unpriced, and so is one whose
+/// place has a marginal series: an account is of averages, and
+/// [`crate::marginal`] is for the others.
+///
+/// ```
+/// use tanso_carbon::{
+///     Coverage, EnergyRow, FacilityPue, Intensity, Place, Pue, PueEvidence, SeriesInfo,
+///     StaticIntensity, UtcHour, account,
+/// };
+/// use tanso_power::{Estimate, Joules, Provenance};
+/// let factor = Estimate::exact(Intensity::try_from_tonnes_per_mwh(0.4173)?);
+/// let grid = StaticIntensity::new(SeriesInfo::average_life_cycle("KR", "official factor"), factor);
+/// let pue = FacilityPue::annual(Pue::try_new(1.4)?, PueEvidence::Measured, "meters of 2025");
+/// let row = EnergyRow {
+///     hour: UtcHour::parse("2026-06-01T03:00Z")?,
+///     place: 0,
+///     energy: Estimate::exact(Joules::from_microjoules(3_600_000_000_000)),
+///     provenance: Provenance::Measured,
+/// };
+/// let sum = account(&[row], &[Place::new(&grid, Some(&pue))], Coverage::new(1, 1));
+/// assert_eq!(sum.emissions.value.to_string(), "584 g");
+/// assert_eq!(sum.effective_intensity().map(|i| i.value.to_string()), Some("417.3 gCO2eq/kWh".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> Account {
     let factors: Vec<_> = places
@@ -165,7 +192,8 @@ pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> 
     };
     for row in rows {
         match factors.get(row.place) {
-            Some((place, pue)) => sum.book(row, *pue, place),
+            Some((place, pue)) if place.is_average() => sum.book(row, *pue, place),
+            Some((_, pue)) => sum.book_unpriced(row, *pue),
             None => sum.book_unpriced(row, Estimate::exact(Pue::ONE)),
         }
     }
@@ -213,7 +241,7 @@ impl Account {
         *self.by_provenance.entry(row.provenance).or_default() += row.energy.value;
         let hour = self.hours.entry(row.hour).or_default();
         hour.it_energy += row.energy.value;
-        hour.facility_energy += facility.value;
+        hour.facility_energy = hour.facility_energy + facility;
         facility.value
     }
 
@@ -243,7 +271,7 @@ impl Account {
         for (hour, theirs) in &other.hours {
             let ours = self.hours.entry(*hour).or_default();
             ours.it_energy += theirs.it_energy;
-            ours.facility_energy += theirs.facility_energy;
+            ours.facility_energy = ours.facility_energy + theirs.facility_energy;
             ours.emissions = ours.emissions + theirs.emissions;
             ours.estimated += theirs.estimated;
             ours.unpriced += theirs.unpriced;

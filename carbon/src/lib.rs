@@ -12,12 +12,15 @@
 pub mod account;
 pub mod calendar;
 pub mod cron;
+pub mod marginal;
+pub mod market;
 pub mod pue;
 pub mod recommend;
 pub mod regions;
 pub mod regulation;
 pub mod report;
 pub mod schedule;
+pub mod sci;
 pub mod series;
 pub mod table;
 pub mod typical_year;

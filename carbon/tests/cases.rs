@@ -7,9 +7,11 @@
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use tanso_carbon::calendar::time_zone;
+use tanso_carbon::market::{Contract, Matching, ResidualMix, market_based};
 use tanso_carbon::pue::{PueCategory, PueScope, SiteEnergy};
 use tanso_carbon::recommend::rightsize::{NodeIdle, attributed_idle};
 use tanso_carbon::schedule::{CostCurve, Job};
+use tanso_carbon::sci::sci;
 use tanso_carbon::series::{FillRule, IntensitySeries, Origin, Point};
 use tanso_carbon::table::parse_hourly;
 use tanso_carbon::{
@@ -17,7 +19,7 @@ use tanso_carbon::{
     Metering, Period, Place, Pue, PueEvidence, Reason, Rule, RuleSet, SeriesInfo, StaticIntensity,
     Thresholds, UtcHour, Verdict, account, judge,
 };
-use tanso_power::{Estimate, Joules, Provenance};
+use tanso_power::{Estimate, Joules, Provenance, Watts};
 
 const KR_2024: &str = include_str!("data/kr_2024.csv");
 const DE_2024: &str = include_str!("data/de_2024_03_10.csv");
@@ -114,8 +116,16 @@ fn case_1_units() {
         format!("{:.3}", sum.emissions.value.as_grams_f64()),
         "469.468"
     );
-    let refused = Intensity::try_from_tonnes_per_mwh(402_000.0 / 1e3).unwrap_err();
-    assert!(refused.to_string().contains("402000"), "{refused}");
+    // 0.4173 t/MWh, 0.0005 t/kWh, and "402" tagged as t/kWh.
+    let of = |tonnes_per_mwh| Intensity::try_from_tonnes_per_mwh(tonnes_per_mwh);
+    assert_eq!(of(0.4173).unwrap(), grams_per_kwh(417.3));
+    assert_eq!(of(0.0005 * 1e3).unwrap(), grams_per_kwh(500.0));
+    let refused = of(402.0 * 1e3).unwrap_err();
+    assert!(refused.to_string().contains("402000000"), "{refused}");
+    // 250 mWs are 250 mJ.
+    let milliwatt = Watts::from_microwatts(1_000);
+    let energy = milliwatt.over(std::time::Duration::from_secs(250));
+    assert_eq!(energy, Joules::from_microjoules(250_000));
 }
 
 #[test]
@@ -310,18 +320,46 @@ fn case_7_energy_metered_at_the_facility_is_not_multiplied_again() {
 }
 
 #[test]
-fn case_8_the_location_based_sum() {
-    let factor = grams_per_kwh(417.3);
+fn case_8_location_based_and_market_based_stand_side_by_side() {
     let constant = StaticIntensity::new(
         SeriesInfo::average_life_cycle("KR", "case"),
-        Estimate::exact(factor),
+        Estimate::exact(grams_per_kwh(417.3)),
     );
     let sum = price(&rows(&[1_000.0; 10]), &constant);
+    let tonnes = |grams: GramsCo2e| format!("{:.3}", grams.as_grams_f64() / 1e6);
+    assert_eq!(tonnes(sum.emissions.value), "4.173");
+
+    let sun = [
+        0.0, 0.0, 500.0, 1_500.0, 2_000.0, 1_500.0, 500.0, 0.0, 0.0, 0.0,
+    ];
+    let start = UtcHour::parse("2024-06-01T00:00Z").unwrap();
+    let delivered = (0..)
+        .zip(sun)
+        .map(|(offset, energy)| (start.plus_hours(offset), kwh(energy)));
+    let contract = Contract {
+        name: "sun".to_owned(),
+        intensity: Intensity::ZERO,
+        delivered: delivered.collect(),
+    };
+    let residual = ResidualMix {
+        intensity: Estimate::exact(grams_per_kwh(480.0)),
+        source: "case".to_owned(),
+        data_year: None,
+    };
+    let by = |matching| market_based(&sum, std::slice::from_ref(&contract), matching, &residual);
+    let (annual, hourly) = (by(Matching::Annual), by(Matching::Hourly));
+    assert_eq!(tonnes(annual.emissions.value), "1.920");
+    assert_eq!(tonnes(hourly.emissions.value), "2.880");
+    let covered = &hourly.contracts[0];
     assert_eq!(
-        sum.emissions.value,
-        GramsCo2e::try_from_grams(4_173_000.0).unwrap()
+        (covered.delivered, covered.counted),
+        (kwh(6_000.0), kwh(4_000.0))
     );
-    assert_eq!(sum.emissions.value.to_string(), "4.2 t");
+    assert!((hourly.covered_percent() - 40.0).abs() < 1e-9);
+    // A software carbon intensity takes the location-based sum: there is no
+    // way to give it the other.
+    let per = sci(&sum, Estimate::default(), 1_000.0, "request").unwrap();
+    assert!((per.grams_per_unit.value - 4_173.0).abs() < 1e-9);
 }
 
 #[test]
