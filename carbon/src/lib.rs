@@ -26,6 +26,7 @@ pub mod table;
 pub mod typical_year;
 pub mod units;
 pub mod verdict;
+pub mod whatif;
 
 pub use account::{Account, Coverage, EnergyRow, Metering, Place, account};
 pub use calendar::{Period, UtcHour};

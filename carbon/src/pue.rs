@@ -99,6 +99,26 @@ impl fmt::Display for PueCategory {
     }
 }
 
+/// Whose figure it is. A rule about all sites of an operator is not met by one
+/// of them, nor the other way round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Entity {
+    /// One site.
+    #[default]
+    Site,
+    /// All sites of an operator, energies summed before dividing.
+    AllSites,
+}
+
+impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Site => "one site",
+            Self::AllSites => "the sum of all the operator's sites",
+        })
+    }
+}
+
 /// What the meters of one site counted over a year. In kilowatt-hours, as
 /// meters show it: a large site uses more than whole microjoules can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,6 +141,9 @@ pub struct FacilityPue {
     pub scope: PueScope,
     /// Where the IT energy was metered, if known.
     pub category: Option<PueCategory>,
+    /// Whose it is.
+    #[serde(default)]
+    pub entity: Entity,
     /// Where the figure was published, such as a page or a certificate.
     pub source: String,
     /// The year it describes, if known.
@@ -136,6 +159,7 @@ impl FacilityPue {
             evidence,
             scope: PueScope::Annual,
             category: None,
+            entity: Entity::Site,
             source: source.to_owned(),
             year: None,
         }
@@ -143,7 +167,17 @@ impl FacilityPue {
 
     /// The annual PUE of metered energies, summed over all sites of an
     /// operator before dividing: the mean of several PUEs is not the PUE of
-    /// them all.
+    /// them all. Of one site it is the site's.
+    ///
+    /// ```
+    /// use tanso_carbon::FacilityPue;
+    /// use tanso_carbon::pue::{PueCategory, SiteEnergy};
+    /// let site = |facility_kwh, it_kwh| SiteEnergy { facility_kwh, it_kwh };
+    /// let sites = [site(30e6, 20e6), site(13e6, 10e6)];
+    /// let all = FacilityPue::measured(sites, PueCategory::Ups, "meters of fiscal 2025")?;
+    /// assert_eq!(all.value.value.to_string(), "1.433");
+    /// # Ok::<(), tanso_carbon::units::UnitError>(())
+    /// ```
     ///
     /// # Errors
     /// If the ratio is no PUE, such as without IT energy.
@@ -152,12 +186,20 @@ impl FacilityPue {
         category: PueCategory,
         source: &str,
     ) -> Result<Self, UnitError> {
-        let (facility_kwh, it_kwh) = sites.into_iter().fold((0.0, 0.0), |(facility, it), site| {
-            (facility + site.facility_kwh, it + site.it_kwh)
-        });
+        let (mut count, mut facility_kwh, mut it_kwh) = (0_usize, 0.0, 0.0);
+        for site in sites {
+            count += 1;
+            facility_kwh += site.facility_kwh;
+            it_kwh += site.it_kwh;
+        }
+        let entity = match count {
+            0 | 1 => Entity::Site,
+            _ => Entity::AllSites,
+        };
         let value = Pue::try_new(facility_kwh / it_kwh)?;
         Ok(Self {
             category: Some(category),
+            entity,
             ..Self::annual(value, PueEvidence::Measured, source)
         })
     }

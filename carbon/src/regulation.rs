@@ -11,10 +11,13 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{self, Period};
-use crate::pue::{PueCategory, PueScope};
+use crate::pue::{Entity, PueCategory, PueScope};
+use crate::series::Basis;
 
+mod bundled;
 mod parse;
 
+pub use bundled::BUNDLED;
 pub use parse::{RuleFault, RuleFaults};
 
 /// What a rule is.
@@ -114,6 +117,18 @@ pub enum Metric {
     Erf,
     /// Renewable energy factor, percent.
     Ref,
+}
+
+impl Binds {
+    /// Whose figures such a rule is about: an operator's are sums over all its
+    /// sites, never a mean of theirs.
+    #[must_use]
+    pub const fn entity(self) -> Entity {
+        match self {
+            Self::Operator => Entity::AllSites,
+            _ => Entity::Site,
+        }
+    }
 }
 
 impl Metric {
@@ -221,6 +236,8 @@ pub struct Rule {
     pub pue_scope: PueScope,
     /// The category that a PUE must have, if one is demanded.
     pub pue_category: Option<PueCategory>,
+    /// Which sum it limits: location-based, if it says nothing.
+    pub basis: Basis,
     /// Of a reduction path: the base year.
     pub base_year: Option<i16>,
     /// Of a reduction path: the target year.

@@ -4,8 +4,6 @@
 //! figure comes from. A gap stays a gap until a named rule fills it, and what
 //! a rule filled is counted as estimated, with bounds.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use tanso_power::Estimate;
 
@@ -13,113 +11,11 @@ use crate::calendar::{Period, UtcHour};
 use crate::report::Digest;
 use crate::units::Intensity;
 
-/// Which kilowatt-hour is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Method {
-    /// The mean of all electricity in the zone in that hour.
-    Average,
-    /// What one kilowatt-hour more or less would have changed.
-    Marginal,
-}
+mod fill;
+mod info;
 
-/// Which emissions are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Boundary {
-    /// At the stack only.
-    Direct,
-    /// With fuel supply, building and dismantling of the plants.
-    LifeCycle,
-}
-
-/// Whose electricity is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Basis {
-    /// The grid at the place of use.
-    Location,
-    /// What contracts and certificates claim.
-    Market,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Average => "average",
-            Self::Marginal => "marginal",
-        })
-    }
-}
-
-impl fmt::Display for Boundary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Direct => "direct",
-            Self::LifeCycle => "life-cycle",
-        })
-    }
-}
-
-impl fmt::Display for Basis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Location => "location-based",
-            Self::Market => "market-based",
-        })
-    }
-}
-
-/// What a series holds: nobody may show its figures without this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SeriesInfo {
-    /// The grid zone, such as `KR`.
-    pub zone: String,
-    /// Average or marginal.
-    pub method: Method,
-    /// Direct or life-cycle.
-    pub boundary: Boundary,
-    /// Location- or market-based.
-    pub basis: Basis,
-    /// Who publishes it.
-    pub source: String,
-    /// The year the data describes, if one.
-    pub data_year: Option<i16>,
-    /// Under which terms it may be used.
-    pub licence: String,
-}
-
-impl SeriesInfo {
-    /// A description of average, life-cycle, location-based data, the most
-    /// common kind.
-    #[must_use]
-    pub fn average_life_cycle(zone: &str, source: &str) -> Self {
-        Self {
-            zone: zone.to_owned(),
-            method: Method::Average,
-            boundary: Boundary::LifeCycle,
-            basis: Basis::Location,
-            source: source.to_owned(),
-            data_year: None,
-            licence: String::new(),
-        }
-    }
-}
-
-impl fmt::Display for SeriesInfo {
-    /// `KR average life-cycle location-based, Electricity Maps, data year 2024`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            zone,
-            method,
-            boundary,
-            basis,
-            source,
-            ..
-        } = self;
-        write!(f, "{zone} {method} {boundary} {basis}, {source}")?;
-        self.data_year
-            .map_or(Ok(()), |year| write!(f, ", data year {year}"))
-    }
-}
+pub use fill::{FillRule, Filled};
+pub use info::{Basis, Boundary, Method, SeriesInfo};
 
 /// Where the figure of one hour comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -305,10 +201,17 @@ impl IntensitySeries {
     /// This series with its gaps filled by `rules`, tried in order.
     #[must_use]
     pub fn filled<'a>(&'a self, rules: &'a [FillRule]) -> Filled<'a> {
-        Filled {
-            series: self,
-            rules,
-            range: self.range(),
+        Filled::new(self, rules)
+    }
+
+    /// A series of its own with the gaps between first and last hour filled by
+    /// `rules`, tried in order; what no rule fills stays a gap.
+    #[must_use]
+    pub fn closed(&self, rules: &[FillRule]) -> Self {
+        let filled = self.filled(rules);
+        Self {
+            points: self.period().hours().map(|hour| filled.at(hour)).collect(),
+            ..self.clone()
         }
     }
 
@@ -334,83 +237,6 @@ impl HourlyIntensity for IntensitySeries {
     fn at(&self, hour: UtcHour) -> Option<Point> {
         let index = usize::try_from(hour.hours_since(self.first)).ok()?;
         *self.points.get(index)?
-    }
-}
-
-/// How a missing hour may be filled. The bounds of a filled hour are the
-/// lowest and the highest figure of the whole series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FillRule {
-    /// On the line between the neighbours, if the gap is at most so many
-    /// hours long.
-    Interpolate(u16),
-    /// The mean of the same hour on so many days before, as far as known.
-    SameHourLastDays(u16),
-    /// This figure, with the given bounds.
-    YearlyAverage(Estimate<Intensity>),
-}
-
-/// A series with its gaps filled.
-#[derive(Clone, Copy, Debug)]
-pub struct Filled<'a> {
-    series: &'a IntensitySeries,
-    rules: &'a [FillRule],
-    range: Option<Estimate<Intensity>>,
-}
-
-impl Filled<'_> {
-    fn fill(&self, hour: UtcHour, rule: FillRule) -> Option<Point> {
-        let (value, origin) = match rule {
-            FillRule::Interpolate(longest) => {
-                (self.interpolate(hour, longest)?, Origin::Interpolated)
-            }
-            FillRule::SameHourLastDays(days) => {
-                let known = (1..=i32::from(days))
-                    .filter_map(|day| self.series.at(hour.plus_hours(-24 * day)));
-                (
-                    mean(known.map(|point| point.intensity.value))?,
-                    Origin::SameHourLastDays,
-                )
-            }
-            FillRule::YearlyAverage(intensity) => {
-                return Some(Point {
-                    intensity,
-                    origin: Origin::YearlyAverage,
-                });
-            }
-        };
-        let range = self.range.unwrap_or(Estimate::exact(value));
-        let intensity = Estimate {
-            low: range.low.min(value),
-            value,
-            high: range.high.max(value),
-        };
-        Some(Point { intensity, origin })
-    }
-
-    fn interpolate(&self, hour: UtcHour, longest: u16) -> Option<Intensity> {
-        let reach = i32::from(longest);
-        let (back, before) =
-            (1..=reach).find_map(|step| Some((step, self.series.at(hour.plus_hours(-step))?)))?;
-        let (ahead, after) = (1..=reach + 1 - back)
-            .find_map(|step| Some((step, self.series.at(hour.plus_hours(step))?)))?;
-        let weigh = |point: Point, weight: i32| {
-            u64::from(point.intensity.value.micrograms_per_kwh()) * u64::from(weight.unsigned_abs())
-        };
-        let steps = u64::from((back + ahead).unsigned_abs());
-        let value = (weigh(before, ahead) + weigh(after, back) + steps / 2) / steps;
-        Intensity::from_micrograms_per_kwh(u32::try_from(value).ok()?)
-    }
-}
-
-impl HourlyIntensity for Filled<'_> {
-    fn info(&self) -> &SeriesInfo {
-        self.series.info()
-    }
-
-    fn at(&self, hour: UtcHour) -> Option<Point> {
-        let known = self.series.at(hour);
-        known.or_else(|| self.rules.iter().find_map(|rule| self.fill(hour, *rule)))
     }
 }
 
@@ -445,79 +271,4 @@ pub enum SeriesError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hour(text: &str) -> UtcHour {
-        UtcHour::parse(text).unwrap()
-    }
-
-    fn grams(value: f64) -> Intensity {
-        Intensity::try_from_grams_per_kwh(value).unwrap()
-    }
-
-    fn series(values: &[(i32, f64)]) -> IntensitySeries {
-        let start = hour("2024-06-01T00:00Z");
-        let points = values.iter().map(|(offset, value)| {
-            (
-                start.plus_hours(*offset),
-                Point::exact(grams(*value), Origin::Published),
-            )
-        });
-        IntensitySeries::try_new(SeriesInfo::average_life_cycle("XX", "test"), points).unwrap()
-    }
-
-    #[test]
-    fn a_gap_stays_a_gap_until_a_rule_fills_it() {
-        let gappy = series(&[(0, 300.0), (2, 500.0), (3, 420.0)]);
-        let missing = hour("2024-06-01T01:00Z");
-        assert_eq!((gappy.gap_count(), gappy.at(missing)), (1, None));
-        let point = gappy
-            .filled(&[FillRule::Interpolate(1)])
-            .at(missing)
-            .unwrap();
-        assert_eq!(point.intensity.value, grams(400.0));
-        assert_eq!(
-            (point.intensity.low, point.intensity.high),
-            (grams(300.0), grams(500.0))
-        );
-        assert!(point.origin.is_estimated() && point.origin.is_filled());
-    }
-
-    #[test]
-    fn interpolation_keeps_to_its_longest_gap() {
-        let gappy = series(&[(0, 300.0), (4, 500.0)]);
-        let at = |longest, offset| {
-            gappy
-                .filled(&[FillRule::Interpolate(longest)])
-                .at(gappy.first.plus_hours(offset))
-        };
-        assert_eq!(at(2, 2), None);
-        assert_eq!(at(3, 1).unwrap().intensity.value, grams(350.0));
-        assert_eq!(at(3, 3).unwrap().intensity.value, grams(450.0));
-        assert_eq!(at(3, 5), None);
-    }
-
-    #[test]
-    fn the_first_rule_that_knows_fills() {
-        let gappy = series(&[(0, 100.0), (24, 200.0), (72, 900.0)]);
-        let yearly = Estimate::exact(grams(423.0));
-        let rules = [
-            FillRule::SameHourLastDays(2),
-            FillRule::YearlyAverage(yearly),
-        ];
-        let filled = gappy.filled(&rules);
-        let at = |offset| filled.at(gappy.first.plus_hours(offset)).unwrap();
-        assert_eq!(at(48).intensity.value, grams(150.0));
-        assert_eq!(at(48).origin, Origin::SameHourLastDays);
-        assert_eq!(at(30).origin, Origin::YearlyAverage);
-        assert_eq!(at(30).intensity, yearly);
-    }
-
-    #[test]
-    fn the_digest_depends_on_the_figures_and_not_on_their_order() {
-        let one = series(&[(0, 100.0), (1, 200.0)]);
-        assert_eq!(one.digest(), series(&[(1, 200.0), (0, 100.0)]).digest());
-        assert_ne!(one.digest(), series(&[(0, 100.0), (1, 200.001)]).digest());
-    }
-}
+mod tests;

@@ -255,6 +255,11 @@ impl<'a> Table<'a> {
         });
     }
 
+    /// The faults found so far.
+    pub(crate) fn faults(self) -> TableFaults {
+        self.faults
+    }
+
     /// The faults, if there are any.
     pub(crate) fn finish(self) -> Result<(), TableFaults> {
         if self.faults.faults.is_empty() {

@@ -11,10 +11,14 @@ use serde::{Deserialize, Serialize};
 use tanso_power::Estimate;
 
 use crate::account::Account;
-use crate::pue::FacilityPue;
+use crate::market::MarketAccount;
+use crate::pue::{Entity, FacilityPue, PueEvidence};
 use crate::regulation::{Metric, Op, Rule, RuleKind};
+use crate::units::GramsCo2e;
 
 mod check;
+mod figure;
+mod words;
 
 /// The outcome of a judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,6 +91,11 @@ pub enum Reason {
     PueScopeDiffers,
     /// The PUE's category is not the rule's.
     PueCategoryDiffers,
+    /// The figure is of one site and the rule about all of an operator's, or
+    /// the other way round.
+    EntityDiffers,
+    /// An indicator is an average of others or a guess.
+    IndicatorWithoutEvidence,
     /// Nothing was given that this rule could be judged by.
     NoEvidence,
     /// The rule begins to bind later.
@@ -117,6 +126,8 @@ impl Reason {
             Self::PueWithoutEvidence => "PueWithoutEvidence",
             Self::PueScopeDiffers => "PueScopeDiffers",
             Self::PueCategoryDiffers => "PueCategoryDiffers",
+            Self::EntityDiffers => "EntityDiffers",
+            Self::IndicatorWithoutEvidence => "IndicatorWithoutEvidence",
             Self::NoEvidence => "NoEvidence",
             Self::BindsLater => "BindsLater",
             Self::BoundBefore => "BoundBefore",
@@ -153,13 +164,54 @@ impl Default for Thresholds {
     }
 }
 
-/// A facility indicator that was stated by somebody, such as WUE.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// A facility indicator of a year that was stated by somebody, such as WUE.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Indicator {
-    /// What it indicates.
+    /// What it indicates: `Wue`, `Erf`, `Ref` or `RenewableShare`.
     pub metric: Metric,
     /// The figure in the rule's unit.
     pub value: Estimate<f64>,
+    /// Who stands for it.
+    pub evidence: PueEvidence,
+    /// Whose it is.
+    #[serde(default)]
+    pub entity: Entity,
+    /// Where it was published.
+    pub source: String,
+}
+
+impl Indicator {
+    /// An indicator of one site, without bounds.
+    #[must_use]
+    pub fn new(metric: Metric, value: f64, evidence: PueEvidence, source: &str) -> Self {
+        Self {
+            metric,
+            value: Estimate::exact(value),
+            evidence,
+            entity: Entity::Site,
+            source: source.to_owned(),
+        }
+    }
+
+    /// The figure of metered amounts of a year: water (L) over IT energy
+    /// (kWh) for WUE; reused, renewable or contracted energy over the
+    /// facility's in percent for ERF, REF and the renewable share (Delegated
+    /// Regulation (EU) 2024/1364, Annex III). `None` if `whole` is not above
+    /// zero, `part` is negative, or the metric is no such ratio.
+    #[must_use]
+    pub fn measured(metric: Metric, part: f64, whole: f64, source: &str) -> Option<Self> {
+        let scale = match metric {
+            Metric::Wue => 1.0,
+            Metric::Erf | Metric::Ref | Metric::RenewableShare => 100.0,
+            _ => return None,
+        };
+        let proper = part >= 0.0 && whole > 0.0 && part.is_finite() && whole.is_finite();
+        proper.then(|| {
+            let value = part / whole * scale;
+            Self::new(metric, value, PueEvidence::Measured, source)
+        })
+    }
 }
 
 /// What is known; a rule takes the part its metric needs.
@@ -167,6 +219,8 @@ pub struct Indicator {
 pub struct Evidence<'a> {
     /// The account of the rule's period.
     pub account: Option<&'a Account>,
+    /// The market-based account of the same period.
+    pub market: Option<&'a MarketAccount>,
     /// The facility's PUE.
     pub pue: Option<&'a FacilityPue>,
     /// Stated facility indicators: WUE, ERF, REF, renewable share.
@@ -175,6 +229,9 @@ pub struct Evidence<'a> {
     pub base_year_grams: Option<f64>,
     /// The functional units that the account's energy served, for SCI.
     pub functional_units: Option<f64>,
+    /// The embodied emissions of the account's period, for SCI; without them
+    /// there is no such figure.
+    pub embodied: Option<Estimate<GramsCo2e>>,
 }
 
 /// The verdict of one rule.

@@ -10,6 +10,7 @@ use tanso_carbon::calendar::time_zone;
 use tanso_carbon::market::{Contract, Matching, ResidualMix, market_based};
 use tanso_carbon::pue::{PueCategory, PueScope, SiteEnergy};
 use tanso_carbon::recommend::rightsize::{NodeIdle, attributed_idle};
+use tanso_carbon::regulation::Binds;
 use tanso_carbon::schedule::{CostCurve, Job};
 use tanso_carbon::sci::sci;
 use tanso_carbon::series::{FillRule, IntensitySeries, Origin, Point};
@@ -299,8 +300,13 @@ fn case_7_a_pue_names_its_category_and_its_scope() {
     });
     let operator = FacilityPue::measured(sites, PueCategory::Ups, "m").unwrap();
     assert_eq!(operator.value.value.to_string(), "1.433");
-    let japan = rule("metric: Pue, op: AtMost, limit: 1.4, unit: ratio");
+    let mut japan = rule("metric: Pue, op: AtMost, limit: 1.4, unit: ratio");
+    assert_eq!(verdict(&japan, &operator).reason, Reason::EntityDiffers);
+    japan.binds = Binds::Operator;
     assert_eq!(verdict(&japan, &operator).verdict, Verdict::NonCompliant);
+    // A site of the operator says nothing about all of them.
+    let site = at(800.0, PueCategory::Ups);
+    assert_eq!(verdict(&japan, &site).reason, Reason::EntityDiffers);
 }
 
 #[test]

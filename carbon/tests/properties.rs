@@ -154,7 +154,7 @@ proptest! {
             rows[0].energy = Estimate::exact(Joules::from_microjoules(1));
         }
         let sum = priced(&rows, &series, coverage);
-        let evidence = Evidence { account: Some(&sum), functional_units: Some(1.0), base_year_grams: Some(1e30), ..Evidence::default() };
+        let evidence = Evidence { account: Some(&sum), functional_units: Some(1.0), embodied: Some(Estimate::default()), base_year_grams: Some(1e30), ..Evidence::default() };
         let thresholds = Thresholds { min_coverage_percent: 95.0, max_estimated_percent: 100.0 };
         for fields in [
             "metric: CarbonBudget, op: AtMost, limit: 1e15, unit: tCO2eq",

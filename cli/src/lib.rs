@@ -1,8 +1,9 @@
 //! `kubectl tanso`: what the cluster's statuses, reports and tables say, in
 //! the words of the command line. A file per command.
 //!
-//! Reads only: no command here changes anything on a cluster. No figure is
-//! computed anew: what is shown is what the operator judged.
+//! Reads only: no command here changes anything on a cluster. No figure of a
+//! cluster is computed anew: what is shown is what the operator judged. Only
+//! `whatif` computes, from a table and with the operator's own engine.
 
 pub mod cluster;
 pub mod completion;
@@ -14,6 +15,7 @@ pub mod policies;
 pub mod regions;
 pub mod table;
 pub mod top;
+pub mod whatif;
 
 use std::io::Write;
 
@@ -41,6 +43,8 @@ enum Verb {
     Regions(regions::Args),
     /// Find why figures are missing and say how to mend it
     Doctor(doctor::Args),
+    /// Compute emissions and verdicts from a CSV of hourly energy, without a cluster
+    Whatif(Box<whatif::Args>),
     /// Print the completion script of a shell
     Completion(completion::Args),
 }
@@ -76,6 +80,9 @@ pub enum Error {
     /// The bundled tables are broken.
     #[error(transparent)]
     Regions(#[from] regions::RegionsError),
+    /// The figures to compute from are broken.
+    #[error(transparent)]
+    Whatif(#[from] whatif::WhatifFault),
     /// The answer could not be written.
     #[error("writing the answer: {0}")]
     Write(#[from] std::io::Error),
@@ -95,6 +102,7 @@ impl Cli {
             Verb::Explain(args) => explain::run(&args, &self.cluster.connect().await?, out).await,
             Verb::Regions(args) => regions::run(&args, out),
             Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
+            Verb::Whatif(args) => whatif::run(&args, out),
             Verb::Completion(args) => completion::run(args, out),
         }
     }

@@ -9,6 +9,7 @@ use serde_saphyr::Spanned;
 use super::{Binds, Metric, Op, Preset, Rule, RuleKind, RulePeriod};
 use crate::calendar;
 use crate::pue::{PueCategory, PueScope};
+use crate::series::Basis;
 
 /// The most rules of one file.
 const RULES_MAX: usize = 100;
@@ -88,6 +89,7 @@ struct RawRule {
     #[serde(default)]
     pue_scope: PueScope,
     pue_category: Option<PueCategory>,
+    basis: Option<Spanned<Basis>>,
     base_year: Option<i16>,
     target_year: Option<i16>,
     condition: Option<String>,
@@ -199,6 +201,17 @@ fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
         let reason = format!("until {} is before from {from}", until.value);
         faults.add(until, field("until"), reason);
     }
+    if let Some(basis) = &rule.basis
+        && basis.value == Basis::Market
+        && !matches!(rule.metric, Metric::CarbonBudget | Metric::ReductionPath)
+    {
+        let reason = format!(
+            "basis Market for {:?}: accepted for CarbonBudget and ReductionPath (a software carbon \
+             intensity is location-based, ISO/IEC 21031)",
+            rule.metric
+        );
+        faults.add(basis, field("basis"), reason);
+    }
     if rule.metric == Metric::ReductionPath {
         match (rule.base_year, rule.target_year) {
             (Some(base), Some(target)) if base < target => {}
@@ -248,6 +261,7 @@ impl From<RawRule> for Rule {
             period: raw.period,
             pue_scope: raw.pue_scope,
             pue_category: raw.pue_category,
+            basis: raw.basis.map_or(Basis::Location, |basis| basis.value),
             base_year: raw.base_year,
             target_year: raw.target_year,
             condition: raw.condition,

@@ -1,10 +1,10 @@
 use super::*;
 use crate::account::{Coverage, EnergyRow, Place, account};
 use crate::calendar::UtcHour;
-use crate::pue::PueEvidence;
+use crate::pue::{Entity, PueEvidence};
 use crate::regulation::RuleSet;
 use crate::series::{Origin, Point, SeriesInfo, StaticIntensity};
-use crate::units::{Intensity, Pue};
+use crate::units::{GramsCo2e, Intensity, Pue};
 use jiff::civil::date;
 use tanso_power::{Joules, Provenance};
 
@@ -270,4 +270,98 @@ fn the_worst_rule_explains_the_combined_verdict() {
         Verdict::NotYetBinding
     );
     assert_eq!(combine(&[]).reason, Reason::NoRule);
+}
+
+#[test]
+fn an_indicator_is_judged_only_if_somebody_stands_for_it() {
+    let water = rule("kind: voluntary, metric: Wue, op: AtMost, limit: 0.4, unit: L/kWh");
+    let judged = |indicators: &[Indicator]| {
+        let evidence = Evidence {
+            indicators,
+            ..Evidence::default()
+        };
+        let judgement = judge(&water, &evidence, Thresholds::default(), TODAY);
+        (judgement.verdict, judgement.reason)
+    };
+    let unknown = |reason| (Verdict::Unknown, reason);
+    assert_eq!(judged(&[]), unknown(Reason::NoEvidence));
+    let guess = Indicator::new(Metric::Wue, 0.1, PueEvidence::Assumed, "");
+    assert_eq!(judged(&[guess]), unknown(Reason::IndicatorWithoutEvidence));
+    // 760,000 L over 2 GWh.
+    let metered = Indicator::measured(Metric::Wue, 760e3, 2e6, "meters").unwrap();
+    assert_eq!(judged(std::slice::from_ref(&metered)).0, Verdict::Compliant);
+    let all = Indicator {
+        entity: Entity::AllSites,
+        ..metered
+    };
+    assert_eq!(judged(&[all]), unknown(Reason::EntityDiffers));
+    let reuse = Indicator::measured(Metric::Erf, 0.3e6, 2e6, "meters").unwrap();
+    assert!((reuse.value.value - 15.0).abs() < 1e-9);
+    assert_eq!(Indicator::measured(Metric::Erf, 1.0, 0.0, "meters"), None);
+}
+
+#[test]
+fn a_software_intensity_needs_its_embodied_part_and_its_units() {
+    let rule = rule("kind: policyTarget, metric: Sci, op: AtMost, limit: 5, unit: gCO2eq/unit");
+    let sum = kwh([400.0; 3]);
+    let judged = |embodied: Option<f64>, functional_units| {
+        let grams = |grams| Estimate::exact(GramsCo2e::try_from_grams(grams).unwrap());
+        let evidence = Evidence {
+            account: Some(&sum),
+            embodied: embodied.map(grams),
+            functional_units,
+            ..Evidence::default()
+        };
+        judge(&rule, &evidence, Thresholds::default(), TODAY)
+    };
+    assert!(
+        judged(None, Some(100.0))
+            .message
+            .contains("embodied emissions (M)")
+    );
+    assert!(judged(Some(1.0), None).message.contains("functional units"));
+    assert_eq!(judged(Some(1.0), Some(0.0)).reason, Reason::NoEvidence);
+    // (400 + 100) g over 100 requests.
+    let judgement = judged(Some(100.0), Some(100.0));
+    assert_eq!(
+        judgement.verdict,
+        Verdict::Compliant,
+        "{}",
+        judgement.message
+    );
+    assert!((judgement.value.unwrap().value - 5.0).abs() < 1e-9);
+    assert_eq!(
+        judged(Some(100.1), Some(100.0)).verdict,
+        Verdict::NonCompliant
+    );
+}
+
+#[test]
+fn a_market_based_budget_is_judged_by_the_market_based_sum_only() {
+    use crate::market::{Matching, ResidualMix, market_based};
+    let rule = rule(
+        "kind: policyTarget, metric: CarbonBudget, op: AtMost, limit: 450, unit: gCO2eq, basis: Market",
+    );
+    let sum = kwh([400.0; 3]);
+    let residual = ResidualMix {
+        intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(480.0).unwrap()),
+        source: "made up".to_owned(),
+        data_year: Some(2025),
+    };
+    let market = market_based(&sum, &[], Matching::Hourly, &residual);
+    let judged = |market| {
+        let evidence = Evidence {
+            account: Some(&sum),
+            market,
+            ..Evidence::default()
+        };
+        judge(&rule, &evidence, Thresholds::default(), TODAY)
+    };
+    assert_eq!(judged(None).reason, Reason::NoEvidence);
+    let judgement = judged(Some(&market));
+    assert_eq!(judgement.verdict, Verdict::NonCompliant);
+    assert_eq!(
+        judgement.message,
+        "market-based emissions is 480 gCO2eq; at most 450 gCO2eq (a policy target)"
+    );
 }

@@ -1,0 +1,103 @@
+//! A report for people. Computes nothing.
+
+use std::io::{self, Write};
+
+use tanso_carbon::whatif::{Report, Sums};
+use tanso_carbon::{GramsCo2e, Intensity};
+use tanso_power::{Estimate, Joules};
+
+use crate::table::{Align, Table};
+
+/// Writes the report.
+pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let period = report.period;
+    writeln!(
+        out,
+        "{} to {} ({} hours, {:.1} % with energy)",
+        period.from, period.until, report.hours, report.coverage_percent
+    )?;
+    for info in &report.intensities {
+        writeln!(out, "intensity: {info}")?;
+    }
+    totals(report, out)?;
+    writeln!(out)?;
+    write!(out, "{}", workloads(report))?;
+    if !report.judgements.is_empty() {
+        writeln!(out)?;
+    }
+    for judgement in &report.judgements {
+        let (rule, verdict, message) = (&judgement.rule, judgement.verdict, &judgement.message);
+        writeln!(out, "{rule}: {verdict}: {message}")?;
+    }
+    writeln!(out, "\ninputs {}", report.inputs_digest)
+}
+
+fn totals(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let totals = &report.totals;
+    let it = Joules::from_microjoules(totals.it_energy_microjoules.value).as_kwh_f64();
+    let facility = Joules::from_microjoules(totals.facility_energy_microjoules.value).as_kwh_f64();
+    writeln!(
+        out,
+        "energy: {it:.3} kWh metered, {facility:.3} kWh of the facility"
+    )?;
+    writeln!(
+        out,
+        "emissions, location-based: {}",
+        grams(totals.emissions_nanograms)
+    )?;
+    if let Some(market) = &report.market {
+        let emissions = market.emissions.map(GramsCo2e::nanograms);
+        writeln!(
+            out,
+            "emissions, market-based: {} (contracts cover {:.1} %, {})",
+            grams(emissions),
+            market.covered_percent(),
+            market.matching.in_words()
+        )?;
+    }
+    writeln!(
+        out,
+        "estimated {:.1} %, filled {:.1} %, without intensity {:.1} % of the energy",
+        totals.estimated_percent, totals.filled_percent, totals.unpriced_percent
+    )
+}
+
+/// `412 g`, with bounds where there are any.
+fn grams(bounds: Estimate<u128>) -> String {
+    let Estimate { low, value, high } = bounds.map(GramsCo2e::from_nanograms);
+    if low == high {
+        value.to_string()
+    } else {
+        format!("{value} ({low} to {high})")
+    }
+}
+
+fn intensity(sums: &Sums) -> String {
+    let found = sums.intensity_micrograms_per_kwh;
+    let found = found.and_then(|bounds| Intensity::from_micrograms_per_kwh(bounds.value));
+    found.map_or_else(
+        || "-".to_owned(),
+        |found| format!("{:.1}", found.as_grams_per_kwh_f64()),
+    )
+}
+
+fn workloads(report: &Report) -> Table {
+    let mut table = Table::new(&[
+        ("WORKLOAD", Align::Left),
+        ("KWH", Align::Right),
+        ("EMISSIONS", Align::Right),
+        ("GCO2EQ/KWH", Align::Right),
+    ]);
+    for one in &report.workloads {
+        let energy = Joules::from_microjoules(one.sums.it_energy_microjoules.value);
+        table.push([
+            one.workload.clone(),
+            format!("{:.3}", energy.as_kwh_f64()),
+            GramsCo2e::from_nanograms(one.sums.emissions_nanograms.value)
+                .to_string()
+                .replace(' ', ""),
+            intensity(&one.sums),
+        ]);
+    }
+    table
+}
