@@ -1,7 +1,8 @@
 //! Writes an image as an OCI archive: the same input gives the same bytes.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::fs;
+use std::io::BufWriter;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -85,15 +86,21 @@ pub(super) fn write(image: &Image, archive: &Path) -> Result<()> {
     save(&members, archive)
 }
 
+/// Two tests may write the same archive at once: each writes a file of its own
+/// and puts it in place whole.
 fn save(members: &[(String, Vec<u8>)], archive: &Path) -> Result<()> {
-    let partial = archive.with_extension("partial");
     let write = || -> std::io::Result<()> {
-        let mut tar = tar::Builder::new(BufWriter::new(File::create(&partial)?));
+        let dir = archive.parent().unwrap_or(Path::new("."));
+        let partial = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(dir)?;
+        let mut tar = tar::Builder::new(BufWriter::new(partial));
         for (name, content) in members {
             append(&mut tar, name, content, 0o644)?;
         }
-        tar.into_inner()?.flush()?;
-        fs::rename(&partial, archive)
+        let partial = tar.into_inner()?.into_inner()?;
+        partial.persist(archive)?;
+        Ok(())
     };
     write().with_context(|| format!("writing \"{}\"", archive.display()))
 }
@@ -175,6 +182,8 @@ fn architecture() -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn image(dir: &Path) -> Image {
@@ -225,6 +234,30 @@ mod tests {
             fs::read(dir.join("one.tar")).unwrap()
         };
         assert!(build(first.path(), false) == build(second.path(), true));
+    }
+
+    #[test]
+    fn builds_of_one_archive_at_once_leave_one_whole_archive() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("one.tar");
+        let image = image(dir.path());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        write(&image, &archive).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(
+            members(&archive)
+                .iter()
+                .any(|(name, _)| name == "index.json")
+        );
+        let left = fs::read_dir(dir.path()).unwrap().flatten();
+        let partial = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".tmp"));
+        assert_eq!(partial.count(), 0, "files left behind");
     }
 
     #[test]
