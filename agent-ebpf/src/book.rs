@@ -5,7 +5,7 @@ use core::ptr;
 use tanso_agent_abi::{GroupKey, kind, mode, stat};
 
 use crate::{
-    maps::{book, count, replace, task_book},
+    maps::{book, count, mean_rest, note_dying, note_freed, replace, task_book, unseen_at},
     offsets::{
         MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT, OFF_SET_UNIFIED,
         OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_FLAGS, OFF_TASK_GROUP, OFF_TASK_START,
@@ -37,6 +37,45 @@ pub unsafe fn settle(task: *const u8, create: bool) -> i32 {
     }
 }
 
+/// Settles a task that was just made. Where an ended task was whose freeing
+/// was not shown, the mean of what such tasks have left is booked to its
+/// group: its own sum is gone.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
+#[inline(always)]
+pub unsafe fn settle_made(task: *const u8) -> i32 {
+    count(stat::TASKS_MADE, 1);
+    if let Some(key) = unseen_at(task.addr() as u64) {
+        let ns = mean_rest(&key);
+        count(stat::FREES_UNSEEN, 1);
+        count(stat::UNSEEN_CPU_NS, ns);
+        if ns > 0 {
+            book(&key, ns, false);
+        }
+    }
+    // SAFETY: the caller's.
+    unsafe { settle(task, true) }
+}
+
+/// Settles a task that ends, and waits for its freeing.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
+#[inline(always)]
+pub unsafe fn settle_ended(task: *const u8) -> i32 {
+    count(stat::TASKS_ENDED, 1);
+    // SAFETY: the caller's.
+    unsafe {
+        let result = settle(task, true);
+        note_dying(
+            task.addr() as u64,
+            &GroupKey::new(group_of(task), kind_of(task)),
+        );
+        result
+    }
+}
+
 /// Books the last part of a task that is freed. Without storage, all that it
 /// ever ran is booked, unless it is older than the meter.
 ///
@@ -45,6 +84,7 @@ pub unsafe fn settle(task: *const u8, create: bool) -> i32 {
 #[inline(always)]
 pub unsafe fn settle_freed(task: *const u8) -> i32 {
     count(stat::TASKS_FREED, 1);
+    note_freed(task.addr() as u64);
     // SAFETY: the caller's.
     unsafe {
         let entry = task_book(task, false);
@@ -60,6 +100,39 @@ pub unsafe fn settle_freed(task: *const u8) -> i32 {
         let sum = field::<u64>(task, OFF_TASK_SUM.load());
         if sum > 0 {
             book(&GroupKey::new(group_of(task), kind_of(task)), sum, true);
+        }
+        0
+    }
+}
+
+/// Books what `task` ran up to now, at the scheduler's own pace: the group is
+/// the one that it was last seen in, since moves settle it themselves.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
+#[inline(always)]
+pub unsafe fn settle_running(task: *const u8) -> i32 {
+    // SAFETY: the caller's; the entry is checked for null.
+    unsafe {
+        let entry = task_book(task, false);
+        if entry.is_null() {
+            // The next walk makes it.
+            return 0;
+        }
+        let known = ptr::read_volatile(&raw const (*entry).group);
+        let base = ptr::read_volatile(&raw const (*entry).base_ns);
+        let sum = field::<u64>(task, OFF_TASK_SUM.load());
+        if known == 0 || sum <= base {
+            return 0;
+        }
+        if replace(&raw mut (*entry).base_ns, base, sum) {
+            book(
+                &GroupKey::new(known - 1, kind_of(task)),
+                sum - base,
+                false,
+            );
+        } else {
+            count(stat::LOST_RACES, 1);
         }
         0
     }
@@ -81,6 +154,10 @@ unsafe fn settle_entry(task: *const u8, entry: *mut tanso_agent_abi::TaskBook, e
         let base = ptr::read_volatile(&raw const (*entry).base_ns);
         let sum = field::<u64>(task, OFF_TASK_SUM.load());
         if sum <= base {
+            if end {
+                // One more that had nothing left.
+                book(&GroupKey::new(owner, kind_of(task)), 0, true);
+            }
             return;
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {
@@ -131,7 +208,7 @@ unsafe fn group_of(task: *const u8) -> u64 {
 
 /// A field of a kernel structure, loaded directly.
 #[inline(always)]
-unsafe fn field<T>(base: *const u8, offset: u32) -> T {
+pub unsafe fn field<T>(base: *const u8, offset: u32) -> T {
     // SAFETY: the verifier knows the type behind `base` and checks the offset,
     // which is a constant to it.
     unsafe { ptr::read_volatile(base.add(offset as usize).cast::<T>()) }

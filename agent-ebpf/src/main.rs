@@ -14,20 +14,22 @@
 #![feature(core_intrinsics)]
 
 mod book;
+mod groups;
 mod maps;
 mod offsets;
 mod walk;
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use book::{settle, settle_freed};
+use book::{settle, settle_ended, settle_freed, settle_made, settle_running};
+use tanso_agent_abi::event;
 
 /// A task was made: it gets its storage, and its group is known before a move.
 /// Arguments: parent, child.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn task_made(c: BtfTracePointContext) -> i32 {
     // SAFETY: argument 1 of this tracepoint is a trusted task_struct.
-    unsafe { settle(c.arg::<*const u8>(1), true) }
+    unsafe { settle_made(c.arg::<*const u8>(1)) }
 }
 
 /// A task ends. Its address space is torn down after this: the rest is booked
@@ -35,7 +37,7 @@ fn task_made(c: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 fn task_ends(c: BtfTracePointContext) -> i32 {
     // SAFETY: argument 0 of this tracepoint is a trusted task_struct.
-    unsafe { settle(c.arg::<*const u8>(0), true) }
+    unsafe { settle_ended(c.arg::<*const u8>(0)) }
 }
 
 /// A task is freed: the last sight of it.
@@ -51,6 +53,37 @@ fn task_freed(c: BtfTracePointContext) -> i32 {
 fn task_moved(c: BtfTracePointContext) -> i32 {
     // SAFETY: argument 2 of this tracepoint is a trusted task_struct.
     unsafe { settle(c.arg::<*const u8>(2), true) }
+}
+
+/// The scheduler has charged a running task. Attached only in the
+/// time-resolved mode: counters are then current to the last tick without a
+/// walk. No clock is read. Arguments: task, its time since the last charge.
+#[btf_tracepoint(function = "sched_stat_runtime")]
+fn task_ran(c: BtfTracePointContext) -> i32 {
+    // SAFETY: argument 0 of this tracepoint is a trusted task_struct.
+    unsafe { settle_running(c.arg::<*const u8>(0)) }
+}
+
+/// Nothing: what a program on the same tracepoint costs in any case, for
+/// benchmarks.
+#[btf_tracepoint(function = "sched_stat_runtime")]
+fn nothing(_: BtfTracePointContext) -> i32 {
+    0
+}
+
+/// A control group was made. Arguments: group, path.
+#[btf_tracepoint(function = "cgroup_mkdir")]
+fn group_made(c: BtfTracePointContext) -> i32 {
+    // SAFETY: argument 0 of this tracepoint is a trusted cgroup, argument 1 a
+    // string of the kernel's.
+    unsafe { groups::tell(c.arg(0), c.arg(1), event::MADE) }
+}
+
+/// A control group was removed. Arguments: group, path.
+#[btf_tracepoint(function = "cgroup_rmdir")]
+fn group_removed(c: BtfTracePointContext) -> i32 {
+    // SAFETY: as above.
+    unsafe { groups::tell(c.arg(0), c.arg(1), event::REMOVED) }
 }
 
 #[cfg(not(test))]

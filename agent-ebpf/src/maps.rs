@@ -7,11 +7,11 @@ use core::{
 };
 
 use aya_ebpf::{
-    btf_maps::{Array, HashMap},
+    btf_maps::{Array, HashMap, RingBuf},
     helpers::generated,
     macros::btf_map,
 };
-use tanso_agent_abi::{CpuTime, GroupKey, TaskBook, stat};
+use tanso_agent_abi::{CpuTime, Dying, GroupEvent, GroupKey, TaskBook, stat};
 
 /// `BPF_NOEXIST`: insert only.
 const NO_EXIST: u64 = 1;
@@ -25,6 +25,15 @@ static COUNTERS: HashMap<GroupKey, CpuTime, 16384> = HashMap::new();
 /// What went otherwise than planned, by slot.
 #[btf_map]
 static STATS: Array<u64, { stat::SLOTS as usize }> = Array::new();
+
+/// Ended tasks, by their address, until they are freed.
+#[btf_map]
+static DYING: HashMap<u64, Dying, 8192> = HashMap::new();
+
+/// Groups made and removed. Not for measuring: what a record lost costs is a
+/// name, and the tree is looked at for it.
+#[btf_map]
+pub static GROUPS: RingBuf<GroupEvent, { 256 * 1024 }> = RingBuf::new();
 
 /// Task storage by hand, until the library has it: type 29, no preallocation
 /// (flag 1), and no entries of its own.
@@ -68,6 +77,52 @@ pub unsafe fn task_book(task: *const u8, create: bool) -> *mut TaskBook {
     }
 }
 
+/// Notes that the task at `address` has ended.
+#[inline(always)]
+pub fn note_dying(address: u64, key: &GroupKey) {
+    let dying = Dying {
+        cgroup: key.cgroup,
+        kind: key.kind,
+        pad: 0,
+    };
+    // Without room, an unseen freeing of this one stays unknown.
+    let _ = DYING.insert(&address, &dying, 0);
+}
+
+/// Notes that the task at `address` is freed.
+#[inline(always)]
+pub fn note_freed(address: u64) {
+    let _ = DYING.remove(&address);
+}
+
+/// Whose ended task was at `address`, if its freeing was not seen. Some
+/// kernels do not show some frees in a thousand to programs.
+#[inline(always)]
+pub fn unseen_at(address: u64) -> Option<GroupKey> {
+    let dying = DYING.get_ptr_mut(&address)?;
+    // SAFETY: a value of the map, valid while the program runs.
+    let key = unsafe { GroupKey::new((*dying).cgroup, (*dying).kind) };
+    let _ = DYING.remove(&address);
+    Some(key)
+}
+
+/// What a task of the group has left when it is freed, on average,
+/// nanoseconds.
+#[inline(always)]
+pub fn mean_rest(key: &GroupKey) -> u64 {
+    let Some(counter) = COUNTERS.get_ptr_mut(key) else {
+        return 0;
+    };
+    // SAFETY: a value of the map, valid while the program runs.
+    let (rest_ns, ends) = unsafe {
+        (
+            ptr::read_volatile(&raw const (*counter).rest_ns),
+            ptr::read_volatile(&raw const (*counter).ends),
+        )
+    };
+    if ends == 0 { 0 } else { rest_ns / ends }
+}
+
 /// Books `ns` to `key`, or to the overflow account where the map is full.
 #[inline(always)]
 pub fn book(key: &GroupKey, ns: u64, end: bool) {
@@ -78,6 +133,7 @@ pub fn book(key: &GroupKey, ns: u64, end: bool) {
     let first = CpuTime {
         cpu_ns: ns,
         ends: u64::from(end),
+        rest_ns: if end { ns } else { 0 },
     };
     if COUNTERS.insert(key, &first, NO_EXIST).is_ok() {
         return;
@@ -99,6 +155,7 @@ fn grow(counter: *mut CpuTime, ns: u64, end: bool) {
         atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*counter).cpu_ns, ns);
         if end {
             atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*counter).ends, 1);
+            atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(&raw mut (*counter).rest_ns, ns);
         }
     }
 }

@@ -37,6 +37,12 @@ offsets! {
     OFF_CGROUP_NODE,
     /// `kernfs_node.id`.
     OFF_NODE_ID,
+    /// `cgroup.root`.
+    OFF_CGROUP_ROOT,
+    /// `cgroup_root.hierarchy_id`.
+    OFF_ROOT_HIERARCHY,
+    /// The number of the hierarchy that is counted by.
+    HIERARCHY,
 }
 
 /// The boot-relative time at which the agent began, in the clock of

@@ -97,6 +97,9 @@ impl Charges {
             }
         }
         if let Some(index) = index {
+            for birth in &reading.births {
+                index.note(birth.cgroup, &birth.path);
+            }
             self.identify(deltas.iter().map(|(group, _)| group.cgroup), index);
         }
         let mut charged: BTreeMap<usize, u64> = BTreeMap::new();
@@ -227,6 +230,8 @@ mod tests {
         CpuReading {
             at: Instant::now(),
             groups: groups.collect(),
+            births: Vec::new(),
+            tree_changed: true,
             overflow: Duration::ZERO,
             retired: Duration::from_nanos(retired_ns),
             looked_at: 0,

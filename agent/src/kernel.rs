@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use ebpf::{EbpfCpu, EbpfOptions};
+pub use ebpf::{EbpfCpu, EbpfOptions, GroupBirth, TaskCounts};
 pub use ladder::{Climb, Refusal, climb};
 pub use poll::PollCpu;
 pub use proc::ProcCpu;
@@ -103,6 +103,9 @@ pub struct Losses {
     pub ended_before_start: u64,
     /// Readings of single groups or processes that failed.
     pub unreadable: u64,
+    /// Groups made or removed that the kernel could not tell of for lack of
+    /// room: they are looked for in the tree.
+    pub group_events_lost: u64,
 }
 
 /// A reading of all groups.
@@ -116,6 +119,12 @@ pub struct CpuReading {
     pub at: Instant,
     /// The groups, in the order of [`Group`].
     pub groups: Vec<GroupTime>,
+    /// Groups made since the last reading, as far as the source tells: those
+    /// removed since are among them.
+    pub births: Vec<GroupBirth>,
+    /// Whether a group may have been made or removed since the last reading;
+    /// true where the source cannot tell.
+    pub tree_changed: bool,
     /// Time of groups for which there was no room.
     pub overflow: Duration,
     /// Time of removed groups that are no longer listed.

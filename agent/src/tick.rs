@@ -29,9 +29,11 @@ use crate::meters::{Bench, Span};
 use crate::names::NameTable;
 use crate::snapshot::{Origin, Published, Snapshot, Work};
 
-/// How often the list of containers is looked at: those without CPU time
-/// appear, finished ones are noticed.
+/// How often the list of containers is looked at, if any was made or removed:
+/// those without CPU time appear, finished ones are noticed.
 const LIST_EVERY: Duration = Duration::from_secs(5);
+/// How often it is looked at anyway: finished ones leave the list.
+const LIST_ANYWAY: Duration = Duration::from_mins(1);
 
 /// What a cycle reads and writes; made once.
 pub struct Parts {
@@ -63,6 +65,7 @@ pub struct Cycle {
     state: State,
     work: Work,
     listed_at: Option<Instant>,
+    tree_changed: bool,
     names_version: u64,
     checked_minute: Option<i64>,
 }
@@ -108,6 +111,7 @@ impl Cycle {
             },
             work: Work::default(),
             listed_at: None,
+            tree_changed: false,
             names_version: 0,
             checked_minute: None,
             parts,
@@ -157,11 +161,12 @@ impl Cycle {
         self.work.covered.0 += Duration::from_nanos(charged);
         self.work.covered.1 += delta.busy;
         if let Some(cpu) = cpu {
+            self.tree_changed |= cpu.tree_changed;
             self.work.overflow = cpu.overflow;
             self.work.losses = cpu.losses;
         }
         self.set_baseline(&node, now);
-        if self.listed_at.is_none_or(|at| at.elapsed() >= LIST_EVERY) {
+        if self.listing_is_due() {
             self.list_containers(now);
         }
         self.rebase_each_minute();
@@ -274,8 +279,18 @@ impl Cycle {
         }
     }
 
+    fn listing_is_due(&self) -> bool {
+        let every = if self.tree_changed {
+            LIST_EVERY
+        } else {
+            LIST_ANYWAY
+        };
+        self.listed_at.is_none_or(|at| at.elapsed() >= every)
+    }
+
     fn list_containers(&mut self, now: Now) {
         self.listed_at = Some(Instant::now());
+        self.tree_changed = false;
         let Some(index) = self.index.as_mut() else {
             return;
         };

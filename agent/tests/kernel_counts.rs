@@ -13,15 +13,19 @@ mod node;
 
 use std::{
     collections::HashMap,
-    process::{Child, ExitStatus},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    process::{Child, Command, ExitStatus},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use node::{Cell, open, percent, seen};
+use node::{BURN, Cell, open, percent, seen};
 use tanso_agent::{
-    host::HostRoots,
+    host::{GroupSource, Hierarchies, HostRoots},
     kernel::{CpuReading, CpuTime, EbpfOptions, Group, PollCpu, ProcCpu, Rung, TaskKind},
+    workloads::CgroupId,
 };
 
 /// 1,200 processes, a third of them side by side, most far below a reading's
@@ -101,9 +105,12 @@ fn a_storm_of_short_processes_is_seen_whole_and_a_poller_loses_it() {
     );
     // The scheduler brings a task's sum up to date at ticks and switches, so
     // most of a short life is booked when the task is freed. On some kernels
-    // some frees in a thousand are not shown to programs (seen: 0 to 10, in
-    // bursts, no run counted as missed): 99.4 to 100.00 % was measured.
-    assert!((99.0..100.5).contains(&ours), "{ours} %");
+    // some frees in a thousand are not shown to programs: 99.3 to 100.00 % was
+    // measured without, 99.90 to 100.07 % with the mean booked for them.
+    assert!((99.7..100.4).contains(&ours), "{ours} %");
+    let tasks = cpu.tasks().unwrap();
+    eprintln!("{tasks:?}");
+    assert!(tasks.freed + tasks.unseen > 1_000, "{tasks:?}");
     assert!(theirs < 90.0, "the poller saw {theirs} %");
 }
 
@@ -153,6 +160,94 @@ fn a_group_removed_between_two_readings_is_charged() {
     );
     assert!((99.0..101.0).contains(&share), "{share} %");
     assert_eq!(by_files, Duration::ZERO);
+}
+
+#[test]
+fn a_group_made_and_removed_between_two_readings_is_told_with_its_path() {
+    let Some(mut cpu) = open(EbpfOptions::default()) else {
+        return;
+    };
+    assert!(cpu.read().unwrap().births.len() < 1_000);
+    let cell = Cell::new("", "told");
+    let (id, path) = (cell.id(), cell.path().to_owned());
+    drop(cell);
+    let reading = cpu.read().unwrap();
+    let birth = reading.births.iter().find(|birth| birth.cgroup == id);
+    let birth = birth.expect("the group's birth");
+    assert_eq!(*birth.path, *path);
+    assert!(reading.tree_changed);
+    assert_eq!(reading.losses.group_events_lost, 0);
+}
+
+#[test]
+fn the_time_resolved_mode_counts_without_a_walk() {
+    let options = EbpfOptions {
+        time_resolved: true,
+        ..EbpfOptions::default()
+    };
+    let Some(mut cpu) = open(options) else {
+        return;
+    };
+    let cell = Cell::new("", "resolved");
+    let mut long = cell.spawn("burn 400000; read -r never < /dev/zero");
+    let enough = |reading: &CpuReading| cell.seen(reading) > Duration::from_millis(100);
+    let before = cpu.read().unwrap().looked_at;
+    let reading = read_until(&mut cpu, enough);
+    assert!(enough(&reading), "{:?}", cell.seen(&reading));
+    assert_eq!(reading.looked_at, before, "no walk took place");
+    long.kill().unwrap();
+    long.wait().unwrap();
+    let enough = |reading: &CpuReading| cell.seen(reading) >= cell.truth();
+    let reading = read_until(&mut cpu, enough);
+    let share = percent(cell.seen(&reading), cell.truth());
+    eprintln!("time-resolved: {share:.4} %");
+    assert!((99.7..100.3).contains(&share), "{share} %");
+}
+
+#[test]
+fn groups_of_v2_and_cpuacct_load_and_tell_groups_apart() {
+    for source in [GroupSource::Unified, GroupSource::Cpuacct] {
+        let roots = HostRoots::default();
+        let Some(root) = Hierarchies::detect(&roots)
+            .root_of(source)
+            .map(Path::to_owned)
+        else {
+            eprintln!("skipped: this node has no groups of {source:?}");
+            continue;
+        };
+        let options = EbpfOptions {
+            source: Some(source),
+            ..EbpfOptions::default()
+        };
+        let Some(mut cpu) = open(options) else {
+            return;
+        };
+        let names = [130_000, 390_000].map(|turns| {
+            let group = root.join(format!("tanso-test-{turns}-{}", std::process::id()));
+            fs::create_dir(&group).unwrap();
+            let id = CgroupId::new(fs::metadata(&group).unwrap().ino());
+            let script = format!(
+                "echo $$ > '{}/cgroup.procs'\n{BURN}\nburn {turns}",
+                group.display()
+            );
+            let ended = Command::new("sh").args(["-c", &script]).status().unwrap();
+            assert!(ended.success());
+            (group, id)
+        });
+        let times = |reading: &CpuReading| names.each_ref().map(|(_, id)| seen(reading, *id));
+        let reading = read_until(&mut cpu, |reading| {
+            times(reading)
+                .iter()
+                .all(|time| *time > Duration::from_millis(30))
+        });
+        for (group, _) in &names {
+            fs::remove_dir(group).unwrap();
+        }
+        let [short, long] = times(&reading);
+        eprintln!("{source:?}: {:.3} ms and {:.3} ms", ms(short), ms(long));
+        let ratio = long.as_secs_f64() / short.as_secs_f64();
+        assert!((2.0..4.5).contains(&ratio), "{source:?}: {ratio}");
+    }
 }
 
 #[test]

@@ -43,8 +43,22 @@ pub mod stat {
     pub const TASKS_WALKED: u32 = 5;
     /// Tasks freed since the programs were attached.
     pub const TASKS_FREED: u32 = 6;
+    /// Tasks made since the programs were attached.
+    pub const TASKS_MADE: u32 = 7;
+    /// Tasks that ended since the programs were attached. What is above
+    /// [`TASKS_FREED`] waits for the kernel to free it.
+    pub const TASKS_ENDED: u32 = 8;
+    /// Groups made or removed that found no room in the ring of events: they
+    /// are found by looking at the tree, if they live so long.
+    pub const GROUP_EVENTS_LOST: u32 = 9;
+    /// Ended tasks whose freeing was not shown, found out when the kernel used
+    /// their place for another task.
+    pub const FREES_UNSEEN: u32 = 10;
+    /// CPU nanoseconds booked for those: the mean of what the seen ones of
+    /// their group had left.
+    pub const UNSEEN_CPU_NS: u32 = 11;
     /// The number of slots.
-    pub const SLOTS: u32 = 8;
+    pub const SLOTS: u32 = 16;
 }
 
 /// A key of the map `COUNTERS`: whose time it is.
@@ -71,14 +85,29 @@ impl GroupKey {
     }
 }
 
-/// A value of the map `COUNTERS`: both fields only grow.
+/// A value of the map `COUNTERS`: all fields only grow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {
     /// CPU nanoseconds booked to the group.
     pub cpu_ns: u64,
-    /// Bookings made to the group by tasks' ends.
+    /// Tasks of the group that were seen freed.
     pub ends: u64,
+    /// CPU nanoseconds of `cpu_ns` that were booked when tasks were freed.
+    pub rest_ns: u64,
+}
+
+/// A value of the map `DYING`, by the task's address: an ended task that is
+/// not freed yet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dying {
+    /// The group that its last time belongs to.
+    pub cgroup: u64,
+    /// One of [`kind`].
+    pub kind: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 
 /// What the kernel keeps in each task's own storage.
@@ -91,8 +120,40 @@ pub struct TaskBook {
     pub group: u64,
 }
 
+/// The longest path that an event carries, bytes. A longer one is cut, and its
+/// group found by looking at the tree.
+pub const PATH_MAX: usize = 488;
+
+/// What happened to a group; the field [`GroupEvent::what`].
+pub mod event {
+    /// It was made.
+    pub const MADE: u32 = 0;
+    /// It was removed.
+    pub const REMOVED: u32 = 1;
+}
+
+/// A record of the ring `GROUPS`: a group was made or removed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct GroupEvent {
+    /// The group's id.
+    pub cgroup: u64,
+    /// When, in the clock of `CLOCK_MONOTONIC`, nanoseconds.
+    pub at_ns: u64,
+    /// One of [`event`].
+    pub what: u32,
+    /// Bytes of the path, with its closing zero; negative if it could not be
+    /// read.
+    pub length: i32,
+    /// Its path from the root of its hierarchy.
+    pub path: [u8; PATH_MAX],
+}
+
+const _: () = assert!(size_of::<GroupEvent>() == 512);
+const _: () = assert!(align_of::<GroupEvent>() == 8);
 const _: () = assert!(size_of::<GroupKey>() == 16);
-const _: () = assert!(size_of::<CpuTime>() == 16);
+const _: () = assert!(size_of::<CpuTime>() == 24);
+const _: () = assert!(size_of::<Dying>() == 16);
 const _: () = assert!(size_of::<TaskBook>() == 16);
 const _: () = assert!(align_of::<GroupKey>() == 8);
 const _: () = assert!(align_of::<CpuTime>() == 8);

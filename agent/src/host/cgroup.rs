@@ -142,6 +142,23 @@ impl Hierarchies {
         }
     }
 
+    /// The kernel's number of the hierarchy of `source`: 0 for v2, for v1 the
+    /// first word of its line in `/proc/1/cgroup`.
+    #[must_use]
+    pub fn number_of(&self, source: GroupSource, roots: &HostRoots) -> Option<u32> {
+        let controller = self.controller_of(source);
+        if controller.is_empty() {
+            return Some(0);
+        }
+        let text = fs::read_to_string(roots.proc.join("1/cgroup")).ok()?;
+        text.lines().find_map(|line| {
+            let mut parts = line.splitn(3, ':');
+            let (number, controllers) = (parts.next()?, parts.next()?);
+            let named = controllers.split(',').any(|name| name == controller);
+            named.then(|| number.parse().ok())?
+        })
+    }
+
     /// The tree in which the kernel counts CPU time by itself, and the file.
     #[must_use]
     pub fn usage(&self) -> Option<UsageFiles> {
@@ -277,6 +294,15 @@ mod tests {
         assert_eq!(found.layout(), CgroupLayout::Hybrid);
         assert_eq!(found.source(), Some(GroupSource::CpuController));
         assert_eq!(found.controller_of(GroupSource::CpuController), "cpu");
+        fs::create_dir_all(roots.proc.join("1")).unwrap();
+        fs::write(
+            roots.proc.join("1/cgroup"),
+            "9:cpuset:/\n7:cpuacct:/\n4:cpu:/a\n0::/\n",
+        )
+        .unwrap();
+        assert_eq!(found.number_of(GroupSource::CpuController, &roots), Some(4));
+        assert_eq!(found.number_of(GroupSource::Cpuacct, &roots), Some(7));
+        assert_eq!(found.number_of(GroupSource::Unified, &roots), Some(0));
         assert_eq!(
             found.usage().unwrap().read("/a"),
             Some(Duration::from_nanos(33))

@@ -4,6 +4,7 @@
 //! counters that only grow. Between readings nothing runs here, and on context
 //! switches nothing runs anywhere.
 
+mod events;
 mod load;
 mod offsets;
 
@@ -28,10 +29,15 @@ use crate::{
     host::{CgroupIndex, GroupSource, Hierarchies, HostRoots, cgroup::UsageFiles},
     workloads::CgroupId,
 };
+use events::Events;
+pub use events::GroupBirth;
 
 /// Groups not changed in so many readings may be retired, if their directory
 /// is gone.
 const QUIET_READINGS: u64 = 5;
+/// In the time-resolved mode, readings between two walks: for threads of
+/// processes that moved.
+const WALK_EVERY: u64 = 60;
 /// Readings between two searches for groups to retire.
 const RETIRE_EVERY: u64 = 30;
 
@@ -43,6 +49,25 @@ pub struct EbpfOptions {
     pub counters_max: Option<u32>,
     /// By which groups to count. `None`: the best that the node has.
     pub source: Option<GroupSource>,
+    /// Whether running tasks are settled at the scheduler's own pace too (at
+    /// ticks and switches). Costs some nanoseconds at each; a reading then
+    /// needs no walk.
+    pub time_resolved: bool,
+}
+
+/// Tasks that the programs have seen since they were attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// Made.
+    pub made: u64,
+    /// Ended.
+    pub ended: u64,
+    /// Freed by the kernel, as far as it shows.
+    pub freed: u64,
+    /// Freed without being shown.
+    pub unseen: u64,
+    /// CPU time estimated for those.
+    pub unseen_cpu: Duration,
 }
 
 /// CPU time by programs in the kernel. They are detached when this is dropped.
@@ -57,6 +82,9 @@ pub struct EbpfCpu {
     counters: HashMap<GroupKey, Counter>,
     readings: u64,
     retired_ns: u64,
+    events: Option<Events>,
+    events_lost: u64,
+    time_resolved: bool,
 }
 
 /// What is known of a counter in the kernel.
@@ -91,7 +119,13 @@ impl EbpfCpu {
         let root = hierarchies
             .root_of(source)
             .ok_or_else(|| KernelError::Absent(format!("the node has no groups of {source:?}")))?;
-        let programs = load::load(source, options.counters_max)?;
+        let mut programs = load::load(&load::Plan {
+            source,
+            counters_max: options.counters_max,
+            hierarchy: hierarchies.number_of(source, roots),
+            time_resolved: options.time_resolved,
+        })?;
+        let events = programs.take_map(load::GROUPS).and_then(Events::new);
         let mut cpu = Self {
             programs,
             source,
@@ -103,6 +137,9 @@ impl EbpfCpu {
             counters: HashMap::new(),
             readings: 0,
             retired_ns: 0,
+            events,
+            events_lost: 0,
+            time_resolved: options.time_resolved,
         };
         cpu.walk()?;
         cpu.take_counters()?;
@@ -117,6 +154,22 @@ impl EbpfCpu {
     #[must_use]
     pub fn source(&self) -> GroupSource {
         self.source
+    }
+
+    /// The tasks seen since the programs were attached. More ended than freed:
+    /// the kernel frees some milliseconds after the end.
+    ///
+    /// # Errors
+    /// If the programs' statistics cannot be read.
+    pub fn tasks(&self) -> Result<TaskCounts, KernelError> {
+        let stats = self.stats()?;
+        Ok(TaskCounts {
+            made: self.grown(&stats, stat::TASKS_MADE),
+            ended: self.grown(&stats, stat::TASKS_ENDED),
+            freed: self.grown(&stats, stat::TASKS_FREED),
+            unseen: self.grown(&stats, stat::FREES_UNSEEN),
+            unseen_cpu: Duration::from_nanos(self.grown(&stats, stat::UNSEEN_CPU_NS)),
+        })
     }
 
     /// Has the kernel settle all living tasks.
@@ -236,9 +289,19 @@ impl CpuTime for EbpfCpu {
     fn read(&mut self) -> Result<CpuReading, KernelError> {
         let at = Instant::now();
         self.readings += 1;
-        self.walk()?;
+        if !self.time_resolved || self.readings.is_multiple_of(WALK_EVERY) {
+            self.walk()?;
+        }
         self.take_counters()?;
         let stats = self.stats()?;
+        // After the counters: whoever is in them was made before.
+        let (births, tree_changed) = match &mut self.events {
+            Some(events) => events.take(),
+            None => (Vec::new(), true),
+        };
+        let lost = self.grown(&stats, stat::GROUP_EVENTS_LOST);
+        let tree_changed = tree_changed || lost > self.events_lost;
+        self.events_lost = lost;
         self.retire();
         let mut groups: Vec<GroupTime> = self
             .counters
@@ -253,6 +316,8 @@ impl CpuTime for EbpfCpu {
         Ok(CpuReading {
             at,
             groups,
+            births,
+            tree_changed,
             overflow: Duration::from_nanos(self.grown(&stats, stat::OVERFLOW_CPU_NS)),
             retired: Duration::from_nanos(self.retired_ns),
             looked_at: stats.get(walked).copied().unwrap_or_default(),
@@ -262,6 +327,7 @@ impl CpuTime for EbpfCpu {
                 lost_races: self.grown(&stats, stat::LOST_RACES),
                 ended_before_start: self.grown(&stats, stat::ENDED_BEFORE_START),
                 unreadable: 0,
+                group_events_lost: lost,
             },
             cost: at.elapsed(),
         })

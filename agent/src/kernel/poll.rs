@@ -172,6 +172,8 @@ impl CpuTime for PollCpu {
             at,
             looked_at: u64::try_from(groups.len()).unwrap_or(u64::MAX),
             groups,
+            births: Vec::new(),
+            tree_changed: true,
             overflow: Duration::ZERO,
             retired: self.retired,
             losses: Losses {

@@ -171,6 +171,8 @@ impl CpuTime for ProcCpu {
         Ok(CpuReading {
             at,
             groups,
+            births: Vec::new(),
+            tree_changed: true,
             overflow: Duration::ZERO,
             retired: Duration::ZERO,
             looked_at,

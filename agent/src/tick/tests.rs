@@ -32,6 +32,8 @@ impl CpuTime for Scripted {
         Ok(CpuReading {
             at: Instant::now(),
             groups: self.groups.lock().unwrap().clone(),
+            births: Vec::new(),
+            tree_changed: true,
             overflow: Duration::ZERO,
             retired: Duration::ZERO,
             looked_at: 0,

@@ -85,6 +85,18 @@ impl CgroupIndex {
         }
     }
 
+    /// Notes a group that somebody has told of. It counts as removed until a
+    /// scan has seen it.
+    pub fn note(&mut self, id: CgroupId, path: &Arc<str>) {
+        let scans = self.scans;
+        self.unknown.remove(&id);
+        self.known.entry(id).or_insert_with(|| Entry {
+            path: Arc::clone(path),
+            // The latest of those that are gone.
+            seen: scans,
+        });
+    }
+
     /// The last known path of a group, from the hierarchy's root; looks at the
     /// tree if the group is unknown.
     pub fn path_of(&mut self, id: CgroupId) -> Option<Arc<str>> {
@@ -164,6 +176,18 @@ mod tests {
         fs::remove_dir(&pod).unwrap();
         assert!(!index.alive().contains(&id));
         assert_eq!(index.path_of(id).as_deref(), Some("/kubepods/pod"));
+    }
+
+    #[test]
+    fn a_group_told_of_is_known_without_a_look_and_also_when_it_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let mut index = CgroupIndex::new(root.path().to_owned());
+        let brief = CgroupId::new(u64::MAX - 1);
+        index.note(brief, &"/pod/brief".into());
+        assert_eq!(index.path_of(brief).as_deref(), Some("/pod/brief"));
+        assert_eq!(index.scans(), 0);
+        assert!(!index.alive().contains(&brief));
+        assert_eq!(index.path_of(brief).as_deref(), Some("/pod/brief"));
     }
 
     #[test]

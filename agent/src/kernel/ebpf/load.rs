@@ -6,7 +6,10 @@
 
 use std::{error::Error, path::Path};
 
-use aya::{Btf, Ebpf, EbpfLoader, programs::BtfTracePoint, programs::Iter};
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    programs::{BtfTracePoint, Iter},
+};
 use tanso_agent_abi::mode;
 
 use super::{GroupSource, KernelError, offsets::Offsets};
@@ -23,6 +26,9 @@ pub(super) const STATS: &str = "STATS";
 /// The program that walks the tasks.
 pub(super) const WALK: &str = "walk";
 
+/// The ring of groups made and removed.
+pub(super) const GROUPS: &str = "GROUPS";
+
 /// Each program on a tracepoint, and its tracepoint.
 const TRACEPOINTS: [(&str, &str); 4] = [
     ("task_made", "sched_process_fork"),
@@ -31,29 +37,47 @@ const TRACEPOINTS: [(&str, &str); 4] = [
     ("task_moved", "cgroup_attach_task"),
 ];
 
+/// Programs that only tell of groups: without them their paths are found by
+/// looking at the tree.
+const GROUP_TRACEPOINTS: [(&str, &str); 2] = [
+    ("group_made", "cgroup_mkdir"),
+    ("group_removed", "cgroup_rmdir"),
+];
+
+/// The program of the time-resolved mode.
+const TIME_RESOLVED: (&str, &str) = ("task_ran", "sched_stat_runtime");
+
+/// How to load.
+pub(super) struct Plan {
+    pub(super) source: GroupSource,
+    pub(super) counters_max: Option<u32>,
+    /// The number of the hierarchy that is counted by, if it is known.
+    pub(super) hierarchy: Option<u32>,
+    pub(super) time_resolved: bool,
+}
+
 /// Whether the agent was built with the programs.
 pub(crate) fn has_object() -> bool {
     !OBJECT.is_empty()
 }
 
-/// Loads all programs for counting by `source`, and attaches those on
-/// tracepoints.
-pub(super) fn load(source: GroupSource, counters_max: Option<u32>) -> Result<Ebpf, KernelError> {
+/// Loads all programs, and attaches those on tracepoints.
+pub(super) fn load(plan: &Plan) -> Result<Ebpf, KernelError> {
     if !has_object() {
         return Err(KernelError::NoObject);
     }
-    let programs = load_all(source, counters_max);
+    let programs = load_all(plan);
     give_memory_back();
     programs
 }
 
-fn load_all(source: GroupSource, counters_max: Option<u32>) -> Result<Ebpf, KernelError> {
+fn load_all(plan: &Plan) -> Result<Ebpf, KernelError> {
     let offsets = {
         // Some megabytes that are wanted no longer than this.
         let types = Types::read(Path::new(VMLINUX))?;
-        Offsets::find(&types, source)?
+        Offsets::find(&types, plan.source)?
     };
-    let mode = match source {
+    let mode = match plan.source {
         GroupSource::CpuController => mode::CPU_CONTROLLER,
         GroupSource::Unified => mode::UNIFIED,
         GroupSource::Cpuacct => mode::CPUACCT,
@@ -75,14 +99,28 @@ fn load_all(source: GroupSource, counters_max: Option<u32>) -> Result<Ebpf, Kern
         .allow_unsupported_maps()
         .override_global("MODE", &mode, true)
         .override_global("START_NS", &start_ns, true);
+    // 0 is v2's; a number that no hierarchy has tells of nothing.
+    let hierarchy = plan.hierarchy.unwrap_or(u32::MAX);
+    loader.override_global("HIERARCHY", &hierarchy, true);
     for (name, offset) in offsets.iter() {
         loader.override_global(name, offset, true);
     }
-    if let Some(entries) = counters_max {
+    if let Some(entries) = plan.counters_max {
         loader.map_max_entries(COUNTERS, entries);
     }
     let mut programs = loader.load(OBJECT).map_err(fault("maps"))?;
     load_programs(&mut programs, &btf)?;
+    if plan.time_resolved {
+        let (name, tracepoint) = TIME_RESOLVED;
+        attach(&mut programs, &btf, name, tracepoint)?;
+    }
+    if plan.hierarchy.is_some() && offsets.has_groups() {
+        for (name, tracepoint) in GROUP_TRACEPOINTS {
+            if let Err(error) = attach(&mut programs, &btf, name, tracepoint) {
+                tracing::info!(tracepoint, error = %error, "containers that live for less than an interval may stay without a name");
+            }
+        }
+    }
     Ok(programs)
 }
 
@@ -104,6 +142,19 @@ fn load_programs(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
             .attach()
             .map_err(fault(tracepoint))?;
     }
+    Ok(())
+}
+
+/// Loads and attaches one program.
+pub(super) fn attach(
+    programs: &mut Ebpf,
+    btf: &Btf,
+    name: &'static str,
+    tracepoint: &'static str,
+) -> Result<(), KernelError> {
+    let program = tracepoint_program(programs, name)?;
+    program.load(tracepoint, btf).map_err(fault(tracepoint))?;
+    program.attach().map_err(fault(tracepoint))?;
     Ok(())
 }
 

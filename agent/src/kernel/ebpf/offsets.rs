@@ -3,6 +3,7 @@
 use super::{GroupSource, KernelError};
 use crate::kernel::btf::Types;
 
+const ROOT: &str = "OFF_CGROUP_ROOT";
 /// The bytes of a pointer on every target of the kernel programs.
 const POINTER: u32 = 8;
 
@@ -33,6 +34,14 @@ impl Offsets {
             ),
             ("OFF_CGROUP_NODE", must("cgroup", "kn")?),
             ("OFF_NODE_ID", must("kernfs_node", "id")?),
+            // Without these, groups made and removed are not told of.
+            (ROOT, types.offset("cgroup", "root").unwrap_or_default()),
+            (
+                "OFF_ROOT_HIERARCHY",
+                types
+                    .offset("cgroup_root", "hierarchy_id")
+                    .unwrap_or_default(),
+            ),
         ];
         match source {
             GroupSource::CpuController => found.extend([
@@ -61,6 +70,12 @@ impl Offsets {
             }
         }
         Ok(Self(found))
+    }
+
+    /// Whether groups made and removed can be told of.
+    pub(super) fn has_groups(&self) -> bool {
+        self.iter()
+            .any(|(name, offset)| name == ROOT && *offset > 0)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &u32)> {
