@@ -126,11 +126,7 @@ pub unsafe fn settle_running(task: *const u8) -> i32 {
             return 0;
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {
-            book(
-                &GroupKey::new(known - 1, kind_of(task)),
-                sum - base,
-                false,
-            );
+            book(&GroupKey::new(known - 1, kind_of(task)), sum - base, false);
         } else {
             count(stat::LOST_RACES, 1);
         }

@@ -47,7 +47,7 @@ fn birth(record: &[u8]) -> Option<GroupBirth> {
     let cgroup = u64::from_ne_bytes(record.get(..8)?.try_into().ok()?);
     let what = u32::from_ne_bytes(number(16)?);
     let length = usize::try_from(i32::from_ne_bytes(number(20)?)).ok()?;
-    if what != event::MADE || length < 2 || length >= PATH_MAX {
+    if what != event::MADE || !(2..PATH_MAX).contains(&length) {
         return None;
     }
     let path = str::from_utf8(record.get(24..24 + length - 1)?).ok()?;
