@@ -11,8 +11,11 @@ pub mod fake;
 pub mod guard;
 pub mod hwmon;
 pub mod model;
+pub mod nvml;
 pub mod perf;
+pub mod probe;
 pub mod rapl;
+pub mod redfish;
 pub mod topology;
 
 mod integrator;
@@ -101,6 +104,17 @@ pub struct Memory {
     pub parts: BTreeMap<String, Memory>,
 }
 
+/// A process that used a device, as the device's driver tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessShare {
+    /// The device's own id.
+    pub device: String,
+    /// The process, in the host's pid namespace.
+    pub pid: u32,
+    /// How much it used, against the device's other processes.
+    pub weight: u64,
+}
+
 /// Why a reading failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -130,6 +144,11 @@ pub trait Meter: Send {
     /// # Errors
     /// If no zone can be read.
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault>;
+
+    /// Who used its devices since this was last asked, where drivers tell.
+    fn processes(&mut self) -> Vec<ProcessShare> {
+        Vec::new()
+    }
 
     /// Begins a class anew: what its zones counted while another meter was
     /// read for them is not this meter's to give.

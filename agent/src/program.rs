@@ -19,8 +19,11 @@ use crate::clock::Now;
 use crate::host::{Hierarchies, HostError, Machine};
 use crate::journal::{Journal, JournalFault};
 use crate::kernel::{EbpfOptions, KernelError, climb};
-use crate::meters::model::{Model, ModelSource, fetch};
-use crate::meters::{Bench, Meter, acpi::Acpi, fake::Fake, hwmon::Hwmon, perf::Perf, rapl::Rapl};
+use crate::meters::model::{Guest, Model, ModelSource, fetch};
+use crate::meters::redfish::{self, Redfish, RedfishSource};
+use crate::meters::{
+    Bench, Meter, acpi::Acpi, fake::Fake, hwmon::Hwmon, nvml::Nvml, perf::Perf, probe, rapl::Rapl,
+};
 use crate::names::{self, NameTable};
 use crate::processors::processors;
 use crate::serve::{Sources, router};
@@ -95,6 +98,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunFault>
         let source = Arc::clone(&model);
         tokio::spawn(fetch::keep(source, server, features, shutdown.clone()));
     }
+    let bmc = bmc(&settings);
+    if let Some(own) = settings.redfish.clone()
+        && settings.meters.contains(&MeterName::Redfish)
+    {
+        tokio::spawn(redfish::keep(Arc::clone(&bmc), own, shutdown.clone()));
+    }
     if settings.kubernetes == Kubernetes::On {
         tokio::spawn(watch_names(
             settings.node_name.clone(),
@@ -117,7 +126,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunFault>
     let parts = Parts {
         cpu: climb.source,
         usage: Hierarchies::detect(&settings.roots).usage(),
-        bench: bench(&settings, &model),
+        bench: bench(&settings, &machine, &model, &bmc),
         roots: settings.roots,
         checkpoint,
         journal,
@@ -163,14 +172,50 @@ impl Drop for EndOnDrop {
     }
 }
 
-fn bench(settings: &Settings, model: &Arc<ModelSource>) -> Bench {
+/// Looks at the machine's meters for a second and says what was found.
+///
+/// # Errors
+/// If the machine cannot be read.
+pub async fn probe(settings: Settings) -> Result<String, RunFault> {
+    let machine = Machine::read(&settings.roots)?;
+    let directory = settings.state_dirs().into_iter().next().unwrap_or_default();
+    let model = Arc::new(ModelSource::open(&directory));
+    let bmc = bmc(&settings);
+    if let Some(own) = settings.redfish.clone() {
+        redfish::once(&bmc, own).await;
+    }
+    let bench = bench(&settings, &machine, &model, &bmc);
+    let shown = tokio::task::spawn_blocking(move || probe::table(bench, probe::SPAN)).await;
+    shown.map_err(|_| RunFault::Died)
+}
+
+fn bmc(settings: &Settings) -> Arc<RedfishSource> {
+    Arc::new(match &settings.redfish {
+        Some(own) => RedfishSource::new(&format!("\"{}\" was not asked yet", own.endpoint)),
+        None => RedfishSource::default(),
+    })
+}
+
+fn bench(
+    settings: &Settings,
+    machine: &Machine,
+    model: &Arc<ModelSource>,
+    bmc: &Arc<RedfishSource>,
+) -> Bench {
+    let guest = Guest {
+        threads: machine.cpu.threads,
+        virtualised: machine.virtualised,
+    };
+    let library = settings.nvml_library.clone().map(PathBuf::into_os_string);
     let make = |name: &MeterName| -> Box<dyn Meter> {
         match name {
             MeterName::Rapl => Box::new(Rapl::new(&settings.roots.sys)),
             MeterName::Perf => Box::new(Perf::new(&settings.roots.sys)),
             MeterName::Acpi => Box::new(Acpi::new(&settings.roots.sys)),
             MeterName::Hwmon => Box::new(Hwmon::new(&settings.roots.sys)),
-            MeterName::Model => Box::new(Model::new(Arc::clone(model))),
+            MeterName::Redfish => Box::new(Redfish::new(Arc::clone(bmc))),
+            MeterName::Nvml => Box::new(Nvml::new(library.clone())),
+            MeterName::Model => Box::new(Model::new(Arc::clone(model), guest)),
             MeterName::Fake => Box::new(Fake::default()),
         }
     };

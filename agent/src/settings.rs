@@ -13,6 +13,7 @@ use tanso_runtime::settings::{Period, SettingsFault, layered, read_optional};
 
 use crate::host::HostRoots;
 use crate::kernel::Rung;
+use crate::meters::redfish::RedfishSettings;
 
 /// Kepler's port, so that its dashboards and alerts find the agent.
 const LISTEN: &str = "0.0.0.0:28282";
@@ -33,6 +34,10 @@ pub enum MeterName {
     Acpi,
     /// Chips that the kernel knows.
     Hwmon,
+    /// The machine's BMC.
+    Redfish,
+    /// NVIDIA GPUs.
+    Nvml,
     /// A power model.
     Model,
     /// Simulated energy.
@@ -41,11 +46,13 @@ pub enum MeterName {
 
 impl MeterName {
     /// Every meter.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Rapl,
         Self::Perf,
         Self::Acpi,
         Self::Hwmon,
+        Self::Redfish,
+        Self::Nvml,
         Self::Model,
         Self::Fake,
     ];
@@ -64,6 +71,8 @@ impl MeterName {
             Self::Perf => "perf",
             Self::Acpi => "acpi",
             Self::Hwmon => "hwmon",
+            Self::Redfish => "redfish",
+            Self::Nvml => "nvml",
             Self::Model => "model",
             Self::Fake => "fake",
         }
@@ -84,7 +93,7 @@ impl FromStr for MeterName {
         let found = Self::ALL.into_iter().find(|meter| meter.as_str() == text);
         found.ok_or_else(|| WordFault {
             found: text.to_owned(),
-            accepted: "rapl, perf, acpi, hwmon, model, fake",
+            accepted: "rapl, perf, acpi, hwmon, redfish, nvml, model, fake",
         })
     }
 }
@@ -138,12 +147,30 @@ pub struct Flags {
     /// Directory of the journal and the checkpoints [default: /var/lib/tanso, or the user's state directory]
     #[arg(long, env = "TANSO_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// Meters by falling preference: of two that read the same zone the first is taken; others are disabled [default: rapl,perf,acpi,hwmon,model]
+    /// Meters by falling preference: of two that read the same zone the first is taken; others are disabled [default: rapl,perf,acpi,hwmon,redfish,nvml,model]
     #[arg(long, env = "TANSO_METERS", value_delimiter = ',')]
     meters: Option<Vec<MeterName>>,
     /// The model server, http://HOST:PORT
     #[arg(long, env = "TANSO_MODEL_SERVER")]
     model_server: Option<String>,
+    /// Address of this node's BMC (HTTPS); "{node}" stands for the node's name
+    #[arg(long, env = "TANSO_REDFISH_ENDPOINT")]
+    redfish_endpoint: Option<String>,
+    /// The BMC's credentials: a folder with the files username and password (a mounted Secret), or a file with the line username:password; "{node}" as above
+    #[arg(long, env = "TANSO_REDFISH_CREDENTIALS")]
+    redfish_credentials: Option<String>,
+    /// Certificates of authorities for the BMC, PEM [default: the system's]
+    #[arg(long, env = "TANSO_REDFISH_CA")]
+    redfish_ca: Option<PathBuf>,
+    /// Id of the chassis to read, where the BMC shows several
+    #[arg(long, env = "TANSO_REDFISH_CHASSIS")]
+    redfish_chassis: Option<String>,
+    /// NVIDIA's management library [default: libnvidia-ml.so.1 as the system finds it]
+    #[arg(long, env = "TANSO_NVML_LIBRARY")]
+    nvml_library: Option<PathBuf>,
+    /// Print the meters of this machine, which zones are read from which, and why not from the rest; then end
+    #[arg(long)]
+    probe: bool,
     /// Reading interval, 100ms to 1m [default: 1s]
     #[arg(long, env = "TANSO_INTERVAL")]
     interval: Option<Period>,
@@ -170,10 +197,22 @@ struct FileLayer {
     state_dir: Option<PathBuf>,
     meters: Option<Vec<MeterName>>,
     model_server: Option<String>,
+    redfish: Option<RedfishLayer>,
+    nvml_library: Option<PathBuf>,
     interval: Option<Period>,
     cpu_time: Option<String>,
     kubernetes: Option<Kubernetes>,
     log_format: Option<logs::Format>,
+}
+
+/// The BMC, from a file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+struct RedfishLayer {
+    endpoint: Option<String>,
+    credentials: Option<String>,
+    ca: Option<PathBuf>,
+    chassis: Option<String>,
 }
 
 /// The agent's settings, checked.
@@ -192,6 +231,10 @@ pub struct Settings {
     pub meters: Vec<MeterName>,
     /// The model server's address.
     pub model_server: Option<String>,
+    /// This node's BMC.
+    pub redfish: Option<RedfishSettings>,
+    /// NVIDIA's management library, if another than the system's.
+    pub nvml_library: Option<PathBuf>,
     /// The reading interval.
     pub interval: Duration,
     /// The best source of CPU time to try.
@@ -262,9 +305,22 @@ impl Settings {
                     reason,
                 }
             })?;
+        let node_name = layered(flags.node_name, file.node_name, host_name);
+        let bmc = file.redfish.unwrap_or_default();
+        let redfish = redfish(
+            RedfishLayer {
+                endpoint: flags.redfish_endpoint.or(bmc.endpoint),
+                credentials: flags.redfish_credentials.or(bmc.credentials),
+                ca: flags.redfish_ca.or(bmc.ca),
+                chassis: flags.redfish_chassis.or(bmc.chassis),
+            },
+            &node_name,
+        )?;
         Ok(Self {
+            redfish,
+            nvml_library: flags.nvml_library.or(file.nvml_library),
             listen: layered(flags.listen, file.listen, default_listen),
-            node_name: layered(flags.node_name, file.node_name, host_name),
+            node_name,
             roots: HostRoots {
                 proc: layered(flags.host_proc, file.host_proc, || default.proc),
                 sys: layered(flags.host_sys, file.host_sys, || default.sys),
@@ -297,6 +353,34 @@ impl Settings {
             .into_iter()
             .flatten()
             .collect()
+    }
+}
+
+impl Flags {
+    /// Whether only the meters are to be shown.
+    #[must_use]
+    pub const fn wants_probe(&self) -> bool {
+        self.probe
+    }
+}
+
+/// The BMC's settings with the node's name in place.
+fn redfish(layer: RedfishLayer, node: &str) -> Result<Option<RedfishSettings>, SettingsRefusal> {
+    let named = |text: String| text.replace("{node}", node);
+    match layer.endpoint {
+        Some(endpoint) => Ok(Some(RedfishSettings {
+            endpoint: named(endpoint),
+            credentials: layer.credentials.map(|path| named(path).into()),
+            authorities: layer.ca,
+            chassis: layer.chassis,
+        })),
+        None if layer.credentials.is_some() || layer.ca.is_some() || layer.chassis.is_some() => {
+            Err(SettingsRefusal::Value {
+                field: "redfish.endpoint",
+                reason: "missing; accepted is \"https://HOST\"".to_owned(),
+            })
+        }
+        None => Ok(None),
     }
 }
 
@@ -353,6 +437,26 @@ mod tests {
             .to_string();
         assert!(refusal.contains("rapl"), "{refusal}");
         assert!(Flags::try_parse_from(["tanso-agent", "--meters", "gpu"]).is_err());
+    }
+
+    #[test]
+    fn a_bmc_is_the_nodes_own() {
+        let found = settings(&[
+            "--node-name",
+            "rack7",
+            "--redfish-endpoint",
+            "https://{node}-bmc.example",
+            "--redfish-credentials",
+            "/etc/bmc/{node}",
+        ]);
+        let bmc = found.unwrap().redfish.unwrap();
+        assert_eq!(bmc.endpoint, "https://rack7-bmc.example");
+        assert_eq!(bmc.credentials, Some("/etc/bmc/rack7".into()));
+        let refusal = settings(&["--redfish-chassis", "1U"]).unwrap_err();
+        assert!(
+            refusal.to_string().contains("redfish.endpoint"),
+            "{refusal}"
+        );
     }
 
     #[test]

@@ -68,6 +68,10 @@ pub struct Cycle {
     tree_changed: bool,
     names_version: u64,
     checked_minute: Option<i64>,
+    /// CPU time that a hypervisor gave to others, as last read, and its share
+    /// of the last interval.
+    steal: Option<Duration>,
+    stolen: Utilisation,
 }
 
 /// Why the agent cannot begin to read.
@@ -114,6 +118,8 @@ impl Cycle {
             tree_changed: false,
             names_version: 0,
             checked_minute: None,
+            steal: None,
+            stolen: Utilisation::IDLE,
             parts,
         };
         let cpu = cycle.parts.cpu.read()?;
@@ -150,6 +156,7 @@ impl Cycle {
             }
         };
         let delta = self.node_delta(&node);
+        self.stolen = self.stolen_since(&node);
         let energy = self.read_meters(elapsed, delta.utilisation);
         let books = &mut self.state.books;
         let cpu_ns = cpu.as_ref().map_or_else(Vec::new, |cpu| {
@@ -195,8 +202,16 @@ impl Cycle {
         }
     }
 
+    fn stolen_since(&self, node: &NodeTimes) -> Utilisation {
+        let before = self.steal.unwrap_or(node.cpu.steal);
+        let stolen = node.cpu.steal.saturating_sub(before);
+        let total = Duration::from_nanos(self.state.total_ns);
+        Utilisation::of(stolen, node.cpu.total().saturating_sub(total))
+    }
+
     fn set_baseline(&mut self, node: &NodeTimes, now: Now) {
         let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.steal = Some(node.cpu.steal);
         self.state.at_boot_ns = now.boot_ns;
         self.state.at_unix_ms = now.unix_ms;
         self.state.busy_ns = nanoseconds(node.cpu.busy());
@@ -207,7 +222,7 @@ impl Cycle {
         let reading = self.parts.bench.read(&Span {
             elapsed,
             utilisation,
-            ..Span::default()
+            stolen: self.stolen,
         });
         let memory = self.parts.bench.memory();
         self.state.meter = memory.map(|(name, memory)| (name.to_owned(), memory));

@@ -5,8 +5,12 @@
 //! joule can name the model that estimated it. Evaluation needs nothing but
 //! the document.
 
+mod guest;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+pub use guest::Part;
 
 use crate::{Estimate, Utilisation, Watts};
 

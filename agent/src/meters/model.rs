@@ -9,7 +9,7 @@ pub mod source;
 
 use std::sync::Arc;
 
-use tanso_power::model::Domain;
+use tanso_power::model::{Domain, Part};
 use tanso_power::{Provenance, Utilisation};
 
 pub use source::{Loaded, ModelSource};
@@ -18,10 +18,20 @@ use super::integrator::Integrator;
 use super::{Memory, Meter, MeterFault, MeterState, Reading, Span, Zone, ZoneClass};
 use crate::attribution::ZoneEnergy;
 
+/// What part of a modelled machine this one is, as far as it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guest {
+    /// Hardware threads, or vCPUs.
+    pub threads: u32,
+    /// It runs on a hypervisor.
+    pub virtualised: bool,
+}
+
 /// The meter over a power model.
 #[derive(Debug)]
 pub struct Model {
     source: Arc<ModelSource>,
+    guest: Guest,
     current: Option<Arc<Loaded>>,
     energy: Integrator,
     idle: Integrator,
@@ -30,9 +40,10 @@ pub struct Model {
 impl Model {
     /// A meter that takes its model from `source` as soon as it has one.
     #[must_use]
-    pub fn new(source: Arc<ModelSource>) -> Self {
+    pub fn new(source: Arc<ModelSource>, guest: Guest) -> Self {
         Self {
             source,
+            guest,
             current: None,
             energy: Integrator::default(),
             idle: Integrator::default(),
@@ -73,8 +84,9 @@ impl Meter for Model {
             return Err(MeterFault(self.source.reason()));
         };
         let document = &loaded.document;
-        let power = document.power_at(span.utilisation);
-        let idle_power = document.power_at(Utilisation::IDLE);
+        let part = Part::of(document, self.guest.threads, self.guest.virtualised);
+        let power = document.power_of(part, span.utilisation, span.stolen);
+        let idle_power = document.power_of(part, Utilisation::IDLE, Utilisation::IDLE);
         let amount = ZoneEnergy {
             energy: self.energy.add(power, span.elapsed),
             idle: self.idle.add(idle_power, span.elapsed),
@@ -116,3 +128,6 @@ const fn class(domain: Domain) -> ZoneClass {
         Domain::WallSpecpower | Domain::Instance => ZoneClass::Platform,
     }
 }
+
+#[cfg(test)]
+mod tests;

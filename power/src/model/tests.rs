@@ -16,7 +16,7 @@ fn point(u: f64, low: f64, value: f64, high: f64) -> CurvePoint {
     }
 }
 
-fn document() -> ModelDocument {
+pub(super) fn document() -> ModelDocument {
     ModelDocument {
         schema: SCHEMA.into(),
         name: "twin of a test machine".into(),

@@ -27,11 +27,16 @@ impl Held {
             let Some(since) = at.checked_sub(before).filter(|since| !since.is_zero()) else {
                 return;
             };
-            if since <= GAP_MAX {
-                let mean = Watts::from_microwatts(held.microwatts().midpoint(power.microwatts()));
-                let energy = self.integrator.add(Estimate::exact(mean), since).value;
-                self.settled = self.settled.saturating_add(energy.microjoules());
-            }
+            // After a long silence only what was given out meanwhile is
+            // known: the last power, for a while.
+            let (mean, known) = if since <= GAP_MAX {
+                let mean = held.microwatts().midpoint(power.microwatts());
+                (Watts::from_microwatts(mean), since)
+            } else {
+                (held, GAP_MAX)
+            };
+            let energy = self.integrator.add(Estimate::exact(mean), known).value;
+            self.settled = self.settled.saturating_add(energy.microjoules());
         }
         self.last = Some((at, power));
     }
@@ -78,7 +83,11 @@ mod tests {
         assert_eq!(held.total(seconds(20)), joules(2_000));
         assert_eq!(held.total(seconds(21)), joules(2_300));
         held.sample(seconds(20), watts(9_000));
-        assert_eq!(held.total(seconds(21)), joules(2_300), "not later: left out");
+        assert_eq!(
+            held.total(seconds(21)),
+            joules(2_300),
+            "not later: left out"
+        );
     }
 
     proptest! {
