@@ -82,9 +82,23 @@ struct Operator {
 /// If a part cannot start.
 pub async fn run(settings: Settings) -> Result<(), OperatorFault> {
     let shutdown = Shutdown::on_signals().map_err(OperatorFault::Signals)?;
+    let client = client().await?;
+    run_with(settings, client, shutdown).await
+}
+
+/// Runs against the API server of `client` until the shutdown begins; the
+/// lease is given back then. The client should not try again by itself: the
+/// controllers do, by their own clock.
+///
+/// # Errors
+/// If a part cannot start.
+pub async fn run_with(
+    settings: Settings,
+    client: Client,
+    shutdown: Shutdown,
+) -> Result<(), OperatorFault> {
     let health = Health::new(&PARTS);
     let listener = serve::listen(settings.listen).await?;
-    let client = client().await?;
     let ledger = Ledger::open(&settings.ledger)?;
     health.ready("ledger");
     let operator = Operator {

@@ -2,6 +2,7 @@
 //! promise of the product looked at from outside.
 
 mod admission;
+mod faults;
 mod lifecycle;
 
 use std::time::Instant;
@@ -18,6 +19,9 @@ const CLUSTER: &str = "e2e";
 pub struct Args {
     /// Only the tests whose name contains one of these; `energy` is needed by none
     pub names: Vec<String>,
+    /// How the API server fails
+    #[command(flatten)]
+    pub faults: faults::Args,
     /// Leave the cluster up afterwards
     #[arg(long)]
     pub keep: bool,
@@ -61,8 +65,15 @@ pub fn run(args: &Args) -> Result<()> {
         .iter()
         .filter(|(name, _)| is_chosen(name, &args.names))
         .collect();
-    if chosen.is_empty() {
+    let with_faults = is_chosen(faults::NAME, &args.names);
+    if chosen.is_empty() && !with_faults {
         bail!("no test has {:?} in its name", args.names);
+    }
+    if with_faults {
+        faults::run(&args.faults)?;
+    }
+    if chosen.is_empty() {
+        return Ok(());
     }
     let session = Session::start(CLUSTER, &args.existing)?;
     let mut failed = Vec::new();
