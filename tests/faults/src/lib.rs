@@ -140,7 +140,7 @@ async fn learn(stage: &Stage, args: &Args) -> Result<(Reference, Vec<Plan>, usiz
         first: Expected::learn(&states(|end| &end.first)),
         last: Expected::learn(&states(|end| &end.last)),
         record: record.unwrap_or_default(),
-        events: ends.iter().map(|end| end.events).max().unwrap_or(0),
+        repeated: ends.iter().map(|end| end.repeated).max().unwrap_or(0),
     };
     let free: Vec<_> = reference.last.free().iter().collect();
     if !free.is_empty() {

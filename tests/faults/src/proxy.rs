@@ -313,20 +313,26 @@ impl Proxy {
         Ok(whole(response))
     }
 
-    /// Asks the API server and notes what was done.
+    /// Asks the API server and notes what was done; also when the caller's
+    /// connection breaks meanwhile, since it is done all the same.
     async fn forward(
         &self,
         parts: &Parts,
         body: &Bytes,
         call: Option<&Call>,
     ) -> Result<Response<Bytes>, Broken> {
-        let response = self.ask(parts, body.clone()).await?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
-        if let Some(call) = call {
-            self.note(parts, call, head.status, &body);
-        }
-        Ok(Response::from_parts(head, body))
+        let (proxy, parts) = (self.clone(), parts.clone());
+        let (body, call) = (body.clone(), call.cloned());
+        let asking = async move {
+            let response = proxy.ask(&parts, body).await?;
+            let (head, body) = response.into_parts();
+            let body = body.collect().await.map_err(|_| Broken)?.to_bytes();
+            if let Some(call) = call {
+                proxy.note(&parts, &call, head.status, &body);
+            }
+            Ok(Response::from_parts(head, body))
+        };
+        tokio::spawn(asking).await.map_err(|_| Broken)?
     }
 
     async fn ask(

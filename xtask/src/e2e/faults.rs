@@ -11,7 +11,8 @@ use crate::cluster::{self, Cluster, Options, Profile};
 use crate::{process, workspace};
 
 /// The name by which the test is chosen.
-pub(super) const NAME: &str = "faults: an API server that fails at every write changes no end state";
+pub(super) const NAME: &str =
+    "faults: an API server that fails at every write changes no end state";
 
 /// The name of its cluster.
 const CLUSTER: &str = "e2e-faults";
