@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("no test has {:?} in its name", args.names);
     }
     if with_faults {
-        faults::run(&args.faults)?;
+        faults::run(&args.faults, !args.names.is_empty())?;
     }
     if chosen.is_empty() {
         return Ok(());

@@ -28,24 +28,31 @@ const INSTALLED: [&str; 7] = [
     "rbac/operator.yaml",
 ];
 
-/// Runs that are made unless asked otherwise: some three minutes.
-const RUNS: usize = 60;
+/// Runs within the whole of the end-to-end tests: half a minute. Asked for by
+/// name, every write point meets every fault.
+const SAMPLE: usize = 4;
 
-/// Which ones.
+/// More than there are pairs of write points and faults.
+const EVERY: usize = 1_000_000;
+
+/// Which pairs a sample has.
 const SEED: u64 = 1;
 
 /// How many write points meet which faults.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// faults: every write point with every fault, not a part of them (about half an hour)
+    /// faults: also those that take a caller's whole patience (403, no answer); an hour more
     #[arg(long)]
-    all: bool,
-    /// faults: how many runs, unless all
-    #[arg(long, default_value_t = RUNS, value_name = "N")]
-    fault_runs: usize,
+    slow: bool,
+    /// faults: how many runs; default all when asked for by name, else a few
+    #[arg(long, value_name = "N")]
+    fault_runs: Option<usize>,
     /// faults: chooses which runs; the same seed chooses the same ones
     #[arg(long, default_value_t = SEED, value_name = "N")]
     fault_seed: u64,
+    /// faults: only pairs whose text contains this, as in `CrashAfter`
+    #[arg(long, value_name = "TEXT")]
+    fault_only: Option<String>,
     /// faults: build an operator that takes every object for its own; the test must fail
     #[arg(long)]
     broken: bool,
@@ -54,9 +61,10 @@ pub struct Args {
 impl Default for Args {
     fn default() -> Self {
         Self {
-            all: false,
-            fault_runs: RUNS,
+            slow: false,
+            fault_runs: None,
             fault_seed: SEED,
+            fault_only: None,
             broken: false,
         }
     }
@@ -65,14 +73,16 @@ impl Default for Args {
 /// Runs the test.
 ///
 /// # Errors
-/// When a run did not end as the one without faults.
-pub(super) fn run(args: &Args) -> Result<()> {
+/// When a run did not end as the one without faults; with a broken operator,
+/// when all did.
+pub(super) fn run(args: &Args, by_name: bool) -> Result<()> {
     let mut build = Command::new("cargo");
-    build
-        .current_dir(workspace::root())
-        .args(["build", "-p", "tanso-faults"]);
+    build.current_dir(workspace::root()).arg("build");
     if args.broken {
-        build.args(["--features", "tanso-faults/broken-ownership"]);
+        build.args(["-p", "tanso-faults", "--features", "broken-ownership"]);
+    } else {
+        // With the features of the whole, as the tests before it were built.
+        build.args(["--workspace", "--bin", "tanso-faults"]);
     }
     process::run(&mut build)?;
     cluster::down(CLUSTER)?;
@@ -80,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<()> {
         profile: Profile::Api,
         ..Options::new(CLUSTER)
     })?;
-    let result = install(&api).and_then(|()| test(&api, args));
+    let result = install(&api).and_then(|()| test(&api, args, by_name));
     api.down()?;
     match (result, args.broken) {
         (result, false) => result,
@@ -101,19 +111,23 @@ fn install(api: &Cluster) -> Result<()> {
     Ok(())
 }
 
-fn test(api: &Cluster, args: &Args) -> Result<()> {
+fn test(api: &Cluster, args: &Args, by_name: bool) -> Result<()> {
     let program = workspace::target_dir().join("debug/tanso-faults");
+    let runs = args
+        .fault_runs
+        .unwrap_or(if by_name { EVERY } else { SAMPLE });
     let mut command = api.exec([program]);
     command
         .env("TANSO_TEST_KUBECONFIG", api.kubeconfig())
-        .args(["--runs", &args.fault_runs.to_string()])
+        .args(["--runs", &runs.to_string()])
         .args(["--seed", &args.fault_seed.to_string()]);
-    if args.all {
-        command.arg("--all");
+    if args.slow {
+        command.arg("--slow");
     }
-    if args.broken {
-        // What the broken check is asked for.
-        command.args(["--only", "Replaced"]);
+    // What the broken check is asked for.
+    let broken = args.broken.then_some("Replaced");
+    if let Some(only) = args.fault_only.as_deref().or(broken) {
+        command.args(["--only", only]);
     }
     process::run(&mut command)
 }
