@@ -26,6 +26,8 @@ pub enum Origin {
     Static,
     /// Published, but marked by the publisher as its own estimate.
     PublisherEstimate,
+    /// Published before the hour, as a forecast.
+    Forecast,
     /// Made from the bundled year's like hours.
     TypicalYear,
     /// Filled between the neighbours.
@@ -241,7 +243,8 @@ impl HourlyIntensity for IntensitySeries {
 }
 
 /// The mean to the nearest microgram; `None` of nothing.
-pub(crate) fn mean(values: impl Iterator<Item = Intensity>) -> Option<Intensity> {
+#[must_use]
+pub fn mean(values: impl Iterator<Item = Intensity>) -> Option<Intensity> {
     let (count, sum) = values.fold((0_u64, 0_u64), |(count, sum), value| {
         (count + 1, sum + u64::from(value.micrograms_per_kwh()))
     });

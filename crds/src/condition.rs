@@ -41,6 +41,8 @@ pub mod reasons {
     pub const FORBIDDEN: &str = "Forbidden";
     /// The API server or a provider did not answer; tried again.
     pub const UNAVAILABLE: &str = "Unavailable";
+    /// What is shown is older than asked for, or not from the first choice.
+    pub const STALE: &str = "Stale";
     /// No energy was booked for what the policy selects.
     pub const NO_DATA: &str = "NoData";
     /// `spec.suspend` is set.

@@ -7,10 +7,10 @@ pub mod api;
 pub mod cluster;
 pub mod collect;
 pub mod controllers;
+pub mod intensity;
 pub mod ledger;
 pub mod metrics;
 pub mod owners;
-pub mod providers;
 pub mod regulations;
 pub mod settings;
 
@@ -33,6 +33,7 @@ use crate::cluster::{Applier, CARBON_POLICY_MANAGER, Events};
 use crate::collect::{CollectMetrics, Collector, NodeBoard};
 use crate::controllers::power_monitor::build::Installation;
 use crate::controllers::{carbon_policy, power_monitor};
+use crate::intensity::Feeds;
 use crate::ledger::{Ledger, LedgerFault};
 use crate::metrics::Metrics;
 use crate::owners::Inventory;
@@ -59,6 +60,9 @@ pub enum OperatorFault {
     /// The address is taken.
     #[error(transparent)]
     Listen(#[from] ListenFault),
+    /// Intensity services cannot be asked.
+    #[error("preparing to ask intensity services: {0}")]
+    Tls(#[from] rustls::Error),
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),
@@ -69,6 +73,7 @@ struct Operator {
     settings: Settings,
     client: Client,
     ledger: Ledger,
+    feeds: Feeds,
     metrics: Metrics,
     collect_metrics: CollectMetrics,
     board: NodeBoard,
@@ -101,8 +106,10 @@ pub async fn run_with(
     let listener = serve::listen(settings.listen).await?;
     let ledger = Ledger::open(&settings.ledger)?;
     health.ready("ledger");
+    let folder = settings.ledger.with_file_name("intensity");
     let operator = Operator {
         client,
+        feeds: Feeds::try_new(&settings.intensity_endpoint, Some(folder))?,
         ledger,
         metrics: Metrics::default(),
         collect_metrics: CollectMetrics::default(),
@@ -224,6 +231,7 @@ impl Operator {
             ledger: self.ledger.clone(),
             inventory: inventory.clone(),
             board: self.board.clone(),
+            feeds: self.feeds.clone(),
             applier: Applier::new(
                 CARBON_POLICY_MANAGER,
                 self.claim.clone(),

@@ -39,6 +39,15 @@ pub struct Settings {
     #[arg(long, env = "TANSO_MODEL_SERVER_IMAGE", default_value = concat!("ghcr.io/tanso-dev/tanso-model-server:", env!("CARGO_PKG_VERSION")))]
     pub model_server_image: String,
 
+    /// Host, or host:port, that a policy may name as the endpoint of an intensity provider, beside the services' own; only these may be private or plain http. Repeat it, or separate by commas
+    #[arg(
+        long,
+        env = "TANSO_INTENSITY_ENDPOINTS",
+        value_delimiter = ',',
+        value_name = "HOST[:PORT]"
+    )]
+    pub intensity_endpoint: Vec<String>,
+
     /// How long a renewal of the lease lasts: 3s to 300s
     #[arg(long, env = "TANSO_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
     pub lease_duration: Period,

@@ -27,6 +27,7 @@ use tanso_crds::{CarbonPolicy, CarbonPolicyStatus, CarbonReport, ClusterCarbonPo
 use tanso_operator::cluster::{Applier, CARBON_POLICY_MANAGER, Claim, Events, condition};
 use tanso_operator::collect::NodeBoard;
 use tanso_operator::controllers::carbon_policy::{self, Context};
+use tanso_operator::intensity::Feeds;
 use tanso_operator::ledger::{Ledger, Page, append, query};
 use tanso_operator::metrics::Metrics;
 use tanso_operator::owners::Inventory;
@@ -65,6 +66,7 @@ impl Bench {
             ledger: ledger.clone(),
             inventory,
             board: NodeBoard::default(),
+            feeds: Feeds::try_new(&[], None).unwrap(),
             applier: Applier::new(CARBON_POLICY_MANAGER, claim.clone(), metrics.clone()),
             events: Events::new(operator, CARBON_POLICY_MANAGER, "test", claim),
             metrics,

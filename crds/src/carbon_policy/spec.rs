@@ -84,10 +84,11 @@ pub enum PueEvidence {
 }
 
 /// Where the grid's carbon intensity comes from. Exactly the part that `source` names must be given.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("(self.source == 'Static') == has(self.static)").message("`static` is needed with source Static, and only there"))]
-#[x_kube(validation = Rule::new("(self.source == 'Table') == has(self.table)").message("`table` is needed with source Table, and only there"))]
+#[x_kube(validation = Rule::new("has(self.static) == (self.source == 'Static' || (has(self.providers) && self.providers.exists(p, p.kind == 'Static')))").message("`static` is needed with source Static, and only there (or with a provider of kind Static)"))]
+#[x_kube(validation = Rule::new("has(self.table) == (self.source == 'Table' || (has(self.providers) && self.providers.exists(p, p.kind == 'Table')))").message("`table` is needed with source Table, and only there (or with a provider of kind Table)"))]
+#[x_kube(validation = Rule::new("has(self.providers) == (self.source == 'Providers')").message("`providers` is needed with source Providers, and only there"))]
 pub struct IntensitySpec {
     /// Kind of source. `Bundled` (default) is the table that comes with tanso: hourly where there is one (KR), else the zone's yearly mean; its data year is in the status.
     #[serde(default)]
@@ -98,6 +99,124 @@ pub struct IntensitySpec {
     /// An hourly table in a ConfigMap of the policy's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<IntensityTable>,
+    /// Providers in order of preference: for each hour the first that knows it speaks. All must give figures of one boundary; marginal ones never price energy, they are told beside the advice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub providers: Vec<IntensityProvider>,
+    /// How old a service's last good answer may be before IntensityFresh turns False and its forecast is no longer used; accepted are 1h to 168h. Default `6h`.
+    #[serde(default = "default_stale_after")]
+    #[schemars(length(max = 16))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]+(s|m|h)$') && duration(self) >= duration('1h') && duration(self) <= duration('168h')").message(Message::Expression("'staleAfter \"' + self + '\"; accepted are 1h to 168h, as in 6h'".into())))]
+    pub stale_after: String,
+}
+
+fn default_stale_after() -> String {
+    "6h".to_owned()
+}
+
+impl Default for IntensitySpec {
+    fn default() -> Self {
+        Self {
+            source: IntensitySource::default(),
+            r#static: None,
+            table: None,
+            providers: Vec::new(),
+            stale_after: default_stale_after(),
+        }
+    }
+}
+
+/// One provider of intensity.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.kind != 'Prometheus' || (has(self.query) && has(self.endpoint))").message("kind Prometheus needs `query` and `endpoint`"))]
+#[x_kube(validation = Rule::new("self.kind != 'CarbonAwareSdk' || (has(self.endpoint) && has(self.signal))").message("kind CarbonAwareSdk needs `endpoint`, and `signal`: its answers do not say whether they are Average or Marginal"))]
+pub struct IntensityProvider {
+    /// Its name in messages.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// What it is.
+    pub kind: IntensityProviderKind,
+    /// The zone's id at this provider; default is `site.zone`. For UkCarbonIntensity a region's number, 1 to 17, or nothing for all of Great Britain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub zone: Option<String>,
+    /// Where it is, for example `http://prometheus.monitoring:9090`; default is the service's own address. Another one must be listed by the operator's `--intensity-endpoint`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^https?://"))]
+    pub endpoint: Option<String>,
+    /// Name of a Secret with the credentials in the policy's namespace (of a ClusterCarbonPolicy: in the operator's): key `token`, for WattTime `username` and `password`. The operator may read Secrets named `tanso-intensity` only, unless its role names others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_name: Option<String>,
+    /// Which emissions are counted. Default `LifeCycle`; WattTime and UkCarbonIntensity are always `Direct`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<IntensityBoundary>,
+    /// Which kilowatt-hour is meant. Default `Average`, for WattTime `Marginal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<IntensitySignal>,
+    /// PromQL that gives one series, for Prometheus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub query: Option<String>,
+    /// The unit of the query's figures, for Prometheus. Default `GramsPerKwh`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<IntensityUnit>,
+}
+
+/// Kind of provider.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IntensityProviderKind {
+    /// The tables that come with tanso.
+    #[default]
+    Bundled,
+    /// The figure in `intensity.static`.
+    Static,
+    /// The table in `intensity.table`.
+    Table,
+    /// Electricity Maps.
+    ElectricityMaps,
+    /// WattTime v3.
+    WattTime,
+    /// The carbon intensity service of Great Britain's system operator.
+    UkCarbonIntensity,
+    /// A WebAPI of the Green Software Foundation's Carbon Aware SDK.
+    CarbonAwareSdk,
+    /// A query to a Prometheus-compatible store.
+    Prometheus,
+}
+
+/// Which emissions are counted.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IntensityBoundary {
+    /// With fuel supply, building and dismantling of the plants.
+    LifeCycle,
+    /// At the stack only.
+    Direct,
+}
+
+/// Which kilowatt-hour is meant.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IntensitySignal {
+    /// The mean of all electricity in the hour.
+    Average,
+    /// What one kilowatt-hour more or less would change.
+    Marginal,
+}
+
+/// Unit of intensity figures.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IntensityUnit {
+    /// gCO2eq/kWh.
+    GramsPerKwh,
+    /// lb/MWh.
+    PoundsPerMwh,
+    /// t/MWh.
+    TonnesPerMwh,
 }
 
 /// Kind of intensity source.
@@ -110,6 +229,8 @@ pub enum IntensitySource {
     Static,
     /// An hourly table of your own.
     Table,
+    /// A list of providers, services on the network among them.
+    Providers,
 }
 
 /// One intensity for all hours.

@@ -12,6 +12,10 @@ pub struct CarbonPolicyStatus {
     /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The evaluation in a few sentences: what was used and emitted, by which intensity, the verdict and why, and what would save most.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
+    pub answer: String,
     /// Conditions: Ready, Reconciling, Stalled, Compliant, IntensityFresh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

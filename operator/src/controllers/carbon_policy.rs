@@ -6,7 +6,8 @@
 //!
 //! Rights: carbonpolicies, clustercarbonpolicies: get, list, watch, and patch
 //! of their status; carbonreports: get, list, patch, create, delete;
-//! configmaps: get, in its own namespace list; events: create, patch.
+//! configmaps: get, in its own namespace list; secrets named
+//! `tanso-intensity`: get; events: create, patch.
 
 pub mod apply;
 mod driver;
@@ -32,6 +33,7 @@ use tokio::sync::Mutex;
 
 use crate::cluster::{Applier, ApplyFault, Class, Events};
 use crate::collect::NodeBoard;
+use crate::intensity::Feeds;
 use crate::ledger::{Ledger, LedgerFault};
 use crate::metrics::Metrics;
 use crate::owners::Inventory;
@@ -58,6 +60,8 @@ pub struct Context {
     pub inventory: Inventory,
     /// The agents.
     pub board: NodeBoard,
+    /// Intensity services.
+    pub feeds: Feeds,
     /// Writes in the name of [`crate::cluster::CARBON_POLICY_MANAGER`].
     pub applier: Applier,
     /// Publishes Events.

@@ -98,9 +98,15 @@ async fn prepare<P: Policy>(
         .rules(&context.client, &context.namespace)
         .await?;
     let table = observe::table(&context.client, &home, policy.policy()).await?;
-    let year = TimeZone::UTC.to_datetime(Timestamp::now()).year();
+    let now = Timestamp::now();
+    let asked = context
+        .feeds
+        .ask(&context.client, &home, policy.policy(), now)
+        .await?;
+    let year = TimeZone::UTC.to_datetime(now).year();
     let sources = Sources {
         table,
+        asked: &asked,
         rules: &rules,
         year,
     };

@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensitySource};
+use tanso_intensity::table::Table;
 use tokio::sync::Mutex;
 
 use crate::cluster::ApplyFault;
 use crate::cluster::apply::bounded;
-use crate::providers::table::Table;
 use crate::regulations::Rules;
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
@@ -65,7 +65,8 @@ pub async fn table(
     let Some(named) = spec.intensity.table.as_ref() else {
         return Ok(None);
     };
-    if spec.intensity.source != IntensitySource::Table {
+    let source = spec.intensity.source;
+    if source != IntensitySource::Table && source != IntensitySource::Providers {
         return Ok(None);
     }
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);

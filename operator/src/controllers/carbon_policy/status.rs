@@ -220,8 +220,15 @@ fn freshness(evaluated: &Evaluated<'_>) -> (&'static str, &'static str, String) 
             format!("{share:.1} % of the energy fell into hours without intensity ({info})"),
         );
     }
+    let freshness = &evaluated.policy.intensity.freshness;
+    let notes = freshness.notes.join("; ");
+    if freshness.is_stale {
+        return ("False", reasons::STALE, format!("{info}; {notes}"));
+    }
     let filled = account.filled_percent();
-    let message = if filled > 0.0 {
+    let message = if !notes.is_empty() {
+        format!("{info}; {notes}")
+    } else if filled > 0.0 {
         format!("{info}; {filled:.1} % of the energy in filled hours")
     } else {
         info.to_string()
@@ -239,6 +246,7 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         reports,
     } = evaluated;
     status.verdict = Some(verdict_of(evaluation.combined.verdict));
+    status.answer = words::answer(policy, evaluation);
     status.summary = Some(words::summary(policy, evaluation));
     status.data_through = Some(Time(*data_through));
     status.ledger_revision = Some(*revision);

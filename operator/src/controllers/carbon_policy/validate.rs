@@ -6,13 +6,17 @@ use std::fmt::Write as _;
 use tanso_carbon::calendar;
 use tanso_carbon::regulation::Preset;
 use tanso_carbon::{FacilityPue, Pue, PueEvidence, Thresholds};
-use tanso_crds::carbon_policy::{self as crd, CarbonPolicySpec, IntensitySource, PueSpec};
+use tanso_crds::carbon_policy::{
+    self as crd, CarbonPolicySpec, IntensityProviderKind, IntensitySource, PueSpec,
+};
 use tanso_crds::condition::reasons;
+use tanso_intensity::bundled::Bundled;
+use tanso_intensity::layers::{Layer, over_each_other};
+use tanso_intensity::static_value::StaticValue;
+use tanso_intensity::table::Table;
+use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
 
-use crate::providers::bundled::Bundled;
-use crate::providers::static_value::StaticValue;
-use crate::providers::table::Table;
-use crate::providers::{IntensityProvider, Loaded, ProviderFault};
+use crate::intensity::Asked;
 use crate::regulations::Rules;
 
 const HOUR_S: u64 = 3_600;
@@ -22,6 +26,8 @@ const HOUR_S: u64 = 3_600;
 pub struct Sources<'a> {
     /// The table of the user, if the spec names one: its text, or why there is none.
     pub table: Option<Result<Table, String>>,
+    /// What the services of the list said, by provider name.
+    pub asked: &'a Asked,
     /// The rules there are.
     pub rules: &'a Rules,
     /// The year that is evaluated.
@@ -39,8 +45,10 @@ pub struct ValidatedPolicy {
     pub time_zone: jiff::tz::TimeZone,
     /// The facility's PUE.
     pub pue: Option<FacilityPue>,
-    /// The intensity.
+    /// The average intensity, which prices the energy.
     pub intensity: Loaded,
+    /// Marginal intensity, told beside the advice.
+    pub marginal: Option<Marginal>,
     /// Rules by the id that the spec names.
     pub presets: Vec<Preset>,
     /// Hours that are added up.
@@ -114,6 +122,7 @@ pub fn validate(
         time_zone,
         pue,
         intensity,
+        marginal: sources.asked.marginal().cloned(),
         presets,
         window_hours: u32::try_from(window.div_ceil(HOUR_S))
             .unwrap_or(u32::MAX)
@@ -178,36 +187,78 @@ fn intensity(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, P
     };
     let loaded = match spec.intensity.source {
         IntensitySource::Bundled => Bundled.load(zone, sources.year),
-        IntensitySource::Static => {
-            let given = spec
-                .intensity
-                .r#static
-                .as_ref()
-                .ok_or_else(|| needed("static"))?;
-            let value = StaticValue {
-                grams_per_kwh: given.grams_per_kwh,
-                reference: given.reference.clone(),
-            };
-            value.load(zone, sources.year)
-        }
+        IntensitySource::Static => fixed(spec, sources.year).ok_or_else(|| needed("static"))?,
         IntensitySource::Table => match &sources.table {
             None => return Err(needed("table")),
-            Some(Err(missing)) => {
-                let path = "spec.intensity.table";
-                return Err(PolicyFault {
-                    reason: reasons::NOT_FOUND,
-                    path,
-                    message: missing.clone(),
-                });
-            }
+            Some(Err(missing)) => return Err(not_found(missing)),
             Some(Ok(table)) => table.load(zone, sources.year),
         },
+        IntensitySource::Providers => listed(spec, sources),
     };
     loaded.map_err(|fault| match fault {
         ProviderFault::NoFigures { .. } => PolicyFault::spec("spec.site.zone", fault.to_string()),
         ProviderFault::Unit(_) => PolicyFault::spec("spec.intensity.static", fault.to_string()),
+        ProviderFault::NoneLeft(_) | ProviderFault::Service { .. } => PolicyFault {
+            reason: reasons::UNAVAILABLE,
+            path: "spec.intensity.providers",
+            message: fault.to_string(),
+        },
         _ => PolicyFault::input("spec.intensity.table", fault.to_string()),
     })
+}
+
+fn not_found(missing: &str) -> PolicyFault {
+    PolicyFault {
+        reason: reasons::NOT_FOUND,
+        path: "spec.intensity.table",
+        message: missing.to_owned(),
+    }
+}
+
+/// The figure of the spec for every hour, if it gives one.
+fn fixed(spec: &CarbonPolicySpec, year: i16) -> Option<Result<Loaded, ProviderFault>> {
+    let given = spec.intensity.r#static.as_ref()?;
+    let value = StaticValue {
+        grams_per_kwh: given.grams_per_kwh,
+        reference: given.reference.clone(),
+    };
+    Some(value.load(&spec.site.zone, year))
+}
+
+/// The average figures of the list, laid over each other.
+fn listed(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, ProviderFault> {
+    let missing = |name: &str, reason: &str| {
+        Err(ProviderFault::Service {
+            provider: name.to_owned(),
+            reason: reason.to_owned(),
+        })
+    };
+    let mut layers = Vec::new();
+    for provider in &spec.intensity.providers {
+        let name = &provider.name;
+        let zone = provider.zone.as_ref().unwrap_or(&spec.site.zone);
+        let found = match provider.kind {
+            IntensityProviderKind::Bundled => Bundled.load(zone, sources.year),
+            IntensityProviderKind::Static => {
+                fixed(spec, sources.year).unwrap_or_else(|| missing(name, "`static` is not given"))
+            }
+            IntensityProviderKind::Table => match &sources.table {
+                Some(Ok(table)) => table.load(zone, sources.year),
+                Some(Err(why)) => missing(name, why),
+                None => missing(name, "`table` is not given"),
+            },
+            _ => match sources.asked.average(name) {
+                Some(found) => found.clone(),
+                // A marginal provider: it is no part of the price.
+                None => continue,
+            },
+        };
+        layers.push(Layer {
+            name: name.clone(),
+            found,
+        });
+    }
+    over_each_other(layers)
 }
 
 fn presets(spec: &CarbonPolicySpec, rules: &Rules) -> Result<Vec<Preset>, Vec<PolicyFault>> {
@@ -248,7 +299,7 @@ fn unknown_rule(id: &str, rules: &Rules) -> String {
 }
 
 /// Seconds of a text such as `24h`, `15m` or `90s`.
-pub(super) fn seconds(text: &str) -> Option<u64> {
+pub(crate) fn seconds(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: u64 = digits.parse().ok()?;
     let unit = match text.get(digits.len()..)? {
@@ -297,6 +348,7 @@ mod tests {
             spec,
             &Sources {
                 table,
+                asked: &Asked::default(),
                 rules: &rules,
                 year: 2026,
             },
@@ -342,11 +394,11 @@ mod tests {
         with_table.site.zone = "X-OWN".into();
         with_table.intensity = IntensitySpec {
             source: IntensitySource::Table,
-            r#static: None,
             table: Some(IntensityTable {
                 config_map: "grid".into(),
                 key: "t.csv".into(),
             }),
+            ..IntensitySpec::default()
         };
         let text = "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,-3\n".to_owned();
         let found = faults(

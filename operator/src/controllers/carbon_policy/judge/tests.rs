@@ -52,7 +52,7 @@ fn spec(source: IntensitySource) -> CarbonPolicySpec {
         intensity: IntensitySpec {
             source,
             r#static: (source == IntensitySource::Static).then_some(given),
-            table: None,
+            ..IntensitySpec::default()
         },
         regulations: ["kr-carbon-2050", "kr-green-datacenter"]
             .map(|rule| RegulationRef { rule: rule.into() })
@@ -73,6 +73,7 @@ fn policy(spec: &CarbonPolicySpec) -> ValidatedPolicy {
         spec,
         &Sources {
             table: None,
+            asked: &crate::intensity::Asked::default(),
             rules: &rules,
             year: 2026,
         },

@@ -1,14 +1,10 @@
-//! Where intensity figures come from: one provider a file, behind one trait.
+//! What a provider is, and what it gives.
 //!
-//! Pure so far: what a provider needs is read before and handed in. A provider
-//! never guesses; how gaps are filled is said with the series.
-
-pub mod bundled;
-pub mod static_value;
-pub mod table;
+//! A provider never guesses; how gaps are filled is said with the series.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::HourlyIntensity;
 use tanso_carbon::table::TableFaults;
@@ -17,7 +13,7 @@ use tanso_carbon::units::UnitError;
 /// A series that may be shared between tasks.
 pub type Series = Arc<dyn HourlyIntensity + Send + Sync>;
 
-/// What a provider gives.
+/// Average figures: what energy may be priced with.
 #[derive(Clone)]
 pub struct Loaded {
     /// The figures by the hour.
@@ -26,6 +22,26 @@ pub struct Loaded {
     pub filled_by: String,
     /// Digest of what the figures were made from.
     pub digest: Digest,
+    /// How old they are.
+    pub freshness: Freshness,
+}
+
+/// Marginal figures: what one kilowatt-hour more or less would change. They
+/// weigh a choice and never price energy, so they are a type of their own.
+#[derive(Clone)]
+pub struct Marginal(pub Loaded);
+
+/// How old figures are, and what was wrong with those that would have gone
+/// before them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// When they were last confirmed by their source; `None` for tables,
+    /// which do not age.
+    pub as_of: Option<Timestamp>,
+    /// Older than the policy allows, or not what it asked for first.
+    pub is_stale: bool,
+    /// Why, in words; empty when nothing is wrong.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no series.
@@ -55,10 +71,21 @@ pub enum ProviderFault {
     /// A figure that is no intensity.
     #[error(transparent)]
     Unit(#[from] UnitError),
+    /// A service that gave no figure yet, or none that is young enough.
+    #[error("{provider}: {reason}")]
+    Service {
+        /// Its name in the policy.
+        provider: String,
+        /// Why.
+        reason: String,
+    },
+    /// Nobody in the list has figures.
+    #[error("no provider of the list has average figures: {0}")]
+    NoneLeft(String),
 }
 
-/// Something that knows how clean a grid is.
-pub trait IntensityProvider {
+/// Something that knows how clean a grid is on average.
+pub trait IntensityProvider: Send + Sync {
     /// The series of a grid zone for hours around `year`.
     ///
     /// # Errors

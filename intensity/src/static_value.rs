@@ -6,7 +6,7 @@ use tanso_carbon::report::Digest;
 use tanso_carbon::{Intensity, SeriesInfo, StaticIntensity};
 use tanso_power::Estimate;
 
-use super::{IntensityProvider, Loaded, ProviderFault};
+use crate::provider::{Freshness, IntensityProvider, Loaded, ProviderFault};
 
 /// A constant with its source.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +27,7 @@ impl IntensityProvider for StaticValue {
             series: Arc::new(series),
             filled_by: "one figure for every hour".to_owned(),
             digest,
+            freshness: Freshness::default(),
         })
     }
 }

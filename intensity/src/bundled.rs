@@ -1,6 +1,7 @@
 //! The tables that come with tanso: hours of a typical year where there are
 //! any, else the zone's yearly mean.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use tanso_carbon::report::Digest;
@@ -8,13 +9,31 @@ use tanso_carbon::series::Boundary;
 use tanso_carbon::table::TableFaults;
 use tanso_carbon::{TypicalYear, YearlyZones};
 
-use super::{IntensityProvider, Loaded, ProviderFault};
+use crate::provider::{Freshness, IntensityProvider, Loaded, ProviderFault, Series};
 
-const KOREA: &str = include_str!("../../../config/regions/kr_hourly_2024_profile.csv");
-const ZONES: &str = include_str!("../../../config/regions/zones_yearly.csv");
+/// Zones with typical hours: zone, file, text.
+const HOURLY: [(&str, &str, &str); 2] = [
+    (
+        "DE",
+        "de_hourly_2024_profile.csv",
+        include_str!("../../config/regions/de_hourly_2024_profile.csv"),
+    ),
+    (
+        "KR",
+        "kr_hourly_2024_profile.csv",
+        include_str!("../../config/regions/kr_hourly_2024_profile.csv"),
+    ),
+];
+const ZONES: &str = include_str!("../../config/regions/zones_yearly.csv");
 
-static KOREAN_YEAR: LazyLock<Result<Arc<TypicalYear>, TableFaults>> = LazyLock::new(|| {
-    TypicalYear::parse("kr_hourly_2024_profile.csv", KOREA, Boundary::LifeCycle).map(Arc::new)
+type Years = BTreeMap<&'static str, (Arc<TypicalYear>, Digest)>;
+
+static TYPICAL_YEARS: LazyLock<Result<Years, TableFaults>> = LazyLock::new(|| {
+    let read = |(zone, file, text)| {
+        let year = TypicalYear::parse(file, text, Boundary::LifeCycle)?;
+        Ok((zone, (Arc::new(year), Digest::of_text(text))))
+    };
+    HOURLY.into_iter().map(read).collect()
 });
 static YEARLY: LazyLock<Result<YearlyZones, TableFaults>> =
     LazyLock::new(|| YearlyZones::parse("zones_yearly.csv", ZONES));
@@ -25,13 +44,14 @@ pub struct Bundled;
 
 impl IntensityProvider for Bundled {
     fn load(&self, zone: &str, year: i16) -> Result<Loaded, ProviderFault> {
-        if zone == "KR" {
-            let series = KOREAN_YEAR.clone()?;
+        let years = TYPICAL_YEARS.as_ref().map_err(Clone::clone)?;
+        if let Some((series, digest)) = years.get(zone) {
             return Ok(Loaded {
-                series,
+                series: Arc::clone(series) as Series,
                 filled_by: "typical hours of the data year: same month, kind of day and hour"
                     .to_owned(),
-                digest: Digest::of_text(KOREA),
+                digest: digest.clone(),
+                freshness: Freshness::default(),
             });
         }
         let zones = YEARLY.as_ref().map_err(Clone::clone)?;
@@ -44,6 +64,7 @@ impl IntensityProvider for Bundled {
             series: Arc::new(series),
             filled_by: "the zone's yearly mean for every hour".to_owned(),
             digest: Digest::of_text(ZONES),
+            freshness: Freshness::default(),
         })
     }
 }
@@ -55,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn korea_has_hours_and_others_a_mean_and_unknown_zones_nothing() {
+    fn korea_and_germany_have_hours_and_others_a_mean_and_unknown_zones_nothing() {
         let at = |zone, hour| {
             let loaded = Bundled.load(zone, 2026).unwrap();
             loaded
@@ -66,7 +87,9 @@ mod tests {
                 .value
         };
         assert_ne!(at("KR", "2026-10-05T03:00Z"), at("KR", "2026-10-05T10:00Z"));
-        assert_eq!(at("DE", "2026-10-05T03:00Z"), at("DE", "2026-10-05T10:00Z"));
+        // At noon of a summer's day the German sun shines.
+        assert!(at("DE", "2026-07-06T11:00Z") < at("DE", "2026-07-06T20:00Z"));
+        assert_eq!(at("FR", "2026-10-05T03:00Z"), at("FR", "2026-10-05T10:00Z"));
         let refused = Bundled.load("X-OWN", 2026).err().unwrap().to_string();
         assert!(refused.contains("X-OWN"), "{refused}");
     }

@@ -7,7 +7,7 @@ use tanso_carbon::series::{FillRule, HourlyIntensity, Point};
 use tanso_carbon::table::parse_hourly;
 use tanso_carbon::{IntensitySeries, SeriesInfo};
 
-use super::{IntensityProvider, Loaded, ProviderFault};
+use crate::provider::{Freshness, IntensityProvider, Loaded, ProviderFault};
 
 /// Gaps are closed by the line between neighbours, if short; else by the same
 /// hour of the last week.
@@ -31,6 +31,7 @@ impl IntensityProvider for Table {
             series: Arc::new(FilledTable(series)),
             filled_by: "interpolated up to 3 h, else the same hour of the last 7 days".to_owned(),
             digest,
+            freshness: Freshness::default(),
         })
     }
 }

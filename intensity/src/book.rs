@@ -1,0 +1,360 @@
+//! What a service has said, kept on disk: every revision of an hour with the
+//! time it was seen, and the forecasts with their age.
+//!
+//! A revised hour never overwrites: a report of last week can be told from
+//! one of today. The file begins with its digest, so that a torn or changed
+//! one is found out and begun anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::report::Digest;
+use tanso_carbon::series::{Origin, Point};
+use tanso_carbon::{Intensity, Period};
+
+use crate::pace::Pace;
+use crate::reading::{Answer, hours};
+
+/// Most hours that are kept: 400 days.
+const HOURS_MAX: usize = 9_600;
+
+/// Most revisions of an hour: the first, and the newest.
+const REVISIONS_MAX: usize = 8;
+
+/// Most forecasts that are kept: two days of hourly ones.
+const FORECASTS_MAX: usize = 48;
+
+/// What was said of an hour, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// The figure.
+    pub intensity: Intensity,
+    /// The publisher's own estimate.
+    pub is_estimated: bool,
+    /// When it was first seen.
+    pub seen_at: Timestamp,
+}
+
+/// A forecast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forecast {
+    /// When it was made, or else fetched.
+    pub issued_at: Timestamp,
+    /// Its figures.
+    pub hours: BTreeMap<UtcHour, Intensity>,
+}
+
+impl Forecast {
+    /// The hour after its last.
+    #[must_use]
+    pub fn until(&self) -> Option<UtcHour> {
+        let (last, _) = self.hours.last_key_value()?;
+        Some(last.plus_hours(1))
+    }
+}
+
+/// An hour whose figure was changed after it was published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Restated {
+    /// The hour.
+    pub hour: UtcHour,
+    /// What was said first.
+    pub first: Revision,
+    /// What is said now.
+    pub latest: Revision,
+}
+
+/// What is known from one service about one zone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Book {
+    hours: BTreeMap<UtcHour, Vec<Revision>>,
+    forecasts: Vec<Forecast>,
+    /// When the service last gave a good answer.
+    pub confirmed_at: Option<Timestamp>,
+    /// When it may be asked again.
+    pub pace: Pace,
+}
+
+impl Book {
+    /// Takes an answer; returns how many hours it restated.
+    pub fn note(&mut self, answer: &Answer, now: Timestamp) -> usize {
+        let mut ahead = BTreeMap::new();
+        let mut restated = 0;
+        for (hour, made) in hours(&answer.readings) {
+            if made.is_forecast {
+                ahead.insert(hour, made.intensity);
+                continue;
+            }
+            let revisions = self.hours.entry(hour).or_default();
+            let is_said = revisions.last().is_some_and(|last| {
+                last.intensity == made.intensity && last.is_estimated == made.is_estimated
+            });
+            if is_said {
+                continue;
+            }
+            restated += usize::from(!revisions.is_empty());
+            if revisions.len() == REVISIONS_MAX {
+                revisions.remove(1);
+            }
+            revisions.push(Revision {
+                intensity: made.intensity,
+                is_estimated: made.is_estimated,
+                seen_at: now,
+            });
+        }
+        if !ahead.is_empty() {
+            self.keep_forecast(Forecast {
+                issued_at: answer.issued_at.unwrap_or(now).min(now),
+                hours: ahead,
+            });
+        }
+        while self.hours.len() > HOURS_MAX {
+            self.hours.pop_first();
+        }
+        restated
+    }
+
+    fn keep_forecast(&mut self, forecast: Forecast) {
+        self.forecasts
+            .retain(|kept| kept.issued_at != forecast.issued_at);
+        self.forecasts.push(forecast);
+        self.forecasts.sort_by_key(|kept| kept.issued_at);
+        let surplus = self.forecasts.len().saturating_sub(FORECASTS_MAX);
+        self.forecasts.drain(..surplus);
+    }
+
+    /// The newest forecast that is not older than `oldest`.
+    #[must_use]
+    pub fn forecast(&self, oldest: Timestamp) -> Option<&Forecast> {
+        self.forecasts
+            .last()
+            .filter(|forecast| forecast.issued_at >= oldest)
+    }
+
+    /// The forecast that was the newest at an instant: what a choice was
+    /// made by.
+    #[must_use]
+    pub fn forecast_known_at(&self, at: Timestamp) -> Option<&Forecast> {
+        self.forecasts
+            .iter()
+            .rev()
+            .find(|forecast| forecast.issued_at <= at)
+    }
+
+    /// All that was said of an hour, first to latest.
+    #[must_use]
+    pub fn revisions(&self, hour: UtcHour) -> &[Revision] {
+        self.hours.get(&hour).map_or(&[], Vec::as_slice)
+    }
+
+    /// Hours of a period whose figures were changed.
+    #[must_use]
+    pub fn restated(&self, period: Period) -> Vec<Restated> {
+        let within = self.hours.range(period.from..period.until.max(period.from));
+        let changed = within.filter_map(|(hour, revisions)| match revisions.as_slice() {
+            [first, .., latest] => Some(Restated {
+                hour: *hour,
+                first: first.clone(),
+                latest: latest.clone(),
+            }),
+            _ => None,
+        });
+        changed.collect()
+    }
+
+    /// Each hour's point as it is known now: the latest revision, else the
+    /// newest forecast that is not older than `oldest_forecast`.
+    #[must_use]
+    pub fn points(&self, oldest_forecast: Timestamp) -> BTreeMap<UtcHour, Point> {
+        let mut points = BTreeMap::new();
+        if let Some(forecast) = self.forecast(oldest_forecast) {
+            for (hour, intensity) in &forecast.hours {
+                points.insert(*hour, Point::exact(*intensity, Origin::Forecast));
+            }
+        }
+        for (hour, revisions) in &self.hours {
+            if let Some(latest) = revisions.last() {
+                let origin = if latest.is_estimated {
+                    Origin::PublisherEstimate
+                } else {
+                    Origin::Published
+                };
+                points.insert(*hour, Point::exact(latest.intensity, origin));
+            }
+        }
+        points
+    }
+
+    /// Reads a file; a missing one is an empty book.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not what was written.
+    pub fn read(file: &Path) -> Result<Self, BookFault> {
+        let fault = BookFault::of(file);
+        let text = match fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(source) => return Err(fault(source.to_string())),
+        };
+        let (digest, body) = text
+            .split_once('\n')
+            .ok_or_else(|| fault("cut off".to_owned()))?;
+        if Digest::of_text(body).to_string() != digest {
+            return Err(fault("its digest is another".to_owned()));
+        }
+        serde_json::from_str(body).map_err(|source| fault(source.to_string()))
+    }
+
+    /// Writes a file whole or not at all.
+    ///
+    /// # Errors
+    /// If it cannot be written; the one before stays.
+    pub fn write(&self, file: &Path) -> Result<(), BookFault> {
+        let fault = BookFault::of(file);
+        let body = serde_json::to_string(self).map_err(|source| fault(source.to_string()))?;
+        let text = format!("{}\n{body}", Digest::of_text(&body));
+        let beside = file.with_extension("new");
+        let put = || {
+            if let Some(folder) = file.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(&beside, text)?;
+            fs::File::open(&beside)?.sync_all()?;
+            fs::rename(&beside, file)
+        };
+        put().map_err(|source| fault(source.to_string()))
+    }
+}
+
+/// Why a book cannot be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("intensity cache \"{file}\": {reason}")]
+pub struct BookFault {
+    /// The file.
+    pub file: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl BookFault {
+    fn of(file: &Path) -> impl Fn(String) -> Self {
+        let file = file.display().to_string();
+        move |reason| Self {
+            file: file.clone(),
+            reason,
+        }
+    }
+}
+
+/// The oldest forecast that is used at an instant.
+#[must_use]
+pub fn oldest_forecast(now: Timestamp, stale_after: SignedDuration) -> Timestamp {
+    now.checked_sub(stale_after).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::{Kind, Rows, Unit};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn hour(text: &str) -> UtcHour {
+        UtcHour::parse(text).unwrap()
+    }
+
+    fn answer(time: &str, figure: f64, kind: Kind, issued: Option<&str>) -> Answer {
+        let mut rows = Rows::new(Unit::GramsPerKwh, 3_600);
+        rows.push(time, Some(figure), kind).unwrap();
+        Answer {
+            issued_at: issued.map(at),
+            ..rows.finish().unwrap()
+        }
+    }
+
+    const ESTIMATED: Kind = Kind::Observed { is_estimated: true };
+    const FINAL: Kind = Kind::Observed {
+        is_estimated: false,
+    };
+
+    #[test]
+    fn a_revised_hour_keeps_both_figures_with_their_times() {
+        let mut book = Book::default();
+        let (then, later) = (at("2024-06-14T16:10:00Z"), at("2024-06-15T16:10:00Z"));
+        let time = "2024-06-14T15:00Z";
+        assert_eq!(book.note(&answer(time, 442.0, ESTIMATED, None), then), 0);
+        assert_eq!(book.note(&answer(time, 442.0, ESTIMATED, None), later), 0);
+        assert_eq!(book.note(&answer(time, 431.5, FINAL, None), later), 1);
+        let day = Period {
+            from: hour("2024-06-14T00:00Z"),
+            until: hour("2024-06-15T00:00Z"),
+        };
+        let restated = book.restated(day);
+        assert_eq!(restated.len(), 1);
+        assert_eq!(restated[0].first.seen_at, then);
+        assert_eq!(restated[0].latest.seen_at, later);
+        let points = book.points(then);
+        let point = points[&hour("2024-06-14T15:00Z")];
+        assert_eq!(point.origin, Origin::Published);
+        assert_eq!(point.intensity.value.to_string(), "431.5 gCO2eq/kWh");
+    }
+
+    #[test]
+    fn a_forecast_serves_until_it_is_old_and_never_hides_what_was_seen() {
+        let mut book = Book::default();
+        let issued = "2024-06-14T15:00:00Z";
+        let ahead = answer("2024-06-14T18:00Z", 400.0, Kind::Forecast, Some(issued));
+        book.note(&ahead, at("2024-06-14T15:05:00Z"));
+        let six_hours = SignedDuration::from_hours(6);
+        let seen = |book: &Book, now| {
+            book.points(oldest_forecast(at(now), six_hours))
+                .get(&hour("2024-06-14T18:00Z"))
+                .map(|point| point.origin)
+        };
+        assert_eq!(seen(&book, "2024-06-14T20:00:00Z"), Some(Origin::Forecast));
+        assert_eq!(seen(&book, "2024-06-14T22:00:00Z"), None);
+        book.note(
+            &answer("2024-06-14T18:00Z", 410.0, FINAL, None),
+            at("2024-06-14T20:00:00Z"),
+        );
+        assert_eq!(seen(&book, "2024-06-14T20:00:00Z"), Some(Origin::Published));
+        let known = book.forecast_known_at(at("2024-06-14T17:00:00Z")).unwrap();
+        assert_eq!(known.until(), Some(hour("2024-06-14T19:00Z")));
+    }
+
+    #[test]
+    fn a_file_comes_back_as_it_was_and_a_changed_one_is_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("deep/kr.json");
+        assert_eq!(Book::read(&file), Ok(Book::default()));
+        let mut book = Book::default();
+        book.note(
+            &answer("2024-06-14T15:00Z", 442.25, FINAL, None),
+            at("2024-06-14T16:00:00Z"),
+        );
+        book.pace.succeeded(at("2024-06-14T16:00:00Z"));
+        book.write(&file).unwrap();
+        assert_eq!(Book::read(&file).as_ref(), Ok(&book));
+        let changed = fs::read_to_string(&file)
+            .unwrap()
+            .replace("442.25", "142.25");
+        fs::write(&file, changed).unwrap();
+        let fault = Book::read(&file).unwrap_err().to_string();
+        assert!(
+            fault.contains("kr.json") && fault.contains("digest"),
+            "{fault}"
+        );
+    }
+}

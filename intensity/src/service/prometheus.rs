@@ -1,0 +1,107 @@
+//! A query to a Prometheus-compatible store: for whoever collects intensity
+//! already. One series, one figure an hour.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use tanso_carbon::series::{Boundary, Method, SeriesInfo};
+
+use super::{Ask, Secret, Service, hour_from, info, json, query};
+use crate::reading::{Answer, AnswerFault, Kind, Rows, Unit};
+
+/// A query that gives one series.
+#[derive(Clone, Debug)]
+pub struct Prometheus {
+    /// The grid zone that it is about.
+    pub zone: String,
+    /// The query.
+    pub query: String,
+    /// The unit of its figures.
+    pub unit: Unit,
+    /// Average or marginal.
+    pub method: Method,
+    /// What is counted.
+    pub boundary: Boundary,
+    /// A bearer token.
+    pub token: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    values: Vec<(f64, String)>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    result_type: String,
+    result: Vec<Line>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    status: String,
+    error: Option<String>,
+    data: Option<Data>,
+}
+
+impl Service for Prometheus {
+    fn info(&self) -> SeriesInfo {
+        let source = format!("Prometheus query {}", self.query);
+        let source: String = source.chars().take(200).collect();
+        info(&source, &self.zone, self.method, self.boundary)
+    }
+
+    fn asks(&self, now: Timestamp, _: Option<&Secret>) -> Vec<Ask> {
+        let from = hour_from(now, -24).as_second().to_string();
+        let until = hour_from(now, -1).as_second().to_string();
+        // A value at an hour's begin stands for the hour.
+        let pairs = [
+            ("query", self.query.as_str()),
+            ("start", &from),
+            ("end", &until),
+            ("step", "3600"),
+        ];
+        vec![Ask {
+            what: "history",
+            path: format!("/api/v1/query_range?{}", query(&pairs)),
+            header: self.token.as_ref().map(|token| {
+                let bearer = format!("Bearer {}", token.reveal());
+                ("authorization", Secret::new(&bearer))
+            }),
+            is_optional: false,
+        }]
+    }
+
+    fn read(&self, _: &str, body: &[u8], _: Timestamp) -> Result<Answer, AnswerFault> {
+        let page: Page = json(body)?;
+        let Some(data) = page.data.filter(|_| page.status == "success") else {
+            let why = page.error.unwrap_or_else(|| page.status.clone());
+            return Err(AnswerFault::Shape(why.chars().take(200).collect()));
+        };
+        if data.result_type != "matrix" {
+            return Err(AnswerFault::Shape(format!(
+                "a {}, expected a matrix",
+                data.result_type
+            )));
+        }
+        let [line] = data.result.as_slice() else {
+            return Err(AnswerFault::Shape(format!(
+                "{} series, expected 1: add labels or an aggregation to the query",
+                data.result.len()
+            )));
+        };
+        let mut rows = Rows::new(self.unit, 3_600);
+        for (at, figure) in &line.values {
+            let second = at.round();
+            #[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+            let at = Timestamp::from_second(second as i64)
+                .map_or_else(|_| second.to_string(), |at| at.to_string());
+            let figure = figure.parse::<f64>().ok();
+            let kind = Kind::Observed {
+                is_estimated: false,
+            };
+            rows.push(&at, figure, kind)?;
+        }
+        rows.finish()
+    }
+}

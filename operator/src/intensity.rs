@@ -1,0 +1,201 @@
+//! The intensity services that policies name: one feed for each service, zone
+//! and credentials, however many policies use it.
+//!
+//! Reads the policies' Secrets and asks the services when they are due; what
+//! they said stays on the ledger's volume. Prices nothing.
+
+mod wanted;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret as SecretObject;
+use kube::{Api, Client};
+use tanso_carbon::report::Digest;
+use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider as ProviderSpec};
+use tanso_intensity::feed::{Feed, Setting};
+use tanso_intensity::http::Http;
+use tanso_intensity::http::guard::Guard;
+use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
+
+use crate::cluster::ApplyFault;
+use crate::cluster::apply::bounded;
+use wanted::{Credentials, Wanted};
+
+/// What the services of one policy said.
+#[derive(Clone, Default)]
+pub struct Asked {
+    average: BTreeMap<String, Result<Loaded, ProviderFault>>,
+    marginal: Option<Marginal>,
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.average.keys().collect();
+        f.debug_struct("Asked")
+            .field("average", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Asked {
+    /// Average figures of a provider; `None` if it gives marginal ones.
+    #[must_use]
+    pub fn average(&self, name: &str) -> Option<&Result<Loaded, ProviderFault>> {
+        self.average.get(name)
+    }
+
+    /// Marginal figures of the first provider that has any.
+    #[must_use]
+    pub const fn marginal(&self) -> Option<&Marginal> {
+        self.marginal.as_ref()
+    }
+}
+
+/// All feeds; clones share them.
+#[derive(Clone)]
+pub struct Feeds {
+    http: Http,
+    folder: Option<PathBuf>,
+    by_wish: Arc<Mutex<HashMap<String, Arc<Feed>>>>,
+}
+
+impl Feeds {
+    /// Feeds that keep what they learn in `folder`, and may ask the listed
+    /// endpoints beside the services' own.
+    ///
+    /// # Errors
+    /// If cryptography cannot be set up.
+    pub fn try_new(endpoints: &[String], folder: Option<PathBuf>) -> Result<Self, rustls::Error> {
+        let guard = Guard::with_listed(endpoints.iter().cloned());
+        Ok(Self {
+            http: Http::try_new(guard, &[])?,
+            folder,
+            by_wish: Arc::default(),
+        })
+    }
+
+    /// Asks what is due of a policy's services, and gives what is known.
+    ///
+    /// # Errors
+    /// If the API server is silent. A Secret that is missing or forbidden is
+    /// its provider's fault only.
+    pub async fn ask(
+        &self,
+        client: &Client,
+        namespace: &str,
+        spec: &CarbonPolicySpec,
+        now: Timestamp,
+    ) -> Result<Asked, ApplyFault> {
+        let mut asked = Asked::default();
+        let mut feeds = Vec::new();
+        for provider in spec
+            .intensity
+            .providers
+            .iter()
+            .filter(|one| wanted::is_service(one))
+        {
+            let made = match credentials(client, namespace, provider).await? {
+                Ok(credentials) => self.feed(spec, provider, &credentials),
+                Err(reason) => Err(reason),
+            };
+            match made {
+                Ok(feed) => feeds.push((provider.name.clone(), feed)),
+                Err(reason) => {
+                    let fault = ProviderFault::Service {
+                        provider: provider.name.clone(),
+                        reason,
+                    };
+                    asked.average.insert(provider.name.clone(), Err(fault));
+                }
+            }
+        }
+        let refreshes = feeds.iter().map(|(name, feed)| async move {
+            if let Err(error) = feed.refresh(&self.http, now).await {
+                tracing::warn!(%error, provider = name, "an intensity service gave no usable answer");
+            }
+        });
+        join_all(refreshes).await;
+        for (name, feed) in feeds {
+            let seen = feed.seen_at(now);
+            match seen.marginal() {
+                Some(Ok(marginal)) => {
+                    asked.marginal.get_or_insert(marginal);
+                }
+                Some(Err(fault)) => {
+                    tracing::debug!(error = %fault, provider = name, "no marginal intensity yet");
+                }
+                None => {
+                    asked.average.insert(name, seen.load(&spec.site.zone, 0));
+                }
+            }
+        }
+        Ok(asked)
+    }
+
+    /// The feed of a provider, made when it is first wanted.
+    fn feed(
+        &self,
+        spec: &CarbonPolicySpec,
+        provider: &ProviderSpec,
+        credentials: &Credentials,
+    ) -> Result<Arc<Feed>, String> {
+        let Wanted {
+            endpoint,
+            services_own,
+            service,
+            key,
+        } = Wanted::of(&spec.site.zone, provider, credentials)?;
+        self.http
+            .check(&endpoint, services_own)
+            .map_err(|fault| fault.to_string())?;
+        let seconds =
+            crate::controllers::carbon_policy::validate::seconds(&spec.intensity.stale_after);
+        let hours = seconds.unwrap_or(21_600) / 3_600;
+        let key = format!("{key} {hours} h");
+        let mut feeds = self.by_wish.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(feed) = feeds.get(&key) {
+            return Ok(Arc::clone(feed));
+        }
+        let file = Digest::of_text(&key);
+        let file = file.as_str().rsplit(':').next().unwrap_or_default();
+        let feed = Arc::new(Feed::new(Setting {
+            name: provider.name.clone(),
+            endpoint,
+            services_own,
+            service,
+            file: self
+                .folder
+                .as_ref()
+                .map(|folder| folder.join(format!("{file}.json"))),
+            stale_after: SignedDuration::from_hours(i64::try_from(hours).unwrap_or(6)),
+        }));
+        feeds.insert(key, Arc::clone(&feed));
+        Ok(feed)
+    }
+}
+
+/// The credentials of a provider, or why there are none.
+async fn credentials(
+    client: &Client,
+    namespace: &str,
+    provider: &ProviderSpec,
+) -> Result<Result<Credentials, String>, ApplyFault> {
+    let Some(name) = &provider.secret_name else {
+        return Ok(Ok(Credentials::default()));
+    };
+    let api: Api<SecretObject> = Api::namespaced(client.clone(), namespace);
+    match bounded::<SecretObject, _>("get", name, api.get_opt(name)).await {
+        Ok(Some(found)) => Ok(Ok(Credentials::of(&found))),
+        Ok(None) => Ok(Err(format!(
+            "Secret \"{name}\" does not exist in namespace \"{namespace}\""
+        ))),
+        Err(fault) if fault.is_forbidden() => Ok(Err(format!(
+            "the operator may not read Secret \"{name}\"; accepted is tanso-intensity, or add the name to its role"
+        ))),
+        Err(fault) => Err(fault),
+    }
+}
