@@ -48,6 +48,9 @@ pub struct Args {
     pub existing: Existing,
 }
 
+/// Policies that judge the same workloads by different grids.
+const SAME_WORKLOADS: [&str; 3] = ["korea-year", "korea-hours", "germany-hours"];
+
 /// What the demonstration found.
 #[derive(Debug)]
 pub struct Facts {
@@ -276,6 +279,7 @@ fn print(session: &Session, facts: &Facts) -> Result<()> {
     ] {
         println!("$ kubectl {}\n{}", args.join(" "), session.kubectl(args)?);
     }
+    println!("{}", table::answers(&facts.policies, &SAME_WORKLOADS));
     println!("{}", table::workloads(&facts.policies, "korea-hours"));
     println!("{}", table::totals(&facts.totals, facts.killed));
     if let Some(storm) = &facts.storm {
@@ -356,12 +360,42 @@ impl Facts {
                 bail!("no workload has the advice {action}");
             }
         }
+        self.judge_grids()?;
         let provenance = table::provenance(&self.policies);
         if provenance["modelled"].as_i64().unwrap_or(0)
             + provenance["measured"].as_i64().unwrap_or(0)
             == 0
         {
             bail!("no energy is measured or modelled: {provenance}");
+        }
+        Ok(())
+    }
+}
+
+impl Facts {
+    /// Fails unless each grid gives the same energy another intensity, and
+    /// every policy says why in its answer.
+    fn judge_grids(&self) -> Result<()> {
+        let mut seen = Vec::new();
+        for name in SAME_WORKLOADS {
+            let policy = self
+                .policies
+                .iter()
+                .find(|object| object["metadata"]["name"] == name)
+                .with_context(|| format!("policy {name}"))?;
+            let status = &policy["status"];
+            let intensity = status["totals"]["intensityMilligramsPerKwh"]
+                .as_i64()
+                .with_context(|| format!("policy {name} has no intensity: {status}"))?;
+            if seen.contains(&intensity) {
+                bail!("policy {name} has the intensity of another grid: {intensity} mg/kWh");
+            }
+            seen.push(intensity);
+            let zone = status["intensity"]["zone"].as_str().unwrap_or("?");
+            let answer = status["answer"].as_str().unwrap_or_default();
+            if !answer.contains(&format!("Intensity: {zone} ")) {
+                bail!("policy {name} does not say where its intensity is from: {answer:?}");
+            }
         }
         Ok(())
     }

@@ -36,6 +36,23 @@ pub fn workloads(policies: &[Value], policy: &str) -> String {
     )
 }
 
+/// What each of the policies answers, which judge the same workloads.
+#[must_use]
+pub fn answers(policies: &[Value], names: &[&str]) -> String {
+    let lines = names.iter().map(|name| {
+        let found = policies
+            .iter()
+            .find(|object| object["metadata"]["name"] == *name);
+        let answer = found.map_or_else(
+            || "no such policy".to_owned(),
+            |object| text(&object["status"]["answer"]),
+        );
+        format!("  {name}: {answer}\n")
+    });
+    let lines: String = lines.collect();
+    format!("The same workloads on different grids:\n{lines}")
+}
+
 fn row(workload: &Value) -> [String; 9] {
     let figures = &workload["figures"];
     let energy = &figures["energyMicrojoules"];

@@ -3,11 +3,15 @@
 //! Every cell is one word or `-`, so that column tools work; three digits are
 //! enough to compare, the exact figures are in the status.
 
+mod answer;
+
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Summary};
 
 use super::judge::Evaluation;
 use super::validate::ValidatedPolicy;
+
+pub use answer::answer;
 
 /// What a column shows for nothing.
 const NOTHING: &str = "-";

@@ -1,0 +1,90 @@
+//! The whole evaluation as a few sentences, first in `kubectl describe`; pure.
+
+use tanso_carbon::verdict::Verdict;
+use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
+
+use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity};
+
+/// Longest answer that a status holds, letters.
+const LETTERS_MAX: usize = 1_024;
+
+/// What was used, what it emitted and why, the verdict, and what would help.
+#[must_use]
+pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
+    let sentences = [
+        used(policy, evaluation),
+        priced(policy),
+        judged(evaluation),
+        advised(evaluation),
+    ];
+    sentences.join(" ").chars().take(LETTERS_MAX).collect()
+}
+
+fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
+    let figures = &evaluation.totals;
+    let mass = figures.emissions_milligrams;
+    let count = evaluation.workloads.len();
+    let workloads = if count == 1 { "workload" } else { "workloads" };
+    let factor = policy
+        .pue
+        .as_ref()
+        .map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value));
+    format!(
+        "{count} {workloads} used {} in {} h and emitted {} CO2eq ({} to {}): energy{factor} x {} gCO2eq/kWh.",
+        energy(figures.energy_microjoules.value),
+        policy.window_hours,
+        emissions(mass.value),
+        emissions(mass.low),
+        emissions(mass.high),
+        intensity(figures),
+    )
+}
+
+fn priced(policy: &ValidatedPolicy) -> String {
+    let series = &policy.intensity.series;
+    format!(
+        "Intensity: {}; {}.",
+        series.info(),
+        policy.intensity.filled_by
+    )
+}
+
+fn judged(evaluation: &Evaluation) -> String {
+    let combined = &evaluation.combined;
+    let opening = match combined.verdict {
+        Verdict::Compliant => "Within the rules",
+        Verdict::NonCompliant => "Breaks a rule",
+        Verdict::Inconclusive => "Cannot be told from these data",
+        Verdict::Unknown => "Too little is known",
+        Verdict::NotYetBinding => "Not binding yet",
+    };
+    format!("{opening}: {}.", combined.message.trim_end_matches('.'))
+}
+
+fn advised(evaluation: &Evaluation) -> String {
+    let all = evaluation.workloads.iter().flat_map(|workload| {
+        workload
+            .recommendations
+            .iter()
+            .map(move |one| (workload, one))
+    });
+    let best = all.max_by_key(|(_, advice)| advice.saving_milligrams_per_day.value);
+    match best {
+        Some((workload, advice)) => best_advice(workload, advice),
+        None => "No change that is looked for would save enough to advise it.".to_owned(),
+    }
+}
+
+fn best_advice(workload: &WorkloadResult, advice: &Recommendation) -> String {
+    let tenths = (advice.saving_milli_percent + 50) / 100;
+    format!(
+        "Saves most: {} of {} {}, {}.{} % or {} a day ({} confidence).",
+        advice.action,
+        workload.kind,
+        workload.name,
+        tenths / 10,
+        tenths % 10,
+        emissions(advice.saving_milligrams_per_day.value),
+        advice.confidence.to_lowercase(),
+    )
+}
