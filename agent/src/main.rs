@@ -1,30 +1,36 @@
 //! Reads the settings and runs the agent.
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use tanso_agent::program;
-use tanso_agent::settings::{Flags, Settings};
+use tanso_agent::settings::{Settings, SettingsRefusal};
 use tanso_runtime::{Shutdown, crypto, logs};
 
 fn main() -> anyhow::Result<()> {
     crypto::install();
-    let flags = Flags::parse();
-    let probe = flags.wants_probe();
-    let settings = Settings::from_flags(flags).context("settings")?;
-    logs::init(settings.log_format, if probe { "error" } else { "info" })?;
+    let settings = match Settings::from_words(std::env::args()) {
+        // Help and version are answers, too.
+        Err(SettingsRefusal::CommandLine(answer)) => answer.exit(),
+        settings => settings.context("settings")?,
+    };
+    let level = if settings.probe {
+        "error"
+    } else {
+        &settings.log_level
+    };
+    let logs = logs::init_changeable(settings.log_format, level)?;
     // Serving is light; reading has a thread of its own.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    if probe {
+    if settings.probe {
         let shown = runtime.block_on(program::probe(settings))?;
         std::io::Write::write_all(&mut std::io::stdout(), shown.as_bytes())?;
         return Ok(());
     }
     runtime.block_on(async {
         let shutdown = Shutdown::on_signals().context("listening to signals")?;
-        Ok(program::run(settings, shutdown).await?)
+        Ok(program::run(settings, logs, shutdown).await?)
     })
 }

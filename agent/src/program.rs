@@ -10,7 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
 use tanso_agent_wire::energy::JournalId;
-use tanso_runtime::serve::{Limits, ListenFault, listen, serve};
+use tanso_runtime::logs::LogHandle;
+use tanso_runtime::serve::tls::TlsFault;
+use tanso_runtime::serve::{Limits, ListenFault, Tls, listen, serve_with};
 use tanso_runtime::{Health, Shutdown};
 
 use crate::READINESS;
@@ -26,7 +28,9 @@ use crate::meters::{
 };
 use crate::names::{self, NameTable};
 use crate::processors::processors;
-use crate::serve::{Sources, router};
+use crate::reload::{self, Live};
+use crate::serve::access::ClusterReview;
+use crate::serve::{Access, Sources, legacy_router, push, router};
 use crate::settings::{Kubernetes, MeterName, Settings};
 use crate::snapshot::Published;
 use crate::tick::{self, Cycle, Parts, StartFault};
@@ -60,6 +64,12 @@ pub enum RunFault {
     /// The address is not to be had.
     #[error(transparent)]
     Listen(#[from] ListenFault),
+    /// The server's identity is not to be had.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// Tokens cannot be judged.
+    #[error("token review: {0}; it needs a cluster's API server: set tokenReview to off")]
+    Review(kube::Error),
     /// A thread cannot be made.
     #[error("starting the reading thread: {0}")]
     Thread(io::Error),
@@ -73,7 +83,14 @@ pub enum RunFault {
 /// # Errors
 /// If the state directory, the address or a source of CPU time is not to be
 /// had. A missing meter, model server or API server is a state, no error.
-pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunFault> {
+pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Result<(), RunFault> {
+    for warning in &settings.warnings {
+        tracing::warn!(
+            key = warning.key,
+            instead = warning.instead,
+            "a key of Kepler's configuration is not followed"
+        );
+    }
     let (directory, _lock) = state_dir(&settings.state_dirs())?;
     let listener = listen(settings.listen).await?;
     let machine = Machine::read(&settings.roots)?;
@@ -112,12 +129,22 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunFault>
         ));
     }
     let health = Health::new(&[READINESS]);
-    let sources = Sources {
-        node: settings.node_name.as_str().into(),
-        published: Arc::clone(&published),
-        journal: Arc::clone(&journal),
-        processors: processors(&settings.roots).into(),
-    };
+    let mut sources = Sources::new(
+        settings.node_name.as_str().into(),
+        Arc::clone(&published),
+        Arc::clone(&journal),
+        processors(&settings.roots).into(),
+    );
+    let exporting = export(&settings, &mut sources, &health, &shutdown).await?;
+    let live = Live::new(&settings, Arc::clone(&sources.policy), logs);
+    let interval = live.interval();
+    let tally = Arc::clone(&sources.counters);
+    tokio::spawn(reload::keep(
+        live,
+        settings.clone(),
+        tally,
+        shutdown.clone(),
+    ));
     let climb = climb(&settings.roots, EbpfOptions::default(), settings.cpu_time)?;
     for refusal in &climb.refusals {
         tracing::warn!(rung = %refusal.rung, reason = refusal.reason, "source of CPU time is not used");
@@ -137,7 +164,6 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunFault>
     let cycle = Cycle::start(parts, saved, Now::read())?;
     tracing::info!(node = settings.node_name, listen = %settings.listen, state = %directory.display(), "measuring");
     let (stop, stopped) = mpsc::channel::<()>();
-    let interval = settings.interval;
     let thread_health = health.clone();
     // The thread's end, wanted or not, ends the program.
     let ended = shutdown.clone();
@@ -145,22 +171,61 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), RunFault>
         .name("reading".to_owned())
         .spawn(move || {
             let _end = EndOnDrop(ended);
-            tick::run(cycle, interval, &stopped, &thread_health);
+            tick::run(cycle, || interval.get(), &stopped, &thread_health);
         })
         .map_err(RunFault::Thread)?;
-    serve(
-        listener,
-        router(sources, &health),
-        Limits::default(),
-        shutdown,
-    )
-    .await;
+    let routes = router(sources, &health);
+    serve_with(listener, exporting, routes, Limits::default(), shutdown).await;
     drop(stop);
     let joined = tokio::task::spawn_blocking(move || reading.join()).await;
     match joined {
         Ok(Ok(())) => Ok(()),
         _ => Err(RunFault::Died),
     }
+}
+
+/// Starts all of exporting but the main address; returns its identity.
+async fn export(
+    settings: &Settings,
+    sources: &mut Sources,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> Result<Option<Arc<Tls>>, RunFault> {
+    let exports = &settings.exports;
+    sources.policy.store(Arc::new(exports.policy.clone()));
+    if let Some(audiences) = exports.token_review.clone() {
+        let client = kube::Client::try_default()
+            .await
+            .map_err(RunFault::Review)?;
+        let review = ClusterReview::new(client, audiences);
+        sources.access = Arc::new(Access::new(Some(Arc::new(review))));
+    }
+    let tls = exports
+        .tls
+        .clone()
+        .map(Tls::load)
+        .transpose()?
+        .map(Arc::new);
+    if let Some(tls) = tls.clone() {
+        let ends = shutdown.clone();
+        tokio::spawn(async move { tls.keep(reload::LOOK_EVERY, ends).await });
+    }
+    if let Some(address) = exports.legacy_listen {
+        let listener = listen(address).await?;
+        let routes = legacy_router(sources.clone(), health);
+        let limits = Limits::default();
+        tokio::spawn(serve_with(
+            listener,
+            tls.clone(),
+            routes,
+            limits,
+            shutdown.clone(),
+        ));
+    }
+    if let Some(push) = exports.push.clone() {
+        tokio::spawn(push::keep(sources.clone(), push, shutdown.clone()));
+    }
+    Ok(tls)
 }
 
 /// Begins the shutdown when it is dropped, also by a panic.

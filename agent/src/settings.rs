@@ -1,19 +1,27 @@
 //! The agent's settings: flag > environment > file > default, checked at
 //! start.
 
+mod bmc;
+pub mod exports;
+mod words;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::str::FromStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
 use serde::Deserialize;
+use serde_json::Value;
 use tanso_runtime::logs;
 use tanso_runtime::settings::{Period, SettingsFault, layered, read_optional};
 
 use crate::host::HostRoots;
+use crate::kepler_config::{self, KeplerFault, Warning};
 use crate::kernel::Rung;
 use crate::meters::redfish::RedfishSettings;
+use bmc::RedfishLayer;
+use exports::{ExportLayer, ExportSettings};
+pub use words::{Kubernetes, MeterName, WordFault};
 
 /// Kepler's port, so that its dashboards and alerts find the agent.
 const LISTEN: &str = "0.0.0.0:28282";
@@ -21,106 +29,6 @@ const STATE_DIR: &str = "/var/lib/tanso";
 const INTERVAL: Duration = Duration::from_secs(1);
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
-
-/// A meter by its name in settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MeterName {
-    /// Hardware counters by powercap.
-    Rapl,
-    /// The same by the kernel's perf events.
-    Perf,
-    /// Power meters of the firmware.
-    Acpi,
-    /// Chips that the kernel knows.
-    Hwmon,
-    /// The machine's BMC.
-    Redfish,
-    /// NVIDIA GPUs.
-    Nvml,
-    /// A power model.
-    Model,
-    /// Simulated energy.
-    Fake,
-}
-
-impl MeterName {
-    /// Every meter.
-    pub const ALL: [Self; 8] = [
-        Self::Rapl,
-        Self::Perf,
-        Self::Acpi,
-        Self::Hwmon,
-        Self::Redfish,
-        Self::Nvml,
-        Self::Model,
-        Self::Fake,
-    ];
-
-    /// Those that are used unless settings name others: all but the fake one.
-    fn default_list() -> Vec<Self> {
-        let real = |meter: &Self| *meter != Self::Fake;
-        Self::ALL.into_iter().filter(real).collect()
-    }
-
-    /// The name.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rapl => "rapl",
-            Self::Perf => "perf",
-            Self::Acpi => "acpi",
-            Self::Hwmon => "hwmon",
-            Self::Redfish => "redfish",
-            Self::Nvml => "nvml",
-            Self::Model => "model",
-            Self::Fake => "fake",
-        }
-    }
-}
-
-/// A text that is none of the words accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{found}\": accepted are {accepted}")]
-pub struct WordFault {
-    found: String,
-    accepted: &'static str,
-}
-
-impl FromStr for MeterName {
-    type Err = WordFault;
-    fn from_str(text: &str) -> Result<Self, WordFault> {
-        let found = Self::ALL.into_iter().find(|meter| meter.as_str() == text);
-        found.ok_or_else(|| WordFault {
-            found: text.to_owned(),
-            accepted: "rapl, perf, acpi, hwmon, redfish, nvml, model, fake",
-        })
-    }
-}
-
-/// Whether names of pods come from the API server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kubernetes {
-    /// They do.
-    On,
-    /// There are none.
-    Off,
-}
-
-impl FromStr for Kubernetes {
-    type Err = WordFault;
-    fn from_str(text: &str) -> Result<Self, WordFault> {
-        match text {
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            _ => Err(WordFault {
-                found: text.to_owned(),
-                accepted: "on, off",
-            }),
-        }
-    }
-}
 
 /// Measures a node: energy per container, pod and node.
 #[derive(Clone, Debug, Default, Parser)]
@@ -183,36 +91,33 @@ pub struct Flags {
     /// How log lines are written: text or json [default: text]
     #[arg(long, env = "TANSO_LOG_FORMAT")]
     log_format: Option<logs::Format>,
+    /// Log lines from this level on: error, warn, info or debug [default: info]
+    #[arg(long, env = "TANSO_LOG_LEVEL")]
+    log_level: Option<String>,
+    #[command(flatten)]
+    exports: ExportLayer,
 }
 
 /// The same, from a file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-struct FileLayer {
-    listen: Option<SocketAddr>,
-    node_name: Option<String>,
-    host_proc: Option<PathBuf>,
-    host_sys: Option<PathBuf>,
-    host_cgroup: Option<PathBuf>,
-    state_dir: Option<PathBuf>,
-    meters: Option<Vec<MeterName>>,
-    model_server: Option<String>,
-    redfish: Option<RedfishLayer>,
-    nvml_library: Option<PathBuf>,
-    interval: Option<Period>,
-    cpu_time: Option<String>,
-    kubernetes: Option<Kubernetes>,
-    log_format: Option<logs::Format>,
-}
-
-/// The BMC, from a file.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-struct RedfishLayer {
-    endpoint: Option<String>,
-    credentials: Option<String>,
-    ca: Option<PathBuf>,
-    chassis: Option<String>,
+pub struct FileLayer {
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) node_name: Option<String>,
+    pub(crate) host_proc: Option<PathBuf>,
+    pub(crate) host_sys: Option<PathBuf>,
+    pub(crate) host_cgroup: Option<PathBuf>,
+    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) meters: Option<Vec<MeterName>>,
+    pub(crate) model_server: Option<String>,
+    pub(crate) redfish: Option<RedfishLayer>,
+    pub(crate) nvml_library: Option<PathBuf>,
+    pub(crate) interval: Option<Period>,
+    pub(crate) cpu_time: Option<String>,
+    pub(crate) kubernetes: Option<Kubernetes>,
+    pub(crate) log_format: Option<logs::Format>,
+    pub(crate) log_level: Option<String>,
+    pub(crate) exports: ExportLayer,
 }
 
 /// The agent's settings, checked.
@@ -243,6 +148,16 @@ pub struct Settings {
     pub kubernetes: Kubernetes,
     /// How log lines are written.
     pub log_format: logs::Format,
+    /// The level from which they are written.
+    pub log_level: String,
+    /// What is exported.
+    pub exports: ExportSettings,
+    /// The file that they were read from.
+    pub file: Option<PathBuf>,
+    /// Whether only the meters are to be shown.
+    pub probe: bool,
+    /// Keys of a configuration of Kepler that are not followed.
+    pub warnings: Vec<Warning>,
 }
 
 /// Why settings are refused.
@@ -251,6 +166,12 @@ pub enum SettingsRefusal {
     /// The file.
     #[error(transparent)]
     File(#[from] SettingsFault),
+    /// A configuration of Kepler.
+    #[error(transparent)]
+    Kepler(#[from] KeplerFault),
+    /// The command line.
+    #[error("{0}")]
+    CommandLine(clap::Error),
     /// A value.
     #[error("{field}: {reason}")]
     Value {
@@ -262,12 +183,28 @@ pub enum SettingsRefusal {
 }
 
 impl Settings {
+    /// Reads a command line, which may be one of Kepler's.
+    ///
+    /// # Errors
+    /// If a flag is unknown, the file cannot be read or a value is out of
+    /// range.
+    pub fn from_words(words: impl IntoIterator<Item = String>) -> Result<Self, SettingsRefusal> {
+        let words = kepler_config::take(words)?;
+        let flags = Flags::try_parse_from(words.rest).map_err(SettingsRefusal::CommandLine)?;
+        Self::join(flags, &words.document)
+    }
+
     /// Joins flags (and environment), file and defaults.
     ///
     /// # Errors
     /// If the file cannot be read or a value is out of range.
     pub fn from_flags(flags: Flags) -> Result<Self, SettingsRefusal> {
-        let file: FileLayer = read_optional(flags.config.as_deref())?;
+        Self::join(flags, &Value::Null)
+    }
+
+    fn join(flags: Flags, kepler_flags: &Value) -> Result<Self, SettingsRefusal> {
+        let path = flags.config.clone();
+        let (file, warnings) = file_layer(path.as_deref(), kepler_flags)?;
         let default = HostRoots::default();
         let interval = layered(flags.interval, file.interval, || Period(INTERVAL)).0;
         if !(INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
@@ -307,7 +244,7 @@ impl Settings {
             })?;
         let node_name = layered(flags.node_name, file.node_name, host_name);
         let bmc = file.redfish.unwrap_or_default();
-        let redfish = redfish(
+        let redfish = bmc::settings(
             RedfishLayer {
                 endpoint: flags.redfish_endpoint.or(bmc.endpoint),
                 credentials: flags.redfish_credentials.or(bmc.credentials),
@@ -333,6 +270,13 @@ impl Settings {
             cpu_time: rung,
             kubernetes: layered(flags.kubernetes, file.kubernetes, in_cluster),
             log_format: layered(flags.log_format, file.log_format, logs::Format::default),
+            log_level: log_level(layered(flags.log_level, file.log_level, || {
+                "info".to_owned()
+            }))?,
+            exports: ExportSettings::of(flags.exports, file.exports)?,
+            file: path,
+            probe: flags.probe,
+            warnings,
         })
     }
 
@@ -356,32 +300,28 @@ impl Settings {
     }
 }
 
-impl Flags {
-    /// Whether only the meters are to be shown.
-    #[must_use]
-    pub const fn wants_probe(&self) -> bool {
-        self.probe
+/// The layer of the file, whether ours or Kepler's, under Kepler's flags.
+fn file_layer(
+    path: Option<&Path>,
+    kepler_flags: &Value,
+) -> Result<(FileLayer, Vec<Warning>), SettingsRefusal> {
+    let mut document: Value = read_optional(path)?;
+    if !kepler_config::is_keplers(&document) && kepler_flags.is_null() {
+        return Ok((read_optional(path)?, Vec::new()));
     }
+    kepler_config::overlay(&mut document, kepler_flags);
+    let translated = kepler_config::translate(&document, path)?;
+    Ok((translated.layer, translated.warnings))
 }
 
-/// The BMC's settings with the node's name in place.
-fn redfish(layer: RedfishLayer, node: &str) -> Result<Option<RedfishSettings>, SettingsRefusal> {
-    let named = |text: String| text.replace("{node}", node);
-    match layer.endpoint {
-        Some(endpoint) => Ok(Some(RedfishSettings {
-            endpoint: named(endpoint),
-            credentials: layer.credentials.map(|path| named(path).into()),
-            authorities: layer.ca,
-            chassis: layer.chassis,
-        })),
-        None if layer.credentials.is_some() || layer.ca.is_some() || layer.chassis.is_some() => {
-            Err(SettingsRefusal::Value {
-                field: "redfish.endpoint",
-                reason: "missing; accepted is \"https://HOST\"".to_owned(),
-            })
-        }
-        None => Ok(None),
+fn log_level(word: String) -> Result<String, SettingsRefusal> {
+    if ["error", "warn", "info", "debug", "trace"].contains(&word.as_str()) {
+        return Ok(word);
     }
+    Err(SettingsRefusal::Value {
+        field: "logLevel",
+        reason: format!("\"{word}\": accepted are error, warn, info, debug, trace"),
+    })
 }
 
 fn default_listen() -> SocketAddr {

@@ -1,12 +1,16 @@
 //! The result of a reading interval, as readers see it: never changed once
 //! published, and never computed because somebody reads it.
 
+pub mod details;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tanso_power::{Provenance, Utilisation};
+
+pub use details::Details;
 
 use crate::books::Books;
 use crate::kernel::{Losses, Rung};
@@ -75,4 +79,6 @@ pub struct Snapshot {
     pub last_sequence: u64,
     /// Size of the journal, bytes.
     pub journal_bytes: u64,
+    /// What only some nodes or levels have.
+    pub details: Details,
 }

@@ -401,6 +401,7 @@ impl Cycle {
             work: self.work.clone(),
             last_sequence: self.parts.journal.last_sequence(),
             journal_bytes: self.parts.journal.bytes(),
+            details: crate::snapshot::Details::default(),
         })));
     }
 

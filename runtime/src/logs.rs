@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::IsTerminal as _;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -70,17 +71,53 @@ pub enum LogFault {
 /// # Errors
 /// If the filter is malformed or logging was started before.
 pub fn init(format: Format, default_filter: &str) -> Result<(), LogFault> {
-    let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| default_filter.to_owned());
-    let directives =
-        EnvFilter::try_new(&filter).map_err(|source| LogFault::Filter { filter, source })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(directives)
-        .with_writer(std::io::stderr);
-    match format {
-        Format::Text => builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+    init_changeable(format, default_filter).map(|_| ())
+}
+
+/// The running logs' filter, which may be replaced.
+#[derive(Clone)]
+pub struct LogHandle(Arc<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
+
+impl LogHandle {
+    /// Replaces the filter; one in [`FILTER_VARIABLE`] stays.
+    ///
+    /// # Errors
+    /// If the filter is malformed.
+    pub fn set(&self, default_filter: &str) -> Result<(), LogFault> {
+        (self.0)(directives(default_filter)?).map_err(LogFault::Start)
     }
-    .map_err(|fault| LogFault::Start(fault.to_string()))
+}
+
+fn directives(default_filter: &str) -> Result<EnvFilter, LogFault> {
+    let filter = std::env::var(FILTER_VARIABLE).unwrap_or_else(|_| default_filter.to_owned());
+    EnvFilter::try_new(&filter).map_err(|source| LogFault::Filter { filter, source })
+}
+
+/// As [`init`], with a handle to replace the filter later.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_changeable(format: Format, default_filter: &str) -> Result<LogHandle, LogFault> {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(directives(default_filter)?)
+        .with_writer(std::io::stderr);
+    let fault =
+        |fault: Box<dyn std::error::Error + Send + Sync>| LogFault::Start(fault.to_string());
+    match format {
+        Format::Text => {
+            let colours = std::io::stderr().is_terminal();
+            let builder = builder.with_ansi(colours).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.try_init().map_err(fault)?;
+            let set = move |filter| handle.reload(filter).map_err(|fault| fault.to_string());
+            Ok(LogHandle(Arc::new(set)))
+        }
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            builder.try_init().map_err(fault)?;
+            let set = move |filter| handle.reload(filter).map_err(|fault| fault.to_string());
+            Ok(LogHandle(Arc::new(set)))
+        }
+    }
 }

@@ -133,16 +133,30 @@ fn zones() -> Result<String> {
     ))
 }
 
-/// The agents' metrics, from the table that `/metrics` comes from.
+/// The agents' metrics, from the tables that `/metrics` comes from.
 fn metrics() -> String {
     let mut text = String::from(
         "# Metrics of the agent\n\n\
-         Written by `cargo xtask codegen` from `agent/wire/src/families.rs`.\n\n\
+         Written by `cargo xtask codegen` from `agent/wire/src/families.rs`. How to choose format, levels, bounds\n\
+         and resolution: [exports.md](exports.md).\n\n\
          Families named `kepler_…` keep the name, type, labels and meaning that Kepler 0.11's\n\
-         dashboards know. Counters never fall, also across restarts of the agent.\n\n\
-         | name | type | labels | meaning |\n|---|---|---|---|\n",
+         dashboards know. Counters never fall, also across restarts of the agent. A family appears with its\n\
+         first figure: those of GPUs where there is a GPU, those of processes where that level is on.\n\n",
     );
-    for family in families::ALL {
+    table(&mut text, families::all());
+    text.push_str(
+        "\n## Names of Kepler up to 0.9\n\n\
+         With `--legacy-metrics`, or alone on a port of their own with `--legacy-listen`. Two of them have another\n\
+         meaning in 0.11 and stand on the port of their own only: `kepler_container_gpu_joules_total` and\n\
+         `kepler_process_gpu_joules_total`.\n\n",
+    );
+    table(&mut text, families::legacy::ALL.iter().copied());
+    text
+}
+
+fn table<'a>(text: &mut String, families: impl Iterator<Item = &'a Family>) {
+    text.push_str("| name | type | labels | meaning |\n|---|---|---|---|\n");
+    for family in families {
         let Family {
             name,
             kind,
@@ -159,7 +173,6 @@ fn metrics() -> String {
             labels.join(", ")
         );
     }
-    text
 }
 
 #[cfg(test)]

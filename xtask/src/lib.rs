@@ -6,9 +6,11 @@ pub mod bench;
 pub mod check;
 pub mod cluster;
 pub mod codegen;
+pub mod dashboards;
 pub mod demo;
 pub mod e2e;
 pub mod ebpf;
+pub mod fuzz;
 pub mod images;
 pub mod kubeparts;
 pub mod packages;
@@ -52,6 +54,10 @@ enum Verb {
     Kubeparts(kubeparts::Args),
     /// Run a real Kubernetes on this machine, in namespaces of its own
     Cluster(cluster::Args),
+    /// Feed the parsers with anything and see that they bear it
+    Fuzz(fuzz::Args),
+    /// Ask a real Prometheus the queries of Kepler's dashboards over a real agent
+    Dashboards(dashboards::Args),
     /// Run the benchmarks
     Bench(bench::Args),
     /// What keeps a cluster; started by `cluster up`
@@ -78,6 +84,8 @@ impl Cli {
             Verb::Images(args) => images::run(&args),
             Verb::Kubeparts(args) => kubeparts::run(&args),
             Verb::Cluster(args) => cluster::run(args),
+            Verb::Fuzz(args) => fuzz::run(&args),
+            Verb::Dashboards(args) => dashboards::run(&args),
             Verb::Bench(args) => bench::run(&args),
             Verb::ClusterSupervise(args) => cluster::supervise::run(&args),
             Verb::Enter(args) => cluster::enter::run(args),

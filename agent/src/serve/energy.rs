@@ -1,13 +1,14 @@
 //! `GET /v1/energy?since=CURSOR&limit=N`: minute records, each exactly once.
 
-use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use tanso_agent_wire::energy::{Cursor, EnergyPage, PAGE_LIMIT, SCHEMA};
 use tanso_runtime::Problem;
 
-use super::Sources;
+use super::access::trusted;
+use super::{Reader, Sources};
 use crate::journal::{Journal, JournalFault};
 
 /// What may be asked.
@@ -21,12 +22,15 @@ pub struct Question {
 /// Answers a page of records.
 ///
 /// # Errors
-/// 400 for what is no cursor or limit, 410 for a cursor of a journal that is
+/// 400 for what is no cursor or limit, 401 for readers who may see coarse
+/// figures only, 410 for a cursor of a journal that is
 /// not (or no longer) here, 500 if the journal cannot be read.
 pub async fn answer(
     State(sources): State<Sources>,
+    reader: Extension<Reader>,
     question: Result<Query<Question>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<EnergyPage>, Problem> {
+    trusted(reader)?;
     let Query(question) = question.map_err(|rejection| {
         let detail = format!("{rejection}; accepted are \"since\" and \"limit\"");
         Problem::new(StatusCode::BAD_REQUEST, "unknown parameter").detail(detail)

@@ -1,27 +1,82 @@
-//! `GET /metrics`: the latest snapshot as OpenMetrics text.
+//! `GET /metrics`: the latest snapshot in the format that the reader asks for.
 
-mod collect;
+pub mod exposition;
+pub mod message;
+pub mod negotiate;
+pub mod options;
+pub mod sink;
+mod write;
 
-use std::sync::Arc;
+use std::io;
 
+use axum::Extension;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
 use tanso_runtime::Problem;
 
-use super::Sources;
-use crate::processors::Processor;
-use crate::snapshot::Snapshot;
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use super::{Reader, Sources};
+use exposition::View;
+use options::Surface;
+use sink::{Body, Coding, Format, Protobuf, Text};
 
 /// Answers the latest figures; before the first ones, those of the program.
-pub async fn answer(State(sources): State<Sources>) -> Response {
-    let snapshot = sources.published.load_full();
-    match text(&sources.node, &sources.processors, snapshot) {
-        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+pub async fn answer(
+    State(sources): State<Sources>,
+    Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
+) -> Response {
+    respond(&sources, reader, &headers, None).await
+}
+
+/// The same under the names of Kepler up to 0.9 alone.
+pub async fn answer_legacy(
+    State(sources): State<Sources>,
+    Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
+) -> Response {
+    respond(&sources, reader, &headers, Some(Surface::Legacy)).await
+}
+
+async fn respond(
+    sources: &Sources,
+    reader: Reader,
+    headers: &HeaderMap,
+    surface: Option<Surface>,
+) -> Response {
+    let (format, coding) = (negotiate::format(headers), negotiate::coding(headers));
+    // One at a time: many readers cost time, never more memory.
+    let Ok(_turn) = sources.turn.acquire().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let snapshot = sources.snapshot_for(reader);
+    let policy = sources.policy.load();
+    let mut options = policy.options.clone();
+    if let Some(surface) = surface {
+        options.surface = surface;
+    }
+    let counters = sources.counters.snapshot();
+    let view = View {
+        node: &sources.node,
+        processors: &sources.processors,
+        snapshot: snapshot.as_deref(),
+        counters: &counters,
+        options: &options,
+    };
+    match encode(&view, format, coding) {
+        Ok(bytes) => {
+            let mut answer = bytes.into_response();
+            let head = answer.headers_mut();
+            let media = HeaderValue::from_static(format.content_type());
+            head.insert(header::CONTENT_TYPE, media);
+            let vary = HeaderValue::from_static("accept, accept-encoding");
+            head.insert(header::VARY, vary);
+            if coding == Coding::Gzip {
+                let gzip = HeaderValue::from_static("gzip");
+                head.insert(header::CONTENT_ENCODING, gzip);
+            }
+            answer
+        }
         Err(fault) => {
             tracing::error!(error = %fault, "writing metrics failed");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "writing metrics failed")
@@ -30,25 +85,26 @@ pub async fn answer(State(sources): State<Sources>) -> Response {
     }
 }
 
-/// The exposition of a snapshot.
+/// The view in a format and a coding.
 ///
 /// # Errors
-/// Never for a snapshot that a cycle made.
-pub fn text(
-    node: &Arc<str>,
-    processors: &Arc<[Processor]>,
-    snapshot: Option<Arc<Snapshot>>,
-) -> Result<String, std::fmt::Error> {
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(collect::Exposition {
-        node: Arc::clone(node),
-        processors: Arc::clone(processors),
-        snapshot,
-    }));
-    let mut text = String::new();
-    encode(&mut text, &registry)?;
-    Ok(text)
+/// Never in practice: memory is what is written to.
+pub fn encode(view: &View<'_>, format: Format, coding: Coding) -> io::Result<Vec<u8>> {
+    let body = Body::new(coding);
+    let body = match format {
+        Format::Plain | Format::OpenMetrics => {
+            let mut text = Text::new(body, format == Format::OpenMetrics);
+            view.write(&mut text);
+            text.finish()
+        }
+        Format::Protobuf => {
+            let mut messages = Protobuf::new(body);
+            view.write(&mut messages);
+            messages.finish()
+        }
+    };
+    body.finish()
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

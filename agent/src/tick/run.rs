@@ -8,10 +8,15 @@ use tanso_runtime::Health;
 use super::Cycle;
 use crate::clock::Now;
 
-/// Reads every `interval` until `stop` is closed, then once more, so that
+/// Reads every `interval` (asked each time) until `stop` is closed, then once more, so that
 /// nothing that ran is left for the next process to reconstruct.
-pub fn run(mut cycle: Cycle, interval: Duration, stop: &Receiver<()>, health: &Health) {
-    let pause = || until_next(Now::read().unix_ms, interval);
+pub fn run(
+    mut cycle: Cycle,
+    interval: impl Fn() -> Duration,
+    stop: &Receiver<()>,
+    health: &Health,
+) {
+    let pause = || until_next(Now::read().unix_ms, interval());
     while stop.recv_timeout(pause()) == Err(RecvTimeoutError::Timeout) {
         cycle.tick(Now::read());
         health.ready(crate::READINESS);

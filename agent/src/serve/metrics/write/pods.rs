@@ -1,0 +1,92 @@
+//! Pods: sums over their containers, finished ones too.
+
+use std::collections::BTreeMap;
+
+use tanso_agent_wire::energy::Account;
+use tanso_agent_wire::families as f;
+use tanso_power::Joules;
+
+use super::{bounded, joules, state, watts};
+use crate::books::PodBook;
+use crate::serve::metrics::exposition::{Out, classes, sum};
+use crate::snapshot::Snapshot;
+use crate::snapshot::details::Amount;
+
+/// A pod with the label values that all its families share.
+struct Row<'a> {
+    uid: &'a str,
+    book: &'a PodBook,
+    running: bool,
+    gpu: Amount,
+}
+
+impl<'a> Row<'a> {
+    fn labels(&self, zone: Option<&'a str>) -> Vec<&'a str> {
+        let name = self.book.name.as_deref().unwrap_or("");
+        let namespace = self.book.namespace.as_deref().unwrap_or("");
+        let mut labels = Vec::with_capacity(6);
+        labels.extend([self.uid, name, namespace, state(self.running)]);
+        labels.extend(zone);
+        labels
+    }
+}
+
+fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
+    let mut alive: BTreeMap<&str, (bool, Amount)> = BTreeMap::new();
+    for book in &snapshot.books.accounts {
+        if let Account::Container { pod_uid, .. } = &book.account {
+            let (running, gpu) = alive.entry(pod_uid.as_str()).or_default();
+            *running |= book.ended_ms.is_none();
+            if let Some(amount) = snapshot.details.gpu_by_account.get(&book.account) {
+                gpu.total += amount.total;
+                gpu.last += amount.last;
+            }
+        }
+    }
+    let rows = snapshot.books.pods.iter().map(|(uid, book)| {
+        let (running, gpu) = alive.get(uid.as_str()).copied().unwrap_or_default();
+        Row {
+            uid,
+            book,
+            running,
+            gpu,
+        }
+    });
+    rows.collect()
+}
+
+/// Writes the pods; returns how many were left out.
+pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
+    let classes = classes(&snapshot.books);
+    let most = out.options.bounds.containers;
+    let (rows, withheld) = bounded(rows(snapshot), most, |row| {
+        row.book.energy.iter().copied().sum()
+    });
+    let by_zone = |pick: fn(&PodBook) -> &Vec<Joules>| {
+        let classes = &classes;
+        rows.iter().flat_map(move |row| {
+            classes
+                .iter()
+                .map(move |(zone, places)| (row.labels(Some(*zone)), sum(pick(row.book), places)))
+        })
+    };
+    out.write(
+        &f::POD_JOULES,
+        by_zone(|book| &book.energy).map(|(labels, energy)| (labels, joules(energy))),
+    );
+    let elapsed = snapshot.elapsed;
+    out.write(
+        &f::POD_WATTS,
+        by_zone(|book| &book.last).map(|(labels, energy)| (labels, watts(energy, elapsed))),
+    );
+    let gpu = || rows.iter().filter(|row| row.gpu.total > Joules::ZERO);
+    out.write(
+        &f::POD_GPU_JOULES,
+        gpu().map(|row| (row.labels(None), joules(row.gpu.total))),
+    );
+    out.write(
+        &f::POD_GPU_WATTS,
+        gpu().map(|row| (row.labels(None), watts(row.gpu.last, elapsed))),
+    );
+    withheld
+}

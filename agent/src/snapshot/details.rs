@@ -1,0 +1,148 @@
+//! Figures that only some nodes or levels have: processes, virtual machines,
+//! GPUs, power supplies. Empty where there are none or nobody asked.
+
+use std::collections::BTreeMap;
+
+use tanso_agent_wire::energy::Account;
+use tanso_power::{Joules, Watts};
+
+/// An amount since the beginning, and its part in the last interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// All of it; never falls.
+    pub total: Joules,
+    /// The last interval's.
+    pub last: Joules,
+}
+
+/// What a process is part of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProcessKind {
+    /// Of no container and no virtual machine.
+    #[default]
+    Regular,
+    /// Of a container.
+    Container,
+    /// It is a virtual machine.
+    Vm,
+}
+
+impl ProcessKind {
+    /// The name in the label `type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "regular",
+            Self::Container => "container",
+            Self::Vm => "vm",
+        }
+    }
+}
+
+/// One process, told from an earlier one of the same number by its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessFigures {
+    /// Its number.
+    pub pid: u32,
+    /// Its short name.
+    pub comm: String,
+    /// Its program's file; empty if it cannot be read.
+    pub exe: String,
+    /// What it is part of.
+    pub kind: ProcessKind,
+    /// Whether it still runs.
+    pub running: bool,
+    /// Its container's id; empty without.
+    pub container_id: String,
+    /// Its virtual machine's id; empty without.
+    pub vm_id: String,
+    /// Energy above idle by zone, in the order of the zones' books; may be
+    /// shorter.
+    pub zones: Vec<Amount>,
+    /// CPU time, nanoseconds.
+    pub cpu_ns: u64,
+    /// GPU energy, if it used any.
+    pub gpu: Option<Amount>,
+}
+
+/// One virtual machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineFigures {
+    /// Its id: the UUID, or what stands for it.
+    pub id: String,
+    /// Its name; the id if it has none.
+    pub name: String,
+    /// `kvm` and the like.
+    pub hypervisor: String,
+    /// Whether it still runs.
+    pub running: bool,
+    /// Energy above idle by zone, in the order of the zones' books; may be
+    /// shorter.
+    pub zones: Vec<Amount>,
+    /// CPU time, nanoseconds.
+    pub cpu_ns: u64,
+}
+
+/// One GPU.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GpuFigures {
+    /// Its number.
+    pub number: String,
+    /// Its UUID.
+    pub uuid: String,
+    /// Its model.
+    pub name: String,
+    /// `nvidia`.
+    pub vendor: String,
+    /// All energy.
+    pub all: Amount,
+    /// The idle part of it.
+    pub idle: Amount,
+}
+
+/// Power that a board management controller tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SupplyFigures {
+    /// By what it is asked: `redfish`.
+    pub source: String,
+    /// The controller's name in settings.
+    pub bmc_id: String,
+    /// The chassis.
+    pub chassis_id: String,
+    /// The supply's or the control's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `PowerSupply` or `PowerControl`.
+    pub kind: String,
+    /// Power at the last poll.
+    pub power: Watts,
+}
+
+/// What hardware counters say of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HardwareCounts {
+    /// Processor cycles.
+    pub cycles: u64,
+    /// Instructions.
+    pub instructions: u64,
+    /// Cache misses.
+    pub cache_misses: u64,
+}
+
+/// All that only some nodes or levels have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Processes, where that level is on.
+    pub processes: Vec<ProcessFigures>,
+    /// Virtual machines.
+    pub machines: Vec<MachineFigures>,
+    /// GPUs.
+    pub gpus: Vec<GpuFigures>,
+    /// GPU energy by account.
+    pub gpu_by_account: BTreeMap<Account, Amount>,
+    /// Power supplies.
+    pub supplies: Vec<SupplyFigures>,
+    /// Hardware counters by account, where there are any.
+    pub counts: BTreeMap<Account, HardwareCounts>,
+}

@@ -1,0 +1,87 @@
+//! Families of our own: provenance, bounds, sums that add up, own cost.
+
+use super::{Family, Kind, families};
+
+families! {
+    OWN;
+
+    /// Energy of all power zones of the node that do not contain each other, added up
+    TOTAL_JOULES: Counter "joules" = "tanso_node_cpu_non_overlapping_joules_total" {
+        provenance, node_name
+    };
+
+    /// Lower and upper 90 % bound of the node's energy, all provenances
+    TOTAL_BOUND_JOULES: Counter "joules" = "tanso_node_cpu_bound_joules_total" { bound, node_name };
+
+    /// Energy booked per kind of account; adds up to the node's energy
+    ACCOUNT_JOULES: Counter "joules" = "tanso_account_joules_total" { account, node_name };
+
+    /// CPU time per kind of account
+    ACCOUNT_SECONDS: Counter "seconds" = "tanso_account_cpu_seconds_total" { account, node_name };
+
+    /// Energy of finished containers that are no longer listed
+    FOLDED_JOULES: Counter "joules" = "tanso_folded_joules_total" { pod_namespace, node_name };
+
+    /// Energy of times in which the agent did not run, charged afterwards
+    CAUGHT_UP_JOULES: Counter "joules" = "tanso_caught_up_joules_total" { node_name };
+
+    /// Where the node's energy comes from now; no series while no meter is active
+    PROVENANCE_INFO: Info "" = "tanso_provenance_info" { meter, provenance, model, node_name };
+
+    /// 1 for the state that the meter is in: active, standby, disabled, absent or failed
+    METER_STATE: Gauge "" = "tanso_meter_state" { meter, state, node_name };
+
+    /// Readings of the meter that failed
+    METER_FAILURES: Counter "" = "tanso_meter_read_failures_total" { meter, node_name };
+
+    /// Where CPU time comes from: ebpf, cgroup-files or proc
+    RUNG_INFO: Info "" = "tanso_cpu_time_source_info" { rung, node_name };
+
+    /// CPU time that was charged to an account against the node's busy time, since the agent's start
+    COVERAGE_RATIO: Gauge "ratio" = "tanso_cpu_time_coverage_ratio" { node_name };
+
+    /// CPU time of all containers as charged, against the kernel's own cgroup counters, over the last minute; 1 is equal
+    CROSS_CHECK_RATIO: Gauge "ratio" = "tanso_cpu_time_cross_check_ratio" { node_name };
+
+    /// CPU time that found no room in the kernel's tables, since the agent's start
+    OVERFLOW_SECONDS: Counter "seconds" = "tanso_cpu_time_overflow_seconds_total" { node_name };
+
+    /// What went otherwise than planned while counting CPU time, since the agent's start
+    LOSSES: Counter "" = "tanso_cpu_time_events_total" { event, node_name };
+
+    /// Reading intervals done since the agent's start
+    CYCLES: Counter "" = "tanso_cycles_total" { node_name };
+
+    /// Time that reading intervals' work took, since the agent's start
+    CYCLE_SECONDS: Counter "seconds" = "tanso_cycle_seconds_total" { node_name };
+
+    /// Time that the last reading interval's work took
+    CYCLE_LAST_SECONDS: Gauge "seconds" = "tanso_cycle_last_seconds" { node_name };
+
+    /// Failures within reading intervals, by part, since the agent's start
+    CYCLE_FAILURES: Counter "" = "tanso_cycle_failures_total" { part, node_name };
+
+    /// CPU time of the agent itself
+    AGENT_SECONDS: Counter "seconds" = "tanso_agent_cpu_seconds_total" { node_name };
+
+    /// Memory of the agent itself
+    AGENT_BYTES: Gauge "bytes" = "tanso_agent_resident_bytes" { node_name };
+
+    /// Sequence number of the last energy record
+    JOURNAL_SEQUENCE: Gauge "" = "tanso_journal_last_sequence" { node_name };
+
+    /// Size of the energy journal
+    JOURNAL_BYTES: Gauge "bytes" = "tanso_journal_bytes" { node_name };
+
+    /// When the figures were read; a scrape reads nothing anew
+    SNAPSHOT_TIME: Gauge "seconds" = "tanso_snapshot_timestamp_seconds" { node_name };
+
+    /// Items left out of this exposition by the bound on series; sums still have their energy
+    SERIES_WITHHELD: Gauge "" = "tanso_series_withheld" { level, node_name };
+
+    /// Times that the settings were read anew since the agent's start, by result
+    SETTINGS_RELOADS: Counter "" = "tanso_settings_reloads_total" { result, node_name };
+
+    /// Pushes of metrics by OTLP since the agent's start, by result
+    PUSHES: Counter "" = "tanso_otlp_pushes_total" { result, node_name };
+}
