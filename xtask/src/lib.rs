@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod codegen;
 pub mod dashboards;
 pub mod demo;
+pub mod docs;
 pub mod e2e;
 pub mod ebpf;
 pub mod fuzz;

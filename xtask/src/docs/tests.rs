@@ -1,0 +1,104 @@
+//! The project's own documentation, and trees with one fault each.
+
+use std::fs;
+use std::path::Path;
+
+use super::{OWN, faults};
+
+/// The faults of a tree of these files, as text.
+fn told(files: &[(&str, &str)]) -> Vec<String> {
+    let root = tempfile::tempdir().unwrap();
+    for (file, text) in files {
+        let path = root.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let found = faults(root.path()).unwrap();
+    found.iter().map(ToString::to_string).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere_and_every_page_is_in_the_contents() {
+    let found = faults(root()).unwrap();
+    let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+#[test]
+fn a_whole_tree_has_no_fault() {
+    let files = [
+        ("README.md", "[docs](docs/a.md#a-b) [folder](docs/sub/)"),
+        ("docs/SUMMARY.md", "- [A](a.md)\n- [B](sub/b.md)"),
+        ("docs/a.md", "# A, B\n[b](sub/b.md) [up](#a-b) "),
+        (
+            "docs/sub/b.md",
+            "[a](../a.md#a-b) [x](https://example.com/no)",
+        ),
+    ];
+    assert_eq!(told(&files), [""; 0]);
+}
+
+#[test]
+fn a_dead_file_and_a_dead_heading_are_told_with_their_line() {
+    let files = [
+        ("docs/SUMMARY.md", "[A](a.md)"),
+        ("docs/a.md", "# A\n\n[gone](b.md)\n[no](#c)\n[all](sub/)\n"),
+        ("docs/sub/x.txt", ""),
+    ];
+    assert_eq!(
+        told(&files),
+        [
+            "docs/a.md:3: link \"b.md\" leads to no file: no \"docs/b.md\"",
+            "docs/a.md:4: link \"#c\" leads to no heading; accepted are a",
+            "docs/a.md:5: link \"sub/\" leads to a folder; accepted is a page",
+        ]
+    );
+}
+
+#[test]
+fn a_page_that_the_contents_forget_or_name_twice_is_told() {
+    let files = [
+        ("docs/SUMMARY.md", "[A](a.md) [again](a.md)"),
+        ("docs/a.md", ""),
+        ("docs/b.md", ""),
+    ];
+    assert_eq!(
+        told(&files),
+        [
+            "docs/a.md:0: stands 2 times in docs/SUMMARY.md; accepted is once",
+            "docs/b.md:0: stands 0 times in docs/SUMMARY.md; accepted is once",
+        ]
+    );
+}
+
+#[test]
+fn a_page_may_not_lead_out_of_the_book_but_by_an_address_that_is_checked() {
+    let [own, _] = OWN;
+    let page = format!("[c](../c.yaml)\n<{own}c.yaml>, <{own}d.yaml>.\n");
+    let rules = format!("url: {own}docs/a.md#heading\nurl: {own}docs/a.md#none\nurl: {own}{{x}}\n");
+    let files = [
+        ("docs/SUMMARY.md", "[A](a.md)"),
+        ("docs/a.md", &*format!("# Heading\n{page}")),
+        ("c.yaml", &*rules),
+    ];
+    let told = told(&files);
+    let [in_rules, link, address] = told.as_slice() else {
+        panic!("three faults in {told:#?}");
+    };
+    assert!(in_rules.starts_with("c.yaml:2: ") && in_rules.contains("no heading"));
+    assert!(link.starts_with("docs/a.md:2: ") && link.contains("out of the book"));
+    assert!(address.starts_with("docs/a.md:3: ") && address.contains("d.yaml"));
+}
+
+#[test]
+fn a_link_out_of_the_project_is_told() {
+    let files = [("README.md", "[etc](../../etc/passwd)")];
+    assert_eq!(
+        told(&files),
+        ["README.md:1: link \"../../etc/passwd\" leads out of the project"]
+    );
+}
