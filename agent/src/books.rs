@@ -80,7 +80,7 @@ pub struct Booking<'a> {
     /// The power model's digest, if one was used.
     pub model: Option<&'a str>,
     /// CPU time by account ([`Books::account`]), nanoseconds; each account
-    /// once.
+    /// once, in their order.
     pub cpu_ns: &'a [(usize, u64)],
     /// Whether the agent was not there.
     pub caught_up: bool,
@@ -169,6 +169,41 @@ impl Books {
         self.accounts.push(AccountBook::new(account.clone()));
         self.index.insert(account.clone(), index);
         index
+    }
+
+    /// Makes `copy` what readers are to see: all but the records that wait.
+    /// Memory of an earlier copy is used again.
+    pub fn show(&self, copy: &mut Self) {
+        let Self {
+            zones,
+            accounts,
+            pods,
+            by_provenance,
+            bounds,
+            caught_up,
+            folded,
+            folded_cpu_ns,
+            open_minute,
+            next_sequence,
+            pending: _,
+            index: _,
+        } = self;
+        copy.zones.clone_from(zones);
+        copy.accounts.clone_from(accounts);
+        if copy.pods.len() == pods.len() && copy.pods.keys().eq(pods.keys()) {
+            for (copy, pod) in copy.pods.values_mut().zip(pods.values()) {
+                copy.clone_from(pod);
+            }
+        } else {
+            copy.pods.clone_from(pods);
+        }
+        copy.by_provenance = *by_provenance;
+        copy.bounds = *bounds;
+        copy.caught_up = *caught_up;
+        copy.folded.clone_from(folded);
+        copy.folded_cpu_ns = *folded_cpu_ns;
+        copy.open_minute = *open_minute;
+        copy.next_sequence = *next_sequence;
     }
 
     /// All energy of zones that do not contain each other.
@@ -287,9 +322,11 @@ impl Books {
         for (&index, &energy) in parts {
             let cpu = booking
                 .cpu_ns
-                .iter()
-                .find(|&&(account, _)| account == index);
-            let cpu_ns = cpu.map_or(0, |&(_, ns)| ns);
+                .binary_search_by_key(&index, |&(account, _)| account);
+            let cpu_ns = cpu
+                .ok()
+                .and_then(|at| booking.cpu_ns.get(at))
+                .map_or(0, |&(_, ns)| ns);
             // Lengths are at least 1, so there is a share unless there is no
             // minute at all.
             let Some(energies) = share(energy, &lengths) else {
@@ -352,9 +389,9 @@ impl Books {
     }
 
     /// Takes finished containers off the list once they were listed for long
-    /// or are too many; their energy goes to their namespace's sum. Places of
-    /// accounts change.
-    pub fn fold(&mut self, now_ms: i64) {
+    /// or are too many; their energy goes to their namespace's sum. Returns
+    /// whether there were any: places of accounts have changed then.
+    pub fn fold(&mut self, now_ms: i64) -> bool {
         let mut ended: Vec<(i64, usize)> = self
             .accounts
             .iter()
@@ -376,7 +413,7 @@ impl Books {
             })
             .collect();
         if leaving.is_empty() {
-            return;
+            return false;
         }
         for &index in &leaving {
             if let Some(book) = self.accounts.get(index) {
@@ -392,6 +429,7 @@ impl Books {
         });
         self.reindex();
         self.drop_empty_pods();
+        true
     }
 
     fn drop_empty_pods(&mut self) {

@@ -7,7 +7,7 @@ use tanso_agent_wire::energy::Account;
 
 use crate::books::Books;
 use crate::host::CgroupIndex;
-use crate::kernel::{CpuReading, Group, TaskKind};
+use crate::kernel::{CpuReading, Group, GroupTime, TaskKind};
 use crate::workloads::{CgroupId, ContainerRef, WorkloadKind, parse};
 
 /// Who is behind a control group.
@@ -70,7 +70,8 @@ fn container_path(path: &str, id: &str) -> Option<String> {
 /// Differences between readings, by account.
 #[derive(Debug, Default)]
 pub struct Charges {
-    last: HashMap<Group, Duration>,
+    /// In the order of the groups.
+    last: Vec<GroupTime>,
     overflow: Duration,
     retired: Duration,
     identities: HashMap<CgroupId, Identity>,
@@ -86,16 +87,8 @@ impl Charges {
         index: Option<&mut CgroupIndex>,
         books: &mut Books,
     ) -> Vec<(usize, u64)> {
-        let mut vanished: HashSet<Group> = self.last.keys().copied().collect();
-        let mut deltas: Vec<(Group, Duration)> = Vec::new();
-        for time in &reading.groups {
-            vanished.remove(&time.group);
-            let before = self.last.insert(time.group, time.cpu).unwrap_or_default();
-            let delta = time.cpu.saturating_sub(before);
-            if !delta.is_zero() {
-                deltas.push((time.group, delta));
-            }
-        }
+        let (deltas, vanished) = differences(&self.last, &reading.groups);
+        self.last.clone_from(&reading.groups);
         if let Some(index) = index {
             for birth in &reading.births {
                 index.note(birth.cgroup, &birth.path);
@@ -127,23 +120,18 @@ impl Charges {
     fn charge_vanished(
         &mut self,
         reading: &CpuReading,
-        vanished: &HashSet<Group>,
+        vanished: &[GroupTime],
         books: &mut Books,
         charge: &mut impl FnMut(usize, Duration),
     ) {
         let retired = reading.retired.saturating_sub(self.retired);
         self.retired = reading.retired;
-        let known: Duration = vanished
-            .iter()
-            .filter_map(|group| self.last.remove(group))
-            .sum();
+        let known: Duration = vanished.iter().map(|time| time.cpu).sum();
         let rest_ns = u64::try_from(retired.saturating_sub(known).as_nanos()).unwrap_or(u64::MAX);
-        let mut groups: Vec<Group> = vanished.iter().copied().collect();
-        groups.sort_unstable();
-        match tanso_power::apportion(rest_ns, &vec![1; groups.len()]) {
+        match tanso_power::apportion(rest_ns, &vec![1; vanished.len()]) {
             Some(parts) => {
-                for (group, part_ns) in groups.into_iter().zip(parts) {
-                    charge(self.place(group, books), Duration::from_nanos(part_ns));
+                for (time, part_ns) in vanished.iter().zip(parts) {
+                    charge(self.place(time.group, books), Duration::from_nanos(part_ns));
                 }
             }
             None => charge(Books::SYSTEM, Duration::from_nanos(rest_ns)),
@@ -201,6 +189,30 @@ impl Charges {
     }
 }
 
+/// What each group used between two readings, and the last times of those that
+/// are no longer there. Both readings are in the order of the groups.
+fn differences(
+    before: &[GroupTime],
+    now: &[GroupTime],
+) -> (Vec<(Group, Duration)>, Vec<GroupTime>) {
+    let (mut deltas, mut vanished) = (Vec::new(), Vec::new());
+    let mut before = before.iter().peekable();
+    for time in now {
+        while let Some(gone) = before.next_if(|last| last.group < time.group) {
+            vanished.push(*gone);
+        }
+        let last = before.next_if(|last| last.group == time.group);
+        let delta = time
+            .cpu
+            .saturating_sub(last.map_or(Duration::ZERO, |last| last.cpu));
+        if !delta.is_zero() {
+            deltas.push((time.group, delta));
+        }
+    }
+    vanished.extend(before.copied());
+    (deltas, vanished)
+}
+
 fn place_of(identity: &Identity, books: &mut Books) -> usize {
     let place = books.account(&identity.account);
     if let Some(book) = books.accounts.get_mut(place)
@@ -217,7 +229,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::kernel::{GroupTime, Losses};
+    use crate::kernel::Losses;
 
     fn reading(groups: &[(u64, u64)], retired_ns: u64) -> CpuReading {
         let groups = groups.iter().map(|&(inode, ns)| GroupTime {

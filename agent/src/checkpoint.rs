@@ -3,7 +3,9 @@
 //! Three places: two that take turns, and one that is written (and synced)
 //! when a minute closes. A kill leaves at most one of them torn, a power cut
 //! at most the two; the newest whole one holds. A write costs no seek and no
-//! sync, so a process' death loses nothing that was ever shown.
+//! sync, so a process' death loses nothing that was ever shown. The state is
+//! `MessagePack` with the fields' names, so that a later agent may add fields;
+//! the text of schema 1 is still read.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -15,7 +17,10 @@ use serde::{Deserialize, Serialize};
 use crate::books::Books;
 use crate::meters::Memory;
 
-const MAGIC: &[u8; 8] = b"TANSOC\x01\x00";
+/// The beginning of a state of this schema, and of the one before, whose
+/// content was JSON.
+const MAGIC: &[u8; 8] = b"TANSOC\x02\x00";
+const MAGIC_1: &[u8; 8] = b"TANSOC\x01\x00";
 const HEADER_BYTES: usize = 24;
 const NAMES: [&str; 3] = ["checkpoint.a", "checkpoint.b", "checkpoint.minute"];
 const MINUTE: usize = 2;
@@ -47,8 +52,9 @@ pub struct State {
 pub struct Checkpoint {
     files: [File; 3],
     generation: u64,
-    /// Size of the last state, bytes.
-    bytes: usize,
+    /// The last state as it was written; kept, so that the next one needs no
+    /// memory of its own.
+    buffer: Vec<u8>,
 }
 
 impl Checkpoint {
@@ -92,7 +98,7 @@ impl Checkpoint {
         let checkpoint = Self {
             files: [a.0, b.0, minute.0],
             generation,
-            bytes: 0,
+            buffer: Vec::new(),
         };
         Ok((checkpoint, newest.map(|(_, state)| state)))
     }
@@ -104,51 +110,59 @@ impl Checkpoint {
     /// If the disk refuses; an earlier state is then still whole.
     pub fn write(&mut self, state: &State, for_good: bool) -> io::Result<()> {
         let generation = self.generation + 1;
-        let bytes = encode(generation, state)?;
+        encode(generation, state, &mut self.buffer)?;
         let turn = if for_good {
             MINUTE
         } else {
             usize::from(!generation.is_multiple_of(2))
         };
         if let Some(file) = self.files.get(turn) {
-            file.write_all_at(&bytes, 0)?;
+            file.write_all_at(&self.buffer, 0)?;
             if for_good {
                 file.sync_data()?;
             }
         }
         self.generation = generation;
-        self.bytes = bytes.len();
         Ok(())
     }
 
     /// Size of the last state written, bytes.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
-        self.bytes
+    pub fn bytes(&self) -> usize {
+        self.buffer.len()
     }
 }
 
-fn encode(generation: u64, state: &State) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; HEADER_BYTES];
-    serde_json::to_writer(&mut bytes, state)?;
+fn encode(generation: u64, state: &State, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.clear();
+    bytes.resize(HEADER_BYTES, 0);
+    rmp_serde::encode::write_named(bytes, state).map_err(io::Error::other)?;
     let content = bytes.get(HEADER_BYTES..).unwrap_or_default();
     let length = u32::try_from(content.len())
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "state is too large"))?;
+    let crc = checksum(generation, content);
+    let header = MAGIC
+        .iter()
+        .copied()
+        .chain(generation.to_le_bytes())
+        .chain(length.to_le_bytes())
+        .chain(crc.to_le_bytes());
+    for (place, byte) in bytes.iter_mut().zip(header) {
+        *place = byte;
+    }
+    Ok(())
+}
+
+fn checksum(generation: u64, content: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&generation.to_le_bytes());
     hasher.update(content);
-    let crc = hasher.finalize();
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    header.extend_from_slice(MAGIC);
-    header.extend_from_slice(&generation.to_le_bytes());
-    header.extend_from_slice(&length.to_le_bytes());
-    header.extend_from_slice(&crc.to_le_bytes());
-    bytes.splice(..HEADER_BYTES, header);
-    Ok(bytes)
+    hasher.finalize()
 }
 
 fn decode(bytes: &[u8]) -> Option<(u64, State)> {
-    if !bytes.starts_with(MAGIC) {
+    let text = bytes.starts_with(MAGIC_1);
+    if !text && !bytes.starts_with(MAGIC) {
         return None;
     }
     let generation = u64::from_le_bytes(bytes.get(8..16)?.try_into().ok()?);
@@ -157,13 +171,14 @@ fn decode(bytes: &[u8]) -> Option<(u64, State)> {
     let end = HEADER_BYTES.checked_add(usize::try_from(length).ok()?)?;
     // An earlier, longer state may follow.
     let content = bytes.get(HEADER_BYTES..end)?;
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&generation.to_le_bytes());
-    hasher.update(content);
-    if hasher.finalize() != crc {
+    if checksum(generation, content) != crc {
         return None;
     }
-    let mut state: State = serde_json::from_slice(content).ok()?;
+    let mut state: State = if text {
+        serde_json::from_slice(content).ok()?
+    } else {
+        rmp_serde::from_slice(content).ok()?
+    };
     state.books.reopen().ok()?;
     Some((generation, state))
 }
@@ -209,5 +224,19 @@ mod tests {
             Checkpoint::open(directory.path()).unwrap().1,
             Some(state(6))
         );
+    }
+
+    #[test]
+    fn a_state_of_the_schema_before_is_taken_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let content = serde_json::to_vec(&state(9)).unwrap();
+        let mut bytes = MAGIC_1.to_vec();
+        bytes.extend(3_u64.to_le_bytes());
+        bytes.extend(u32::try_from(content.len()).unwrap().to_le_bytes());
+        bytes.extend(checksum(3, &content).to_le_bytes());
+        bytes.extend(content);
+        fs::write(directory.path().join("checkpoint.a"), bytes).unwrap();
+        let (_, found) = Checkpoint::open(directory.path()).unwrap();
+        assert_eq!(found, Some(state(9)));
     }
 }

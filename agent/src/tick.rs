@@ -67,6 +67,10 @@ pub struct Cycle {
     listed_at: Option<Instant>,
     tree_changed: bool,
     names_version: u64,
+    /// Accounts that were looked at for names of this version.
+    named: usize,
+    /// The results before the last: their memory, if nobody reads them.
+    spare: Option<Arc<Snapshot>>,
     checked_minute: Option<i64>,
     /// CPU time that a hypervisor gave to others, as last read, and its share
     /// of the last interval.
@@ -117,6 +121,8 @@ impl Cycle {
             listed_at: None,
             tree_changed: false,
             names_version: 0,
+            named: 0,
+            spare: None,
             checked_minute: None,
             steal: None,
             stolen: Utilisation::IDLE,
@@ -274,7 +280,9 @@ impl Cycle {
         let version = self.parts.names.version();
         let all = version != self.names_version;
         self.names_version = version;
-        for place in 0..self.state.books.accounts.len() {
+        let first = if all { 0 } else { self.named };
+        self.named = self.state.books.accounts.len();
+        for place in first..self.named {
             let Some(book) = self.state.books.accounts.get(place) else {
                 continue;
             };
@@ -285,9 +293,6 @@ impl Cycle {
             else {
                 continue;
             };
-            if !all && book.names.pod.is_some() {
-                continue;
-            }
             if let Some(names) = self.parts.names.of(pod_uid, container_id) {
                 self.state.books.name(place, &names);
             }
@@ -328,7 +333,10 @@ impl Cycle {
                 _ => {}
             }
         }
-        books.fold(now.unix_ms);
+        if books.fold(now.unix_ms) {
+            // Places have changed.
+            self.named = 0;
+        }
         self.look_at_new_containers();
     }
 
@@ -387,10 +395,14 @@ impl Cycle {
         }
     }
 
-    fn publish(&self, elapsed: Duration, utilisation: Utilisation, origin: Option<Origin>) {
-        let mut books = self.state.books.clone();
-        books.pending = Vec::new();
-        self.parts.published.store(Some(Arc::new(Snapshot {
+    fn publish(&mut self, elapsed: Duration, utilisation: Utilisation, origin: Option<Origin>) {
+        let mut books = self
+            .spare
+            .take()
+            .and_then(Arc::into_inner)
+            .map_or_else(Books::default, |spare| spare.books);
+        self.state.books.show(&mut books);
+        self.spare = self.parts.published.swap(Some(Arc::new(Snapshot {
             at_unix_ms: self.state.at_unix_ms,
             elapsed,
             utilisation,

@@ -1,5 +1,7 @@
 //! Runs the benchmarks of the workspace.
 
+pub mod agent;
+
 use std::process::Command;
 
 use anyhow::Result;
@@ -11,17 +13,38 @@ const PACKAGES: [&str; 2] = ["tanso-carbon", "tanso-power"];
 
 /// Which benchmarks to run.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// Passed on to `cargo bench`, for example a benchmark's name
     #[arg(last = true)]
     rest: Vec<String>,
 }
 
-/// Runs `cargo bench` for every package that has benchmarks.
+#[derive(Debug, clap::Subcommand)]
+enum Of {
+    /// The agent on this machine: its cost, what it sees and how it attributes (JSON lines)
+    Agent(agent::Args),
+    /// The agent under churn and kill -9: whether a microjoule is lost (JSON lines)
+    AgentSoak(agent::soak::Args),
+    /// What a benchmark measures; started by the benchmarks
+    #[command(hide = true)]
+    Load(agent::load::Args),
+}
+
+/// Runs the agent's benchmark, or `cargo bench` for every package that has
+/// benchmarks.
 ///
 /// # Errors
 /// When a benchmark does not build or fails.
 pub fn run(args: &Args) -> Result<()> {
+    match &args.of {
+        Some(Of::Agent(args)) => return agent::run(args),
+        Some(Of::AgentSoak(args)) => return agent::soak::run(args),
+        Some(Of::Load(args)) => return agent::load::run(args),
+        None => {}
+    }
     let mut command = Command::new("cargo");
     command
         .current_dir(workspace::root())

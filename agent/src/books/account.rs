@@ -18,7 +18,7 @@ pub(super) struct Entry {
 }
 
 /// One account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountBook {
     /// Whose it is.
@@ -47,6 +47,50 @@ pub struct AccountBook {
     /// Energy by zone of the last interval.
     #[serde(skip)]
     pub last: Vec<Joules>,
+}
+
+impl Clone for AccountBook {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.account.clone());
+        copy.clone_from(self);
+        copy
+    }
+
+    /// Without new memory where the old one does.
+    fn clone_from(&mut self, source: &Self) {
+        let Self {
+            account,
+            names,
+            runtime,
+            path,
+            basis_ns,
+            since_basis_ns,
+            cpu_ns,
+            energy,
+            total,
+            ended_ms,
+            open,
+            rest_ns,
+            last,
+        } = source;
+        if self.account != *account {
+            self.account.clone_from(account);
+        }
+        if self.names != *names {
+            self.names.clone_from(names);
+        }
+        self.runtime.clone_from(runtime);
+        self.path.clone_from(path);
+        self.basis_ns = *basis_ns;
+        self.since_basis_ns = *since_basis_ns;
+        self.cpu_ns = *cpu_ns;
+        self.energy.clone_from(energy);
+        self.total = *total;
+        self.ended_ms = *ended_ms;
+        self.open.clone_from(open);
+        self.rest_ns = *rest_ns;
+        self.last.clone_from(last);
+    }
 }
 
 impl AccountBook {
@@ -105,7 +149,7 @@ impl AccountBook {
 }
 
 /// One pod's totals.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PodBook {
     /// The pod's namespace.
@@ -117,6 +161,28 @@ pub struct PodBook {
     /// Energy by zone of the last interval.
     #[serde(skip)]
     pub last: Vec<Joules>,
+}
+
+impl Clone for PodBook {
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    /// Without new memory where the old one does.
+    fn clone_from(&mut self, source: &Self) {
+        let Self {
+            namespace,
+            name,
+            energy,
+            last,
+        } = source;
+        self.namespace.clone_from(namespace);
+        self.name.clone_from(name);
+        self.energy.clone_from(energy);
+        self.last.clone_from(last);
+    }
 }
 
 impl PodBook {
