@@ -9,8 +9,15 @@ use tanso_power::Estimate;
 
 use crate::units::GramsCo2e;
 
+pub mod compose;
+pub mod consolidate;
 pub mod histogram;
+pub mod idle;
+pub mod memory;
+pub mod move_region;
+pub mod replicas;
 pub mod rightsize;
+pub mod settle;
 pub mod shift;
 
 /// What to do.
@@ -20,6 +27,12 @@ pub enum Action {
     ShiftInTime,
     /// Ask for as much CPU as is used.
     Rightsize,
+    /// Run fewer replicas while the grid is dirty.
+    FewerReplicas,
+    /// Run in another region.
+    MoveRegion,
+    /// Remove what does nothing.
+    RemoveIdle,
 }
 
 impl Action {
@@ -29,6 +42,9 @@ impl Action {
         match self {
             Self::ShiftInTime => "ShiftInTime",
             Self::Rightsize => "Rightsize",
+            Self::FewerReplicas => "FewerReplicas",
+            Self::MoveRegion => "MoveRegion",
+            Self::RemoveIdle => "RemoveIdle",
         }
     }
 }
@@ -118,6 +134,8 @@ pub enum WhyNot {
     TooFewSamples,
     /// The workload asks for nothing that could be lowered.
     NoRequest,
+    /// It does work.
+    InUse,
     /// Something given makes no sense.
     Invalid,
 }

@@ -1,47 +1,85 @@
-//! A histogram of CPU use in which old samples count less and less.
+//! A histogram of use in which old samples count less and less.
 //!
-//! The shape is that of the Kubernetes vertical pod autoscaler: buckets that
-//! grow by 5 %, the first 0.001 core wide, and a weight that halves in 24
-//! hours.
+//! The shapes are those of the Kubernetes vertical pod autoscaler: buckets
+//! that grow by 5 %, the first 0.001 core or 10 MB wide, and a weight that
+//! halves in 24 hours.
 
 use jiff::Timestamp;
 
-/// The first bucket's width in cores.
-const FIRST_BUCKET_CORES: f64 = 0.001;
 /// How much wider each bucket is than the one before.
 const GROWTH: f64 = 1.05;
-/// Buckets up to 1,000 cores.
-const BUCKETS: usize = 222;
 /// The time in which a sample loses half its weight.
 const HALF_LIFE_S: f64 = 24.0 * 3_600.0;
+
+/// The first bucket's width, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    first: f64,
+    buckets: usize,
+}
+
+impl Shape {
+    /// Cores, up to 1,000.
+    pub const CPU: Self = Self {
+        first: 0.001,
+        buckets: 222,
+    };
+    /// Bytes, up to 1 TB.
+    pub const MEMORY: Self = Self {
+        first: 1e7,
+        buckets: 176,
+    };
+
+    /// Where bucket `index` begins: a geometric sum.
+    fn edge(self, index: usize) -> f64 {
+        let exponent = i32::try_from(index).unwrap_or(i32::MAX);
+        self.first * (GROWTH.powi(exponent) - 1.0) / (GROWTH - 1.0)
+    }
+
+    fn bucket(self, size: f64) -> usize {
+        (0..self.buckets)
+            .find(|index| size < self.edge(index + 1))
+            .unwrap_or(self.buckets - 1)
+    }
+}
 
 /// Decayed weights of samples by size.
 #[derive(Clone, Debug)]
 pub struct Histogram {
+    shape: Shape,
     weights: Vec<f64>,
     reference: Timestamp,
 }
 
 impl Histogram {
-    /// An empty histogram; samples are weighed as seen from `reference`.
+    /// An empty histogram of cores; samples are weighed as seen from
+    /// `reference`.
     #[must_use]
     pub fn new(reference: Timestamp) -> Self {
+        Self::shaped(Shape::CPU, reference)
+    }
+
+    /// An empty histogram of that shape.
+    #[must_use]
+    pub fn shaped(shape: Shape, reference: Timestamp) -> Self {
         Self {
-            weights: vec![0.0; BUCKETS],
+            shape,
+            weights: vec![0.0; shape.buckets],
             reference,
         }
     }
 
-    /// Adds a sample of so many cores. `weight` is how long it lasted.
-    pub fn add(&mut self, at: Timestamp, cores: f64, weight: f64) {
+    /// Adds a sample of so many cores or bytes. `weight` is how long it
+    /// lasted.
+    pub fn add(&mut self, at: Timestamp, size: f64, weight: f64) {
         let age_s = self.reference.duration_since(at).as_secs_f64().max(0.0);
-        if let Some(bucket) = self.weights.get_mut(bucket(cores)) {
+        if let Some(bucket) = self.weights.get_mut(self.shape.bucket(size)) {
             *bucket += weight * (-age_s / HALF_LIFE_S).exp2();
         }
     }
 
     /// The least size below which the given share of the weight lies: the
-    /// upper edge of a bucket, in cores. `None` without samples.
+    /// upper edge of a bucket. `None` without samples.
     #[must_use]
     pub fn percentile(&self, share: f64) -> Option<f64> {
         let total: f64 = self.weights.iter().sum();
@@ -53,23 +91,11 @@ impl Histogram {
             sum += weight;
             // A hair below, so that rounding in the sum picks no next bucket.
             if *weight > 0.0 && sum >= share * total * (1.0 - 1e-12) {
-                return Some(edge(index + 1));
+                return Some(self.shape.edge(index + 1));
             }
         }
-        Some(edge(BUCKETS))
+        Some(self.shape.edge(self.shape.buckets))
     }
-}
-
-/// Where bucket `index` begins: a geometric sum.
-fn edge(index: usize) -> f64 {
-    let exponent = i32::try_from(index).unwrap_or(i32::MAX);
-    FIRST_BUCKET_CORES * (GROWTH.powi(exponent) - 1.0) / (GROWTH - 1.0)
-}
-
-fn bucket(cores: f64) -> usize {
-    (0..BUCKETS)
-        .find(|index| cores < edge(index + 1))
-        .unwrap_or(BUCKETS - 1)
 }
 
 #[cfg(test)]
@@ -88,7 +114,8 @@ mod tests {
         }
         let p90 = histogram.percentile(0.9).unwrap();
         assert!((0.90..0.95).contains(&p90), "{p90}");
-        assert!(edge(BUCKETS) > 1_000.0);
+        assert!(Shape::CPU.edge(222) > 1_000.0);
+        assert!(Shape::MEMORY.edge(176) > 1e12);
     }
 
     #[test]

@@ -89,3 +89,50 @@ fn bounds_compare_low_with_low_and_high_with_high() {
     assert_eq!(saving(then, now), of(0, 0, 0));
     assert!(saving_percent(then, now).value < 0.0);
 }
+
+#[test]
+fn figures_that_end_before_the_latest_start_are_planned_within_and_it_is_said() {
+    use crate::series::{IntensitySeries, Point};
+    let (target, zone) = (target(), time_zone("Asia/Seoul").unwrap());
+    let start = UtcHour::parse("2026-11-21T00:00Z").unwrap();
+    let points = (0..)
+        .zip([400.0, 390.0, 350.0, 380.0])
+        .map(|(hour, figure)| {
+            let value = Intensity::try_from_grams_per_kwh(figure).unwrap();
+            (
+                start.plus_hours(hour),
+                Point::exact(value, Origin::Forecast),
+            )
+        });
+    let info = SeriesInfo::average_life_cycle("KR", "forecast");
+    let series = IntensitySeries::try_new(info, points).unwrap();
+    let job = Job::flat(3_600, Joules::from_microjoules(3_600_000_000_000)).unwrap();
+    let run = |planned: UtcHour| {
+        shift_run(&RunRequest {
+            target: &target,
+            planned: planned.start(),
+            earliest: start.start(),
+            latest: start.plus_hours(24).start(),
+            time_zone: &zone,
+            job: &job,
+            series: &series,
+            terms: Terms {
+                now: start.start(),
+                min_saving_percent: 1.0,
+            },
+        })
+    };
+    let advice = run(start).unwrap();
+    assert_eq!(
+        advice.windows[0].start.to_string(),
+        "2026-11-21T11:00:00+09:00[Asia/Seoul]"
+    );
+    let basis = &advice.recommendation.basis;
+    assert!(basis.contains("which end 2026-11-21T04:00Z"), "{basis}");
+    assert_eq!(advice.recommendation.confidence, Confidence::Medium);
+    let beyond = run(start.plus_hours(8)).unwrap_err();
+    assert!(
+        beyond.message.contains("before the run as planned"),
+        "{beyond}"
+    );
+}

@@ -1,0 +1,174 @@
+//! A memory request that fits what is used, after the rule of the Kubernetes
+//! vertical pod autoscaler: the peaks of each day, weighed down by half each
+//! day, their 90th percentile and 15 %; a kill for want of memory counts as a
+//! fifth (at least 100 MiB) more than was used then.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::histogram::{Histogram, Shape};
+use super::{NoAdvice, WhyNot};
+
+const MIB: u64 = 1 << 20;
+/// What is added after a kill, in bytes.
+const BUMP_MIN: u64 = 100 * MIB;
+/// The least request that is advised, in bytes.
+const FLOOR: u64 = 250 * MIB;
+/// How many days of peaks count.
+const DAYS: i64 = 8;
+/// The percentile that a request should cover, and what is added.
+const TARGET: (f64, f64) = (0.90, 1.15);
+const DAY_S: i64 = 86_400;
+
+/// The memory that one pod held at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemorySample {
+    /// When.
+    pub at: Timestamp,
+    /// Its working set, bytes.
+    pub bytes: u64,
+    /// Whether it was killed then for want of memory.
+    pub was_killed: bool,
+}
+
+/// What a pod should ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemorySizes {
+    /// The request, bytes.
+    pub target_bytes: u64,
+    /// The least that would do, bytes.
+    pub lower_bytes: u64,
+    /// The most that could be needed, bytes.
+    pub upper_bytes: u64,
+    /// Days that were seen.
+    pub days: u32,
+}
+
+/// The sizes from what was held up to `now`.
+///
+/// # Errors
+/// [`NoAdvice`] without a sample of the last eight days.
+pub fn sizes(samples: &[MemorySample], now: Timestamp) -> Result<MemorySizes, NoAdvice> {
+    let mut peaks: BTreeMap<i64, u64> = BTreeMap::new();
+    for sample in samples {
+        let age_s = now.as_second().saturating_sub(sample.at.as_second());
+        if !(0..DAYS * DAY_S).contains(&age_s) {
+            continue;
+        }
+        let bytes = if sample.was_killed {
+            let fifth = sample.bytes.saturating_add(sample.bytes / 5);
+            fifth.max(sample.bytes.saturating_add(BUMP_MIN))
+        } else {
+            sample.bytes
+        };
+        let peak = peaks.entry(age_s.div_euclid(DAY_S)).or_default();
+        *peak = bytes.max(*peak);
+    }
+    let mut histogram = Histogram::shaped(Shape::MEMORY, now);
+    for (days_ago, bytes) in &peaks {
+        let at = Timestamp::from_second(now.as_second() - days_ago * DAY_S).unwrap_or(now);
+        #[expect(clippy::cast_precision_loss, reason = "a bucket is 5 % wide")]
+        histogram.add(at, *bytes as f64, 1.0);
+    }
+    let at = |share| {
+        let none = || {
+            NoAdvice::new(
+                WhyNot::TooFewSamples,
+                "no memory was seen in the last 8 days",
+            )
+        };
+        histogram.percentile(share).ok_or_else(none)
+    };
+    let days = u32::try_from(peaks.len()).unwrap_or(0);
+    // The fewer days were seen, the wider the bounds.
+    let doubt = 1.0 + 1.0 / f64::from(days.max(1));
+    let (share, margin) = TARGET;
+    let target_bytes = whole(at(share)? * margin);
+    Ok(MemorySizes {
+        target_bytes,
+        lower_bytes: whole(at(0.5)? * margin / doubt).min(target_bytes),
+        upper_bytes: whole(at(0.95)? * margin * doubt).max(target_bytes),
+        days,
+    })
+}
+
+/// The share of a node that requests take, the larger of CPU and memory: that
+/// is what they keep others from, and so the share of its idle energy that
+/// they bear. In millionths.
+#[must_use]
+pub fn dominant_share(millicores: (u64, u64), bytes: (u64, u64)) -> u64 {
+    let share = |(asked, whole): (u64, u64)| {
+        let millionths = u128::from(asked) * 1_000_000;
+        let share = millionths.checked_div(u128::from(whole)).unwrap_or(0);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    };
+    share(millicores).max(share(bytes))
+}
+
+/// Whole bytes, rounded up to a MiB, not below the floor.
+fn whole(bytes: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates; no size is negative"
+    )]
+    let bytes = bytes.ceil() as u64;
+    bytes.div_ceil(MIB).saturating_mul(MIB).max(FLOOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(day * DAY_S + 3_600).unwrap()
+    }
+
+    fn sample(day: i64, mib: u64, was_killed: bool) -> MemorySample {
+        MemorySample {
+            at: at(day),
+            bytes: mib * MIB,
+            was_killed,
+        }
+    }
+
+    #[test]
+    fn the_daily_peaks_decide_and_old_days_are_forgotten() {
+        let mut samples: Vec<_> = (1..=8).map(|day| sample(day, 1_000, false)).collect();
+        samples.extend((1..=8).map(|day| sample(day, 10, false)));
+        samples.push(sample(-5, 64_000, false));
+        let sizes = sizes(&samples, at(8)).unwrap();
+        let mib = sizes.target_bytes / MIB;
+        assert!((1_150..1_210).contains(&mib), "{mib}");
+        assert_eq!(sizes.days, 8);
+        assert!(sizes.lower_bytes < sizes.target_bytes && sizes.target_bytes < sizes.upper_bytes);
+    }
+
+    #[test]
+    fn a_kill_asks_for_more_than_was_used() {
+        let mib = |killed| {
+            sizes(&[sample(8, 400, killed)], at(8))
+                .unwrap()
+                .target_bytes
+                / MIB
+        };
+        assert!((575..625).contains(&mib(true)), "{}", mib(true));
+        assert!((460..490).contains(&mib(false)), "{}", mib(false));
+        assert!(sizes(&[sample(-1, 400, false)], at(8)).is_err());
+        assert_eq!(
+            sizes(&[sample(8, 1, false)], at(8)).unwrap().target_bytes,
+            FLOOR
+        );
+    }
+
+    #[test]
+    fn less_memory_saves_nothing_where_cpu_is_what_fills_the_node() {
+        let before = dominant_share((8_000, 16_000), (4 << 30, 64 << 30));
+        let after = dominant_share((8_000, 16_000), (1 << 30, 64 << 30));
+        assert_eq!((before, after), (500_000, 500_000));
+        assert_eq!(dominant_share((1, 16_000), (32 << 30, 64 << 30)), 500_000);
+    }
+}
