@@ -102,6 +102,9 @@ pub struct CarbonPolicySpec {
     /// Which advice is given.
     #[serde(default)]
     pub recommendations: RecommendationSpec,
+    /// What may be done about advice. Default: nothing.
+    #[serde(default)]
+    pub actions: ActionsSpec,
     /// While true nothing is evaluated; the last status stays.
     #[serde(default)]
     pub suspend: bool,

@@ -142,6 +142,33 @@ impl Inventory {
         })
     }
 
+    /// Namespace and name of each `CronJob` of a scope whose labels fit.
+    #[must_use]
+    pub fn cron_jobs(
+        &self,
+        scope: &Scope,
+        fits: impl Fn(&BTreeMap<String, String>) -> bool,
+    ) -> Vec<(String, String)> {
+        let within = |namespace: &str| match scope {
+            Scope::All => true,
+            Scope::Namespaces(chosen) => chosen.contains(namespace),
+        };
+        let all = self.cron_jobs.state();
+        let mut found: Vec<_> = all
+            .iter()
+            .filter(|cron_job| fits(cron_job.labels()))
+            .map(|cron_job| {
+                (
+                    cron_job.namespace().unwrap_or_default(),
+                    cron_job.name_any(),
+                )
+            })
+            .filter(|(namespace, _)| within(namespace))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
     /// The CPU that a node has to give, thousandths of a core.
     #[must_use]
     pub fn allocatable_millicores(&self, node: &str) -> Option<u32> {

@@ -13,10 +13,11 @@ use tanso_crds::{CarbonPolicy, CarbonReport, ClusterCarbonPolicy, PowerMonitor};
 use crate::workspace;
 
 /// The hand-written parts of the installation, in the order of application.
-const INSTALL_PARTS: [&str; 4] = [
+const INSTALL_PARTS: [&str; 5] = [
     "config/default/namespace.yaml",
     "config/rbac/agent.yaml",
     "config/rbac/operator.yaml",
+    "config/rbac/actions.yaml",
     "config/default/operator.yaml",
 ];
 

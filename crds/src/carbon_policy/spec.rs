@@ -346,3 +346,27 @@ const fn default_min_saving() -> i32 {
 const fn default_max_listed() -> i32 {
     20
 }
+
+/// What may be done about advice. A CronJob must also ask for it by the label `tanso.dev/actions: apply`, and the namespace must bind the ClusterRole `tanso-operator-actions`.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.suspendAboveGramsPerKwh) || self.mode == 'Apply'").message("`suspendAboveGramsPerKwh` acts with mode Apply only"))]
+pub struct ActionsSpec {
+    /// `Suggest` (default) changes nothing, and takes back what `Apply` changed; `Apply` sets the advised schedule and time zone of CronJobs.
+    #[serde(default)]
+    pub mode: ActionMode,
+    /// Suspends CronJobs while the grid is dirtier than this, gCO2eq/kWh; resumes them when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 2000))]
+    pub suspend_above_grams_per_kwh: Option<i32>,
+}
+
+/// Whether advice is carried out.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActionMode {
+    /// Advice only.
+    #[default]
+    Suggest,
+    /// CronJobs that ask for it are moved and suspended.
+    Apply,
+}

@@ -234,6 +234,25 @@ pub struct Recommendation {
     /// The exact change to make.
     #[schemars(length(max = 512))]
     pub change: String,
+    /// The schedule to set, of advice to move a daily CronJob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<AdvisedSchedule>,
+    /// The best times, best first, of advice to shift in time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3), inner(length(max = 128)))]
+    pub windows: Vec<String>,
+}
+
+/// A schedule in its time zone.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdvisedSchedule {
+    /// Five fields.
+    #[schemars(length(max = 128))]
+    pub schedule: String,
+    /// IANA time zone.
+    #[schemars(length(max = 64))]
+    pub time_zone: String,
 }
 
 /// Where the intensity figures come from.

@@ -272,6 +272,28 @@ impl Applier {
         answer.map(|_| true)
     }
 
+    /// Sends a merge patch: for a few fields of an object that others own.
+    ///
+    /// # Errors
+    /// As [`Applier::apply`]; a conflict if the patch names a version that the
+    /// object no longer has.
+    pub async fn merge<K: Object>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        patch: &Value,
+    ) -> Result<K, ApplyFault> {
+        self.may_write::<K>(name)?;
+        let params = PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(patch);
+        let answer = bounded::<K, _>("patch", name, api.patch(name, &params, &patch)).await;
+        self.count::<K, _>("merge", &answer);
+        answer
+    }
+
     fn may_write<K: Object>(&self, name: &str) -> Result<(), ApplyFault> {
         if self.claim.holds() {
             return Ok(());

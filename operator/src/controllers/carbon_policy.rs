@@ -9,6 +9,7 @@
 //! configmaps: get, in its own namespace list; secrets named
 //! `tanso-intensity`: get; events: create, patch.
 
+pub mod act;
 pub mod apply;
 mod driver;
 pub mod judge;

@@ -92,6 +92,7 @@ async fn install(client: Client) {
         "default/namespace.yaml",
         "rbac/agent.yaml",
         "rbac/operator.yaml",
+        "rbac/actions.yaml",
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../config")

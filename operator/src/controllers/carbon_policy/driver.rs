@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt as _};
+use tanso_carbon::calendar::UtcHour;
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_crds::condition::{reasons, types};
 use tanso_crds::{CarbonPolicyStatus, CarbonReport};
 
+use super::act;
 use super::apply::{self, Owner};
 use super::judge::{self, Evaluation, Inputs};
 use super::kinds::Policy;
@@ -63,7 +65,13 @@ pub(super) async fn visit<P: Policy>(
         Err(fault) => Err(fault),
     };
     let done = match result {
-        Ok(judged) => publish(policy, context, before.as_ref(), &judged, is_first).await,
+        Ok(judged) => {
+            let published = publish(policy, context, before.as_ref(), &judged, is_first).await;
+            if published.is_ok() {
+                act_on(policy, context, &judged).await;
+            }
+            published
+        }
         Err(fault) => Err(fault),
     };
     if let Err(fault) = &done {
@@ -252,6 +260,71 @@ async fn publish<P: Policy>(
         apply::delete_others(&context.applier, &api, &owner, &reports).await?;
     }
     Ok(())
+}
+
+/// Carries out what `CronJobs` ask for by their label. What fails is said by
+/// an Event and tried again at the next visit: the evaluation stands.
+async fn act_on<P: Policy>(policy: &P, context: &Context, judged: &Judged) {
+    let uid = policy.uid().unwrap_or_default();
+    let Ok(scope) = policy.scope(&context.inventory.namespaces()) else {
+        return;
+    };
+    let asking = context
+        .inventory
+        .cron_jobs(&scope, |labels| act::concerns(labels, &uid));
+    let hour = UtcHour::containing(Timestamp::now());
+    let hold = judged.policy.hold_above.is_some_and(|limit| {
+        let now = judged.policy.intensity.series.at(hour);
+        now.is_some_and(|point| point.intensity.value > limit)
+    });
+    for (namespace, name) in asking {
+        let wish = act::Wish {
+            policy: uid.clone(),
+            may_apply: judged.policy.may_apply,
+            rewrite: rewrite(&judged.evaluation, &namespace, &name),
+            hold,
+        };
+        let (applier, client) = (&context.applier, &context.client);
+        let result = act::carry_out(applier, client, &namespace, &name, &wish).await;
+        let (type_, reason, note) = match result {
+            Ok(Some(change)) => (EventType::Normal, change.reason, change.note),
+            Ok(None) => continue,
+            Err(fault) if fault.is_forbidden() => (
+                EventType::Warning,
+                "ActionForbidden",
+                format!(
+                    "{fault}; bind the ClusterRole tanso-operator-actions in namespace \"{namespace}\""
+                ),
+            ),
+            Err(fault) => (EventType::Warning, "ActionFailed", fault.to_string()),
+        };
+        tracing::info!(
+            namespace,
+            workload = name,
+            reason,
+            note,
+            "an action on a workload"
+        );
+        let note = format!("CronJob {namespace}/{name}: {note}");
+        let regarding = policy.object_ref(&());
+        context
+            .events
+            .publish(&regarding, type_, reason, "Act", &note)
+            .await;
+    }
+}
+
+/// The schedule that is advised for a `CronJob`.
+fn rewrite(evaluation: &Evaluation, namespace: &str, name: &str) -> Option<(String, String)> {
+    let is_it = |one: &&tanso_crds::carbon_policy::status::WorkloadResult| {
+        one.kind == "CronJob" && one.namespace == namespace && one.name == name
+    };
+    let workload = evaluation.workloads.iter().find(is_it)?;
+    let advised = workload
+        .recommendations
+        .iter()
+        .find_map(|one| one.schedule.clone())?;
+    Some((advised.schedule, advised.time_zone))
 }
 
 fn owner<P: Policy>(policy: &P) -> Owner {

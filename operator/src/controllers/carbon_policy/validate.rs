@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use tanso_carbon::calendar;
 use tanso_carbon::regulation::Preset;
-use tanso_carbon::{FacilityPue, Pue, PueEvidence, Thresholds};
+use tanso_carbon::{FacilityPue, Intensity, Pue, PueEvidence, Thresholds};
 use tanso_crds::carbon_policy::{
-    self as crd, CarbonPolicySpec, IntensityProviderKind, IntensitySource, PueSpec,
+    self as crd, ActionMode, CarbonPolicySpec, IntensityProviderKind, IntensitySource, PueSpec,
 };
 use tanso_crds::condition::reasons;
 use tanso_intensity::bundled::Bundled;
@@ -55,6 +55,10 @@ pub struct ValidatedPolicy {
     pub window_hours: u32,
     /// What a verdict demands.
     pub thresholds: Thresholds,
+    /// Whether advice is carried out where it is asked for.
+    pub may_apply: bool,
+    /// Above this intensity what asks for it is suspended.
+    pub hold_above: Option<Intensity>,
     /// How far a job may be moved, hours.
     pub slack_hours: u8,
     /// Least saving worth advice, percent.
@@ -131,6 +135,11 @@ pub fn validate(
             min_coverage_percent: f64::from(spec.evidence.min_coverage_percent),
             max_estimated_percent: f64::from(spec.evidence.max_estimated_percent),
         },
+        may_apply: spec.actions.mode == ActionMode::Apply,
+        hold_above: spec
+            .actions
+            .suspend_above_grams_per_kwh
+            .and_then(|grams| Intensity::try_from_grams_per_kwh(f64::from(grams)).ok()),
         slack_hours: u8::try_from(slack / HOUR_S).unwrap_or(u8::MAX),
         min_saving_percent: f64::from(spec.recommendations.min_saving_percent),
         max_listed: usize::try_from(spec.recommendations.max_listed)

@@ -1,19 +1,22 @@
 //! Advice for a workload: another time for a job, a fitting request for what
-//! runs all day; pure.
+//! runs all day, removal of what does nothing; pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use tanso_carbon::account::Account;
+use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::recommend::idle::{IdleRequest, remove_idle};
 use tanso_carbon::recommend::rightsize::{
     CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
 };
-use tanso_carbon::recommend::shift::{CronRequest, shift_cron};
-use tanso_carbon::recommend::{self, Target, Terms};
+use tanso_carbon::recommend::shift::{CronRequest, ShiftAdvice, Window, shift_cron};
+use tanso_carbon::recommend::{self, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
 use tanso_carbon::{Pue, calendar};
-use tanso_crds::carbon_policy::status::Recommendation;
+use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation};
+use tanso_intensity::Marginal;
 use tanso_power::Joules;
 
 use super::Inputs;
@@ -31,12 +34,31 @@ pub(super) fn advise(
     workload: &Workload<'_>,
     account: &Account,
 ) -> Vec<Recommendation> {
-    let found = if workload.key.kind == "CronJob" {
-        shift(inputs, workload)
-    } else {
-        fit(inputs, workload, account)
-    };
-    found.into_iter().map(|advice| shown(&advice)).collect()
+    let mut found: Vec<Recommendation> = Vec::new();
+    if workload.key.kind == "CronJob" {
+        found.extend(shift(inputs, workload));
+    } else if let Some(facts) = Running::of(inputs, workload) {
+        // What does nothing is not made smaller but removed.
+        let removed = said(workload, remove(inputs, workload, account, &facts));
+        let fitting = || said(workload, fit(inputs, workload, account, &facts));
+        found.extend(removed.or_else(fitting).map(|advice| shown(&advice)));
+    }
+    found.sort_by_key(|advice| std::cmp::Reverse(advice.saving_milligrams_per_day.value));
+    found
+}
+
+/// The advice, or nothing and the reason in the log.
+fn said(
+    workload: &Workload<'_>,
+    advice: Result<recommend::Recommendation, NoAdvice>,
+) -> Option<recommend::Recommendation> {
+    match advice {
+        Ok(advice) => Some(advice),
+        Err(why) => {
+            tracing::debug!(workload = workload.key.name, %why, "no advice");
+            None
+        }
+    }
 }
 
 fn shown(advice: &recommend::Recommendation) -> Recommendation {
@@ -47,7 +69,58 @@ fn shown(advice: &recommend::Recommendation) -> Recommendation {
         confidence: advice.confidence.as_str().to_owned(),
         basis: short(&advice.basis, 512),
         change: short(&advice.change, 512),
+        schedule: None,
+        windows: Vec::new(),
     }
+}
+
+/// Advice to shift, with the times and the schedule written out, and what
+/// marginal intensity says of the same move.
+fn shown_shift(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Recommendation {
+    let window = |window: &Window| {
+        let (start, end) = (&window.start, &window.end);
+        let at = window
+            .intensity
+            .map_or_else(String::new, |at| format!(", {at}"));
+        format!(
+            "{} {:02}:{:02} to {:02}:{:02} {}{at}",
+            start.date(),
+            start.hour(),
+            start.minute(),
+            end.hour(),
+            end.minute(),
+            start.offset()
+        )
+    };
+    let mut shown = shown(&advice.recommendation);
+    if let Some(beside) = marginal(inputs, advice) {
+        shown.basis = short(&format!("{}; {beside}", shown.basis), 512);
+    }
+    shown.schedule = advice.rewrite.as_ref().map(|rewrite| AdvisedSchedule {
+        schedule: short(&rewrite.schedule, 128),
+        time_zone: short(&rewrite.time_zone, 64),
+    });
+    shown.windows = advice
+        .windows
+        .iter()
+        .map(|one| short(&window(one), 128))
+        .collect();
+    shown
+}
+
+/// Marginal intensity at both starts, where it is known: said, never mixed
+/// into the saving.
+fn marginal(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Option<String> {
+    let Marginal(loaded) = inputs.policy.marginal.as_ref()?;
+    let at = |window: &Window| {
+        let hour = UtcHour::containing(window.start.timestamp());
+        Some(loaded.series.at(hour)?.intensity.value)
+    };
+    let (now, then) = (at(&advice.baseline)?, at(advice.windows.first()?)?);
+    Some(format!(
+        "marginal ({}): {then} instead of {now} at the start",
+        loaded.series.info().source
+    ))
 }
 
 fn terms(inputs: &Inputs<'_>) -> Terms {
@@ -100,7 +173,7 @@ fn pue_of(inputs: &Inputs<'_>) -> Pue {
         .map_or(Pue::ONE, |pue| pue.value.value)
 }
 
-fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<recommend::Recommendation> {
+fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Recommendation> {
     let schedule = inputs
         .facts
         .schedule(workload.key.namespace, workload.key.name)?;
@@ -117,7 +190,7 @@ fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<recommend::Reco
         terms: terms(inputs),
     };
     match shift_cron(&request) {
-        Ok(advice) => Some(advice.recommendation),
+        Ok(advice) => Some(shown_shift(inputs, &advice)),
         Err(why) => {
             tracing::debug!(workload = workload.key.name, %why, "no advice to shift");
             None
@@ -125,48 +198,96 @@ fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<recommend::Reco
     }
 }
 
+/// What is known of a workload that runs all day.
+struct Running<'a> {
+    container: &'a str,
+    request: u32,
+    replicas: u32,
+    node: NodeIdle,
+    samples: Vec<CpuSample>,
+}
+
+impl<'a> Running<'a> {
+    fn of(inputs: &Inputs<'_>, workload: &Workload<'a>) -> Option<Self> {
+        // The newest pod has the request that is set now.
+        let newest = workload
+            .pods
+            .values()
+            .max_by_key(|pod| (pod.started_at, &pod.name))?;
+        if newest.container.is_empty() || workload.key.kind == "Pod" || workload.key.kind == "Job" {
+            return None;
+        }
+        Some(Self {
+            container: &newest.container,
+            request: u32::try_from(newest.cpu_request_milli?).ok()?,
+            replicas: replicas(inputs, workload),
+            node: mean_node(inputs, workload)?,
+            samples: samples(inputs, workload),
+        })
+    }
+}
+
+fn remove(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    account: &Account,
+    facts: &Running<'_>,
+) -> Result<recommend::Recommendation, NoAdvice> {
+    let minutes = covered_minutes(inputs).unwrap_or(MINUTES_PER_DAY);
+    let own = u128::from(account.it_energy.value.microjoules()) * u128::from(MINUTES_PER_DAY);
+    let own = own / u128::from(minutes.max(1));
+    // Without energy of its own the policy's mean intensity prices its share.
+    let intensity = account.effective_intensity().or_else(|| {
+        let hour = inputs.window.until.plus_hours(-1);
+        Some(inputs.policy.intensity.series.at(hour)?.intensity)
+    });
+    let intensity = intensity.ok_or_else(|| NoAdvice {
+        reason: WhyNot::IntensityMissing,
+        message: "the intensity of the last hour is not known".to_owned(),
+    })?;
+    remove_idle(&IdleRequest {
+        target: &target(workload),
+        samples: &facts.samples,
+        request_millicores: facts.request,
+        replicas: facts.replicas,
+        own_per_day: Joules::from_microjoules(u64::try_from(own).unwrap_or(u64::MAX)),
+        node: facts.node,
+        intensity,
+        pue: pue_of(inputs),
+        terms: terms(inputs),
+    })
+}
+
 fn fit(
     inputs: &Inputs<'_>,
     workload: &Workload<'_>,
     account: &Account,
-) -> Option<recommend::Recommendation> {
-    // The newest pod has the request that is set now.
-    let newest = workload
-        .pods
-        .values()
-        .max_by_key(|pod| (pod.started_at, &pod.name))?;
-    let request = u32::try_from(newest.cpu_request_milli?).ok()?;
-    if newest.container.is_empty() || workload.key.kind == "Pod" || workload.key.kind == "Job" {
-        return None;
-    }
-    let node = mean_node(inputs, workload)?;
-    let intensity = account.effective_intensity()?;
-    let replicas = replicas(inputs, workload);
+    facts: &Running<'_>,
+) -> Result<recommend::Recommendation, NoAdvice> {
+    let nothing = |message: &str| NoAdvice {
+        reason: WhyNot::NoEnergy,
+        message: message.to_owned(),
+    };
+    let intensity = account
+        .effective_intensity()
+        .ok_or_else(|| nothing("it used no energy whose intensity is known"))?;
     let pue = pue_of(inputs);
-    let dynamic = account
-        .emissions
-        .value
-        .scaled(MINUTES_PER_DAY, covered_minutes(inputs)?);
-    let idle = attributed_idle(node, request.saturating_mul(replicas));
+    let minutes = covered_minutes(inputs).ok_or_else(|| nothing("no minute is covered"))?;
+    let dynamic = account.emissions.value.scaled(MINUTES_PER_DAY, minutes);
+    let idle = attributed_idle(facts.node, facts.request.saturating_mul(facts.replicas));
     let advice = rightsize(&RightsizeRequest {
         target: &target(workload),
-        container: &newest.container,
-        samples: &samples(inputs, workload),
-        request_millicores: request,
-        replicas,
-        node,
+        container: facts.container,
+        samples: &facts.samples,
+        request_millicores: facts.request,
+        replicas: facts.replicas,
+        node: facts.node,
         intensity,
         pue,
         emissions_per_day: dynamic + intensity.value.emissions_of(idle, pue),
         terms: terms(inputs),
-    });
-    match advice {
-        Ok(advice) => Some(advice.recommendation),
-        Err(why) => {
-            tracing::debug!(workload = workload.key.name, %why, "no advice to rightsize");
-            None
-        }
-    }
+    })?;
+    Ok(advice.recommendation)
 }
 
 /// Minutes of the period that the ledger covers.
