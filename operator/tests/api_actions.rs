@@ -1,7 +1,11 @@
 //! Acting on a real API server: only where the namespace lets the operator,
 //! only on who asks, and back again.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should end")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on should end"
+)]
 
 #[path = "support/api.rs"]
 mod api;
@@ -13,7 +17,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tanso_operator::cluster::{Applier, CARBON_POLICY_MANAGER, Claim};
+use tanso_operator::cluster::{Applier, ApplyFault, CARBON_POLICY_MANAGER, Claim};
 use tanso_operator::controllers::carbon_policy::act::{APPLIED_BY, OPT_IN, Wish, carry_out};
 use tanso_operator::metrics::Metrics;
 
@@ -76,8 +80,8 @@ async fn advice_is_carried_out_where_it_is_let_on_who_asks_and_taken_back() {
     api::put(&bindings, &read::<RoleBinding>(binding)).await;
     // The authorizer learns of a binding a moment later.
     let mut first = act("asks", &wish()).await;
-    for _ in 0..50 {
-        if !first.as_ref().is_err_and(|fault| fault.is_forbidden()) {
+    for _ in 0..600 {
+        if !first.as_ref().is_err_and(ApplyFault::is_forbidden) {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;

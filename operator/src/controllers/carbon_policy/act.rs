@@ -102,7 +102,7 @@ pub fn plan(cron_job: &CronJob, wish: &Wish) -> Option<Change> {
         version: cron_job.resource_version(),
     };
     if !wish.may_apply || !opted_in {
-        return owner.and_then(|_| at.revert());
+        return owner.map(|_| at.revert());
     }
     at.hold(wish).or_else(|| at.reschedule(wish))
 }
@@ -122,8 +122,8 @@ impl Now<'_> {
         reason: &'static str,
         note: String,
         owner: Option<&str>,
-        marks: Value,
-        spec: Value,
+        marks: &Value,
+        spec: &Value,
     ) -> Change {
         let metadata = json!({
             "resourceVersion": self.version,
@@ -144,7 +144,7 @@ impl Now<'_> {
         if wish.hold && !self.suspend {
             let note = "suspended while the grid is dirtier than the policy allows".to_owned();
             let marks = json!({SUSPENDED: "true"});
-            return Some(self.change("Suspended", note, owner, marks, json!({"suspend": true})));
+            return Some(self.change("Suspended", note, owner, &marks, &json!({"suspend": true})));
         }
         if wish.hold || !is_ours {
             return None;
@@ -153,7 +153,7 @@ impl Now<'_> {
         let note = "resumed: the grid is clean enough".to_owned();
         let marks = json!({SUSPENDED: null});
         let spec = json!({"suspend": false});
-        Some(self.change("Resumed", note, owner.filter(|_| stays), marks, spec))
+        Some(self.change("Resumed", note, owner.filter(|_| stays), &marks, &spec))
     }
 
     /// Moves it to the advised time, once.
@@ -174,11 +174,11 @@ impl Now<'_> {
             self.schedule, OPT_IN.0
         );
         let spec = json!({"schedule": schedule, "timeZone": zone});
-        Some(self.change("Rescheduled", note, Some(&wish.policy), marks, spec))
+        Some(self.change("Rescheduled", note, Some(&wish.policy), &marks, &spec))
     }
 
     /// Takes everything back that is still as it was left.
-    fn revert(&self) -> Option<Change> {
+    fn revert(&self) -> Change {
         let marks = json!({
             ORIGINAL_SCHEDULE: null, ORIGINAL_ZONE: null, APPLIED_SCHEDULE: null, SUSPENDED: null,
         });
@@ -202,7 +202,7 @@ impl Now<'_> {
         } else {
             "back to what it was before".to_owned()
         };
-        Some(self.change("Reverted", note, None, marks, Value::Object(spec)))
+        self.change("Reverted", note, None, &marks, &Value::Object(spec))
     }
 }
 
