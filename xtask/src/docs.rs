@@ -5,6 +5,7 @@
 //! addresses wherever they stand. Asks no network: addresses of others are
 //! never looked at.
 
+mod alerts;
 mod markdown;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
+pub use alerts::{Alerts, untested};
 pub use markdown::Page;
 
 /// The book's pages and its contents.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{OWN, faults};
+use super::{Alerts, OWN, faults, untested};
 
 /// The faults of a tree of these files, as text.
 fn told(files: &[(&str, &str)]) -> Vec<String> {
@@ -26,6 +26,23 @@ fn every_link_of_the_documentation_leads_somewhere_and_every_page_is_in_the_cont
     let found = faults(root()).unwrap();
     let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+#[test]
+fn every_alert_has_a_runbook_and_cases_of_both_sorts() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let tests = read("config/prometheus/tests.yaml");
+    let Ok(rules) = fs::read_to_string(root().join("config/prometheus/rules.yaml")) else {
+        return;
+    };
+    let rules = Alerts::read(&rules);
+    assert!(!rules.alerts.is_empty(), "the rule file has no alert");
+    let runbooks = read("docs/runbooks.md");
+    let mut missing = untested(&rules, &tests);
+    let unwritten = rules.alerts.iter();
+    let unwritten = unwritten.filter(|alert| !runbooks.contains(&format!("\n## {alert}\n")));
+    missing.extend(unwritten.map(|alert| format!("no runbook of \"{alert}\"")));
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
 #[test]
