@@ -116,6 +116,9 @@ impl<'a> Tree<'a> {
                 Some(place) if file.starts_with(BOOK) && self.root.join(&place).is_dir() => {
                     Some("leads to a folder; accepted is a page".to_owned())
                 }
+                Some(place) if place.starts_with(BOOK) && is_renamed(&place) && is_page(file) => {
+                    Some("leads to a page that the book renames; accepted is any other".to_owned())
+                }
                 Some(place) => self.missing(&place, heading),
             };
             if let Some(reason) = reason {
@@ -193,6 +196,16 @@ impl<'a> Tree<'a> {
 
 fn extension_of(path: &Path) -> Option<&str> {
     path.extension()?.to_str()
+}
+
+/// mdBook makes `index.html` of it and leaves links to it as they are.
+fn is_renamed(page: &Path) -> bool {
+    page.ends_with("README.md")
+}
+
+/// Whether it is a page of the book, not its contents.
+fn is_page(file: &Path) -> bool {
+    file.starts_with(BOOK) && !file.ends_with(CONTENTS)
 }
 
 fn opens(rest: &str) -> bool {

@@ -49,7 +49,11 @@ fn every_alert_has_a_runbook_and_cases_of_both_sorts() {
 fn a_whole_tree_has_no_fault() {
     let files = [
         ("README.md", "[docs](docs/a.md#a-b) [folder](docs/sub/)"),
-        ("docs/SUMMARY.md", "- [A](a.md)\n- [B](sub/b.md)"),
+        (
+            "docs/SUMMARY.md",
+            "[R](README.md)\n- [A](a.md)\n- [B](sub/b.md)",
+        ),
+        ("docs/README.md", "[a](a.md)"),
         ("docs/a.md", "# A, B\n[b](sub/b.md) [up](#a-b) "),
         (
             "docs/sub/b.md",
@@ -63,7 +67,10 @@ fn a_whole_tree_has_no_fault() {
 fn a_dead_file_and_a_dead_heading_are_told_with_their_line() {
     let files = [
         ("docs/SUMMARY.md", "[A](a.md)"),
-        ("docs/a.md", "# A\n\n[gone](b.md)\n[no](#c)\n[all](sub/)\n"),
+        (
+            "docs/a.md",
+            "# A\n\n[gone](b.md)\n[no](#c)\n[all](sub/)\n[top](README.md)\n",
+        ),
         ("docs/sub/x.txt", ""),
     ];
     assert_eq!(
@@ -72,6 +79,7 @@ fn a_dead_file_and_a_dead_heading_are_told_with_their_line() {
             "docs/a.md:3: link \"b.md\" leads to no file: no \"docs/b.md\"",
             "docs/a.md:4: link \"#c\" leads to no heading; accepted are a",
             "docs/a.md:5: link \"sub/\" leads to a folder; accepted is a page",
+            "docs/a.md:6: link \"README.md\" leads to a page that the book renames; accepted is any other",
         ]
     );
 }
