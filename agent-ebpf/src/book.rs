@@ -2,14 +2,17 @@
 
 use core::ptr;
 
-use tanso_agent_abi::{GroupKey, kind, mode, stat};
+use tanso_agent_abi::{COMM, GroupKey, ProcessKey, ProcessTime, TaskBook, kind, mode, stat};
 
 use crate::{
-    maps::{book, count, mean_rest, note_dying, note_freed, replace, task_book, unseen_at},
+    maps::{
+        book, book_process, count, mean_rest, note_dying, note_freed, replace, task_book, unseen_at,
+    },
     offsets::{
-        MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT, OFF_SET_UNIFIED,
-        OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_FLAGS, OFF_TASK_GROUP, OFF_TASK_START,
-        OFF_TASK_SUM, START_NS,
+        BY_PROCESS, MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT,
+        OFF_SET_UNIFIED, OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_COMM, OFF_TASK_FLAGS,
+        OFF_TASK_GROUP, OFF_TASK_LEADER, OFF_TASK_PID, OFF_TASK_START, OFF_TASK_SUM, OFF_TASK_TGID,
+        START_NS,
     },
 };
 
@@ -24,6 +27,16 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 #[inline(always)]
 pub unsafe fn settle(task: *const u8, create: bool) -> i32 {
     // SAFETY: the caller's.
+    unsafe { settle_in_walk(task, create, 0) }
+}
+
+/// The same; `walk` is the number of the walk, 0 outside of one.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
+#[inline(always)]
+pub unsafe fn settle_in_walk(task: *const u8, create: bool, walk: u64) -> i32 {
+    // SAFETY: the caller's.
     unsafe {
         let entry = task_book(task, create);
         if entry.is_null() {
@@ -32,7 +45,7 @@ pub unsafe fn settle(task: *const u8, create: bool) -> i32 {
             }
             return 0;
         }
-        settle_entry(task, entry, false);
+        settle_entry(task, entry, false, walk);
         0
     }
 }
@@ -89,7 +102,7 @@ pub unsafe fn settle_freed(task: *const u8) -> i32 {
     unsafe {
         let entry = task_book(task, false);
         if !entry.is_null() {
-            settle_entry(task, entry, true);
+            settle_entry(task, entry, true, 0);
             return 0;
         }
         if OFF_TASK_START.load() != 0 && field::<u64>(task, OFF_TASK_START.load()) < START_NS.load()
@@ -99,7 +112,9 @@ pub unsafe fn settle_freed(task: *const u8) -> i32 {
         }
         let sum = field::<u64>(task, OFF_TASK_SUM.load());
         if sum > 0 {
-            book(&GroupKey::new(group_of(task), kind_of(task)), sum, true);
+            let group = group_of(task);
+            book(&GroupKey::new(group, kind_of(task)), sum, true);
+            by_process(task, ptr::null_mut(), group, sum, 0, true);
         }
         0
     }
@@ -127,6 +142,7 @@ pub unsafe fn settle_running(task: *const u8) -> i32 {
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {
             book(&GroupKey::new(known - 1, kind_of(task)), sum - base, false);
+            by_process(task, entry, known - 1, sum - base, 0, false);
         } else {
             count(stat::LOST_RACES, 1);
         }
@@ -135,7 +151,7 @@ pub unsafe fn settle_running(task: *const u8) -> i32 {
 }
 
 #[inline(always)]
-unsafe fn settle_entry(task: *const u8, entry: *mut tanso_agent_abi::TaskBook, end: bool) {
+unsafe fn settle_entry(task: *const u8, entry: *mut TaskBook, end: bool, walk: u64) {
     // SAFETY: the task is the caller's, the entry was checked for null.
     unsafe {
         let now = group_of(task);
@@ -154,13 +170,69 @@ unsafe fn settle_entry(task: *const u8, entry: *mut tanso_agent_abi::TaskBook, e
                 // One more that had nothing left.
                 book(&GroupKey::new(owner, kind_of(task)), 0, true);
             }
+            if walk != 0 {
+                by_process(task, entry, owner, 0, walk, end);
+            }
             return;
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {
             book(&GroupKey::new(owner, kind_of(task)), sum - base, end);
+            by_process(task, entry, owner, sum - base, walk, end);
         } else {
             count(stat::LOST_RACES, 1);
         }
+    }
+}
+
+/// Books to the task's process, where that level is on. A freed task's leader
+/// may be gone: its process is known by the task's own storage then, or is
+/// the task itself.
+#[inline(always)]
+unsafe fn by_process(
+    task: *const u8,
+    entry: *mut TaskBook,
+    cgroup: u64,
+    ns: u64,
+    walk: u64,
+    end: bool,
+) {
+    if BY_PROCESS.load() == 0 {
+        return;
+    }
+    // SAFETY: the task is the caller's, the entry is checked for null; what is
+    // read of the leader is read of one that lives.
+    unsafe {
+        let pid = field::<u32>(task, OFF_TASK_TGID.load());
+        let mut start_ns = 0;
+        if !entry.is_null() {
+            start_ns = ptr::read_volatile(&raw const (*entry).process_start_ns);
+        }
+        if start_ns == 0 {
+            if !end {
+                let leader = field::<*const u8>(task, OFF_TASK_LEADER.load());
+                start_ns = field::<u64>(leader, OFF_TASK_START.load());
+            } else if field::<u32>(task, OFF_TASK_PID.load()) == pid {
+                start_ns = field::<u64>(task, OFF_TASK_START.load());
+            }
+            if start_ns == 0 {
+                return;
+            }
+            if !entry.is_null() {
+                ptr::write_volatile(&raw mut (*entry).process_start_ns, start_ns);
+            }
+        }
+        let key = ProcessKey {
+            start_ns,
+            pid,
+            kind: kind_of(task),
+        };
+        let seen = ProcessTime {
+            cpu_ns: ns,
+            cgroup,
+            walk,
+            comm: field::<[u8; COMM]>(task, OFF_TASK_COMM.load()),
+        };
+        book_process(&key, &seen);
     }
 }
 

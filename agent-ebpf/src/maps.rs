@@ -11,7 +11,9 @@ use aya_ebpf::{
     helpers::generated,
     macros::btf_map,
 };
-use tanso_agent_abi::{CpuTime, Dying, GroupEvent, GroupKey, TaskBook, stat};
+use tanso_agent_abi::{
+    CpuTime, Dying, GroupEvent, GroupKey, ProcessKey, ProcessTime, TaskBook, stat,
+};
 
 /// `BPF_NOEXIST`: insert only.
 const NO_EXIST: u64 = 1;
@@ -29,6 +31,11 @@ static STATS: Array<u64, { stat::SLOTS as usize }> = Array::new();
 /// Ended tasks, by their address, until they are freed.
 #[btf_map]
 static DYING: HashMap<u64, Dying, 8192> = HashMap::new();
+
+/// CPU time by process, where that level is on. The agent chooses its size
+/// when loading.
+#[btf_map]
+static PROCESSES: HashMap<ProcessKey, ProcessTime, 1> = HashMap::new();
 
 /// Groups made and removed. Not for measuring: what a record lost costs is a
 /// name, and the tree is looked at for it.
@@ -144,6 +151,40 @@ pub fn book(key: &GroupKey, ns: u64, end: bool) {
     } else {
         count(stat::OVERFLOW_CPU_NS, ns);
         count(stat::OVERFLOW_BOOKINGS, 1);
+    }
+}
+
+/// Books `ns` to a process.
+#[inline(always)]
+pub fn book_process(key: &ProcessKey, seen: &ProcessTime) {
+    if let Some(process) = PROCESSES.get_ptr_mut(key) {
+        // SAFETY: a value of the map, valid while the program runs.
+        unsafe {
+            atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(
+                &raw mut (*process).cpu_ns,
+                seen.cpu_ns,
+            );
+            ptr::write_volatile(&raw mut (*process).cgroup, seen.cgroup);
+            ptr::write_volatile(&raw mut (*process).comm, seen.comm);
+            if seen.walk != 0 {
+                ptr::write_volatile(&raw mut (*process).walk, seen.walk);
+            }
+        }
+        return;
+    }
+    if seen.cpu_ns == 0 || PROCESSES.insert(key, seen, NO_EXIST).is_ok() {
+        return;
+    }
+    if let Some(process) = PROCESSES.get_ptr_mut(key) {
+        // SAFETY: as above.
+        unsafe {
+            atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(
+                &raw mut (*process).cpu_ns,
+                seen.cpu_ns,
+            );
+        }
+    } else {
+        count(stat::PROCESS_OVERFLOWS, 1);
     }
 }
 

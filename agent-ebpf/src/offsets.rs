@@ -43,6 +43,16 @@ offsets! {
     OFF_ROOT_HIERARCHY,
     /// The number of the hierarchy that is counted by.
     HIERARCHY,
+    /// Whether processes are counted too: 0 or 1.
+    BY_PROCESS,
+    /// `task_struct.tgid`.
+    OFF_TASK_TGID,
+    /// `task_struct.pid`.
+    OFF_TASK_PID,
+    /// `task_struct.group_leader`.
+    OFF_TASK_LEADER,
+    /// `task_struct.comm`.
+    OFF_TASK_COMM,
 }
 
 /// The boot-relative time at which the agent began, in the clock of

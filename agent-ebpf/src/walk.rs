@@ -4,7 +4,7 @@ use core::ffi::c_void;
 
 use tanso_agent_abi::stat;
 
-use crate::{book::settle, maps::set};
+use crate::{book::settle_in_walk, maps::set};
 
 /// `struct bpf_iter_meta`, whose layout is part of the iterators' interface.
 #[repr(C)]
@@ -34,5 +34,5 @@ unsafe extern "C" fn walk(c: *const IterTask) -> i32 {
         return 0;
     }
     // SAFETY: the iterator's own task, not null.
-    unsafe { settle(task, true) }
+    unsafe { settle_in_walk(task, true, (*(*c).meta).session_id) }
 }

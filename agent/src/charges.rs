@@ -151,7 +151,8 @@ impl Charges {
         }
     }
 
-    fn place(&self, group: Group, books: &mut Books) -> usize {
+    /// The account of a group's tasks, as far as the group is known.
+    pub fn place(&self, group: Group, books: &mut Books) -> usize {
         if group.kind == TaskKind::Kernel {
             return Books::KERNEL;
         }
@@ -243,6 +244,7 @@ mod tests {
             at: Instant::now(),
             groups: groups.collect(),
             births: Vec::new(),
+            processes: Vec::new(),
             tree_changed: true,
             overflow: Duration::ZERO,
             retired: Duration::from_nanos(retired_ns),

@@ -90,6 +90,36 @@ pub struct GroupTime {
     pub cpu: Duration,
 }
 
+/// A process' CPU time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessReading {
+    /// Its number.
+    pub pid: u32,
+    /// When it began, nanoseconds since boot: tells it from an earlier one of
+    /// the same number.
+    pub start_ns: u64,
+    /// The group that it was last in, and whose thread it is.
+    pub group: Group,
+    /// Its short name, as the kernel has it.
+    pub comm: [u8; 16],
+    /// Cumulative, since the source was opened.
+    pub cpu: Duration,
+    /// Whether it still lives. One that does not is in no later reading.
+    pub alive: bool,
+}
+
+/// What a kernel program has cost, while the kernel's statistics of programs
+/// are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramCost {
+    /// Its name.
+    pub program: &'static str,
+    /// How often it ran.
+    pub runs: u64,
+    /// What that took.
+    pub time: Duration,
+}
+
 /// What went otherwise than planned since the source was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -106,6 +136,12 @@ pub struct Losses {
     /// Groups made or removed that the kernel could not tell of for lack of
     /// room: they are looked for in the tree.
     pub group_events_lost: u64,
+    /// Bookings of processes that found no room; their time is in their
+    /// group's.
+    pub process_overflows: u64,
+    /// Ended tasks whose freeing the kernel did not show: the mean of the seen
+    /// ones was booked.
+    pub frees_unseen: u64,
 }
 
 /// A reading of all groups.
@@ -122,6 +158,9 @@ pub struct CpuReading {
     /// Groups made since the last reading, as far as the source tells: those
     /// removed since are among them.
     pub births: Vec<GroupBirth>,
+    /// Processes that used CPU time since the source was opened, where that
+    /// level is on.
+    pub processes: Vec<ProcessReading>,
     /// Whether a group may have been made or removed since the last reading;
     /// true where the source cannot tell.
     pub tree_changed: bool,
@@ -181,6 +220,12 @@ pub trait CpuTime: Send {
     /// the group was made: for comparing differences of groups without
     /// children. `None` if the kernel keeps none, or the group is gone.
     fn kernel_truth(&mut self, cgroup: CgroupId) -> Option<Duration>;
+
+    /// What the source's programs have cost so far; empty while nobody asks
+    /// the kernel to measure it.
+    fn program_costs(&self) -> Vec<ProgramCost> {
+        Vec::new()
+    }
 }
 
 /// Why CPU time could not be counted or read.

@@ -15,6 +15,7 @@ pub mod kepler_config;
 pub mod kernel;
 pub mod meters;
 pub mod names;
+pub mod processes;
 pub mod processors;
 pub mod program;
 pub mod reload;

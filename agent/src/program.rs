@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
 use tanso_agent_wire::energy::JournalId;
+use tanso_agent_wire::families::Level;
 use tanso_runtime::logs::LogHandle;
 use tanso_runtime::serve::tls::TlsFault;
 use tanso_runtime::serve::{Limits, ListenFault, Tls, listen, serve_with};
@@ -20,13 +21,14 @@ use crate::checkpoint::Checkpoint;
 use crate::clock::Now;
 use crate::host::{Hierarchies, HostError, Machine};
 use crate::journal::{Journal, JournalFault};
-use crate::kernel::{EbpfOptions, KernelError, climb};
+use crate::kernel::{CpuTime, EbpfOptions, KernelError, Rung, climb};
 use crate::meters::model::{Guest, Model, ModelSource, fetch};
 use crate::meters::redfish::{self, Redfish, RedfishSource};
 use crate::meters::{
     Bench, Meter, acpi::Acpi, fake::Fake, hwmon::Hwmon, nvml::Nvml, perf::Perf, probe, rapl::Rapl,
 };
 use crate::names::{self, NameTable};
+use crate::processes::Processes;
 use crate::processors::processors;
 use crate::reload::{self, Live};
 use crate::serve::access::ClusterReview;
@@ -145,13 +147,14 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         tally,
         shutdown.clone(),
     ));
-    let climb = climb(&settings.roots, EbpfOptions::default(), settings.cpu_time)?;
-    for refusal in &climb.refusals {
-        tracing::warn!(rung = %refusal.rung, reason = refusal.reason, "source of CPU time is not used");
-    }
-    tracing::info!(rung = %climb.source.rung(), how = climb.source.explain(), "source of CPU time chosen");
+    let source = cpu_time(&settings)?;
+    let processes = by_process(&settings).then(|| {
+        let most = settings.exports.policy.options.bounds.processes;
+        Processes::new(settings.roots.proc.clone(), most)
+    });
     let parts = Parts {
-        cpu: climb.source,
+        processes,
+        cpu: source,
         usage: Hierarchies::detect(&settings.roots).usage(),
         bench: bench(&settings, &machine, &model, &bmc),
         roots: settings.roots,
@@ -226,6 +229,29 @@ async fn export(
         tokio::spawn(push::keep(sources.clone(), push, shutdown.clone()));
     }
     Ok(tls)
+}
+
+fn by_process(settings: &Settings) -> bool {
+    settings.exports.policy.options.levels.has(Level::Process)
+}
+
+/// Opens the best source of CPU time, and says why it is no better one.
+fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
+    let options = EbpfOptions {
+        time_resolved: settings.time_resolved,
+        processes: by_process(settings),
+        nothing: settings.empty_program,
+        ..EbpfOptions::default()
+    };
+    let climb = climb(&settings.roots, options, settings.cpu_time)?;
+    for refusal in &climb.refusals {
+        tracing::warn!(rung = %refusal.rung, reason = refusal.reason, "source of CPU time is not used");
+    }
+    tracing::info!(rung = %climb.source.rung(), how = climb.source.explain(), "source of CPU time chosen");
+    if by_process(settings) && climb.source.rung() != Rung::Ebpf {
+        tracing::warn!("processes are told apart by the kernel programs alone; none are listed");
+    }
+    Ok(climb.source)
 }
 
 /// Begins the shutdown when it is dropped, also by a panic.

@@ -20,7 +20,7 @@ use crate::kepler_config::{self, KeplerFault, Warning};
 use crate::kernel::Rung;
 use crate::meters::redfish::RedfishSettings;
 use bmc::RedfishLayer;
-use exports::{ExportLayer, ExportSettings};
+use exports::{ExportLayer, ExportSettings, Switch};
 pub use words::{Kubernetes, MeterName, WordFault};
 
 /// Kepler's port, so that its dashboards and alerts find the agent.
@@ -85,6 +85,12 @@ pub struct Flags {
     /// Source of CPU time to begin with: ebpf, cgroup-files or proc [default: ebpf]
     #[arg(long, env = "TANSO_CPU_TIME")]
     cpu_time: Option<String>,
+    /// Whether running tasks are charged at the scheduler's own pace too, at some nanoseconds per context switch: on or off [default: off]
+    #[arg(long, env = "TANSO_TIME_RESOLVED")]
+    time_resolved: Option<Switch>,
+    /// Attach a kernel program that does nothing: what any program costs, for benchmarks
+    #[arg(long, hide = true)]
+    empty_program: bool,
     /// Whether pods' names come from the API server: on or off [default: on inside a cluster]
     #[arg(long, env = "TANSO_KUBERNETES")]
     kubernetes: Option<Kubernetes>,
@@ -114,6 +120,7 @@ pub struct FileLayer {
     pub(crate) nvml_library: Option<PathBuf>,
     pub(crate) interval: Option<Period>,
     pub(crate) cpu_time: Option<String>,
+    pub(crate) time_resolved: Option<Switch>,
     pub(crate) kubernetes: Option<Kubernetes>,
     pub(crate) log_format: Option<logs::Format>,
     pub(crate) log_level: Option<String>,
@@ -144,6 +151,10 @@ pub struct Settings {
     pub interval: Duration,
     /// The best source of CPU time to try.
     pub cpu_time: Rung,
+    /// Whether running tasks are charged at the scheduler's own pace too.
+    pub time_resolved: bool,
+    /// Whether a kernel program that does nothing is attached.
+    pub empty_program: bool,
     /// Whether pods' names are watched.
     pub kubernetes: Kubernetes,
     /// How log lines are written.
@@ -268,6 +279,9 @@ impl Settings {
             model_server: flags.model_server.or(file.model_server),
             interval,
             cpu_time: rung,
+            time_resolved: layered(flags.time_resolved, file.time_resolved, || Switch::Off)
+                == Switch::On,
+            empty_program: flags.empty_program,
             kubernetes: layered(flags.kubernetes, file.kubernetes, in_cluster),
             log_format: layered(flags.log_format, file.log_format, logs::Format::default),
             log_level: log_level(layered(flags.log_level, file.log_level, || {

@@ -27,13 +27,22 @@ use crate::kernel::CpuTime;
 use crate::meters::bench::BenchReading;
 use crate::meters::{Bench, Span};
 use crate::names::NameTable;
-use crate::snapshot::{Origin, Published, Snapshot, Work};
+use crate::processes::Processes;
+use crate::snapshot::{Details, Origin, Published, Snapshot, Work};
 
 /// How often the list of containers is looked at, if any was made or removed:
 /// those without CPU time appear, finished ones are noticed.
 const LIST_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked at anyway: finished ones leave the list.
 const LIST_ANYWAY: Duration = Duration::from_mins(1);
+
+/// The part of one processor that reading CPU time may take, one in so many:
+/// beyond it readings are further apart.
+const COST_PART: u32 = 500;
+/// Readings whose lowest cost counts: one that was disturbed does not.
+const COSTS: usize = 5;
+/// Readings are never further apart than this for their cost.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// What a cycle reads and writes; made once.
 pub struct Parts {
@@ -51,6 +60,8 @@ pub struct Parts {
     pub journal: Arc<Journal>,
     /// Names of pods and containers.
     pub names: Arc<NameTable>,
+    /// The processes, where that level is on.
+    pub processes: Option<Processes>,
     /// Where results appear.
     pub published: Arc<Published>,
     /// The kernel's id of this boot.
@@ -72,6 +83,8 @@ pub struct Cycle {
     /// The results before the last: their memory, if nobody reads them.
     spare: Option<Arc<Snapshot>>,
     checked_minute: Option<i64>,
+    /// What the last readings of CPU time cost.
+    costs: [Duration; COSTS],
     /// CPU time that a hypervisor gave to others, as last read, and its share
     /// of the last interval.
     steal: Option<Duration>,
@@ -124,6 +137,7 @@ impl Cycle {
             named: 0,
             spare: None,
             checked_minute: None,
+            costs: [Duration::ZERO; COSTS],
             steal: None,
             stolen: Utilisation::IDLE,
             parts,
@@ -171,12 +185,19 @@ impl Cycle {
         self.set_names();
         self.book(energy.as_ref(), &cpu_ns, false, now, elapsed);
         let charged: u64 = cpu_ns.iter().map(|&(_, ns)| ns).sum();
+        if let (Some(processes), Some(cpu)) = (&mut self.parts.processes, &cpu) {
+            let books = &mut self.state.books;
+            processes.charge(&cpu.processes, &self.charges, books, &cpu_ns, elapsed);
+        }
         self.work.covered.0 += Duration::from_nanos(charged);
         self.work.covered.1 += delta.busy;
         if let Some(cpu) = cpu {
             self.tree_changed |= cpu.tree_changed;
             self.work.overflow = cpu.overflow;
             self.work.losses = cpu.losses;
+            self.work.programs = self.parts.cpu.program_costs();
+            self.costs.rotate_right(1);
+            self.costs[0] = cpu.cost;
         }
         self.set_baseline(&node, now);
         if self.listing_is_due() {
@@ -195,6 +216,14 @@ impl Cycle {
             model: energy.model,
         });
         self.publish(elapsed, delta.utilisation, origin);
+    }
+
+    /// The pause between readings: the one that is wanted, or a multiple of it
+    /// if reading this node's threads would cost too much.
+    #[must_use]
+    pub fn pace(&self, wanted: Duration) -> Duration {
+        let lowest = self.costs.iter().min().copied().unwrap_or_default();
+        pace(wanted, lowest)
     }
 
     fn node_delta(&self, node: &NodeTimes) -> NodeDelta {
@@ -413,7 +442,15 @@ impl Cycle {
             work: self.work.clone(),
             last_sequence: self.parts.journal.last_sequence(),
             journal_bytes: self.parts.journal.bytes(),
-            details: crate::snapshot::Details::default(),
+            details: Details {
+                processes: self
+                    .parts
+                    .processes
+                    .as_mut()
+                    .map(Processes::listed)
+                    .unwrap_or_default(),
+                ..Details::default()
+            },
         })));
     }
 
@@ -427,6 +464,13 @@ impl Cycle {
     pub fn journal(&self) -> JournalId {
         self.parts.journal.id()
     }
+}
+
+fn pace(wanted: Duration, cost: Duration) -> Duration {
+    let least = cost.saturating_mul(COST_PART).min(PAUSE_MAX);
+    let wanted_ns = wanted.as_nanos().max(1);
+    let times = u32::try_from(least.as_nanos().div_ceil(wanted_ns)).unwrap_or(u32::MAX);
+    wanted.saturating_mul(times.max(1))
 }
 
 /// Whether a pod has a living container: its own group is not listed.

@@ -205,6 +205,67 @@ fn the_time_resolved_mode_counts_without_a_walk() {
 }
 
 #[test]
+fn processes_of_a_group_are_told_apart_and_the_ended_are_shown_once_more() {
+    let options = EbpfOptions {
+        processes: true,
+        ..EbpfOptions::default()
+    };
+    let Some(mut cpu) = open(options) else {
+        return;
+    };
+    let cell = Cell::new("", "processes");
+    // Two that last, and one that is over before anyone looks.
+    let mut one = cell.spawn("burn 200000; read -r never < /dev/zero");
+    let mut two = cell.spawn("burn 100000; read -r never < /dev/zero");
+    let mut ended = cell.spawn("burn 150000");
+    let ended_pid = ended.id();
+    assert!(ended.wait().unwrap().success());
+    let id = cell.id();
+    let mut seen: HashMap<(u32, u64), Duration> = HashMap::new();
+    let mut done = Duration::ZERO;
+    let mut shown_as_ended = 0;
+    let mut last = Duration::ZERO;
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) || shown_as_ended == 0 {
+        assert!(start.elapsed() < Duration::from_mins(1), "{seen:?}");
+        let reading = cpu.read().unwrap();
+        for process in &reading.processes {
+            if process.group.cgroup != id {
+                continue;
+            }
+            assert!(process.comm.starts_with(b"sh\0"), "{process:?}");
+            if !process.alive {
+                // Its last part, when the kernel frees it, is shown by itself.
+                assert_eq!(process.pid, ended_pid);
+                shown_as_ended += 1;
+                done += process.cpu;
+            }
+            let living = if process.alive {
+                process.cpu
+            } else {
+                Duration::ZERO
+            };
+            seen.insert((process.pid, process.start_ns), living);
+        }
+        last = cell.seen(&reading);
+        sleep(Duration::from_millis(50));
+    }
+    for child in [&mut one, &mut two] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let sum: Duration = done + seen.values().sum();
+    eprintln!("processes: {seen:?}, the group {last:?}, ended {shown_as_ended} times");
+    assert_eq!(seen.len(), 3);
+    // What a shell used before it moved in is its own, and not the group's.
+    assert!(sum >= last.mul_f64(0.99), "{sum:?} of {last:?}");
+    assert!(
+        sum <= last + Duration::from_millis(60),
+        "{sum:?} of {last:?}"
+    );
+}
+
+#[test]
 fn groups_of_v2_and_cpuacct_load_and_tell_groups_apart() {
     for source in [GroupSource::Unified, GroupSource::Cpuacct] {
         let roots = HostRoots::default();

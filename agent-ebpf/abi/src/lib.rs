@@ -57,13 +57,16 @@ pub mod stat {
     /// CPU nanoseconds booked for those: the mean of what the seen ones of
     /// their group had left.
     pub const UNSEEN_CPU_NS: u32 = 11;
+    /// Bookings that found no room in the map of processes; their time is in
+    /// their group's.
+    pub const PROCESS_OVERFLOWS: u32 = 12;
     /// The number of slots.
     pub const SLOTS: u32 = 16;
 }
 
 /// A key of the map `COUNTERS`: whose time it is.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKey {
     /// The cgroup's id: the inode of its directory. 0: no cgroup is behind it.
     pub cgroup: u64,
@@ -118,6 +121,38 @@ pub struct TaskBook {
     pub base_ns: u64,
     /// The id of the group it was last seen in, plus one. 0: never seen.
     pub group: u64,
+    /// When its process began, as [`ProcessKey::start_ns`]. 0: not looked at.
+    pub process_start_ns: u64,
+}
+
+/// The length of a task's short name in the kernel, bytes.
+pub const COMM: usize = 16;
+
+/// A key of the map `PROCESSES`: a process, told from an earlier one of the
+/// same number by its start.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessKey {
+    /// When it began, in the clock of `task_struct.start_time`.
+    pub start_ns: u64,
+    /// Its number.
+    pub pid: u32,
+    /// One of [`kind`].
+    pub kind: u32,
+}
+
+/// A value of the map `PROCESSES`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessTime {
+    /// CPU nanoseconds booked to the process; only grows.
+    pub cpu_ns: u64,
+    /// The group that was last booked to.
+    pub cgroup: u64,
+    /// The walk that last saw it.
+    pub walk: u64,
+    /// The short name of the task that was last booked.
+    pub comm: [u8; COMM],
 }
 
 /// The longest path that an event carries, bytes. A longer one is cut, and its
@@ -154,7 +189,9 @@ const _: () = assert!(align_of::<GroupEvent>() == 8);
 const _: () = assert!(size_of::<GroupKey>() == 16);
 const _: () = assert!(size_of::<CpuTime>() == 24);
 const _: () = assert!(size_of::<Dying>() == 16);
-const _: () = assert!(size_of::<TaskBook>() == 16);
+const _: () = assert!(size_of::<TaskBook>() == 24);
+const _: () = assert!(size_of::<ProcessKey>() == 16);
+const _: () = assert!(size_of::<ProcessTime>() == 40);
 const _: () = assert!(align_of::<GroupKey>() == 8);
 const _: () = assert!(align_of::<CpuTime>() == 8);
 const _: () = assert!(align_of::<TaskBook>() == 8);

@@ -7,8 +7,6 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use tanso_agent_abi::{CpuTime, GroupKey};
-
 use super::KernelError;
 
 const LOOKUP_AND_DELETE: libc::c_int = 21;
@@ -40,14 +38,24 @@ struct ElementAttr {
 const _: () = assert!(size_of::<BatchAttr>() == 56);
 const _: () = assert!(size_of::<ElementAttr>() == 32);
 
-/// Reads maps of counters; keeps its buffers from reading to reading.
+/// Reads a map; keeps its buffers from reading to reading.
+///
+/// Keys and values are plain numbers, whose every pattern of bits is one.
 #[derive(Debug)]
-pub(super) struct Reader {
-    keys: Vec<GroupKey>,
-    values: Vec<CpuTime>,
+pub(super) struct Reader<K, V> {
+    keys: Vec<K>,
+    values: Vec<V>,
 }
 
-impl Reader {
+/// What may be read: plain numbers without padding, of the sizes that the maps
+/// are made with.
+pub(super) trait Plain: Copy + Default {}
+impl Plain for tanso_agent_abi::GroupKey {}
+impl Plain for tanso_agent_abi::CpuTime {}
+impl Plain for tanso_agent_abi::ProcessKey {}
+impl Plain for tanso_agent_abi::ProcessTime {}
+
+impl<K: Plain, V: Plain> Reader<K, V> {
     pub(super) fn new() -> Self {
         let mut reader = Self {
             keys: Vec::new(),
@@ -58,8 +66,8 @@ impl Reader {
     }
 
     fn resize(&mut self, length: usize) {
-        self.keys.resize(length, GroupKey::new(0, 0));
-        self.values.resize(length, CpuTime::default());
+        self.keys.resize(length, K::default());
+        self.values.resize(length, V::default());
     }
 
     /// Hands each entry of `map` to `each`.
@@ -68,7 +76,7 @@ impl Reader {
     pub(super) fn read(
         &mut self,
         map: BorrowedFd<'_>,
-        mut each: impl FnMut(GroupKey, CpuTime),
+        mut each: impl FnMut(K, V),
     ) -> Result<(), KernelError> {
         let mut from: Option<u32> = None;
         loop {
@@ -128,8 +136,8 @@ impl Reader {
 }
 
 /// Takes an entry out of `map`; `None` if there is none.
-pub(super) fn take(map: BorrowedFd<'_>, key: GroupKey) -> io::Result<Option<CpuTime>> {
-    let mut value = CpuTime::default();
+pub(super) fn take<K: Plain, V: Plain>(map: BorrowedFd<'_>, key: K) -> io::Result<Option<V>> {
+    let mut value = V::default();
     let mut attr = ElementAttr {
         map: descriptor(map),
         pad: 0,

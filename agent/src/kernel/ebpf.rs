@@ -4,9 +4,11 @@
 //! counters that only grow. Between readings nothing runs here, and on context
 //! switches nothing runs anywhere.
 
+mod costs;
 mod events;
 mod load;
 mod offsets;
+mod processes;
 
 pub(super) use load::has_object;
 
@@ -19,10 +21,10 @@ use std::{
 };
 
 use aya::{Ebpf, maps::Map, programs::Iter};
-use tanso_agent_abi::{GroupKey, kind, stat};
+use tanso_agent_abi::{CpuTime as GroupCounter, GroupKey, kind, stat};
 
 use super::{
-    CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, Rung, TaskKind,
+    CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, ProgramCost, Rung, TaskKind,
     batch::{self, Reader},
 };
 use crate::{
@@ -31,6 +33,7 @@ use crate::{
 };
 use events::Events;
 pub use events::GroupBirth;
+use processes::Processes;
 
 /// Groups not changed in so many readings may be retired, if their directory
 /// is gone.
@@ -53,6 +56,11 @@ pub struct EbpfOptions {
     /// ticks and switches). Costs some nanoseconds at each; a reading then
     /// needs no walk.
     pub time_resolved: bool,
+    /// Whether time is counted by process too.
+    pub processes: bool,
+    /// Whether a program that does nothing is attached beside that of the
+    /// time-resolved mode: what any program there costs, for benchmarks.
+    pub nothing: bool,
 }
 
 /// Tasks that the programs have seen since they were attached.
@@ -76,7 +84,8 @@ pub struct EbpfCpu {
     source: GroupSource,
     usage: Option<UsageFiles>,
     index: CgroupIndex,
-    reader: Reader,
+    reader: Reader<GroupKey, GroupCounter>,
+    processes: Option<Processes>,
     counters_max: u64,
     stats_at_start: Stats,
     counters: HashMap<GroupKey, Counter>,
@@ -124,6 +133,8 @@ impl EbpfCpu {
             counters_max: options.counters_max,
             hierarchy: hierarchies.number_of(source, roots),
             time_resolved: options.time_resolved,
+            nothing: options.nothing,
+            processes: options.processes,
         })?;
         let events = programs.take_map(load::GROUPS).and_then(Events::new);
         let mut cpu = Self {
@@ -132,6 +143,7 @@ impl EbpfCpu {
             usage: hierarchies.usage(),
             index: CgroupIndex::new(root.to_owned()),
             reader: Reader::new(),
+            processes: options.processes.then(Processes::new),
             counters_max: u64::from(options.counters_max.unwrap_or(load::COUNTERS_MAX)),
             stats_at_start: Stats::default(),
             counters: HashMap::new(),
@@ -145,6 +157,9 @@ impl EbpfCpu {
         cpu.take_counters()?;
         for counter in cpu.counters.values_mut() {
             counter.base_ns = counter.now_ns;
+        }
+        if let Some(processes) = &mut cpu.processes {
+            processes.begin(&cpu.programs)?;
         }
         cpu.stats_at_start = cpu.stats()?;
         Ok(cpu)
@@ -269,7 +284,7 @@ impl EbpfCpu {
             }
             // Value and entry leave together: nothing can fall between. An
             // error (kernels before 5.14) leaves the entry where it is.
-            match batch::take(fd, *key) {
+            match batch::take::<GroupKey, GroupCounter>(fd, *key) {
                 Ok(Some(value)) => {
                     let last = value.cpu_ns.max(counter.now_ns);
                     *retired_ns += last.saturating_sub(counter.base_ns);
@@ -287,12 +302,19 @@ impl EbpfCpu {
 
 impl CpuTime for EbpfCpu {
     fn read(&mut self) -> Result<CpuReading, KernelError> {
-        let at = Instant::now();
+        let (at, spent) = (Instant::now(), thread_cpu());
         self.readings += 1;
-        if !self.time_resolved || self.readings.is_multiple_of(WALK_EVERY) {
+        if !self.time_resolved
+            || self.processes.is_some()
+            || self.readings.is_multiple_of(WALK_EVERY)
+        {
             self.walk()?;
         }
         self.take_counters()?;
+        let processes = match &mut self.processes {
+            Some(processes) => processes.read(&self.programs)?,
+            None => Vec::new(),
+        };
         let stats = self.stats()?;
         // After the counters: whoever is in them was made before.
         let (births, tree_changed) = match &mut self.events {
@@ -317,6 +339,7 @@ impl CpuTime for EbpfCpu {
             at,
             groups,
             births,
+            processes,
             tree_changed,
             overflow: Duration::from_nanos(self.grown(&stats, stat::OVERFLOW_CPU_NS)),
             retired: Duration::from_nanos(self.retired_ns),
@@ -328,8 +351,10 @@ impl CpuTime for EbpfCpu {
                 ended_before_start: self.grown(&stats, stat::ENDED_BEFORE_START),
                 unreadable: 0,
                 group_events_lost: lost,
+                process_overflows: self.grown(&stats, stat::PROCESS_OVERFLOWS),
+                frees_unseen: self.grown(&stats, stat::FREES_UNSEEN),
             },
-            cost: at.elapsed(),
+            cost: thread_cpu().saturating_sub(spent),
         })
     }
 
@@ -343,10 +368,12 @@ impl CpuTime for EbpfCpu {
             GroupSource::Unified => "the groups of cgroup v2",
             GroupSource::Cpuacct => "the groups of cpuacct",
         };
-        format!(
-            "cpu time of every task is booked in the kernel by {groups}, when it ends, moves or \
-             is read; nothing runs on context switches"
-        )
+        let when = if self.time_resolved {
+            "moves or is charged by the scheduler"
+        } else {
+            "moves or is read; nothing runs on context switches"
+        };
+        format!("cpu time of every task is booked in the kernel by {groups}, when it ends, {when}")
     }
 
     fn group_root(&self) -> Option<PathBuf> {
@@ -357,6 +384,16 @@ impl CpuTime for EbpfCpu {
         let path = self.index.path_of(cgroup)?;
         self.usage.as_ref()?.read(&path)
     }
+
+    fn program_costs(&self) -> Vec<ProgramCost> {
+        costs::of(&self.programs)
+    }
+}
+
+/// CPU time of this thread: what a reading costs, whoever else runs.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn group(key: GroupKey) -> Group {

@@ -173,6 +173,7 @@ impl CpuTime for PollCpu {
             looked_at: u64::try_from(groups.len()).unwrap_or(u64::MAX),
             groups,
             births: Vec::new(),
+            processes: Vec::new(),
             tree_changed: true,
             overflow: Duration::ZERO,
             retired: self.retired,

@@ -172,6 +172,7 @@ impl CpuTime for ProcCpu {
             at,
             groups,
             births: Vec::new(),
+            processes: Vec::new(),
             tree_changed: true,
             overflow: Duration::ZERO,
             retired: Duration::ZERO,

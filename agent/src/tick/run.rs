@@ -16,8 +16,8 @@ pub fn run(
     stop: &Receiver<()>,
     health: &Health,
 ) {
-    let pause = || until_next(Now::read().unix_ms, interval());
-    while stop.recv_timeout(pause()) == Err(RecvTimeoutError::Timeout) {
+    let pause = |cycle: &Cycle| until_next(Now::read().unix_ms, cycle.pace(interval()));
+    while stop.recv_timeout(pause(&cycle)) == Err(RecvTimeoutError::Timeout) {
         cycle.tick(Now::read());
         health.ready(crate::READINESS);
     }

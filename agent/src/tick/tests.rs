@@ -33,6 +33,7 @@ impl CpuTime for Scripted {
             at: Instant::now(),
             groups: self.groups.lock().unwrap().clone(),
             births: Vec::new(),
+            processes: Vec::new(),
             tree_changed: true,
             overflow: Duration::ZERO,
             retired: Duration::ZERO,
@@ -148,6 +149,7 @@ impl Node {
             checkpoint,
             journal: Arc::new(journal),
             names: Arc::default(),
+            processes: None,
             published: Arc::new(Published::empty()),
             boot_id: Some("this boot".into()),
         };
@@ -361,4 +363,15 @@ fn a_day_away_is_booked_hour_by_hour() {
             "a share per account is off by less than a microjoule: {off}"
         );
     }
+}
+
+#[test]
+fn readings_are_further_apart_where_they_cost_much() {
+    let second = Duration::from_secs(1);
+    assert_eq!(pace(second, Duration::from_micros(500)), second);
+    // 100,000 threads.
+    assert_eq!(pace(second, Duration::from_millis(20)), second * 10);
+    assert_eq!(pace(second, Duration::from_secs(9)), second * 60);
+    let short = Duration::from_millis(100);
+    assert_eq!(pace(short, Duration::from_micros(500)), short * 3);
 }

@@ -44,8 +44,14 @@ const GROUP_TRACEPOINTS: [(&str, &str); 2] = [
     ("group_removed", "cgroup_rmdir"),
 ];
 
-/// The program of the time-resolved mode.
+/// The program of the time-resolved mode, and one on the same tracepoint that
+/// does nothing.
 const TIME_RESOLVED: (&str, &str) = ("task_ran", "sched_stat_runtime");
+const NOTHING: (&str, &str) = ("nothing", "sched_stat_runtime");
+
+/// The map of processes, and its size where that level is on.
+pub(super) const PROCESSES: &str = "PROCESSES";
+pub(super) const PROCESSES_MAX: u32 = 16_384;
 
 /// How to load.
 pub(super) struct Plan {
@@ -54,6 +60,8 @@ pub(super) struct Plan {
     /// The number of the hierarchy that is counted by, if it is known.
     pub(super) hierarchy: Option<u32>,
     pub(super) time_resolved: bool,
+    pub(super) nothing: bool,
+    pub(super) processes: bool,
 }
 
 /// Whether the agent was built with the programs.
@@ -75,7 +83,7 @@ fn load_all(plan: &Plan) -> Result<Ebpf, KernelError> {
     let offsets = {
         // Some megabytes that are wanted no longer than this.
         let types = Types::read(Path::new(VMLINUX))?;
-        Offsets::find(&types, plan.source)?
+        Offsets::find(&types, plan.source, plan.processes)?
     };
     let mode = match plan.source {
         GroupSource::CpuController => mode::CPU_CONTROLLER,
@@ -105,14 +113,22 @@ fn load_all(plan: &Plan) -> Result<Ebpf, KernelError> {
     for (name, offset) in offsets.iter() {
         loader.override_global(name, offset, true);
     }
+    let by_process = u32::from(plan.processes);
+    loader.override_global("BY_PROCESS", &by_process, true);
+    if plan.processes {
+        loader.map_max_entries(PROCESSES, PROCESSES_MAX);
+    }
     if let Some(entries) = plan.counters_max {
         loader.map_max_entries(COUNTERS, entries);
     }
     let mut programs = loader.load(OBJECT).map_err(fault("maps"))?;
     load_programs(&mut programs, &btf)?;
-    if plan.time_resolved {
-        let (name, tracepoint) = TIME_RESOLVED;
-        attach(&mut programs, &btf, name, tracepoint)?;
+    for (wanted, (name, tracepoint)) in
+        [(plan.time_resolved, TIME_RESOLVED), (plan.nothing, NOTHING)]
+    {
+        if wanted {
+            attach(&mut programs, &btf, name, tracepoint)?;
+        }
     }
     if plan.hierarchy.is_some() && offsets.has_groups() {
         for (name, tracepoint) in GROUP_TRACEPOINTS {

@@ -14,7 +14,11 @@ pub(super) struct Offsets(Vec<(&'static str, u32)>);
 
 impl Offsets {
     /// Finds what counting by `source` needs.
-    pub(super) fn find(types: &Types, source: GroupSource) -> Result<Self, KernelError> {
+    pub(super) fn find(
+        types: &Types,
+        source: GroupSource,
+        processes: bool,
+    ) -> Result<Self, KernelError> {
         let must = |structure: &str, path: &str| {
             types
                 .offset(structure, path)
@@ -43,6 +47,15 @@ impl Offsets {
                     .unwrap_or_default(),
             ),
         ];
+        if processes {
+            found.extend([
+                ("OFF_TASK_TGID", must("task_struct", "tgid")?),
+                ("OFF_TASK_PID", must("task_struct", "pid")?),
+                ("OFF_TASK_LEADER", must("task_struct", "group_leader")?),
+                ("OFF_TASK_COMM", must("task_struct", "comm")?),
+                ("OFF_TASK_START", must("task_struct", "start_time")?),
+            ]);
+        }
         match source {
             GroupSource::CpuController => found.extend([
                 ("OFF_TASK_GROUP", must("task_struct", "sched_task_group")?),
@@ -98,7 +111,7 @@ mod tests {
         }
         let types = Types::read(Path::new(VMLINUX)).unwrap();
         for source in [GroupSource::CpuController, GroupSource::Unified] {
-            let offsets = Offsets::find(&types, source).unwrap();
+            let offsets = Offsets::find(&types, source, true).unwrap();
             let sum = offsets.iter().find(|(name, _)| *name == "OFF_TASK_SUM");
             assert!(sum.is_some_and(|(_, offset)| *offset > 0), "{source:?}");
         }

@@ -55,6 +55,15 @@ families! {
     /// Time that reading intervals' work took, since the agent's start
     CYCLE_SECONDS: Counter "seconds" = "tanso_cycle_seconds_total" { node_name };
 
+    /// Length of the last reading interval: longer than asked for where reading this node's threads costs much
+    CYCLE_INTERVAL: Gauge "seconds" = "tanso_cycle_interval_seconds" { node_name };
+
+    /// Runs of the agent's programs in the kernel, while the kernel measures programs (`sysctl kernel.bpf_stats_enabled=1`)
+    PROGRAM_RUNS: Counter "" = "tanso_kernel_program_runs_total" { program, node_name };
+
+    /// Time that the agent's programs in the kernel took, while the kernel measures programs (`sysctl kernel.bpf_stats_enabled=1`)
+    PROGRAM_SECONDS: Counter "seconds" = "tanso_kernel_program_seconds_total" { program, node_name };
+
     /// Time that the last reading interval's work took
     CYCLE_LAST_SECONDS: Gauge "seconds" = "tanso_cycle_last_seconds" { node_name };
 

@@ -65,6 +65,8 @@ const WAYS: [Way; 5] = [
             "5s",
             "--metrics-level",
             "node,container,process",
+            "--processes-max",
+            "30000",
         ],
     },
     Way {

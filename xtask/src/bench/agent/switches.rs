@@ -82,7 +82,13 @@ fn ping_pong() -> Result<f64> {
 fn time_resolved(agent: &Path) -> Result<()> {
     let state = tempfile::tempdir()?;
     let running = Plan::new(agent, state.path())?
-        .with(&["--meters", "fake", "--time-resolved", "--empty-program"])
+        .with(&[
+            "--meters",
+            "fake",
+            "--time-resolved",
+            "on",
+            "--empty-program",
+        ])
         .start()?;
     let _stats = Stats::on()?;
     for (cache, pairs, target_ns) in [("warm", 1, 20.0), ("cold", COLD_PAIRS, 40.0)] {

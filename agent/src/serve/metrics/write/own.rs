@@ -104,10 +104,26 @@ fn work(snapshot: &Snapshot, out: &mut Out<'_>) {
         ("lost_race", work.losses.lost_races),
         ("ended_before_start", work.losses.ended_before_start),
         ("unreadable", work.losses.unreadable),
+        ("group_event_lost", work.losses.group_events_lost),
+        ("process_overflow", work.losses.process_overflows),
+        ("free_unseen", work.losses.frees_unseen),
     ];
     out.write(
         &f::LOSSES,
         losses.map(|(event, number)| (vec![event], count(number))),
+    );
+    let programs = || work.programs.iter();
+    out.write(
+        &f::PROGRAM_RUNS,
+        programs().map(|cost| (vec![cost.program], count(cost.runs))),
+    );
+    out.write(
+        &f::PROGRAM_SECONDS,
+        programs().map(|cost| (vec![cost.program], cost.time.as_secs_f64())),
+    );
+    out.write(
+        &f::CYCLE_INTERVAL,
+        [(vec![], snapshot.elapsed.as_secs_f64())],
     );
     out.write(&f::CYCLES, [(vec![], count(work.cycles))]);
     out.write(&f::CYCLE_SECONDS, [(vec![], work.spent.as_secs_f64())]);
