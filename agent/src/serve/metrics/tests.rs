@@ -176,6 +176,11 @@ fn full() -> Snapshot {
     snapshot.work.cross_check = Some((time(998), time(1_000)));
     snapshot.work.failures.insert("journal", 1);
     snapshot.work.own_bytes = Some(9_000_000);
+    snapshot.work.programs.push(crate::kernel::ProgramCost {
+        program: "task_ends",
+        runs: 1_234,
+        time: time(2),
+    });
     snapshot.details = Details {
         processes: vec![process(31, "web", true), process(32, "helper", true)],
         machines: vec![MachineFigures {
