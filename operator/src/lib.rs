@@ -4,6 +4,7 @@
 //! only while this process holds the lease.
 
 pub mod api;
+pub mod chore;
 pub mod cluster;
 pub mod collect;
 pub mod controllers;
@@ -28,9 +29,11 @@ use tanso_runtime::serve::{self, Limits, ListenFault};
 use tanso_runtime::{Health, Shutdown};
 use tokio::time::timeout;
 
+use crate::chore::{Chore, ChoreFault};
 use crate::cluster::lease::{Claim, Keeper};
 use crate::cluster::{Applier, CARBON_POLICY_MANAGER, Events};
 use crate::collect::{CollectMetrics, Collector, NodeBoard};
+use crate::controllers::carbon_policy::board::PolicyBoard;
 use crate::controllers::power_monitor::build::Installation;
 use crate::controllers::{carbon_policy, power_monitor};
 use crate::intensity::Feeds;
@@ -66,6 +69,9 @@ pub enum OperatorFault {
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),
+    /// A chore could not be done.
+    #[error(transparent)]
+    Chore(#[from] ChoreFault),
 }
 
 /// Everything that lives as long as the process.
@@ -77,15 +83,25 @@ struct Operator {
     metrics: Metrics,
     collect_metrics: CollectMetrics,
     board: NodeBoard,
+    policies: PolicyBoard,
     claim: Claim,
     health: Health,
 }
 
-/// Runs until a signal ends it; the lease is given back then.
+/// Does the chore that the settings name; without one, operates until a signal
+/// ends it, and gives the lease back then.
 ///
 /// # Errors
-/// If a part cannot start.
+/// If a part cannot start, or the chore cannot be done.
 pub async fn run(settings: Settings) -> Result<(), OperatorFault> {
+    match settings.chore.clone() {
+        Some(Chore::ApplyCrds) => Ok(chore::apply_crds(client().await?).await?),
+        Some(Chore::Probe { url }) => Ok(chore::probe(url).await?),
+        None => operate(settings).await,
+    }
+}
+
+async fn operate(settings: Settings) -> Result<(), OperatorFault> {
     let shutdown = Shutdown::on_signals().map_err(OperatorFault::Signals)?;
     let client = client().await?;
     run_with(settings, client, shutdown).await
@@ -114,6 +130,7 @@ pub async fn run_with(
         metrics: Metrics::default(),
         collect_metrics: CollectMetrics::default(),
         board: NodeBoard::default(),
+        policies: PolicyBoard::default(),
         claim: Claim::none(),
         health,
         settings,
@@ -160,6 +177,7 @@ impl Operator {
         let mut registry = Registry::default();
         self.metrics.register(&mut registry);
         self.collect_metrics.register(&mut registry);
+        self.policies.register(&mut registry);
         let registry = Arc::new(registry);
         let text = move || {
             let text = metrics::text(&registry);
@@ -244,6 +262,7 @@ impl Operator {
                 self.claim.clone(),
             ),
             metrics: self.metrics.clone(),
+            policies: self.policies.clone(),
         };
         let (nodes, node_ticks) = power_monitor::observe::nodes(client.clone());
         let monitors = Arc::new(power_monitor::Context::new(

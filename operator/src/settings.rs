@@ -8,6 +8,8 @@ use clap::Parser;
 use tanso_runtime::logs::Format;
 use tanso_runtime::settings::Period;
 
+use crate::chore::Chore;
+
 /// Shortest and longest lease that is accepted.
 const LEASE_DURATION: (Duration, Duration) = (Duration::from_secs(3), Duration::from_mins(5));
 
@@ -55,6 +57,10 @@ pub struct Settings {
     /// How log lines are written: text or json
     #[arg(long, env = "TANSO_LOG_FORMAT", default_value = "text")]
     pub log_format: Format,
+
+    /// A task to do instead of operating
+    #[command(subcommand)]
+    pub chore: Option<Chore>,
 }
 
 fn lease_duration(text: &str) -> Result<Period, String> {

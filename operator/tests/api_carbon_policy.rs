@@ -70,6 +70,7 @@ impl Bench {
             applier: Applier::new(CARBON_POLICY_MANAGER, claim.clone(), metrics.clone()),
             events: Events::new(operator, CARBON_POLICY_MANAGER, "test", claim),
             metrics,
+            policies: tanso_operator::controllers::carbon_policy::board::PolicyBoard::default(),
         };
         tokio::spawn(watch.run(ledger.clone(), shutdown.clone()));
         let bench = Self {

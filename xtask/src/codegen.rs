@@ -1,5 +1,8 @@
 //! Writes every generated file of the checkout.
 
+mod chart;
+mod grafana;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -74,12 +77,14 @@ fn generate() -> Result<Vec<Generated>> {
         ("config/default/install.yaml".to_owned(), install(&crds)?),
         ("docs/metrics.md".to_owned(), metrics()),
     ];
-    files.extend(crds.map(|(name, text)| {
-        (
-            format!("config/crd/{name}.yaml"),
-            format!("# Written by `cargo xtask codegen` from crds/src.\n{text}"),
-        )
-    }));
+    for (name, text) in crds {
+        let text = format!("# Written by `cargo xtask codegen` from crds/src.\n{text}");
+        files.push((format!("charts/tanso/crds/{name}.yaml"), text.clone()));
+        files.push((format!("config/crd/{name}.yaml"), text));
+    }
+    let boards = grafana::generate()?;
+    files.extend(chart::generate(&boards)?);
+    files.extend(boards);
     Ok(files)
 }
 

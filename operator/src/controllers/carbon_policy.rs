@@ -11,6 +11,7 @@
 
 pub mod act;
 pub mod apply;
+pub mod board;
 mod driver;
 pub mod judge;
 mod kinds;
@@ -39,6 +40,7 @@ use crate::ledger::{Ledger, LedgerFault};
 use crate::metrics::Metrics;
 use crate::owners::Inventory;
 
+use board::PolicyBoard;
 use kinds::Policy;
 use observe::RuleBook;
 
@@ -69,6 +71,8 @@ pub struct Context {
     pub events: Events,
     /// Counts reconciles.
     pub metrics: Metrics,
+    /// Serves the statuses as metrics.
+    pub policies: PolicyBoard,
 }
 
 /// What is remembered between visits.
@@ -130,7 +134,9 @@ pub async fn run(context: Context, shutdown: Shutdown) {
 
 async fn control<P: Policy>(shared: Arc<Shared>, shutdown: Shutdown) {
     let api: Api<P> = Api::all(shared.context.client.clone());
-    Controller::new(api, watcher::Config::default())
+    let controller = Controller::new(api, watcher::Config::default());
+    shared.context.policies.follow(controller.store());
+    controller
         .with_config(Config::default().concurrency(AT_A_TIME))
         .graceful_shutdown_on(async move { shutdown.begun().await })
         .run(reconcile::<P>, error_policy::<P>, shared)

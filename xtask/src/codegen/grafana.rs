@@ -1,0 +1,711 @@
+//! The Grafana dashboards, from tables of panels. Units, colours and the way
+//! to ask are decided once, so that a quantity looks the same on every board.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::Generated;
+
+/// A quantity: its unit in Grafana's words and its one colour.
+#[derive(Clone, Copy)]
+enum Quantity {
+    Power,
+    Energy,
+    Intensity,
+    Emissions,
+    Share,
+    Seconds,
+    Bytes,
+    Count,
+}
+
+impl Quantity {
+    const fn unit(self) -> &'static str {
+        match self {
+            Self::Power => "watt",
+            Self::Energy => "kwatth",
+            Self::Intensity => "gCO2eq/kWh",
+            Self::Emissions => "massg",
+            Self::Share => "percentunit",
+            Self::Seconds => "s",
+            Self::Bytes => "bytes",
+            Self::Count => "short",
+        }
+    }
+
+    const fn colour(self) -> &'static str {
+        match self {
+            Self::Power => "orange",
+            Self::Energy => "blue",
+            Self::Intensity => "purple",
+            Self::Emissions => "dark-green",
+            Self::Share => "semi-dark-yellow",
+            Self::Seconds | Self::Bytes | Self::Count => "text",
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Stat,
+    Lines,
+    Stack,
+    Bars,
+    Table,
+}
+
+/// A panel: what it answers, how, and by which query.
+struct Panel {
+    title: &'static str,
+    about: &'static str,
+    kind: Kind,
+    quantity: Quantity,
+    /// Query and legend.
+    queries: &'static [(&'static str, &'static str)],
+    /// Of 24 columns.
+    width: u32,
+}
+
+const fn panel(
+    kind: Kind,
+    quantity: Quantity,
+    width: u32,
+    title: &'static str,
+    about: &'static str,
+    queries: &'static [(&'static str, &'static str)],
+) -> Panel {
+    Panel {
+        title,
+        about,
+        kind,
+        quantity,
+        queries,
+        width,
+    }
+}
+
+/// A variable: name, and the metric and label it takes its values from.
+type Variable = (&'static str, &'static str, &'static str);
+
+struct Board {
+    uid: &'static str,
+    title: &'static str,
+    about: &'static str,
+    variables: &'static [Variable],
+    panels: &'static [Panel],
+}
+
+const NODE: Variable = (
+    "node",
+    "tanso_node_cpu_non_overlapping_joules_total",
+    "node_name",
+);
+const NAMESPACE: Variable = ("namespace", "kepler_pod_cpu_watts", "pod_namespace");
+const POLICY: Variable = ("policy", "tanso_policy_verdict", "policy");
+
+const BOARDS: [Board; 5] = [
+    Board {
+        uid: "tanso-fleet",
+        title: "tanso / fleet",
+        about: "Power of all nodes now and over time, and how much of it is measured.",
+        variables: &[],
+        panels: &[
+            panel(
+                Kind::Stat,
+                Quantity::Power,
+                6,
+                "Power now",
+                "All nodes; no zone counted twice.",
+                &[(
+                    "sum(rate(tanso_node_cpu_non_overlapping_joules_total[2m]))",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Energy,
+                6,
+                "Energy of 24 hours",
+                "All nodes.",
+                &[(
+                    "sum(increase(tanso_node_cpu_non_overlapping_joules_total[24h])) / 3.6e6",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Share,
+                6,
+                "Measured",
+                "Share of the energy that a meter measured; the rest is modelled or simulated and says so.",
+                &[(
+                    "(sum(rate(tanso_node_cpu_non_overlapping_joules_total{provenance=\"measured\"}[10m])) or vector(0)) / sum(rate(tanso_node_cpu_non_overlapping_joules_total[10m]))",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Count,
+                6,
+                "Nodes",
+                "Nodes with an agent.",
+                &[(
+                    "count(count by (node_name) (tanso_node_cpu_non_overlapping_joules_total))",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stack,
+                Quantity::Power,
+                16,
+                "Power by node",
+                "",
+                &[(
+                    "sum by (node_name) (rate(tanso_node_cpu_non_overlapping_joules_total[$__rate_interval]))",
+                    "{{node_name}}",
+                )],
+            ),
+            panel(
+                Kind::Stack,
+                Quantity::Power,
+                8,
+                "Power by provenance",
+                "",
+                &[(
+                    "sum by (provenance) (rate(tanso_node_cpu_non_overlapping_joules_total[$__rate_interval]))",
+                    "{{provenance}}",
+                )],
+            ),
+            panel(
+                Kind::Bars,
+                Quantity::Energy,
+                12,
+                "Namespaces, energy of 24 hours",
+                "Energy above idle, package zone.",
+                &[(
+                    "topk(15, sum by (pod_namespace) (increase(kepler_pod_cpu_joules_total{zone=\"package\"}[24h]))) / 3.6e6",
+                    "{{pod_namespace}}",
+                )],
+            ),
+            panel(
+                Kind::Stack,
+                Quantity::Power,
+                12,
+                "Power by account",
+                "Pods, system, kernel, idle: adds up to the node.",
+                &[(
+                    "sum by (account) (rate(tanso_account_joules_total[$__rate_interval]))",
+                    "{{account}}",
+                )],
+            ),
+        ],
+    },
+    Board {
+        uid: "tanso-node",
+        title: "tanso / node",
+        about: "One node: its zones, what is idle, and who uses the rest.",
+        variables: &[NODE],
+        panels: &[
+            panel(
+                Kind::Stat,
+                Quantity::Power,
+                8,
+                "Power now",
+                "No zone counted twice.",
+                &[(
+                    "sum(rate(tanso_node_cpu_non_overlapping_joules_total{node_name=~\"$node\"}[2m]))",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Share,
+                8,
+                "CPU busy",
+                "",
+                &[("avg(kepler_node_cpu_usage_ratio{node_name=~\"$node\"})", "")],
+            ),
+            panel(
+                Kind::Table,
+                Quantity::Count,
+                8,
+                "Source of power",
+                "Meter, provenance and model.",
+                &[("tanso_provenance_info{node_name=~\"$node\"}", "")],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Power,
+                12,
+                "Power by zone",
+                "Zones may contain each other: never add them up.",
+                &[(
+                    "kepler_node_cpu_watts{node_name=~\"$node\"}",
+                    "{{node_name}} {{zone}}",
+                )],
+            ),
+            panel(
+                Kind::Stack,
+                Quantity::Power,
+                12,
+                "Idle and active, package",
+                "",
+                &[
+                    (
+                        "sum(kepler_node_cpu_idle_watts{node_name=~\"$node\",zone=\"package\"})",
+                        "idle",
+                    ),
+                    (
+                        "sum(kepler_node_cpu_active_watts{node_name=~\"$node\",zone=\"package\"})",
+                        "active",
+                    ),
+                ],
+            ),
+            panel(
+                Kind::Stack,
+                Quantity::Power,
+                24,
+                "Pods",
+                "The 15 largest.",
+                &[(
+                    "topk(15, sum by (pod_namespace, pod_name) (kepler_pod_cpu_watts{node_name=~\"$node\",zone=\"package\",state=\"running\"}))",
+                    "{{pod_namespace}}/{{pod_name}}",
+                )],
+            ),
+        ],
+    },
+    Board {
+        uid: "tanso-workload",
+        title: "tanso / namespace and workload",
+        about: "Energy of a namespace's pods and containers.",
+        variables: &[NAMESPACE],
+        panels: &[
+            panel(
+                Kind::Stat,
+                Quantity::Power,
+                8,
+                "Power now",
+                "Above idle, package zone.",
+                &[(
+                    "sum(kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\",state=\"running\"})",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Energy,
+                8,
+                "Energy of 24 hours",
+                "",
+                &[(
+                    "sum(increase(kepler_pod_cpu_joules_total{pod_namespace=~\"$namespace\",zone=\"package\"}[24h])) / 3.6e6",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Share,
+                8,
+                "Share of the cluster's power",
+                "Of what pods use above idle.",
+                &[(
+                    "sum(kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\",state=\"running\"}) / sum(kepler_pod_cpu_watts{zone=\"package\",state=\"running\"})",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stack,
+                Quantity::Power,
+                12,
+                "Power by pod",
+                "",
+                &[(
+                    "sum by (pod_namespace, pod_name) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\",state=\"running\"})",
+                    "{{pod_name}}",
+                )],
+            ),
+            panel(
+                Kind::Bars,
+                Quantity::Energy,
+                12,
+                "Pods, energy of 24 hours",
+                "",
+                &[(
+                    "topk(15, sum by (pod_name) (increase(kepler_pod_cpu_joules_total{pod_namespace=~\"$namespace\",zone=\"package\"}[24h]))) / 3.6e6",
+                    "{{pod_name}}",
+                )],
+            ),
+            panel(
+                Kind::Stack,
+                Quantity::Power,
+                24,
+                "Power by container",
+                "The 20 largest.",
+                &[(
+                    "topk(20, sum by (container_name) (kepler_container_cpu_watts{zone=\"package\",state=\"running\"} * on (pod_id) group_left () max by (pod_id) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\"} * 0 + 1)))",
+                    "{{container_name}}",
+                )],
+            ),
+        ],
+    },
+    Board {
+        uid: "tanso-carbon",
+        title: "tanso / carbon and compliance",
+        about: "What the energy means: emissions, grid intensity, and the verdict of each regulation.",
+        variables: &[POLICY],
+        panels: &[
+            panel(
+                Kind::Stat,
+                Quantity::Emissions,
+                6,
+                "Emissions of the window",
+                "gCO2eq; the interval is in the table below.",
+                &[(
+                    "sum(tanso_policy_window_emissions_grams{policy=~\"$policy\",bound=\"value\"})",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Intensity,
+                6,
+                "Effective intensity",
+                "Weighted by the energy of each hour.",
+                &[(
+                    "avg(tanso_policy_intensity_grams_per_kwh{policy=~\"$policy\"})",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Share,
+                6,
+                "Coverage",
+                "Share of the window for which energy is known.",
+                &[("min(tanso_policy_coverage_ratio{policy=~\"$policy\"})", "")],
+            ),
+            panel(
+                Kind::Stat,
+                Quantity::Share,
+                6,
+                "Estimated intensity",
+                "Share of the energy whose intensity is an estimate.",
+                &[(
+                    "max(tanso_policy_intensity_estimated_ratio{policy=~\"$policy\"})",
+                    "",
+                )],
+            ),
+            panel(
+                Kind::Table,
+                Quantity::Count,
+                12,
+                "Verdicts",
+                "Compliant, NonCompliant, Inconclusive, Unknown or NotYetBinding, by regulation.",
+                &[("tanso_policy_rule_verdict{policy=~\"$policy\"} == 1", "")],
+            ),
+            panel(
+                Kind::Table,
+                Quantity::Count,
+                12,
+                "Values and limits",
+                "What each regulation compares.",
+                &[
+                    ("tanso_policy_rule_value{policy=~\"$policy\"}", ""),
+                    ("tanso_policy_rule_limit{policy=~\"$policy\"}", ""),
+                ],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Energy,
+                24,
+                "Energy of the window",
+                "kWh, with its 90 % interval.",
+                &[(
+                    "tanso_policy_window_energy_joules{policy=~\"$policy\"} / 3.6e6",
+                    "{{policy}} {{bound}}",
+                )],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Intensity,
+                24,
+                "Grid intensity of the energy used",
+                "On the same hours as the panel above.",
+                &[(
+                    "tanso_policy_intensity_grams_per_kwh{policy=~\"$policy\"}",
+                    "{{policy}}",
+                )],
+            ),
+        ],
+    },
+    Board {
+        uid: "tanso-agent",
+        title: "tanso / agent health",
+        about: "What metering costs, what it cannot see, and how far it is from the kernel's own figures.",
+        variables: &[NODE],
+        panels: &[
+            panel(
+                Kind::Lines,
+                Quantity::Seconds,
+                8,
+                "Agent CPU seconds per minute",
+                "Its whole cost.",
+                &[(
+                    "60 * rate(tanso_agent_cpu_seconds_total{node_name=~\"$node\"}[5m])",
+                    "{{node_name}}",
+                )],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Bytes,
+                8,
+                "Agent memory",
+                "",
+                &[(
+                    "tanso_agent_resident_bytes{node_name=~\"$node\"}",
+                    "{{node_name}}",
+                )],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Seconds,
+                8,
+                "Work of a reading",
+                "",
+                &[(
+                    "rate(tanso_cycle_seconds_total{node_name=~\"$node\"}[5m]) / rate(tanso_cycles_total{node_name=~\"$node\"}[5m])",
+                    "{{node_name}}",
+                )],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Share,
+                8,
+                "CPU time charged",
+                "Of the node's busy time.",
+                &[(
+                    "tanso_cpu_time_coverage_ratio{node_name=~\"$node\"}",
+                    "{{node_name}}",
+                )],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Share,
+                8,
+                "Against the kernel's own counters",
+                "1 is equal.",
+                &[(
+                    "tanso_cpu_time_cross_check_ratio{node_name=~\"$node\"}",
+                    "{{node_name}}",
+                )],
+            ),
+            panel(
+                Kind::Table,
+                Quantity::Count,
+                8,
+                "Where CPU time comes from",
+                "",
+                &[("tanso_cpu_time_source_info{node_name=~\"$node\"}", "")],
+            ),
+            panel(
+                Kind::Table,
+                Quantity::Count,
+                12,
+                "Meters",
+                "",
+                &[("tanso_meter_state{node_name=~\"$node\"} == 1", "")],
+            ),
+            panel(
+                Kind::Lines,
+                Quantity::Count,
+                12,
+                "Failures",
+                "",
+                &[
+                    (
+                        "sum by (node_name, part) (rate(tanso_cycle_failures_total{node_name=~\"$node\"}[5m]))",
+                        "{{node_name}} {{part}}",
+                    ),
+                    (
+                        "sum by (node_name) (rate(tanso_cpu_time_overflow_seconds_total{node_name=~\"$node\"}[5m]))",
+                        "{{node_name}} overflow seconds",
+                    ),
+                ],
+            ),
+        ],
+    },
+];
+
+/// Every dashboard, as a file.
+pub(super) fn generate() -> Result<Vec<Generated>> {
+    BOARDS
+        .iter()
+        .map(|board| {
+            let name = board.uid.trim_start_matches("tanso-");
+            let mut text =
+                serde_json::to_string_pretty(&json_of(board)).context("writing a dashboard")?;
+            text.push('\n');
+            Ok((format!("config/grafana/{name}.json"), text))
+        })
+        .collect()
+}
+
+fn json_of(board: &Board) -> Value {
+    let (mut x, mut y, mut row_height) = (0, 0, 0);
+    let mut panels = Vec::new();
+    for (panel, id) in board.panels.iter().zip(1..) {
+        if x + panel.width > 24 {
+            x = 0;
+            y += row_height;
+            row_height = 0;
+        }
+        let height = if matches!(panel.kind, Kind::Stat) {
+            4
+        } else {
+            9
+        };
+        row_height = row_height.max(height);
+        let place = json!({ "x": x, "y": y, "w": panel.width, "h": height });
+        panels.push(panel_json(panel, id, &place));
+        x += panel.width;
+    }
+    let mut variables = vec![json!({
+        "name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data source",
+    })];
+    variables.extend(board.variables.iter().map(variable_json));
+    json!({
+        "uid": board.uid,
+        "title": board.title,
+        "description": board.about,
+        "tags": ["tanso"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": true,
+        "graphTooltip": 1,
+        "refresh": "30s",
+        "time": { "from": "now-6h", "to": "now" },
+        "timezone": "browser",
+        "links": [{
+            "type": "dashboards", "tags": ["tanso"], "title": "tanso", "asDropdown": true,
+            "includeVars": true, "keepTime": true,
+        }],
+        "templating": { "list": variables },
+        "panels": panels,
+    })
+}
+
+fn variable_json((name, metric, label): &Variable) -> Value {
+    json!({
+        "name": name, "type": "query", "datasource": datasource(), "refresh": 2, "sort": 1,
+        "query": { "query": format!("label_values({metric}, {label})"), "refId": "A" },
+        "includeAll": true, "allValue": ".*", "multi": true,
+        "current": { "text": "All", "value": "$__all" },
+    })
+}
+
+fn datasource() -> Value {
+    json!({ "type": "prometheus", "uid": "${datasource}" })
+}
+
+fn panel_json(panel: &Panel, id: u32, place: &Value) -> Value {
+    let table = matches!(panel.kind, Kind::Table);
+    let targets: Vec<Value> = panel
+        .queries
+        .iter()
+        .zip('A'..)
+        .map(|((query, legend), reference)| {
+            json!({
+                "refId": reference.to_string(), "datasource": datasource(), "expr": query,
+                "legendFormat": legend, "instant": table || matches!(panel.kind, Kind::Stat | Kind::Bars),
+                "range": matches!(panel.kind, Kind::Lines | Kind::Stack),
+                "format": if table { "table" } else { "time_series" },
+            })
+        })
+        .collect();
+    let kind = match panel.kind {
+        Kind::Stat => "stat",
+        Kind::Lines | Kind::Stack => "timeseries",
+        Kind::Bars => "bargauge",
+        Kind::Table => "table",
+    };
+    let custom = match panel.kind {
+        Kind::Stack => {
+            json!({ "fillOpacity": 60, "stacking": { "mode": "normal" }, "lineWidth": 0 })
+        }
+        Kind::Lines => json!({ "fillOpacity": 5, "lineWidth": 2 }),
+        Kind::Stat | Kind::Bars | Kind::Table => json!({}),
+    };
+    let one = panel.queries.len() == 1 && matches!(panel.kind, Kind::Stat | Kind::Bars);
+    let colour = if one {
+        json!({ "mode": "fixed", "fixedColor": panel.quantity.colour() })
+    } else {
+        json!({ "mode": "palette-classic" })
+    };
+    json!({
+        "id": id, "type": kind, "title": panel.title, "description": panel.about,
+        "datasource": datasource(), "gridPos": place, "targets": targets,
+        "fieldConfig": {
+            "defaults": { "unit": panel.quantity.unit(), "color": colour, "custom": custom, "min": 0,
+                          "noValue": "no data: kubectl tanso doctor says why" },
+            "overrides": [],
+        },
+        "options": options(panel.kind),
+    })
+}
+
+fn options(kind: Kind) -> Value {
+    match kind {
+        Kind::Stat => json!({ "reduceOptions": { "calcs": ["lastNotNull"] }, "graphMode": "none" }),
+        Kind::Bars => json!({ "orientation": "horizontal", "displayMode": "basic",
+                              "reduceOptions": { "calcs": ["lastNotNull"] } }),
+        Kind::Lines | Kind::Stack => {
+            json!({ "legend": { "displayMode": "list", "placement": "bottom" },
+                    "tooltip": { "mode": "multi", "sort": "desc" } })
+        }
+        Kind::Table => json!({ "showHeader": true, "cellHeight": "sm" }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tanso_agent_wire::families;
+
+    use super::BOARDS;
+
+    /// Metrics of the operator that boards may use; the operator's tests hold their names.
+    const OPERATORS: &str = "tanso_policy_";
+
+    fn metrics_in(query: &str) -> BTreeSet<String> {
+        query
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .filter(|word| word.starts_with("kepler_") || word.starts_with("tanso_"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn every_query_asks_for_metrics_that_exist() {
+        let known: BTreeSet<&str> = families::ALL.iter().map(|family| family.name).collect();
+        for panel in BOARDS.iter().flat_map(|board| board.panels) {
+            for (query, _) in panel.queries {
+                let metrics = metrics_in(query);
+                assert!(!metrics.is_empty(), "{}: {query}", panel.title);
+                for metric in metrics {
+                    assert!(
+                        known.contains(metric.as_str()) || metric.starts_with(OPERATORS),
+                        "{}: {metric}",
+                        panel.title
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn boards_have_uids_of_their_own() {
+        let uids: BTreeSet<&str> = BOARDS.iter().map(|board| board.uid).collect();
+        assert_eq!(uids.len(), BOARDS.len());
+    }
+}
