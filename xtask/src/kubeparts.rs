@@ -111,6 +111,7 @@ fn combined() -> Result<Parts> {
     let program = Program {
         source,
         name: "kubeparts",
+        package: ".",
         says: format!(
             "building Kubernetes {version} and etcd from source (once; 5 to 9 minutes on two \
              cores, plus the download)"
@@ -134,21 +135,28 @@ pub fn dns() -> Result<PathBuf> {
     cached(&Program {
         source: workspace::root().join("tests/cluster/dns"),
         name: "coredns",
+        package: ".",
         says: "building CoreDNS from source (once; about a minute)".to_owned(),
         ldflags: "-s -w".to_owned(),
     })
 }
 
 /// A Go program of `tests/`, built once into the cache.
-struct Program {
-    source: PathBuf,
-    name: &'static str,
-    says: String,
-    ldflags: String,
+pub(crate) struct Program {
+    /// The module's folder: `go.mod`, `go.sum`, and `main.go` where it is ours.
+    pub(crate) source: PathBuf,
+    /// The program's file name.
+    pub(crate) name: &'static str,
+    /// The package to build: `.` is the module's own.
+    pub(crate) package: &'static str,
+    /// What is said while it is built.
+    pub(crate) says: String,
+    /// Flags of the linker.
+    pub(crate) ldflags: String,
 }
 
 /// The program's file in the cache, named by all that goes into it.
-fn cached(program: &Program) -> Result<PathBuf> {
+pub(crate) fn cached(program: &Program) -> Result<PathBuf> {
     let Some(go) = go() else {
         bail!(
             "building {} needs Go 1.24 or later in PATH; or give a folder with {} by \
@@ -162,11 +170,21 @@ fn cached(program: &Program) -> Result<PathBuf> {
             .current_dir(&program.source)
             .arg("version"),
     )?;
-    let files = ["go.mod", "go.sum", "main.go"].map(|name| {
-        fs::read(program.source.join(name)).with_context(|| format!("reading \"{name}\""))
-    });
-    let [go_mod, go_sum, main] = files;
-    let key = cache_key(&[&go_mod?, &go_sum?, &main?, go_version.trim().as_bytes()]);
+    let read = |name: &str| {
+        let file = program.source.join(name);
+        fs::read(&file).with_context(|| format!("reading \"{}\"", file.display()))
+    };
+    let main = if program.package == "." {
+        read("main.go")?
+    } else {
+        program.package.as_bytes().to_vec()
+    };
+    let key = cache_key(&[
+        &read("go.mod")?,
+        &read("go.sum")?,
+        &main,
+        go_version.trim().as_bytes(),
+    ]);
     let binary = workspace::cache_dir()?
         .join(program.name)
         .join(key)
@@ -177,7 +195,8 @@ fn cached(program: &Program) -> Result<PathBuf> {
     Ok(binary)
 }
 
-fn go() -> Option<PathBuf> {
+/// Go's own program.
+pub(crate) fn go() -> Option<PathBuf> {
     workspace::in_path("go")
         .or_else(|| Some(PathBuf::from("/usr/local/go/bin/go")).filter(|file| file.is_file()))
 }
@@ -226,7 +245,7 @@ fn build(go: &Path, program: &Program, binary: &Path) -> Result<()> {
     command
         .args(["build", "-trimpath", "-ldflags", &program.ldflags, "-o"])
         .arg(&partial)
-        .arg(".");
+        .arg(program.package);
     let log = workspace::target_dir().join(format!("logs/{}.log", program.name));
     process::run_logged(&mut command, &log, &mut step, "go build")?;
     fs::rename(&partial, binary)

@@ -18,6 +18,7 @@ pub mod packages;
 pub mod process;
 pub mod progress;
 pub mod test;
+pub mod tools;
 pub mod workspace;
 
 use anyhow::Result;
