@@ -17,11 +17,11 @@ use crate::workspace;
 
 /// The hand-written parts of the installation, in the order of application.
 const INSTALL_PARTS: [&str; 5] = [
-    "config/default/namespace.yaml",
+    "config/operator/namespace.yaml",
     "config/rbac/agent.yaml",
     "config/rbac/operator.yaml",
     "config/rbac/actions.yaml",
-    "config/default/operator.yaml",
+    "config/operator/operator.yaml",
 ];
 
 /// How to generate.

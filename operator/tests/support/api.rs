@@ -89,7 +89,7 @@ async fn install(client: Client) {
         .unwrap();
     }
     for file in [
-        "default/namespace.yaml",
+        "operator/namespace.yaml",
         "rbac/agent.yaml",
         "rbac/operator.yaml",
         "rbac/actions.yaml",

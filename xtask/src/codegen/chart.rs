@@ -26,6 +26,10 @@ pub(super) fn generate(boards: &[Generated]) -> Result<Vec<Generated>> {
     for (source, copy) in COPIES {
         files.push((format!("charts/tanso/{copy}"), read(source)?));
     }
+    files.push((
+        "config/prometheus/prometheusrule.yaml".to_owned(),
+        prometheus_rule()?,
+    ));
     for (path, text) in boards {
         let name = path.trim_start_matches("config/grafana/");
         files.push((
@@ -37,6 +41,28 @@ pub(super) fn generate(boards: &[Generated]) -> Result<Vec<Generated>> {
     let rows = rows(&values)?;
     files.push(("charts/tanso/README.md".to_owned(), readme(&rows)));
     Ok(files)
+}
+
+/// The rules as an object of the Prometheus Operator.
+fn prometheus_rule() -> Result<String> {
+    let mut text = String::from(
+        "# Written by `cargo xtask codegen` from rules.yaml.\n\
+         apiVersion: monitoring.coreos.com/v1\n\
+         kind: PrometheusRule\n\
+         metadata:\n  \
+           name: tanso\n  \
+           namespace: tanso-system\n  \
+           labels: {app.kubernetes.io/part-of: tanso}\n\
+         spec:\n",
+    );
+    for line in read("config/prometheus/rules.yaml")?.lines() {
+        if !line.is_empty() {
+            text.push_str("  ");
+            text.push_str(line);
+        }
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 fn read(path: &str) -> Result<String> {
