@@ -2,7 +2,11 @@
 //! promise of the product looked at from outside.
 
 mod admission;
+mod dashboards;
 mod faults;
+mod flux;
+mod git;
+mod helm;
 mod lifecycle;
 
 use std::time::Instant;
@@ -17,7 +21,8 @@ const CLUSTER: &str = "e2e";
 /// Which tests to run.
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
-    /// Only the tests whose name contains one of these; `energy` is needed by none
+    /// Only the tests whose name contains one of these; or one suite, which builds
+    /// what it runs against first: helm, flux, dashboards
     pub names: Vec<String>,
     /// How the API server fails
     #[command(flatten)]
@@ -31,6 +36,30 @@ pub struct Args {
 }
 
 type Test = fn(&Session) -> Result<()>;
+
+/// Something shown: what, and the figures.
+#[derive(Debug)]
+struct Fact {
+    what: &'static str,
+    figures: String,
+}
+
+impl Fact {
+    const fn new(what: &'static str, figures: String) -> Self {
+        Self { what, figures }
+    }
+}
+
+/// Tests that belong together on a cluster of their own.
+type Suite = fn(&Session) -> Result<Vec<Fact>>;
+
+/// Suites that need programs of others. Each runs by its name alone: what they
+/// build from nothing would not fit into the time of `cargo xtask test`.
+const SUITES: [(&str, Suite); 3] = [
+    ("helm", helm::run),
+    ("flux", flux::run),
+    ("dashboards", dashboards::run),
+];
 
 /// Every test, in the order in which they run on the same cluster.
 const TESTS: [(&str, Test); 5] = [
@@ -61,6 +90,11 @@ const TESTS: [(&str, Test); 5] = [
 /// # Errors
 /// When a test fails; names each.
 pub fn run(args: &Args) -> Result<()> {
+    if let [name] = args.names.as_slice()
+        && let Some((name, suite)) = SUITES.iter().find(|(other, _)| other == name)
+    {
+        return run_suite(name, *suite, args.keep);
+    }
     let chosen: Vec<_> = TESTS
         .iter()
         .filter(|(name, _)| is_chosen(name, &args.names))
@@ -104,6 +138,33 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         bail!("failed: {}", failed.join("; "))
     }
+}
+
+fn run_suite(name: &str, suite: Suite, keep: bool) -> Result<()> {
+    let begun = Instant::now();
+    let cluster = format!("e2e-{name}");
+    let session = Session::bare(&cluster)?;
+    let result = suite(&session);
+    if let Ok(facts) = &result {
+        for Fact { what, figures } in facts {
+            println!("ok      {name}: {what}: {figures}");
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        println!(
+            "e2e {name}: {} passed, 0 failed ({seconds:.0} s)",
+            facts.len()
+        );
+    } else {
+        eprintln!("{}", session.state_of_pods());
+    }
+    if keep {
+        println!("the cluster stays up: cargo xtask cluster --name {cluster} down");
+    } else {
+        session.down().context("removing the suite's cluster")?;
+    }
+    result
+        .map(drop)
+        .with_context(|| format!("suite \"{name}\""))
 }
 
 fn is_chosen(name: &str, wanted: &[String]) -> bool {

@@ -239,6 +239,28 @@ fn compile(programs: &[(&str, &str)], how: Build) -> Result<PathBuf> {
     Ok(workspace::target_dir().join(target).join(how.profile()))
 }
 
+/// Wraps a static program of others as an image that tests run.
+///
+/// # Errors
+/// When the program cannot be read or the archive not written.
+pub fn wrap(name: &str, program: &Path) -> Result<PathBuf> {
+    let dir = workspace::target_dir().join("images");
+    fs::create_dir_all(&dir).with_context(|| format!("creating \"{}\"", dir.display()))?;
+    let archive = dir.join(format!("{name}.tar"));
+    let image = Image {
+        reference: format!("localhost/tanso/{name}:dev"),
+        entrypoint: vec![format!("/{name}")],
+        user: NOBODY.to_owned(),
+        files: vec![Entry {
+            path: name.to_owned(),
+            source: program.to_path_buf(),
+            mode: 0o755,
+        }],
+    };
+    oci::write(&image, &archive)?;
+    Ok(archive)
+}
+
 fn host_target() -> Result<String> {
     let text = process::output(Command::new("rustc").arg("-vV"))?;
     text.lines()

@@ -101,17 +101,21 @@ impl Home {
         let text = process::output(&mut self.kubectl(&["kustomize", &path.to_string_lossy()]))?;
         match self {
             Self::Existing { .. } => Ok(self.with_images(&text)),
-            Self::Embedded(cluster) => {
-                let ledger = cluster.layout().at("volumes/ledger");
-                // Kubernetes hands over no ownership of a folder of the node.
-                std::fs::create_dir_all(&ledger)
-                    .and_then(|()| {
-                        std::os::unix::fs::chown(&ledger, Some(OPERATOR), Some(OPERATOR))
-                    })
-                    .with_context(|| format!("creating \"{}\"", ledger.display()))?;
-                Ok(text.replace("LEDGER_DIR", &ledger.to_string_lossy()))
-            }
+            Self::Embedded(_) => Ok(text.replace("LEDGER_DIR", &self.ledger_dir()?)),
         }
+    }
+
+    /// A folder of our cluster's node for the ledger, owned by the operator.
+    pub(super) fn ledger_dir(&self) -> Result<String> {
+        let Self::Embedded(cluster) = self else {
+            bail!("the ledger's folder is on a node that is not ours");
+        };
+        let ledger = cluster.layout().at("volumes/ledger");
+        // Kubernetes hands over no ownership of a folder of the node.
+        std::fs::create_dir_all(&ledger)
+            .and_then(|()| std::os::unix::fs::chown(&ledger, Some(OPERATOR), Some(OPERATOR)))
+            .with_context(|| format!("creating \"{}\"", ledger.display()))?;
+        Ok(ledger.to_string_lossy().into_owned())
     }
 
     /// Manifests with the images of this cluster.

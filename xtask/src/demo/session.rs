@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::home::{Existing, Home};
+use crate::cluster::Cluster;
 use crate::process::{output, shown};
 use crate::progress::Step;
 use crate::workspace;
@@ -39,6 +40,35 @@ impl Session {
             return Err(error);
         }
         Ok(session)
+    }
+
+    /// A new cluster with every image on its node and nothing installed.
+    ///
+    /// # Errors
+    /// When a part cannot be built or started.
+    pub fn bare(name: &str) -> Result<Self> {
+        Ok(Self {
+            home: Home::open(name, &Existing::default())?,
+        })
+    }
+
+    /// The cluster, where it is ours.
+    ///
+    /// # Errors
+    /// On somebody's cluster: what is asked for needs its insides.
+    pub fn cluster(&self) -> Result<&Cluster> {
+        match &self.home {
+            Home::Embedded(cluster) => Ok(cluster),
+            Home::Existing { .. } => bail!("this needs a cluster of its own, not --context"),
+        }
+    }
+
+    /// The volume that the ledger's claim is bound to.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn ledger_volume(&self) -> Result<String> {
+        Ok(demo_file("storage.yaml")?.replace("LEDGER_DIR", &self.home.ledger_dir()?))
     }
 
     /// Fails on somebody's cluster that has tanso already: what we remove
@@ -89,7 +119,10 @@ impl Session {
     }
 
     /// Applies the installation and waits for the operator.
-    fn install(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it is refused, or the operator does not become ready.
+    pub fn install(&self) -> Result<()> {
         let mut step = Step::new("installing tanso");
         self.apply(&self.home.installation()?)?;
         self.wait(
@@ -140,6 +173,18 @@ impl Session {
     pub fn apply(&self, manifests: &str) -> Result<String> {
         let args = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
         self.pipe(&args, manifests)
+    }
+
+    /// Has the API server judge manifests without storing them; gives how many
+    /// objects they are.
+    ///
+    /// # Errors
+    /// When the API server refuses one; carries its message.
+    pub fn dry_run(&self, manifests: &str) -> Result<usize> {
+        let words = ["apply", "--server-side", "--force-conflicts"];
+        let more = ["--dry-run=server", "-o", "name", "-f", "-"];
+        let args: Vec<&str> = words.into_iter().chain(more).collect();
+        Ok(self.pipe(&args, manifests)?.lines().count())
     }
 
     /// Runs kubectl with `input` and gives its output.
@@ -196,7 +241,8 @@ impl Session {
     }
 
     /// What a person would look at first when something does not come.
-    fn state_of_pods(&self) -> String {
+    #[must_use]
+    pub fn state_of_pods(&self) -> String {
         let pods = self
             .kubectl(&["get", "pods", "-A", "-o", "wide"])
             .unwrap_or_default();

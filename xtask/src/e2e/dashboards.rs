@@ -1,0 +1,373 @@
+//! Dashboards and rules against a real Prometheus that scrapes real agents, the
+//! operator and the model server: no empty panel, no unknown metric, and every
+//! rule evaluated. The rules' own unit tests run here too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use super::Fact;
+use crate::demo::session::{NAMESPACE, Session};
+use crate::process::output;
+use crate::progress::Step;
+use crate::tools::Tool;
+use crate::workspace;
+
+/// Where Prometheus listens inside the cluster's network.
+const ADDRESS: &str = "127.0.0.1:19090";
+
+/// What is scraped: the pods' name, and their port.
+const TARGETS: [(&str, u16); 3] = [
+    ("tanso-agent", 28282),
+    ("tanso-operator", 8080),
+    ("tanso-model-server", 8100),
+];
+
+/// What stands for a dashboard's variables: all of it.
+const VARIABLES: [(&str, &str); 6] = [
+    ("$__rate_interval", "1m"),
+    ("$__interval", "1m"),
+    ("$__range", "1h"),
+    ("$node", ".*"),
+    ("$namespace", ".*"),
+    ("$policy", ".*"),
+];
+
+/// A query of a panel.
+struct Ask {
+    board: String,
+    panel: String,
+    query: String,
+}
+
+/// Runs the suite; a fact per promise.
+pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
+    let prometheus = Tool::Prometheus.ensure()?;
+    let promtool = Tool::Promtool.ensure()?;
+    let rules = workspace::root().join("config/prometheus");
+    let mut facts = vec![rule_tests(&promtool, &rules)?];
+
+    session.install()?;
+    session.apply_file("workloads.yaml")?;
+    session.apply_file("policies.yaml")?;
+    let mut step = Step::new("workloads and policies");
+    session.wait(
+        &mut step,
+        "every policy to be judged",
+        Duration::from_mins(10),
+        |session| {
+            let all = session.json(&["get", "carbonpolicies", "-A", "-o", "json"])?;
+            let items = all["items"].as_array().context("items")?;
+            let judged = |item: &&Value| !item["status"]["verdict"].is_null();
+            let count = items.iter().filter(judged).count();
+            Ok((count == items.len() && count > 0).then_some(()))
+        },
+    )?;
+    step.done("policies judged");
+
+    let server = Server::start(session, &prometheus, &rules)?;
+    let asks = ours()?;
+    let boards: usize = {
+        let mut names: Vec<_> = asks.iter().map(|ask| ask.board.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    };
+    let panels = asks.len();
+    let empty = server.unanswered(&promtool, &asks, "the panels of config/grafana")?;
+    report("config/grafana", &empty)?;
+    facts.push(Fact::new(
+        "panels",
+        format!("{boards} dashboards, {panels} queries, all non-empty"),
+    ));
+    let kepler = kepler()?;
+    let empty = server.unanswered(&promtool, &kepler, "the panels of Kepler's dashboards")?;
+    report("Kepler's dashboards", &empty)?;
+    facts.push(Fact::new(
+        "Kepler's panels",
+        format!(
+            "{} queries of its public dashboards, all non-empty",
+            kepler.len()
+        ),
+    ));
+    facts.push(server.rules(&promtool, &rules)?);
+    Ok(facts)
+}
+
+fn rule_tests(promtool: &Path, rules: &Path) -> Result<Fact> {
+    let checked = output(
+        Command::new(promtool)
+            .args(["check", "rules"])
+            .arg(rules.join("rules.yaml")),
+    )?;
+    output(
+        Command::new(promtool)
+            .args(["test", "rules"])
+            .arg(rules.join("tests.yaml")),
+    )?;
+    let found = checked
+        .lines()
+        .find(|line| line.contains("rules found"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    Ok(Fact::new(
+        "rules",
+        format!("promtool check: {found}; promtool test rules: passed"),
+    ))
+}
+
+/// Every query of `config/grafana`.
+fn ours() -> Result<Vec<Ask>> {
+    let dir = workspace::root().join("config/grafana");
+    let mut files: Vec<PathBuf> = fs::read_dir(&dir)
+        .with_context(|| format!("reading \"{}\"", dir.display()))?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
+    files.sort();
+    let mut asks = Vec::new();
+    for file in files {
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
+        let board: Value = serde_json::from_str(&text)
+            .with_context(|| format!("reading \"{}\"", file.display()))?;
+        let title = board["title"].as_str().unwrap_or_default().to_owned();
+        for panel in board["panels"].as_array().into_iter().flatten() {
+            for target in panel["targets"].as_array().into_iter().flatten() {
+                asks.push(Ask {
+                    board: title.clone(),
+                    panel: panel["title"].as_str().unwrap_or_default().to_owned(),
+                    query: filled(target["expr"].as_str().unwrap_or_default()),
+                });
+            }
+        }
+    }
+    Ok(asks)
+}
+
+/// The queries of Kepler's dashboards, from the table of the tests.
+fn kepler() -> Result<Vec<Ask>> {
+    let file = workspace::root().join("tests/dashboards/kepler.tsv");
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
+    let mut asks = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let mut cells = line.split('\t');
+        let (Some(board), Some(panel), Some(query)) = (cells.next(), cells.next(), cells.next())
+        else {
+            bail!("\"{}\": not three cells: {line:?}", file.display());
+        };
+        asks.push(Ask {
+            board: board.to_owned(),
+            panel: panel.to_owned(),
+            query: filled(query),
+        });
+    }
+    Ok(asks)
+}
+
+fn filled(query: &str) -> String {
+    VARIABLES
+        .iter()
+        .fold(query.to_owned(), |text, (name, value)| {
+            text.replace(name, value)
+        })
+}
+
+fn report(whose: &str, empty: &[String]) -> Result<()> {
+    if empty.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} queries of {whose} find nothing:\n{}",
+        empty.len(),
+        empty.join("\n")
+    );
+}
+
+/// A Prometheus inside the cluster's network; ends with this.
+struct Server<'s> {
+    session: &'s Session,
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl<'s> Server<'s> {
+    fn start(session: &'s Session, prometheus: &Path, rules: &Path) -> Result<Self> {
+        let dir = tempfile::tempdir().context("making a folder for Prometheus")?;
+        let config = dir.path().join("prometheus.yaml");
+        let log = fs::File::create(dir.path().join("log")).context("creating a log")?;
+        fs::write(&config, configuration(session, rules)?).context("configuring Prometheus")?;
+        let child = session
+            .cluster()?
+            .exec([prometheus])
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                dir.path().join("data").display()
+            ))
+            .arg(format!("--web.listen-address={ADDRESS}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .context("starting Prometheus")?;
+        Ok(Self {
+            session,
+            child,
+            dir,
+        })
+    }
+
+    /// The result of a query: samples, or nothing yet.
+    fn ask(&self, promtool: &Path, query: &str) -> Result<Vec<Value>> {
+        let mut command = self.session.cluster()?.exec([promtool]);
+        command.args(["query", "instant", "-o", "json"]);
+        command.arg(format!("http://{ADDRESS}")).arg(query);
+        let text = output(&mut command)?;
+        let value: Value = serde_json::from_str(&text)
+            .with_context(|| format!("reading the answer to {query}: {text}"))?;
+        Ok(value.as_array().cloned().unwrap_or_default())
+    }
+
+    /// Asks until everything is answered; what is not by then is given back.
+    fn unanswered(&self, promtool: &Path, asks: &[Ask], what: &str) -> Result<Vec<String>> {
+        let mut step = Step::new(format!("asking {} queries", asks.len()));
+        let mut open: Vec<&Ask> = asks.iter().collect();
+        let waited = self
+            .session
+            .wait(&mut step, what, Duration::from_mins(4), |_| {
+                let mut still = Vec::new();
+                for ask in &open {
+                    if self.ask(promtool, &ask.query)?.is_empty() {
+                        still.push(*ask);
+                    }
+                }
+                open = still;
+                Ok(open.is_empty().then_some(()))
+            });
+        if let Err(error) = waited
+            && open.is_empty()
+        {
+            return Err(error.context(crate::process::tail(&self.dir.path().join("log"), 2000)));
+        }
+        step.done(&format!(
+            "{} of {} answered",
+            asks.len() - open.len(),
+            asks.len()
+        ));
+        let line = |ask: &&Ask| format!("{} / {}: {}", ask.board, ask.panel, ask.query);
+        Ok(open.iter().map(line).collect())
+    }
+
+    /// Every recording rule has a series, and every alert is evaluated without
+    /// an error over metrics that exist.
+    fn rules(&self, promtool: &Path, rules: &Path) -> Result<Fact> {
+        let text = fs::read_to_string(rules.join("rules.yaml")).context("reading rules.yaml")?;
+        let file: Value = serde_saphyr::from_str(&text).context("reading rules.yaml")?;
+        let mut asks = Vec::new();
+        let mut alerts = 0;
+        for group in file["groups"].as_array().into_iter().flatten() {
+            for rule in group["rules"].as_array().into_iter().flatten() {
+                if let Some(record) = rule["record"].as_str() {
+                    asks.push(Ask {
+                        board: "recording rules".to_owned(),
+                        panel: record.to_owned(),
+                        query: record.to_owned(),
+                    });
+                } else {
+                    alerts += 1;
+                }
+            }
+        }
+        // Modelled shares are absent only where no energy flows.
+        let empty = self.unanswered(promtool, &asks, "the recording rules")?;
+        report("recording rules", &empty)?;
+        let failed = self.ask(
+            promtool,
+            "sum(prometheus_rule_evaluation_failures_total) > 0",
+        )?;
+        if !failed.is_empty() {
+            bail!("rules fail to be evaluated: {failed:?}");
+        }
+        Ok(Fact::new(
+            "rules on real metrics",
+            format!(
+                "{} recorded, {alerts} alerts evaluated, no failure",
+                asks.len()
+            ),
+        ))
+    }
+}
+
+/// Scrapes every pod of tanso, and itself for its own failures.
+fn configuration(session: &Session, rules: &Path) -> Result<String> {
+    let mut jobs = vec![serde_json::json!({
+        "job_name": "prometheus",
+        "static_configs": [{"targets": [ADDRESS]}],
+    })];
+    for (name, port) in TARGETS {
+        let label = format!("app.kubernetes.io/name={name}");
+        let pods = session.json(&["get", "pods", "-n", NAMESPACE, "-l", &label, "-o", "json"])?;
+        let items = pods["items"].as_array().context("items")?;
+        let mut targets = Vec::new();
+        for pod in items {
+            let address = pod["status"]["podIP"].as_str().context("a pod's address")?;
+            let node = pod["spec"]["nodeName"].as_str().context("a pod's node")?;
+            targets.push(serde_json::json!({
+                "targets": [format!("{address}:{port}")],
+                "labels": {"instance": node},
+            }));
+        }
+        if targets.is_empty() {
+            bail!("no pod of {name} to scrape");
+        }
+        jobs.push(serde_json::json!({
+            "job_name": name,
+            "honor_labels": name == "tanso-agent",
+            "static_configs": targets,
+        }));
+    }
+    let config = serde_json::json!({
+        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
+        "rule_files": [rules.join("rules.yaml")],
+        "scrape_configs": jobs,
+    });
+    serde_json::to_string_pretty(&config).context("writing Prometheus' configuration")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{filled, kepler, ours};
+
+    #[test]
+    fn no_variable_is_left_in_a_query() {
+        assert_eq!(
+            filled("rate(a{node_name=~\"$node\"}[$__rate_interval])"),
+            "rate(a{node_name=~\".*\"}[1m])"
+        );
+        for ask in ours().unwrap().iter().chain(&kepler().unwrap()) {
+            assert!(
+                !ask.query.is_empty() && !ask.query.contains('$'),
+                "{} / {}: {}",
+                ask.board,
+                ask.panel,
+                ask.query
+            );
+        }
+    }
+}
