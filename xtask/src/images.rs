@@ -203,6 +203,7 @@ fn image(recipe: &Recipe, program: PathBuf) -> Result<Image> {
     }
     Ok(Image {
         reference: reference(recipe.name)?,
+        title: recipe.name.to_owned(),
         entrypoint: vec![format!("/{}", recipe.name)],
         user: recipe.user.to_owned(),
         files,
@@ -219,7 +220,7 @@ fn compile(programs: &[(&str, &str)], how: Build) -> Result<PathBuf> {
     for (package, binary) in programs {
         command.args(["--package", package, "--bin", binary]);
     }
-    command.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    give_flags(&mut command, how)?;
     if programs
         .iter()
         .any(|(package, _)| *package == "tanso-agent")
@@ -239,6 +240,14 @@ fn compile(programs: &[(&str, &str)], how: Build) -> Result<PathBuf> {
     Ok(workspace::target_dir().join(target).join(how.profile()))
 }
 
+/// Compiles one static program of the workspace.
+///
+/// # Errors
+/// When it does not build.
+pub fn program(package: &'static str, binary: &'static str, how: Build) -> Result<PathBuf> {
+    Ok(compile(&[(package, binary)], how)?.join(binary))
+}
+
 /// Wraps a static program of others as an image that tests run.
 ///
 /// # Errors
@@ -249,6 +258,7 @@ pub fn wrap(name: &str, program: &Path) -> Result<PathBuf> {
     let archive = dir.join(format!("{name}.tar"));
     let image = Image {
         reference: format!("localhost/tanso/{name}:dev"),
+        title: name.to_owned(),
         entrypoint: vec![format!("/{name}")],
         user: NOBODY.to_owned(),
         files: vec![Entry {
@@ -259,6 +269,33 @@ pub fn wrap(name: &str, program: &Path) -> Result<PathBuf> {
     };
     oci::write(&image, &archive)?;
     Ok(archive)
+}
+
+/// Sets the compilers' flags: static; for users also the same bytes wherever
+/// the checkout and Cargo's home lie.
+fn give_flags(command: &mut Command, how: Build) -> Result<()> {
+    let mut rust = "-C target-feature=+crt-static".to_owned();
+    let mut c = String::new();
+    if how == Build::Release {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+        let home = home.context("finding Cargo's home: set HOME")?;
+        for (from, to) in [
+            (workspace::target_dir(), "/target"),
+            (workspace::root(), "/tanso"),
+            (home, "/cargo"),
+        ] {
+            let from = from.to_string_lossy();
+            if from.contains(char::is_whitespace) {
+                bail!("a release is not built below a folder with a space in its name: \"{from}\"");
+            }
+            rust.push_str(&format!(" --remap-path-prefix={from}={to}"));
+            c.push_str(&format!(" -ffile-prefix-map={from}={to}"));
+        }
+        command.env("CFLAGS", c.trim_start());
+    }
+    command.env("RUSTFLAGS", rust);
+    Ok(())
 }
 
 fn host_target() -> Result<String> {

@@ -17,6 +17,7 @@ pub mod kubeparts;
 pub mod packages;
 pub mod process;
 pub mod progress;
+pub mod release;
 pub mod test;
 pub mod tools;
 pub mod workspace;
@@ -52,6 +53,8 @@ enum Verb {
     Ebpf(ebpf::Args),
     /// Build OCI images without a container daemon
     Images(images::Args),
+    /// Put everything of a release into one folder
+    Release(release::Args),
     /// Find or build the Kubernetes components of the embedded cluster
     Kubeparts(kubeparts::Args),
     /// Run a real Kubernetes on this machine, in namespaces of its own
@@ -84,6 +87,7 @@ impl Cli {
             Verb::Codegen(args) => codegen::run(&args),
             Verb::Ebpf(args) => ebpf::run(&args),
             Verb::Images(args) => images::run(&args),
+            Verb::Release(args) => release::run(&args),
             Verb::Kubeparts(args) => kubeparts::run(&args),
             Verb::Cluster(args) => cluster::run(args),
             Verb::Fuzz(args) => fuzz::run(&args),

@@ -16,6 +16,8 @@ use crate::kubeparts::hex;
 pub(super) struct Image {
     /// The full reference, for example `localhost/tanso/pause:1`.
     pub(super) reference: String,
+    /// What it is called.
+    pub(super) title: String,
     /// The command; the image has no shell to take it apart.
     pub(super) entrypoint: Vec<String>,
     /// The user and group it runs as, for example `65532:65532`.
@@ -50,6 +52,12 @@ pub(super) fn write(image: &Image, archive: &Path) -> Result<()> {
             "User": image.user,
             "Env": ["PATH=/"],
             "WorkingDir": "/",
+            "Labels": {
+                "org.opencontainers.image.title": image.title,
+                "org.opencontainers.image.version": env!("CARGO_PKG_VERSION"),
+                "org.opencontainers.image.licenses": env!("CARGO_PKG_LICENSE"),
+                "org.opencontainers.image.source": env!("CARGO_PKG_REPOSITORY"),
+            },
         },
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer_digest}")]},
     }))?;
@@ -196,6 +204,7 @@ mod tests {
         };
         Image {
             reference: "localhost/tanso/one:dev".into(),
+            title: "one".into(),
             entrypoint: vec!["/one".into()],
             user: "7:11".into(),
             files: vec![
