@@ -40,6 +40,7 @@ const SEED: u64 = 1;
 
 /// How many write points meet which faults.
 #[derive(Debug, clap::Args)]
+#[group(id = "faults")]
 pub struct Args {
     /// faults: also those that take a caller's whole patience (403, no answer); an hour more
     #[arg(long)]
