@@ -274,12 +274,12 @@ pub fn wrap(name: &str, program: &Path) -> Result<PathBuf> {
 /// Sets the compilers' flags: static; for users also the same bytes wherever
 /// the checkout and Cargo's home lie.
 fn give_flags(command: &mut Command, how: Build) -> Result<()> {
-    let mut rust = "-C target-feature=+crt-static".to_owned();
-    let mut c = String::new();
+    let mut rust = vec!["-C target-feature=+crt-static".to_owned()];
     if how == Build::Release {
         let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
         let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
         let home = home.context("finding Cargo's home: set HOME")?;
+        let mut c = Vec::new();
         for (from, to) in [
             (workspace::target_dir(), "/target"),
             (workspace::root(), "/tanso"),
@@ -289,12 +289,12 @@ fn give_flags(command: &mut Command, how: Build) -> Result<()> {
             if from.contains(char::is_whitespace) {
                 bail!("a release is not built below a folder with a space in its name: \"{from}\"");
             }
-            rust.push_str(&format!(" --remap-path-prefix={from}={to}"));
-            c.push_str(&format!(" -ffile-prefix-map={from}={to}"));
+            rust.push(format!("--remap-path-prefix={from}={to}"));
+            c.push(format!("-ffile-prefix-map={from}={to}"));
         }
-        command.env("CFLAGS", c.trim_start());
+        command.env("CFLAGS", c.join(" "));
     }
-    command.env("RUSTFLAGS", rust);
+    command.env("RUSTFLAGS", rust.join(" "));
     Ok(())
 }
 

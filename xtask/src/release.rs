@@ -116,13 +116,12 @@ fn checksums(out: &Path) -> Result<String> {
         .filter(|name| name != "SHA256SUMS")
         .collect();
     names.sort();
-    let mut text = String::new();
-    for name in names {
+    let line = |name: String| {
         let file = out.join(&name);
         let content = fs::read(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
-        text.push_str(&format!("{}  {name}\n", hex(&Sha256::digest(content))));
-    }
-    Ok(text)
+        Ok(format!("{}  {name}\n", hex(&Sha256::digest(content))))
+    };
+    names.into_iter().map(line).collect()
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -224,7 +224,7 @@ impl Chart<'_> {
     }
 
     /// Words that every release command here shares: the checkout's images.
-    fn release<'w>(&self, words: &[&'w str]) -> Vec<&'w str> {
+    fn release<'w>(words: &[&'w str]) -> Vec<&'w str> {
         let mut all = words.to_vec();
         all.extend([
             "-n",
@@ -254,7 +254,7 @@ impl Chart<'_> {
             "ledger.persistence.enabled=true",
         ];
         let mut step = Step::new("helm install");
-        output(&mut self.helm(&self.release(&words))?)?;
+        output(&mut self.helm(&Self::release(&words))?)?;
         let power = self.measured(&mut step)?;
         let seconds = step.elapsed().as_secs_f64();
         step.done("installed, agents measure");
@@ -305,7 +305,7 @@ impl Chart<'_> {
             "ledger.persistence.size=1Gi",
         ];
         let mut step = Step::new("helm upgrade to the production values");
-        output(&mut self.helm(&self.release(&words))?)?;
+        output(&mut self.helm(&Self::release(&words))?)?;
         self.measured(&mut step)?;
         step.done("upgraded");
         let owner = self.session.kubectl(&[

@@ -24,8 +24,16 @@ type Crate = (String, String, String);
 pub(super) fn of(package: &str) -> Result<String> {
     let mut command = Command::new("cargo");
     command.current_dir(workspace::root()).args([
-        "tree", "--package", package, "--edges", "normal", "--prefix", "none", "--no-dedupe",
-        "--format", "{p}|{l}",
+        "tree",
+        "--package",
+        package,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--no-dedupe",
+        "--format",
+        "{p}|{l}",
     ]);
     let crates = parse(&output(&mut command)?)?;
     let file = workspace::root().join("Cargo.lock");
