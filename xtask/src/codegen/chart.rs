@@ -11,7 +11,8 @@ use super::Generated;
 use crate::workspace;
 
 /// Where a file of the chart comes from.
-const COPIES: [(&str, &str); 3] = [
+const COPIES: [(&str, &str); 4] = [
+    ("config/rbac/actions.yaml", "generated/rbac/actions.yaml"),
     ("config/rbac/agent.yaml", "generated/rbac/agent.yaml"),
     ("config/rbac/operator.yaml", "generated/rbac/operator.yaml"),
     (

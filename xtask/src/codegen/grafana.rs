@@ -181,9 +181,9 @@ const BOARDS: [Board; 5] = [
                 Quantity::Energy,
                 12,
                 "Namespaces, energy of 24 hours",
-                "Energy above idle, package zone.",
+                "Energy above idle.",
                 &[(
-                    "topk(15, sum by (pod_namespace) (increase(kepler_pod_cpu_joules_total{zone=\"package\"}[24h]))) / 3.6e6",
+                    "topk(15, sum by (pod_namespace) (max without (zone) (increase(kepler_pod_cpu_joules_total{zone=~\"package|psys|platform\"}[24h])))) / 3.6e6",
                     "{{pod_namespace}}",
                 )],
             ),
@@ -248,15 +248,15 @@ const BOARDS: [Board; 5] = [
                 Kind::Stack,
                 Quantity::Power,
                 12,
-                "Idle and active, package",
+                "Idle and active",
                 "",
                 &[
                     (
-                        "sum(kepler_node_cpu_idle_watts{node_name=~\"$node\",zone=\"package\"})",
+                        "sum(max by (node_name) (sum by (node_name, zone) (kepler_node_cpu_idle_watts{node_name=~\"$node\",zone=~\"package|psys|platform\"})))",
                         "idle",
                     ),
                     (
-                        "sum(kepler_node_cpu_active_watts{node_name=~\"$node\",zone=\"package\"})",
+                        "sum(max by (node_name) (sum by (node_name, zone) (kepler_node_cpu_active_watts{node_name=~\"$node\",zone=~\"package|psys|platform\"})))",
                         "active",
                     ),
                 ],
@@ -268,7 +268,7 @@ const BOARDS: [Board; 5] = [
                 "Pods",
                 "The 15 largest.",
                 &[(
-                    "topk(15, sum by (pod_namespace, pod_name) (kepler_pod_cpu_watts{node_name=~\"$node\",zone=\"package\",state=\"running\"}))",
+                    "topk(15, sum by (pod_namespace, pod_name) (max without (zone) (kepler_pod_cpu_watts{node_name=~\"$node\",zone=~\"package|psys|platform\",state=\"running\"})))",
                     "{{pod_namespace}}/{{pod_name}}",
                 )],
             ),
@@ -285,9 +285,9 @@ const BOARDS: [Board; 5] = [
                 Quantity::Power,
                 8,
                 "Power now",
-                "Above idle, package zone.",
+                "Above idle.",
                 &[(
-                    "sum(kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\",state=\"running\"})",
+                    "sum(max without (zone) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=~\"package|psys|platform\",state=\"running\"}))",
                     "",
                 )],
             ),
@@ -298,7 +298,7 @@ const BOARDS: [Board; 5] = [
                 "Energy of 24 hours",
                 "",
                 &[(
-                    "sum(increase(kepler_pod_cpu_joules_total{pod_namespace=~\"$namespace\",zone=\"package\"}[24h])) / 3.6e6",
+                    "sum(max without (zone) (increase(kepler_pod_cpu_joules_total{pod_namespace=~\"$namespace\",zone=~\"package|psys|platform\"}[24h]))) / 3.6e6",
                     "",
                 )],
             ),
@@ -309,7 +309,7 @@ const BOARDS: [Board; 5] = [
                 "Share of the cluster's power",
                 "Of what pods use above idle.",
                 &[(
-                    "sum(kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\",state=\"running\"}) / sum(kepler_pod_cpu_watts{zone=\"package\",state=\"running\"})",
+                    "sum(max without (zone) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=~\"package|psys|platform\",state=\"running\"})) / sum(max without (zone) (kepler_pod_cpu_watts{zone=~\"package|psys|platform\",state=\"running\"}))",
                     "",
                 )],
             ),
@@ -320,7 +320,7 @@ const BOARDS: [Board; 5] = [
                 "Power by pod",
                 "",
                 &[(
-                    "sum by (pod_namespace, pod_name) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\",state=\"running\"})",
+                    "sum by (pod_namespace, pod_name) (max without (zone) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=~\"package|psys|platform\",state=\"running\"}))",
                     "{{pod_name}}",
                 )],
             ),
@@ -331,7 +331,7 @@ const BOARDS: [Board; 5] = [
                 "Pods, energy of 24 hours",
                 "",
                 &[(
-                    "topk(15, sum by (pod_name) (increase(kepler_pod_cpu_joules_total{pod_namespace=~\"$namespace\",zone=\"package\"}[24h]))) / 3.6e6",
+                    "topk(15, sum by (pod_name) (max without (zone) (increase(kepler_pod_cpu_joules_total{pod_namespace=~\"$namespace\",zone=~\"package|psys|platform\"}[24h])))) / 3.6e6",
                     "{{pod_name}}",
                 )],
             ),
@@ -342,7 +342,7 @@ const BOARDS: [Board; 5] = [
                 "Power by container",
                 "The 20 largest.",
                 &[(
-                    "topk(20, sum by (container_name) (kepler_container_cpu_watts{zone=\"package\",state=\"running\"} * on (pod_id) group_left () max by (pod_id) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=\"package\"} * 0 + 1)))",
+                    "topk(20, sum by (container_name) (max without (zone) (kepler_container_cpu_watts{zone=~\"package|psys|platform\",state=\"running\"}) * on (pod_id) group_left () max by (pod_id) (max without (zone) (kepler_pod_cpu_watts{pod_namespace=~\"$namespace\",zone=~\"package|psys|platform\"}) * 0 + 1)))",
                     "{{container_name}}",
                 )],
             ),
