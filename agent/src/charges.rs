@@ -8,7 +8,10 @@ use tanso_agent_wire::energy::Account;
 use crate::books::Books;
 use crate::host::CgroupIndex;
 use crate::kernel::{CpuReading, Group, GroupTime, TaskKind};
-use crate::workloads::{CgroupId, ContainerRef, WorkloadKind, parse};
+use crate::workloads::{CgroupId, ContainerRef, WorkloadKind, machine, parse};
+
+/// The runtime of virtual machines, which stand among the standalone accounts.
+pub const KVM: &str = "kvm";
 
 /// Who is behind a control group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,16 @@ impl Identity {
             runtime,
             kind,
         } = parse(path);
+        if kind == WorkloadKind::VirtualMachine
+            && let Some((name, own)) = machine(path)
+        {
+            let account = Account::Standalone { container_id: name };
+            return Self {
+                account,
+                runtime: KVM,
+                path: Some(own.to_owned()),
+            };
+        }
         let own = container_id
             .as_ref()
             .and_then(|id| container_path(path, id.as_str()));

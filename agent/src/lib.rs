@@ -19,6 +19,7 @@ pub mod processes;
 pub mod processors;
 pub mod program;
 pub mod reload;
+pub mod rights;
 pub mod serve;
 pub mod settings;
 pub mod snapshot;

@@ -30,7 +30,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tanso_power::counter::EnergyCounter;
 use tanso_power::idle::IdleFloor;
-use tanso_power::{Provenance, Utilisation};
+use tanso_power::{Joules, Provenance, Utilisation, Watts};
 
 pub use bench::Bench;
 pub use guard::{Refusal, Refusals};
@@ -115,6 +115,36 @@ pub struct ProcessShare {
     pub weight: u64,
 }
 
+/// A device that has a figure of its own: an accelerator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Device {
+    /// Its own id.
+    pub id: String,
+    /// Its number on this machine.
+    pub number: String,
+    /// Its model.
+    pub name: String,
+    /// Who made it: `nvidia`.
+    pub vendor: &'static str,
+    /// Its energy since the agent's start.
+    pub total: Joules,
+    /// Its energy of the last reading.
+    pub last: Joules,
+}
+
+/// Power that a controller tells of the machine's supply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supply {
+    /// The controller.
+    pub bmc: String,
+    /// The chassis.
+    pub chassis: String,
+    /// What of the chassis.
+    pub id: String,
+    /// The power.
+    pub power: Watts,
+}
+
 /// Why a reading failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -147,6 +177,16 @@ pub trait Meter: Send {
 
     /// Who used its devices since this was last asked, where drivers tell.
     fn processes(&mut self) -> Vec<ProcessShare> {
+        Vec::new()
+    }
+
+    /// Devices with figures of their own.
+    fn devices(&self) -> Vec<Device> {
+        Vec::new()
+    }
+
+    /// What a controller tells of the machine's supply now.
+    fn supplies(&self) -> Vec<Supply> {
         Vec::new()
     }
 

@@ -1,20 +1,20 @@
 //! The program: puts the parts together and runs them until the shutdown.
 
-use std::fs::{self, File};
+mod state;
+
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, flock};
 use tanso_agent_wire::energy::JournalId;
 use tanso_agent_wire::families::Level;
 use tanso_runtime::logs::LogHandle;
 use tanso_runtime::serve::tls::TlsFault;
 use tanso_runtime::serve::{Limits, ListenFault, Tls, listen, serve_with};
 use tanso_runtime::{Health, Shutdown};
+
+use state::{new_journal_id, state_dir};
 
 use crate::READINESS;
 use crate::checkpoint::Checkpoint;
@@ -31,6 +31,7 @@ use crate::names::{self, NameTable};
 use crate::processes::Processes;
 use crate::processors::processors;
 use crate::reload::{self, Live};
+use crate::rights::{self, Right};
 use crate::serve::access::ClusterReview;
 use crate::serve::{Access, Sources, legacy_router, push, router};
 use crate::settings::{Kubernetes, MeterName, Settings};
@@ -86,13 +87,7 @@ pub enum RunFault {
 /// If the state directory, the address or a source of CPU time is not to be
 /// had. A missing meter, model server or API server is a state, no error.
 pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Result<(), RunFault> {
-    for warning in &settings.warnings {
-        tracing::warn!(
-            key = warning.key,
-            instead = warning.instead,
-            "a key of Kepler's configuration is not followed"
-        );
-    }
+    tell_warnings(&settings);
     let (directory, _lock) = state_dir(&settings.state_dirs())?;
     let listener = listen(settings.listen).await?;
     let machine = Machine::read(&settings.roots)?;
@@ -137,6 +132,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         Arc::clone(&journal),
         processors(&settings.roots).into(),
     );
+    sources.rights = look_at_rights(&settings);
     let exporting = export(&settings, &mut sources, &health, &shutdown).await?;
     let live = Live::new(&settings, Arc::clone(&sources.policy), logs);
     let interval = live.interval();
@@ -185,6 +181,30 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         Ok(Ok(())) => Ok(()),
         _ => Err(RunFault::Died),
     }
+}
+
+fn tell_warnings(settings: &Settings) {
+    for warning in &settings.warnings {
+        tracing::warn!(
+            key = warning.key,
+            instead = warning.instead,
+            "a key of Kepler's configuration is not followed"
+        );
+    }
+}
+
+/// The rights of this process; those that are missing are logged.
+fn look_at_rights(settings: &Settings) -> Arc<[Right]> {
+    let all = rights::rights(&settings.roots);
+    for right in all.iter().filter(|right| !right.held) {
+        tracing::warn!(
+            right = right.name,
+            lost = right.lost,
+            remedy = right.remedy,
+            "a right is missing"
+        );
+    }
+    all.into()
 }
 
 /// Starts all of exporting but the main address; returns its identity.
@@ -276,13 +296,34 @@ pub async fn probe(settings: Settings) -> Result<String, RunFault> {
         redfish::once(&bmc, own).await;
     }
     let bench = bench(&settings, &machine, &model, &bmc);
+    let table = shown_rights(&rights::rights(&settings.roots));
     let shown = tokio::task::spawn_blocking(move || probe::table(bench, probe::SPAN)).await;
-    shown.map_err(|_| RunFault::Died)
+    shown
+        .map(|meters| table + &meters)
+        .map_err(|_| RunFault::Died)
+}
+
+/// The rights as a table for people, with what is lost without the missing.
+fn shown_rights(rights: &[Right]) -> String {
+    let mut text = format!("{:<14} {:<5} lost without it\n", "RIGHT", "HELD");
+    for right in rights {
+        let held = if right.held { "yes" } else { "no" };
+        let lost = if right.held {
+            "-".to_owned()
+        } else {
+            format!("{}; {}", right.lost, right.remedy)
+        };
+        let line = format!("{:<14} {held:<5} {lost}", right.name);
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text.push('\n');
+    text
 }
 
 fn bmc(settings: &Settings) -> Arc<RedfishSource> {
     Arc::new(match &settings.redfish {
-        Some(own) => RedfishSource::new(&format!("\"{}\" was not asked yet", own.endpoint)),
+        Some(own) => RedfishSource::of(&own.endpoint),
         None => RedfishSource::default(),
     })
 }
@@ -326,53 +367,4 @@ async fn watch_names(node: String, table: Arc<NameTable>, shutdown: Shutdown) {
             tracing::warn!(error = %fault, "no access to the API server; containers stay without names");
         }
     }
-}
-
-/// The first of `choices` that can be made and locked, and the lock.
-fn state_dir(choices: &[PathBuf]) -> Result<(PathBuf, File), RunFault> {
-    let mut fault = RunFault::StateDir {
-        path: PathBuf::new(),
-        source: io::ErrorKind::NotFound.into(),
-    };
-    for path in choices {
-        match take(path) {
-            Ok(Some(lock)) => return Ok((path.clone(), lock)),
-            Ok(None) => return Err(RunFault::InUse(path.clone())),
-            Err(source) => {
-                fault = RunFault::StateDir {
-                    path: path.clone(),
-                    source,
-                }
-            }
-        }
-    }
-    Err(fault)
-}
-
-/// Makes and locks a directory; `None` if another process has it.
-fn take(path: &Path) -> io::Result<Option<File>> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)?;
-    let lock = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path.join("lock"))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(lock)),
-        Err(fault) if fault == rustix::io::Errno::WOULDBLOCK => Ok(None),
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-/// A name that no journal of this node had before.
-fn new_journal_id() -> JournalId {
-    use std::hash::{BuildHasher as _, RandomState};
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    // Keyed by the system's random numbers.
-    JournalId(RandomState::new().hash_one((since.as_nanos(), std::process::id())))
 }

@@ -25,6 +25,7 @@ pub use reader::Reader;
 
 use crate::journal::Journal;
 use crate::processors::Processor;
+use crate::rights::Right;
 use crate::snapshot::{Published, Snapshot};
 use coarse::Coarse;
 use metrics::exposition::Counters;
@@ -77,6 +78,8 @@ pub struct Sources {
     pub journal: Arc<Journal>,
     /// The node's processors, read once.
     pub processors: Arc<[Processor]>,
+    /// What the agent may do, looked at once.
+    pub rights: Arc<[Right]>,
     /// What may change while the agent runs.
     pub policy: Arc<ArcSwap<Policy>>,
     /// What other parts count.
@@ -101,6 +104,7 @@ impl Sources {
             published,
             journal,
             processors,
+            rights: Arc::default(),
             policy: Arc::default(),
             counters: Arc::default(),
             access: Arc::default(),

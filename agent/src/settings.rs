@@ -56,7 +56,12 @@ pub struct Flags {
     #[arg(long, env = "TANSO_STATE_DIR")]
     state_dir: Option<PathBuf>,
     /// Meters by falling preference: of two that read the same zone the first is taken; others are disabled [default: rapl,perf,acpi,hwmon,redfish,nvml,model]
-    #[arg(long, env = "TANSO_METERS", value_delimiter = ',')]
+    #[arg(
+        long,
+        visible_alias = "meter",
+        env = "TANSO_METERS",
+        value_delimiter = ','
+    )]
     meters: Option<Vec<MeterName>>,
     /// The model server, http://HOST:PORT
     #[arg(long, env = "TANSO_MODEL_SERVER")]

@@ -5,6 +5,7 @@
 //! and runs on a thread of its own; it serves nobody.
 
 mod catch_up;
+mod details;
 mod run;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use tanso_agent_wire::energy::{Account, JournalId};
 use tanso_power::{Provenance, Utilisation};
 
+use details::IdleOfDevices;
 pub use run::run;
 
 use crate::books::{Booking, Books};
@@ -43,6 +45,10 @@ const COST_PART: u32 = 500;
 const COSTS: usize = 5;
 /// Readings are never further apart than this for their cost.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+/// How long a new container waits for its name before it is listed without
+/// one; its energy is counted meanwhile.
+const NAME_WAIT_MS: i64 = 15_000;
 
 /// What a cycle reads and writes; made once.
 pub struct Parts {
@@ -89,6 +95,7 @@ pub struct Cycle {
     /// of the last interval.
     steal: Option<Duration>,
     stolen: Utilisation,
+    idle_of_devices: IdleOfDevices,
 }
 
 /// Why the agent cannot begin to read.
@@ -140,6 +147,7 @@ impl Cycle {
             costs: [Duration::ZERO; COSTS],
             steal: None,
             stolen: Utilisation::IDLE,
+            idle_of_devices: IdleOfDevices::default(),
             parts,
         };
         let cpu = cycle.parts.cpu.read()?;
@@ -182,7 +190,7 @@ impl Cycle {
         let cpu_ns = cpu.as_ref().map_or_else(Vec::new, |cpu| {
             self.charges.since_last(cpu, self.index.as_mut(), books)
         });
-        self.set_names();
+        self.set_names(now);
         self.book(energy.as_ref(), &cpu_ns, false, now, elapsed);
         let charged: u64 = cpu_ns.iter().map(|&(_, ns)| ns).sum();
         if let (Some(processes), Some(cpu)) = (&mut self.parts.processes, &cpu) {
@@ -305,10 +313,15 @@ impl Cycle {
         }
     }
 
-    fn set_names(&mut self) {
+    fn set_names(&mut self, now: Now) {
         let version = self.parts.names.version();
         let all = version != self.names_version;
         self.names_version = version;
+        // Nobody tells names before the first one is told.
+        let wait_until_ms = match version {
+            0 => 1,
+            _ => now.unix_ms.saturating_add(NAME_WAIT_MS),
+        };
         let first = if all { 0 } else { self.named };
         self.named = self.state.books.accounts.len();
         for place in first..self.named {
@@ -324,6 +337,11 @@ impl Cycle {
             };
             if let Some(names) = self.parts.names.of(pod_uid, container_id) {
                 self.state.books.name(place, &names);
+            }
+            if let Some(book) = self.state.books.accounts.get_mut(place)
+                && book.awaits_name_until_ms == 0
+            {
+                book.awaits_name_until_ms = wait_until_ms;
             }
         }
     }
@@ -431,6 +449,11 @@ impl Cycle {
             .and_then(Arc::into_inner)
             .map_or_else(Books::default, |spare| spare.books);
         self.state.books.show(&mut books);
+        let listed = self.parts.processes.as_mut().map(Processes::listed);
+        let details = Details {
+            processes: listed.unwrap_or_default(),
+            ..details::details(&books, &self.parts.bench, &mut self.idle_of_devices)
+        };
         self.spare = self.parts.published.swap(Some(Arc::new(Snapshot {
             at_unix_ms: self.state.at_unix_ms,
             elapsed,
@@ -442,15 +465,7 @@ impl Cycle {
             work: self.work.clone(),
             last_sequence: self.parts.journal.last_sequence(),
             journal_bytes: self.parts.journal.bytes(),
-            details: Details {
-                processes: self
-                    .parts
-                    .processes
-                    .as_mut()
-                    .map(Processes::listed)
-                    .unwrap_or_default(),
-                ..Details::default()
-            },
+            details,
         })));
     }
 

@@ -5,10 +5,12 @@
 //! reads a process's environment and never asks a container runtime.
 
 mod cgroup_path;
+mod machine;
 
 use std::{fmt, sync::Arc};
 
 pub use cgroup_path::parse;
+pub use machine::machine;
 
 /// The id of a control group: the inode of its directory in the hierarchy by
 /// which CPU time is grouped. Ids are not reused while the node is up.

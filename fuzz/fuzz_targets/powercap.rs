@@ -39,6 +39,7 @@ fuzz_target!(|data: &[u8]| {
         let span = Span {
             elapsed: Duration::from_secs(1),
             utilisation: Utilisation::IDLE,
+            ..Span::default()
         };
         if meter.find() == MeterState::Active {
             let _ = meter.read(&span);

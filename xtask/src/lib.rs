@@ -18,6 +18,7 @@ pub mod packages;
 pub mod process;
 pub mod progress;
 pub mod release;
+pub mod rights;
 pub mod test;
 pub mod tools;
 pub mod workspace;
@@ -63,6 +64,8 @@ enum Verb {
     Fuzz(fuzz::Args),
     /// Ask a real Prometheus the queries of Kepler's dashboards over a real agent
     Dashboards(dashboards::Args),
+    /// Run the agent without each of its rights and show what it says
+    Rights(rights::Args),
     /// Run the benchmarks
     Bench(bench::Args),
     /// What keeps a cluster; started by `cluster up`
@@ -92,6 +95,7 @@ impl Cli {
             Verb::Cluster(args) => cluster::run(args),
             Verb::Fuzz(args) => fuzz::run(&args),
             Verb::Dashboards(args) => dashboards::run(&args),
+            Verb::Rights(args) => rights::run(&args),
             Verb::Bench(args) => bench::run(&args),
             Verb::ClusterSupervise(args) => cluster::supervise::run(&args),
             Verb::Enter(args) => cluster::enter::run(args),

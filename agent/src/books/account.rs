@@ -47,6 +47,10 @@ pub struct AccountBook {
     /// Energy by zone of the last interval.
     #[serde(skip)]
     pub last: Vec<Joules>,
+    /// Until when its name is waited for before it is listed without one,
+    /// milliseconds of Unix time; 0: nobody has looked for it yet.
+    #[serde(skip)]
+    pub awaits_name_until_ms: i64,
 }
 
 impl Clone for AccountBook {
@@ -72,6 +76,7 @@ impl Clone for AccountBook {
             open,
             rest_ns,
             last,
+            awaits_name_until_ms,
         } = source;
         if self.account != *account {
             self.account.clone_from(account);
@@ -90,6 +95,7 @@ impl Clone for AccountBook {
         self.open.clone_from(open);
         self.rest_ns = *rest_ns;
         self.last.clone_from(last);
+        self.awaits_name_until_ms = *awaits_name_until_ms;
     }
 }
 
@@ -109,7 +115,15 @@ impl AccountBook {
             open: Vec::new(),
             rest_ns: 0,
             last: Vec::new(),
+            awaits_name_until_ms: 0,
         }
+    }
+
+    /// Whether it is not to be listed at `now_ms`: a series that began without
+    /// a name would break off when the name comes.
+    #[must_use]
+    pub fn awaits_name(&self, now_ms: i64) -> bool {
+        self.names.container.is_none() && now_ms < self.awaits_name_until_ms
     }
 
     /// Whether nothing of it waits for its minute to close.

@@ -5,7 +5,7 @@
 //! for nodes without anything better, and for showing what pollers lose.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     os::unix::fs::MetadataExt,
     path::PathBuf,
@@ -29,6 +29,9 @@ pub struct ProcCpu {
     processes: HashMap<(u32, u64), Process>,
     totals: HashMap<Group, Duration>,
     ids: HashMap<String, CgroupId>,
+    /// Processes whose last look failed: what they used until now is not an
+    /// interval's.
+    missed: HashSet<u32>,
     unreadable: u64,
     readings: u64,
 }
@@ -65,6 +68,7 @@ impl ProcCpu {
             processes: HashMap::new(),
             totals: HashMap::new(),
             ids: HashMap::new(),
+            missed: HashSet::new(),
             unreadable: 0,
             readings: 0,
         };
@@ -80,6 +84,7 @@ impl ProcCpu {
             source,
         })?;
         let mut looked_at = 0;
+        let mut missed = HashSet::new();
         for entry in entries.flatten() {
             let Some(pid) = entry
                 .file_name()
@@ -95,14 +100,22 @@ impl ProcCpu {
             else {
                 // Ended meanwhile, in most cases.
                 self.unreadable += 1;
+                missed.insert(pid);
                 continue;
             };
             looked_at += 1;
+            // One that could not be read before is not new: its life until
+            // now is not this interval's.
+            let unknown = if self.missed.contains(&pid) {
+                stat.cpu
+            } else {
+                Duration::ZERO
+            };
             let process = self
                 .processes
                 .entry((pid, stat.started))
                 .or_insert(Process {
-                    cpu: Duration::ZERO,
+                    cpu: unknown,
                     seen: 0,
                 });
             let delta = stat.cpu.saturating_sub(process.cpu);
@@ -121,7 +134,10 @@ impl ProcCpu {
             }
         }
         let reading = self.readings;
-        self.processes.retain(|_, process| process.seen == reading);
+        // What could not be read is still there, and goes on where it was.
+        self.processes
+            .retain(|(pid, _), process| process.seen == reading || missed.contains(pid));
+        self.missed = missed;
         Ok(looked_at)
     }
 

@@ -53,7 +53,26 @@ impl Rights {
         missing
     }
 
-    fn has(&self, capability: u32) -> bool {
+    /// Whether programs may be loaded.
+    #[must_use]
+    pub const fn may_load(&self) -> bool {
+        self.has(BPF) || self.has(SYS_ADMIN)
+    }
+
+    /// Whether programs may be attached to tracepoints, and perf's events
+    /// opened.
+    #[must_use]
+    pub const fn may_trace(&self) -> bool {
+        self.has(PERFMON) || self.has(SYS_ADMIN)
+    }
+
+    /// Whether the tasks of the whole machine are in sight.
+    #[must_use]
+    pub const fn sees_all_tasks(&self) -> bool {
+        self.host_pids
+    }
+
+    const fn has(&self, capability: u32) -> bool {
         self.capabilities & (1 << capability) != 0
     }
 }

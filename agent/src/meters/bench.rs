@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use tanso_power::Provenance;
 
 use super::plan::{Offer, assign};
-use super::{Memory, Meter, MeterState, Reading, Refusals, SensorReport, Span, Zone, ZoneClass};
+use super::{
+    Device, Memory, Meter, MeterState, Reading, Refusals, SensorReport, Span, Supply, Zone,
+    ZoneClass,
+};
 use crate::attribution::ZoneEnergy;
 
 /// How often all meters are looked for again: hardware comes and goes.
@@ -237,6 +240,24 @@ impl Bench {
             let meter = &place.meter;
             (meter.name(), meter.loses(), meter.sensors())
         })
+    }
+
+    /// Devices with figures of their own, of meters that are read.
+    #[must_use]
+    pub fn devices(&self) -> Vec<Device> {
+        let read = self.places.iter().filter(|place| !place.zones.is_empty());
+        read.flat_map(|place| place.meter.devices()).collect()
+    }
+
+    /// What controllers tell of the machine's supply, whether or not a zone is
+    /// read from them.
+    #[must_use]
+    pub fn supplies(&self) -> Vec<Supply> {
+        let active = self
+            .places
+            .iter()
+            .filter(|place| place.state == MeterState::Active);
+        active.flat_map(|place| place.meter.supplies()).collect()
     }
 
     fn find_all(&mut self) {

@@ -30,6 +30,8 @@ pub struct Nvml {
     sensors: Sensors,
     /// Whether a device has an energy counter.
     counters: BTreeMap<String, bool>,
+    /// The driver's numbers of devices.
+    numbers: BTreeMap<String, u32>,
     /// The newest sample of processes seen, by device, in the driver's
     /// microseconds.
     seen: BTreeMap<String, u64>,
@@ -45,6 +47,7 @@ impl Nvml {
             tried: None,
             sensors: Sensors::default(),
             counters: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -99,7 +102,11 @@ impl Meter for Nvml {
         let Some(library) = &self.library else {
             return MeterState::Absent("no library".to_owned());
         };
-        let (found, counters) = match devices(library) {
+        let Listed {
+            sensors: found,
+            counters,
+            numbers,
+        } = match devices(library) {
             Ok(found) => found,
             Err(fault) => {
                 // A driver that was replaced wants a new library.
@@ -108,6 +115,7 @@ impl Meter for Nvml {
             }
         };
         self.counters = counters;
+        self.numbers = numbers;
         let counters = &self.counters;
         self.sensors.replace(found, Vec::new(), |sensor| {
             figure(library, counters, sensor)
@@ -144,6 +152,23 @@ impl Meter for Nvml {
         shares
     }
 
+    fn devices(&self) -> Vec<super::Device> {
+        let number = |id: &String| {
+            self.numbers
+                .get(id)
+                .map_or_else(String::new, u32::to_string)
+        };
+        let used = self.sensors.used().map(|sensor| super::Device {
+            id: sensor.id.clone(),
+            number: number(&sensor.id),
+            name: sensor.label.clone(),
+            vendor: "nvidia",
+            total: sensor.given.0,
+            last: sensor.given.1,
+        });
+        used.collect()
+    }
+
     fn restart(&mut self, class: ZoneClass) {
         self.sensors.restart(class);
     }
@@ -165,9 +190,17 @@ impl Meter for Nvml {
     }
 }
 
-/// All devices that can be listed, and which of them have a counter.
-fn devices(library: &Library) -> Result<(Vec<Sensor>, BTreeMap<String, bool>), NvmlError> {
-    let (mut sensors, mut counters) = (Vec::new(), BTreeMap::new());
+/// The devices that can be listed.
+#[derive(Default)]
+struct Listed {
+    sensors: Vec<Sensor>,
+    /// Which of them have a counter.
+    counters: BTreeMap<String, bool>,
+    numbers: BTreeMap<String, u32>,
+}
+
+fn devices(library: &Library) -> Result<Listed, NvmlError> {
+    let mut listed = Listed::default();
     for index in 0..library.device_count()? {
         let Ok(device) = library.device_by_index(index) else {
             // Fallen off the bus, or not ours to see.
@@ -176,14 +209,15 @@ fn devices(library: &Library) -> Result<(Vec<Sensor>, BTreeMap<String, bool>), N
         let Ok(uuid) = device.uuid() else { continue };
         let name = device.name().unwrap_or_else(|_| "GPU".to_owned());
         let counter = device.total_energy_consumption().is_ok();
-        sensors.push(if counter {
+        listed.sensors.push(if counter {
             Sensor::register(uuid.clone(), name, ZoneClass::Gpu, 0)
         } else {
             Sensor::gauge(uuid.clone(), name, ZoneClass::Gpu)
         });
-        counters.insert(uuid, counter);
+        listed.numbers.insert(uuid.clone(), index);
+        listed.counters.insert(uuid, counter);
     }
-    Ok((sensors, counters))
+    Ok(listed)
 }
 
 /// Microjoules, or microwatts of a device without a counter. NVML tells

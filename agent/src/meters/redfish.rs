@@ -23,7 +23,7 @@ use super::guard::Stillness;
 use super::track::GAP_MAX;
 use super::{
     Memory, Meter, MeterFault, MeterState, Reading, Refusal, Refusals, SensorReport, SensorState,
-    Span, Zone, ZoneClass,
+    Span, Supply, Zone, ZoneClass,
 };
 use crate::attribution::ZoneEnergy;
 use client::{Bmc, BmcFault};
@@ -51,6 +51,8 @@ pub struct RedfishSettings {
 /// What is known of the BMC's figures; shared by who asks and who reads.
 #[derive(Debug)]
 pub struct RedfishSource {
+    /// The BMC's name: its address without scheme and port.
+    name: String,
     begin: Instant,
     state: Mutex<State>,
 }
@@ -79,8 +81,27 @@ impl RedfishSource {
             ..State::default()
         };
         Self {
+            name: String::new(),
             begin: Instant::now(),
             state: Mutex::new(state),
+        }
+    }
+
+    /// A source for the BMC at `endpoint`, which was not asked yet.
+    #[must_use]
+    pub fn of(endpoint: &str) -> Self {
+        let host = endpoint.rsplit("://").next().unwrap_or(endpoint);
+        let host = host.split('/').next().unwrap_or(host);
+        let bare = host.rsplit_once(':').map_or(host, |(name, port)| {
+            if port.bytes().all(|byte| byte.is_ascii_digit()) {
+                name
+            } else {
+                host
+            }
+        });
+        Self {
+            name: bare.to_owned(),
+            ..Self::new(&format!("\"{endpoint}\" was not asked yet"))
         }
     }
 
@@ -284,6 +305,22 @@ impl Meter for Redfish {
             state: SensorState::Used,
         });
         report.collect()
+    }
+
+    fn supplies(&self) -> Vec<Supply> {
+        let state = self.source.state();
+        let told = state.last.iter().map(|(power, place)| {
+            // "/redfish/v1/Chassis/ID/EnvironmentMetrics"
+            let mut parts = place.rsplit('/');
+            let id = parts.next().unwrap_or_default().to_owned();
+            Supply {
+                bmc: self.source.name.clone(),
+                chassis: parts.next().unwrap_or_default().to_owned(),
+                id,
+                power: *power,
+            }
+        });
+        told.collect()
     }
 
     fn memory(&self) -> Memory {

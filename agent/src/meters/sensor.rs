@@ -83,6 +83,8 @@ pub(super) struct Sensor {
     /// What it draws at most; more is a broken reading.
     most: Watts,
     kind: Kind,
+    /// All energy that it gave, and that of the last reading.
+    pub(super) given: (Joules, Joules),
     /// Time since the last good figure.
     since: Duration,
     stillness: Stillness,
@@ -106,6 +108,7 @@ impl Sensor {
             class,
             most: class.plausible(),
             kind,
+            given: (Joules::ZERO, Joules::ZERO),
             since: Duration::ZERO,
             stillness: Stillness::default(),
         }
@@ -275,6 +278,7 @@ impl Sensors {
         for sensor in &mut self.list {
             sensor.since = sensor.since.saturating_add(span.elapsed);
             let late = sensor.since > span.elapsed;
+            sensor.given.1 = Joules::ZERO;
             let taken = figure(sensor).and_then(|raw| {
                 sensor.take(raw, span).map_err(|refusal| NoFigure {
                     refusal,
@@ -285,6 +289,8 @@ impl Sensors {
                 Ok(energy) => {
                     let sum = sums.entry(sensor.class).or_insert((Joules::ZERO, true));
                     sum.0 += energy.unwrap_or_default();
+                    sensor.given.1 = energy.unwrap_or_default();
+                    sensor.given.0 += sensor.given.1;
                     sum.1 &= energy.is_some() && !late;
                 }
                 Err(no) => {
@@ -349,6 +355,11 @@ impl Sensors {
                 sensor.restart();
             }
         }
+    }
+
+    /// The sensors that are read.
+    pub(super) fn used(&self) -> impl Iterator<Item = &Sensor> {
+        self.list.iter()
     }
 
     pub(super) fn refusals(&self) -> Refusals {

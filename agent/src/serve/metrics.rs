@@ -59,6 +59,7 @@ async fn respond(
     let view = View {
         node: &sources.node,
         processors: &sources.processors,
+        rights: &sources.rights,
         snapshot: snapshot.as_deref(),
         counters: &counters,
         options: &options,

@@ -176,6 +176,7 @@ fn request(sources: &Sources, since_ns: u64) -> Option<Vec<u8>> {
     let view = View {
         node: &sources.node,
         processors: &sources.processors,
+        rights: &sources.rights,
         snapshot: Some(&snapshot),
         counters: &counters,
         options: &policy.options,

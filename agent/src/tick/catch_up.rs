@@ -80,7 +80,7 @@ impl Cycle {
         let energy = self.read_meters(gap, delta.utilisation);
         let mut cpu_ns: Vec<(usize, u64)> = cpu.into_iter().filter(|&(_, ns)| ns > 0).collect();
         cpu_ns.sort_unstable();
-        self.set_names();
+        self.set_names(now);
         let before = self.state.books.total();
         self.book(energy.as_ref(), &cpu_ns, true, now, gap);
         let charged = self.state.books.total().saturating_sub(before);

@@ -10,6 +10,7 @@ use super::sink::Sink;
 use super::write;
 use crate::books::Books;
 use crate::processors::Processor;
+use crate::rights::Right;
 use crate::snapshot::Snapshot;
 
 /// What is written.
@@ -19,6 +20,8 @@ pub struct View<'a> {
     pub node: &'a str,
     /// Its processors.
     pub processors: &'a [Processor],
+    /// What the agent may do.
+    pub rights: &'a [Right],
     /// The figures; `None` before the first.
     pub snapshot: Option<&'a Snapshot>,
     /// Settings read anew and pushes, by result.
@@ -46,6 +49,12 @@ impl View<'_> {
         };
         if self.options.surface != Surface::Legacy {
             write::node::program(self.processors, &mut out);
+            out.write(
+                &f::RIGHT_HELD,
+                self.rights
+                    .iter()
+                    .map(|right| (vec![right.name], f64::from(u8::from(right.held)))),
+            );
             if let Some(snapshot) = self.snapshot {
                 write::node::zones(snapshot, &mut out);
                 write::gpus::write(snapshot, &mut out);

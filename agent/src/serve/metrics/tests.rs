@@ -12,8 +12,9 @@ use crate::attribution::ZoneEnergy;
 use crate::books::{Booking, Books};
 use crate::kernel::Rung;
 use crate::meters::bench::MeterReport;
-use crate::meters::{Reading, Zone, ZoneClass};
+use crate::meters::{Reading, Refusal, Zone, ZoneClass};
 use crate::processors::Processor;
+use crate::rights::Right;
 use crate::snapshot::details::{
     Amount, GpuFigures, HardwareCounts, MachineFigures, ProcessFigures, ProcessKind, SupplyFigures,
 };
@@ -93,7 +94,13 @@ pub(crate) fn snapshot() -> Snapshot {
         elapsed: std::time::Duration::from_secs(2),
         utilisation: Utilisation::try_new(0.25).unwrap(),
         books,
-        meters: vec![report("rapl", "active", 3), report("model", "absent", 0)],
+        meters: vec![
+            MeterReport {
+                refusals: [(Refusal::Stuck, 2)].into(),
+                ..report("rapl", "active", 3)
+            },
+            report("model", "absent", 0),
+        ],
         origin: Some(Origin {
             meter: "rapl",
             provenance: Provenance::Measured,
@@ -104,6 +111,15 @@ pub(crate) fn snapshot() -> Snapshot {
         last_sequence: 41,
         journal_bytes: 1_000,
         details: Details::default(),
+    }
+}
+
+fn right(name: &'static str, held: bool) -> Right {
+    Right {
+        name,
+        held,
+        lost: "",
+        remedy: "",
     }
 }
 
@@ -132,6 +148,7 @@ fn bytes_of(snapshot: Option<&Snapshot>, options: &Options, format: Format) -> V
     let view = View {
         node: "node-7",
         processors: &[processor()],
+        rights: &[right("bpf", true), right("perfmon", false)],
         snapshot,
         counters: &counters,
         options,

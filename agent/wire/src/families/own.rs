@@ -34,6 +34,12 @@ families! {
     /// Readings of the meter that failed
     METER_FAILURES: Counter "" = "tanso_meter_read_failures_total" { meter, node_name };
 
+    /// Figures of the meter's sensors that cannot be true and were refused, by reason
+    METER_REFUSALS: Counter "" = "tanso_meter_refused_total" { meter, reason, node_name };
+
+    /// 1 if the agent has the right, 0 if it is missing; the log says what is lost
+    RIGHT_HELD: Gauge "" = "tanso_right_held" { right, node_name };
+
     /// Where CPU time comes from: ebpf, cgroup-files or proc
     RUNG_INFO: Info "" = "tanso_cpu_time_source_info" { rung, node_name };
 

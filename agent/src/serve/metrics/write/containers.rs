@@ -6,6 +6,7 @@ use tanso_power::Joules;
 
 use super::{bounded, joules, seconds, state, watts};
 use crate::books::AccountBook;
+use crate::charges::KVM;
 use crate::serve::metrics::exposition::{Out, classes, sum};
 use crate::snapshot::Snapshot;
 
@@ -18,6 +19,9 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn of(book: &'a AccountBook) -> Option<Self> {
+        if book.runtime == KVM {
+            return None;
+        }
         let (pod, id) = match &book.account {
             Account::Container {
                 pod_uid,
@@ -42,7 +46,9 @@ impl<'a> Row<'a> {
 
 /// Writes the containers; returns how many were left out.
 pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
-    let rows: Vec<Row<'_>> = snapshot.books.accounts.iter().filter_map(Row::of).collect();
+    let accounts = snapshot.books.accounts.iter();
+    let listed = accounts.filter(|book| !book.awaits_name(snapshot.at_unix_ms));
+    let rows: Vec<Row<'_>> = listed.filter_map(Row::of).collect();
     let most = out.options.bounds.containers;
     let (rows, withheld) = bounded(rows, most, |row| row.book.total);
     let classes = classes(&snapshot.books);

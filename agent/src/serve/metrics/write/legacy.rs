@@ -12,6 +12,7 @@ use tanso_power::Joules;
 
 use super::{count, joules};
 use crate::books::{AccountBook, Books};
+use crate::charges::KVM;
 use crate::meters::ZoneClass;
 use crate::serve::metrics::exposition::Out;
 use crate::serve::metrics::options::Surface;
@@ -185,6 +186,8 @@ fn labels(book: &AccountBook) -> [&str; 5] {
         Account::Container { container_id, .. } if !container_id.is_empty() => {
             [container_id, pod, name, namespace, "dynamic"]
         }
+        // A virtual machine's processes were the system's.
+        Account::Standalone { .. } if book.runtime == KVM => system("dynamic"),
         Account::Standalone { container_id } => [container_id, "", name, "", "dynamic"],
         Account::Kernel => [
             "kernel_processes",

@@ -8,6 +8,8 @@ use tanso_agent_wire::families as f;
 use tanso_power::{Joules, Provenance};
 
 use super::{count, joules, seconds};
+use crate::books::AccountBook;
+use crate::charges::KVM;
 use crate::serve::metrics::exposition::Out;
 use crate::snapshot::Snapshot;
 
@@ -34,7 +36,7 @@ fn accounts(snapshot: &Snapshot, out: &mut Out<'_>) {
     );
     let mut sums: BTreeMap<&str, (Joules, u64)> = BTreeMap::new();
     for book in &books.accounts {
-        let sum = sums.entry(kind(&book.account)).or_default();
+        let sum = sums.entry(kind(book)).or_default();
         sum.0 += book.total;
         sum.1 = sum.1.saturating_add(book.cpu_ns);
     }
@@ -83,6 +85,15 @@ fn meters(snapshot: &Snapshot, out: &mut Out<'_>) {
     out.write(
         &f::METER_FAILURES,
         reports().map(|report| (vec![report.name], count(report.failures))),
+    );
+    out.write(
+        &f::METER_REFUSALS,
+        reports().flat_map(|report| {
+            report
+                .refusals
+                .iter()
+                .map(|(refusal, &number)| (vec![report.name, refusal.as_str()], count(number)))
+        }),
     );
 }
 
@@ -148,8 +159,9 @@ fn work(snapshot: &Snapshot, out: &mut Out<'_>) {
     out.write(&f::SNAPSHOT_TIME, [(vec![], at_seconds)]);
 }
 
-const fn kind(account: &Account) -> &'static str {
-    match account {
+fn kind(book: &AccountBook) -> &'static str {
+    match &book.account {
+        Account::Standalone { .. } if book.runtime == KVM => "vm",
         Account::Container { .. } | Account::Standalone { .. } => "container",
         Account::System => "system",
         Account::Kernel => "kernel",
