@@ -1,7 +1,5 @@
 //! The bundled German profile recomputed from the hours of its year.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
-
 use tanso_carbon::calendar::time_zone;
 use tanso_carbon::series::Boundary;
 use tanso_carbon::table::parse_hourly;

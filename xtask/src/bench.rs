@@ -1,6 +1,7 @@
 //! Runs the benchmarks of the workspace.
 
 pub mod agent;
+mod carbon;
 
 use std::process::Command;
 
@@ -24,6 +25,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Of {
+    /// The carbon engine: 100,000 workloads over 24 h, the best window of a year (JSON lines)
+    Carbon,
     /// The agent on this machine: its cost, what it sees and how it attributes (JSON lines)
     Agent(agent::Args),
     /// The agent under churn and kill -9: whether a microjoule is lost (JSON lines)
@@ -33,13 +36,14 @@ enum Of {
     Load(agent::load::Args),
 }
 
-/// Runs the agent's benchmark, or `cargo bench` for every package that has
+/// Runs a part's benchmark, or `cargo bench` for every package that has
 /// benchmarks.
 ///
 /// # Errors
 /// When a benchmark does not build or fails.
 pub fn run(args: &Args) -> Result<()> {
     match &args.of {
+        Some(Of::Carbon) => return carbon::run(),
         Some(Of::Agent(args)) => return agent::run(args),
         Some(Of::AgentSoak(args)) => return agent::soak::run(args),
         Some(Of::Load(args)) => return agent::load::run(args),
