@@ -29,7 +29,19 @@ use crate::{Error, Outcome, Output};
 mod text;
 
 const ZONES: &str = include_str!("../../config/regions/zones_yearly.csv");
-const KOREA: &str = include_str!("../../config/regions/kr_hourly_2024_profile.csv");
+/// Zones with typical hours: zone, file, text; the same that the operator has.
+const HOURLY: [(&str, &str, &str); 2] = [
+    (
+        "DE",
+        "de_hourly_2024_profile.csv",
+        include_str!("../../config/regions/de_hourly_2024_profile.csv"),
+    ),
+    (
+        "KR",
+        "kr_hourly_2024_profile.csv",
+        include_str!("../../config/regions/kr_hourly_2024_profile.csv"),
+    ),
+];
 
 /// What to compute.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,7 +54,7 @@ pub struct Args {
     #[arg(long, default_value = "KR", value_name = "ZONE")]
     zone: String,
     /// Hourly intensity, CSV: `datetime_utc,gco2eq_per_kwh`, or with a column `zone` and one per boundary.
-    /// Without it the bundled table: typical hours for KR, else the zone's yearly mean
+    /// Without it the bundled table: typical hours for KR and DE, else the zone's yearly mean
     #[arg(long, value_name = "FILE", conflicts_with = "grams_per_kwh")]
     intensity: Option<PathBuf>,
     /// One intensity for every hour, gCO2eq/kWh
@@ -354,9 +366,9 @@ fn hourly(
 
 fn bundled(args: &Args, zone: &str, energy: &EnergyTable) -> Result<Grid, WhatifFault> {
     let direct = args.boundary == BoundaryArg::Direct;
-    if zone == "KR" {
+    if let Some((_, file, text)) = HOURLY.iter().find(|(known, ..)| *known == zone) {
         let boundary = info(args, zone, "").boundary;
-        let typical = TypicalYear::parse("kr_hourly_2024_profile.csv", KOREA, boundary)?;
+        let typical = TypicalYear::parse(file, text, boundary)?;
         return Ok(Box::new(typical));
     }
     let zones = YearlyZones::parse("zones_yearly.csv", ZONES)?;
