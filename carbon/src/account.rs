@@ -64,7 +64,10 @@ impl<'a> Place<'a> {
         self.intensity.info().method == Method::Average
     }
 
-    fn pue_factor(&self) -> Estimate<Pue> {
+    /// What metered energy is multiplied with: PUE, or 1 where it is in it
+    /// already or not known.
+    #[must_use]
+    pub fn pue_factor(&self) -> Estimate<Pue> {
         match (self.metering, self.pue) {
             (Metering::ItEquipment, Some(pue)) => pue.value,
             _ => Estimate::exact(Pue::ONE),

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ use tanso_carbon::series::{Origin, Point};
 use tanso_carbon::{Intensity, Period};
 
 use crate::pace::Pace;
+use crate::provider::Past;
 use crate::reading::{Answer, hours};
 
 /// Most hours that are kept: 400 days.
@@ -147,6 +149,24 @@ impl Book {
             .iter()
             .rev()
             .find(|forecast| forecast.issued_at <= at)
+    }
+
+    /// Its forecasts and the hours that were restated.
+    #[must_use]
+    pub fn past(&self) -> Past {
+        let all = self
+            .hours
+            .first_key_value()
+            .zip(self.hours.last_key_value());
+        let period = all.map(|((from, _), (last, _))| Period {
+            from: *from,
+            until: last.plus_hours(1),
+        });
+        let restated = period.map(|period| self.restated(period));
+        Past {
+            forecasts: Arc::new(self.forecasts.clone()),
+            restated: Arc::new(restated.unwrap_or_default()),
+        }
     }
 
     /// All that was said of an hour, first to latest.

@@ -9,7 +9,7 @@ use tanso_carbon::series::Boundary;
 use tanso_carbon::table::TableFaults;
 use tanso_carbon::{TypicalYear, YearlyZones};
 
-use crate::provider::{Freshness, IntensityProvider, Loaded, ProviderFault, Series};
+use crate::provider::{Freshness, IntensityProvider, Loaded, Past, ProviderFault, Series};
 
 /// Zones with typical hours: zone, file, text.
 const HOURLY: [(&str, &str, &str); 2] = [
@@ -52,6 +52,7 @@ impl IntensityProvider for Bundled {
                     .to_owned(),
                 digest: digest.clone(),
                 freshness: Freshness::default(),
+                past: Past::default(),
             });
         }
         let zones = YEARLY.as_ref().map_err(Clone::clone)?;
@@ -65,6 +66,7 @@ impl IntensityProvider for Bundled {
             filled_by: "the zone's yearly mean for every hour".to_owned(),
             digest: Digest::of_text(ZONES),
             freshness: Freshness::default(),
+            past: Past::default(),
         })
     }
 }

@@ -257,8 +257,10 @@ impl Feed {
                 forecast.issued_at
             ))
         });
+        let past = state.book.past();
         drop(state);
         Ok(Loaded {
+            past,
             series: Arc::new(series),
             filled_by: format!(
                 "hours that are missing stay missing{}",

@@ -87,7 +87,11 @@ pub fn over_each_other(list: Vec<Layer>) -> Result<Loaded, ProviderFault> {
     let lines = kept
         .iter()
         .map(|(name, layer)| format!("{name} {} {}", layer.series.info(), layer.digest));
+    // One forecaster at a time: the first that has any.
+    let mut pasts = kept.iter().map(|(_, layer)| &layer.past);
+    let past = pasts.find(|past| !past.forecasts.is_empty()).cloned();
     Ok(Loaded {
+        past: past.unwrap_or_default(),
         filled_by: words.join("; then "),
         digest: Digest::of_lines(lines),
         freshness,

@@ -21,4 +21,4 @@ pub mod service;
 pub mod static_value;
 pub mod table;
 
-pub use provider::{Freshness, IntensityProvider, Loaded, Marginal, ProviderFault, Series};
+pub use provider::{Freshness, IntensityProvider, Loaded, Marginal, Past, ProviderFault, Series};

@@ -10,6 +10,8 @@ use tanso_carbon::series::HourlyIntensity;
 use tanso_carbon::table::TableFaults;
 use tanso_carbon::units::UnitError;
 
+use crate::book::{Forecast, Restated};
+
 /// A series that may be shared between tasks.
 pub type Series = Arc<dyn HourlyIntensity + Send + Sync>;
 
@@ -24,6 +26,26 @@ pub struct Loaded {
     pub digest: Digest,
     /// How old they are.
     pub freshness: Freshness,
+    /// What was said before, to settle advice by.
+    pub past: Past,
+}
+
+/// What a service said before it said what it says now; tables have no past.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Forecasts, oldest first.
+    pub forecasts: Arc<Vec<Forecast>>,
+    /// Hours whose figures were changed after they were published.
+    pub restated: Arc<Vec<Restated>>,
+}
+
+impl Past {
+    /// The newest forecast that was known at an instant.
+    #[must_use]
+    pub fn forecast_at(&self, at: Timestamp) -> Option<&Forecast> {
+        let mut newest_first = self.forecasts.iter().rev();
+        newest_first.find(|forecast| forecast.issued_at <= at)
+    }
 }
 
 /// Marginal figures: what one kilowatt-hour more or less would change. They

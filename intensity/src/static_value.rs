@@ -6,7 +6,7 @@ use tanso_carbon::report::Digest;
 use tanso_carbon::{Intensity, SeriesInfo, StaticIntensity};
 use tanso_power::Estimate;
 
-use crate::provider::{Freshness, IntensityProvider, Loaded, ProviderFault};
+use crate::provider::{Freshness, IntensityProvider, Loaded, Past, ProviderFault};
 
 /// A constant with its source.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +28,7 @@ impl IntensityProvider for StaticValue {
             filled_by: "one figure for every hour".to_owned(),
             digest,
             freshness: Freshness::default(),
+            past: Past::default(),
         })
     }
 }

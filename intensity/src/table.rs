@@ -7,7 +7,7 @@ use tanso_carbon::series::{FillRule, HourlyIntensity, Point};
 use tanso_carbon::table::parse_hourly;
 use tanso_carbon::{IntensitySeries, SeriesInfo};
 
-use crate::provider::{Freshness, IntensityProvider, Loaded, ProviderFault};
+use crate::provider::{Freshness, IntensityProvider, Loaded, Past, ProviderFault};
 
 /// Gaps are closed by the line between neighbours, if short; else by the same
 /// hour of the last week.
@@ -32,6 +32,7 @@ impl IntensityProvider for Table {
             filled_by: "interpolated up to 3 h, else the same hour of the last 7 days".to_owned(),
             digest,
             freshness: Freshness::default(),
+            past: Past::default(),
         })
     }
 }

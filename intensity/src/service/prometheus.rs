@@ -1,6 +1,8 @@
 //! A query to a Prometheus-compatible store: for whoever collects intensity
 //! already. One series, one figure an hour.
 
+pub mod number;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use tanso_carbon::series::{Boundary, Method, SeriesInfo};
