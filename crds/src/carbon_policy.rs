@@ -1,11 +1,13 @@
 //! `CarbonPolicy`: what is judged, by which rules, with which intensity.
 
+pub mod accounting;
 pub mod spec;
 pub mod status;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+pub use accounting::*;
 pub use spec::*;
 pub use status::CarbonPolicyStatus;
 
@@ -99,6 +101,9 @@ pub struct CarbonPolicySpec {
     /// What must be known before a verdict is given.
     #[serde(default)]
     pub evidence: EvidenceSpec,
+    /// What is computed beside the location-based sum: market-based, per unit of work, against a base year. Default: nothing.
+    #[serde(default)]
+    pub accounting: AccountingSpec,
     /// Which advice is given.
     #[serde(default)]
     pub recommendations: RecommendationSpec,

@@ -9,6 +9,7 @@ mod wanted;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +20,7 @@ use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider as ProviderS
 use tanso_intensity::feed::{Feed, Setting};
 use tanso_intensity::http::Http;
 use tanso_intensity::http::guard::Guard;
+use tanso_intensity::service::prometheus::number;
 use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
 
 use crate::cluster::ApplyFault;
@@ -61,7 +63,14 @@ pub struct Feeds {
     http: Http,
     folder: Option<PathBuf>,
     by_wish: Arc<Mutex<HashMap<String, Arc<Feed>>>>,
+    numbers: Arc<Mutex<HashMap<(String, String), Number>>>,
 }
+
+/// What a query gave, and when.
+type Number = (Instant, Result<f64, String>);
+
+/// How long the answer to a query for one number serves.
+const NUMBER_KEPT: Duration = Duration::from_mins(1);
 
 impl Feeds {
     /// Feeds that keep what they learn in `folder`, and may ask the listed
@@ -75,6 +84,7 @@ impl Feeds {
             http: Http::try_new(guard, &[])?,
             folder,
             by_wish: Arc::default(),
+            numbers: Arc::default(),
         })
     }
 
@@ -134,6 +144,33 @@ impl Feeds {
             }
         }
         Ok(asked)
+    }
+
+    /// The number that a query gives, asked at most once a minute; an error
+    /// says why there is none.
+    ///
+    /// # Errors
+    /// If the endpoint is not listed, is silent, or gives something else than
+    /// one number.
+    pub async fn number(&self, endpoint: &str, query: &str) -> Result<f64, String> {
+        let key = (endpoint.to_owned(), query.to_owned());
+        let known = {
+            let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+            numbers.get(&key).cloned()
+        };
+        if let Some((at, number)) = known
+            && at.elapsed() < NUMBER_KEPT
+        {
+            return number;
+        }
+        let answer = self.http.ask(endpoint, None, &number::ask(query)).await;
+        let found = answer.map_err(|fault| fault.to_string()).and_then(|body| {
+            number::read(&body).map_err(|fault| format!("query \"{query}\": {fault}"))
+        });
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.retain(|_, (at, _)| at.elapsed() < NUMBER_KEPT);
+        numbers.insert(key, (Instant::now(), found.clone()));
+        found
     }
 
     /// The feed of a provider, made when it is first wanted.

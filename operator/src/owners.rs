@@ -9,6 +9,7 @@
 //! cronjobs.batch: list, watch.
 
 mod chain;
+mod nodes;
 mod prune;
 
 use std::collections::{BTreeMap, HashMap, HashSet};

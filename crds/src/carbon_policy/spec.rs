@@ -6,6 +6,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::accounting::{FacilityEntity, QuerySpec};
+
 pub(super) fn default_window() -> String {
     "24h".to_owned()
 }
@@ -42,6 +44,32 @@ pub struct SiteSpec {
     /// Power usage effectiveness of the facility: all its energy over that of its IT equipment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pue: Option<PueSpec>,
+    /// Where energy is metered. Default `ItEquipment`: the facility uses PUE times as much; with `Facility` the PUE is in it already and is not applied again.
+    #[serde(default)]
+    pub metering: MeteringPoint,
+    /// Where each node is. Default `Site`: all are at this site. With `NodeRegion` a node's label `topology.kubernetes.io/region` names its grid zone and PUE, as far as the table of regions knows it (`kubectl tanso regions`); what moves between nodes is priced where it used its energy.
+    #[serde(default)]
+    pub placement: Placement,
+}
+
+/// Where energy is metered.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MeteringPoint {
+    /// At the IT equipment.
+    #[default]
+    ItEquipment,
+    /// At the facility's supply.
+    Facility,
+}
+
+/// Where each node is.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// At the policy's site.
+    #[default]
+    Site,
+    /// In the region of its label; nodes without one at the policy's site.
+    NodeRegion,
 }
 
 fn default_time_zone() -> String {
@@ -65,6 +93,47 @@ pub struct PueSpec {
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub reference: String,
+    /// What the figure covers; only figures of one scope are compared. Default `Annual`, the PUE of ISO/IEC 30134-2.
+    #[serde(default)]
+    pub scope: PueScope,
+    /// Where the IT energy is metered (ISO/IEC 30134-2 category), if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<PueCategory>,
+    /// Whose it is. Default `Site`.
+    #[serde(default)]
+    pub entity: FacilityEntity,
+    /// A query that gives the ratio from the facility's meters. While it answers, its figure takes the place of `value`, which is only assumed until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<QuerySpec>,
+}
+
+/// What time and what part of a facility a PUE covers.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PueScope {
+    /// Energy of twelve months, the whole site.
+    #[default]
+    Annual,
+    /// Energy of fewer months (iPUE).
+    Interim,
+    /// A part of the site (pPUE).
+    Partial,
+    /// A design figure (dPUE).
+    Design,
+    /// At a quarter of the IT load.
+    AtQuarterLoad,
+    /// At full IT load.
+    AtFullLoad,
+}
+
+/// Where the IT energy is metered.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PueCategory {
+    /// Category 1: at the output of the UPS.
+    Ups,
+    /// Category 2: at the output of the power distribution unit.
+    Pdu,
+    /// Category 3: at the input of the IT device.
+    Device,
 }
 
 /// How a PUE is known.
@@ -319,6 +388,27 @@ pub struct RecommendationSpec {
     #[serde(default = "default_min_saving")]
     #[schemars(range(min = 0, max = 100))]
     pub min_saving_percent: i32,
+    /// Regions that workloads may move to; for each the whole load is priced hour by hour. Being listed is being allowed. Default: none, no advice to move.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub regions: Vec<RegionSpec>,
+    /// Countries that data may lie in, two letters; empty for all. Regions elsewhere are never advised.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 2, max = 2)))]
+    pub residency: Vec<String>,
+    /// The farthest that a region may be from its users, milliseconds; regions without a `latencyMs` are then never advised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10_000))]
+    pub latency_ms_max: Option<i32>,
+    /// What each workload would send to and from its data per day out of another region, gigabytes. Default 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub gigabytes_per_day: i32,
+    /// Least number of replicas in dirty hours; Deployments keep at least so many. Default: none, no advice to run fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub min_replicas: Option<i32>,
     /// Most workloads listed in the status; all are in CarbonReports. Default 20.
     #[serde(default = "default_max_listed")]
     #[schemars(range(min = 1, max = 100))]
@@ -330,9 +420,27 @@ impl Default for RecommendationSpec {
         Self {
             slack: default_slack(),
             min_saving_percent: default_min_saving(),
+            regions: Vec::new(),
+            residency: Vec::new(),
+            latency_ms_max: None,
+            gigabytes_per_day: 0,
+            min_replicas: None,
             max_listed: default_max_listed(),
         }
     }
+}
+
+/// A region that workloads may move to.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegionSpec {
+    /// Its name in the table of regions, for example `eu-north-1` (all: `kubectl tanso regions`).
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// How far it is from its users, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub latency_ms: Option<i32>,
 }
 
 fn default_slack() -> String {

@@ -35,6 +35,16 @@ pub struct CarbonPolicyStatus {
     /// Sums over all selected workloads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totals: Option<Figures>,
+    /// The same energy market-based, if the policy names contracts and a residual mix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub market: Option<MarketFigures>,
+    /// Software carbon intensity, if the policy names hardware and a functional unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software_carbon_intensity: Option<SciFigures>,
+    /// Where energy was used, with what it was priced there; more than one with placement `NodeRegion` only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub places: Vec<PlaceFigures>,
     /// Energy of the nodes that belongs to no workload (idle, system, kernel, overflow, pods not selected); only on a ClusterCarbonPolicy that selects every namespace, where workloads and these add up to the ledger.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
@@ -50,6 +60,10 @@ pub struct CarbonPolicyStatus {
     /// Number of workloads that are not listed here.
     #[serde(default)]
     pub workloads_not_listed: i64,
+    /// Advice about the cluster as a whole; on a ClusterCarbonPolicy that selects every namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub recommendations: Vec<Recommendation>,
     /// Where the intensity figures come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intensity: Option<IntensityProvenance>,
@@ -140,6 +154,55 @@ pub struct Figures {
     pub coverage_percent: i32,
 }
 
+/// A market-based sum (GHG Protocol Scope 2), never mixed with the location-based one.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MarketFigures {
+    /// Emissions, milligrams of CO2eq, market-based, PUE included.
+    pub emissions_milligrams: Bounded,
+    /// `Hourly` or `Annual`.
+    #[schemars(length(max = 16))]
+    pub matching: String,
+    /// Share of the facility energy that contracts cover, percent.
+    pub covered_percent: i32,
+    /// What the rest was priced with.
+    #[schemars(length(max = 512))]
+    pub residual_mix: String,
+}
+
+/// Software carbon intensity, (E × I + M) per R, after ISO/IEC 21031:2024; location-based.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SciFigures {
+    /// Micrograms of CO2eq per functional unit.
+    pub micrograms_per_unit: Bounded,
+    /// What a functional unit is, `request`.
+    #[schemars(length(max = 63))]
+    pub unit: String,
+    /// R: how many the window served.
+    pub units: i64,
+    /// E × I, milligrams.
+    pub operational_milligrams: Bounded,
+    /// M, milligrams: the hardware's share for the time and the CPU that was asked for.
+    pub embodied_milligrams: Bounded,
+}
+
+/// A place where energy was used.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlaceFigures {
+    /// The region of the nodes' label; `site` for the policy's own.
+    #[schemars(length(max = 63))]
+    pub region: String,
+    /// Its energy, microjoules.
+    pub energy_microjoules: i64,
+    /// Its PUE with who says so, `1.15, only the provider's average`; `-` without one.
+    #[schemars(length(max = 128))]
+    pub pue: String,
+    /// Where its intensity figures come from.
+    pub intensity: IntensityProvenance,
+}
+
 /// Energy of an account that is no workload.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -208,6 +271,13 @@ pub struct WorkloadResult {
     pub pods: i64,
     /// Its figures.
     pub figures: Figures,
+    /// What all advice would save together, milligrams of CO2eq per day, run through again hour by hour: savings do not add up. Absent with fewer than two that can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together_milligrams_per_day: Option<i64>,
+    /// What following the forecast would have saved on runs of a CronJob that are over, newest first; with a provider that forecasts only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub settled: Vec<SettledRun>,
     /// Advice, largest saving first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
@@ -243,6 +313,37 @@ pub struct Recommendation {
     pub windows: Vec<String>,
 }
 
+/// A run that is over, and how the forecast's choice turned out.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettledRun {
+    /// When it started.
+    pub started: Time,
+    /// The start within the slack that the forecast called best.
+    pub advised: Time,
+    /// The start that was best, with hindsight.
+    pub best: Time,
+    /// When that forecast was made: the newest one at the start.
+    pub forecast_issued: Time,
+    /// What the forecast promised, milligrams of CO2eq.
+    pub predicted_milligrams: i64,
+    /// What it would have come to; a second entry if the publisher revised the hours.
+    #[schemars(length(max = 8))]
+    pub realised: Vec<Realised>,
+}
+
+/// What a choice came to, as far as was known at a time.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Realised {
+    /// When this was known.
+    pub known_at: Time,
+    /// What the choice saved, milligrams of CO2eq; negative if it cost.
+    pub saved_milligrams: i64,
+    /// What the best start would have saved beyond that, milligrams of CO2eq.
+    pub regret_milligrams: i64,
+}
+
 /// A schedule in its time zone.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -268,12 +369,20 @@ pub struct IntensityProvenance {
     /// `LifeCycle` or `Direct`.
     #[schemars(length(max = 16))]
     pub boundary: String,
+    /// `Location` or `Market`.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub basis: String,
     /// Who says so.
     #[schemars(length(max = 256))]
     pub source: String,
     /// The year that the figures are of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_year: Option<i32>,
+    /// Terms under which the figures may be used.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub licence: String,
     /// How missing hours were filled, in words.
     #[serde(default)]
     #[schemars(length(max = 256))]

@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec};
 use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, Node, NodeStatus, Pod, PodSpec, PodStatus, ResourceRequirements,
+    Container, ContainerStatus, Node, NodeSpec, NodeStatus, Pod, PodSpec, PodStatus,
+    ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -66,10 +67,15 @@ pub(super) fn cron_job(cron_job: &mut CronJob) {
     }
 }
 
-/// Keeps what it has to give.
+/// Keeps where it is and what it has to give.
 pub(super) fn node(node: &mut Node) {
     prune_meta(&mut node.metadata);
-    node.spec = None;
+    if let Some(spec) = node.spec.take() {
+        node.spec = Some(NodeSpec {
+            provider_id: spec.provider_id,
+            ..NodeSpec::default()
+        });
+    }
     if let Some(status) = node.status.take() {
         node.status = Some(NodeStatus {
             allocatable: status.allocatable,
@@ -183,6 +189,33 @@ pub(super) fn milli_cpus(quantity: &Quantity) -> Option<i64> {
     (0.0..1e12).contains(&milli).then_some(milli as i64)
 }
 
+/// Bytes, rounded up; `None` for text that is no quantity of memory.
+pub(super) fn bytes(quantity: &Quantity) -> Option<u64> {
+    let text = quantity.0.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let value: f64 = digits.parse().ok()?;
+    let size = match text.get(digits.len()..)? {
+        "" => 1.0,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "Ki" => 1024.0,
+        "Mi" => 1024.0 * 1024.0,
+        "Gi" => 1024.0 * 1024.0 * 1024.0,
+        "Ti" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return None,
+    };
+    let whole = (value * size).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked"
+    )]
+    (0.0..1e18).contains(&whole).then_some(whole as u64)
+}
+
 /// When the last container of a finished pod ended.
 fn finished_at(status: &PodStatus) -> Option<i64> {
     if !matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
@@ -245,5 +278,10 @@ mod tests {
         assert_eq!(milli("1e2"), Some(100_000));
         assert_eq!(milli("many"), None);
         assert_eq!(milli("-1"), None);
+        let bytes = |text: &str| bytes(&Quantity(text.to_owned()));
+        assert_eq!(bytes("64Mi"), Some(67_108_864));
+        assert_eq!(bytes("1.5G"), Some(1_500_000_000));
+        assert_eq!(bytes("123"), Some(123));
+        assert_eq!(bytes("1Zi"), None);
     }
 }

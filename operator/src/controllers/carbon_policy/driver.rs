@@ -111,12 +111,16 @@ async fn prepare<P: Policy>(
         .feeds
         .ask(&context.client, &home, policy.policy(), now)
         .await?;
+    let (client, feeds) = (&context.client, &context.feeds);
+    let inventory = &context.inventory;
+    let observed = observe::observed(client, &home, policy.policy(), feeds, inventory).await?;
     let year = TimeZone::UTC.to_datetime(now).year();
     let sources = Sources {
         table,
         asked: &asked,
         rules: &rules,
         year,
+        observed: &observed,
     };
     let scope = policy.scope(&context.inventory.namespaces());
     let checked = match (validate::validate(policy.policy(), &sources), scope) {
@@ -147,6 +151,7 @@ async fn evaluate<P: Policy>(
     prepared: Prepared,
 ) -> Result<Judged, ReconcileFault> {
     let Prepared { policy, scope } = prepared;
+    let is_whole = scope == Scope::All;
     let live: BTreeSet<String> = context
         .board
         .live(Timestamp::now(), LIVE_S)
@@ -172,27 +177,40 @@ async fn evaluate<P: Policy>(
         snapshot.pods.entry(uid).or_insert(pod);
     }
     let facts = context.inventory.clone();
-    let judging = move || judge_now(policy, &snapshot, &facts, data_through, &expected);
+    let judging = move || {
+        let seen = Seen {
+            snapshot: &snapshot,
+            facts: &facts,
+            data_through,
+            expected_nodes: &expected,
+            is_whole,
+        };
+        judge_now(policy, &seen)
+    };
     tokio::task::spawn_blocking(judging)
         .await
         .map_err(|fault| ReconcileFault::Evaluation(fault.to_string()))
 }
 
-fn judge_now(
-    policy: Arc<ValidatedPolicy>,
-    snapshot: &Snapshot,
-    facts: &crate::owners::Inventory,
+/// What was read for an evaluation.
+struct Seen<'a> {
+    snapshot: &'a Snapshot,
+    facts: &'a crate::owners::Inventory,
     data_through: Timestamp,
-    expected_nodes: &BTreeSet<String>,
-) -> Judged {
-    let window = judge::window(data_through, policy.window_hours);
+    expected_nodes: &'a BTreeSet<String>,
+    is_whole: bool,
+}
+
+fn judge_now(policy: Arc<ValidatedPolicy>, seen: &Seen<'_>) -> Judged {
+    let (snapshot, data_through) = (seen.snapshot, seen.data_through);
     let inputs = Inputs {
         policy: &policy,
         snapshot,
-        facts,
-        window,
+        facts: seen.facts,
+        window: judge::window(data_through, policy.window_hours),
         data_through,
-        expected_nodes,
+        expected_nodes: seen.expected_nodes,
+        is_whole: seen.is_whole,
     };
     let evaluation = judge::judge(&inputs);
     Judged {

@@ -4,24 +4,31 @@
 //! snapshot and policy give the same evaluation, whenever it is made.
 
 mod advise;
+mod beside;
+mod cluster;
+mod elsewhere;
 mod figures;
 mod group;
+mod settled;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tanso_carbon::account::{self, Account, Coverage, EnergyRow, Place};
+use tanso_carbon::account::{self, Account, Coverage, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
-use tanso_carbon::regulation::{Preset, Rule};
+use tanso_carbon::market::market_based;
+use tanso_carbon::recommend::consolidate;
+use tanso_carbon::regulation::{Metric, Preset, Rule};
 use tanso_carbon::report::Digest;
 use tanso_carbon::verdict::{self, Combined, Evidence, Judgement};
-use tanso_carbon::{calendar::CalendarError, judge as judge_rule};
+use tanso_carbon::{GramsCo2e, HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
 use tanso_crds::carbon_policy::status::{
-    AccountEnergy, Figures, Recommendation, RegulationResult, WorkloadResult,
+    AccountEnergy, Figures, MarketFigures, PlaceFigures, Recommendation, RegulationResult,
+    SciFigures, WorkloadResult,
 };
-use tanso_power::Joules;
+use tanso_power::{Estimate, Joules};
 
 use super::validate::ValidatedPolicy;
 use crate::ledger::Snapshot;
@@ -36,6 +43,10 @@ pub trait Facts: Send + Sync {
     fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule>;
     /// The CPU that a node has to give, thousandths of a core.
     fn allocatable_millicores(&self, node: &str) -> Option<u32>;
+    /// All nodes with what they have to give.
+    fn nodes(&self) -> Vec<consolidate::Node>;
+    /// All pods that hold a place on a node.
+    fn load(&self) -> Vec<consolidate::Pod>;
 }
 
 impl Facts for Inventory {
@@ -45,6 +56,14 @@ impl Facts for Inventory {
 
     fn allocatable_millicores(&self, node: &str) -> Option<u32> {
         Self::allocatable_millicores(self, node)
+    }
+
+    fn nodes(&self) -> Vec<consolidate::Node> {
+        Self::nodes(self)
+    }
+
+    fn load(&self) -> Vec<consolidate::Pod> {
+        Self::load(self)
     }
 }
 
@@ -62,6 +81,38 @@ pub struct Inputs<'a> {
     pub data_through: Timestamp,
     /// Nodes that should have data up to now.
     pub expected_nodes: &'a BTreeSet<String>,
+    /// Whether the policy sees all of the cluster.
+    pub is_whole: bool,
+}
+
+/// A grid and the factor of a facility on it.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    series: &'a dyn HourlyIntensity,
+    pue: Pue,
+}
+
+impl Inputs<'_> {
+    /// Where a workload used most of its energy.
+    fn at(&self, workload: &Workload<'_>) -> At<'_> {
+        let mut used: BTreeMap<usize, u128> = BTreeMap::new();
+        for row in &workload.rows {
+            *used.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());
+        }
+        let most = used.into_iter().max_by_key(|(_, energy)| *energy);
+        let places = self.policy.places();
+        let place = most.and_then(|(number, _)| places.get(number).copied());
+        place.map_or_else(
+            || At {
+                series: &*self.policy.intensity.series,
+                pue: self.policy.factor(),
+            },
+            |place| At {
+                series: place.intensity,
+                pue: place.pue_factor().value,
+            },
+        )
+    }
 }
 
 /// What was found.
@@ -75,6 +126,14 @@ pub struct Evaluation {
     pub account: Account,
     /// The same as figures.
     pub totals: Figures,
+    /// The same energy market-based.
+    pub market: Option<MarketFigures>,
+    /// Software carbon intensity.
+    pub sci: Option<SciFigures>,
+    /// Where the energy was used.
+    pub places: Vec<PlaceFigures>,
+    /// Advice about the cluster as a whole.
+    pub recommendations: Vec<Recommendation>,
     /// Energy that belongs to no selected workload.
     pub unallocated: Vec<AccountEnergy>,
     /// The verdict of each rule.
@@ -92,7 +151,8 @@ impl Evaluation {
         let all = self
             .workloads
             .iter()
-            .flat_map(|workload| &workload.recommendations);
+            .flat_map(|workload| &workload.recommendations)
+            .chain(&self.recommendations);
         all.max_by_key(|advice| advice.saving_milligrams_per_day.value)
     }
 
@@ -159,14 +219,15 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         grouped.workloads.iter().flat_map(|w| &w.rows),
         coverage,
     );
-    let judged = judge_all(inputs, &account);
+    let embodied = beside::embodied(inputs, &grouped);
+    let judged = judge_all(inputs, &account, embodied);
     let judgements: Vec<_> = judged
         .iter()
         .map(|(_, _, judgement)| judgement.clone())
         .collect();
     let facility: Vec<_> = judged
         .iter()
-        .filter(|(_, rule, _)| rule.metric == tanso_carbon::regulation::Metric::Pue)
+        .filter(|(_, rule, _)| rule.metric == Metric::Pue)
         .map(|(_, _, judgement)| judgement.clone())
         .collect();
     let cpu_us = grouped
@@ -189,6 +250,10 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         combined: verdict::combine(&judgements),
         pue: (!facility.is_empty()).then(|| verdict::combine(&facility).verdict),
         totals: figures::figures(&account, cpu_us),
+        market: beside::market(policy, &account),
+        sci: beside::sci(policy, &account, embodied),
+        places: beside::places(policy, &grouped),
+        recommendations: cluster::advise(inputs, &account),
         regulations: judged
             .iter()
             .map(|(preset, rule, judgement)| figures::regulation(preset, rule, judgement))
@@ -212,31 +277,41 @@ fn account_of<'a>(
     coverage: Coverage,
 ) -> Account {
     let rows: Vec<_> = rows.into_iter().copied().collect();
-    let place = Place::new(&*policy.intensity.series, policy.pue.as_ref());
-    account::account(&rows, &[place], coverage)
+    account::account(&rows, &policy.places(), coverage)
 }
 
 /// Each rule in force, judged by the energy of all selected workloads.
 fn judge_all<'a>(
     inputs: &'a Inputs<'_>,
     of_window: &Account,
+    embodied: Option<Estimate<GramsCo2e>>,
 ) -> Vec<(&'a Preset, &'a Rule, Judgement)> {
     let mut judged = Vec::new();
     for preset in &inputs.policy.presets {
         let day = local_day(preset, inputs.data_through);
         for rule in preset.on(day) {
             let of_period = match preset.period(rule, day) {
-                Ok(Some(period)) if !rule.metric.is_facility() => {
+                // The units that were served are those of the window.
+                Ok(Some(period)) if !rule.metric.is_facility() && rule.metric != Metric::Sci => {
                     let all = group::group(inputs.policy, inputs.snapshot, period);
                     let rows = all.workloads.iter().flat_map(|workload| &workload.rows);
                     Some(account_of(inputs.policy, rows, coverage(inputs, period)))
                 }
                 _ => None,
             };
+            let account = of_period.as_ref().unwrap_or(of_window);
+            let beside = &inputs.policy.accounting;
+            let market = beside.market.as_ref();
+            let market =
+                market.map(|by| market_based(account, &by.contracts, by.matching, &by.residual));
             let evidence = Evidence {
-                account: Some(of_period.as_ref().unwrap_or(of_window)),
+                account: Some(account),
+                market: market.as_ref(),
                 pue: inputs.policy.pue.as_ref(),
-                ..Evidence::default()
+                indicators: &beside.indicators,
+                base_year_grams: beside.base_year_grams,
+                functional_units: beside.units.as_ref().map(|units| units.count),
+                embodied,
             };
             let judgement = judge_rule(rule, &evidence, inputs.policy.thresholds, day);
             judged.push((preset, rule, judgement));
@@ -263,6 +338,7 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
         }
     }
     let combined = verdict::combine(&judgements);
+    let advised = advise::advise(inputs, workload, &account);
     WorkloadResult {
         namespace: workload.key.namespace.to_owned(),
         kind: workload.key.kind.to_owned(),
@@ -271,7 +347,9 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
         reason: combined.reason.as_str().to_owned(),
         pods: i64::try_from(workload.pods.len()).unwrap_or(i64::MAX),
         figures: figures::figures(&account, workload.cpu_us),
-        recommendations: advise::advise(inputs, workload, &account),
+        together_milligrams_per_day: advised.together,
+        settled: settled::settled(inputs, workload),
+        recommendations: advised.pieces,
     }
 }
 
@@ -303,6 +381,7 @@ fn coverage(inputs: &Inputs<'_>, period: Period) -> Coverage {
 /// Everything that the evaluation was made from, in a fixed order.
 fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
     let policy = inputs.policy;
+    let wanted = &policy.advice;
     let mut rows: Vec<String> = inputs
         .snapshot
         .rows
@@ -346,19 +425,45 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
         format!("software tanso-operator {}", env!("CARGO_PKG_VERSION")),
         format!("window {} {}", inputs.window.from, inputs.window.until),
         format!("select {:?} {:?}", policy.kinds, policy.match_labels),
-        format!("pue {:?}", policy.pue),
+        format!("pue {:?} {:?}", policy.pue, policy.metering),
+        format!("places {:?}", policy.others.of_node),
+        format!("beside {:?}", policy.accounting),
         format!(
-            "intensity {} {}",
+            "intensity {} {} {:?}",
             policy.intensity.series.info(),
-            policy.intensity.digest
+            policy.intensity.digest,
+            policy.intensity.past
         ),
         format!("demands {:?}", policy.thresholds),
         format!(
-            "advice {} {}",
-            policy.slack_hours, policy.min_saving_percent
+            "advice {} {} {:?} {} {:?}",
+            wanted.slack_hours,
+            wanted.min_saving_percent,
+            wanted.limits,
+            wanted.gigabytes_per_day,
+            wanted.min_replicas
         ),
     ];
-    Digest::of_lines(head.into_iter().chain(rules).chain(pods).chain(rows))
+    let others = policy.others.places.iter().chain(&wanted.targets);
+    let others = others.map(|place| {
+        let (series, digest) = (&place.intensity.series, &place.intensity.digest);
+        format!(
+            "place {} {} {digest} {:?}",
+            place.region,
+            series.info(),
+            place.pue
+        )
+    });
+    let (nodes, load) = if inputs.is_whole {
+        (inputs.facts.nodes(), inputs.facts.load())
+    } else {
+        (Vec::new(), Vec::new())
+    };
+    let nodes = nodes.iter().map(|node| format!("node {node:?}"));
+    let load = load.iter().map(|pod| format!("load {pod:?}"));
+    let others: Vec<String> = others.chain(nodes).chain(load).collect();
+    let head = head.into_iter().chain(others);
+    Digest::of_lines(head.chain(rules).chain(pods).chain(rows))
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
-use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensitySource};
+use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensitySource, Placement, QuerySpec};
 use tanso_intensity::table::Table;
 use tokio::sync::Mutex;
 
+use super::validate::Observed;
 use crate::cluster::ApplyFault;
 use crate::cluster::apply::bounded;
+use crate::intensity::Feeds;
+use crate::owners::Inventory;
 use crate::regulations::Rules;
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
@@ -69,21 +72,70 @@ pub async fn table(
     if source != IntensitySource::Table && source != IntensitySource::Providers {
         return Ok(None);
     }
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
-    let name = &named.config_map;
-    let Some(found) = bounded::<ConfigMap, _>("get", name, api.get_opt(name)).await? else {
-        return Ok(Some(Err(format!(
-            "ConfigMap \"{name}\" does not exist in namespace \"{namespace}\""
-        ))));
+    key_of(client, namespace, &named.config_map, &named.key)
+        .await
+        .map(Some)
+}
+
+/// What a spec names beside intensity and rules. What does not answer is a
+/// fault of its own part only.
+///
+/// # Errors
+/// If the API server refuses or is silent.
+pub async fn observed(
+    client: &Client,
+    namespace: &str,
+    spec: &CarbonPolicySpec,
+    feeds: &Feeds,
+    inventory: &Inventory,
+) -> Result<Observed, ApplyFault> {
+    let accounting = &spec.accounting;
+    let market = accounting.market.as_ref();
+    let contracts = match market.and_then(|market| market.contracts.as_ref()) {
+        Some(named) => Some(key_of(client, namespace, &named.config_map, &named.key).await?),
+        None => None,
     };
-    let text = found.data.and_then(|mut data| data.remove(&named.key));
-    Ok(Some(text.map_or_else(
-        || Err(format!("ConfigMap \"{name}\" has no key \"{}\"", named.key)),
+    let units = accounting.functional_unit.as_ref();
+    let pue = spec.site.pue.as_ref();
+    Ok(Observed {
+        contracts,
+        pue: number(feeds, pue.and_then(|pue| pue.query.as_ref())).await,
+        units: number(feeds, units.and_then(|unit| unit.query.as_ref())).await,
+        node_regions: match spec.site.placement {
+            Placement::NodeRegion => inventory.node_regions(),
+            Placement::Site => std::collections::BTreeMap::new(),
+        },
+    })
+}
+
+async fn number(feeds: &Feeds, query: Option<&QuerySpec>) -> Option<Result<f64, String>> {
+    match query {
+        Some(query) => Some(feeds.number(&query.endpoint, &query.query).await),
+        None => None,
+    }
+}
+
+/// A key of a `ConfigMap`, or why there is none.
+async fn key_of(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    key: &str,
+) -> Result<Result<Table, String>, ApplyFault> {
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let Some(found) = bounded::<ConfigMap, _>("get", name, api.get_opt(name)).await? else {
+        return Ok(Err(format!(
+            "ConfigMap \"{name}\" does not exist in namespace \"{namespace}\""
+        )));
+    };
+    let text = found.data.and_then(|mut data| data.remove(key));
+    Ok(text.map_or_else(
+        || Err(format!("ConfigMap \"{name}\" has no key \"{key}\"")),
         |text| {
             Ok(Table {
-                file: format!("{name}/{}", named.key),
+                file: format!("{name}/{key}"),
                 text,
             })
         },
-    )))
+    ))
 }

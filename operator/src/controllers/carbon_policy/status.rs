@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tanso_carbon::series::{Boundary, Method};
+use tanso_carbon::series::{Basis, Boundary, Method};
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::CarbonPolicyStatus;
 use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
 use tanso_crds::condition::{reasons, types};
+use tanso_intensity::Loaded;
 
 use super::judge::{Evaluation, verdict_of};
 use super::validate::{PolicyFault, ValidatedPolicy};
@@ -265,13 +266,21 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         .collect();
     let left = evaluation.workloads.len().saturating_sub(policy.max_listed);
     status.workloads_not_listed = i64::try_from(left).unwrap_or(i64::MAX);
-    status.intensity = Some(provenance(policy));
+    status.intensity = Some(provenance_of(&policy.intensity));
+    status.market.clone_from(&evaluation.market);
+    status.software_carbon_intensity.clone_from(&evaluation.sci);
+    status.places.clone_from(&evaluation.places);
+    status
+        .recommendations
+        .clone_from(&evaluation.recommendations);
     status.inputs_digest = Some(evaluation.inputs_digest.to_string());
     status.reports.clone_from(reports);
 }
 
-fn provenance(policy: &ValidatedPolicy) -> IntensityProvenance {
-    let info = policy.intensity.series.info();
+/// What kind of figures an intensity's are.
+pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
+    let info = loaded.series.info();
+    let text = |text: &str| text.chars().take(256).collect();
     IntensityProvenance {
         zone: info.zone.clone(),
         method: match info.method {
@@ -282,9 +291,14 @@ fn provenance(policy: &ValidatedPolicy) -> IntensityProvenance {
             Boundary::Direct => "Direct".to_owned(),
             Boundary::LifeCycle => "LifeCycle".to_owned(),
         },
-        source: info.source.chars().take(256).collect(),
+        basis: match info.basis {
+            Basis::Location => "Location".to_owned(),
+            Basis::Market => "Market".to_owned(),
+        },
+        source: text(&info.source),
         data_year: info.data_year.map(i32::from),
-        filled_by: policy.intensity.filled_by.chars().take(256).collect(),
+        licence: text(&info.licence),
+        filled_by: text(&loaded.filled_by),
     }
 }
 

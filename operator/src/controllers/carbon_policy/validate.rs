@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
+use tanso_carbon::recommend::move_region::Limits;
+use tanso_carbon::regions::Region;
 use tanso_carbon::regulation::Preset;
-use tanso_carbon::{FacilityPue, Intensity, Pue, PueEvidence, Thresholds};
+use tanso_carbon::{FacilityPue, Intensity, Pue, Thresholds};
 use tanso_crds::carbon_policy::{
-    self as crd, ActionMode, CarbonPolicySpec, IntensityProviderKind, IntensitySource, PueSpec,
+    ActionMode, CarbonPolicySpec, IntensityProviderKind, IntensitySource,
 };
 use tanso_crds::condition::reasons;
 use tanso_intensity::bundled::Bundled;
@@ -18,6 +21,12 @@ use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
 
 use crate::intensity::Asked;
 use crate::regulations::Rules;
+
+mod accounting;
+mod places;
+
+pub use accounting::{Accounting, Market, Units};
+pub use places::{Others, PlaceOf};
 
 const HOUR_S: u64 = 3_600;
 
@@ -32,6 +41,21 @@ pub struct Sources<'a> {
     pub rules: &'a Rules,
     /// The year that is evaluated.
     pub year: i16,
+    /// What else the spec names, as far as it was found.
+    pub observed: &'a Observed,
+}
+
+/// What a spec names beside intensity and rules, as far as it was found.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The table of contracts: its text, or why there is none.
+    pub contracts: Option<Result<Table, String>>,
+    /// The PUE that the facility's meters give, or why they give none.
+    pub pue: Option<Result<f64, String>>,
+    /// The functional units that were served, or why they are not known.
+    pub units: Option<Result<f64, String>>,
+    /// The cloud region of each node that is known to be in one.
+    pub node_regions: BTreeMap<String, &'static Region>,
 }
 
 /// A policy that can be judged.
@@ -49,6 +73,14 @@ pub struct ValidatedPolicy {
     pub intensity: Loaded,
     /// Marginal intensity, told beside the advice.
     pub marginal: Option<Marginal>,
+    /// Where energy is metered.
+    pub metering: Metering,
+    /// Where nodes are that are not at the site.
+    pub others: Others,
+    /// What is computed beside the location-based sum.
+    pub accounting: Accounting,
+    /// What could not be asked, in words.
+    pub notes: Vec<String>,
     /// Rules by the id that the spec names.
     pub presets: Vec<Preset>,
     /// Hours that are added up.
@@ -59,12 +91,62 @@ pub struct ValidatedPolicy {
     pub may_apply: bool,
     /// Above this intensity what asks for it is suspended.
     pub hold_above: Option<Intensity>,
+    /// Which advice is looked for.
+    pub advice: Wanted,
+    /// Most workloads in the status.
+    pub max_listed: usize,
+}
+
+/// Which advice is looked for.
+#[derive(Clone)]
+pub struct Wanted {
     /// How far a job may be moved, hours.
     pub slack_hours: u8,
     /// Least saving worth advice, percent.
     pub min_saving_percent: f64,
-    /// Most workloads in the status.
-    pub max_listed: usize,
+    /// Regions that workloads may move to.
+    pub targets: Vec<PlaceOf>,
+    /// Where they may not.
+    pub limits: Limits,
+    /// What a workload would carry per day out of another region.
+    pub gigabytes_per_day: u64,
+    /// Least replicas in dirty hours; `None` for no such advice.
+    pub min_replicas: Option<u32>,
+}
+
+impl ValidatedPolicy {
+    /// The site, and the regions of nodes after it.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let site = Place {
+            metering: self.metering,
+            ..Place::new(&*self.intensity.series, self.pue.as_ref())
+        };
+        let others = self.others.places.iter();
+        let others = others.map(|other| other.place(self.metering));
+        std::iter::once(site).chain(others).collect()
+    }
+
+    /// The factor of the site's facility.
+    #[must_use]
+    pub fn factor(&self) -> Pue {
+        let site = self.places();
+        let site = site.first();
+        site.map_or(Pue::ONE, |site| site.pue_factor().value)
+    }
+
+    /// The factor of another facility: of energy that was metered at a
+    /// facility only the grids are compared.
+    #[must_use]
+    pub fn factor_at(&self, other: &PlaceOf) -> Pue {
+        other.place(self.metering).pue_factor().value
+    }
+
+    /// The number of a node's place.
+    #[must_use]
+    pub fn place_of(&self, node: &str) -> usize {
+        self.others.of_node.get(node).copied().unwrap_or(0)
+    }
 }
 
 /// What is wrong with a policy.
@@ -106,27 +188,33 @@ pub fn validate(
     sources: &Sources<'_>,
 ) -> Result<ValidatedPolicy, Vec<PolicyFault>> {
     let mut faults = Vec::new();
+    let mut notes = Vec::new();
     let time_zone = note(&mut faults, time_zone(&spec.site.time_zone));
-    let pue = note(&mut faults, spec.site.pue.as_ref().map(pue).transpose());
-    let intensity = note(&mut faults, intensity(spec, sources));
+    let site = note(&mut faults, site(spec, sources, &mut notes));
     let presets = note(&mut faults, presets(spec, sources.rules));
     let window = note(&mut faults, duration("spec.window", &spec.window));
-    let slack = note(
-        &mut faults,
-        duration("spec.recommendations.slack", &spec.recommendations.slack),
-    );
-    let (Some(time_zone), Some(pue), Some(intensity), Some(presets), Some(window), Some(slack)) =
-        (time_zone, pue, intensity, presets, window, slack)
+    let accounting = accounting::accounting(&spec.accounting, sources.observed, &mut notes);
+    let accounting = note(&mut faults, accounting);
+    let advice = note(&mut faults, advice(spec, sources.year));
+    let (Some(time_zone), Some(site), Some(presets), Some(window)) =
+        (time_zone, site, presets, window)
     else {
+        return Err(faults);
+    };
+    let (Some(accounting), Some(advice)) = (accounting, advice) else {
         return Err(faults);
     };
     Ok(ValidatedPolicy {
         kinds: spec.selector.kinds.clone(),
         match_labels: spec.selector.match_labels.clone(),
         time_zone,
-        pue,
-        intensity,
+        pue: site.pue,
+        intensity: site.intensity,
         marginal: sources.asked.marginal().cloned(),
+        metering: places::metering(spec.site.metering),
+        others: site.others,
+        accounting,
+        notes,
         presets,
         window_hours: u32::try_from(window.div_ceil(HOUR_S))
             .unwrap_or(u32::MAX)
@@ -140,11 +228,55 @@ pub fn validate(
             .actions
             .suspend_above_grams_per_kwh
             .and_then(|grams| Intensity::try_from_grams_per_kwh(f64::from(grams)).ok()),
-        slack_hours: u8::try_from(slack / HOUR_S).unwrap_or(u8::MAX),
-        min_saving_percent: f64::from(spec.recommendations.min_saving_percent),
+        advice,
         max_listed: usize::try_from(spec.recommendations.max_listed)
             .unwrap_or(0)
             .min(100),
+    })
+}
+
+/// The site and the places of nodes.
+struct Site {
+    pue: Option<FacilityPue>,
+    intensity: Loaded,
+    others: Others,
+}
+
+fn site(
+    spec: &CarbonPolicySpec,
+    sources: &Sources<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Site, Vec<PolicyFault>> {
+    let mut faults = Vec::new();
+    let pue = spec.site.pue.as_ref();
+    let pue = pue.map(|pue| places::pue(pue, sources.observed, notes));
+    let pue = note(&mut faults, pue.transpose());
+    let intensity = note(&mut faults, intensity(spec, sources));
+    let (Some(pue), Some(intensity)) = (pue, intensity) else {
+        return Err(faults);
+    };
+    Ok(Site {
+        others: places::others(spec, sources, &intensity, pue.as_ref())?,
+        pue,
+        intensity,
+    })
+}
+
+fn advice(spec: &CarbonPolicySpec, year: i16) -> Result<Wanted, Vec<PolicyFault>> {
+    let wanted = &spec.recommendations;
+    let slack = duration("spec.recommendations.slack", &wanted.slack)?;
+    let unsigned = |figure: i32| u32::try_from(figure).unwrap_or(0);
+    Ok(Wanted {
+        slack_hours: u8::try_from(slack / HOUR_S).unwrap_or(u8::MAX),
+        min_saving_percent: f64::from(wanted.min_saving_percent),
+        targets: places::targets(wanted, year)?,
+        limits: Limits {
+            allowed: Vec::new(),
+            residency: wanted.residency.clone(),
+            latency_ms_max: wanted.latency_ms_max.map(unsigned),
+        },
+        gigabytes_per_day: u64::from(unsigned(wanted.gigabytes_per_day)),
+        min_replicas: wanted.min_replicas.map(unsigned),
     })
 }
 
@@ -171,19 +303,6 @@ impl From<PolicyFault> for Vec<PolicyFault> {
 fn time_zone(name: &str) -> Result<jiff::tz::TimeZone, PolicyFault> {
     calendar::time_zone(name)
         .map_err(|fault| PolicyFault::spec("spec.site.timeZone", fault.to_string()))
-}
-
-fn pue(spec: &PueSpec) -> Result<FacilityPue, PolicyFault> {
-    let value = Pue::try_new(spec.value)
-        .map_err(|fault| PolicyFault::spec("spec.site.pue.value", fault.to_string()))?;
-    let evidence = match spec.evidence {
-        crd::PueEvidence::Measured => PueEvidence::Measured,
-        crd::PueEvidence::Certificate => PueEvidence::Certificate,
-        crd::PueEvidence::PublishedForRegion => PueEvidence::PublishedForRegion,
-        crd::PueEvidence::ProviderAverage => PueEvidence::ProviderAverage,
-        crd::PueEvidence::Assumed => PueEvidence::Assumed,
-    };
-    Ok(FacilityPue::annual(value, evidence, &spec.reference))
 }
 
 fn intensity(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, PolicyFault> {
@@ -331,7 +450,9 @@ fn duration(path: &'static str, text: &str) -> Result<u64, PolicyFault> {
 
 #[cfg(test)]
 mod tests {
-    use tanso_crds::carbon_policy::{IntensitySpec, IntensityTable, RegulationRef, SiteSpec};
+    use tanso_crds::carbon_policy::{
+        IntensitySpec, IntensityTable, PueSpec, RegulationRef, SiteSpec,
+    };
 
     use super::*;
 
@@ -340,7 +461,7 @@ mod tests {
             site: SiteSpec {
                 zone: "KR".into(),
                 time_zone: "Asia/Seoul".into(),
-                pue: None,
+                ..SiteSpec::default()
             },
             regulations: vec![RegulationRef {
                 rule: "kr-carbon-2050".into(),
@@ -360,6 +481,7 @@ mod tests {
                 asked: &Asked::default(),
                 rules: &rules,
                 year: 2026,
+                observed: &Observed::default(),
             },
         )
         .err()

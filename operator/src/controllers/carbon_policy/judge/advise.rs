@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tanso_carbon::account::Account;
+use tanso_carbon::calendar;
 use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::recommend::compose::Measure;
 use tanso_carbon::recommend::idle::{IdleRequest, remove_idle};
 use tanso_carbon::recommend::rightsize::{
     CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
@@ -14,37 +16,69 @@ use tanso_carbon::recommend::rightsize::{
 use tanso_carbon::recommend::shift::{CronRequest, ShiftAdvice, Window, shift_cron};
 use tanso_carbon::recommend::{self, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
-use tanso_carbon::{Pue, calendar};
 use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation};
 use tanso_intensity::Marginal;
 use tanso_power::Joules;
 
 use super::Inputs;
+use super::elsewhere;
 use super::figures::{bounded, milligrams, nearest, short};
 use super::group::Workload;
 use crate::ledger::PodNames;
 
 const MINUTE_S: i64 = 60;
-const MINUTES_PER_DAY: u64 = 1_440;
+/// Minutes of a day.
+pub(super) const MINUTES_PER_DAY: u64 = 1_440;
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
-/// All advice for a workload, largest saving first.
-pub(super) fn advise(
-    inputs: &Inputs<'_>,
-    workload: &Workload<'_>,
-    account: &Account,
-) -> Vec<Recommendation> {
+/// Advice for a workload.
+#[derive(Debug, Default)]
+pub(super) struct Advised {
+    /// Each piece, largest saving first.
+    pub(super) pieces: Vec<Recommendation>,
+    /// What they save together per day, milligrams.
+    pub(super) together: Option<i64>,
+}
+
+/// Looks for all that would help.
+pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Account) -> Advised {
     let mut found: Vec<Recommendation> = Vec::new();
+    let mut measures = Vec::new();
     if workload.key.kind == "CronJob" {
-        found.extend(shift(inputs, workload));
+        if let Some((advice, hours)) = shift(inputs, workload) {
+            found.push(advice);
+            measures.push(Measure::Shift(hours));
+        }
     } else if let Some(facts) = Running::of(inputs, workload) {
         // What does nothing is not made smaller but removed.
-        let removed = said(workload, remove(inputs, workload, account, &facts));
-        let fitting = || said(workload, fit(inputs, workload, account, &facts));
-        found.extend(removed.or_else(fitting).map(|advice| shown(&advice)));
+        if let Some(removed) = said(workload, remove(inputs, workload, account, &facts)) {
+            found.push(shown(&removed));
+            return Advised {
+                pieces: found,
+                together: None,
+            };
+        }
+        let fitting = said(workload, fit(inputs, workload, account, &facts));
+        let running = (facts.request, facts.replicas, facts.node);
+        let goal = (&target(workload), terms(inputs));
+        let fewer = elsewhere::fewer(inputs, workload, running, account, goal);
+        found.extend(fitting.iter().map(shown));
+        found.extend(said(workload, fewer).iter().map(shown));
+    }
+    let goal = target(workload);
+    let away = elsewhere::move_away(inputs, workload, &goal, terms(inputs));
+    match away {
+        Ok((advice, index)) => {
+            found.push(shown(&advice));
+            measures.push(Measure::Move(index + 1));
+        }
+        Err(why) => tracing::debug!(workload = workload.key.name, %why, "no advice to move"),
     }
     found.sort_by_key(|advice| std::cmp::Reverse(advice.saving_milligrams_per_day.value));
-    found
+    Advised {
+        pieces: found,
+        together: elsewhere::together(inputs, workload, &measures),
+    }
 }
 
 /// The advice, or nothing and the reason in the log.
@@ -126,7 +160,7 @@ fn marginal(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Option<String> {
 fn terms(inputs: &Inputs<'_>) -> Terms {
     Terms {
         now: inputs.data_through,
-        min_saving_percent: inputs.policy.min_saving_percent,
+        min_saving_percent: inputs.policy.advice.min_saving_percent,
     }
 }
 
@@ -161,19 +195,12 @@ fn mean_run(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Job> {
         .map(|row| row.energy.value)
         .sum();
     let mean = Joules::from_microjoules(energy.microjoules() / runs);
-    let pue = pue_of(inputs);
+    let pue = inputs.at(workload).pue;
     Job::flat(u32::try_from(seconds).ok()?, pue.facility_energy(mean))
 }
 
-fn pue_of(inputs: &Inputs<'_>) -> Pue {
-    inputs
-        .policy
-        .pue
-        .as_ref()
-        .map_or(Pue::ONE, |pue| pue.value.value)
-}
-
-fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Recommendation> {
+/// Another time, and how many hours later it is.
+fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<(Recommendation, i32)> {
     let schedule = inputs
         .facts
         .schedule(workload.key.namespace, workload.key.name)?;
@@ -185,17 +212,25 @@ fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Recommendation>
         schedule: &schedule.schedule,
         time_zone: &time_zone,
         job: &job,
-        slack_hours: inputs.policy.slack_hours,
-        series: &*inputs.policy.intensity.series,
+        slack_hours: inputs.policy.advice.slack_hours,
+        series: inputs.at(workload).series,
         terms: terms(inputs),
     };
     match shift_cron(&request) {
-        Ok(advice) => Some(shown_shift(inputs, &advice)),
+        Ok(advice) => Some((shown_shift(inputs, &advice), hours_moved(&advice))),
         Err(why) => {
             tracing::debug!(workload = workload.key.name, %why, "no advice to shift");
             None
         }
     }
+}
+
+/// How many whole hours the best window lies after the present start.
+fn hours_moved(advice: &ShiftAdvice) -> i32 {
+    let second = |window: &Window| window.start.timestamp().as_second();
+    let best = advice.windows.first();
+    let apart_s = best.map_or(0, |best| second(best) - second(&advice.baseline));
+    i32::try_from(apart_s.div_euclid(3_600)).unwrap_or(0)
 }
 
 /// What is known of a workload that runs all day.
@@ -239,7 +274,7 @@ fn remove(
     // Without energy of its own the policy's mean intensity prices its share.
     let intensity = account.effective_intensity().or_else(|| {
         let hour = inputs.window.until.plus_hours(-1);
-        Some(inputs.policy.intensity.series.at(hour)?.intensity)
+        Some(inputs.at(workload).series.at(hour)?.intensity)
     });
     let intensity = intensity.ok_or_else(|| NoAdvice {
         reason: WhyNot::IntensityMissing,
@@ -253,7 +288,7 @@ fn remove(
         own_per_day: Joules::from_microjoules(u64::try_from(own).unwrap_or(u64::MAX)),
         node: facts.node,
         intensity,
-        pue: pue_of(inputs),
+        pue: inputs.at(workload).pue,
         terms: terms(inputs),
     })
 }
@@ -271,7 +306,7 @@ fn fit(
     let intensity = account
         .effective_intensity()
         .ok_or_else(|| nothing("it used no energy whose intensity is known"))?;
-    let pue = pue_of(inputs);
+    let pue = inputs.at(workload).pue;
     let minutes = covered_minutes(inputs).ok_or_else(|| nothing("no minute is covered"))?;
     let dynamic = account.emissions.value.scaled(MINUTES_PER_DAY, minutes);
     let idle = attributed_idle(facts.node, facts.request.saturating_mul(facts.replicas));
@@ -291,7 +326,7 @@ fn fit(
 }
 
 /// Minutes of the period that the ledger covers.
-fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
+pub(super) fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
     inputs
         .snapshot
         .node_idle

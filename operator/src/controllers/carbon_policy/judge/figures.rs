@@ -53,7 +53,7 @@ pub(super) fn nearest(figure: f64) -> i64 {
 }
 
 /// A share in whole percent.
-fn percent(share: f64) -> i32 {
+pub(super) fn percent(share: f64) -> i32 {
     i32::try_from(nearest(share)).unwrap_or(0).clamp(0, 100)
 }
 

@@ -55,7 +55,7 @@ pub(super) fn group<'a>(
             LedgerAccount::Named(name) => name,
             LedgerAccount::Pod(uid) => match snapshot.pods.get_key_value(uid) {
                 Some((uid, pod)) if selects(policy, pod) => {
-                    add(&mut workloads, uid, pod, row);
+                    add(&mut workloads, uid, pod, row, policy.place_of(&row.node));
                     continue;
                 }
                 _ => UNSELECTED,
@@ -89,11 +89,12 @@ fn add<'a>(
     uid: &'a Arc<str>,
     pod: &'a PodNames,
     row: &'a HourRow,
+    place: usize,
 ) {
     let workload = entry(workloads, pod);
     workload.rows.push(EnergyRow {
         hour: row.hour,
-        place: 0,
+        place,
         energy: row.energy,
         provenance: row.provenance,
     });

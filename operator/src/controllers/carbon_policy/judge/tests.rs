@@ -10,10 +10,13 @@ use tanso_power::{Estimate, Provenance};
 
 use super::super::apply::{self, Owner};
 use super::super::status::{self, Evaluated, Outcome};
-use super::super::validate::{Sources, validate};
+use super::super::validate::{Observed, Sources, validate};
 use super::*;
 use crate::ledger::{CpuMinute, HourRow, LedgerAccount, NodeAt, PodNames};
 use crate::regulations::Rules;
+
+mod beside;
+mod settled;
 
 /// 2026-10-05T09:30Z, 18:30 in Seoul.
 const THROUGH: i64 = 1_791_192_600;
@@ -32,6 +35,14 @@ impl Facts for Cluster {
     fn allocatable_millicores(&self, _: &str) -> Option<u32> {
         Some(4_000)
     }
+
+    fn nodes(&self) -> Vec<consolidate::Node> {
+        Vec::new()
+    }
+
+    fn load(&self) -> Vec<consolidate::Pod> {
+        Vec::new()
+    }
 }
 
 fn spec(source: IntensitySource) -> CarbonPolicySpec {
@@ -47,7 +58,9 @@ fn spec(source: IntensitySource) -> CarbonPolicySpec {
                 value: 1.32,
                 evidence: crd::PueEvidence::Certificate,
                 reference: "certificate 7".into(),
+                ..PueSpec::default()
             }),
+            ..SiteSpec::default()
         },
         intensity: IntensitySpec {
             source,
@@ -67,7 +80,7 @@ fn spec(source: IntensitySource) -> CarbonPolicySpec {
     }
 }
 
-fn policy(spec: &CarbonPolicySpec) -> ValidatedPolicy {
+fn policy(spec: &CarbonPolicySpec, observed: &Observed) -> ValidatedPolicy {
     let rules = Rules::bundled();
     validate(
         spec,
@@ -76,6 +89,7 @@ fn policy(spec: &CarbonPolicySpec) -> ValidatedPolicy {
             asked: &crate::intensity::Asked::default(),
             rules: &rules,
             year: 2026,
+            observed,
         },
     )
     .unwrap_or_else(|f| panic!("{f:?}"))
@@ -169,15 +183,25 @@ fn snapshot() -> Snapshot {
 }
 
 fn evaluate(spec: &CarbonPolicySpec, snapshot: &Snapshot) -> (ValidatedPolicy, Evaluation) {
-    let policy = policy(spec);
+    evaluate_with(spec, snapshot, &Observed::default(), &Cluster)
+}
+
+fn evaluate_with(
+    spec: &CarbonPolicySpec,
+    snapshot: &Snapshot,
+    observed: &Observed,
+    facts: &dyn Facts,
+) -> (ValidatedPolicy, Evaluation) {
+    let policy = policy(spec, observed);
     let data_through = Timestamp::from_second(THROUGH).unwrap();
     let inputs = Inputs {
         policy: &policy,
         snapshot,
-        facts: &Cluster,
+        facts,
         window: window(data_through, policy.window_hours),
         data_through,
         expected_nodes: &["n1".to_owned()].into(),
+        is_whole: true,
     };
     let evaluation = judge(&inputs);
     (policy, evaluation)

@@ -11,12 +11,11 @@ const LETTERS_MAX: usize = 1_024;
 /// What was used, what it emitted and why, the verdict, and what would help.
 #[must_use]
 pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
-    let sentences = [
-        used(policy, evaluation),
-        priced(policy),
-        judged(evaluation),
-        advised(evaluation),
-    ];
+    let mut sentences = vec![used(policy, evaluation), priced(policy)];
+    sentences.extend(beside(evaluation));
+    sentences.push(judged(evaluation));
+    sentences.push(advised(evaluation));
+    sentences.extend(policy.notes.iter().map(|note| format!("Note: {note}.")));
     sentences.join(" ").chars().take(LETTERS_MAX).collect()
 }
 
@@ -47,6 +46,34 @@ fn priced(policy: &ValidatedPolicy) -> String {
         series.info(),
         policy.intensity.filled_by
     )
+}
+
+/// The sums beside the location-based one.
+fn beside(evaluation: &Evaluation) -> Vec<String> {
+    let market = evaluation.market.as_ref().map(|market| {
+        format!(
+            "Market-based it is {} ({} % covered by contracts, matched {}).",
+            emissions(market.emissions_milligrams.value),
+            market.covered_percent,
+            if market.matching == "Hourly" {
+                "hour by hour"
+            } else {
+                "over the whole window"
+            },
+        )
+    });
+    let sci = evaluation.sci.as_ref().map(|sci| {
+        let micrograms = sci.micrograms_per_unit.value;
+        format!(
+            "Software carbon intensity: {}.{:03} mg per {} ({} of them), {} of the sum embodied.",
+            micrograms / 1_000,
+            micrograms % 1_000,
+            sci.unit,
+            sci.units,
+            emissions(sci.embodied_milligrams.value),
+        )
+    });
+    market.into_iter().chain(sci).collect()
 }
 
 fn judged(evaluation: &Evaluation) -> String {

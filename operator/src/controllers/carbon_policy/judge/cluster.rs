@@ -1,0 +1,86 @@
+//! Advice about the cluster as a whole: nodes that could be emptied; pure.
+
+use tanso_carbon::GramsCo2e;
+use tanso_carbon::account::Account;
+use tanso_carbon::recommend::consolidate::{Consolidation, consolidate};
+use tanso_crds::carbon_policy::status::Recommendation;
+use tanso_power::Joules;
+
+use super::Inputs;
+use super::advise::{MINUTES_PER_DAY, covered_minutes};
+use super::figures::{bounded, milligrams, nearest, short};
+
+/// Which nodes can go, for a policy that sees all of the cluster.
+pub(super) fn advise(inputs: &Inputs<'_>, account: &Account) -> Vec<Recommendation> {
+    let (nodes, load) = (inputs.facts.nodes(), inputs.facts.load());
+    if !inputs.is_whole || nodes.len() < 2 {
+        return Vec::new();
+    }
+    let Some(intensity) = account.effective_intensity() else {
+        return Vec::new();
+    };
+    let nodes: Vec<_> = nodes
+        .into_iter()
+        .filter_map(|mut node| {
+            // A node whose idle energy is not known is never said to save any.
+            let (idle, minutes) = *inputs.snapshot.node_idle.get(node.name.as_str())?;
+            let per_day = u128::from(idle.microjoules()) * u128::from(MINUTES_PER_DAY);
+            let per_day = per_day.checked_div(u128::from(minutes))?;
+            node.idle_per_day = Joules::from_microjoules(u64::try_from(per_day).ok()?);
+            Some(node)
+        })
+        .collect();
+    let per_day = account
+        .emissions
+        .value
+        .scaled(MINUTES_PER_DAY, covered_minutes(inputs).unwrap_or(0));
+    match consolidate(&nodes, &load, intensity, inputs.policy.factor()) {
+        Ok(found) => vec![shown(&found, per_day, nodes.len())],
+        Err(why) => {
+            tracing::debug!(%why, "no node can go");
+            Vec::new()
+        }
+    }
+}
+
+fn shown(found: &Consolidation, per_day: GramsCo2e, nodes: usize) -> Recommendation {
+    let saving = found.saving_per_day.value.as_grams_f64();
+    let share = if per_day == GramsCo2e::ZERO {
+        0.0
+    } else {
+        saving / per_day.as_grams_f64() * 1e5
+    };
+    let moves: Vec<_> = found
+        .moves
+        .iter()
+        .map(|(pod, node)| format!("{pod} to {node}"))
+        .collect();
+    let pods = found.moves.len();
+    Recommendation {
+        action: "Consolidate".to_owned(),
+        saving_milligrams_per_day: bounded(found.saving_per_day, milligrams),
+        saving_milli_percent: nearest(share),
+        confidence: "Medium".to_owned(),
+        basis: short(
+            &format!(
+                "{pods} pods fit by their requests onto {} of {nodes} nodes, a tenth kept free; saved is the idle energy of those that go, so they must be switched off; local volumes and affinity are not looked at: {}",
+                nodes - found.nodes.len(),
+                if moves.is_empty() {
+                    "nothing has to move".to_owned()
+                } else {
+                    moves.join(", ")
+                }
+            ),
+            512,
+        ),
+        change: short(
+            &format!(
+                "kubectl drain --ignore-daemonsets {} and switch off",
+                found.nodes.join(" ")
+            ),
+            512,
+        ),
+        schedule: None,
+        windows: Vec::new(),
+    }
+}

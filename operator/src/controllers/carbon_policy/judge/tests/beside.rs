@@ -1,0 +1,358 @@
+//! What stands beside the location-based sum, and where energy was used.
+
+use tanso_carbon::regions::Region;
+use tanso_crds::carbon_policy::{
+    AccountingSpec, ContractTable, FunctionalUnitSpec, HardwareSpec, MarketSpec, Matching,
+    Placement, PueEvidence, QuerySpec, RegionSpec, ResidualMixSpec,
+};
+use tanso_intensity::places;
+use tanso_intensity::table::Table;
+
+use super::*;
+
+fn region(name: &str) -> &'static Region {
+    places::regions().unwrap().get(name, Some("aws")).unwrap()
+}
+
+/// Half of the hour's energy of the policy under a contract of no emissions.
+fn contracts() -> Table {
+    Table {
+        file: "sun/contracts.csv".into(),
+        text: "datetime_utc,contract,energy_kwh,gco2eq_per_kwh\n2026-10-05T09:00Z,sun,0.0165,0\n"
+            .into(),
+    }
+}
+
+#[test]
+fn a_market_based_sum_stands_beside_and_changes_no_other() {
+    let base = spec(IntensitySource::Static);
+    let mut with_market = base.clone();
+    with_market.accounting = AccountingSpec {
+        market: Some(MarketSpec {
+            matching: Matching::Hourly,
+            contracts: Some(ContractTable::default()),
+            residual_mix: ResidualMixSpec {
+                grams_per_kwh: 480.0,
+                reference: "made up".into(),
+            },
+        }),
+        ..AccountingSpec::default()
+    };
+    let observed = Observed {
+        contracts: Some(Ok(contracts())),
+        ..Observed::default()
+    };
+    let (_, found) = evaluate_with(&with_market, &snapshot(), &observed, &Cluster);
+    let (_, without) = evaluate(&base, &snapshot());
+    assert_eq!(found.totals, without.totals);
+    let market = found.market.unwrap();
+    // 25 Wh × 1.32 = 33 Wh; the other half × 480 g/kWh.
+    assert_eq!(market.emissions_milligrams.value, 7_920);
+    assert_eq!(
+        (market.covered_percent, market.matching.as_str()),
+        (50, "Hourly")
+    );
+    assert!(market.residual_mix.contains("made up"), "{market:?}");
+    assert_eq!(without.market, None);
+}
+
+#[test]
+fn a_broken_table_of_contracts_names_its_row() {
+    let mut wrong = spec(IntensitySource::Static);
+    wrong.accounting.market = Some(MarketSpec::default());
+    let table = Table {
+        text: "datetime_utc,contract,energy_kwh,gco2eq_per_kwh\n2026-10-05T09:00Z,sun,-1,0\n"
+            .into(),
+        ..contracts()
+    };
+    let observed = Observed {
+        contracts: Some(Ok(table)),
+        ..Observed::default()
+    };
+    let rules = Rules::bundled();
+    let faults = validate(
+        &wrong,
+        &Sources {
+            table: None,
+            asked: &crate::intensity::Asked::default(),
+            rules: &rules,
+            year: 2026,
+            observed: &observed,
+        },
+    );
+    let faults = faults.err().unwrap();
+    assert_eq!(faults[0].path, "spec.accounting.market.contracts");
+    assert!(
+        faults[0].message.contains("sun/contracts.csv row 2"),
+        "{}",
+        faults[0]
+    );
+}
+
+#[test]
+fn a_unit_of_work_has_its_share_of_the_hardware() {
+    let mut with_units = spec(IntensitySource::Static);
+    with_units.accounting = AccountingSpec {
+        hardware: Some(HardwareSpec {
+            kilograms_per_node: 1_000.0,
+            lifespan_years: 4,
+            reference: "the maker".into(),
+        }),
+        functional_unit: Some(FunctionalUnitSpec {
+            name: "order".into(),
+            count: None,
+            query: Some(QuerySpec::default()),
+        }),
+        ..AccountingSpec::default()
+    };
+    let served = |units| Observed {
+        units: Some(units),
+        ..Observed::default()
+    };
+    let (_, found) = evaluate_with(&with_units, &snapshot(), &served(Ok(500.0)), &Cluster);
+    let sci = found.sci.unwrap();
+    // Four pods that ask for a quarter of the node for half an hour each:
+    // 1,000 kg × 0.5 h / 4 years = 14.269 g.
+    assert_eq!(sci.embodied_milligrams.value, 14_269);
+    assert_eq!(sci.operational_milligrams.value, 13_771);
+    assert_eq!((sci.units, sci.unit.as_str()), (500, "order"));
+    // (13.7709 + 14.2694) g / 500.
+    assert_eq!(sci.micrograms_per_unit.value, 56_081);
+
+    let silent = served(Err("asking http://p:9090: refused".into()));
+    let (policy, found) = evaluate_with(&with_units, &snapshot(), &silent, &Cluster);
+    assert_eq!(found.sci, None);
+    let said = super::super::super::words::answer(&policy, &found);
+    assert!(
+        said.contains("no software carbon intensity: asking"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_moves_between_regions_is_priced_where_it_was() {
+    let mut by_region = spec(IntensitySource::Static);
+    by_region.site.placement = Placement::NodeRegion;
+    let mut moved = snapshot();
+    let mut there = row(pod("a1"), 30_000_000_000, Provenance::Measured);
+    there.node = Arc::from("n2");
+    moved.rows.push(there);
+    let observed = Observed {
+        node_regions: [
+            ("n1".to_owned(), region("ap-northeast-2")),
+            ("n2".to_owned(), region("eu-north-1")),
+        ]
+        .into(),
+        ..Observed::default()
+    };
+    let (_, found) = evaluate_with(&by_region, &moved, &observed, &Cluster);
+    let regions: Vec<_> = found
+        .places
+        .iter()
+        .map(|place| {
+            let energy_mj = place.energy_microjoules / 1_000_000_000;
+            (
+                place.region.as_str(),
+                place.intensity.zone.as_str(),
+                energy_mj,
+            )
+        })
+        .collect();
+    assert_eq!(
+        regions,
+        [("ap-northeast-2", "KR", 90), ("eu-north-1", "SE", 30)]
+    );
+    // Of the site's zone: its figures and its certificate.
+    assert!(
+        found.places[0].pue.starts_with("1.32"),
+        "{:?}",
+        found.places
+    );
+    assert!(
+        !found.places[1].pue.starts_with("1.32"),
+        "{:?}",
+        found.places
+    );
+    let (_, at_site) = evaluate(&spec(IntensitySource::Static), &moved);
+    assert_eq!(at_site.places, []);
+    assert!(at_site.totals.emissions_milligrams.value > found.totals.emissions_milligrams.value);
+    let base = evaluate(&spec(IntensitySource::Static), &snapshot()).1;
+    let added = found.totals.emissions_milligrams.value - base.totals.emissions_milligrams.value;
+    // 8.33 Wh in Sweden are some hundred milligrams, in Korea 4.6 g.
+    assert!((1..1_000).contains(&added), "{added}");
+}
+
+#[test]
+fn energy_metered_at_the_facility_is_not_multiplied_again() {
+    let mut at_facility = spec(IntensitySource::Static);
+    at_facility.site.metering = tanso_crds::carbon_policy::MeteringPoint::Facility;
+    let (_, found) = evaluate(&at_facility, &snapshot());
+    // 25 Wh × 417.3 g/kWh, and the PUE is judged all the same.
+    assert_eq!(found.totals.emissions_milligrams.value, 10_433);
+    assert_eq!(found.pue, Some(verdict::Verdict::Compliant));
+}
+
+#[test]
+fn a_measured_pue_goes_before_the_stated_one_which_is_only_assumed() {
+    let mut asked = spec(IntensitySource::Static);
+    let pue = asked.site.pue.as_mut().unwrap();
+    pue.evidence = PueEvidence::Certificate;
+    pue.query = Some(QuerySpec {
+        query: "facility:pue:year".into(),
+        ..QuerySpec::default()
+    });
+    let with = |pue| Observed {
+        pue: Some(pue),
+        ..Observed::default()
+    };
+    let (policy, found) = evaluate_with(&asked, &snapshot(), &with(Ok(1.5)), &Cluster);
+    assert_eq!(policy.pue.unwrap().to_string(), "1.50, measured");
+    assert_eq!(found.pue, Some(verdict::Verdict::NonCompliant));
+    for silent in [Err("no answer".to_owned()), Ok(0.4)] {
+        let (policy, found) = evaluate_with(&asked, &snapshot(), &with(silent), &Cluster);
+        assert_eq!(policy.pue.unwrap().to_string(), "1.32, only assumed");
+        assert_eq!(found.pue, Some(verdict::Verdict::Unknown));
+        assert!(
+            policy.notes[0].starts_with("PUE 1.32 is assumed"),
+            "{:?}",
+            policy.notes
+        );
+    }
+}
+
+#[test]
+fn a_cleaner_region_is_advised_within_the_limits_and_savings_are_not_added() {
+    let mut listed = spec(IntensitySource::Bundled);
+    listed.recommendations.regions = ["eu-north-1", "eu-central-1"]
+        .map(|name| RegionSpec {
+            name: name.into(),
+            latency_ms: None,
+        })
+        .into();
+    let (_, found) = evaluate(&listed, &snapshot());
+    let etl = workload(&found, "etl");
+    let saving = |action: &str| {
+        let one = etl.recommendations.iter().find(|one| one.action == action);
+        one.unwrap().saving_milligrams_per_day.value
+    };
+    let (moved, shifted) = (saving("MoveRegion"), saving("ShiftInTime"));
+    let together = etl.together_milligrams_per_day.unwrap();
+    assert!(
+        moved > shifted && together >= moved,
+        "{moved} {shifted} {together}"
+    );
+    assert!(together < moved + shifted, "{moved} {shifted} {together}");
+    let away = etl
+        .recommendations
+        .iter()
+        .find(|one| one.action == "MoveRegion");
+    assert!(away.unwrap().change.contains("in eu-north-1"), "{away:?}");
+
+    listed.recommendations.residency = vec!["KR".into()];
+    let (_, kept) = evaluate(&listed, &snapshot());
+    let actions = |one: &WorkloadResult| -> Vec<String> {
+        one.recommendations
+            .iter()
+            .map(|one| one.action.clone())
+            .collect()
+    };
+    assert_eq!(actions(workload(&kept, "etl")), ["ShiftInTime"]);
+    assert_eq!(workload(&kept, "etl").together_milligrams_per_day, None);
+}
+
+/// Two nodes, of which one could carry all.
+struct Half;
+
+impl Facts for Half {
+    fn schedule(&self, _: &str, _: &str) -> Option<Schedule> {
+        None
+    }
+
+    fn allocatable_millicores(&self, _: &str) -> Option<u32> {
+        Some(4_000)
+    }
+
+    fn nodes(&self) -> Vec<consolidate::Node> {
+        ["n1", "n2"]
+            .map(|name| consolidate::Node {
+                name: name.into(),
+                millicores: 4_000,
+                memory_bytes: 1 << 30,
+                idle_per_day: Joules::ZERO,
+                may_go: true,
+            })
+            .into()
+    }
+
+    fn load(&self) -> Vec<consolidate::Pod> {
+        [("a", "n1", 1_000), ("b", "n2", 500)]
+            .map(|(name, node, millicores)| consolidate::Pod {
+                name: format!("shop/{name}"),
+                node: node.into(),
+                millicores,
+                memory_bytes: 1 << 20,
+                is_daemon: false,
+                may_move: true,
+            })
+            .into()
+    }
+}
+
+#[test]
+fn a_node_that_others_can_carry_is_named_with_its_idle_energy() {
+    let mut two = snapshot();
+    two.node_idle.insert(
+        Arc::from("n2"),
+        (Joules::from_microjoules(18_000_000_000), 30),
+    );
+    let (_, found) = evaluate_with(
+        &spec(IntensitySource::Static),
+        &two,
+        &Observed::default(),
+        &Half,
+    );
+    let advice = &found.recommendations[0];
+    assert_eq!(advice.action, "Consolidate");
+    assert_eq!(
+        advice.change,
+        "kubectl drain --ignore-daemonsets n2 and switch off"
+    );
+    assert!(advice.basis.contains("shop/b to n1"), "{advice:?}");
+    // 10 W over a day: 0.24 kWh × 1.32 × 417.3 g/kWh.
+    assert_eq!(advice.saving_milligrams_per_day.value, 132_201);
+    let one = evaluate(&spec(IntensitySource::Static), &two).1;
+    assert_eq!(one.recommendations, []);
+}
+
+#[test]
+fn spare_replicas_rest_in_dirty_hours_if_the_policy_says_how_few() {
+    let mut busy = snapshot();
+    for hours_ago in 1..=23 {
+        for uid in ["a1", "a2"] {
+            let mut earlier = row(pod(uid), 1_000_000_000, Provenance::Measured);
+            earlier.hour = hour().plus_hours(-hours_ago);
+            earlier.minutes = 60;
+            // 100m each: both fit into one.
+            earlier.cpu_us = 360_000_000;
+            busy.rows.push(earlier);
+        }
+    }
+    let hours = (0..24).map(|ago| hour().plus_hours(-ago));
+    busy.node_hours = BTreeMap::from([(Arc::from("n1"), hours.collect())]);
+    let mut with_least = spec(IntensitySource::Bundled);
+    let action = |spec: &CarbonPolicySpec| {
+        let (_, found) = evaluate(spec, &busy);
+        let all = workload(&found, "api").recommendations.clone();
+        all.into_iter().find(|one| one.action == "FewerReplicas")
+    };
+    assert_eq!(action(&with_least), None);
+    with_least.recommendations.min_replicas = Some(1);
+    let advice = action(&with_least).unwrap();
+    assert!(
+        advice.change.contains("to 1 in the dirtiest quarter"),
+        "{advice:?}"
+    );
+    assert!(advice.basis.contains("only if a node goes"), "{advice:?}");
+    with_least.recommendations.min_replicas = Some(2);
+    assert_eq!(action(&with_least), None);
+}

@@ -1,0 +1,214 @@
+//! Where energy is used: the policy's site, and the regions of nodes; and
+//! where it could be used instead; pure.
+
+use std::collections::BTreeMap;
+
+use tanso_carbon::account::{Metering, Place};
+use tanso_carbon::pue::{PueCategory, PueScope};
+use tanso_carbon::regions::Region;
+use tanso_carbon::{FacilityPue, Pue, PueEvidence};
+use tanso_crds::carbon_policy::{
+    self as crd, CarbonPolicySpec, Placement, PueSpec, RecommendationSpec, RegionSpec,
+};
+use tanso_intensity::bundled::Bundled;
+use tanso_intensity::{IntensityProvider as _, Loaded, places};
+
+use super::accounting::{entity, evidence};
+use super::{Observed, PolicyFault, Sources};
+
+/// A region with its grid and its facility.
+#[derive(Clone)]
+pub struct PlaceOf {
+    /// The region's name.
+    pub region: String,
+    /// Its country, two letters.
+    pub country: String,
+    /// How far it is from its users, milliseconds.
+    pub latency_ms: Option<u32>,
+    /// Its grid.
+    pub intensity: Loaded,
+    /// Its facility's PUE.
+    pub pue: Option<FacilityPue>,
+}
+
+impl PlaceOf {
+    fn of(region: &Region, intensity: Loaded) -> Self {
+        Self {
+            region: region.region.clone(),
+            country: region.country.clone(),
+            latency_ms: None,
+            intensity,
+            pue: region.pue.clone(),
+        }
+    }
+
+    /// As the engine takes it.
+    #[must_use]
+    pub fn place(&self, metering: Metering) -> Place<'_> {
+        Place {
+            metering,
+            ..Place::new(&*self.intensity.series, self.pue.as_ref())
+        }
+    }
+}
+
+/// Regions of nodes beside the site, and the number of each node's place; the
+/// site's own number is 0.
+#[derive(Clone, Default)]
+pub struct Others {
+    /// The regions; the first has the number 1.
+    pub places: Vec<PlaceOf>,
+    /// Numbers by node; nodes that are not here are at the site.
+    pub of_node: BTreeMap<String, usize>,
+}
+
+/// The regions that nodes are in, if the policy asks for them. A region of the
+/// site's own grid zone takes the site's figures, and its PUE where one is
+/// given.
+pub(super) fn others(
+    spec: &CarbonPolicySpec,
+    sources: &Sources<'_>,
+    site: &Loaded,
+    pue: Option<&FacilityPue>,
+) -> Result<Others, PolicyFault> {
+    let mut others = Others::default();
+    if spec.site.placement == Placement::Site {
+        return Ok(others);
+    }
+    if spec.accounting.market.is_some() {
+        return Err(PolicyFault::spec(
+            "spec.site.placement",
+            "NodeRegion with accounting.market: contracts are of one market; accepted is Site, or a policy per market",
+        ));
+    }
+    for (node, region) in &sources.observed.node_regions {
+        let known = others.places.iter();
+        let known = known.zip(1..).find(|(one, _)| one.region == region.region);
+        if let Some((_, number)) = known {
+            others.of_node.insert(node.clone(), number);
+            continue;
+        }
+        let is_here = region.grid_zone == spec.site.zone;
+        let intensity = if is_here {
+            site.clone()
+        } else {
+            // A region of a zone without figures stays at the site.
+            match Bundled.load(&region.grid_zone, sources.year) {
+                Ok(found) => found,
+                Err(_) => continue,
+            }
+        };
+        let mut place = PlaceOf::of(region, intensity);
+        if is_here && pue.is_some() {
+            place.pue = pue.cloned();
+        }
+        others.places.push(place);
+        others.of_node.insert(node.clone(), others.places.len());
+    }
+    Ok(others)
+}
+
+/// The regions that workloads may move to.
+pub(super) fn targets(
+    spec: &RecommendationSpec,
+    year: i16,
+) -> Result<Vec<PlaceOf>, Vec<PolicyFault>> {
+    let mut targets = Vec::new();
+    let mut faults = Vec::new();
+    for wanted in &spec.regions {
+        match target(wanted, year) {
+            Ok(place) => targets.push(place),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() {
+        Ok(targets)
+    } else {
+        Err(faults)
+    }
+}
+
+fn target(wanted: &RegionSpec, year: i16) -> Result<PlaceOf, PolicyFault> {
+    const PATH: &str = "spec.recommendations.regions";
+    let input = |message| PolicyFault::input(PATH, message);
+    let regions = places::regions().map_err(|faults| input(faults.to_string()))?;
+    let region = regions.get(&wanted.name, None).ok_or_else(|| {
+        let known = regions.iter().count();
+        input(format!(
+            "unknown region \"{}\"; accepted are the {known} of the table of regions, such as eu-north-1 (kubectl tanso regions)",
+            wanted.name
+        ))
+    })?;
+    let intensity = Bundled
+        .load(&region.grid_zone, year)
+        .map_err(|fault| input(fault.to_string()))?;
+    Ok(PlaceOf {
+        latency_ms: wanted.latency_ms.and_then(|ms| u32::try_from(ms).ok()),
+        ..PlaceOf::of(region, intensity)
+    })
+}
+
+/// Where energy is metered.
+pub(super) const fn metering(spec: crd::MeteringPoint) -> Metering {
+    match spec {
+        crd::MeteringPoint::ItEquipment => Metering::ItEquipment,
+        crd::MeteringPoint::Facility => Metering::Facility,
+    }
+}
+
+/// The facility's PUE. A ratio from its meters goes before the stated one,
+/// which is only assumed where there should be a measured one.
+pub(super) fn pue(
+    spec: &PueSpec,
+    observed: &Observed,
+    notes: &mut Vec<String>,
+) -> Result<FacilityPue, PolicyFault> {
+    const PATH: &str = "spec.site.pue.value";
+    let stated =
+        Pue::try_new(spec.value).map_err(|fault| PolicyFault::spec(PATH, fault.to_string()))?;
+    let stated = |evidence, source: &str| FacilityPue {
+        scope: scope(spec.scope),
+        category: spec.category.map(category),
+        entity: entity(spec.entity),
+        ..FacilityPue::annual(stated, evidence, source)
+    };
+    let Some(query) = &spec.query else {
+        return Ok(stated(evidence(spec.evidence), &spec.reference));
+    };
+    let measured = observed.pue.clone().unwrap_or_else(|| {
+        let why = "the facility's meters were not asked yet";
+        Err(why.to_owned())
+    });
+    let measured = measured.and_then(|ratio| {
+        Pue::try_new(ratio).map_err(|fault| format!("the facility's meters: {fault}"))
+    });
+    Ok(match measured {
+        Ok(ratio) => FacilityPue {
+            value: tanso_power::Estimate::exact(ratio),
+            ..stated(PueEvidence::Measured, &query.query)
+        },
+        Err(why) => {
+            notes.push(format!("PUE {} is assumed: {why}", spec.value));
+            stated(PueEvidence::Assumed, &spec.reference)
+        }
+    })
+}
+
+const fn scope(scope: crd::PueScope) -> PueScope {
+    match scope {
+        crd::PueScope::Annual => PueScope::Annual,
+        crd::PueScope::Interim => PueScope::Interim,
+        crd::PueScope::Partial => PueScope::Partial,
+        crd::PueScope::Design => PueScope::Design,
+        crd::PueScope::AtQuarterLoad => PueScope::AtQuarterLoad,
+        crd::PueScope::AtFullLoad => PueScope::AtFullLoad,
+    }
+}
+
+const fn category(category: crd::PueCategory) -> PueCategory {
+    match category {
+        crd::PueCategory::Ups => PueCategory::Ups,
+        crd::PueCategory::Pdu => PueCategory::Pdu,
+        crd::PueCategory::Device => PueCategory::Device,
+    }
+}

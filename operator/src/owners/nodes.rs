@@ -1,0 +1,130 @@
+//! Where nodes are, and what they carry, as the scheduler counts it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, Node, Pod};
+use kube::ResourceExt as _;
+use tanso_carbon::recommend::consolidate;
+use tanso_carbon::regions::Region;
+use tanso_intensity::places::region_of;
+use tanso_power::Joules;
+
+use super::{Inventory, chain, prune};
+
+/// The label of nodes that run the cluster itself.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+
+impl Inventory {
+    /// The cloud region of each node whose labels name one that is known.
+    #[must_use]
+    pub fn node_regions(&self) -> BTreeMap<String, &'static Region> {
+        let nodes = self.nodes.state();
+        let region = |node: &Node| {
+            let id = node.spec.as_ref()?.provider_id.as_deref();
+            region_of(node.labels(), id)
+        };
+        nodes
+            .iter()
+            .filter_map(|node| Some((node.name_any(), region(node)?)))
+            .collect()
+    }
+
+    /// All nodes with what they have to give; their idle energy is not known
+    /// here.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<consolidate::Node> {
+        let mut nodes: Vec<_> = self
+            .nodes
+            .state()
+            .iter()
+            .filter_map(|node| {
+                let gives = node.status.as_ref()?.allocatable.as_ref()?;
+                Some(consolidate::Node {
+                    name: node.name_any(),
+                    millicores: u64::try_from(prune::milli_cpus(gives.get("cpu")?)?).ok()?,
+                    memory_bytes: prune::bytes(gives.get("memory")?)?,
+                    idle_per_day: Joules::ZERO,
+                    may_go: !node.labels().contains_key(CONTROL_PLANE),
+                })
+            })
+            .collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        nodes
+    }
+
+    /// All pods that hold a place on a node, with what they ask for.
+    #[must_use]
+    pub fn load(&self) -> Vec<consolidate::Pod> {
+        let pods = self.pods.state();
+        let mut load: Vec<_> = pods.iter().filter_map(|pod| asked(pod)).collect();
+        load.sort_by(|a, b| a.name.cmp(&b.name));
+        load
+    }
+}
+
+fn asked(pod: &Pod) -> Option<consolidate::Pod> {
+    let phase = pod.status.as_ref().and_then(|one| one.phase.as_deref());
+    if matches!(phase, Some("Succeeded" | "Failed")) {
+        return None;
+    }
+    let spec = pod.spec.as_ref()?;
+    let containers = || {
+        spec.containers
+            .iter()
+            .chain(spec.init_containers.iter().flatten())
+    };
+    let sum = |of: &dyn Fn(&Container) -> Option<u64>| containers().filter_map(of).sum();
+    let owner = chain::first(pod.owner_references());
+    let kind = owner.as_ref().map(|owner| owner.kind.as_str());
+    Some(consolidate::Pod {
+        name: format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any()),
+        node: spec.node_name.clone()?,
+        millicores: sum(&|one| {
+            let asks = one.resources.as_ref()?.requests.as_ref()?.get("cpu")?;
+            u64::try_from(prune::milli_cpus(asks)?).ok()
+        }),
+        memory_bytes: sum(&|one| {
+            prune::bytes(one.resources.as_ref()?.requests.as_ref()?.get("memory")?)
+        }),
+        is_daemon: kind == Some("DaemonSet"),
+        // A pod of nobody, or of a node's own manifests, is not made anew elsewhere.
+        may_move: !matches!(kind, None | Some("Node")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(owner: Option<&str>, phase: &str) -> Pod {
+        let owners: Vec<Value> = owner
+            .map(|kind| {
+                json!({"apiVersion": "v1", "kind": kind, "name": "o", "uid": "u", "controller": true})
+            })
+            .into_iter()
+            .collect();
+        serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": "till-1", "ownerReferences": owners},
+            "spec": {"nodeName": "n1", "containers": [
+                {"name": "a", "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}}},
+                {"name": "b", "resources": {"requests": {"cpu": "50m"}}}]},
+            "status": {"phase": phase}
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_a_pod_asks_for_is_the_sum_of_its_containers_and_finished_ones_ask_nothing() {
+        let running = asked(&pod(Some("ReplicaSet"), "Running")).unwrap();
+        assert_eq!(
+            (running.millicores, running.memory_bytes),
+            (300, 67_108_864)
+        );
+        assert!(running.may_move && !running.is_daemon);
+        assert_eq!(running.name, "shop/till-1");
+        assert!(!asked(&pod(None, "Running")).unwrap().may_move);
+        assert!(asked(&pod(Some("DaemonSet"), "Running")).unwrap().is_daemon);
+        assert_eq!(asked(&pod(Some("Job"), "Succeeded")), None);
+    }
+}
