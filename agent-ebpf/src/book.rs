@@ -19,6 +19,10 @@ use crate::{
 /// `PF_KTHREAD` of `task_struct.flags`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
 
+/// In the time-resolved mode a task is behind by less than this: a quarter of
+/// the shortest common tick.
+const RUNNING_LEAST_NS: u64 = 1_000_000;
+
 /// Books what `task` ran since it was last settled. Of two programs that
 /// settle one task at one time, one books and the other does nothing.
 ///
@@ -120,8 +124,10 @@ pub unsafe fn settle_freed(task: *const u8) -> i32 {
     }
 }
 
-/// Books what `task` ran up to now, at the scheduler's own pace: the group is
-/// the one that it was last seen in, since moves settle it themselves.
+/// Books what `task` ran up to now, at the scheduler's own pace, once it is a
+/// millisecond: of tasks that run for microseconds at a time most events end
+/// here without touching a counter. The group is the one that it was last seen
+/// in, since moves settle it themselves.
 ///
 /// # Safety
 /// `task` must be a task pointer that the verifier trusts.
@@ -137,7 +143,7 @@ pub unsafe fn settle_running(task: *const u8) -> i32 {
         let known = ptr::read_volatile(&raw const (*entry).group);
         let base = ptr::read_volatile(&raw const (*entry).base_ns);
         let sum = field::<u64>(task, OFF_TASK_SUM.load());
-        if known == 0 || sum <= base {
+        if known == 0 || sum < base + RUNNING_LEAST_NS {
             return 0;
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {

@@ -151,3 +151,72 @@ fn saved_books_go_on_as_if_never_closed() {
     }
     assert_eq!(books, copy);
 }
+
+/// Whole numbers without a pattern (xorshift64*, Vigna 2016), the same in every
+/// run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % bound
+    }
+}
+
+/// Intervals of every kind: no CPU time, no energy, many and few accounts, idle
+/// above the whole, minutes that change. `TANSO_INTERVALS=1000000` for the full
+/// count.
+#[test]
+fn over_any_intervals_the_parts_are_the_meters_energy_to_the_microjoule() {
+    let intervals = std::env::var("TANSO_INTERVALS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5_000_u64);
+    let (mut numbers, mut books) = (Numbers(77), Books::default());
+    let mut given_uj = [0_u64; 3];
+    let mut minute = 0;
+    for interval in 0..intervals {
+        let scale = 10_u64.pow(u32::try_from(numbers.below(9)).unwrap());
+        let [package, core, dram] = [0; 3].map(|_: u64| numbers.below(scale + 1));
+        let reading = zones(package, core, dram);
+        for (sum, (_, amount)) in given_uj.iter_mut().zip(&reading) {
+            *sum += amount.energy.value.microjoules();
+        }
+        let members = numbers.below(12);
+        let mut cpu: BTreeMap<usize, u64> = BTreeMap::new();
+        for _ in 0..members {
+            let name = format!("c{}", numbers.below(40));
+            let place = books.account(&container(&name));
+            let size = numbers.below(40);
+            cpu.insert(place, numbers.below(1 << size));
+        }
+        let cpu_ns: Vec<(usize, u64)> = cpu.into_iter().collect();
+        let next = minute + 60 * i64::from(numbers.below(50) == 0);
+        let both = [(minute, 1 + numbers.below(9)), (next, 1 + numbers.below(9))];
+        let minutes = if next == minute {
+            &both[..1]
+        } else {
+            &both[..]
+        };
+        books.book(&booking(&reading, &cpu_ns, minutes));
+        minute = next;
+        if interval % 64 == 0 {
+            books.pending.clear();
+        }
+        let total: Joules = books.accounts.iter().map(|book| book.total).sum();
+        assert_eq!(total, books.total(), "interval {interval}");
+    }
+    for (zone, given_uj) in given_uj.iter().enumerate() {
+        let parts: u64 = books
+            .accounts
+            .iter()
+            .filter_map(|book| book.energy.get(zone))
+            .map(|energy| energy.microjoules())
+            .sum();
+        assert_eq!(parts, *given_uj, "zone {zone}");
+        assert_eq!(books.zones[zone].total.microjoules(), *given_uj);
+    }
+    eprintln!("{intervals} intervals: {given_uj:?} microjoules given, all of them found again");
+}
