@@ -1,4 +1,4 @@
-//! The command line: serve, predict, explain, evaluate, export.
+//! The command line: serve, predict, explain, evaluate, export, backup.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -36,6 +36,17 @@ enum Command {
         /// Address and port to listen on.
         #[arg(long, env = "TANSO_LISTEN", default_value = "0.0.0.0:8100")]
         listen: SocketAddr,
+        #[command(flatten)]
+        options: serve::options::Options,
+    },
+    /// Write a consistent copy of a store to a new file, also while a server uses it.
+    Backup {
+        /// Directory of the store.
+        #[arg(long, env = "TANSO_STORE", value_name = "DIR")]
+        store: PathBuf,
+        /// The copy; put in a directory as models.db, it is a store.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
     },
     /// Print a machine's power curve with its bounds.
     Predict {
@@ -155,9 +166,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     tanso_runtime::logs::init(cli.log_format, "info")?;
     let mut out = std::io::stdout().lock();
     match cli.command {
-        Command::Serve { listen } => {
+        Command::Serve { listen, options } => {
             drop(out);
-            serve_until_told(listen).await?;
+            serve_until_told(listen, &options).await?;
+        }
+        Command::Backup { store, to } => {
+            let bytes = crate::store::backup::backup(&store, &to)?;
+            writeln!(out, "{}: {bytes} bytes, checked", to.display())?;
         }
         Command::Predict { machine, level } => {
             let selection = learn()?.select_at(&machine.read()?, level)?;
@@ -225,7 +240,10 @@ fn learn() -> anyhow::Result<Selector> {
 
 /// Takes the address at once, so that a taken one is known before the work,
 /// and answers when the models are trained: who connects earlier waits.
-async fn serve_until_told(address: SocketAddr) -> anyhow::Result<()> {
+async fn serve_until_told(
+    address: SocketAddr,
+    options: &serve::options::Options,
+) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals().context("listening to signals")?;
     let health = Health::new(&["models"]);
     let listener = tanso_runtime::serve::listen(address).await?;
@@ -241,12 +259,16 @@ async fn serve_until_told(address: SocketAddr) -> anyhow::Result<()> {
             "reference row refused"
         );
     }
+    let service = serve::Service::start(selector, options, shutdown.clone()).await?;
+    if options.store.is_none() {
+        tracing::warn!("no --store: samples and learned models end with this process");
+    }
     health.ready("models");
     let address = listener.local_addr().context("reading the address")?;
     tracing::info!(%address, seconds = begun.elapsed().as_secs_f64(), "serving models");
     tanso_runtime::serve::serve(
         listener,
-        serve::router(selector, &health),
+        service.router(&health),
         Limits::default(),
         shutdown,
     )

@@ -1,160 +1,195 @@
-//! The HTTP face: select, predict, models by digest, catalogue, evaluation.
+//! The HTTP face: select, predict, models by digest, samples, node types,
+//! trainings, evaluation, and the predecessor's two routes.
 //!
-//! Handlers parse, ask [`Selector`], and answer; nothing is decided here.
+//! Handlers parse, ask, and answer; nothing is decided here.
 
+mod answers;
+mod auth;
 mod body;
+mod follow;
+mod kepler;
+mod learning;
 mod metrics;
 mod openapi;
+pub mod options;
+mod report;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use serde_json::{Value, json};
-use tanso_runtime::{Health, Problem};
+use serde_json::Value;
+use tanso_runtime::{Health, Problem, Shutdown};
 
-use crate::evaluate::Evaluation;
-use crate::select::{SelectFault, Selection, Selector};
-use crate::store::Store;
-use crate::tiers::LEVEL;
+use crate::samples::limits::Limits;
+use crate::select::Selector;
+use crate::store::{Given, Store, StoreFault};
+use crate::train::{InService, Pace, Trainer};
 use metrics::Metrics;
+use options::Options;
 
-/// The largest request body, bytes: a machine's description takes a tenth.
+/// The largest request body, bytes: a full batch of samples takes half.
 pub const BODY_LIMIT: usize = 64 * 1024;
 
-/// Models kept for agents that ask by digest.
+/// Models kept in memory for agents that ask by digest.
 const MODELS_KEPT: usize = 4_096;
 
 /// What the handlers share.
 #[derive(Debug)]
 struct Server {
-    selector: Selector,
+    selector: Arc<Selector>,
+    in_service: Arc<InService>,
+    given: Given,
     store: Store,
+    role: Role,
+    limits: Limits,
+    token: auth::Token,
     metrics: Metrics,
+}
+
+/// Who learns.
+#[derive(Debug)]
+enum Role {
+    /// This server.
+    Leader(Trainer),
+    /// Another one, at this address.
+    Follower(String),
 }
 
 type Shared = State<Arc<Server>>;
 
-/// All routes of the server.
-pub fn router(selector: Selector, health: &Health) -> Router {
-    let server = Server {
-        metrics: Metrics::new(&selector),
-        selector,
-        store: Store::new(MODELS_KEPT),
-    };
-    Router::new()
-        .route("/v1/select", post(select))
-        .route("/v1/predict", post(predict))
-        .route("/v1/models", get(models))
-        .route("/v1/models/{digest}", get(model))
-        .route("/v1/catalog", get(catalog))
-        .route("/v1/evaluation", get(evaluation))
-        .route("/metrics", get(metrics_text))
-        .route(
-            "/openapi.json",
-            get(|| async { ([JSON], openapi::DOCUMENT) }),
-        )
-        .fallback(|| async {
-            Problem::new(StatusCode::NOT_FOUND, "no such path").detail("see /openapi.json")
+/// The server's parts, running; [`Service::router`] gives the routes.
+#[derive(Clone, Debug)]
+pub struct Service {
+    server: Arc<Server>,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// The token.
+    #[error(transparent)]
+    Token(#[from] auth::TokenFault),
+}
+
+impl Service {
+    /// Opens the store and starts to train, or to follow.
+    ///
+    /// # Errors
+    /// If the store or the token cannot be read.
+    pub async fn start(
+        selector: Selector,
+        options: &Options,
+        shutdown: Shutdown,
+    ) -> Result<Self, StartFault> {
+        let selector = Arc::new(selector);
+        let store = Store::open(options.store.as_deref())?;
+        let token = auth::Token::read(options.token_file.as_deref())?;
+        let (role, in_service) = if let Some(leader) = &options.follow {
+            let in_service = Arc::new(InService::default());
+            tokio::spawn(follow::keep(
+                leader.clone(),
+                Arc::clone(&in_service),
+                options.watch_every.0,
+                shutdown,
+            ));
+            (Role::Follower(leader.clone()), in_service)
+        } else {
+            let trainer = Trainer::start(
+                store.clone(),
+                Arc::clone(&selector),
+                Pace::from(options),
+                shutdown,
+            )
+            .await?;
+            let in_service = Arc::clone(trainer.in_service());
+            (Role::Leader(trainer), in_service)
+        };
+        let metrics = Metrics::new(&selector);
+        Ok(Self {
+            server: Arc::new(Server {
+                selector,
+                in_service,
+                given: Given::new(MODELS_KEPT),
+                store,
+                role,
+                limits: Limits::default(),
+                token,
+                metrics,
+            }),
         })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
-        })
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(Arc::new(server))
-        .merge(health.router())
+    }
+
+    /// All routes of the server.
+    pub fn router(&self, health: &Health) -> Router {
+        Router::new()
+            .route("/v1/select", post(answers::select))
+            .route("/v1/predict", post(answers::predict))
+            .route("/v1/models", get(answers::models))
+            .route("/v1/models/{digest}", get(answers::model))
+            .route("/v1/samples", post(learning::samples))
+            .route("/v1/node-types", get(learning::node_types))
+            .route(
+                "/v1/node-types/{name}",
+                get(learning::node_type).put(learning::pin),
+            )
+            .route("/v1/train", post(learning::train))
+            .route("/v1/jobs", get(learning::jobs))
+            .route("/v1/jobs/{id}", get(learning::job))
+            .route("/v1/catalog", get(catalog))
+            .route("/v1/evaluation", get(report::evaluation))
+            .route("/model", post(kepler::model))
+            .route("/best-models", get(kepler::best_models))
+            .route("/metrics", get(metrics_text))
+            .route(
+                "/openapi.json",
+                get(|| async { ([JSON], openapi::DOCUMENT) }),
+            )
+            .fallback(|| async {
+                Problem::new(StatusCode::NOT_FOUND, "no such path").detail("see /openapi.json")
+            })
+            .method_not_allowed_fallback(|| async {
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed")
+            })
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(Arc::clone(&self.server))
+            .merge(health.router())
+    }
+}
+
+impl Server {
+    /// The trainer, if this server learns.
+    fn leader(&self) -> Result<&Trainer, Problem> {
+        match &self.role {
+            Role::Leader(trainer) => Ok(trainer),
+            Role::Follower(leader) => Err(Problem::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "this replica follows",
+            )
+            .detail("samples, trainings and settings go to the server that learns")
+            .with("leader", leader.as_str())),
+        }
+    }
 }
 
 const JSON: (header::HeaderName, &str) = (header::CONTENT_TYPE, "application/json");
 
-async fn select(State(server): Shared, body: Result<Bytes, BytesRejection>) -> Response {
-    let begun = Instant::now();
-    let answer = body::select(body).and_then(|machine| {
-        let selection = server
-            .selector
-            .select(&machine)
-            .map_err(|fault| internal(&fault))?;
-        server.store.keep(&selection);
-        server.metrics.answered("select", selection.tier, begun);
-        Ok(json!({ "digest": selection.digest, "document": selection.document }))
-    });
-    finish(&server, "select", answer)
-}
-
-async fn predict(State(server): Shared, body: Result<Bytes, BytesRejection>) -> Response {
-    let begun = Instant::now();
-    let answer = body::predict(body).and_then(|question| {
-        let level = question.level.unwrap_or(LEVEL);
-        let selection = server
-            .selector
-            .select_at(&question.machine, level)
-            .map_err(|fault| internal(&fault))?;
-        server.store.keep(&selection);
-        server.metrics.answered("predict", selection.tier, begun);
-        Ok(prediction(&selection, &question))
-    });
-    finish(&server, "predict", answer)
-}
-
-fn prediction(selection: &Selection, question: &body::Predict) -> Value {
-    let document = &selection.document;
-    let (mut watts, mut lo, mut hi) = (Vec::new(), Vec::new(), Vec::new());
-    for utilisation in &question.utilisation {
-        let power = document.power_at(*utilisation);
-        watts.push(power.value.as_watts_f64());
-        lo.push(power.low.as_watts_f64());
-        hi.push(power.high.as_watts_f64());
-    }
-    json!({
-        "watts": watts, "lo": lo, "hi": hi, "level": document.error.level, "model": selection.digest,
-        "domain": document.domain, "tier": selection.tier.name(), "mapePercent": document.error.mape_percent,
-        "explanation": document.explanation,
-    })
-}
-
-async fn models(State(server): Shared) -> Response {
-    axum::Json(json!({ "models": server.store.list() })).into_response()
-}
-
-async fn model(State(server): Shared, Path(digest): Path<String>) -> Response {
-    let found = server
-        .store
-        .get(&digest)
-        .map(|selection| selection.document.to_json());
-    match found {
-        // Canonical bytes, so that who fetches it can check the digest; they
-        // never change.
-        Some(Ok(bytes)) => ([JSON, (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], bytes).into_response(),
-        Some(Err(fault)) => internal(&SelectFault::Document(fault)).into_response(),
-        None => Problem::new(StatusCode::NOT_FOUND, "unknown model")
-            .detail("no model of this digest was given out since the server started; ask /v1/select again")
-            .with("field", "digest")
-            .with("value", crate::features::shown(&Value::from(digest)))
-            .with("accepted", "a digest that /v1/select or /v1/models gave")
-            .into_response(),
-    }
-}
-
 async fn catalog(State(server): Shared) -> Response {
     let catalog = server.selector.catalog();
-    axum::Json(json!({
+    axum::Json(serde_json::json!({
         "digest": catalog.digest, "origin": crate::catalog::ORIGIN, "files": catalog.files, "refused": catalog.refused,
     }))
     .into_response()
 }
 
-async fn evaluation(State(server): Shared) -> Response {
-    axum::Json(Evaluation::new(&server.selector)).into_response()
-}
-
 async fn metrics_text(State(server): Shared) -> Response {
-    match server.metrics.text() {
+    match server.metrics.text(&server.in_service) {
         Ok(text) => (
             [(
                 header::CONTENT_TYPE,
@@ -171,15 +206,34 @@ async fn metrics_text(State(server): Shared) -> Response {
 
 fn finish(server: &Server, route: &'static str, answer: Result<Value, Problem>) -> Response {
     answer.map_or_else(
-        |problem| {
-            server.metrics.refused(route, problem.status());
-            problem.into_response()
-        },
+        |problem| refuse(server, route, problem),
         |value| axum::Json(value).into_response(),
     )
 }
 
-fn internal(fault: &SelectFault) -> Problem {
-    tracing::error!(error = %fault, "no model for a machine");
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no model").detail(fault.to_string())
+fn refuse(server: &Server, route: &'static str, problem: Problem) -> Response {
+    server.metrics.refused(route, problem.status());
+    problem.into_response()
+}
+
+/// A store that fails is a fault of this server, which may pass.
+fn store_failed(fault: &StoreFault) -> Problem {
+    tracing::error!(error = %fault, "the store failed");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the store failed").detail(fault.to_string())
+}
+
+fn unknown(field: &str, value: &str, accepted: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, &format!("unknown {field}"))
+        .with("field", field)
+        .with("value", crate::features::shown(&Value::from(value)))
+        .with("accepted", accepted)
+}
+
+/// A path's parameter, also if its bytes are no text.
+type Parameter = Result<Path<String>, axum::extract::rejection::PathRejection>;
+
+fn parameter(path: Parameter) -> Result<String, Problem> {
+    path.map(|Path(text)| text).map_err(|rejection| {
+        Problem::new(StatusCode::BAD_REQUEST, "unreadable path").detail(rejection.body_text())
+    })
 }

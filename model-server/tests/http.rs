@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use serde_json::{Value, json};
 use tanso_model_server::catalog::Catalog;
 use tanso_model_server::select::Selector;
-use tanso_model_server::serve;
+use tanso_model_server::serve::options::Options;
+use tanso_model_server::serve::{self, Service};
 use tanso_power::model::ModelDocument;
 use tanso_runtime::serve::{Limits, listen};
 use tanso_runtime::{Health, Shutdown};
@@ -41,9 +42,14 @@ fn with_server(test: impl FnOnce(SocketAddr) + Send + 'static) {
         let listener = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Health::new(&["models"]);
-        let router = serve::router(Selector::learn(Catalog::bundled()).unwrap(), &health);
-        health.ready("models");
         let shutdown = Shutdown::new();
+        let selector = Selector::learn(Catalog::bundled()).unwrap();
+        let options = Options::default();
+        let service = Service::start(selector, &options, shutdown.clone())
+            .await
+            .unwrap();
+        let router = service.router(&health);
+        health.ready("models");
         let server = tokio::spawn(tanso_runtime::serve::serve(
             listener,
             router,

@@ -13,6 +13,7 @@ pub mod estimate;
 pub mod idle;
 pub mod model;
 pub mod provenance;
+pub mod sample;
 pub mod units;
 
 pub use apportion::apportion;

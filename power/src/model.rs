@@ -79,6 +79,8 @@ pub struct CurvePoint {
 pub enum Domain {
     /// Power at the wall plug of a whole tuned server (`SPECpower` results).
     WallSpecpower,
+    /// Power at the plug of machines of one kind, by their own sensors.
+    Wall,
     /// CPU package and memory power as RAPL counts it.
     Rapl,
     /// Published instance figures (package, memory and a constant for the rest).

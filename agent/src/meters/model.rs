@@ -125,7 +125,7 @@ impl Meter for Model {
 const fn class(domain: Domain) -> ZoneClass {
     match domain {
         Domain::Rapl => ZoneClass::Package,
-        Domain::WallSpecpower | Domain::Instance => ZoneClass::Platform,
+        Domain::WallSpecpower | Domain::Wall | Domain::Instance => ZoneClass::Platform,
     }
 }
 

@@ -5,14 +5,25 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 use tanso_power::Utilisation;
+use tanso_power::sample::Measured;
 use tanso_runtime::Problem;
 
 use crate::features::{Fault, Machine, shown};
+use crate::samples::{self, Accepted};
+
+/// A question for a model.
+#[derive(Clone, Debug)]
+pub(super) struct Select {
+    pub(super) machine: Machine,
+    /// In which senses a learned model is wanted; `None`: the route's own.
+    pub(super) measured: Option<&'static [Measured]>,
+}
 
 /// A question for watts.
 #[derive(Clone, Debug)]
 pub(super) struct Predict {
     pub(super) machine: Machine,
+    pub(super) measured: Option<&'static [Measured]>,
     pub(super) utilisation: Vec<Utilisation>,
     pub(super) level: Option<f64>,
 }
@@ -20,19 +31,64 @@ pub(super) struct Predict {
 /// More points than anyone draws.
 const POINTS_MAX: usize = 1_001;
 
-/// `{"machine": {…}}`.
-pub(super) fn select(body: Result<Bytes, BytesRejection>) -> Result<Machine, Problem> {
-    let object = object(body, &["machine"])?;
+/// `{"machine": {…}, "measured": "wall"}`.
+pub(super) fn select(body: Result<Bytes, BytesRejection>) -> Result<Select, Problem> {
+    let object = object(body, &["machine", "measured"])?;
     let mut faults = Vec::new();
     let machine = machine(&object, &mut faults);
-    machine.ok_or_else(|| refused(&faults))
+    let measured = measured(&object, &mut faults);
+    match machine {
+        Some(machine) if faults.is_empty() => Ok(Select { machine, measured }),
+        _ => Err(refused(&faults)),
+    }
+}
+
+/// A batch of samples.
+pub(super) fn samples(
+    body: Result<Bytes, BytesRejection>,
+    now_s: i64,
+) -> Result<Accepted, Problem> {
+    let object = any_object(body)?;
+    samples::read(&object, now_s).map_err(|faults| refused(&faults))
+}
+
+/// `{"pinned": "sha256:…"}`, `{"pinned": "prior"}` or `{"pinned": null}`.
+pub(super) fn pin(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Problem> {
+    let object = object(body, &["pinned"])?;
+    match object.get("pinned") {
+        Some(Value::Null) => Ok(None),
+        Some(Value::String(pinned)) if pinned.len() <= 80 => Ok(Some(pinned.clone())),
+        other => Err(refused(&[fault(
+            "pinned",
+            other.unwrap_or(&Value::from("missing")),
+            "a digest of the type's versions, \"prior\", or null for the newest",
+        )])),
+    }
+}
+
+/// `{"nodeType": "…"}`, `{}` or nothing: all.
+pub(super) fn train(body: Result<Bytes, BytesRejection>) -> Result<Option<String>, Problem> {
+    if body.as_ref().is_ok_and(Bytes::is_empty) {
+        return Ok(None);
+    }
+    let object = object(body, &["nodeType"])?;
+    match object.get("nodeType") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) if name.len() <= 256 => Ok(Some(name.clone())),
+        Some(other) => Err(refused(&[fault(
+            "nodeType",
+            other,
+            "a name that /v1/node-types gave, or nothing for all",
+        )])),
+    }
 }
 
 /// `{"machine": {…}, "utilisation": […], "level": 0.9}`.
 pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Problem> {
-    let object = object(body, &["machine", "utilisation", "level"])?;
+    let object = object(body, &["machine", "measured", "utilisation", "level"])?;
     let mut faults = Vec::new();
     let machine = machine(&object, &mut faults);
+    let measured = measured(&object, &mut faults);
     let utilisation = utilisation(&object, &mut faults);
     let level = object
         .get("level")
@@ -47,6 +103,7 @@ pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Pr
     match machine {
         Some(machine) if faults.is_empty() => Ok(Predict {
             machine,
+            measured,
             utilisation,
             level,
         }),
@@ -54,10 +111,7 @@ pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Pr
     }
 }
 
-fn object(
-    body: Result<Bytes, BytesRejection>,
-    known: &[&str],
-) -> Result<Map<String, Value>, Problem> {
+fn any_object(body: Result<Bytes, BytesRejection>) -> Result<Map<String, Value>, Problem> {
     let bytes = body.map_err(|rejection| {
         let limit = format!("a body of at most {} bytes", super::BODY_LIMIT);
         Problem::new(rejection.status(), "unreadable body")
@@ -68,12 +122,16 @@ fn object(
         Problem::new(StatusCode::BAD_REQUEST, "body is no JSON").detail(fault.to_string())
     })?;
     let Value::Object(object) = value else {
-        return Err(refused(&[fault(
-            "",
-            &value,
-            "an object with a \"machine\"",
-        )]));
+        return Err(refused(&[fault("", &value, "an object")]));
     };
+    Ok(object)
+}
+
+fn object(
+    body: Result<Bytes, BytesRejection>,
+    known: &[&str],
+) -> Result<Map<String, Value>, Problem> {
+    let object = any_object(body)?;
     let strange = object
         .iter()
         .filter(|(name, _)| !known.contains(&name.as_str()));
@@ -98,6 +156,20 @@ fn machine(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Option<Machi
                 other.unwrap_or(&Value::Null),
                 "an object of machine features, which may be empty",
             ));
+            None
+        }
+    }
+}
+
+fn measured(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Option<&'static [Measured]> {
+    let value = object.get("measured").filter(|value| !value.is_null())?;
+    match value.as_str() {
+        Some("wall") => Some(&[Measured::Wall]),
+        Some("rapl") => Some(&[Measured::Rapl]),
+        Some("any") => Some(&Measured::ALL),
+        Some("none") => Some(&[]),
+        _ => {
+            faults.push(fault("measured", value, "wall, rapl, any or none"));
             None
         }
     }
@@ -132,7 +204,7 @@ fn utilisation(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Util
     read
 }
 
-fn fault(field: &str, value: &Value, accepted: &str) -> Fault {
+pub(super) fn fault(field: &str, value: &Value, accepted: &str) -> Fault {
     Fault {
         field: field.to_owned(),
         value: shown(value),
@@ -143,7 +215,7 @@ fn fault(field: &str, value: &Value, accepted: &str) -> Fault {
 /// More faults than these say nothing new, and the answer stays small.
 const FAULTS_SHOWN: usize = 20;
 
-fn refused(faults: &[Fault]) -> Problem {
+pub(super) fn refused(faults: &[Fault]) -> Problem {
     let faults = faults.get(..FAULTS_SHOWN).unwrap_or(faults);
     let lines: Vec<String> = faults
         .iter()

@@ -14,7 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 
 use crate::select::Selector;
-use crate::tiers::Tier;
+use crate::train::InService;
 
 /// Labels of a fixed set of names and values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,9 @@ pub(super) struct Metrics {
     answers: Family<Labels, Counter>,
     refusals: Family<Labels, Counter>,
     seconds: Family<Labels, Histogram>,
+    samples: Family<Labels, Counter>,
+    not_kept: Counter,
+    learned: Gauge,
 }
 
 impl Metrics {
@@ -63,6 +66,24 @@ impl Metrics {
             "Time to pick or make a model",
             Unit::Seconds,
             seconds.clone(),
+        );
+        let samples = Family::<Labels, Counter>::default();
+        registry.register(
+            "samples",
+            "Samples of measured nodes, by what became of them",
+            samples.clone(),
+        );
+        let not_kept = Counter::default();
+        registry.register(
+            "documents_not_kept",
+            "Models given out that the store had no time for: they are known by digest until the server ends",
+            not_kept.clone(),
+        );
+        let learned = Gauge::<i64>::default();
+        registry.register(
+            "learned_models",
+            "Node types that a learned model serves",
+            learned.clone(),
         );
         let rows = Family::<Labels, Gauge>::default();
         registry.register(
@@ -100,14 +121,14 @@ impl Metrics {
             answers,
             refusals,
             seconds,
+            samples,
+            not_kept,
+            learned,
         }
     }
 
-    pub(super) fn answered(&self, route: &'static str, tier: Tier, begun: Instant) {
-        let labels = Labels(vec![
-            ("route", route.to_owned()),
-            ("tier", tier.name().to_owned()),
-        ]);
+    pub(super) fn answered(&self, route: &'static str, tier: &'static str, begun: Instant) {
+        let labels = Labels(vec![("route", route.to_owned()), ("tier", tier.to_owned())]);
         self.answers.get_or_create(&labels).inc();
         let labels = Labels(vec![("route", route.to_owned())]);
         self.seconds
@@ -123,7 +144,20 @@ impl Metrics {
         self.refusals.get_or_create(&labels).inc();
     }
 
-    pub(super) fn text(&self) -> Result<String, fmt::Error> {
+    pub(super) fn sampled(&self, accepted: u64, duplicates: u64) {
+        for (state, count) in [("accepted", accepted), ("duplicate", duplicates)] {
+            let labels = Labels(vec![("state", state.to_owned())]);
+            self.samples.get_or_create(&labels).inc_by(count);
+        }
+    }
+
+    pub(super) fn not_kept(&self) {
+        self.not_kept.inc();
+    }
+
+    pub(super) fn text(&self, in_service: &InService) -> Result<String, fmt::Error> {
+        let learned = in_service.digests().len();
+        self.learned.set(i64::try_from(learned).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -1,0 +1,209 @@
+//! Models: picked for a machine, evaluated, listed, fetched by digest.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tanso_power::model::ModelDocument;
+use tanso_power::sample::Measured;
+use tanso_runtime::Problem;
+
+use super::{
+    JSON, Parameter, Server, Shared, body, finish, parameter, refuse, store_failed, unknown,
+};
+use crate::features::Machine;
+use crate::select::SelectFault;
+use crate::store::documents::{self, Kept};
+use crate::tiers::LEVEL;
+use crate::train::{at_level, now_s};
+
+/// A model for a machine.
+pub(super) struct Answer {
+    pub(super) digest: String,
+    pub(super) document: ModelDocument,
+    pub(super) tier: &'static str,
+}
+
+/// The tier of models learned from the cluster's own nodes.
+const LEARNED: &str = "learned";
+
+/// Models in a list.
+const LISTED_MAX: u32 = 1_000;
+
+impl Server {
+    /// The learned model of the machine's type in one of the senses `wanted`,
+    /// or else the one from the bundled tables.
+    pub(super) fn answer(
+        &self,
+        machine: &Machine,
+        wanted: &[Measured],
+        level: f64,
+    ) -> Result<Answer, Problem> {
+        if let Some(served) = self.in_service.find(&machine.features, wanted) {
+            if (served.document.error.level - level).abs() < 1e-9 {
+                return Ok(Answer {
+                    digest: served.digest.clone(),
+                    document: served.document.clone(),
+                    tier: LEARNED,
+                });
+            }
+            let document =
+                at_level(&served.document, level).map_err(|fault| internal(&fault.to_string()))?;
+            let digest = document
+                .digest()
+                .map_err(|fault| internal(&fault.to_string()))?;
+            return self.given_out(Answer {
+                digest,
+                document,
+                tier: LEARNED,
+            });
+        }
+        let selection = self
+            .selector
+            .select_at(machine, level)
+            .map_err(|fault| internal(&fault.to_string()))?;
+        self.given_out(Answer {
+            tier: selection.tier.name(),
+            digest: selection.digest,
+            document: selection.document,
+        })
+    }
+
+    /// Keeps a document so that it can be asked for by digest, also of a later
+    /// process if there is room in the queue.
+    fn given_out(&self, answer: Answer) -> Result<Answer, Problem> {
+        if self.given.has(&answer.digest) {
+            return Ok(answer);
+        }
+        let body = answer
+            .document
+            .to_json()
+            .map_err(|fault| internal(&SelectFault::Document(fault).to_string()))?;
+        self.given.keep(&answer.digest, Arc::from(body.as_slice()));
+        let kept = Kept {
+            digest: answer.digest.clone(),
+            name: answer.document.name.clone(),
+            tier: answer.tier.to_owned(),
+            body,
+        };
+        if !self
+            .store
+            .later(move |transaction| documents::keep(transaction, &kept, now_s()))
+        {
+            self.metrics.not_kept();
+        }
+        Ok(answer)
+    }
+}
+
+pub(super) async fn select(State(server): Shared, body: Result<Bytes, BytesRejection>) -> Response {
+    let begun = Instant::now();
+    let answer = body::select(body).and_then(|question| {
+        // Nodes are compared with nodes that measure: what those measure.
+        let wanted = question.measured.unwrap_or(&Measured::ALL);
+        let answer = server.answer(&question.machine, wanted, LEVEL)?;
+        server.metrics.answered("select", answer.tier, begun);
+        Ok(json!({ "digest": answer.digest, "document": answer.document }))
+    });
+    finish(&server, "select", answer)
+}
+
+pub(super) async fn predict(
+    State(server): Shared,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let begun = Instant::now();
+    let answer = body::predict(body).and_then(|question| {
+        let wanted = question.measured.unwrap_or(&[Measured::Wall]);
+        let answer = server.answer(&question.machine, wanted, question.level.unwrap_or(LEVEL))?;
+        let prediction = prediction(&answer, &question);
+        server.metrics.answered("predict", answer.tier, begun);
+        Ok(prediction)
+    });
+    finish(&server, "predict", answer)
+}
+
+fn prediction(answer: &Answer, question: &body::Predict) -> Value {
+    let document = &answer.document;
+    let (mut watts, mut lo, mut hi) = (Vec::new(), Vec::new(), Vec::new());
+    for utilisation in &question.utilisation {
+        let power = document.power_at(*utilisation);
+        watts.push(power.value.as_watts_f64());
+        lo.push(power.low.as_watts_f64());
+        hi.push(power.high.as_watts_f64());
+    }
+    json!({
+        "watts": watts, "lo": lo, "hi": hi, "level": document.error.level, "model": answer.digest,
+        "domain": document.domain, "tier": answer.tier, "mapePercent": document.error.mape_percent,
+        "explanation": document.explanation,
+    })
+}
+
+pub(super) async fn models(State(server): Shared) -> Response {
+    let listed = server
+        .store
+        .call(|transaction| documents::list(transaction, LISTED_MAX))
+        .await;
+    finish(
+        &server,
+        "models",
+        listed
+            .map(|models| json!({ "models": models }))
+            .map_err(|fault| store_failed(&fault)),
+    )
+}
+
+pub(super) async fn model(State(server): Shared, path: Parameter) -> Response {
+    let digest = match parameter(path) {
+        Ok(digest) => digest,
+        Err(problem) => return refuse(&server, "model", problem),
+    };
+    let in_memory = server
+        .in_service
+        .by_digest(&digest)
+        .map(|served| Arc::clone(&served.body))
+        .or_else(|| server.given.get(&digest));
+    let body: Result<Option<Vec<u8>>, Problem> = match in_memory {
+        Some(body) => Ok(Some(body.to_vec())),
+        None => {
+            let wanted = digest.clone();
+            server
+                .store
+                .call(move |transaction| documents::get(transaction, &wanted))
+                .await
+                .map_err(|fault| store_failed(&fault))
+        }
+    };
+    match body {
+        // Canonical bytes, so that who fetches it can check the digest; they
+        // never change.
+        Ok(Some(bytes)) => (
+            [
+                JSON,
+                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+            ],
+            bytes,
+        )
+            .into_response(),
+        Ok(None) => refuse(
+            &server,
+            "model",
+            unknown(
+                "digest",
+                &digest,
+                "a digest that /v1/select or /v1/models gave",
+            ),
+        ),
+        Err(problem) => refuse(&server, "model", problem),
+    }
+}
+
+fn internal(reason: &str) -> Problem {
+    tracing::error!(error = reason, "no model for a machine");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no model").detail(reason)
+}

@@ -1,0 +1,203 @@
+//! A cluster of 20 measured nodes of two types teaches a real server process:
+//! one node's sensor is stuck, one lies.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as its body does")]
+
+#[path = "common/machines.rs"]
+mod machines;
+#[path = "common/server.rs"]
+mod server;
+
+use machines::{Kind, Node, Sensor, epyc, xeon};
+use serde_json::{Value, json};
+use server::{Server, now_s, until};
+
+fn measured() -> Vec<Node> {
+    (0..20_u64)
+        .map(|number| {
+            let kind = if number < 10 { xeon() } else { epyc() };
+            let sensor = match number {
+                3 => Sensor::Stuck,
+                14 => Sensor::Lying,
+                _ => Sensor::Honest,
+            };
+            Node::new(format!("node-{number}"), kind, sensor, number + 1)
+        })
+        .collect()
+}
+
+/// Nodes that never send a sample.
+fn left_out() -> Vec<Node> {
+    (0..10_u64)
+        .map(|number| {
+            let kind = if number < 5 { xeon() } else { epyc() };
+            Node::new(
+                format!("left-out-{number}"),
+                kind,
+                Sensor::Honest,
+                number + 900,
+            )
+        })
+        .collect()
+}
+
+/// An hour in steps of ten minutes, as time passes; `factor` by kind.
+fn an_hour(server: &Server, nodes: &mut [Node], begin: i64, factor: [f64; 2]) {
+    for step in 1..=6 {
+        for (number, node) in nodes.iter_mut().enumerate() {
+            let factor = factor[usize::from(number >= 10)];
+            let batch = node.batch(begin + step * 600, 10, factor);
+            let (status, answer) = server.post("/v1/samples", &batch);
+            assert_eq!((status, &answer["accepted"]), (200, &json!(10)), "{answer}");
+        }
+    }
+}
+
+/// Mean absolute error in percent of the server's prediction for nodes of
+/// which it knows nothing but their kind; with learned models or without.
+fn error_percent(server: &Server, nodes: &[Node], measured: &str, factor: f64) -> f64 {
+    let loads: Vec<f64> = (0..=20).map(|step| f64::from(step) / 20.0).collect();
+    let mut errors = Vec::new();
+    for node in nodes {
+        let question =
+            json!({"machine": node.kind.machine, "utilisation": loads, "measured": measured});
+        let (status, answer) = server.post("/v1/predict", &question);
+        assert_eq!(status, 200, "{answer}");
+        for (at, load) in loads.iter().enumerate() {
+            let truth = node.true_watts(*load) * factor;
+            errors.push((answer["watts"][at].as_f64().unwrap() / truth - 1.0).abs());
+        }
+    }
+    let count = u32::try_from(errors.len()).unwrap();
+    errors.iter().sum::<f64>() / f64::from(count) * 100.0
+}
+
+fn type_of<'a>(types: &'a [Value], kind: &Kind) -> &'a Value {
+    types
+        .iter()
+        .find(|one| one["machine"]["cpu_name"] == kind.machine["cpu_name"])
+        .unwrap()
+}
+
+#[test]
+fn an_hour_of_twenty_nodes_halves_the_error_and_an_hour_finds_a_drift() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    let (mut nodes, unseen) = (measured(), left_out());
+    let begin = now_s() - 2 * 3_600;
+
+    an_hour(&server, &mut nodes, begin, [1.0, 1.0]);
+    let job = server.train();
+    assert_eq!(job["state"], "done", "{job}");
+    for (name, nodes) in [("xeon", &unseen[..5]), ("epyc", &unseen[5..])] {
+        let prior = error_percent(&server, nodes, "none", 1.0);
+        let learned = error_percent(&server, nodes, "wall", 1.0);
+        println!(
+            "{}",
+            json!({"test": "learning", "type": name, "nodes": 10, "hours": 1, "prior_mape_percent": prior, "learned_mape_percent": learned})
+        );
+        assert!(
+            learned <= prior / 2.0,
+            "{name}: {learned} % against {prior} %"
+        );
+    }
+    let types = server.node_types();
+    for (kind, node, state) in [(xeon(), "node-3", "stuck"), (epyc(), "node-14", "apart")] {
+        let distrusted = &type_of(&types, &kind)["distrusted"];
+        assert_eq!(distrusted.as_array().unwrap().len(), 1, "{distrusted}");
+        assert_eq!(distrusted[0]["node"], node);
+        assert_eq!(distrusted[0]["trust"]["state"], state, "{distrusted}");
+    }
+
+    // The nodes of one type draw 8 % more from the second hour on.
+    let drifted = begin + 3_600;
+    an_hour(&server, &mut nodes, drifted, [1.08, 1.0]);
+    let found = until(|| {
+        // Found, and perhaps already learned anew.
+        let types = server.node_types();
+        let one = type_of(&types, &xeon());
+        (one["epochS"].as_i64().unwrap() > 0).then(|| one.clone())
+    });
+    let after_s = found["drift"]["foundS"].as_i64().map(|at| at - drifted);
+    let since_s = found["epochS"].as_i64().unwrap() - drifted;
+    println!(
+        "{}",
+        json!({"test": "drift", "factor": 1.08, "found_after_s": after_s, "began_s": since_s})
+    );
+    assert!(since_s.abs() <= 900, "{found}");
+    assert!(
+        after_s.is_none_or(|after_s| (0..=3_600).contains(&after_s)),
+        "{found}"
+    );
+    server.train();
+    let types = server.node_types();
+    assert!(type_of(&types, &epyc())["epochS"] == 0, "{types:?}");
+    let again = error_percent(&server, &unseen[..5], "wall", 1.08);
+    println!(
+        "{}",
+        json!({"test": "learned anew after drift", "learned_mape_percent": again})
+    );
+    assert!(again < 4.0, "{again} %");
+
+    // Back by one field, and forth again.
+    let one = type_of(&types, &xeon()).clone();
+    let versions = one["versions"].as_array().unwrap();
+    assert!(versions.len() >= 2, "{one}");
+    let path = format!("/v1/node-types/{}", one["name"].as_str().unwrap());
+    let first = &versions.last().unwrap()["digest"];
+    for (pinned, served) in [
+        (first, first),
+        (&json!("prior"), &json!("prior")),
+        (&Value::Null, &versions[0]["digest"]),
+    ] {
+        let (status, answer) = server.ask("PUT", &path, Some(&json!({"pinned": pinned})));
+        assert_eq!((status, &answer["inService"]), (200, served), "{answer}");
+        let (_, selected) = server.post("/v1/select", &json!({"machine": xeon().machine}));
+        assert_eq!(
+            selected["digest"] == *served,
+            served != "prior",
+            "{selected}"
+        );
+    }
+    // The page shows it, and nothing from elsewhere.
+    let (status, head, page) = server::ask(
+        server.address,
+        "GET",
+        "/v1/evaluation",
+        "accept: text/html\r\n",
+        b"",
+    );
+    assert_eq!(status, 200);
+    assert!(
+        head.contains("text/html") && page.contains("<svg") && !page.contains("http"),
+        "{head}"
+    );
+}
+
+#[test]
+fn a_follower_serves_what_its_leader_learned_and_goes_on_without_it() {
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let leader = Server::start(directory.path(), &[]);
+    let url = format!("http://{}", leader.address);
+    let follower = Server::start(other.path(), &["--follow", &url]);
+    let mut nodes = measured();
+    an_hour(&leader, &mut nodes, now_s() - 3_600, [1.0, 1.0]);
+    leader.train();
+    let question = json!({"machine": epyc().machine});
+    let (_, wanted) = leader.post("/v1/select", &question);
+    assert!(
+        wanted["document"]["name"]
+            .as_str()
+            .unwrap()
+            .starts_with("learned/"),
+        "{wanted}"
+    );
+    let same = || {
+        let (_, selected) = follower.post("/v1/select", &question);
+        (selected == wanted).then_some(())
+    };
+    until(same);
+    let (status, refusal) = follower.post("/v1/train", &json!({}));
+    assert_eq!((status, &refusal["leader"]), (421, &json!(url)));
+    leader.kill();
+    same().unwrap();
+}

@@ -1,0 +1,99 @@
+//! A real server process is killed while it trains, again and again: nothing
+//! that was promoted or acknowledged is lost.
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as its body does")]
+
+#[path = "common/machines.rs"]
+mod machines;
+#[path = "common/server.rs"]
+mod server;
+
+use std::collections::BTreeMap;
+
+use machines::{Kind, Node, Sensor, xeon};
+use serde_json::json;
+use server::{Server, now_s, until};
+
+/// Node types, with memory of 2, 4, 8 … GiB.
+const TYPES: u64 = 12;
+const NODES: u64 = 4;
+
+fn kind(number: u64) -> Kind {
+    let mut kind = xeon();
+    kind.machine["mem_gb"] = json!(1_u64 << (number + 1));
+    kind
+}
+
+/// The digests promoted by type.
+fn promoted(server: &Server) -> BTreeMap<String, Vec<String>> {
+    let digests = |one: &serde_json::Value| {
+        let versions = one["versions"].as_array().unwrap().iter();
+        versions
+            .map(|version| version["digest"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    server
+        .node_types()
+        .iter()
+        .map(|one| (one["name"].as_str().unwrap().to_owned(), digests(one)))
+        .collect()
+}
+
+#[test]
+fn a_kill_during_training_loses_nothing_promoted() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = Server::start(directory.path(), &[]);
+    let begin = now_s() - 3_600;
+    for number in 0..TYPES * NODES {
+        let mut node = Node::new(
+            format!("node-{number}"),
+            kind(number / NODES),
+            Sensor::Honest,
+            number + 1,
+        );
+        let (status, answer) = server.post("/v1/samples", &node.batch(begin + 3_600, 60, 1.0));
+        assert_eq!((status, &answer["accepted"]), (200, &json!(60)), "{answer}");
+    }
+    let mut kills = 0;
+    loop {
+        let before: usize = promoted(&server).values().map(Vec::len).sum();
+        if before == usize::try_from(TYPES).unwrap() {
+            break;
+        }
+        let (status, job) = server.post("/v1/train", &json!({}));
+        assert_eq!(status, 202, "{job}");
+        // As soon as one more is promoted, whatever it does then.
+        let seen = until(|| {
+            let seen = promoted(&server);
+            (seen.values().map(Vec::len).sum::<usize>() > before).then_some(seen)
+        });
+        server.kill();
+        kills += 1;
+        server = Server::start(directory.path(), &[]);
+        let after = promoted(&server);
+        for (name, digests) in seen {
+            for digest in digests {
+                assert!(
+                    after[&name].contains(&digest),
+                    "{digest} of {name} was lost"
+                );
+            }
+        }
+        let (_, job) = server.ask("GET", &format!("/v1/jobs/{}", job["id"]), None);
+        assert!(
+            job["state"] == "interrupted" || job["state"] == "done",
+            "{job}"
+        );
+    }
+    for one in server.node_types() {
+        assert_eq!(one["samples"], 60 * NODES, "{one}");
+        let digest = one["versions"][0]["digest"].as_str().unwrap();
+        let document = server.get(&format!("/v1/models/{digest}"));
+        let (_, selected) = server.post("/v1/select", &json!({"machine": one["machine"]}));
+        assert_eq!(selected["document"], document);
+    }
+    println!(
+        "{}",
+        json!({"test": "kill -9 while training", "kills": kills, "promoted": TYPES, "lost": 0})
+    );
+    assert!(kills > 0);
+}
