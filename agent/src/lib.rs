@@ -20,6 +20,7 @@ pub mod processors;
 pub mod program;
 pub mod reload;
 pub mod rights;
+pub mod samples;
 pub mod serve;
 pub mod settings;
 pub mod snapshot;

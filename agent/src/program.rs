@@ -9,6 +9,7 @@ use std::sync::mpsc;
 
 use tanso_agent_wire::energy::JournalId;
 use tanso_agent_wire::families::Level;
+use tanso_power::model::MachineFeatures;
 use tanso_runtime::logs::LogHandle;
 use tanso_runtime::serve::tls::TlsFault;
 use tanso_runtime::serve::{Limits, ListenFault, Tls, listen, serve_with};
@@ -32,9 +33,11 @@ use crate::processes::Processes;
 use crate::processors::processors;
 use crate::reload::{self, Live};
 use crate::rights::{self, Right};
+use crate::samples::send::{self, Target};
+use crate::samples::{Sampler, Waiting};
 use crate::serve::access::ClusterReview;
 use crate::serve::{Access, Sources, legacy_router, push, router};
-use crate::settings::{Kubernetes, MeterName, Settings};
+use crate::settings::{Kubernetes, MeterName, Samples, Settings};
 use crate::snapshot::Published;
 use crate::tick::{self, Cycle, Parts, StartFault};
 
@@ -104,10 +107,11 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
     let published = Arc::new(Published::empty());
     let names = Arc::new(NameTable::default());
     let model = Arc::new(ModelSource::open(&directory));
+    let features = fetch::features(&machine);
     if let Some(server) = settings.model_server.clone()
         && settings.meters.contains(&MeterName::Model)
     {
-        let features = fetch::features(&machine);
+        let features = features.clone();
         model.refuse("no power model yet: the model server was not asked yet");
         let source = Arc::clone(&model);
         tokio::spawn(fetch::keep(source, server, features, shutdown.clone()));
@@ -153,14 +157,15 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         cpu: source,
         usage: Hierarchies::detect(&settings.roots).usage(),
         bench: bench(&settings, &machine, &model, &bmc),
-        roots: settings.roots,
+        roots: settings.roots.clone(),
         checkpoint,
         journal,
         names,
         published,
         boot_id: machine.boot_id,
     };
-    let cycle = Cycle::start(parts, saved, Now::read())?;
+    let sampler = sampler(&settings, features, &shutdown);
+    let cycle = Cycle::start(parts, saved, Now::read())?.sampling(sampler);
     tracing::info!(node = settings.node_name, listen = %settings.listen, state = %directory.display(), "measuring");
     let (stop, stopped) = mpsc::channel::<()>();
     let thread_health = health.clone();
@@ -272,6 +277,23 @@ fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
         tracing::warn!("processes are told apart by the kernel programs alone; none are listed");
     }
     Ok(climb.source)
+}
+
+/// Sends samples to the model server, if settings ask for it.
+fn sampler(settings: &Settings, machine: MachineFeatures, shutdown: &Shutdown) -> Option<Sampler> {
+    let server = settings
+        .model_server
+        .clone()
+        .filter(|_| settings.samples == Samples::On)?;
+    let waiting = Arc::new(Waiting::default());
+    let target = Target {
+        server,
+        node: settings.node_name.clone(),
+        machine,
+        token_file: settings.model_server_token.clone(),
+    };
+    tokio::spawn(send::keep(target, Arc::clone(&waiting), shutdown.clone()));
+    Some(Sampler::new(&settings.node_name, waiting))
 }
 
 /// Begins the shutdown when it is dropped, also by a panic.

@@ -21,7 +21,7 @@ use crate::kernel::Rung;
 use crate::meters::redfish::RedfishSettings;
 use bmc::RedfishLayer;
 use exports::{ExportLayer, ExportSettings, Switch};
-pub use words::{Kubernetes, MeterName, WordFault};
+pub use words::{Kubernetes, MeterName, Samples, WordFault};
 
 /// Kepler's port, so that its dashboards and alerts find the agent.
 const LISTEN: &str = "0.0.0.0:28282";
@@ -84,6 +84,12 @@ pub struct Flags {
     /// Print the meters of this machine, which zones are read from which, and why not from the rest; then end
     #[arg(long)]
     probe: bool,
+    /// Whether a measured node sends samples of its load and power to the model server: on or off [default: off]
+    #[arg(long, env = "TANSO_SAMPLES")]
+    samples: Option<Samples>,
+    /// File with the token that the model server wants for samples
+    #[arg(long, env = "TANSO_MODEL_SERVER_TOKEN")]
+    model_server_token: Option<PathBuf>,
     /// Reading interval, 100ms to 1m [default: 1s]
     #[arg(long, env = "TANSO_INTERVAL")]
     interval: Option<Period>,
@@ -123,6 +129,8 @@ pub struct FileLayer {
     pub(crate) model_server: Option<String>,
     pub(crate) redfish: Option<RedfishLayer>,
     pub(crate) nvml_library: Option<PathBuf>,
+    pub(crate) samples: Option<Samples>,
+    pub(crate) model_server_token: Option<PathBuf>,
     pub(crate) interval: Option<Period>,
     pub(crate) cpu_time: Option<String>,
     pub(crate) time_resolved: Option<Switch>,
@@ -152,6 +160,10 @@ pub struct Settings {
     pub redfish: Option<RedfishSettings>,
     /// NVIDIA's management library, if another than the system's.
     pub nvml_library: Option<PathBuf>,
+    /// Whether the node teaches the model server.
+    pub samples: Samples,
+    /// Where the model server's token is.
+    pub model_server_token: Option<PathBuf>,
     /// The reading interval.
     pub interval: Duration,
     /// The best source of CPU time to try.
@@ -282,6 +294,8 @@ impl Settings {
             state_dir: flags.state_dir.or(file.state_dir),
             meters,
             model_server: flags.model_server.or(file.model_server),
+            samples: layered(flags.samples, file.samples, || Samples::Off),
+            model_server_token: flags.model_server_token.or(file.model_server_token),
             interval,
             cpu_time: rung,
             time_resolved: layered(flags.time_resolved, file.time_resolved, || Switch::Off)

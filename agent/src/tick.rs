@@ -30,6 +30,7 @@ use crate::meters::bench::BenchReading;
 use crate::meters::{Bench, Span};
 use crate::names::NameTable;
 use crate::processes::Processes;
+use crate::samples::Sampler;
 use crate::snapshot::{Details, Origin, Published, Snapshot, Work};
 
 /// How often the list of containers is looked at, if any was made or removed:
@@ -96,6 +97,7 @@ pub struct Cycle {
     steal: Option<Duration>,
     stolen: Utilisation,
     idle_of_devices: IdleOfDevices,
+    sampler: Option<Sampler>,
 }
 
 /// Why the agent cannot begin to read.
@@ -148,6 +150,7 @@ impl Cycle {
             steal: None,
             stolen: Utilisation::IDLE,
             idle_of_devices: IdleOfDevices::default(),
+            sampler: None,
             parts,
         };
         let cpu = cycle.parts.cpu.read()?;
@@ -165,6 +168,13 @@ impl Cycle {
         cycle.list_containers(now);
         cycle.save();
         Ok(cycle)
+    }
+
+    /// Takes samples of load and power for the model server from now on.
+    #[must_use]
+    pub fn sampling(mut self, sampler: Option<Sampler>) -> Self {
+        self.sampler = sampler;
+        self
     }
 
     /// Reads everything once and charges the time since the last reading.
@@ -186,6 +196,9 @@ impl Cycle {
         let delta = self.node_delta(&node);
         self.stolen = self.stolen_since(&node);
         let energy = self.read_meters(elapsed, delta.utilisation);
+        if let Some(sampler) = &mut self.sampler {
+            sampler.note(now.unix_ms, elapsed, delta.utilisation, energy.as_ref());
+        }
         let books = &mut self.state.books;
         let cpu_ns = cpu.as_ref().map_or_else(Vec::new, |cpu| {
             self.charges.since_last(cpu, self.index.as_mut(), books)

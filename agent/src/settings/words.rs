@@ -112,3 +112,27 @@ impl FromStr for Kubernetes {
         }
     }
 }
+
+/// Whether a measured node sends samples to the model server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Samples {
+    /// It does.
+    On,
+    /// It does not.
+    Off,
+}
+
+impl FromStr for Samples {
+    type Err = WordFault;
+    fn from_str(text: &str) -> Result<Self, WordFault> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(WordFault {
+                found: text.to_owned(),
+                accepted: "on, off",
+            }),
+        }
+    }
+}
