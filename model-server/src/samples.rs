@@ -9,7 +9,7 @@ pub mod node_type;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use tanso_power::sample::{BATCH_MAX, Measured, SCHEMA, Sample, WINDOW_S_MAX};
+use tanso_power::sample::{BATCH_MAX, EVENTS, Measured, SCHEMA, Sample, WINDOW_S_MAX, ZONES};
 
 use crate::features::{Fault, Machine, shown};
 use crate::learn::Observation;
@@ -21,10 +21,6 @@ pub const AGE_S_MAX: i64 = 48 * 3_600;
 pub const AHEAD_S_MAX: i64 = 300;
 /// No node draws more watts.
 pub const WATTS_MAX: f64 = 100_000.0;
-/// Zones of a sample.
-pub const ZONES: [&str; 6] = ["package", "core", "uncore", "dram", "psys", "platform"];
-/// Events of a sample.
-pub const EVENTS: [&str; 3] = ["cycles", "instructions", "cacheMisses"];
 /// Meters whose figures teach nothing: they measure nothing.
 const NO_METERS: [&str; 2] = ["fake", "model"];
 

@@ -117,9 +117,9 @@ impl Trainer {
                 in_service::load(transaction)
             })
             .await?;
-        let trained = served.len();
+        let count = served.len();
         in_service.replace_all(served);
-        tracing::info!(node_types = trained, "learned models in service");
+        tracing::info!(node_types = count, "learned models in service");
         let (queue, waiting) = mpsc::channel(QUEUE);
         let trainer = Self {
             inner: Arc::new(Inner {

@@ -19,6 +19,12 @@ pub const BATCH_MAX: usize = 96;
 /// The longest window of a sample, seconds.
 pub const WINDOW_S_MAX: f64 = 60.0;
 
+/// Zones that a sample may hold; a zone's sockets are added up.
+pub const ZONES: [&str; 6] = ["package", "core", "uncore", "dram", "psys", "platform"];
+
+/// Events that a sample may hold.
+pub const EVENTS: [&str; 3] = ["cycles", "instructions", "cacheMisses"];
+
 /// Samples of one node, measured by one meter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -46,14 +52,12 @@ pub struct Sample {
     pub seconds: f64,
     /// Share of CPU time that was busy, 0 to 1.
     pub utilisation: f64,
-    /// Mean power in watts by zone: `package`, `core`, `uncore`, `dram`,
-    /// `psys`, `platform`. A zone's sockets are added up.
+    /// Mean power in watts by one of [`ZONES`].
     pub watts: BTreeMap<String, f64>,
     /// Mean clock of the processors in MHz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_mhz: Option<f64>,
-    /// Hardware events per second, all processors: `cycles`, `instructions`,
-    /// `cacheMisses`.
+    /// Hardware events per second, all processors, by one of [`EVENTS`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, f64>,
 }

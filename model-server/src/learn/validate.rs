@@ -112,8 +112,8 @@ pub fn validate(
     decide(&judged, refuse)
 }
 
-fn decide(judged: &[Judged], refuse: impl Fn(String) -> Verdict) -> Verdict {
-    let judges: Vec<&Judged> = judged.iter().filter(|judged| judged.samples > 0).collect();
+fn decide(all: &[Judged], refuse: impl Fn(String) -> Verdict) -> Verdict {
+    let judges: Vec<&Judged> = all.iter().filter(|one| one.samples > 0).collect();
     let samples = judges.iter().map(|judged| judged.samples).sum();
     if samples < JUDGES_MIN {
         return refuse(format!("{samples} later samples; {JUDGES_MIN} are needed"));

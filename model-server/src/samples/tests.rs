@@ -139,3 +139,25 @@ fn a_node_name_is_a_dns_subdomain() {
     }
     assert!(!is_node_name(&"a.".repeat(200)));
 }
+
+#[test]
+fn what_the_contract_writes_is_taken() {
+    let sample = Sample {
+        at: NOW_S,
+        seconds: 10.001,
+        utilisation: 0.5,
+        watts: ZONES.map(|zone| (zone.to_owned(), 5.0)).into(),
+        frequency_mhz: Some(2_400.0),
+        events: EVENTS.map(|event| (event.to_owned(), 1e9)).into(),
+    };
+    let batch = tanso_power::sample::SampleBatch {
+        schema: SCHEMA.to_owned(),
+        node: "n".to_owned(),
+        meter: "rapl".to_owned(),
+        machine: serde_json::from_value(batch()["machine"].clone()).unwrap(),
+        samples: vec![sample; BATCH_MAX],
+    };
+    let value = serde_json::to_value(&batch).unwrap();
+    assert_eq!(judged(&value).unwrap().len(), 2 * BATCH_MAX);
+    assert!(value.to_string().len() < crate::serve::BODY_LIMIT);
+}

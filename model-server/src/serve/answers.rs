@@ -168,16 +168,15 @@ pub(super) async fn model(State(server): Shared, path: Parameter) -> Response {
         .by_digest(&digest)
         .map(|served| Arc::clone(&served.body))
         .or_else(|| server.given.get(&digest));
-    let body: Result<Option<Vec<u8>>, Problem> = match in_memory {
-        Some(body) => Ok(Some(body.to_vec())),
-        None => {
-            let wanted = digest.clone();
-            server
-                .store
-                .call(move |transaction| documents::get(transaction, &wanted))
-                .await
-                .map_err(|fault| store_failed(&fault))
-        }
+    let body: Result<Option<Vec<u8>>, Problem> = if let Some(body) = in_memory {
+        Ok(Some(body.to_vec()))
+    } else {
+        let wanted = digest.clone();
+        server
+            .store
+            .call(move |transaction| documents::get(transaction, &wanted))
+            .await
+            .map_err(|fault| store_failed(&fault))
     };
     match body {
         // Canonical bytes, so that who fetches it can check the digest; they

@@ -91,12 +91,12 @@ fn rounded(figure: f64) -> f64 {
 }
 
 fn plot(server: &Server, node_type: &NodeType) -> Option<Plot> {
-    let served = server.in_service.by_digest(&node_type.in_service)?;
+    let learned = server.in_service.by_digest(&node_type.in_service)?;
     let machine: MachineFeatures = serde_json::from_value(node_type.machine.clone()).ok()?;
     let prior = server.selector.select(&Machine::new(machine)).ok();
     Some(Plot {
         node_type: node_type.name.clone(),
-        learned: served.document.clone(),
+        learned: learned.document.clone(),
         prior: prior.map(|selection| selection.document),
     })
 }

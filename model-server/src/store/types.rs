@@ -105,13 +105,15 @@ pub fn names(transaction: &Transaction<'_>) -> Result<Vec<String>, StoreFault> {
     rows.collect::<Result<_, _>>().map_err(fault)
 }
 
+/// A type's own row.
+type Head = (i64, String, String, Option<String>, Option<String>, i64);
+
 /// A type with all that is known of it.
 ///
 /// # Errors
 /// If the database refuses or holds foreign rows.
 pub fn get(transaction: &Transaction<'_>, name: &str) -> Result<Option<NodeType>, StoreFault> {
     let fault = StoreFault::of("reading a node type");
-    type Head = (i64, String, String, Option<String>, Option<String>, i64);
     let head: Option<Head> = transaction
         .query_row(
             "SELECT id, measured, machine, pinned, drift, epoch_s FROM node_types WHERE name = ?",

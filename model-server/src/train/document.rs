@@ -185,7 +185,8 @@ fn explanation(measured: Measured, nodes: &[Node], fit: &Fit, verdict: &Verdict)
     );
     let left_out = nodes.len() - fit.trusted();
     if left_out > 0 {
-        text.push_str(&format!("; {left_out} nodes were not believed"));
+        text.push_str("; not believed: ");
+        text.push_str(&left_out.to_string());
     }
     text
 }

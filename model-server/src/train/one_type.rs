@@ -78,8 +78,8 @@ pub(super) fn train(store: &Store, selector: &Selector, name: &str) -> Result<Ou
         samples: 0,
     };
     let Some(fit) = fit(nodes, &prior, LEVEL) else {
-        outcome.verdict.reason =
-            "too few nodes with enough samples that agree with each other".to_owned();
+        "too few nodes with enough samples that agree with each other"
+            .clone_into(&mut outcome.verdict.reason);
         return Ok(outcome);
     };
     outcome.trusted = fit.trusted();

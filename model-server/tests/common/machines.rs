@@ -5,10 +5,10 @@
 use serde_json::{Value, json};
 
 /// Numbers that look like chance and are always the same.
-pub struct Chance(pub u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    pub fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         // xorshift64*: Marsaglia 2003, Vigna 2016.
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -20,21 +20,21 @@ impl Chance {
     }
 
     /// Roughly normal, deviation 1.
-    pub fn noise(&mut self) -> f64 {
+    pub(crate) fn noise(&mut self) -> f64 {
         (0..12).map(|_| self.next()).sum::<f64>() - 6.0
     }
 }
 
 /// A kind of machine: what it says of itself, and what it draws.
 #[derive(Clone)]
-pub struct Kind {
-    pub machine: Value,
+pub(crate) struct Kind {
+    pub(crate) machine: Value,
     /// Watts at the plug by utilisation.
-    pub watts: fn(f64) -> f64,
+    pub(crate) watts: fn(f64) -> f64,
 }
 
 /// Two sockets of Ice Lake with much memory: a high idle, a steep beginning.
-pub fn xeon() -> Kind {
+pub(crate) fn xeon() -> Kind {
     Kind {
         machine: json!({
             "cpu_name": "Intel(R) Xeon(R) Platinum 8380 CPU @ 2.30GHz", "cpu_vendor": "intel", "sockets": 2,
@@ -45,7 +45,7 @@ pub fn xeon() -> Kind {
 }
 
 /// Two sockets of Milan.
-pub fn epyc() -> Kind {
+pub(crate) fn epyc() -> Kind {
     Kind {
         machine: json!({
             "cpu_name": "AMD EPYC 7763 64-Core Processor", "cpu_vendor": "amd", "sockets": 2, "cores": 128,
@@ -57,7 +57,7 @@ pub fn epyc() -> Kind {
 
 /// How a node's sensor behaves.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Sensor {
+pub(crate) enum Sensor {
     Honest,
     /// It shows one figure for ever.
     Stuck,
@@ -65,10 +65,10 @@ pub enum Sensor {
     Lying,
 }
 
-pub struct Node {
-    pub name: String,
-    pub kind: Kind,
-    pub sensor: Sensor,
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) sensor: Sensor,
     /// How much more it draws than its kind: machines of one kind differ.
     own: f64,
     load: f64,
@@ -76,7 +76,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(name: String, kind: Kind, sensor: Sensor, seed: u64) -> Self {
+    pub(crate) fn new(name: String, kind: Kind, sensor: Sensor, seed: u64) -> Self {
         let mut chance = Chance(seed * 0x9E37_79B9 + 12_345);
         for _ in 0..8 {
             chance.next();
@@ -93,7 +93,7 @@ impl Node {
         }
     }
 
-    pub fn true_watts(&self, utilisation: f64) -> f64 {
+    pub(crate) fn true_watts(&self, utilisation: f64) -> f64 {
         (self.kind.watts)(utilisation) * self.own
     }
 
@@ -115,7 +115,7 @@ impl Node {
     }
 
     /// A batch of `minutes` samples that ends at `until`.
-    pub fn batch(&mut self, until: i64, minutes: i64, factor: f64) -> Value {
+    pub(crate) fn batch(&mut self, until: i64, minutes: i64, factor: f64) -> Value {
         let samples: Vec<Value> = (1..=minutes)
             .map(|minute| self.minute(until - (minutes - minute) * 60, factor))
             .collect();

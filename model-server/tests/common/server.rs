@@ -11,14 +11,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 /// A server process, killed when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Server {
     /// Starts a server on a free port and waits until it answers.
-    pub fn start(store: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(store: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tanso-model-server"))
             .args(["--log-format", "json", "serve", "--listen", "127.0.0.1:0"])
             .args(["--train-every", "1d", "--watch-every", "100ms", "--store"])
@@ -30,10 +30,7 @@ impl Server {
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
-            let line = lines
-                .next()
-                .expect("the server says where it serves")
-                .unwrap();
+            let line = lines.next().unwrap().unwrap();
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == "serving models" {
                 break event["address"].as_str().unwrap().parse().unwrap();
@@ -45,22 +42,22 @@ impl Server {
     }
 
     /// Kills it as nobody can refuse: no handler runs.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         self.ask("POST", path, Some(body))
     }
 
-    pub fn get(&self, path: &str) -> Value {
+    pub(crate) fn get(&self, path: &str) -> Value {
         let (status, body) = self.ask("GET", path, None);
         assert_eq!(status, 200, "{path}: {body}");
         body
     }
 
-    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let body = body.map(Value::to_string).unwrap_or_default();
         let (status, _, text) = ask(self.address, method, path, "", body.as_bytes());
         (
@@ -70,7 +67,7 @@ impl Server {
     }
 
     /// Trains all and waits for the end; returns the job.
-    pub fn train(&self) -> Value {
+    pub(crate) fn train(&self) -> Value {
         let (status, job) = self.post("/v1/train", &json!({}));
         assert_eq!(status, 202, "{job}");
         let path = format!("/v1/jobs/{}", job["id"]);
@@ -80,7 +77,7 @@ impl Server {
         })
     }
 
-    pub fn node_types(&self) -> Vec<Value> {
+    pub(crate) fn node_types(&self) -> Vec<Value> {
         self.get("/v1/node-types")["nodeTypes"]
             .as_array()
             .unwrap()
@@ -96,7 +93,7 @@ impl Drop for Server {
 }
 
 /// Waits until there is an answer.
-pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(found) = look() {
             return found;
@@ -106,7 +103,7 @@ pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// One request over a connection of its own: status, head and body.
-pub fn ask(
+pub(crate) fn ask(
     address: SocketAddr,
     method: &str,
     path: &str,
@@ -132,7 +129,7 @@ pub fn ask(
     (status, head.to_lowercase(), body.to_owned())
 }
 
-pub fn now_s() -> i64 {
+pub(crate) fn now_s() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()
 }
