@@ -2,9 +2,9 @@
 //! server process that has learned something: no 5xx, and every answer as the
 //! document says.
 //!
-//! `pip install schemathesis`; the program is found as `schemathesis` or by
-//! `TANSO_SCHEMATHESIS`. Without it the test is skipped and says so, but not
-//! where `CI=true`. `TANSO_FUZZ_EXAMPLES` sets the examples per operation.
+//! The program is found by `TANSO_SCHEMATHESIS` or as `schemathesis`. Without
+//! it the test is skipped and says so; a program that was named must run.
+//! `TANSO_FUZZ_EXAMPLES` sets the examples per operation.
 #[path = "common/machines.rs"]
 mod machines;
 #[path = "common/server.rs"]
@@ -17,11 +17,11 @@ use server::{Server, now_s};
 
 #[test]
 fn a_fuzzing_client_finds_no_fault() {
-    let program = std::env::var("TANSO_SCHEMATHESIS").unwrap_or("schemathesis".to_owned());
-    if let Err(reason) = Command::new(&program).arg("--version").output() {
-        let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-        assert!(!in_ci, "\"{program}\": {reason}; pip install schemathesis");
-        eprintln!("skipped: \"{program}\" does not run here: {reason}; pip install schemathesis");
+    let named = std::env::var("TANSO_SCHEMATHESIS").ok();
+    let program = named.as_deref().unwrap_or("schemathesis");
+    if let Err(reason) = Command::new(program).arg("--version").output() {
+        assert!(named.is_none(), "\"{program}\": {reason}");
+        eprintln!("skipped 1: \"{program}\" does not run here: {reason}; pip install schemathesis");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -34,8 +34,8 @@ fn a_fuzzing_client_finds_no_fault() {
         );
     }
     server.train();
-    let examples = std::env::var("TANSO_FUZZ_EXAMPLES").unwrap_or("30".to_owned());
-    let output = Command::new(&program)
+    let examples = std::env::var("TANSO_FUZZ_EXAMPLES").unwrap_or("15".to_owned());
+    let output = Command::new(program)
         .args(["run", "--checks", "all", "--no-color", "--seed", "1"])
         .args(["--warnings", "off", "--continue-on-failure"])
         .args(["--max-examples", &examples])
