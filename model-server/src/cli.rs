@@ -1,4 +1,4 @@
-//! The command line: serve, predict, explain, evaluate, export, backup.
+//! The command line: serve, train, predict, explain, evaluate, export, backup.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -13,8 +13,12 @@ use tanso_runtime::serve::Limits;
 use tanso_runtime::{Health, Shutdown};
 
 use crate::catalog::Catalog;
-use crate::evaluate::{ByFamily, Evaluation};
+use crate::evaluate::report::Report;
+use crate::evaluate::{ByFamily, Evaluation, page};
 use crate::features::{Machine, cpuinfo};
+use crate::host::{LOADS, load};
+use crate::plot::CurvePlot;
+use crate::reading::Reading;
 use crate::select::{Selection, Selector};
 use crate::serve;
 
@@ -55,17 +59,35 @@ enum Command {
         /// Share of true values that the bounds are to hold, 0.5 to 0.99.
         #[arg(long, default_value_t = 0.9, value_parser = level)]
         level: f64,
+        /// A measured power of this machine, LOAD=WATTS such as 0.3=210; may be given again.
+        #[arg(long, value_name = "LOAD=WATTS")]
+        reading: Vec<Reading>,
+        /// Write the curve as SVG.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+    },
+    /// Train on the bundled tables and print what was learned from how much.
+    Train {
+        /// Write the refused rows and every tier's error as JSON.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Say which model a machine gets, why, and how good it is.
     Explain {
         #[command(flatten)]
         machine: MachineArgs,
     },
-    /// Print every tier's error on machines left out.
+    /// Print the error on machines left out: every tier, and every method beside what is asked.
     Evaluate {
         /// Print JSON.
         #[arg(long)]
         json: bool,
+        /// Write tables and curves as one HTML page.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Print the tiers alone, without training the other methods.
+        #[arg(long)]
+        tiers: bool,
     },
     /// Print a machine's model document, or the one of a digest from a server's list.
     Export {
@@ -174,10 +196,19 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             let bytes = crate::store::backup::backup(&store, &to)?;
             writeln!(out, "{}: {bytes} bytes, checked", to.display())?;
         }
-        Command::Predict { machine, level } => {
-            let selection = learn()?.select_at(&machine.read()?, level)?;
+        Command::Predict {
+            machine,
+            level,
+            reading,
+            svg,
+        } => {
+            let selection = learn()?.select_with(&machine.read()?, level, &reading)?;
             write!(out, "{}", Table(&selection))?;
+            if let Some(file) = svg {
+                write_file(&file, &drawing(&selection))?;
+            }
         }
+        Command::Train { out: file } => train(&mut out, file.as_deref())?,
         Command::Explain { machine } => {
             let selection = learn()?.select(&machine.read()?)?;
             let document = &selection.document;
@@ -199,14 +230,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
                 document.explanation, document.origin
             )?;
         }
-        Command::Evaluate { json } => {
-            let selector = learn()?;
-            let evaluation = Evaluation::new(&selector);
-            if json {
-                writeln!(out, "{}", serde_json::to_string_pretty(&evaluation)?)?;
-            } else {
-                writeln!(out, "{evaluation}\n{}", ByFamily(&selector))?;
-            }
+        Command::Evaluate { json, html, tiers } => {
+            evaluate(&mut out, json, html.as_deref(), tiers)?;
         }
         Command::Export { digest, machine } => {
             let selection = learn()?.select(&machine.read()?)?;
@@ -221,6 +246,107 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prints the evaluation; progress goes to standard error.
+fn evaluate(
+    out: &mut impl std::io::Write,
+    json: bool,
+    html: Option<&Path>,
+    tiers: bool,
+) -> anyhow::Result<()> {
+    let selector = learn()?;
+    if tiers {
+        let evaluation = Evaluation::new(&selector);
+        if json {
+            writeln!(out, "{}", serde_json::to_string_pretty(&evaluation)?)?;
+        } else {
+            writeln!(out, "{evaluation}\n{}", ByFamily(&selector))?;
+        }
+        if let Some(file) = html {
+            write_file(file, &page::tiers_page(&evaluation))?;
+        }
+        return Ok(());
+    }
+    let bar = indicatif::ProgressBar::new(0).with_style(
+        indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} folds, {elapsed}")
+            .context("the progress bar's template")?,
+    );
+    let report = Report::run(&selector, |done, all| {
+        bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
+        bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+    })
+    .context("training a compared method")?;
+    bar.finish_and_clear();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        writeln!(out, "{}\n{}\n{report}", report.tiers, ByFamily(&selector))?;
+    }
+    if let Some(file) = html {
+        write_file(file, &page::report_page(&report))?;
+    }
+    Ok(())
+}
+
+/// Trains, says how long it took and what came of it.
+fn train(out: &mut impl std::io::Write, file: Option<&Path>) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let selector = learn()?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let catalog = selector.catalog();
+    writeln!(
+        out,
+        "trained on {} machines in {seconds:.1} s\ndata    {}",
+        catalog.machines.len(),
+        catalog.digest
+    )?;
+    for count in &catalog.files {
+        writeln!(
+            out,
+            "  {:<38} {:>5} rows, {} refused; {} ({})",
+            count.file, count.accepted, count.refused, count.origin, count.licence
+        )?;
+    }
+    for refusal in &catalog.refused {
+        writeln!(
+            out,
+            "refused {} \"{}\": {}",
+            refusal.file, refusal.row, refusal.reason
+        )?;
+    }
+    let evaluation = Evaluation::new(&selector);
+    write!(out, "\n{evaluation}")?;
+    if let Some(file) = file {
+        let learned = serde_json::json!({ "evaluation": evaluation, "files": catalog.files, "refused": catalog.refused });
+        write_file(file, &serde_json::to_string_pretty(&learned)?)?;
+    }
+    Ok(())
+}
+
+fn write_file(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("writing \"{}\"", file.display()))
+}
+
+/// A model's curve with its bounds.
+fn drawing(selection: &Selection) -> String {
+    // A curve's points need not be evenly spaced, a drawing's are.
+    let watts: Vec<[f64; 3]> = (0..LOADS)
+        .filter_map(|level| tanso_power::Utilisation::try_new(load(level)).ok())
+        .map(|utilisation| {
+            let power = selection
+                .document
+                .power_at(utilisation)
+                .map(tanso_power::Watts::as_watts_f64);
+            [power.low, power.value, power.high]
+        })
+        .collect();
+    CurvePlot {
+        title: &selection.document.name,
+        predicted: &watts,
+        measured: &[],
+    }
+    .svg()
 }
 
 fn learn() -> anyhow::Result<Selector> {

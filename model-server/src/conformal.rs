@@ -14,6 +14,8 @@ use crate::host::count;
 /// A machine predicted without its group.
 #[derive(Clone, Debug)]
 pub struct Scored {
+    /// The machine's own id.
+    pub id: String,
     /// The machine's family: intervals are checked with all of it left out.
     pub family: String,
     /// Which load levels are known.
@@ -33,6 +35,12 @@ impl Scored {
 
     fn error(&self, level: usize) -> f64 {
         (self.predicted[level] / self.truth[level] - 1.0).abs()
+    }
+
+    /// The mean relative error over the known levels.
+    #[must_use]
+    pub fn mean_error(&self) -> f64 {
+        mean(self.levels.iter().map(|level| self.error(*level)))
     }
 }
 
@@ -90,9 +98,23 @@ impl Calibration {
     /// load.
     #[must_use]
     pub fn bounds(&self, watts: &[f64], deviation: f64, coverage: f64) -> Vec<[f64; 3]> {
+        self.bounds_with(watts, deviation, coverage, &[])
+    }
+
+    /// As [`Calibration::bounds`], where `doubt` says by level what share of
+    /// the deviation is left; all of it where it says nothing.
+    #[must_use]
+    pub fn bounds_with(
+        &self,
+        watts: &[f64],
+        deviation: f64,
+        coverage: f64,
+        doubt: &[f64],
+    ) -> Vec<[f64; 3]> {
         let mut most = [0.0_f64; 3];
         let bound = |(level, value): (usize, &f64)| {
-            let factor = (self.factor(level, coverage) * deviation).exp();
+            let left = doubt.get(level).copied().unwrap_or(1.0);
+            let factor = (self.factor(level, coverage) * deviation * left).exp();
             for (bound, watts) in most
                 .iter_mut()
                 .zip([value / factor, *value, value * factor])
@@ -126,6 +148,8 @@ pub struct Score {
     pub half_percent: Option<f64>,
     /// At full load, percent.
     pub full_percent: f64,
+    /// By load level, as far as known.
+    pub by_level: Vec<LevelScore>,
     /// Share of true values within the interval, percent, the interval being
     /// made without the family.
     pub coverage_percent: f64,
@@ -135,6 +159,18 @@ pub struct Score {
     pub worst_family: String,
     /// By family.
     pub by_family: Vec<FamilyScore>,
+}
+
+/// How good predictions are at one load level.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LevelScore {
+    /// The level's place in the curve.
+    pub level: usize,
+    /// Mean absolute error, percent.
+    pub mape_percent: f64,
+    /// The same in watts.
+    pub mae_w: f64,
 }
 
 /// How good predictions of one family are.
@@ -179,17 +215,16 @@ pub fn score(scored: &[Scored], levels: usize, half: usize, coverage: f64) -> Sc
         by_family.push(FamilyScore {
             family: (*family).to_owned(),
             machines: machines.len(),
-            mape_percent: 100.0 * mean(machines.iter().map(|machine| machine_error(machine))),
+            mape_percent: 100.0 * mean(machines.iter().map(|machine| machine.mean_error())),
             coverage_percent: 100.0 * count(inside) / count(points),
         });
     }
+    let by_level: Vec<LevelScore> = (0..levels)
+        .filter_map(|level| level_score(scored, level))
+        .collect();
     let at = |level: usize| {
-        let known: Vec<f64> = scored
-            .iter()
-            .filter(|m| m.levels.contains(&level))
-            .map(|m| 100.0 * m.error(level))
-            .collect();
-        (!known.is_empty()).then(|| mean(known.into_iter()))
+        let known = by_level.iter().find(|known| known.level == level);
+        known.map(|known| known.mape_percent)
     };
     let worst = by_family
         .iter()
@@ -197,7 +232,7 @@ pub fn score(scored: &[Scored], levels: usize, half: usize, coverage: f64) -> Sc
     Score {
         machines: scored.len(),
         families: families.len(),
-        mape_percent: 100.0 * mean(scored.iter().map(machine_error)),
+        mape_percent: 100.0 * mean(scored.iter().map(Scored::mean_error)),
         macro_mape_percent: mean(by_family.iter().map(|family| family.mape_percent)),
         mae_w: mean(scored.iter().map(|m| {
             mean(
@@ -209,6 +244,7 @@ pub fn score(scored: &[Scored], levels: usize, half: usize, coverage: f64) -> Sc
         idle_percent: at(0).unwrap_or(0.0),
         half_percent: at(half),
         full_percent: at(levels - 1).unwrap_or(0.0),
+        by_level: by_level.clone(),
         coverage_percent: mean(
             by_family
                 .iter()
@@ -220,8 +256,20 @@ pub fn score(scored: &[Scored], levels: usize, half: usize, coverage: f64) -> Sc
     }
 }
 
-fn machine_error(machine: &Scored) -> f64 {
-    mean(machine.levels.iter().map(|level| machine.error(*level)))
+fn level_score(scored: &[Scored], level: usize) -> Option<LevelScore> {
+    let known: Vec<&Scored> = scored
+        .iter()
+        .filter(|machine| machine.levels.contains(&level))
+        .collect();
+    (!known.is_empty()).then(|| LevelScore {
+        level,
+        mape_percent: 100.0 * mean(known.iter().map(|machine| machine.error(level))),
+        mae_w: mean(
+            known
+                .iter()
+                .map(|m| (m.predicted[level] - m.truth[level]).abs()),
+        ),
+    })
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
@@ -235,6 +283,7 @@ mod tests {
 
     fn machine(family: &str, truth: f64) -> Scored {
         Scored {
+            id: String::new(),
             family: family.into(),
             levels: vec![0],
             truth: vec![truth],

@@ -4,6 +4,10 @@
 //! Nothing is quoted here: each figure was computed at start from the bundled
 //! tables.
 
+pub mod page;
+pub mod protocol;
+pub mod report;
+
 use std::fmt;
 
 use serde::Serialize;

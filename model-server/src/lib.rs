@@ -4,9 +4,11 @@
 //! [`tiers`]) what a machine takes that is described by static features only
 //! ([`features`], [`resolve`]), picks or makes its model ([`select`]), and says
 //! how wrong such models are on machines that they were not trained on
-//! ([`conformal`], [`evaluate`]). Models leave as documents of
+//! ([`conformal`], [`evaluate`], beside other methods: [`baselines`]). A reading
+//! of the machine corrects its curve ([`reading`]). Models leave as documents of
 //! [`tanso_power::model`], by HTTP ([`serve`]) or command line ([`cli`]).
 
+pub mod baselines;
 pub mod catalog;
 pub mod cli;
 pub mod columns;
@@ -17,7 +19,9 @@ pub mod guess;
 pub mod host;
 pub mod learn;
 pub mod matrix;
+pub mod plot;
 pub mod process;
+pub mod reading;
 pub mod resolve;
 pub mod samples;
 pub mod select;

@@ -38,6 +38,20 @@ pub struct Kernel {
     pub length: f64,
 }
 
+impl Kernel {
+    /// A trend and a local correction alone, for comparison.
+    pub const PLAIN: Self = Self {
+        noise: 0.1,
+        level: 0.0,
+        cpu: 0.0,
+        family: 0.0,
+        maker: 0.0,
+        linear: 0.3,
+        matern: 0.5,
+        length: 4.0,
+    };
+}
+
 impl Default for Kernel {
     fn default() -> Self {
         Self {

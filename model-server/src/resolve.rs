@@ -60,7 +60,7 @@ pub struct Resolved {
 }
 
 /// Fewer machines of a vendor than these teach nothing about its next family.
-const ENOUGH_OF_A_VENDOR: usize = 20;
+pub(crate) const ENOUGH_OF_A_VENDOR: usize = 20;
 
 impl Atlas {
     /// Gathers the facts of the catalogue.

@@ -3,6 +3,8 @@
 //! The answer depends on the bundled tables and the machine only: the same
 //! question gets the same document, byte for byte.
 
+use std::fmt::Write as _;
+
 use tanso_power::model::{
     CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA,
 };
@@ -16,6 +18,7 @@ use crate::conformal::Scored;
 use crate::features::Machine;
 use crate::host::{Host, LOADS, load};
 use crate::matrix::Singular;
+use crate::reading::Reading;
 use crate::resolve::{Atlas, Resolved};
 use crate::tiers::{Assessed, Knowledge, LEVEL, Tier};
 
@@ -60,6 +63,8 @@ struct Curve {
     loads: Vec<f64>,
     watts: Vec<f64>,
     deviation: f64,
+    /// By level, what readings leave of the deviation; all of it if empty.
+    doubt: Vec<f64>,
 }
 
 impl Selector {
@@ -104,6 +109,19 @@ impl Selector {
     /// # Errors
     /// As [`Selector::select`].
     pub fn select_at(&self, machine: &Machine, level: f64) -> Result<Selection, SelectFault> {
+        self.select_with(machine, level, &[])
+    }
+
+    /// As [`Selector::select_at`], corrected by readings of the machine itself.
+    ///
+    /// # Errors
+    /// As [`Selector::select`].
+    pub fn select_with(
+        &self,
+        machine: &Machine,
+        level: f64,
+        readings: &[Reading],
+    ) -> Result<Selection, SelectFault> {
         let resolved = self.atlas.resolve(machine);
         let curve = resolved.figure.as_ref().map_or_else(
             || modelled(&self.knowledge, &resolved),
@@ -114,15 +132,27 @@ impl Selector {
                     loads,
                     watts,
                     deviation: 1.0,
+                    doubt: Vec::new(),
                 })
             },
         );
-        let curve = curve.ok_or(SelectFault::Empty(Tier::AnyMachine.name()))?;
+        let mut curve = curve.ok_or(SelectFault::Empty(Tier::AnyMachine.name()))?;
         let assessed = match curve.tier {
             Tier::Instance => Some(&self.instance),
             tier => self.knowledge.assessed(tier),
         };
         let assessed = assessed.ok_or(SelectFault::Empty(curve.tier.name()))?;
+        let corrected = assessed.correction.apply(&curve.watts, readings);
+        curve.watts = corrected.watts;
+        curve.doubt = corrected.doubt;
+        let mut explanation = explanation(&curve, assessed, &resolved);
+        if curve.doubt.iter().any(|doubt| *doubt < 1.0) {
+            let _ = write!(
+                explanation,
+                "; corrected by {} reading(s) of this machine, so its error is less",
+                readings.len()
+            );
+        }
         let document = ModelDocument {
             schema: SCHEMA.to_owned(),
             name: name(curve.tier, &resolved.features),
@@ -144,7 +174,7 @@ impl Selector {
             },
             training_digest: self.catalog.digest.clone(),
             origin: ORIGIN.to_owned(),
-            explanation: explanation(&curve, assessed, &resolved),
+            explanation,
             machine: resolved.features,
         };
         document.check()?;
@@ -164,6 +194,7 @@ fn modelled(knowledge: &Knowledge, resolved: &Resolved) -> Option<Curve> {
         loads: (0..LOADS).map(load).collect(),
         watts,
         deviation,
+        doubt: Vec::new(),
     };
     let share = |watts: &[f64; LOADS], factor: f64| watts.map(|watts| watts * factor).to_vec();
     if let Some((host, guessed)) = resolved
@@ -256,6 +287,7 @@ fn assess_instances(atlas: &Atlas, knowledge: &Knowledge) -> Assessed {
         let truth = [0, 1, 5, 10].map(|level| curve.watts[level]).to_vec();
         let family = figure.platform_cpu.clone();
         scored.push(Scored {
+            id: figure.instance_type.clone(),
             family,
             levels: vec![0, 1, 2, 3],
             truth,
@@ -286,9 +318,10 @@ fn points(curve: &Curve, assessed: &Assessed, level: f64) -> Result<Vec<CurvePoi
     // Whole hundredths of a watt: no digit is said that is not meant, and the
     // digest does not hang on the last bit of a logarithm.
     let watts = |watts: f64| Watts::try_from_watts((watts * 100.0).round() / 100.0);
-    let bounds = assessed
-        .calibration
-        .bounds(&curve.watts, curve.deviation, level);
+    let bounds =
+        assessed
+            .calibration
+            .bounds_with(&curve.watts, curve.deviation, level, &curve.doubt);
     let point = |(load, [low, value, high]): (&f64, [f64; 3])| {
         let power = Estimate {
             low: watts(low)?,

@@ -1,0 +1,156 @@
+//! Everything learned from the catalogue: a process for each view, means for
+//! those of whom less is known.
+
+use std::collections::BTreeMap;
+
+use super::left_out::{assess_coefficients, assess_family_threads, left_out, train};
+use super::means::{coefficients, families, mean_curve, threads};
+use super::{Assessed, Tier};
+use crate::catalog::Catalog;
+use crate::catalog::curves::TrainingMachine;
+use crate::columns::View;
+use crate::guess::Guess;
+use crate::host::Curve;
+use crate::matrix::Singular;
+use crate::process::Process;
+
+/// The first year of machines that an unknown one is compared with: older
+/// threads take several times the power.
+const RECENT: f64 = 2_017.0;
+
+/// Everything learned from the catalogue.
+#[derive(Debug)]
+pub struct Knowledge {
+    processes: BTreeMap<View, Process>,
+    guess: Guess,
+    family_threads: BTreeMap<String, Curve>,
+    coefficients: BTreeMap<String, Curve>,
+    tdp_ratio: Curve,
+    any_thread: Curve,
+    any_machine: Curve,
+    /// Each tier's error.
+    pub assessed: Vec<Assessed>,
+}
+
+impl Knowledge {
+    /// Trains every tier and finds its error; the views' processes train side
+    /// by side.
+    ///
+    /// # Errors
+    /// If a process cannot be trained.
+    pub fn learn(catalog: &Catalog) -> Result<Self, Singular> {
+        let machines = catalog.machines.as_slice();
+        let guess = Guess::learn(machines.iter().map(|machine| &machine.host));
+        let trained = std::thread::scope(|scope| {
+            let threads = View::ALL.map(|view| {
+                scope.spawn({
+                    let guess = &guess;
+                    move || train(view, machines, guess)
+                })
+            });
+            threads
+                .into_iter()
+                .map(|thread| {
+                    thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                })
+                .collect::<Vec<_>>()
+        });
+        let mut processes = BTreeMap::new();
+        let mut assessed = Vec::new();
+        for (view, outcome) in View::ALL.into_iter().zip(trained) {
+            let (process, tiers) = outcome?;
+            processes.insert(view, process);
+            assessed.extend(tiers);
+        }
+        let all: Vec<&TrainingMachine> = machines.iter().collect();
+        let recent: Vec<&TrainingMachine> = machines
+            .iter()
+            .filter(|machine| machine.host.year >= RECENT)
+            .collect();
+        let coefficients = coefficients(catalog);
+        assessed.push(left_out(
+            Tier::TdpRatio,
+            &all,
+            |m| m.host.tdp_total_w(),
+            |m| m.host.vendor.clone(),
+        ));
+        assessed.push(assess_family_threads(machines));
+        assessed.push(assess_coefficients(&coefficients, machines));
+        assessed.push(left_out(
+            Tier::AnyThread,
+            &recent,
+            |m| m.host.threads,
+            |m| m.host.microarch.clone(),
+        ));
+        assessed.push(left_out(
+            Tier::AnyMachine,
+            &recent,
+            |_| 1.0,
+            |m| m.host.microarch.clone(),
+        ));
+        assessed.sort_by_key(|tier| tier.tier);
+        Ok(Self {
+            processes,
+            guess,
+            family_threads: families(machines)
+                .into_iter()
+                .map(|(family, members)| (family, mean_curve(&members, threads)))
+                .collect(),
+            coefficients,
+            tdp_ratio: mean_curve(&all, |m| m.host.tdp_total_w()),
+            any_thread: mean_curve(&recent, threads),
+            any_machine: mean_curve(&recent, |_| 1.0),
+            assessed,
+        })
+    }
+
+    /// The process of a view.
+    #[must_use]
+    pub fn process(&self, view: View) -> Option<&Process> {
+        self.processes.get(&view)
+    }
+
+    /// Guesses design powers.
+    #[must_use]
+    pub const fn guess(&self) -> &Guess {
+        &self.guess
+    }
+
+    /// Watts per thread of a measured microarchitecture.
+    #[must_use]
+    pub fn family_per_thread(&self, microarch: &str) -> Option<&Curve> {
+        self.family_threads.get(microarch)
+    }
+
+    /// Published watts per thread of a microarchitecture.
+    #[must_use]
+    pub fn published_per_thread(&self, microarch: &str) -> Option<&Curve> {
+        self.coefficients.get(microarch)
+    }
+
+    /// Watts per watt of thermal design power.
+    #[must_use]
+    pub const fn per_tdp(&self) -> &Curve {
+        &self.tdp_ratio
+    }
+
+    /// Watts per thread of any recent machine.
+    #[must_use]
+    pub const fn any_thread(&self) -> &Curve {
+        &self.any_thread
+    }
+
+    /// Watts of any recent machine.
+    #[must_use]
+    pub const fn any_machine(&self) -> &Curve {
+        &self.any_machine
+    }
+
+    /// What is known of a tier's error.
+    #[must_use]
+    pub fn assessed(&self, tier: Tier) -> Option<&Assessed> {
+        self.assessed.iter().find(|assessed| assessed.tier == tier)
+    }
+}

@@ -1,0 +1,231 @@
+//! Each tier's error: its machines predicted as if they, and whoever would give
+//! them away, had never been seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::means::{families, mean_curve, threads};
+use super::{Assessed, Tier};
+use crate::catalog::curves::TrainingMachine;
+use crate::columns::View;
+use crate::conformal::Scored;
+use crate::guess::Guess;
+use crate::host::{Curve, Host, LOADS, median};
+use crate::matrix::Singular;
+use crate::process::{Kernel, Process};
+
+/// A process and the four tiers that stand on it.
+pub(super) fn train(
+    view: View,
+    machines: &[TrainingMachine],
+    guess: &Guess,
+) -> Result<(Process, [Assessed; 4]), Singular> {
+    let process = Process::train(view, Kernel::default(), machines)?;
+    let cpu = |m: &TrainingMachine| {
+        if m.host.cpu.is_empty() {
+            m.id.clone()
+        } else {
+            m.host.cpu.clone()
+        }
+    };
+    let family = |m: &TrainingMachine| m.host.microarch.clone();
+    // Scored are machines of which the tier would be said: with twins of
+    // another vendor, or with other CPU models in their family.
+    let model = groups(
+        &process,
+        machines,
+        |m| format!("{}|{}", cpu(m), m.system_vendor),
+        |m, others| others.iter().any(|other| cpu(other) == cpu(m)),
+    )?;
+    let family_known = groups(&process, machines, cpu, |m, others| {
+        others.iter().any(|other| family(other) == family(m))
+    })?;
+    let unseen = groups(&process, machines, family, |m, others| {
+        others
+            .iter()
+            .any(|other| other.host.vendor == m.host.vendor)
+    })?;
+    let tier = |tier: Tier, scored: Vec<Scored>| Assessed::new(tier, &scored, LOADS, LOADS / 2);
+    let guessed = guessed(&process, machines, guess)?;
+    let assessed = [
+        tier(Tier::CpuModel(view), model),
+        tier(Tier::CpuFamily(view), family_known),
+        tier(Tier::CpuFamilyGuessed(view), guessed),
+        tier(Tier::UnseenFamily(view), unseen),
+    ];
+    Ok((process, assessed))
+}
+
+/// Whole curves predicted without their CPU model and without its data sheet:
+/// design power, clock and year are what the rest of the family suggests.
+fn guessed(
+    process: &Process,
+    machines: &[TrainingMachine],
+    guess: &Guess,
+) -> Result<Vec<Scored>, Singular> {
+    let mut scored = Vec::new();
+    for (family, members) in families(machines) {
+        let cpus: BTreeSet<&str> = members
+            .iter()
+            .map(|machine| machine.host.cpu.as_str())
+            .filter(|cpu| !cpu.is_empty())
+            .collect();
+        for cpu in cpus {
+            let group: Vec<usize> = (0..machines.len())
+                .filter(|row| {
+                    machines[*row].host.microarch == family && machines[*row].host.cpu == cpu
+                })
+                .collect();
+            let others: Vec<&Host> = members
+                .iter()
+                .map(|machine| &machine.host)
+                .filter(|host| host.cpu != cpu)
+                .collect();
+            if others.is_empty() {
+                continue;
+            }
+            let without = process.without(&group)?;
+            let (base_mhz, year) = (
+                median(&others, |host| host.base_mhz),
+                median(&others, |host| host.year),
+            );
+            for machine in group
+                .iter()
+                .map(|row| &machines[*row])
+                .filter(|machine| machine.full)
+            {
+                let per_socket = machine.host.cores / machine.host.sockets;
+                let Some(tdp_w) = guess.tdp_w(&family, per_socket, base_mhz, cpu) else {
+                    continue;
+                };
+                let host = Host {
+                    base_mhz,
+                    tdp_w,
+                    year,
+                    ..machine.host.clone()
+                };
+                let belief = process.believe_without(&without, &host);
+                scored.push(compared(machine, belief.watts.to_vec(), belief.deviation));
+            }
+        }
+    }
+    Ok(scored)
+}
+
+/// Whole curves predicted without their group, where `counts` says that the
+/// rest leaves the tier's knowledge.
+fn groups(
+    process: &Process,
+    machines: &[TrainingMachine],
+    group: impl Fn(&TrainingMachine) -> String,
+    counts: impl Fn(&TrainingMachine, &[&TrainingMachine]) -> bool,
+) -> Result<Vec<Scored>, Singular> {
+    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, machine) in machines.iter().enumerate() {
+        groups.entry(group(machine)).or_default().push(index);
+    }
+    let mut scored = Vec::new();
+    for (name, members) in &groups {
+        let Some(first) = members.first().map(|member| &machines[*member]) else {
+            continue;
+        };
+        let others: Vec<&TrainingMachine> = machines
+            .iter()
+            .filter(|machine| group(machine) != *name)
+            .collect();
+        if !counts(first, &others) {
+            continue;
+        }
+        for (member, belief) in members.iter().zip(process.leave_out(members)?) {
+            scored.push(compared(
+                &machines[*member],
+                belief.watts.to_vec(),
+                belief.deviation,
+            ));
+        }
+    }
+    scored.retain(|machine| machine.levels.len() == LOADS);
+    Ok(scored)
+}
+
+fn compared(machine: &TrainingMachine, predicted: Vec<f64>, deviation: f64) -> Scored {
+    Scored {
+        id: machine.id.clone(),
+        family: machine.host.microarch.clone(),
+        levels: machine.measured().to_vec(),
+        truth: machine.watts.to_vec(),
+        predicted,
+        deviation,
+    }
+}
+
+/// The error of a mean curve by `unit` when the machine's `group` is left out.
+pub(super) fn left_out(
+    tier: Tier,
+    machines: &[&TrainingMachine],
+    unit: impl Fn(&TrainingMachine) -> f64 + Copy,
+    group: impl Fn(&TrainingMachine) -> String,
+) -> Assessed {
+    let names: BTreeSet<String> = machines.iter().map(|machine| group(machine)).collect();
+    let mut scored = Vec::new();
+    for name in names {
+        let (inside, outside): (Vec<_>, Vec<_>) =
+            machines.iter().partition(|machine| group(machine) == name);
+        let outside: Vec<&TrainingMachine> = outside;
+        if outside.is_empty() {
+            continue;
+        }
+        let curve = mean_curve(&outside, unit);
+        scored.extend(inside.iter().map(|machine| {
+            compared(
+                machine,
+                curve.map(|watts| watts * unit(machine)).to_vec(),
+                1.0,
+            )
+        }));
+    }
+    Assessed::new(tier, &scored, LOADS, LOADS / 2)
+}
+
+pub(super) fn assess_family_threads(machines: &[TrainingMachine]) -> Assessed {
+    let mut scored = Vec::new();
+    for members in families(machines).values() {
+        let models: BTreeSet<&str> = members
+            .iter()
+            .map(|machine| machine.host.cpu.as_str())
+            .collect();
+        for model in models {
+            let (inside, outside): (Vec<_>, Vec<_>) = members
+                .iter()
+                .partition(|machine| machine.host.cpu == model);
+            let outside: Vec<&TrainingMachine> = outside;
+            if outside.is_empty() {
+                continue;
+            }
+            let curve = mean_curve(&outside, threads);
+            scored.extend(
+                inside
+                    .iter()
+                    .map(|m| compared(m, curve.map(|watts| watts * m.host.threads).to_vec(), 1.0)),
+            );
+        }
+    }
+    Assessed::new(Tier::FamilyPerThread, &scored, LOADS, LOADS / 2)
+}
+
+pub(super) fn assess_coefficients(
+    coefficients: &BTreeMap<String, Curve>,
+    machines: &[TrainingMachine],
+) -> Assessed {
+    let scored: Vec<Scored> = machines
+        .iter()
+        .filter_map(|machine| {
+            let curve = coefficients.get(&machine.host.microarch)?;
+            Some(compared(
+                machine,
+                curve.map(|watts| watts * machine.host.threads).to_vec(),
+                1.0,
+            ))
+        })
+        .collect();
+    Assessed::new(Tier::Coefficients, &scored, LOADS, LOADS / 2)
+}
