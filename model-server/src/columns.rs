@@ -118,7 +118,7 @@ impl Columns {
     pub fn fineness(&self) -> Vec<f64> {
         let mut fineness = vec![1.0; self.mean.len()];
         if let Some(year) = fineness.get_mut(YEAR) {
-            *year = 2.0;
+            *year = 4.0;
         }
         fineness
     }

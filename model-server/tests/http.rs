@@ -111,13 +111,35 @@ fn a_model_is_selected_fetched_by_digest_and_predicts_the_same() {
         }
         let (_, _, body) = ask(address, "GET", "/v1/models", b"");
         assert_eq!(object(&body)["models"].as_array().unwrap().len(), 1);
+
+        // A reading of the machine itself draws the curve to it and narrows it.
+        let told = answer["watts"][1].as_f64().unwrap() * 1.2;
+        let question = json!({
+            "machine": machine, "utilisation": [0, 0.35, 1], "readings": [{"utilisation": 0.35, "watts": told}],
+        });
+        let (status, _, body) = ask(
+            address,
+            "POST",
+            "/v1/predict",
+            question.to_string().as_bytes(),
+        );
+        assert_eq!(status, 200, "{body}");
+        let corrected = object(&body);
+        assert_ne!(corrected["model"], answer["model"]);
+        let near = corrected["watts"][1].as_f64().unwrap() / told;
+        assert!((0.9..1.01).contains(&near), "{corrected}");
+        let width = |answer: &Value| {
+            let of = |name: &str| answer[name][1].as_f64().unwrap();
+            (of("hi") - of("lo")) / of("watts")
+        };
+        assert!(width(&corrected) < width(&answer), "{corrected} {answer}");
     });
 }
 
 #[test]
 fn bad_input_is_refused_with_field_value_and_what_is_accepted() {
     with_server(|address| {
-        let body = json!({"machine": {"tdp_w": "much", "colour": 1}, "utilisation": [0.5, 1.5], "level": 2});
+        let body = json!({"machine": {"tdp_w": "much", "colour": 1}, "utilisation": [0.5, 1.5], "level": 2, "readings": [{"watts": 5}]});
         let (status, head, body) = ask(address, "POST", "/v1/predict", body.to_string().as_bytes());
         assert_eq!(status, 422);
         assert!(head.contains("application/problem+json"), "{head}");
@@ -130,7 +152,13 @@ fn bad_input_is_refused_with_field_value_and_what_is_accepted() {
             .collect();
         assert_eq!(
             fields,
-            ["machine.colour", "machine.tdp_w", "utilisation[1]", "level"]
+            [
+                "machine.colour",
+                "machine.tdp_w",
+                "utilisation[1]",
+                "readings[0]",
+                "level"
+            ]
         );
         assert_eq!(problem["errors"][2]["value"], "1.5");
         assert_eq!(problem["errors"][2]["accepted"], "a number from 0 to 1");

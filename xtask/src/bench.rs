@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::{process, workspace};
 
 /// The packages that have benchmarks; the others need not be built for them.
-const PACKAGES: [&str; 2] = ["tanso-carbon", "tanso-power"];
+const PACKAGES: [&str; 3] = ["tanso-carbon", "tanso-model-server", "tanso-power"];
 
 /// Which benchmarks to run.
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,8 @@ enum Of {
     Agent(agent::Args),
     /// The agent under churn and kill -9: whether a microjoule is lost (JSON lines)
     AgentSoak(agent::soak::Args),
+    /// The model server's training and answers, and what an agent does with a model (JSON lines)
+    Model,
     /// What a benchmark measures; started by the benchmarks
     #[command(hide = true)]
     Load(agent::load::Args),
@@ -47,13 +49,16 @@ pub fn run(args: &Args) -> Result<()> {
         Some(Of::Agent(args)) => return agent::run(args),
         Some(Of::AgentSoak(args)) => return agent::soak::run(args),
         Some(Of::Load(args)) => return agent::load::run(args),
-        None => {}
+        Some(Of::Model) | None => {}
     }
     let mut command = Command::new("cargo");
-    command
-        .current_dir(workspace::root())
-        .arg("bench")
-        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
-        .args(["--bench", "*", "--"]);
-    process::run(command.args(&args.rest))
+    command.current_dir(workspace::root()).arg("bench");
+    if args.of.is_some() {
+        command.args(["--package", "tanso-model-server", "--package", "tanso-power"]);
+        command.args(["--bench", "model"]);
+    } else {
+        command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+        command.args(["--bench", "*"]);
+    }
+    process::run(command.arg("--").args(&args.rest))
 }

@@ -14,6 +14,7 @@ pub mod ebpf;
 pub mod fuzz;
 pub mod images;
 pub mod kubeparts;
+pub mod openapi;
 pub mod packages;
 pub mod process;
 pub mod progress;
@@ -66,6 +67,8 @@ enum Verb {
     Dashboards(dashboards::Args),
     /// Run the agent without each of its rights and show what it says
     Rights(rights::Args),
+    /// Let a fuzzing client of the OpenAPI world talk to the model server
+    Openapi(openapi::Args),
     /// Run the benchmarks
     Bench(bench::Args),
     /// What keeps a cluster; started by `cluster up`
@@ -96,6 +99,7 @@ impl Cli {
             Verb::Fuzz(args) => fuzz::run(&args),
             Verb::Dashboards(args) => dashboards::run(&args),
             Verb::Rights(args) => rights::run(&args),
+            Verb::Openapi(args) => openapi::run(&args),
             Verb::Bench(args) => bench::run(&args),
             Verb::ClusterSupervise(args) => cluster::supervise::run(&args),
             Verb::Enter(args) => cluster::enter::run(args),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::cluster::{self, Options, Profile};
-use crate::{check, codegen, e2e, ebpf, kubeparts, process, workspace};
+use crate::{check, codegen, e2e, ebpf, kubeparts, openapi, process, workspace};
 
 /// What to leave out.
 #[derive(Debug, clap::Args)]
@@ -84,6 +84,7 @@ fn tests() -> Result<()> {
     let mut run = api.exec(["cargo", "test", "--workspace", "--offline"]);
     run.current_dir(workspace::root())
         .env("TANSO_TEST_KUBECONFIG", api.kubeconfig());
+    openapi::give(&mut run);
     ebpf::give(&mut run);
     let result = process::run(&mut run);
     api.down()?;

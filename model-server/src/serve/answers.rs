@@ -17,6 +17,7 @@ use super::{
     JSON, Parameter, Server, Shared, body, finish, parameter, refuse, store_failed, unknown,
 };
 use crate::features::Machine;
+use crate::reading::Reading;
 use crate::select::SelectFault;
 use crate::store::documents::{self, Kept};
 use crate::tiers::LEVEL;
@@ -63,9 +64,20 @@ impl Server {
                 tier: LEARNED,
             });
         }
+        self.corrected(machine, level, &[])
+    }
+
+    /// The model from the bundled tables, corrected by what was read at the
+    /// machine itself: nearer to it than what others of its type taught.
+    fn corrected(
+        &self,
+        machine: &Machine,
+        level: f64,
+        readings: &[Reading],
+    ) -> Result<Answer, Problem> {
         let selection = self
             .selector
-            .select_at(machine, level)
+            .select_with(machine, level, readings)
             .map_err(|fault| internal(&fault.to_string()))?;
         self.given_out(Answer {
             tier: selection.tier.name(),
@@ -120,7 +132,12 @@ pub(super) async fn predict(
     let begun = Instant::now();
     let answer = body::predict(body).and_then(|question| {
         let wanted = question.measured.unwrap_or(&[Measured::Wall]);
-        let answer = server.answer(&question.machine, wanted, question.level.unwrap_or(LEVEL))?;
+        let level = question.level.unwrap_or(LEVEL);
+        let answer = if question.readings.is_empty() {
+            server.answer(&question.machine, wanted, level)?
+        } else {
+            server.corrected(&question.machine, level, &question.readings)?
+        };
         let prediction = prediction(&answer, &question);
         server.metrics.answered("predict", answer.tier, begun);
         Ok(prediction)

@@ -9,6 +9,7 @@ use tanso_power::sample::Measured;
 use tanso_runtime::Problem;
 
 use crate::features::{Fault, Machine, shown};
+use crate::reading::Reading;
 use crate::samples::{self, Accepted};
 
 /// A question for a model.
@@ -26,7 +27,12 @@ pub(super) struct Predict {
     pub(super) measured: Option<&'static [Measured]>,
     pub(super) utilisation: Vec<Utilisation>,
     pub(super) level: Option<f64>,
+    /// Measured powers of the machine itself.
+    pub(super) readings: Vec<Reading>,
 }
+
+/// As many readings as a curve has levels.
+const READINGS_MAX: usize = 11;
 
 /// More points than anyone draws.
 const POINTS_MAX: usize = 1_001;
@@ -83,13 +89,15 @@ pub(super) fn train(body: Result<Bytes, BytesRejection>) -> Result<Option<String
     }
 }
 
-/// `{"machine": {…}, "utilisation": […], "level": 0.9}`.
+/// `{"machine": {…}, "utilisation": […], "level": 0.9, "readings": […]}`.
 pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Problem> {
-    let object = object(body, &["machine", "measured", "utilisation", "level"])?;
+    let known = ["machine", "measured", "utilisation", "level", "readings"];
+    let object = object(body, &known)?;
     let mut faults = Vec::new();
     let machine = machine(&object, &mut faults);
     let measured = measured(&object, &mut faults);
     let utilisation = utilisation(&object, &mut faults);
+    let readings = readings(&object, &mut faults);
     let level = object
         .get("level")
         .filter(|level| !level.is_null())
@@ -106,6 +114,7 @@ pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Pr
             measured,
             utilisation,
             level,
+            readings,
         }),
         _ => Err(refused(&faults)),
     }
@@ -198,6 +207,35 @@ fn utilisation(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Util
                 &format!("utilisation[{index}]"),
                 point,
                 "a number from 0 to 1",
+            )),
+        }
+    }
+    read
+}
+
+fn readings(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Reading> {
+    let list = match object.get("readings") {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(list)) if list.len() <= READINGS_MAX => list,
+        Some(other) => {
+            let accepted = format!("a list of at most {READINGS_MAX} readings");
+            faults.push(fault("readings", other, &accepted));
+            return Vec::new();
+        }
+    };
+    let mut read = Vec::new();
+    for (index, value) in list.iter().enumerate() {
+        let number = |name| value.get(name).and_then(Value::as_f64);
+        let reading = number("utilisation")
+            .zip(number("watts"))
+            .and_then(|(load, watts)| Reading::try_new(load, watts).ok());
+        let only = value.as_object().is_some_and(|object| object.len() == 2);
+        match reading.filter(|_| only) {
+            Some(reading) => read.push(reading),
+            None => faults.push(fault(
+                &format!("readings[{index}]"),
+                value,
+                "utilisation from 0 to 1 and watts from 0.1 to 100000",
             )),
         }
     }
