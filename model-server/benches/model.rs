@@ -3,7 +3,10 @@
 //!
 //! `cargo xtask bench model` prints a JSON line a case. What an agent does with
 //! the answer is `tanso-power`'s bench of the same name.
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has to say so")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run has to say so"
+)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -54,12 +57,7 @@ fn main() {
             .await
             .unwrap();
         let router = service.router(&health);
-        let server = tokio::spawn(serve(
-            listener,
-            router,
-            Limits::default(),
-            shutdown.clone(),
-        ));
+        let server = tokio::spawn(serve(listener, router, Limits::default(), shutdown.clone()));
         let mut times = tokio::task::spawn_blocking(move || over_http(address))
             .await
             .unwrap();
@@ -94,12 +92,14 @@ fn features(number: u32) -> Value {
         "Neoverse-N1",
         "Some CPU of tomorrow",
     ];
-    let name = NAMES[usize::try_from(number).unwrap() % NAMES.len()];
+    const TYPES: [&str; 4] = ["m5.2xlarge", "c6a.48xlarge", "m7i.4xlarge", "m7g.metal"];
+    let at = usize::try_from(number).unwrap();
+    let (name, instance_type) = (NAMES[at % NAMES.len()], TYPES[at % TYPES.len()]);
     let sockets = 1 + number / 8 % 2;
     let memory = 16 + number;
     match number / 16 % 4 {
         0 => json!({"cpu_name": name}),
-        1 => json!({"instance_type": ["m5.2xlarge", "c6a.48xlarge", "m7i.4xlarge", "m7g.metal"][usize::try_from(number).unwrap() % 4], "mem_gb": memory}),
+        1 => json!({"instance_type": instance_type, "mem_gb": memory}),
         2 => json!({"cpu_name": name, "sockets": sockets, "mem_gb": memory}),
         _ => json!({
             "cpu_name": name, "sockets": sockets, "cores": 64 * sockets, "threads": 128 * sockets, "base_mhz": 2_450,
@@ -121,7 +121,8 @@ fn over_http(address: SocketAddr) -> Vec<f64> {
     let mut times = Vec::new();
     for number in 0..QUESTIONS + WARM_UP {
         // Other machines than were asked about before.
-        let question = json!({"machine": features(number + QUESTIONS), "utilisation": loads, "level": 0.9});
+        let question =
+            json!({"machine": features(number + QUESTIONS), "utilisation": loads, "level": 0.9});
         let body = question.to_string();
         let request = format!(
             "POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",

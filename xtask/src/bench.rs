@@ -54,7 +54,12 @@ pub fn run(args: &Args) -> Result<()> {
     let mut command = Command::new("cargo");
     command.current_dir(workspace::root()).arg("bench");
     if args.of.is_some() {
-        command.args(["--package", "tanso-model-server", "--package", "tanso-power"]);
+        command.args([
+            "--package",
+            "tanso-model-server",
+            "--package",
+            "tanso-power",
+        ]);
         command.args(["--bench", "model"]);
     } else {
         command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));

@@ -67,7 +67,7 @@ enum Verb {
     Dashboards(dashboards::Args),
     /// Run the agent without each of its rights and show what it says
     Rights(rights::Args),
-    /// Let a fuzzing client of the OpenAPI world talk to the model server
+    /// Let a fuzzing client of the `OpenAPI` world talk to the model server
     Openapi(openapi::Args),
     /// Run the benchmarks
     Bench(bench::Args),

@@ -94,8 +94,7 @@ pub fn ensure() -> Result<PathBuf> {
         .args(["--disable-pip-version-check", "--retries", "2"])
         .arg(OsString::from(format!("schemathesis=={VERSION}")));
     process::run_logged(&mut pip, &log, &mut step, "pip install")?;
-    fs::write(&complete, VERSION)
-        .with_context(|| format!("writing \"{}\"", complete.display()))?;
+    fs::write(&complete, VERSION).with_context(|| format!("writing \"{}\"", complete.display()))?;
     step.done(&format!("installed schemathesis {VERSION}"));
     Ok(program)
 }
