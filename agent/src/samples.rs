@@ -143,8 +143,11 @@ impl Sampler {
         {
             self.window = None;
         }
-        if self.window.is_none() && self.begins(unix_ms, elapsed, &reading.zones) {
-            self.minute = unix_ms.div_euclid(MINUTE_MS);
+        // A reading belongs to the minute that it begins in, or each window
+        // would open with the minute.
+        let begin_ms = unix_ms - i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        if self.window.is_none() && self.begins(begin_ms, &reading.zones) {
+            self.minute = begin_ms.div_euclid(MINUTE_MS);
             self.window = Some(Window {
                 meter: reading.meter,
                 length: length(reading.zones.iter().map(|(zone, _)| zone)),
@@ -169,11 +172,10 @@ impl Sampler {
         }
     }
 
-    /// Whether this reading opens its minute's window: one window a minute, at
-    /// another second each time.
-    fn begins(&self, unix_ms: i64, elapsed: Duration, zones: &[(Zone, impl Sized)]) -> bool {
-        let begin_ms = unix_ms - i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
-        let minute = unix_ms.div_euclid(MINUTE_MS);
+    /// Whether a reading from `begin_ms` on opens its minute's window: one
+    /// window a minute, at another second each time.
+    fn begins(&self, begin_ms: i64, zones: &[(Zone, impl Sized)]) -> bool {
+        let minute = begin_ms.div_euclid(MINUTE_MS);
         let length = length(zones.iter().map(|(zone, _)| zone));
         let room_ms = MINUTE_MS - i64::try_from(length.as_millis()).unwrap_or(MINUTE_MS);
         let mixed = self
