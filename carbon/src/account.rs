@@ -193,47 +193,116 @@ pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> 
         coverage,
         ..Account::default()
     };
+    let mut hours = Hours::with_room(rows.len().min(24));
     for row in rows {
+        let hour = hours.at(row.hour);
         match factors.get(row.place) {
-            Some((place, pue)) if place.is_average() => sum.book(row, *pue, place),
-            Some((_, pue)) => sum.book_unpriced(row, *pue),
-            None => sum.book_unpriced(row, Estimate::exact(Pue::ONE)),
+            Some((place, pue)) if place.is_average() => sum.book(hour, row, *pue, place),
+            Some((_, pue)) => sum.book_unpriced(hour, row, *pue),
+            None => sum.book_unpriced(hour, row, Estimate::exact(Pue::ONE)),
         }
     }
+    sum.hours = hours.finish();
     sum
 }
 
+/// The hours of an account in the making. Rows mostly come in the order of
+/// their hours, and then none is looked for.
+struct Hours {
+    /// Ascending.
+    ordered: Vec<(UtcHour, HourAccount)>,
+    /// Hours that came after a later one; all are before the last in order.
+    late: BTreeMap<UtcHour, HourAccount>,
+}
+
+impl Hours {
+    fn with_room(hours: usize) -> Self {
+        Self {
+            ordered: Vec::with_capacity(hours),
+            late: BTreeMap::new(),
+        }
+    }
+
+    fn at(&mut self, hour: UtcHour) -> &mut HourAccount {
+        let last = self.ordered.last().map(|(last, _)| *last);
+        let index = match last {
+            Some(last) if hour == last => self.ordered.len().checked_sub(1),
+            Some(last) if hour < last => {
+                let found = self.ordered.binary_search_by_key(&hour, |(at, _)| *at);
+                found.ok()
+            }
+            _ => {
+                self.ordered.push((hour, HourAccount::default()));
+                self.ordered.len().checked_sub(1)
+            }
+        };
+        match index.and_then(|index| self.ordered.get_mut(index)) {
+            Some((_, sums)) => sums,
+            None => self.late.entry(hour).or_default(),
+        }
+    }
+
+    fn finish(self) -> BTreeMap<UtcHour, HourAccount> {
+        if self.late.is_empty() {
+            return self.ordered.into_iter().collect();
+        }
+        let mut all = self.late;
+        all.extend(self.ordered);
+        all
+    }
+}
+
 impl Account {
-    fn book(&mut self, row: &EnergyRow, pue: Estimate<Pue>, place: &Place<'_>) {
+    fn book(
+        &mut self,
+        hour: &mut HourAccount,
+        row: &EnergyRow,
+        pue: Estimate<Pue>,
+        place: &Place<'_>,
+    ) {
         let Some(point) = place.intensity.at(row.hour) else {
-            return self.book_unpriced(row, pue);
+            return self.book_unpriced(hour, row, pue);
         };
         let (energy, ci) = (row.energy, point.intensity);
+        let value = ci.value.emissions_of(energy.value, pue.value);
         let emissions = Estimate {
             low: ci.low.emissions_of(energy.low, pue.low),
-            value: ci.value.emissions_of(energy.value, pue.value),
+            value,
             high: ci.high.emissions_of(energy.high, pue.high),
         };
-        let facility = self.book_energy(row, pue);
+        // A figure without bounds need not be multiplied three times.
+        let of_best_energy = if ci.low == ci.high {
+            Estimate::exact(value)
+        } else {
+            Estimate {
+                low: ci.low.emissions_of(energy.value, pue.value),
+                value,
+                high: ci.high.emissions_of(energy.value, pue.value),
+            }
+        };
+        let facility = self.book_energy(hour, row, pue);
         self.emissions = self.emissions + emissions;
-        self.emissions_of_best_energy = self.emissions_of_best_energy
-            + ci.map(|intensity| intensity.emissions_of(energy.value, pue.value));
+        self.emissions_of_best_energy = self.emissions_of_best_energy + of_best_energy;
         *self.by_origin.entry(point.origin).or_default() += facility;
-        let hour = self.hours.entry(row.hour).or_default();
         hour.emissions = hour.emissions + emissions;
         if point.origin.is_estimated() {
             hour.estimated += facility;
         }
     }
 
-    fn book_unpriced(&mut self, row: &EnergyRow, pue: Estimate<Pue>) {
-        let facility = self.book_energy(row, pue);
+    fn book_unpriced(&mut self, hour: &mut HourAccount, row: &EnergyRow, pue: Estimate<Pue>) {
+        let facility = self.book_energy(hour, row, pue);
         self.unpriced += facility;
-        self.hours.entry(row.hour).or_default().unpriced += facility;
+        hour.unpriced += facility;
     }
 
     /// Books the energy and returns the facility's.
-    fn book_energy(&mut self, row: &EnergyRow, pue: Estimate<Pue>) -> Joules {
+    fn book_energy(
+        &mut self,
+        hour: &mut HourAccount,
+        row: &EnergyRow,
+        pue: Estimate<Pue>,
+    ) -> Joules {
         let facility = Estimate {
             low: pue.low.facility_energy(row.energy.low),
             value: pue.value.facility_energy(row.energy.value),
@@ -242,7 +311,6 @@ impl Account {
         self.it_energy = self.it_energy + row.energy;
         self.facility_energy = self.facility_energy + facility;
         *self.by_provenance.entry(row.provenance).or_default() += row.energy.value;
-        let hour = self.hours.entry(row.hour).or_default();
         hour.it_energy += row.energy.value;
         hour.facility_energy = hour.facility_energy + facility;
         facility.value
