@@ -87,8 +87,9 @@ fn the_hidden_curve_is_found() {
 
 #[test]
 fn one_bad_node_in_ten_never_moves_the_model_beyond_its_interval() {
+    type Lie = (&'static str, fn(f64, f64) -> f64);
     let clean = fitted(&(0..10).map(honest).collect::<Vec<_>>()).band;
-    let lies: [(&str, fn(f64, f64) -> f64); 8] = [
+    let lies: [Lie; 8] = [
         ("three times", |watts, _| watts * 3.0),
         ("a third", |watts, _| watts / 3.0),
         ("stuck", |_, _| 213.0),
