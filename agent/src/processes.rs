@@ -14,8 +14,8 @@ use std::time::Duration;
 use tanso_agent_wire::energy::Account;
 use tanso_power::{Joules, apportion};
 
-use crate::books::Books;
-use crate::charges::Charges;
+use crate::books::{AccountBook, Books};
+use crate::charges::{Charges, KVM};
 use crate::kernel::ProcessReading;
 use crate::snapshot::details::{Amount, ProcessFigures, ProcessKind};
 
@@ -164,10 +164,13 @@ impl Processes {
             // Another program has taken the process over.
             process.looked_at = false;
         }
-        let (kind, container) = container(books.accounts.get(place).map(|book| &book.account));
+        let (kind, container, machine) = owner(books.accounts.get(place));
         figures.kind = kind;
         if figures.container_id != container {
             container.clone_into(&mut figures.container_id);
+        }
+        if figures.vm_id != machine {
+            machine.clone_into(&mut figures.vm_id);
         }
         let delta_ns = u64::try_from(delta.as_nanos()).unwrap_or(u64::MAX);
         figures.cpu_ns = figures.cpu_ns.saturating_add(delta_ns);
@@ -229,12 +232,16 @@ impl Processes {
     }
 }
 
-fn container(account: Option<&Account>) -> (ProcessKind, &str) {
-    match account {
-        Some(Account::Container { container_id, .. } | Account::Standalone { container_id }) => {
-            (ProcessKind::Container, container_id)
-        }
-        _ => (ProcessKind::Regular, ""),
+/// What a process is part of, and the ids of its container and its virtual
+/// machine.
+fn owner(book: Option<&AccountBook>) -> (ProcessKind, &str, &str) {
+    match book.map(|book| (&book.account, book.runtime.as_str())) {
+        Some((Account::Standalone { container_id }, KVM)) => (ProcessKind::Vm, "", container_id),
+        Some((
+            Account::Container { container_id, .. } | Account::Standalone { container_id },
+            _,
+        )) => (ProcessKind::Container, container_id, ""),
+        _ => (ProcessKind::Regular, "", ""),
     }
 }
 
@@ -359,5 +366,19 @@ mod tests {
             interval(&mut table, &mut books, 1, &[]);
         }
         assert!(table.table.is_empty());
+    }
+
+    #[test]
+    fn a_process_is_of_a_container_of_a_virtual_machine_or_of_neither() {
+        let mut books = Books::default();
+        let id = |text: &str| Account::Standalone {
+            container_id: text.into(),
+        };
+        let (docker, machine) = (books.account(&id("c1")), books.account(&id("web")));
+        KVM.clone_into(&mut books.accounts[machine].runtime);
+        let of = |place: usize| owner(books.accounts.get(place));
+        assert_eq!(of(docker), (ProcessKind::Container, "c1", ""));
+        assert_eq!(of(machine), (ProcessKind::Vm, "", "web"));
+        assert_eq!(of(Books::SYSTEM), (ProcessKind::Regular, "", ""));
     }
 }

@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(4);
 /// What to ask.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Also expect figures of these: process, vm, gpu, pmu, platform
+    /// Also expect figures of these: gpu, pmu, platform
     #[arg(long, value_delimiter = ',')]
     expect: Vec<String>,
 }
@@ -93,7 +93,8 @@ pub fn run(args: &Args) -> Result<()> {
 fn ask_all(args: &Args, tools: &Path, server: &str) -> Result<()> {
     let queries = queries();
     let has = |query: &&Query<'_>| {
-        query.need == "-" || args.expect.iter().any(|expected| expected == query.need)
+        ["-", "process", "vm"].contains(&query.need)
+            || args.expect.iter().any(|expected| expected == query.need)
     };
     let mut waiting: Vec<&Query<'_>> = queries.iter().filter(has).collect();
     let asked = waiting.len();

@@ -1,5 +1,5 @@
-//! Two containers as far as a node can tell: control groups with their names,
-//! and a busy process in each.
+//! Two containers and a virtual machine as far as a node can tell: control
+//! groups with their names, and a busy process in each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
+/// A machine of libvirt's, named so that no real one is met.
+const MACHINE: &str = r"machine-qemu\x2d1\x2dtanso\x2ddashboards.scope";
 const POD: &str = "0c4b1a52-3a5b-4c77-8f4e-5f2b6d7e8a90";
 
-/// The containers; gone when it is dropped.
+/// All of them; gone when it is dropped.
 pub(super) struct Load {
     root: PathBuf,
     groups: Vec<PathBuf>,
@@ -29,8 +31,9 @@ impl Load {
             groups: Vec::new(),
             children: Vec::new(),
         };
-        for digit in ["a", "b"] {
-            let group = load.root.join(format!("pod{POD}")).join(digit.repeat(64));
+        let pod = load.root.join(format!("pod{POD}"));
+        let machine = base.join("machine.slice").join(MACHINE);
+        for group in [pod.join("a".repeat(64)), pod.join("b".repeat(64)), machine] {
             fs::create_dir_all(&group)
                 .with_context(|| format!("making \"{}\"; this needs root", group.display()))?;
             load.groups.push(group.clone());
@@ -56,8 +59,11 @@ impl Drop for Load {
         }
         for group in &self.groups {
             let _ = fs::remove_dir(group);
+            // A folder above it that was made for it; one in use stays.
+            if let Some(above) = group.parent() {
+                let _ = fs::remove_dir(above);
+            }
         }
-        let _ = fs::remove_dir(self.root.join(format!("pod{POD}")));
         let _ = fs::remove_dir(&self.root);
     }
 }
