@@ -1,0 +1,141 @@
+# shellcheck shell=bash
+# What every script here does alike: common options, credentials, calls to AWS,
+# facts about the stack, prices. It changes nothing by itself.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+me=$(basename "$0")
+profile='' region='' stack=tanso dry_run='' yes='' wait=yes
+export AWS_PAGER=''
+
+say() { printf '%s\n' "$*"; }
+warn() { printf '%s: %s\n' "$me" "$*" >&2; }
+refuse() { warn "$1"; exit "${2:-1}"; }
+
+common_options='  --profile NAME      profile of the AWS CLI
+  --region REGION     AWS region; else AWS_REGION, else the profile'\''s
+  --stack-name NAME   name of the stack (default: tanso)
+  --dry-run           say what would be done, change nothing
+  -h, --help          this text'
+
+# Reads the options; what is not common goes to the script's own `option NAME VALUE`,
+# which answers 0 (took both), 1 (unknown) or 10 (took the name alone).
+options() {
+  local took
+  while (($#)); do
+    case $1 in
+      -h | --help) usage; exit 0 ;;
+      --dry-run) dry_run=yes; shift; continue ;;
+      --profile | --region | --stack-name)
+        (($# > 1)) && [[ -n $2 ]] || refuse "$1 needs a value; see $me --help" 2
+        case $1 in --profile) profile=$2 ;; --region) region=$2 ;; *) stack=$2 ;; esac
+        shift 2; continue ;;
+    esac
+    took=0; option "$1" "${2-}" || took=$?
+    case $took in
+      0) (($# > 1)) || refuse "$1 needs a value; see $me --help" 2; shift 2 ;;
+      10) shift ;;
+      *) refuse "unknown option \"$1\"; see $me --help" 2 ;;
+    esac
+  done
+  [[ $stack =~ ^[A-Za-z][A-Za-z0-9-]{0,127}$ ]] || refuse "stack name \"$stack\": letters, digits and hyphens, a letter first" 2
+}
+
+# Asks AWS; changes nothing.
+ask() { aws ${profile:+--profile "$profile"} --region "$region" --output text "$@"; }
+
+# Changes something; a dry run prints the command instead.
+change() {
+  if [[ -n $dry_run ]]; then
+    { printf 'would run: aws --region %s' "$region"; printf ' %q' "$@"; echo; } | cut -c1-400
+  else
+    aws ${profile:+--profile "$profile"} --region "$region" --output text "$@"
+  fi
+}
+
+# Ends politely where the AWS CLI, a region or credentials are missing.
+connect() {
+  local said
+  command -v aws >/dev/null || refuse 'the AWS CLI (aws) is not installed; see https://aws.amazon.com/cli' 3
+  [[ -n $region ]] || region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws ${profile:+--profile "$profile"} configure get region 2>/dev/null || true)}}
+  [[ -n $region ]] || refuse 'no region is known: name one by --region, for example --region us-east-1' 3
+  said=$(ask sts get-caller-identity --query Account 2>&1) ||
+    refuse "no valid AWS credentials. Sign in by \"aws sso login${profile:+ --profile $profile}\" or \"aws configure\", or name a profile by --profile. The AWS CLI said: $(tail -n1 <<<"$said")" 3
+  say "account $said, region $region, stack $stack${dry_run:+ (dry run: nothing is changed)}"
+}
+
+confirm() {
+  [[ -z $yes && -z $dry_run ]] || return 0
+  [[ -t 0 ]] || refuse "$1 Nobody can be asked here: confirm by --yes."
+  local answer
+  read -r -p "$1 Go on? [y/N] " answer
+  [[ $answer == [yY]* ]] || refuse 'nothing was changed'
+}
+
+# --- the stack ---
+
+# Nothing where there is no such stack.
+stack_status() {
+  local said
+  if said=$(ask cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackStatus' 2>&1); then
+    say "$said"
+  elif [[ $said != *'does not exist'* ]]; then
+    refuse "the stack could not be read: $(tail -n1 <<<"$said")"
+  fi
+}
+
+need_stack() {
+  status=$(stack_status)
+  [[ -n $status ]] || refuse "there is no stack \"$stack\" in $region; name another by --stack-name, or run deploy" 4
+}
+
+output() {
+  local value
+  value=$(ask cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]")
+  [[ $value == None ]] || say "$value"
+}
+
+# Sets instance, state, type, launched, volume_gib and why (the stop's reason) from the stack's machine.
+need_instance() {
+  instance=$(ask cloudformation describe-stack-resource --stack-name "$stack" --logical-resource-id Instance \
+    --query StackResourceDetail.PhysicalResourceId 2>/dev/null || true)
+  [[ $instance == i-* ]] || refuse "stack \"$stack\" ($status) has no machine; its events: aws cloudformation describe-stack-events --region $region --stack-name $stack" 4
+  # shellcheck disable=SC2016,SC2034 # a JMESPath literal; read by the scripts
+  IFS=$'\t' read -r state type launched why < <(ask ec2 describe-instances --instance-ids "$instance" \
+    --query 'Reservations[0].Instances[0].[State.Name, InstanceType, LaunchTime, StateTransitionReason || `-`]')
+}
+
+tag() { ask ec2 describe-tags --filters "Name=resource-id,Values=$instance" "Name=key,Values=$1" --query 'Tags[0].Value' | sed 's/^None$//'; }
+
+# --- time and money ---
+
+# Seconds since 1970 of a time as AWS writes it (GNU date, else BSD's).
+epoch() {
+  local time=${1%%.*}
+  time=${time%%+*}; time=${time%Z}; time=${time/ [GU][MT][TC]/}; time=${time/ /T}
+  date -u -d "$time" +%s 2>/dev/null || date -u -j -f %Y-%m-%dT%H:%M:%S "$time" +%s
+}
+
+# A format and a sum of checked numbers: calc %.2f "1 + 2 * 3".
+calc() { awk "BEGIN { printf \"$1\", ($2) }"; }
+number() { [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ ]] || refuse "$1 \"$2\": a number, as in 50 or 49.90" 2; }
+
+# Price of an item here, by the newest row; nothing where none is known.
+price() { awk -F, -v region="$region" -v item="$1" '$1 == region && $2 == item && $5 >= as_of { as_of = $5; usd = $4 } END { if (as_of) print usd }' "$here/prices.csv"; }
+price_date() { awk -F, -v region="$region" -v item="$1" '$1 == region && $2 == item && $5 >= d { d = $5 } END { print d }' "$here/prices.csv"; }
+
+# Hours of the runs that are over are kept in tags of the machine, each run once
+# (by its launch time), since AWS forgets when a machine was started before.
+book_run() {
+  local until=$1 before
+  [[ $(tag tanso:booked) != "$launched" ]] || return 0
+  before=$(tag tanso:hours)
+  change ec2 create-tags --resources "$instance" --tags \
+    "Key=tanso:hours,Value=$(calc %.4f "${before:-0} + ($until - $(epoch "$launched")) / 3600")" "Key=tanso:booked,Value=$launched"
+}
+
+# When a stopped machine stopped, as AWS tells it: "User initiated (2026-11-21 16:20:31 GMT)".
+stopped_at() {
+  local time=${why#*(}
+  if [[ $why == *\(*\)* ]]; then epoch "${time%)*}"; else date +%s; fi
+}

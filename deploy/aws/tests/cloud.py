@@ -1,0 +1,304 @@
+"""The scripts against a stand-in of AWS: moto's server, the real AWS CLI.
+
+What moto does not serve (quotas, Canonical's image parameter, the price list)
+is answered from replies/ by a server of a few lines.
+"""
+
+import base64
+import http.server
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from datetime import datetime, timezone
+from pathlib import Path
+
+import yaml
+from checks import DEPLOY, has, run, same
+
+HERE = Path(__file__).resolve().parent
+REGION = "us-east-1"
+
+
+class Replies(http.server.BaseHTTPRequestHandler):
+    """Answers by the operation's name; remembers what was asked."""
+
+    files = {
+        "GetServiceQuota": "quota.json",
+        "RequestServiceQuotaIncrease": "quota-request.json",
+        "GetParameter": "ubuntu.json",
+        "GetProducts": "price.json",
+    }
+    asked: list = []
+    pending: list = []
+    quota = 128.0
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+        Replies.asked.append((operation, body))
+        if operation == "ListRequestedServiceQuotaChangeHistoryByQuota":
+            reply = {"RequestedQuotas": Replies.pending}
+        else:
+            reply = json.loads((HERE / "replies" / self.files[operation]).read_text())
+        if operation == "GetServiceQuota":
+            reply["Quota"]["Value"] = Replies.quota
+        if operation == "RequestServiceQuotaIncrease":
+            Replies.pending = [reply["RequestedQuota"]]
+        text = json.dumps(reply).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        """Silent."""
+
+
+class Cloud:
+    """The stand-in, from start to stop."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="tanso-aws-"))
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.log = open(self.folder / "moto.log", "w", encoding="utf-8")
+        self.moto = subprocess.Popen(
+            [sys.executable, HERE / "cloud_server.py", str(port)], stdout=self.log, stderr=subprocess.STDOUT
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        self.replies = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Replies)
+        threading.Thread(target=self.replies.serve_forever, daemon=True).start()
+        replies = f"http://127.0.0.1:{self.replies.server_address[1]}"
+        self.nobody = {
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ENDPOINT_URL": self.url,
+            **{f"AWS_ENDPOINT_URL_{name}": replies for name in ["SERVICE_QUOTAS", "SSM", "PRICING"]},
+        }
+        self.somebody = {**self.nobody, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+    def await_ready(self):
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            try:
+                urllib.request.urlopen(f"{self.url}/moto-api/data.json", timeout=5).close()
+                return
+            except OSError:
+                if self.moto.poll() is not None:
+                    break
+                time.sleep(0.3)
+        raise RuntimeError(f"moto's server did not start: {(self.folder / 'moto.log').read_text()[-2000:]}")
+
+    def client(self, service):
+        import boto3  # noqa: PLC0415 - a slow import that not every run needs
+
+        return boto3.client(
+            service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test"
+        )
+
+    def script(self, name, *options, wanted=0, env=None, at=DEPLOY):
+        code, text = run([at / name, *options], env={**self.somebody, **(env or {})})
+        assert code == wanted, f"{name} {' '.join(options)} ended with {code}, wanted {wanted}:\n{text}"
+        return text
+
+    def user_data(self, stack):
+        reply = self.client("ec2").describe_instance_attribute(InstanceId=self.instance(stack), Attribute="userData")
+        return base64.b64decode(reply["UserData"]["Value"]).decode()
+
+    def resource(self, stack, name):
+        found = self.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=name)
+        return found["StackResourceDetail"]["PhysicalResourceId"]
+
+    def instance(self, stack):
+        return self.resource(stack, "Instance")
+
+    def open_ports(self, stack):
+        group = self.client("ec2").describe_security_groups(GroupIds=[self.resource(stack, "Firewall")])["SecurityGroups"][0]
+        return [(rule["FromPort"], rule["ToPort"], [each["CidrIp"] for each in rule["IpRanges"]]) for rule in group["IpPermissions"]]
+
+    def described(self, instance):
+        return self.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+
+    def close(self):
+        self.replies.shutdown()
+        self.moto.terminate()
+        self.moto.wait()
+        self.log.close()
+        shutil.rmtree(self.folder)
+
+
+def refuses_without_credentials(cloud):
+    for name in ["deploy", "deploy-infra", "check", "stop", "start", "delete", "quota", "prices"]:
+        code, text = run([DEPLOY / name, "--region", REGION], env=cloud.nobody)
+        same(code, 3, f"{name} without credentials: {text}")
+        has(text, "no valid AWS credentials", "aws sso login")
+    has(cloud.script("check", wanted=3), "no region is known", "--region")
+    code, text = run([DEPLOY / "check", "--region", REGION], env={**cloud.nobody, "PATH": "/usr/bin:/bin"})
+    if not any(os.access(folder + "/aws", os.X_OK) for folder in ["/usr/bin", "/bin"]):
+        same(code, 3, f"check without the AWS CLI: {text}")
+        has(text, "is not installed")
+
+
+def a_dry_run_changes_nothing(cloud):
+    text = cloud.script("deploy", "--region", REGION, "--dry-run", "--metrics-cidr", "203.0.113.0/24")
+    has(text, "measured by RAPL", "$4.08 an hour", "would run:", "create-stack", "nothing is changed")
+    same(cloud.client("cloudformation").describe_stacks()["Stacks"], [], "stacks after a dry run")
+
+
+def asks_before_it_costs(cloud):
+    has(cloud.script("deploy", "--region", REGION, wanted=1), "--yes")
+    has(cloud.script("deploy", "--region", REGION, "--metrics-cidr", "anybody", wanted=2), '"anybody"')
+    has(cloud.script("deploy", "--region", REGION, "--instance-type", "t4g.large", wanted=1), "arm64")
+    Replies.quota = 32.0
+    has(cloud.script("deploy", "--region", REGION, wanted=1), "needs 96 vCPUs", "your quota in us-east-1 is 32", "--request")
+    Replies.quota = 128.0
+    same(cloud.client("cloudformation").describe_stacks()["Stacks"], [], "stacks after refusals")
+
+
+def deploys(cloud):
+    text = cloud.script(
+        "deploy", "--region", REGION, "--yes", "--metrics-cidr", "203.0.113.0/24", "--budget", "100", "--images", "registry.example/tanso"
+    )
+    has(text, "https://", ":30443/metrics", "said by the machine when it was ready", "aws ssm start-session")
+    has(cloud.script("deploy", "--region", REGION, "--yes", wanted=1), "is there already (CREATE_COMPLETE)")
+    stack = cloud.client("cloudformation").describe_stacks(StackName="tanso")["Stacks"][0]
+    same(stack["StackStatus"], "CREATE_COMPLETE", "the stack")
+    names = sorted(output["OutputKey"] for output in stack["Outputs"])
+    same(names, ["Energy", "InstanceId", "LogGroup", "MetricsUrl", "PublicIp", "Shell"], "outputs")
+    kinds = cloud.client("cloudformation").list_stack_resources(StackName="tanso")["StackResourceSummaries"]
+    return f"{len(kinds)} resources; outputs {', '.join(names)}"
+
+
+def the_machine_is_closed_and_encrypted(cloud):
+    ec2 = cloud.client("ec2")
+    machine = cloud.described(cloud.instance("tanso"))
+    same(machine["InstanceType"], "c5.metal", "the type")
+    volumes = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [machine["InstanceId"]]}])["Volumes"]
+    same([(volume["Encrypted"], volume["Size"]) for volume in volumes], [(True, 50)], "volumes")
+    same(cloud.open_ports("tanso"), [(30443, 30443, ["203.0.113.0/24"])], "what is open")
+    versions = ec2.describe_launch_template_versions(LaunchTemplateId=cloud.resource("tanso", "Launch"))
+    options = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]["MetadataOptions"]
+    same((options["HttpTokens"], options["HttpPutResponseHopLimit"]), ("required", 1), "IMDS")
+    iam = cloud.client("iam")
+    role = cloud.resource("tanso", "Role")
+    same(iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"], [], "managed policies")
+    actions = set()
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for statement in (yaml.safe_load(document) if isinstance(document, str) else document)["Statement"]:
+            listed = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+            actions.update(listed)
+            if any(action.startswith("logs:") for action in listed):
+                assert all(":log-group:/tanso/tanso" in arn for arn in statement["Resource"]), statement
+    assert not any("*" in action for action in actions), actions
+    size = len(cloud.user_data("tanso"))
+    assert size < 16384, f"user data has {size} bytes; 16384 are allowed"
+    return f"{len(actions)} rights, none by wildcard; user data: {size} of 16384 bytes"
+
+
+def other_types_model_and_stay_closed(cloud):
+    text = cloud.script("deploy", "--region", REGION, "--stack-name", "small", "--instance-type", "m5.large", "--yes", "--certificate", "CertManager")
+    has(text, "modelled from CPU use", "$0.096 an hour", "closed to the outside")
+    same(cloud.open_ports("small"), [], "what is open")
+    same(cloud.described(cloud.instance("small"))["InstanceType"], "m5.large", "the type")
+
+
+def infrastructure_alone(cloud):
+    text = cloud.script("deploy-infra", "--region", REGION, "--stack-name", "bare", "--instance-type", "m5.metal", "--yes")
+    has(text, "sudo /opt/tanso/setup", "$4.61 an hour")
+    user_data = has(cloud.user_data("bare"), "SET_UP='ByHand'", "SIGNAL_URL=''")
+    assert "waitcondition" not in user_data.split("<<'SETUP'")[0]
+    cloud.script("delete", "--region", REGION, "--stack-name", "bare", "--yes")
+    return "and deleted again"
+
+
+def moment(cloud, instance, hours):
+    launched = cloud.described(instance)["LaunchTime"]
+    return {"TANSO_NOW": str(int(launched.timestamp() + hours * 3600))}
+
+
+def check_reckons(cloud):
+    instance = cloud.instance("tanso")
+    # 10 h x $4.08 = 40.80, and 10 h x (50 GiB x $0.08 / 730 + $0.005) = 0.10.
+    text = cloud.script("check", "--region", REGION, env=moment(cloud, instance, 10))
+    has(text, "CREATE_COMPLETE", "running", "$40.90 so far", "$59.10 of $100 left", "14.4 h more", "said by the machine")
+    text = cloud.script("check", "--region", REGION, "--budget", "40", env=moment(cloud, instance, 10), wanted=5)
+    has(text, "is used up")
+    text = cloud.script("check", "--region", REGION, "--price", "1", env=moment(cloud, instance, 10))
+    has(text, "$10.10 so far")
+    has(cloud.script("check", "--region", REGION, "--stack-name", "none", wanted=4), 'no stack "none"')
+    return "10 h of c5.metal: $40.90; 14.4 h left of $100"
+
+
+def stops_and_starts(cloud):
+    instance = cloud.instance("tanso")
+    has(cloud.script("stop", "--region", REGION, "--dry-run"), "would run:", "stop-instances")
+    same(cloud.described(instance)["State"]["Name"], "running", "after a dry run")
+    cloud.script("stop", "--region", REGION)
+    same(cloud.described(instance)["State"]["Name"], "stopped", "after stop")
+    has(cloud.script("stop", "--region", REGION), "nothing to stop")
+    # A run of 20 hours that stop would have booked; only storage and address are paid since.
+    cloud.client("ec2").create_tags(Resources=[instance], Tags=[{"Key": "tanso:hours", "Value": "20.0"}])
+    text = cloud.script("check", "--region", REGION, env=moment(cloud, instance, 30))
+    has(text, "stopped", "running for 20.0 h", "$81.91 so far", "more while stopped")
+    cloud.script("start", "--region", REGION)
+    same(cloud.described(instance)["State"]["Name"], "running", "after start")
+    has(cloud.script("start", "--region", REGION), "is running")
+
+
+def a_stop_in_the_console_is_booked(cloud):
+    instance = cloud.instance("tanso")
+    cloud.client("ec2").stop_instances(InstanceIds=[instance])
+    cloud.script("start", "--region", REGION)
+    tags = {tag["Key"]: tag["Value"] for tag in cloud.described(instance)["Tags"]}
+    assert re.fullmatch(r"20\.\d{4}", tags["tanso:hours"]), tags
+    launched = datetime.fromisoformat(tags["tanso:booked"].replace("Z", "+00:00"))
+    assert launched <= datetime.now(timezone.utc), tags
+
+
+def quotas(cloud):
+    Replies.asked.clear()
+    Replies.pending = []
+    has(cloud.script("quota", "--region", REGION), "128 vCPUs", "96 needed", "enough")
+    Replies.quota = 32.0
+    has(cloud.script("quota", "--region", REGION, wanted=1), "not enough", "--request")
+    has(cloud.script("quota", "--region", REGION, "--request", "--dry-run", wanted=1), "would run:", "--desired-value 96")
+    asked = [operation for operation, _ in Replies.asked]
+    assert "RequestServiceQuotaIncrease" not in asked, asked
+    has(cloud.script("quota", "--region", REGION, "--request", wanted=1), "asked     for 96")
+    has(cloud.script("quota", "--region", REGION, "--request", wanted=1), "for 96 already")
+    asked = [body for operation, body in Replies.asked if operation == "RequestServiceQuotaIncrease"]
+    same([(body["QuotaCode"], body["DesiredValue"]) for body in asked], [("L-1216C47A", 96.0)], "requests")
+    Replies.quota = 128.0
+
+
+def prices_are_renewed(cloud):
+    copy = cloud.folder / "aws"
+    shutil.copytree(DEPLOY, copy)
+    before = (copy / "prices.csv").read_text()
+    text = cloud.script("prices", "--region", REGION, "--dry-run", at=copy)
+    same((copy / "prices.csv").read_text(), before, "the table after a dry run")
+    has(text, "c5.metal $4.205 an hour")
+    cloud.script("prices", "--region", REGION, at=copy)
+    has((copy / "prices.csv").read_text(), f"us-east-1,c5.metal,hour,4.205,{datetime.now(timezone.utc):%Y-%m-%d},AWS Price List API")
+
+
+def deletes(cloud):
+    instance = cloud.instance("tanso")
+    has(cloud.script("delete", "--region", REGION, wanted=1), "energy ledger", "--yes")
+    has(cloud.script("delete", "--region", REGION, "--dry-run"), "would run:", "delete-stack")
+    same(cloud.described(instance)["State"]["Name"], "running", "after a dry run")
+    has(cloud.script("delete", "--region", REGION, "--yes"), "is gone")
+    same(cloud.described(instance)["State"]["Name"], "terminated", "the machine")
+    has(cloud.script("delete", "--region", REGION, "--yes"), "nothing to delete")
