@@ -99,7 +99,7 @@ create() {
 await() {
   say 'waiting for the stack (bare metal boots for about 10 minutes, setting up takes about 10 more) ...'
   ask cloudformation wait stack-create-complete --stack-name "$stack" && return 0
-  warn "the stack failed ($(stack_status)); what AWS says:"
+  warn "the stack failed; what AWS says:"
   # shellcheck disable=SC2016 # a JMESPath literal
   ask cloudformation describe-stack-events --stack-name "$stack" \
     --query 'StackEvents[?ends_with(ResourceStatus, `FAILED`)].[LogicalResourceId, ResourceStatusReason]' >&2 || true
@@ -107,15 +107,14 @@ await() {
 }
 
 next_steps() {
-  local id
-  id=$(output InstanceId)
-  say "machine   $id at $(output PublicIp)"
-  say "shell     $(output Shell)"
+  read_stack
+  say "machine   $id at $address"
+  say "shell     $shell"
   if [[ $set_up == ByHand ]]; then
     say 'next      in that shell: sudo /opt/tanso/setup   (run again, it completes what is missing)'
   else
-    say "energy    $(output Energy)"
-    say "metrics   $(output MetricsUrl)"
+    say "energy    $energy"
+    say "metrics   $metrics"
     say 'token     in that shell: sudo cat /etc/tanso/metrics-token'
   fi
   say "cost      check --region $region --stack-name $stack; stop and delete end it"
@@ -125,8 +124,7 @@ run_create() {
   options "$@"
   check_options
   connect
-  local status
-  status=$(stack_status)
+  read_stack
   [[ -z $status ]] || refuse "stack \"$stack\" is there already ($status): check shows it, delete removes it, --stack-name makes another"
   check_type
   check_quota

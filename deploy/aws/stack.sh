@@ -74,38 +74,43 @@ confirm() {
 
 # --- the stack ---
 
-# Nothing where there is no such stack.
-stack_status() {
-  local said
-  if said=$(ask cloudformation describe-stacks --stack-name "$stack" --query 'Stacks[0].StackStatus' 2>&1); then
-    say "$said"
-  elif [[ $said != *'does not exist'* ]]; then
+# Sets status (empty where there is no such stack), created, budget_tag and the
+# outputs id, address, metrics, energy and shell; what is not there is None.
+read_stack() {
+  local said output='' name
+  for name in InstanceId PublicIp MetricsUrl Energy Shell; do
+    output+=", Outputs[?OutputKey=='$name'].OutputValue | [0]"
+  done
+  if said=$(ask cloudformation describe-stacks --stack-name "$stack" \
+    --query "Stacks[0].[StackStatus, CreationTime, Tags[?Key=='tanso:budget-usd'].Value | [0]$output]" 2>&1); then
+    # shellcheck disable=SC2034 # read by the scripts
+    IFS=$'\t' read -r status created budget_tag id address metrics energy shell <<<"$said"
+    # The data of the wait condition: {"setup":"measured by …"}.
+    energy=${energy#*:\"} energy=${energy%\"\}}
+  elif [[ $said == *'does not exist'* ]]; then
+    status=''
+  else
     refuse "the stack could not be read: $(tail -n1 <<<"$said")"
   fi
 }
 
 need_stack() {
-  status=$(stack_status)
+  read_stack
   [[ -n $status ]] || refuse "there is no stack \"$stack\" in $region; name another by --stack-name, or run deploy" 4
 }
 
-output() {
-  local value
-  value=$(ask cloudformation describe-stacks --stack-name "$stack" --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue | [0]")
-  [[ $value == None ]] || say "$value"
-}
-
-# Sets instance, state, type, launched, volume_gib and why (the stop's reason) from the stack's machine.
+# Sets instance, state, type, launched, hours and booked (see below) and why (the
+# stop's reason). A stack that failed has a machine too, but no outputs.
 need_instance() {
-  instance=$(ask cloudformation describe-stack-resource --stack-name "$stack" --logical-resource-id Instance \
-    --query StackResourceDetail.PhysicalResourceId 2>/dev/null || true)
+  instance=$id
+  [[ $instance == i-* ]] || instance=$(ask cloudformation describe-stack-resource --stack-name "$stack" \
+    --logical-resource-id Instance --query StackResourceDetail.PhysicalResourceId 2>/dev/null || true)
   [[ $instance == i-* ]] || refuse "stack \"$stack\" ($status) has no machine; its events: aws cloudformation describe-stack-events --region $region --stack-name $stack" 4
   # shellcheck disable=SC2016,SC2034 # a JMESPath literal; read by the scripts
-  IFS=$'\t' read -r state type launched why < <(ask ec2 describe-instances --instance-ids "$instance" \
-    --query 'Reservations[0].Instances[0].[State.Name, InstanceType, LaunchTime, StateTransitionReason || `-`]')
+  IFS=$'\t' read -r state type launched hours booked why < <(ask ec2 describe-instances --instance-ids "$instance" \
+    --query 'Reservations[0].Instances[0].[State.Name, InstanceType, LaunchTime, Tags[?Key==`tanso:hours`].Value | [0], Tags[?Key==`tanso:booked`].Value | [0], StateTransitionReason || `-`]')
+  [[ $hours != None ]] || hours=0
 }
-
-tag() { ask ec2 describe-tags --filters "Name=resource-id,Values=$instance" "Name=key,Values=$1" --query 'Tags[0].Value' | sed 's/^None$//'; }
 
 # --- time and money ---
 
@@ -127,11 +132,9 @@ price_date() { awk -F, -v region="$region" -v item="$1" '$1 == region && $2 == i
 # Hours of the runs that are over are kept in tags of the machine, each run once
 # (by its launch time), since AWS forgets when a machine was started before.
 book_run() {
-  local until=$1 before
-  [[ $(tag tanso:booked) != "$launched" ]] || return 0
-  before=$(tag tanso:hours)
+  [[ $booked != "$launched" ]] || return 0
   change ec2 create-tags --resources "$instance" --tags \
-    "Key=tanso:hours,Value=$(calc %.4f "${before:-0} + ($until - $(epoch "$launched")) / 3600")" "Key=tanso:booked,Value=$launched"
+    "Key=tanso:hours,Value=$(calc %.4f "$hours + ($1 - $(epoch "$launched")) / 3600")" "Key=tanso:booked,Value=$launched"
 }
 
 # When a stopped machine stopped, as AWS tells it: "User initiated (2026-11-21 16:20:31 GMT)".
