@@ -38,10 +38,13 @@ for zone in package-0:0 package-1:1 dram:0:0; do
   echo "${zone%%:*}" >"$folder/name"; echo 1 >"$folder/energy_uj"
 done
 """,
-    "apt-get": 'case "$*" in *linux-modules-extra*) touch /run/rapl-module;; esac\n',
-    "dpkg": """agent=/opt/aws/amazon-cloudwatch-agent/bin; mkdir -p $agent
-printf '#!/bin/sh\\necho "cloudwatch $*" >>/tmp/called\\n' >$agent/amazon-cloudwatch-agent-ctl
-chmod +x $agent/amazon-cloudwatch-agent-ctl
+    "apt-get": """case "$*" in
+  *linux-modules-extra-[0-9]*) touch /run/rapl-module ;;
+  *agent.deb)
+    agent=/opt/aws/amazon-cloudwatch-agent/bin; mkdir -p $agent
+    printf '#!/bin/sh\\necho "cloudwatch $*" >>/tmp/called\\n' >$agent/amazon-cloudwatch-agent-ctl
+    chmod +x $agent/amazon-cloudwatch-agent-ctl ;;
+esac
 """,
 }
 
@@ -186,7 +189,7 @@ def a_second_run_changes_nothing(machines):
     same(machine.code(2), 0, f"the second run:\n{machine.output(2)}")
     first, second = machine.text("holds.1").splitlines(), machine.text("holds.2").splitlines()
     same(sorted(set(first) ^ set(second)), [], "files that differ after the second run")
-    same(sum("install -m" in call or "apt-get" in call for call in machine.called()), 2, "apt-get calls of both runs")
+    same(sum("apt-get" in call for call in machine.called()), 4, "apt-get calls of both runs")
     same(machine.text("asked.log").count(f"{HELM}\n"), 1, "downloads of Helm")
     secret = re.findall(r"Bearer ([0-9a-f]{64})", machine.text("tmp/applied"))
     same((len(secret), len(set(secret))), (2, 1), "tokens of both runs")
