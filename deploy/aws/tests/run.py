@@ -50,7 +50,8 @@ def booted(tally, user_data, cache):
     try:
         machines = boot.Machines()
     except Skip as reason:
-        tally.run("user data boots a machine (9 checks)", lambda: (_ for _ in ()).throw(reason))
+        print(f"skip         8 checks of what user data does: {reason}")
+        tally.skipped += 8
         return
     try:
         metal, guest = user_data["tanso"], user_data["small"]
