@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -15,30 +16,31 @@ class Skip(Exception):
 
 
 class Tally:
-    """Runs checks and counts how they end."""
+    """Runs checks, from several threads at once, and counts how they end."""
 
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
+        self.counts = {"ok  ": 0, "FAIL": 0, "skip": 0}
+        self.lock = threading.Lock()
 
     def run(self, sentence, check):
         begun = time.monotonic()
         word, more = "ok  ", None
         try:
             more = check()
-            self.passed += 1
         except Skip as reason:
             word, more = "skip", reason
-            self.skipped += 1
         except Exception as fault:  # a check of any kind may fail in any way
             word, more = "FAIL", f"{type(fault).__name__}: {fault}"
-            self.failed += 1
-        print(f"{word} {time.monotonic() - begun:5.1f}s  {sentence}", flush=True)
-        for line in str(more).splitlines() if more else []:
-            print(f"              {line}", flush=True)
+        lines = [f"{word} {time.monotonic() - begun:5.1f}s  {sentence}"]
+        lines += [f"              {line}" for line in (str(more).splitlines() if more else [])]
+        with self.lock:
+            self.counts[word] += 1
+            print("\n".join(lines), flush=True)
 
     def close(self):
-        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
-        return 1 if self.failed else 0
+        passed, failed, skipped = self.counts.values()
+        print(f"{passed} passed, {failed} failed, {skipped} skipped")
+        return 1 if failed or not passed else 0
 
 
 def run(command, *, env=None, stdin=None, timeout=240):

@@ -27,8 +27,17 @@ HERE = Path(__file__).resolve().parent
 REGION = "us-east-1"
 
 
+class Asked:
+    """What was asked of the recorded replies, and what they say."""
+
+    def __init__(self):
+        self.operations = []
+        self.pending = []
+        self.quota = 128.0
+
+
 class Replies(http.server.BaseHTTPRequestHandler):
-    """Answers by the operation's name; remembers what was asked."""
+    """Answers by the operation's name."""
 
     files = {
         "GetServiceQuota": "quota.json",
@@ -36,22 +45,20 @@ class Replies(http.server.BaseHTTPRequestHandler):
         "GetParameter": "ubuntu.json",
         "GetProducts": "price.json",
     }
-    asked: list = []
-    pending: list = []
-    quota = 128.0
 
     def do_POST(self):
+        asked = self.server.asked
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
-        Replies.asked.append((operation, body))
+        asked.operations.append((operation, body))
         if operation == "ListRequestedServiceQuotaChangeHistoryByQuota":
-            reply = {"RequestedQuotas": Replies.pending}
+            reply = {"RequestedQuotas": asked.pending}
         else:
             reply = json.loads((HERE / "replies" / self.files[operation]).read_text())
         if operation == "GetServiceQuota":
-            reply["Quota"]["Value"] = Replies.quota
+            reply["Quota"]["Value"] = asked.quota
         if operation == "RequestServiceQuotaIncrease":
-            Replies.pending = [reply["RequestedQuota"]]
+            asked.pending = [reply["RequestedQuota"]]
         text = json.dumps(reply).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/x-amz-json-1.1")
@@ -77,6 +84,7 @@ class Cloud:
         )
         self.url = f"http://127.0.0.1:{port}"
         self.replies = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Replies)
+        self.replies.asked = self.asked = Asked()
         threading.Thread(target=self.replies.serve_forever, daemon=True).start()
         replies = f"http://127.0.0.1:{self.replies.server_address[1]}"
         self.nobody = {
@@ -87,6 +95,13 @@ class Cloud:
             **{f"AWS_ENDPOINT_URL_{name}": replies for name in ["SERVICE_QUOTAS", "SSM", "PRICING"]},
         }
         self.somebody = {**self.nobody, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+    def __enter__(self):
+        self.await_ready()
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
     def await_ready(self):
         end = time.monotonic() + 120
@@ -160,9 +175,9 @@ def asks_before_it_costs(cloud):
     has(cloud.script("deploy", "--region", REGION, wanted=1), "--yes")
     has(cloud.script("deploy", "--region", REGION, "--metrics-cidr", "anybody", wanted=2), '"anybody"')
     has(cloud.script("deploy", "--region", REGION, "--instance-type", "t4g.large", wanted=1), "arm64")
-    Replies.quota = 32.0
+    cloud.asked.quota = 32.0
     has(cloud.script("deploy", "--region", REGION, wanted=1), "needs 96 vCPUs", "your quota in us-east-1 is 32", "--request")
-    Replies.quota = 128.0
+    cloud.asked.quota = 128.0
     same(cloud.client("cloudformation").describe_stacks()["Stacks"], [], "stacks after refusals")
 
 
@@ -270,19 +285,17 @@ def a_stop_in_the_console_is_booked(cloud):
 
 
 def quotas(cloud):
-    Replies.asked.clear()
-    Replies.pending = []
+    asked = cloud.asked
     has(cloud.script("quota", "--region", REGION), "128 vCPUs", "96 needed", "enough")
-    Replies.quota = 32.0
+    asked.quota = 32.0
     has(cloud.script("quota", "--region", REGION, wanted=1), "not enough", "--request")
     has(cloud.script("quota", "--region", REGION, "--request", "--dry-run", wanted=1), "would run:", "--desired-value 96")
-    asked = [operation for operation, _ in Replies.asked]
-    assert "RequestServiceQuotaIncrease" not in asked, asked
+    assert "RequestServiceQuotaIncrease" not in [operation for operation, _ in asked.operations], asked.operations
     has(cloud.script("quota", "--region", REGION, "--request", wanted=1), "asked     for 96")
     has(cloud.script("quota", "--region", REGION, "--request", wanted=1), "for 96 already")
-    asked = [body for operation, body in Replies.asked if operation == "RequestServiceQuotaIncrease"]
-    same([(body["QuotaCode"], body["DesiredValue"]) for body in asked], [("L-1216C47A", 96.0)], "requests")
-    Replies.quota = 128.0
+    requests = [body for operation, body in asked.operations if operation == "RequestServiceQuotaIncrease"]
+    same([(body["QuotaCode"], body["DesiredValue"]) for body in requests], [("L-1216C47A", 96.0)], "requests")
+    asked.quota = 128.0
 
 
 def prices_are_renewed(cloud):
