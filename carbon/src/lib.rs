@@ -22,6 +22,7 @@ pub mod report;
 pub mod schedule;
 pub mod sci;
 pub mod series;
+pub mod study;
 pub mod table;
 pub mod typical_year;
 pub mod units;

@@ -199,6 +199,11 @@ impl<'a> Table<'a> {
         self.header.iter().any(|name| name == column)
     }
 
+    /// The header's columns.
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.header
+    }
+
     /// Notes each of these columns that is missing; then no row is read.
     pub(crate) fn demand(&mut self, columns: &[&str]) {
         for column in columns {

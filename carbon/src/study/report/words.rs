@@ -1,0 +1,131 @@
+//! Figures and answers in plain words.
+
+use std::fmt::Write as _;
+
+use super::{Compared, Report};
+use crate::study::difference::Contrast;
+use crate::study::trial::Unit;
+
+/// Digits that count in text; JSON has all.
+const DIGITS: i32 = 4;
+
+/// A number with four digits that count: `1234`, `12.34`, `0.01234`.
+///
+/// ```
+/// use tanso_carbon::study::report::plain;
+/// assert_eq!([12_345.6, -0.012_345, 3.0].map(plain), ["12346", "-0.01235", "3"]);
+/// ```
+#[must_use]
+pub fn plain(number: f64) -> String {
+    if number == 0.0 || !number.is_finite() {
+        return "0".to_owned();
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the logarithm of a finite number is within ±330"
+    )]
+    let magnitude = number.abs().log10().floor() as i32;
+    let places = usize::try_from((DIGITS - 1 - magnitude).clamp(0, 12)).unwrap_or(0);
+    let text = format!("{number:.places$}");
+    if !text.contains('.') {
+        return text;
+    }
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text.trim_start_matches(['-', '0', '.']).is_empty() {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// A figure with its unit.
+#[must_use]
+pub fn figure(number: f64, unit: Unit) -> String {
+    match unit.symbol() {
+        "" => plain(number),
+        symbol => format!("{} {symbol}", plain(number)),
+    }
+}
+
+/// A sentence for each comparison of the primary response.
+pub(super) fn answer(report: &Report) -> Vec<String> {
+    report.primary().map(|one| sentence(report, one)).collect()
+}
+
+fn sentence(report: &Report, one: &Compared) -> String {
+    let (arm, against) = (&one.comparison.arm, &one.comparison.against);
+    let Some(found) = one.headline(report.plan.headline) else {
+        return format!("{arm} cannot be compared with {against}: fewer than two complete blocks.");
+    };
+    let mut text = if found.interval.contains(0.0) {
+        unseen(report, one, found)
+    } else {
+        seen(report, one, found)
+    };
+    if let Some(day) = one.scaled.as_ref().and_then(|scaled| scaled.day_watt_hours) {
+        let [day, low, high] = [day.value, day.low, day.high].map(plain);
+        // Writing to a string cannot fail.
+        let _ = write!(text, " Over a day that is {day} Wh ({low} to {high} Wh).");
+    }
+    match one.holds_what_is_known {
+        Some(true) if one.comparison.placebo => text.push_str(" As a placebo must, it holds 0."),
+        Some(true) => text.push_str(" The interval holds the difference that was put in."),
+        Some(false) => text.push_str(" THE INTERVAL DOES NOT HOLD WHAT IS KNOWN: trust nothing here before that is explained."),
+        None => {}
+    }
+    text
+}
+
+fn seen(report: &Report, one: &Compared, found: &Contrast) -> String {
+    let more = if found.difference > 0.0 {
+        "more"
+    } else {
+        "less"
+    };
+    let sign = found.difference.signum();
+    let ends = [found.interval.low, found.interval.high].map(|end| end * sign);
+    let low = figure(ends[0].min(ends[1]), one.unit);
+    let high = figure(ends[0].max(ends[1]), one.unit);
+    format!(
+        "{} has {} {more} {} per trial than {} ({} % interval: {low} to {high}{}; {} blocks).",
+        one.comparison.arm,
+        figure(found.difference.abs(), one.unit),
+        one.response,
+        one.comparison.against,
+        plain(100.0 * report.plan.confidence.level()),
+        relative(found),
+        found.pairs,
+    )
+}
+
+fn unseen(report: &Report, one: &Compared, found: &Contrast) -> String {
+    let detectable = one.power.and_then(|power| power.detectable_relative);
+    let limit = detectable.map(|share| {
+        format!(
+            " A difference of {} % would have been seen with a chance of {} %.",
+            plain(100.0 * share),
+            plain(100.0 * report.plan.target.power)
+        )
+    });
+    format!(
+        "No difference in {} was seen between {} and {} ({} % interval: {} to {}{}; {} blocks).{}",
+        one.response,
+        one.comparison.arm,
+        one.comparison.against,
+        plain(100.0 * report.plan.confidence.level()),
+        figure(found.interval.low, one.unit),
+        figure(found.interval.high, one.unit),
+        relative(found),
+        found.pairs,
+        limit.unwrap_or_default(),
+    )
+}
+
+/// The relative interval in brackets' words.
+fn relative(found: &Contrast) -> String {
+    let Some(interval) = found.relative_interval else {
+        return String::new();
+    };
+    let [low, high] = [interval.low, interval.high].map(|end| plain(100.0 * end));
+    format!(", {low} to {high} %")
+}
