@@ -1,30 +1,38 @@
-//! The ledger over HTTP: totals at a booking, a self-check, workloads.
+//! The ledger over HTTP: totals at a booking, a self-check, workloads, rows
+//! for other programs.
 //!
 //! Read only. Refusals are problem documents. Nothing here judges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_runtime::Problem;
 
+use crate::ledger::export::{self, Format};
 use crate::ledger::{Ledger, LedgerAccount, LedgerFault, Scope, Snapshot, query, verify};
 
 /// Longest period of a request, hours: 62 days.
 const HOURS_MAX: i32 = 1_488;
+
+/// Longest period of an export, hours: ten years and their leap days.
+const EXPORT_HOURS_MAX: i32 = 87_672;
 
 /// The routes of the ledger.
 pub fn router(ledger: Ledger) -> Router {
     Router::new()
         .route("/v1/ledger/total", get(total))
         .route("/v1/ledger/verify", get(check))
+        .route("/v1/ledger/export", get(rows))
         .route("/v1/workloads", get(workloads))
         .with_state(ledger)
 }
@@ -71,6 +79,71 @@ struct Asked {
     to: Option<Timestamp>,
 }
 
+impl Asked {
+    /// The whole hours asked for, up to `most`; the last day if nothing was.
+    fn period(&self, most: i32) -> Result<Period, Problem> {
+        let until = UtcHour::containing(self.to.unwrap_or_else(Timestamp::now)).plus_hours(1);
+        let from = self.from.map_or(until.plus_hours(-24), UtcHour::containing);
+        let hours = until.hours_since(from);
+        if hours <= 0 || hours > most {
+            return Err(bad_request(format!(
+                "{hours} hours from {from} to {until}; accepted are 1 to {most}"
+            )));
+        }
+        Ok(Period { from, until })
+    }
+
+    fn scope(&self) -> Scope {
+        match &self.namespace {
+            Some(name) => Scope::Namespaces([name.clone()].into()),
+            None => Scope::All,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Export {
+    namespace: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    #[serde(default)]
+    format: Format,
+}
+
+/// Rows by the day, each read when the one before was taken: who reads slowly
+/// holds up nobody.
+async fn rows(
+    State(ledger): State<Ledger>,
+    asked: Result<Query<Export>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(asked) = asked.map_err(|fault| bad_request(fault.body_text()))?;
+    let format = asked.format;
+    let asked = Asked {
+        namespace: asked.namespace,
+        from: asked.from,
+        to: asked.to,
+    };
+    let (parts, scope) = (
+        export::parts(asked.period(EXPORT_HOURS_MAX)?),
+        asked.scope(),
+    );
+    let header = match format {
+        Format::Csv => export::CSV_HEADER,
+        Format::Jsonl => "",
+    };
+    let first = futures::stream::once(async { Ok::<_, LedgerFault>(header.to_owned()) });
+    let rest = futures::stream::iter(parts).then(move |part| {
+        let (ledger, scope) = (ledger.clone(), scope.clone());
+        async move {
+            let rows = move |connection: &mut _| export::rows(connection, &scope, part, format);
+            ledger.call(rows).await
+        }
+    });
+    let body = Body::from_stream(first.chain(rest));
+    Ok(([(header::CONTENT_TYPE, format.media_type())], body).into_response())
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EnergyOf {
@@ -96,28 +169,15 @@ async fn workloads(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(asked) = asked.map_err(|fault| bad_request(fault.body_text()))?;
-    let until = UtcHour::containing(asked.to.unwrap_or_else(Timestamp::now)).plus_hours(1);
-    let from = asked
-        .from
-        .map_or(until.plus_hours(-24), UtcHour::containing);
-    let hours = until.hours_since(from);
-    if hours <= 0 || hours > HOURS_MAX {
-        return Err(bad_request(format!(
-            "{hours} hours from {from} to {until}; accepted are 1 to {HOURS_MAX}"
-        )));
-    }
-    let scope = asked
-        .namespace
-        .map_or(Scope::All, |name| Scope::Namespaces([name].into()));
-    let period = Period { from, until };
+    let (period, scope) = (asked.period(HOURS_MAX)?, asked.scope());
     let snapshot = ledger
         .call(move |connection| query::snapshot(connection, &scope, period))
         .await
         .map_err(|fault| unavailable(&fault))?;
     Ok(Json(EnergyByWorkload {
         revision: snapshot.revision,
-        from: from.to_string(),
-        to: until.to_string(),
+        from: period.from.to_string(),
+        to: period.until.to_string(),
         workloads: by_workload(&snapshot),
     })
     .into_response())

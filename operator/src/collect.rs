@@ -18,7 +18,6 @@ use tanso_agent_wire::energy::Record;
 use tanso_power::{Joules, Provenance, Watts};
 use tanso_runtime::Shutdown;
 
-use crate::ledger::roll_up::{self, Retention};
 use crate::ledger::{Ledger, LedgerFault, append};
 use crate::owners::{Agent, Inventory};
 
@@ -35,9 +34,6 @@ const AT_A_TIME: usize = 16;
 
 /// Pages that one visit follows; the rest comes with the next round.
 const PAGES_PER_VISIT: usize = 200;
-
-/// Time between two roll-ups of the ledger.
-const ROLL_UP_EVERY: Duration = Duration::from_hours(1);
 
 const SECONDS_PER_MINUTE: u64 = 60;
 
@@ -84,16 +80,11 @@ impl Collector {
 
     /// Collects until the shutdown begins; a running booking is finished.
     pub async fn run(self, pods: Inventory, shutdown: Shutdown) {
-        let mut rolled_up: Option<Instant> = None;
         loop {
             let agents = pods.agents();
             self.board
                 .retain(|node| agents.iter().any(|agent| agent.node == node));
             self.round(&agents).await;
-            if rolled_up.is_none_or(|last| last.elapsed() >= ROLL_UP_EVERY) {
-                self.roll_up().await;
-                rolled_up = Some(Instant::now());
-            }
             tokio::select! {
                 () = shutdown.begun() => return,
                 () = tokio::time::sleep(with_jitter(ROUND_EVERY)) => {}
@@ -190,27 +181,6 @@ impl Collector {
                 self.metrics.failed();
                 tracing::warn!(node = agent.node, pod = agent.pod, %error, "collecting from an agent failed");
                 self.board.failed(agent, error.to_string());
-            }
-        }
-    }
-
-    async fn roll_up(&self) {
-        let done = self
-            .ledger
-            .call(|connection| roll_up::roll_up(connection, Retention::default(), Timestamp::now()))
-            .await;
-        match done {
-            Ok(done) if done != roll_up::RolledUp::default() => {
-                tracing::info!(
-                    hours = done.hours,
-                    bookings = done.bookings,
-                    pods = done.pods,
-                    "rolled up the ledger"
-                );
-            }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "rolling up the ledger failed; trying again in an hour");
             }
         }
     }

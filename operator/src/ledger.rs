@@ -6,18 +6,21 @@
 //! fetches, judges or talks to a cluster.
 
 pub mod append;
+pub mod backup;
+pub mod export;
 mod ids;
 pub mod names;
 pub mod query;
 pub mod roll_up;
 mod schema;
 mod total;
+pub mod upkeep;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 pub use append::{Booked, Gap, GapKind, Page};
@@ -104,6 +107,25 @@ pub enum LedgerFault {
         /// Why.
         #[source]
         source: rusqlite::Error,
+    },
+    /// A backup cannot be written or put in place.
+    #[error("{doing} \"{path}\": {source}; check the folder's rights and room")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A backup that does not add up.
+    #[error("backup \"{path}\" is no sound ledger: {reason}; take an earlier one")]
+    Unsound {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// A number that does not fit the ledger.
     #[error("{what} {value} does not fit the ledger (at most {})", i64::MAX)]
@@ -192,9 +214,19 @@ impl Ledger {
 /// # Errors
 /// As [`Ledger::open`].
 pub fn open_file(path: &Path) -> Result<Connection, LedgerFault> {
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
+    open_file_on(path, None)
+}
+
+/// As [`open_file`], on a file system that the database knows by the name `vfs`: for
+/// tests of disks that fail. None is the operating system's own.
+///
+/// # Errors
+/// As [`Ledger::open`].
+pub fn open_file_on(path: &Path, vfs: Option<&str>) -> Result<Connection, LedgerFault> {
+    if vfs.is_none()
+        && let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
     {
         std::fs::create_dir_all(folder).map_err(|source| LedgerFault::Folder {
             path: path.to_owned(),
@@ -205,7 +237,11 @@ pub fn open_file(path: &Path) -> Result<Connection, LedgerFault> {
         path: path.to_owned(),
         source,
     };
-    let mut connection = Connection::open(path).map_err(fault)?;
+    let mut connection = match vfs {
+        None => Connection::open(path),
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, OpenFlags::default(), vfs),
+    }
+    .map_err(fault)?;
     connection
         .busy_timeout(Duration::from_secs(5))
         .map_err(fault)?;

@@ -37,7 +37,7 @@ use crate::controllers::carbon_policy::board::PolicyBoard;
 use crate::controllers::power_monitor::build::Installation;
 use crate::controllers::{carbon_policy, power_monitor};
 use crate::intensity::Feeds;
-use crate::ledger::{Ledger, LedgerFault};
+use crate::ledger::{Ledger, LedgerFault, upkeep};
 use crate::metrics::Metrics;
 use crate::owners::Inventory;
 use crate::settings::Settings;
@@ -281,6 +281,7 @@ impl Operator {
         tokio::join!(
             watch.run(self.ledger.clone(), term.clone()),
             collector.run(inventory, term.clone()),
+            upkeep::run(self.ledger.clone(), settings.backups(), term.clone()),
             carbon_policy::run(policies, term.clone()),
             power_monitor::run(monitors, node_ticks, term),
         );

@@ -9,6 +9,7 @@ use tanso_runtime::logs::Format;
 use tanso_runtime::settings::Period;
 
 use crate::chore::Chore;
+use crate::ledger::upkeep::Backups;
 
 /// Shortest and longest lease that is accepted.
 const LEASE_DURATION: (Duration, Duration) = (Duration::from_secs(3), Duration::from_mins(5));
@@ -32,6 +33,18 @@ pub struct Settings {
     /// File of the energy ledger
     #[arg(long, env = "TANSO_LEDGER", default_value = "/var/lib/tanso/ledger.db")]
     pub ledger: PathBuf,
+
+    /// Folder for backups of the ledger, best on another volume; none are made without it
+    #[arg(long, env = "TANSO_LEDGER_BACKUPS")]
+    pub ledger_backups: Option<PathBuf>,
+
+    /// Time between two backups of the ledger
+    #[arg(long, env = "TANSO_LEDGER_BACKUP_EVERY", default_value = "24h")]
+    pub ledger_backup_every: Period,
+
+    /// How many backups of the ledger stay
+    #[arg(long, env = "TANSO_LEDGER_BACKUPS_KEPT", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..))]
+    pub ledger_backups_kept: u16,
 
     /// Image of the agent
     #[arg(long, env = "TANSO_AGENT_IMAGE", default_value = concat!("ghcr.io/tanso-dev/tanso-agent:", env!("CARGO_PKG_VERSION")))]
@@ -61,6 +74,18 @@ pub struct Settings {
     /// A task to do instead of operating
     #[command(subcommand)]
     pub chore: Option<Chore>,
+}
+
+impl Settings {
+    /// Where backups of the ledger go, if anywhere.
+    #[must_use]
+    pub fn backups(&self) -> Option<Backups> {
+        Some(Backups {
+            folder: self.ledger_backups.clone()?,
+            every: self.ledger_backup_every.0,
+            keep: usize::from(self.ledger_backups_kept),
+        })
+    }
 }
 
 fn lease_duration(text: &str) -> Result<Period, String> {

@@ -18,7 +18,9 @@ pub enum Class {
 pub fn class(error: &Error) -> Class {
     match error {
         Error::Api(status) => match status.code {
-            404 | 410 => Class::Absent,
+            404 => Class::Absent,
+            // Also 410: it says that a list expired, never that an object of
+            // ours is gone. Taken for absence, a deletion would count as done.
             400 | 401 | 403 | 405 | 413 | 422 => Class::Terminal,
             _ => Class::Transient,
         },
@@ -63,7 +65,7 @@ mod tests {
         assert_eq!(class(&api(403)), Class::Terminal);
         assert_eq!(class(&api(422)), Class::Terminal);
         assert_eq!(class(&api(404)), Class::Absent);
-        for code in [409, 429, 500, 503, 504] {
+        for code in [409, 410, 429, 500, 503, 504] {
             assert_eq!(class(&api(code)), Class::Transient, "{code}");
         }
         assert!(is_forbidden(&api(403)));

@@ -263,7 +263,8 @@ fn read_node_hours(
                 .and_then(|mut query| query.query_row([id], |row| row.get::<_, i64>(0)).optional())
                 .map_err(&fault)
         };
-        if let Some(hour) = first("days")?.into_iter().chain(first("hours")?).min() {
+        let firsts = [first("months")?, first("days")?, first("hours")?];
+        if let Some(hour) = firsts.into_iter().flatten().min() {
             snapshot.node_first.insert(Arc::clone(name), hour_of(hour));
         }
     }
@@ -288,7 +289,11 @@ fn read_rows(
              UNION ALL
              SELECT hour, node, account, provenance, low_uj, energy_uj, high_uj, cpu_us,
                     minutes
-             FROM days WHERE hour >= ?1 AND hour < ?2",
+             FROM days WHERE hour >= ?1 AND hour < ?2
+             UNION ALL
+             SELECT hour, node, account, provenance, low_uj, energy_uj, high_uj, cpu_us,
+                    minutes
+             FROM months WHERE hour >= ?1 AND hour < ?2",
         )
         .map_err(&fault)?;
     let mut rows = query

@@ -1,7 +1,9 @@
-//! Keeping the ledger small: old hours become days, old bookings one line a
-//! journal. No joule changes; only resolution in time is given up.
+//! Keeping the ledger small: old hours become days, old days months, old
+//! bookings one line a journal. No joule changes; only resolution in time is
+//! given up.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use rusqlite::{Connection, Transaction, params};
 
 use super::LedgerFault;
@@ -13,12 +15,18 @@ const HOURS_PER_DAY: i64 = 24;
 pub struct Retention {
     /// Days after which hourly rows become daily ones.
     pub hourly_days: u32,
+    /// Days after which daily rows become monthly ones, by whole UTC months.
+    pub daily_days: u32,
 }
 
 impl Default for Retention {
-    /// Longer than the longest window of a policy (31 days).
+    /// Hours longer than the longest window of a policy (31 days), days longer
+    /// than a year and its report.
     fn default() -> Self {
-        Self { hourly_days: 62 }
+        Self {
+            hourly_days: 62,
+            daily_days: 430,
+        }
     }
 }
 
@@ -27,13 +35,15 @@ impl Default for Retention {
 pub struct RolledUp {
     /// Hourly rows that became part of a daily one.
     pub hours: usize,
+    /// Daily rows that became part of a monthly one.
+    pub days: usize,
     /// Bookings that became part of a later one of their journal.
     pub bookings: usize,
     /// Names of pods that no row mentions any more.
     pub pods: usize,
 }
 
-/// Rolls up whole UTC days that are older than the retention.
+/// Rolls up whole UTC days and months that are older than the retention.
 ///
 /// # Errors
 /// If the database refuses; then nothing was changed.
@@ -45,7 +55,21 @@ pub fn roll_up(
     let fault = LedgerFault::of("rolling up old rows");
     let day = now.as_second().div_euclid(86_400) - i64::from(retention.hourly_days);
     let transaction = connection.transaction().map_err(&fault)?;
-    let hours = roll_hours(&transaction, day * HOURS_PER_DAY)?;
+    let hours = roll(
+        &transaction,
+        ("hours", "days"),
+        "hour / 24 * 24",
+        day * HOURS_PER_DAY,
+    )?;
+    let days = match first_of_month(now, retention.daily_days.max(retention.hourly_days)) {
+        Some(month) => roll(
+            &transaction,
+            ("days", "months"),
+            "unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600",
+            month,
+        )?,
+        None => 0,
+    };
     let bookings = merge_bookings(&transaction, day * 86_400)?;
     let pods = transaction
         .execute(
@@ -57,31 +81,47 @@ pub fn roll_up(
     transaction.commit().map_err(&fault)?;
     Ok(RolledUp {
         hours,
+        days,
         bookings,
         pods,
     })
 }
 
-fn roll_hours(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, LedgerFault> {
+/// The first hour of the UTC month that was `days` ago; `None` at the end of
+/// the calendar.
+fn first_of_month(now: Timestamp, days: u32) -> Option<i64> {
+    let then = now.as_second() - i64::from(days) * 86_400;
+    let date = TimeZone::UTC
+        .to_datetime(Timestamp::from_second(then).ok()?)
+        .date();
+    let first = date.first_of_month().to_zoned(TimeZone::UTC).ok()?;
+    Some(first.timestamp().as_second() / 3_600)
+}
+
+/// Adds rows before an hour to those of the coarser table, each to the one
+/// that `begin` names, and removes them. Tables and `begin` are our own words.
+fn roll(
+    transaction: &Transaction<'_>,
+    (fine, coarse): (&str, &str),
+    begin: &str,
+    before_hour: i64,
+) -> Result<usize, LedgerFault> {
     let fault = LedgerFault::of("rolling up old rows");
-    transaction
-        .execute(
-            "INSERT INTO days
-             SELECT hour / 24 * 24, node, account, provenance, model, caught_up,
-                    sum(low_uj), sum(energy_uj), sum(high_uj), sum(cpu_us), sum(minutes)
-             FROM hours WHERE hour < ?1 GROUP BY 1, 2, 3, 4, 5, 6
-             ON CONFLICT DO UPDATE SET
-                low_uj = low_uj + excluded.low_uj,
-                energy_uj = energy_uj + excluded.energy_uj,
-                high_uj = high_uj + excluded.high_uj,
-                cpu_us = cpu_us + excluded.cpu_us,
-                minutes = minutes + excluded.minutes",
-            [before_hour],
-        )
-        .map_err(&fault)?;
-    transaction
-        .execute("DELETE FROM hours WHERE hour < ?1", [before_hour])
-        .map_err(&fault)
+    let add = format!(
+        "INSERT INTO {coarse}
+         SELECT {begin}, node, account, provenance, model, caught_up,
+                sum(low_uj), sum(energy_uj), sum(high_uj), sum(cpu_us), sum(minutes)
+         FROM {fine} WHERE hour < ?1 GROUP BY 1, 2, 3, 4, 5, 6
+         ON CONFLICT DO UPDATE SET
+            low_uj = low_uj + excluded.low_uj,
+            energy_uj = energy_uj + excluded.energy_uj,
+            high_uj = high_uj + excluded.high_uj,
+            cpu_us = cpu_us + excluded.cpu_us,
+            minutes = minutes + excluded.minutes"
+    );
+    transaction.execute(&add, [before_hour]).map_err(&fault)?;
+    let remove = format!("DELETE FROM {fine} WHERE hour < ?1");
+    transaction.execute(&remove, [before_hour]).map_err(&fault)
 }
 
 /// Old bookings of a journal become one: its last, with their sum. Totals at

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::LedgerFault;
 
 /// Migrations in order; the n-th brings the file to version n.
-const MIGRATIONS: &[&str] = &[VERSION_1];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 -- How far each journal of each node was read.
@@ -124,6 +124,33 @@ CREATE TABLE pods (
     seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pods_by_namespace ON pods (namespace);
+";
+
+const VERSION_2: &str = "
+-- As days, for what is older than the daily retention; `hour` is the first of a UTC month.
+CREATE TABLE months (
+    hour INTEGER NOT NULL,
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    provenance INTEGER NOT NULL,
+    model INTEGER NOT NULL REFERENCES models (id),
+    caught_up INTEGER NOT NULL,
+    low_uj INTEGER NOT NULL,
+    energy_uj INTEGER NOT NULL,
+    high_uj INTEGER NOT NULL,
+    cpu_us INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    PRIMARY KEY (hour, node, account, provenance, model, caught_up)
+) STRICT, WITHOUT ROWID;
+
+-- What a report was made from, so that it can be made again.
+CREATE TABLE evidence (
+    digest TEXT PRIMARY KEY,
+    policy TEXT NOT NULL,
+    kept_at INTEGER NOT NULL,
+    inputs BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_by_policy ON evidence (policy, kept_at);
 ";
 
 /// Brings a ledger to the newest version; a new file gets all tables.

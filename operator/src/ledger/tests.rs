@@ -5,6 +5,7 @@ use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::append::{Page, book, cursor};
+use super::export::{self, Format};
 use super::query::{self, LedgerAccount, Scope};
 use super::roll_up::{Retention, roll_up};
 use super::{Booked, GapKind, Ledger, LedgerFault, PodNames, names, open_file, verify};
@@ -241,12 +242,114 @@ fn rolling_up_changes_no_joule() {
     book(&mut ledger, &page("n1", JOURNAL, 2_001, 3_000), now()).unwrap();
     let before = total(&mut ledger);
     let later = Timestamp::from_second(START + 200 * 86_400).unwrap();
-    let done = roll_up(&mut ledger, Retention { hourly_days: 62 }, later).unwrap();
+    let done = roll_up(&mut ledger, Retention::default(), later).unwrap();
     assert!(done.hours > 20 && done.bookings == 1, "{done:?}");
     assert_eq!(total(&mut ledger), before);
     assert!(verify::verify(&mut ledger).unwrap().sound);
-    let again = roll_up(&mut ledger, Retention { hourly_days: 62 }, later).unwrap();
+    let again = roll_up(&mut ledger, Retention::default(), later).unwrap();
     assert_eq!((again.hours, again.bookings), (0, 0));
+}
+
+#[test]
+fn days_become_months_and_no_joule_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    book(&mut ledger, &page("n1", JOURNAL, 1, 2_000), now()).unwrap();
+    book(&mut ledger, &page("n1", JOURNAL, 2_001, 3_000), now()).unwrap();
+    let before = total(&mut ledger);
+    let first = query::snapshot(&mut ledger, &Scope::All, all_time())
+        .unwrap()
+        .node_first;
+    let days_later = |days: i64| Timestamp::from_second(START + days * 86_400).unwrap();
+    assert!(
+        roll_up(&mut ledger, Retention::default(), days_later(200))
+            .unwrap()
+            .hours
+            > 0
+    );
+    // The month that the retention reaches into stays in days.
+    let within = roll_up(&mut ledger, Retention::default(), days_later(430)).unwrap();
+    assert_eq!(within.days, 0, "{within:?}");
+    let done = roll_up(&mut ledger, Retention::default(), days_later(500)).unwrap();
+    assert!(done.days > 0, "{done:?}");
+    assert_eq!(total(&mut ledger), before);
+    assert!(verify::verify(&mut ledger).unwrap().sound);
+    let months: i64 = ledger
+        .query_row("SELECT count(DISTINCT hour) FROM months", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let days: i64 = ledger
+        .query_row("SELECT count(*) FROM days", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!((months, days), (1, 0));
+    let year = Period {
+        from: UtcHour::from_unix_seconds(START - 40 * 86_400),
+        until: UtcHour::from_unix_seconds(START + 40 * 86_400),
+    };
+    let after = query::snapshot(&mut ledger, &Scope::All, year).unwrap();
+    let sum: u128 = after
+        .rows
+        .iter()
+        .map(|row| u128::from(row.energy.value.microjoules()))
+        .sum();
+    assert_eq!(sum, before.0);
+    assert!(
+        after.node_first["n1"] < first["n1"],
+        "the month begins before its first minute"
+    );
+}
+
+#[test]
+fn an_export_adds_up_and_says_the_same_in_both_formats() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    book(&mut ledger, &page("n1", JOURNAL, 1, 900), now()).unwrap();
+    let pod = PodNames {
+        uid: "pod-2".into(),
+        namespace: "shop".into(),
+        name: "till-1".into(),
+        workload_kind: "Deployment".into(),
+        workload_name: "till".into(),
+        ..PodNames::default()
+    };
+    names::keep(&mut ledger, &[pod], now()).unwrap();
+    let mut all = |scope: &Scope, format| -> String {
+        export::parts(all_time())
+            .into_iter()
+            .map(|part| export::rows(&mut ledger, scope, part, format).unwrap())
+            .collect()
+    };
+    let csv = all(&Scope::All, Format::Csv);
+    let lines = all(&Scope::All, Format::Jsonl);
+    let columns: Vec<&str> = export::CSV_HEADER.trim().split(',').collect();
+    let at = columns
+        .iter()
+        .position(|c| *c == "energy_microjoules")
+        .unwrap();
+    let sum: u128 = csv
+        .lines()
+        .map(|line| line.split(',').nth(at).unwrap().parse::<u128>().unwrap())
+        .sum();
+    assert_eq!(sum, energy_of(1, 900));
+    for (row, line) in csv.lines().zip(lines.lines()) {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        for (column, cell) in columns.iter().zip(row.split(',')) {
+            let told = &line[*column];
+            let told = told
+                .as_str()
+                .map_or_else(|| told.to_string(), str::to_owned);
+            assert_eq!(cell, told, "{column}");
+        }
+    }
+    assert_eq!(csv.lines().count(), lines.lines().count());
+    let shop = all(&Scope::Namespaces(["shop".to_owned()].into()), Format::Csv);
+    assert!(shop.lines().count() > 0);
+    assert!(
+        shop.lines()
+            .all(|line| line.contains(",shop,Deployment,till,till-1,pod-2,")),
+        "{shop}"
+    );
 }
 
 #[test]
@@ -277,7 +380,7 @@ fn a_later_format_and_a_file_that_is_no_ledger_are_refused() {
             refused,
             LedgerFault::Newer {
                 found: 99,
-                known: 1
+                known: 2
             }
         ),
         "{refused}"

@@ -89,15 +89,16 @@ pub fn total_through(
     }))
 }
 
-/// Energy of all rows, hours and days, microjoules.
+/// Energy of all rows, by hours, days and months, microjoules.
 pub(super) fn rows_sum(transaction: &Transaction<'_>) -> Result<u128, LedgerFault> {
     let fault = LedgerFault::of("adding up the ledger");
     let mut sum: u128 = 0;
-    for sql in ["SELECT energy_uj FROM hours", "SELECT energy_uj FROM days"] {
-        let mut query = transaction.prepare(sql).map_err(&fault)?;
+    for table in ["hours", "days", "months"] {
+        let sql = format!("SELECT energy_uj FROM {table}");
+        let mut query = transaction.prepare(&sql).map_err(&fault)?;
         let mut rows = query.query([]).map_err(&fault)?;
         while let Some(row) = rows.next().map_err(&fault)? {
-            sum += u128::from(unsigned("hours", read(row, 0).map_err(&fault)?)?);
+            sum += u128::from(unsigned(table, read(row, 0).map_err(&fault)?)?);
         }
     }
     Ok(sum)

@@ -24,6 +24,9 @@ const QUIET: Duration = Duration::from_millis(1_500);
 /// Nothing may be written for this long before a state counts as reached.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// Monitors of a run.
+const MONITORS: u32 = 2;
+
 /// Reads after the end between which nothing may change.
 const STILL_READS: u32 = 4;
 
@@ -185,6 +188,8 @@ struct Course<'a> {
     ledger: &'a Path,
     door: Door,
     life: Option<Life>,
+    /// Visits of monitors that a new life must have made, all counted.
+    visits_due: u32,
 }
 
 impl<'a> Course<'a> {
@@ -203,6 +208,7 @@ impl<'a> Course<'a> {
             ledger,
             door,
             life: Some(life),
+            visits_due: 0,
         })
     }
 
@@ -229,7 +235,9 @@ impl<'a> Course<'a> {
                 Some(expected) => {
                     let unlike = expected.unlike(&fields, but);
                     let rests = writes.1.elapsed() > PAUSE;
-                    let done = unlike.is_empty() && behind.is_empty() && rests;
+                    // A new life waits for the lease before it looks at anything.
+                    let looked = self.visits() >= self.visits_due;
+                    let done = unlike.is_empty() && behind.is_empty() && rests && looked;
                     (unlike, done)
                 }
                 None => (
@@ -251,11 +259,17 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Visits of monitors so far, by what each reads.
+    fn visits(&self) -> u32 {
+        self.proxy.count("get", "daemonsets")
+    }
+
     /// The process dies; a new one finds what it left.
     async fn revive(&mut self) -> Result<()> {
         if let Some(life) = self.life.take() {
             life.kill()?;
         }
+        self.visits_due = self.visits() + MONITORS;
         self.door = self.proxy.open().await?;
         self.life = Some(Life::start(self.door.address, self.ledger)?);
         Ok(())
@@ -264,11 +278,10 @@ impl<'a> Course<'a> {
     /// A visit more, and several looks: nothing is written.
     async fn stays_still(&mut self) -> Result<()> {
         self.world.touch("again").await?;
-        let visits = || self.proxy.count("get", "daemonsets");
-        let (before, writes) = (visits(), self.proxy.writes());
+        let (before, writes) = (self.visits(), self.proxy.writes());
         let seen = self.proxy.record().points.len();
         let begun = Instant::now();
-        while visits() < before + 1 {
+        while self.visits() < before + 1 {
             ensure!(begun.elapsed() < PATIENCE, "no visit followed a change");
             sleep(Duration::from_millis(20)).await;
         }

@@ -1,0 +1,212 @@
+//! Copies of the ledger: made while it is used, put back while it is not.
+//!
+//! A copy is whole or not there: it gets its name only once it is on the disk
+//! and adds up. Where copies go from there is not decided here.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
+
+use super::{LedgerFault, open_file, verify};
+
+/// Begin and end of a backup's file name; in between is its time.
+const NAME: (&str, &str) = ("ledger-", ".db");
+
+/// How that time is written, UTC.
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// A copy that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backup {
+    /// Its file.
+    pub path: PathBuf,
+    /// The last booking within it.
+    pub revision: i64,
+    /// Its size, bytes.
+    pub bytes: u64,
+}
+
+/// Writes a copy of everything booked so far into `folder` and removes all but
+/// the newest `keep`. The ledger waits meanwhile; readers of the copy need
+/// nothing else.
+///
+/// # Errors
+/// If the folder cannot be written, or the copy does not add up; then there is
+/// no new copy, and no old one was removed.
+pub fn backup(
+    connection: &Connection,
+    folder: &Path,
+    keep: usize,
+    now: Timestamp,
+) -> Result<Backup, LedgerFault> {
+    fs::create_dir_all(folder).map_err(of("making folder", folder))?;
+    let time = now.strftime(TIME);
+    let path = folder.join(format!("{}{time}{}", NAME.0, NAME.1));
+    let partial = path.with_extension("partial");
+    // What an earlier try left.
+    remove_if_there(&partial)?;
+    connection
+        .execute("VACUUM INTO ?1", [partial.to_string_lossy()])
+        .map_err(LedgerFault::of("writing a backup"))?;
+    let revision = sound(&partial)?;
+    let file = File::open(&partial).map_err(of("opening", &partial))?;
+    file.sync_all().map_err(of("flushing", &partial))?;
+    let bytes = file.metadata().map_err(of("reading", &partial))?.len();
+    fs::rename(&partial, &path).map_err(of("naming", &path))?;
+    flush_folder(folder)?;
+    for old in backups(folder)?.iter().rev().skip(keep.max(1)) {
+        fs::remove_file(old).map_err(of("removing old backup", old))?;
+    }
+    Ok(Backup {
+        path,
+        revision,
+        bytes,
+    })
+}
+
+/// The backups of a folder, oldest first.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn backups(folder: &Path) -> Result<Vec<PathBuf>, LedgerFault> {
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(of("reading folder", folder)(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(of("reading folder", folder))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(NAME.0) && name.ends_with(NAME.1) {
+            found.push(entry.path());
+        }
+    }
+    // Their names hold their times.
+    found.sort();
+    Ok(found)
+}
+
+/// When a backup was made, told from its name.
+#[must_use]
+pub fn time_of(path: &Path) -> Option<Timestamp> {
+    let name = path.file_name()?.to_str()?;
+    let time = name.strip_prefix(NAME.0)?.strip_suffix(NAME.1)?;
+    let time = jiff::civil::DateTime::strptime(TIME, time).ok()?;
+    let time = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(time.timestamp())
+}
+
+/// Puts a backup in the place of the ledger at `ledger`; what was there stays
+/// beside it as `….replaced`. What agents still have of the time since is
+/// booked again by their cursors, once.
+///
+/// # Errors
+/// If the backup does not add up, an operator uses the ledger, or a file cannot
+/// be written; then the ledger is as it was.
+pub fn restore(from: &Path, ledger: &Path) -> Result<i64, LedgerFault> {
+    let revision = sound(from)?;
+    if ledger.exists() {
+        // Refused while another process holds it; else its log is folded in.
+        match open_file(ledger) {
+            Ok(connection) => drop(connection),
+            // A damaged one is what a backup is for.
+            Err(fault) if is_damage(&fault) => {}
+            Err(fault) => return Err(fault),
+        }
+    } else if let Some(folder) = ledger.parent() {
+        fs::create_dir_all(folder).map_err(of("making folder", folder))?;
+    }
+    let named = |ending: &str| {
+        let mut name = ledger.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let (copy, replaced, log) = (named(".restoring"), named(".replaced"), named("-wal"));
+    fs::copy(from, &copy).map_err(of("copying to", &copy))?;
+    let file = File::open(&copy).map_err(of("opening", &copy))?;
+    file.sync_all().map_err(of("flushing", &copy))?;
+    sound(&copy)?;
+    if ledger.exists() {
+        remove_if_there(&replaced)?;
+        fs::hard_link(ledger, &replaced).map_err(of("keeping", &replaced))?;
+    }
+    // The log of a damaged file must not be applied to the copy.
+    remove_if_there(&log)?;
+    fs::rename(&copy, ledger).map_err(of("replacing", ledger))?;
+    if let Some(folder) = ledger.parent() {
+        flush_folder(folder)?;
+    }
+    Ok(revision)
+}
+
+/// Checks that a file is a ledger that adds up; returns its last booking. It is
+/// opened for reading only.
+///
+/// # Errors
+/// If it is none, or does not add up.
+pub fn sound(path: &Path) -> Result<i64, LedgerFault> {
+    let unsound = |reason: String| LedgerFault::Unsound {
+        path: path.to_owned(),
+        reason,
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection =
+        Connection::open_with_flags(path, flags).map_err(|fault| unsound(fault.to_string()))?;
+    let found = verify::verify(&mut connection).map_err(|fault| unsound(fault.to_string()))?;
+    if !found.sound {
+        return Err(unsound(format!(
+            "bookings sum to {} uJ, rows to {} uJ, and the file's own check says \"{}\"",
+            found.bookings_microjoules,
+            found.rows_microjoules,
+            found.integrity.join("; ")
+        )));
+    }
+    Ok(found.revision)
+}
+
+fn is_damage(fault: &LedgerFault) -> bool {
+    match fault {
+        LedgerFault::Corrupt { .. } | LedgerFault::Foreign { .. } => true,
+        LedgerFault::Open { source, .. } => matches!(
+            source.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+        ),
+        _ => false,
+    }
+}
+
+fn of<'a>(doing: &'static str, path: &'a Path) -> impl Fn(io::Error) -> LedgerFault + 'a {
+    move |source| LedgerFault::File {
+        doing,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn remove_if_there(path: &Path) -> Result<(), LedgerFault> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(of("removing", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn flush_folder(folder: &Path) -> Result<(), LedgerFault> {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(of("flushing folder", folder))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use tanso_agent_wire::energy::{Account, JournalId, Names, Record};
+use tanso_power::{Estimate, Joules, Provenance};
+
+use super::*;
+use crate::ledger::append::{self, Page};
+use crate::ledger::query;
+
+const START: i64 = 1_790_000_040;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(START + second).unwrap()
+}
+
+/// What an agent answers that still has all its records.
+fn page(after: u64, through: u64) -> Page {
+    let record = |sequence| Record {
+        sequence,
+        minute: START + 60 * i64::try_from(sequence).unwrap(),
+        account: Account::System,
+        names: Names::default(),
+        energy_uj: Estimate::exact(Joules::from_microjoules(500 + sequence)),
+        cpu_us: 1,
+        provenance: Provenance::Measured,
+        model: None,
+        caught_up: false,
+    };
+    Page {
+        node: "n1".into(),
+        journal: JournalId(7),
+        records: (after + 1..=through).map(record).collect(),
+        next_sequence: through,
+        closed_until: START,
+    }
+}
+
+fn total(connection: &mut Connection) -> u128 {
+    let total = query::total_through(connection, None).unwrap().unwrap();
+    assert_eq!(total.rows_microjoules, Some(total.energy_microjoules));
+    total.energy_microjoules
+}
+
+fn sum(through: u64) -> u128 {
+    (1..=through).map(|n| u128::from(500 + n)).sum()
+}
+
+#[test]
+fn a_backup_is_made_while_the_ledger_is_used_and_a_restored_one_catches_up_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copies) = (
+        folder.path().join("ledger.db"),
+        folder.path().join("copies"),
+    );
+    let mut ledger = open_file(&path).unwrap();
+    append::book(&mut ledger, &page(0, 40), at(0)).unwrap();
+    let made = backup(&ledger, &copies, 3, at(1)).unwrap();
+    assert!(made.bytes > 0 && made.revision == 1, "{made:?}");
+    append::book(&mut ledger, &page(40, 90), at(2)).unwrap();
+    // In use: it must not be pulled away.
+    let refused = restore(&made.path, &path).unwrap_err();
+    assert!(refused.to_string().contains("opening ledger"), "{refused}");
+    assert_eq!(total(&mut ledger), sum(90));
+    drop(ledger);
+    assert_eq!(restore(&made.path, &path).unwrap(), 1);
+    let mut ledger = open_file(&path).unwrap();
+    assert_eq!(total(&mut ledger), sum(40));
+    let cursor = append::cursor(&ledger, "n1").unwrap().unwrap();
+    assert_eq!(cursor.sequence, 40);
+    // The agent is asked from the old cursor and still has what came since.
+    append::book(&mut ledger, &page(30, 90), at(3)).unwrap();
+    assert_eq!(total(&mut ledger), sum(90));
+    drop(ledger);
+    let mut replaced = open_file(&folder.path().join("ledger.db.replaced")).unwrap();
+    assert_eq!(total(&mut replaced), sum(90));
+}
+
+#[test]
+fn only_the_newest_backups_are_kept_and_a_half_one_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    let copies = folder.path().join("copies");
+    fs::create_dir(&copies).unwrap();
+    fs::write(copies.join("ledger-20260921T131400Z.partial"), "half").unwrap();
+    for round in 0..5 {
+        append::book(&mut ledger, &page(round, round + 1), at(0)).unwrap();
+        let second = i64::try_from(round).unwrap();
+        backup(&ledger, &copies, 2, at(second)).unwrap();
+    }
+    let left = backups(&copies).unwrap();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(sound(&left[1]).unwrap(), 5);
+    assert_eq!(sound(&left[0]).unwrap(), 4);
+}
+
+#[test]
+fn a_backup_that_does_not_add_up_is_refused_and_a_damaged_ledger_can_be_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let mut ledger = open_file(&path).unwrap();
+    append::book(&mut ledger, &page(0, 25), at(0)).unwrap();
+    let good = backup(&ledger, folder.path(), 9, at(1)).unwrap().path;
+    drop(ledger);
+    let bad = folder.path().join("bad.db");
+    fs::copy(&good, &bad).unwrap();
+    let forger = Connection::open(&bad).unwrap();
+    forger
+        .execute("UPDATE hours SET energy_uj = energy_uj + 1", [])
+        .unwrap();
+    drop(forger);
+    let refused = restore(&bad, &path).unwrap_err();
+    assert!(matches!(refused, LedgerFault::Unsound { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains("take an earlier one"),
+        "{refused}"
+    );
+    fs::write(&path, vec![7; 8_192]).unwrap();
+    assert!(open_file(&path).is_err());
+    restore(&good, &path).unwrap();
+    assert_eq!(total(&mut open_file(&path).unwrap()), sum(25));
+}

@@ -1,0 +1,128 @@
+//! What the ledger needs from time to time: old rows rolled up, and a backup.
+//!
+//! A failure is told and tried again; nothing else waits for it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tanso_runtime::Shutdown;
+use tokio::time::sleep;
+
+use super::roll_up::{Retention, RolledUp, roll_up};
+use super::{Ledger, LedgerFault, backup};
+
+/// Time between two looks at what is due.
+const LOOK_EVERY: Duration = Duration::from_hours(1);
+
+/// Where backups go, how often, and how many stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backups {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Time between two.
+    pub every: Duration,
+    /// The newest so many stay.
+    pub keep: usize,
+}
+
+/// Rolls up and backs up until the shutdown begins.
+pub async fn run(ledger: Ledger, backups: Option<Backups>, shutdown: Shutdown) {
+    loop {
+        let retention = Retention::default();
+        let done = ledger
+            .call(move |connection| roll_up(connection, retention, Timestamp::now()))
+            .await;
+        match done {
+            Ok(done) if done != RolledUp::default() => {
+                tracing::info!(
+                    hours = done.hours,
+                    days = done.days,
+                    bookings = done.bookings,
+                    pods = done.pods,
+                    "rolled up the ledger"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "rolling up the ledger failed; trying again in an hour");
+            }
+        }
+        if let Some(backups) = &backups {
+            match back_up(&ledger, backups, Timestamp::now()).await {
+                Ok(Some(made)) => tracing::info!(
+                    path = %made.path.display(),
+                    revision = made.revision,
+                    bytes = made.bytes,
+                    "backed up the ledger"
+                ),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "backing up the ledger failed; trying again in an hour");
+                }
+            }
+        }
+        tokio::select! {
+            () = shutdown.begun() => return,
+            () = sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Makes a backup if one is due by the age of the newest.
+///
+/// # Errors
+/// If the folder or the ledger refuses.
+pub async fn back_up(
+    ledger: &Ledger,
+    backups: &Backups,
+    now: Timestamp,
+) -> Result<Option<backup::Backup>, LedgerFault> {
+    let Backups {
+        folder,
+        every,
+        keep,
+    } = backups.clone();
+    ledger
+        .call(move |connection| {
+            let newest = backup::backups(&folder)?.pop();
+            let age = newest.and_then(|path| backup::time_of(&path));
+            if age.is_some_and(|at| now.duration_since(at).unsigned_abs() < every) {
+                return Ok(None);
+            }
+            backup::backup(connection, &folder, keep, now).map(Some)
+        })
+        .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_backup_is_made_when_the_newest_is_too_old_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let backups = Backups {
+            folder: folder.path().join("backups"),
+            every: Duration::from_hours(24),
+            keep: 2,
+        };
+        let at = |hours: i64| Timestamp::from_second(1_790_000_000 + hours * 3_600).unwrap();
+        let mut made = Vec::new();
+        for hours in [0, 1, 23, 25, 40, 50] {
+            let backup = back_up(&ledger, &backups, at(hours)).await.unwrap();
+            made.push((hours, backup.is_some()));
+        }
+        let expected = [
+            (0, true),
+            (1, false),
+            (23, false),
+            (25, true),
+            (40, false),
+            (50, true),
+        ];
+        assert_eq!(made, expected);
+        assert_eq!(backup::backups(&backups.folder).unwrap().len(), 2);
+    }
+}

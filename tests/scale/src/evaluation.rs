@@ -1,0 +1,141 @@
+//! How long one evaluation takes: all workloads of a fleet over a day, with one
+//! rule of a country, on one core.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
+use jiff::Timestamp;
+use serde_json::json;
+use tanso_carbon::calendar::UtcHour;
+use tanso_crds::CarbonPolicySpec;
+use tanso_operator::controllers::carbon_policy::judge::{self, Facts, Inputs};
+use tanso_operator::controllers::carbon_policy::validate::{Sources, validate};
+use tanso_operator::ledger::{HourRow, LedgerAccount, NodeAt, PodNames, Snapshot};
+use tanso_operator::owners::Schedule;
+use tanso_operator::regulations::Rules;
+use tanso_power::{Estimate, Joules, Provenance};
+
+use crate::records::{PODS_PER_NODE, namespace, pod_uid};
+use crate::report::print;
+
+/// End of the last minute: 2026-10-05T09:30Z.
+const THROUGH: i64 = 1_791_192_600;
+
+const HOURS: i32 = 24;
+
+/// Evaluations of which the median counts.
+const TIMES: usize = 3;
+
+struct Cluster;
+
+impl Facts for Cluster {
+    fn schedule(&self, _: &str, _: &str) -> Option<Schedule> {
+        None
+    }
+
+    fn allocatable_millicores(&self, _: &str) -> Option<u32> {
+        Some(64_000)
+    }
+}
+
+/// Evaluates so many workloads of one pod each.
+///
+/// # Errors
+/// If the policy is not valid.
+pub fn evaluate(workloads: u64) -> Result<()> {
+    let spec: CarbonPolicySpec = serde_json::from_value(json!({
+        "site": {"zone": "KR", "timeZone": "Asia/Seoul",
+            "pue": {"value": 1.32, "evidence": "Certificate"}},
+        "regulations": [{"rule": "kr-carbon-2050"}, {"rule": "kr-green-datacenter"}]}))?;
+    let rules = Rules::bundled();
+    let sources = Sources {
+        table: None,
+        rules: &rules,
+        year: 2026,
+    };
+    let policy = validate(&spec, &sources).map_err(|faults| anyhow!("{faults:?}"))?;
+    let through = Timestamp::from_second(THROUGH)?;
+    let snapshot = snapshot(workloads);
+    let expected: BTreeSet<String> = snapshot.nodes.iter().map(|at| at.node.clone()).collect();
+    let inputs = Inputs {
+        policy: &policy,
+        snapshot: &snapshot,
+        facts: &Cluster,
+        window: judge::window(through, 24),
+        data_through: through,
+        expected_nodes: &expected,
+    };
+    let mut times = Vec::new();
+    let mut found = 0;
+    for _ in 0..TIMES {
+        let begun = Instant::now();
+        let evaluation = judge::judge(&inputs);
+        times.push(begun.elapsed().as_secs_f64());
+        found = evaluation.workloads.len();
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times.get(TIMES / 2).context("a time")?;
+    print(
+        &json!({"bench": "evaluation", "workloads": found, "hours": HOURS,
+        "rows": snapshot.rows.len(), "median_seconds": median, "goal_seconds": 1.0}),
+    );
+    Ok(())
+}
+
+fn snapshot(workloads: u64) -> Snapshot {
+    let until = UtcHour::from_unix_seconds(THROUGH).plus_hours(1);
+    let first = until.plus_hours(-HOURS);
+    let nodes: Vec<Arc<str>> = (0..workloads.div_ceil(PODS_PER_NODE))
+        .map(|node| Arc::from(format!("scale-node-{node}")))
+        .collect();
+    let mut snapshot = Snapshot {
+        revision: 1,
+        ..Snapshot::default()
+    };
+    let uids: Vec<Arc<str>> = (0..workloads).map(|pod| Arc::from(pod_uid(pod))).collect();
+    for (uid, pod) in uids.iter().zip(0..) {
+        let names = PodNames {
+            uid: uid.to_string(),
+            namespace: namespace(pod),
+            name: format!("pod-{pod}"),
+            workload_kind: "Deployment".to_owned(),
+            workload_name: format!("workload-{pod}"),
+            labels: BTreeMap::new(),
+            cpu_request_milli: Some(500),
+            ..PodNames::default()
+        };
+        snapshot.pods.insert(Arc::clone(uid), names);
+    }
+    for hour in 0..HOURS {
+        for (uid, pod) in uids.iter().zip(0_u64..) {
+            let node = usize::try_from(pod / PODS_PER_NODE).unwrap_or(0);
+            let Some(node) = nodes.get(node) else {
+                continue;
+            };
+            snapshot.rows.push(HourRow {
+                hour: first.plus_hours(hour),
+                node: Arc::clone(node),
+                account: LedgerAccount::Pod(Arc::clone(uid)),
+                provenance: Provenance::Measured,
+                energy: Estimate::exact(Joules::from_microjoules(5_400_000_000 + pod)),
+                cpu_us: 90_000_000,
+                minutes: 60,
+            });
+        }
+    }
+    for node in &nodes {
+        let hours: BTreeSet<UtcHour> = (0..HOURS).map(|hour| first.plus_hours(hour)).collect();
+        snapshot.node_hours.insert(Arc::clone(node), hours);
+        snapshot.node_first.insert(Arc::clone(node), first);
+        snapshot.nodes.push(NodeAt {
+            node: node.to_string(),
+            journal: "0".repeat(16),
+            sequence: 1,
+            closed_until: THROUGH,
+            energy_microjoules: 0,
+        });
+    }
+    snapshot
+}
