@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod carbon;
+pub mod scale;
 
 use std::process::Command;
 
@@ -33,13 +34,17 @@ enum Of {
     AgentSoak(agent::soak::Args),
     /// The model server's training and answers, and what an agent does with a model (JSON lines)
     Model,
+    /// The ledger: booking, a year to date, evaluation; three sizes each (JSON lines)
+    Ledger,
+    /// The operator at 100 to 1,000 policies and 1,000 to 10,000 pods (JSON lines)
+    Operator(scale::Args),
     /// What a benchmark measures; started by the benchmarks
     #[command(hide = true)]
     Load(agent::load::Args),
 }
 
-/// Runs a part's benchmark, or `cargo bench` for every package that has
-/// benchmarks.
+/// Runs the benchmark that is named, or `cargo bench` for every package that
+/// has benchmarks.
 ///
 /// # Errors
 /// When a benchmark does not build or fails.
@@ -48,6 +53,8 @@ pub fn run(args: &Args) -> Result<()> {
         Some(Of::Carbon) => return carbon::run(),
         Some(Of::Agent(args)) => return agent::run(args),
         Some(Of::AgentSoak(args)) => return agent::soak::run(args),
+        Some(Of::Ledger) => return scale::ledger(),
+        Some(Of::Operator(args)) => return scale::operator(args),
         Some(Of::Load(args)) => return agent::load::run(args),
         Some(Of::Model) | None => {}
     }

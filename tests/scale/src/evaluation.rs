@@ -12,6 +12,7 @@ use tanso_carbon::calendar::UtcHour;
 use tanso_crds::CarbonPolicySpec;
 use tanso_operator::controllers::carbon_policy::judge::{self, Facts, Inputs};
 use tanso_operator::controllers::carbon_policy::validate::{Sources, validate};
+use tanso_operator::intensity::Asked;
 use tanso_operator::ledger::{HourRow, LedgerAccount, NodeAt, PodNames, Snapshot};
 use tanso_operator::owners::Schedule;
 use tanso_operator::regulations::Rules;
@@ -52,6 +53,7 @@ pub fn evaluate(workloads: u64) -> Result<()> {
     let rules = Rules::bundled();
     let sources = Sources {
         table: None,
+        asked: &Asked::default(),
         rules: &rules,
         year: 2026,
     };

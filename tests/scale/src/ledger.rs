@@ -24,7 +24,7 @@ pub fn booking(nodes: u64) -> Result<()> {
     let folder = tempfile::tempdir_in(".")?;
     let mut connection = open_file(&folder.path().join("ledger.db"))?;
     let per_page = i64::try_from(PAGE_LIMIT)?;
-    let begin = Timestamp::now().as_second() / HOUR_S * HOUR_S - 2 * HOUR_S;
+    let first_hour = Timestamp::now().as_second() / HOUR_S * HOUR_S - 2 * HOUR_S;
     let pods = i64::try_from(PODS_PER_NODE)?;
     let pages: Vec<Page> = (0..nodes)
         .map(|node| {
@@ -32,7 +32,7 @@ pub fn booking(nodes: u64) -> Result<()> {
                 .map(|at| {
                     let pod = node * PODS_PER_NODE + u64::try_from(at % pods).unwrap_or(0);
                     let sequence = u64::try_from(at).unwrap_or(0) + 1;
-                    of_pod(sequence, pod, begin + 60 * (at / pods))
+                    of_pod(sequence, pod, first_hour + 60 * (at / pods))
                 })
                 .collect();
             Page {
@@ -40,7 +40,7 @@ pub fn booking(nodes: u64) -> Result<()> {
                 journal: JournalId(node),
                 next_sequence: u64::try_from(per_page).unwrap_or(0),
                 records,
-                closed_until: begin + HOUR_S,
+                closed_until: first_hour + HOUR_S,
             }
         })
         .collect();

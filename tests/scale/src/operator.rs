@@ -116,8 +116,8 @@ pub async fn measure(
     let folder = tempfile::tempdir()?;
     let ledger = folder.path().join("ledger.db");
     let mut tasks = JoinSet::new();
-    let begin = Timestamp::now().as_second() / 3_600 * 3_600 - 3_600;
-    let ports = agents::start(&mut tasks, size.nodes(), begin).await?;
+    let first_hour = Timestamp::now().as_second() / 3_600 * 3_600 - 3_600;
+    let ports = agents::start(&mut tasks, size.nodes(), first_hour).await?;
     api.accounts().await?;
     api.clear().await?;
     api.populate(*size, &ports).await?;

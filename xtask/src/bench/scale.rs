@@ -1,0 +1,93 @@
+//! The benchmarks of ledger and operator at a fleet's size: builds the package
+//! `tanso-scale` with optimisation and runs it; all that is measured is there.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::cluster::{self, Cluster, Options, Profile};
+use crate::{process, workspace};
+
+/// The name of the cluster of `bench operator`.
+const CLUSTER: &str = "bench-operator";
+
+/// What an operator finds installed, under `config/`.
+const INSTALLED: [&str; 6] = [
+    "crd/powermonitors.yaml",
+    "crd/carbonpolicies.yaml",
+    "crd/clustercarbonpolicies.yaml",
+    "crd/carbonreports.yaml",
+    "default/namespace.yaml",
+    "rbac/operator.yaml",
+];
+
+/// Sizes of `bench operator`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Numbers of policies, one measurement each
+    #[arg(long, value_name = "N,N,…", default_value = "100,300,1000")]
+    policies: String,
+    /// Numbers of pods, one for each measurement
+    #[arg(long, value_name = "N,N,…", default_value = "1000,3000,10000")]
+    pods: String,
+    /// How long nothing may be written in the steady state, seconds
+    #[arg(long, value_name = "N", default_value_t = 120)]
+    steady_seconds: u64,
+}
+
+/// Booking, querying and evaluating, without a cluster.
+///
+/// # Errors
+/// When something does not build or could not be measured.
+pub fn ledger() -> Result<()> {
+    build(&["tanso-scale"])?;
+    process::run(Command::new(program("tanso-scale")).current_dir(workspace::target_dir()))
+}
+
+/// The operator's own program against a real API server.
+///
+/// # Errors
+/// When something does not build or could not be measured.
+pub fn operator(args: &Args) -> Result<()> {
+    build(&["tanso-scale", "tanso-operator"])?;
+    cluster::down(CLUSTER)?;
+    let api = cluster::up(&Options {
+        profile: Profile::Api,
+        ..Options::new(CLUSTER)
+    })?;
+    let result = measure(&api, args);
+    api.down()?;
+    result
+}
+
+fn measure(api: &Cluster, args: &Args) -> Result<()> {
+    for file in INSTALLED {
+        let path = workspace::root().join("config").join(file);
+        let mut command = api.kubectl(["apply", "--server-side", "-f"]);
+        process::output(command.arg(path))?;
+    }
+    let mut command = api.exec([program("tanso-scale")]);
+    command
+        .arg("--kubeconfig")
+        .arg(api.kubeconfig())
+        .arg("--operator")
+        .arg(program("tanso-operator"))
+        .args(["--policies", &args.policies, "--pods", &args.pods])
+        .args(["--steady-seconds", &args.steady_seconds.to_string()]);
+    process::run(&mut command)
+}
+
+fn build(packages: &[&str]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(workspace::root())
+        .args(["build", "--profile", "demo"]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    process::run(&mut command)
+}
+
+fn program(name: &str) -> std::path::PathBuf {
+    workspace::target_dir().join("demo").join(name)
+}
