@@ -1,52 +1,95 @@
-//! Condition types and reasons: part of the API, a sentence each.
+//! Condition types, reasons and Events: part of the API, a sentence each. The
+//! tables are what `docs/reference/conditions.md` is written from.
+
+/// A table of words: each a constant with its meaning.
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)*) => {
+        $($(#[doc = $doc])+ pub const $name: &str = $word;)*
+        /// Every word of this table with its meaning.
+        pub const ALL: &[(&str, &str)] = &[$(($word, concat!($($doc),+))),*];
+    };
+}
 
 /// Condition types.
 pub mod types {
-    /// The object is reconciled: rolled out, or evaluated. Says nothing about
-    /// compliance, so that delivery tools do not block on carbon.
-    pub const READY: &str = "Ready";
-    /// Work is going on that will change the status.
-    pub const RECONCILING: &str = "Reconciling";
-    /// Nothing will change until somebody changes something.
-    pub const STALLED: &str = "Stalled";
-    /// The agents of a `PowerMonitor` run on every node it chooses.
-    pub const AGENTS_READY: &str = "AgentsReady";
-    /// The model server of a `PowerMonitor` answers.
-    pub const MODEL_SERVER_READY: &str = "ModelServerReady";
-    /// True when compliant, False when not, Unknown with the verdict as reason.
-    pub const COMPLIANT: &str = "Compliant";
-    /// The intensity series covers the evaluated hours.
-    pub const INTENSITY_FRESH: &str = "IntensityFresh";
+    words! {
+        /// The object is reconciled: rolled out, or evaluated. Says nothing about
+        /// compliance, so that delivery tools do not block on carbon.
+        READY = "Ready";
+        /// Work is going on that will change the status.
+        RECONCILING = "Reconciling";
+        /// Nothing will change until somebody changes something.
+        STALLED = "Stalled";
+        /// The agents of a `PowerMonitor` run on every node it chooses.
+        AGENTS_READY = "AgentsReady";
+        /// The model server of a `PowerMonitor` answers.
+        MODEL_SERVER_READY = "ModelServerReady";
+        /// True when compliant, False when not, Unknown with the verdict as reason.
+        COMPLIANT = "Compliant";
+        /// The intensity series covers the evaluated hours.
+        INTENSITY_FRESH = "IntensityFresh";
+    }
 }
 
 /// Condition reasons.
 pub mod reasons {
-    /// First visit; nothing is known yet.
-    pub const PROGRESSING: &str = "Progressing";
-    /// All is as wished.
-    pub const SUCCEEDED: &str = "Succeeded";
-    /// Pods are being replaced or started.
-    pub const ROLLOUT_IN_PROGRESS: &str = "RolloutInProgress";
-    /// No node matches the node selector.
-    pub const NO_MATCHING_NODES: &str = "NoMatchingNodes";
-    /// An older `PowerMonitor` already measures one of the nodes.
-    pub const CONFLICTED: &str = "Conflicted";
-    /// The spec asks for what cannot be.
-    pub const INVALID_SPEC: &str = "InvalidSpec";
-    /// A table, rule file or reference is broken; the message names file, row and reason.
-    pub const INVALID_INPUT: &str = "InvalidInput";
-    /// A referenced object does not exist.
-    pub const NOT_FOUND: &str = "NotFound";
-    /// The API server refused a request; the message names verb and resource.
-    pub const FORBIDDEN: &str = "Forbidden";
-    /// The API server or a provider did not answer; tried again.
-    pub const UNAVAILABLE: &str = "Unavailable";
-    /// What is shown is older than asked for, or not from the first choice.
-    pub const STALE: &str = "Stale";
-    /// No energy was booked for what the policy selects.
-    pub const NO_DATA: &str = "NoData";
-    /// `spec.suspend` is set.
-    pub const SUSPENDED: &str = "Suspended";
-    /// The part is switched off by the spec.
-    pub const SWITCHED_OFF: &str = "SwitchedOff";
+    words! {
+        /// First visit; nothing is known yet.
+        PROGRESSING = "Progressing";
+        /// All is as wished.
+        SUCCEEDED = "Succeeded";
+        /// Pods are being replaced or started.
+        ROLLOUT_IN_PROGRESS = "RolloutInProgress";
+        /// No node matches the node selector.
+        NO_MATCHING_NODES = "NoMatchingNodes";
+        /// An older `PowerMonitor` already measures one of the nodes.
+        CONFLICTED = "Conflicted";
+        /// The spec asks for what cannot be.
+        INVALID_SPEC = "InvalidSpec";
+        /// A table, rule file or reference is broken; the message names file, row and reason.
+        INVALID_INPUT = "InvalidInput";
+        /// A referenced object does not exist.
+        NOT_FOUND = "NotFound";
+        /// The API server refused a request; the message names verb and resource.
+        FORBIDDEN = "Forbidden";
+        /// The API server or a provider did not answer; tried again.
+        UNAVAILABLE = "Unavailable";
+        /// What is shown is older than asked for, or not from the first choice.
+        STALE = "Stale";
+        /// No energy was booked for what the policy selects.
+        NO_DATA = "NoData";
+        /// `spec.suspend` is set.
+        SUSPENDED = "Suspended";
+        /// The part is switched off by the spec.
+        SWITCHED_OFF = "SwitchedOff";
+    }
+}
+
+/// Reasons of Events that are no condition's. Every other Event carries the
+/// reason and the message of a condition that changed: `Ready` of a
+/// `PowerMonitor`, `Stalled` and `IntensityFresh` of a policy.
+pub mod events {
+    words! {
+        /// The verdict of a policy changed; the note says from what to what, and why.
+        VERDICT_CHANGED = "VerdictChanged";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{events, reasons, types};
+
+    #[test]
+    fn every_word_is_one_word_with_a_sentence_and_there_once() {
+        for table in [types::ALL, reasons::ALL, events::ALL] {
+            for (index, (word, meaning)) in table.iter().enumerate() {
+                assert!(word.chars().all(|c| c.is_ascii_alphabetic()), "{word}");
+                assert!(meaning.trim().ends_with('.'), "{word}: {meaning}");
+                assert!(
+                    table.iter().skip(index + 1).all(|(other, _)| other != word),
+                    "{word}"
+                );
+            }
+        }
+    }
 }

@@ -31,3 +31,7 @@ pub use power_monitor::{PowerMonitor, PowerMonitorSpec, PowerMonitorStatus};
 
 /// The API group of every kind here.
 pub const GROUP: &str = "tanso.dev";
+
+/// Annotation of any kind here by which a person asks for a visit at once; its
+/// value, a time for example, comes back in `status.lastHandledReconcileAt`.
+pub const REQUESTED_AT: &str = "reconcile.tanso.dev/requestedAt";

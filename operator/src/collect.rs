@@ -10,6 +10,7 @@ pub mod board;
 pub mod fetch;
 pub mod metrics;
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -21,7 +22,7 @@ use tanso_runtime::Shutdown;
 use crate::ledger::{Ledger, LedgerFault, append};
 use crate::owners::{Agent, Inventory};
 
-use accept::{Asked, Refusal};
+use accept::{Asked, Homes, Refusal};
 pub use board::{NodeBoard, NodeFacts};
 use fetch::{Answer, FetchFault, Fetcher};
 pub use metrics::CollectMetrics;
@@ -64,6 +65,7 @@ pub struct Collector {
     board: NodeBoard,
     metrics: CollectMetrics,
     fetcher: Fetcher,
+    homes: Arc<RwLock<Arc<Homes>>>,
 }
 
 impl Collector {
@@ -75,7 +77,18 @@ impl Collector {
             board,
             metrics,
             fetcher: Fetcher::default(),
+            homes: Arc::default(),
         }
+    }
+
+    /// Says where pods run, from now on.
+    pub fn know(&self, homes: Homes) {
+        // No code panics while it holds the lock.
+        *self.homes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(homes);
+    }
+
+    fn homes(&self) -> Arc<Homes> {
+        Arc::clone(&self.homes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Collects until the shutdown begins; a running booking is finished.
@@ -84,6 +97,7 @@ impl Collector {
             let agents = pods.agents();
             self.board
                 .retain(|node| agents.iter().any(|agent| agent.node == node));
+            self.know(pods.homes());
             self.round(&agents).await;
             tokio::select! {
                 () = shutdown.begun() => return,
@@ -114,6 +128,7 @@ impl Collector {
             .call(move |connection| append::cursor(connection, &node))
             .await?;
         let mut last_minute = LastMinute::default();
+        let homes = self.homes();
         for _ in 0..PAGES_PER_VISIT {
             let page = match self.fetcher.page(agent.address, cursor.as_ref()).await? {
                 Answer::Page(page) => page,
@@ -128,6 +143,7 @@ impl Collector {
                 node: &agent.node,
                 cursor: cursor.as_ref(),
                 now: Timestamp::now(),
+                homes: &homes,
             };
             let page = accept::accept(&asked, *page).map_err(|refusal| {
                 self.metrics.quarantined(refusal.reason());

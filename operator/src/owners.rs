@@ -215,6 +215,16 @@ impl Inventory {
         agents
     }
 
+    /// The node of each pod that has one, by the pod's UID.
+    #[must_use]
+    pub fn homes(&self) -> HashMap<String, String> {
+        let home = |pod: &Arc<Pod>| {
+            let node = pod.spec.as_ref()?.node_name.clone()?;
+            Some((pod.metadata.uid.clone()?, node))
+        };
+        self.pods.state().iter().filter_map(home).collect()
+    }
+
     /// The pods of a scope that run now, used energy or not.
     #[must_use]
     pub fn running(&self, scope: &Scope) -> Vec<PodNames> {

@@ -12,7 +12,7 @@ mod api;
 
 use kube::api::PostParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::{Api, Client};
+use kube::{Api, Client, CustomResourceExt as _};
 use serde_json::{Value, json};
 
 /// The merge of two JSON objects; the second wins.
@@ -76,7 +76,10 @@ async fn admit(client: &Client, object: &Value) -> Result<DynamicObject, String>
     }
 }
 
-async fn check(accepted: Vec<Value>, refused: Vec<(Value, &[&str])>) {
+/// What is accepted, and what is refused with which words.
+type Cases = (Vec<Value>, Vec<(Value, &'static [&'static str])>);
+
+async fn check((accepted, refused): Cases) {
     let Some(client) = api::admin().await else {
         return;
     };
@@ -98,8 +101,7 @@ async fn check(accepted: Vec<Value>, refused: Vec<(Value, &[&str])>) {
     }
 }
 
-#[tokio::test]
-async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
+fn power_monitors() -> Cases {
     let agent = |agent: Value| monitor(&json!({"spec": {"agent": agent}}));
     let named = |name: &str| monitor(&json!({"metadata": {"name": name}}));
     let accepted = vec![
@@ -113,8 +115,8 @@ async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
         monitor(&json!({"spec": {"modelServer": {"replicas": 0}}})),
         monitor(&json!({"spec": {"modelServer": {"replicas": 5}}})),
     ];
-    let interval: &[&str] = &["spec.agent.interval", "accepted are 100ms to 60s"];
-    let refused: Vec<(Value, &[&str])> = vec![
+    let interval: &'static [&'static str] = &["spec.agent.interval", "accepted are 100ms to 60s"];
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
         (
             named("1st"),
             &["metadata.name \"1st\"", "beginning with a letter"],
@@ -160,7 +162,12 @@ async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
             &["spec.modelServer.replicas", "-1"],
         ),
     ];
-    check(accepted, refused).await;
+    (accepted, refused)
+}
+
+#[tokio::test]
+async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
+    check(power_monitors()).await;
 }
 
 #[tokio::test]
@@ -177,8 +184,7 @@ async fn an_empty_power_monitor_gets_the_documented_defaults() {
     assert_eq!(spec["modelServer"]["replicas"], json!(1));
 }
 
-#[tokio::test]
-async fn a_site_is_refused_with_field_value_and_what_is_accepted() {
+fn sites() -> Cases {
     let pue = |value: f64| policy(&json!({"site": {"pue": {"value": value}}}));
     let zone = |zone: &str| policy(&json!({"site": {"zone": zone}}));
     let accepted = vec![
@@ -190,7 +196,7 @@ async fn a_site_is_refused_with_field_value_and_what_is_accepted() {
         zone("X-MY-GRID"),
         policy(&json!({"site": {"timeZone": "Asia/Seoul"}})),
     ];
-    let refused: Vec<(Value, &[&str])> = vec![
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
         (
             pue(0.8),
             &[
@@ -226,11 +232,15 @@ async fn a_site_is_refused_with_field_value_and_what_is_accepted() {
             &["spec.site.timeZone", "Asia Seoul"],
         ),
     ];
-    check(accepted, refused).await;
+    (accepted, refused)
 }
 
 #[tokio::test]
-async fn times_are_refused_with_field_value_and_what_is_accepted() {
+async fn a_site_is_refused_with_field_value_and_what_is_accepted() {
+    check(sites()).await;
+}
+
+fn times() -> Cases {
     let accepted = vec![
         policy(&json!({"window": "1h", "interval": "1h"})),
         policy(&json!({"window": "744h"})),
@@ -238,8 +248,8 @@ async fn times_are_refused_with_field_value_and_what_is_accepted() {
         policy(&json!({"recommendations": {"slack": "0h"}})),
         policy(&json!({"recommendations": {"slack": "168h"}})),
     ];
-    let window: &[&str] = &["spec.window", "accepted are 1h to 744h"];
-    let refused: Vec<(Value, &[&str])> = vec![
+    let window: &'static [&'static str] = &["spec.window", "accepted are 1h to 744h"];
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
         (policy(&json!({"window": "59m"})), window),
         (policy(&json!({"window": "745h"})), window),
         (policy(&json!({"window": "1d"})), window),
@@ -267,20 +277,33 @@ async fn times_are_refused_with_field_value_and_what_is_accepted() {
             ],
         ),
     ];
-    check(accepted, refused).await;
+    (accepted, refused)
 }
 
 #[tokio::test]
-async fn an_intensity_needs_exactly_the_part_that_its_source_names() {
+async fn times_are_refused_with_field_value_and_what_is_accepted() {
+    check(times()).await;
+}
+
+fn intensities() -> Cases {
     let fixed = |grams: f64| json!({"gramsPerKwh": grams, "reference": "us"});
     let intensity = |intensity: Value| policy(&json!({"intensity": intensity}));
+    let provider = |mut provider: Value| {
+        provider["name"] = json!("first");
+        intensity(json!({"source": "Providers", "providers": [provider]}))
+    };
+    let stale: &'static [&'static str] = &["spec.intensity.staleAfter", "accepted are 1h to 168h"];
     let accepted = vec![
         intensity(json!({"source": "Bundled"})),
         intensity(json!({"source": "Static", "static": fixed(0.0)})),
         intensity(json!({"source": "Static", "static": fixed(2000.0)})),
         intensity(json!({"source": "Table", "table": {"configMap": "grid"}})),
+        provider(json!({"kind": "Prometheus", "query": "up", "endpoint": "http://store:9090"})),
+        provider(json!({"kind": "CarbonAwareSdk", "signal": "Average",
+            "endpoint": "https://sdk.example.com"})),
+        intensity(json!({"staleAfter": "168h"})),
     ];
-    let refused: Vec<(Value, &[&str])> = vec![
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
         (
             intensity(json!({"source": "Oracle"})),
             &["spec.intensity.source", "\"Oracle\"", "\"Bundled\""],
@@ -321,19 +344,57 @@ async fn an_intensity_needs_exactly_the_part_that_its_source_names() {
             intensity(json!({"source": "Table", "table": {"configMap": ""}})),
             &["spec.intensity.table.configMap"],
         ),
+        (
+            intensity(json!({"source": "Providers"})),
+            &[
+                "spec.intensity",
+                "`providers` is needed with source Providers",
+            ],
+        ),
+        (
+            intensity(json!({"providers": [{"name": "first", "kind": "Bundled"}]})),
+            &[
+                "spec.intensity",
+                "`providers` is needed with source Providers",
+            ],
+        ),
+        (
+            provider(json!({"kind": "Prometheus", "query": "up"})),
+            &[
+                "spec.intensity.providers[0]",
+                "kind Prometheus needs `query` and `endpoint`",
+            ],
+        ),
+        (
+            provider(json!({"kind": "CarbonAwareSdk", "endpoint": "https://sdk.example.com"})),
+            &[
+                "spec.intensity.providers[0]",
+                "kind CarbonAwareSdk needs `endpoint`, and `signal`",
+            ],
+        ),
+        (
+            provider(json!({"kind": "Bundled", "endpoint": "ftp://store"})),
+            &["spec.intensity.providers[0].endpoint", "ftp://store"],
+        ),
+        (intensity(json!({"staleAfter": "59m"})), stale),
+        (intensity(json!({"staleAfter": "169h"})), stale),
     ];
-    check(accepted, refused).await;
+    (accepted, refused)
 }
 
 #[tokio::test]
-async fn bounds_of_lists_and_percentages_hold() {
+async fn an_intensity_needs_exactly_the_part_that_its_source_names() {
+    check(intensities()).await;
+}
+
+fn bounds() -> Cases {
     let accepted = vec![
         policy(&json!({"evidence": {"minCoveragePercent": 0, "maxEstimatedPercent": 100}})),
         policy(&json!({"recommendations": {"minSavingPercent": 100, "maxListed": 100}})),
         policy(&json!({"selector": {"kinds": ["Deployment"], "matchLabels": {"app": "shop"}}})),
     ];
     let twice = json!([{"rule": "kr-carbon-2050"}, {"rule": "kr-carbon-2050"}]);
-    let refused: Vec<(Value, &[&str])> = vec![
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
         (
             policy(&json!({"regulations": []})),
             &["spec.regulations", "at least 1"],
@@ -371,16 +432,20 @@ async fn bounds_of_lists_and_percentages_hold() {
             &["spec.selector.kinds[0]"],
         ),
     ];
-    check(accepted, refused).await;
+    (accepted, refused)
 }
 
 #[tokio::test]
-async fn a_cluster_policy_is_held_to_the_rules_of_a_policy() {
+async fn bounds_of_lists_and_percentages_hold() {
+    check(bounds()).await;
+}
+
+fn cluster_policies() -> Cases {
     let accepted = vec![
         cluster_policy(&json!({})),
         cluster_policy(&json!({"spec": {"namespaceSelector": {"matchLabels": {"team": "shop"}}}})),
     ];
-    let refused: Vec<(Value, &[&str])> = vec![
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
         (
             cluster_policy(&json!({"spec": {"policy": {"site": {"pue": {"value": 0.8}}}}})),
             &[
@@ -398,5 +463,74 @@ async fn a_cluster_policy_is_held_to_the_rules_of_a_policy() {
             &["spec.namespaceSelector", "Required"],
         ),
     ];
-    check(accepted, refused).await;
+    (accepted, refused)
+}
+
+#[tokio::test]
+async fn a_cluster_policy_is_held_to_the_rules_of_a_policy() {
+    check(cluster_policies()).await;
+}
+
+/// The literal pieces of a rule's message, also of one that is an expression.
+fn pieces(rule: &Value) -> Vec<String> {
+    if let Some(message) = rule["message"].as_str() {
+        return vec![message.to_owned()];
+    }
+    let expression = rule["messageExpression"].as_str().unwrap_or_default();
+    let literals = expression.split('\'').skip(1).step_by(2);
+    literals
+        .map(|text| text.trim().to_owned())
+        .filter(|text| text.len() > 8)
+        .collect()
+}
+
+fn rules(schema: &Value, found: &mut Vec<Value>) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                if key == "x-kubernetes-validations" {
+                    found.extend(value.as_array().into_iter().flatten().cloned());
+                } else {
+                    rules(value, found);
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|value| rules(value, found)),
+        _ => {}
+    }
+}
+
+/// A rule that nobody tried to break may refuse nothing, or everything.
+#[test]
+fn every_rule_of_every_kind_is_broken_by_a_case() {
+    let cases = [
+        power_monitors(),
+        sites(),
+        times(),
+        intensities(),
+        bounds(),
+        cluster_policies(),
+    ];
+    let told: Vec<&str> = cases
+        .iter()
+        .flat_map(|(_, refused)| refused.iter().flat_map(|(_, parts)| parts.iter().copied()))
+        .collect();
+    let mut found = Vec::new();
+    for crd in [
+        tanso_crds::PowerMonitor::crd(),
+        tanso_crds::CarbonPolicy::crd(),
+        tanso_crds::ClusterCarbonPolicy::crd(),
+        tanso_crds::CarbonReport::crd(),
+    ] {
+        rules(&serde_json::to_value(crd).unwrap(), &mut found);
+    }
+    assert!(found.len() > 15, "{} rules", found.len());
+    for rule in found {
+        let pieces = pieces(&rule);
+        let is_told = pieces.iter().any(|piece| {
+            told.iter()
+                .any(|part| piece.contains(part) && part.len() > 8)
+        });
+        assert!(is_told, "no case is refused by this rule: {rule}");
+    }
 }

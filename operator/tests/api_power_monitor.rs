@@ -422,6 +422,34 @@ async fn no_replicas_remove_the_model_server_and_suspend_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_visit_that_was_asked_for_is_told_back_and_changes_nothing_else() {
+    let Some(bench) = Bench::new("asked", true).await else {
+        return;
+    };
+    bench.wish(json!({})).await;
+    let operator = bench.operator().await;
+    visit(&operator, &bench.name).await;
+    assert_eq!(bench.status().await.last_handled_reconcile_at, None);
+    let mut before = bench.versions().await;
+    let value = "2026-11-21T10:00:00Z";
+    let annotation = json!({"metadata": {"annotations": {tanso_crds::REQUESTED_AT: value}}});
+    let patch = Patch::Merge(&annotation);
+    bench
+        .monitors()
+        .patch(&bench.name, &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    visit(&operator, &bench.name).await;
+    let told = bench.status().await.last_handled_reconcile_at;
+    assert_eq!(told.as_deref(), Some(value));
+    let mut after = bench.versions().await;
+    // The monitor itself has its annotation and status.
+    assert_ne!(before.remove("monitor"), after.remove("monitor"));
+    assert_eq!(after, before);
+    bench.clear().await;
+}
+
+#[tokio::test]
 async fn an_object_that_somebody_else_made_is_left_alone() {
     let Some(bench) = Bench::new("taken", true).await else {
         return;

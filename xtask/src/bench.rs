@@ -38,6 +38,8 @@ enum Of {
     Ledger,
     /// The operator at 100 to 1,000 policies and 1,000 to 10,000 pods (JSON lines)
     Operator(scale::Args),
+    /// The operator, the agents or both under kill -9: whether a microjoule is lost (JSON line)
+    OperatorKills(scale::KillArgs),
     /// What a benchmark measures; started by the benchmarks
     #[command(hide = true)]
     Load(agent::load::Args),
@@ -55,6 +57,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(Of::AgentSoak(args)) => return agent::soak::run(args),
         Some(Of::Ledger) => return scale::ledger(),
         Some(Of::Operator(args)) => return scale::operator(args),
+        Some(Of::OperatorKills(args)) => return scale::kills(args),
         Some(Of::Load(args)) => return agent::load::run(args),
         Some(Of::Model) | None => {}
     }

@@ -2,6 +2,7 @@
 
 mod chart;
 mod grafana;
+mod reference;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -85,6 +86,12 @@ fn generate() -> Result<Vec<Generated>> {
     let boards = grafana::generate()?;
     files.extend(chart::generate(&boards)?);
     files.extend(boards);
+    files.extend(reference::pages(&[
+        PowerMonitor::crd(),
+        CarbonPolicy::crd(),
+        ClusterCarbonPolicy::crd(),
+        CarbonReport::crd(),
+    ])?);
     Ok(files)
 }
 

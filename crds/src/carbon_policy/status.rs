@@ -12,6 +12,10 @@ pub struct CarbonPolicyStatus {
     /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The value of the annotation `reconcile.tanso.dev/requestedAt` that the last visit saw: set it to the time to ask for a visit at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_handled_reconcile_at: Option<String>,
     /// The evaluation in a few sentences: what was used and emitted, by which intensity, the verdict and why, and what would save most.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]

@@ -3,7 +3,7 @@
 //! Pure. A page passes whole or not at all; one that does not leaves the
 //! cursor where it was, so that no record is lost by a mistake.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use tanso_agent_wire::energy::{Account, Cursor, EnergyPage, PAGE_LIMIT, Record, SCHEMA};
@@ -26,6 +26,9 @@ const CLOCK_AHEAD_MAX_S: i64 = 120;
 
 const MINUTE_S: i64 = 60;
 
+/// The node of each pod that the cluster knows, by the pod's UID.
+pub type Homes = HashMap<String, String>;
+
 /// What was asked, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
@@ -35,6 +38,8 @@ pub struct Asked<'a> {
     pub cursor: Option<&'a Cursor>,
     /// Now.
     pub now: Timestamp,
+    /// Where pods run: an agent may speak for those of its own node only.
+    pub homes: &'a Homes,
 }
 
 /// Why an answer is refused.
@@ -46,6 +51,16 @@ pub enum Refusal {
     /// It speaks for another node.
     #[error("it speaks for node \"{0}\", which is not the node of its pod")]
     Node(String),
+    /// It speaks for a pod of another node.
+    #[error("record {sequence} is of pod \"{pod_uid}\", which runs on node \"{home}\"")]
+    ForeignPod {
+        /// The record.
+        sequence: u64,
+        /// The pod.
+        pod_uid: String,
+        /// Its node.
+        home: String,
+    },
     /// Another journal than asked for.
     #[error("it answers from journal {found}, asked was {wanted}")]
     Journal {
@@ -127,6 +142,7 @@ impl Refusal {
         match self {
             Self::Schema(_) => "schema",
             Self::Node(_) => "node",
+            Self::ForeignPod { .. } => "foreignPod",
             Self::Journal { .. } => "journal",
             Self::TooMany(_) => "tooMany",
             Self::Sequence { .. } => "sequence",
@@ -167,6 +183,7 @@ pub fn accept(asked: &Asked<'_>, page: EnergyPage) -> Result<Page, Refusal> {
     check_amounts(&page.records)?;
     for record in &page.records {
         check_texts(record)?;
+        check_home(asked, record)?;
     }
     Ok(Page {
         node: page.node,
@@ -266,6 +283,22 @@ fn check_amounts(records: &[Record]) -> Result<(), Refusal> {
         if cpu_us > u128::from(CPUS_MAX * seconds) * 1_000_000 {
             return Err(Refusal::CpuTime { minute, cpu_us });
         }
+    }
+    Ok(())
+}
+
+/// A pod never changes its node; one that the cluster does not know any more
+/// may have run anywhere.
+fn check_home(asked: &Asked<'_>, record: &Record) -> Result<(), Refusal> {
+    if let Account::Container { pod_uid, .. } = &record.account
+        && let Some(home) = asked.homes.get(pod_uid)
+        && home != asked.node
+    {
+        return Err(Refusal::ForeignPod {
+            sequence: record.sequence,
+            pod_uid: pod_uid.clone(),
+            home: home.clone(),
+        });
     }
     Ok(())
 }

@@ -259,6 +259,32 @@ async fn bad_answers_stop_at_the_border_and_good_ones_go_on_afterwards() {
 }
 
 #[tokio::test]
+async fn an_agent_that_claims_pods_of_another_node_books_nothing_for_anyone() {
+    let bench = Bench::new(20).await;
+    bench.change(|agent| {
+        agent.records[13].account = Account::Container {
+            pod_uid: "neighbour".into(),
+            container_id: "c".into(),
+        };
+    });
+    let homes = |node: &str| [("neighbour".to_owned(), node.to_owned())].into();
+    bench.collector.know(homes("n2"));
+    let agent = bench.as_agent();
+    bench.collector.round(std::slice::from_ref(&agent)).await;
+    // The page before the lie is there, the page with it is not.
+    assert_eq!(bench.total().await, energy(1, 7));
+    let facts = bench.collector.board.all().remove("n1").unwrap();
+    let error = facts.error.unwrap();
+    assert!(
+        error.contains("quarantined") && error.contains("neighbour"),
+        "{error}"
+    );
+    bench.collector.know(homes("n1"));
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 20));
+}
+
+#[tokio::test]
 async fn a_silent_agent_costs_its_time_limit_and_no_more() {
     let bench = Bench::new(3).await;
     bench.change(|agent| agent.mood = Mood::Hangs);

@@ -33,7 +33,7 @@ use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 use tanso_runtime::Shutdown;
 use tokio::sync::Mutex;
 
-use crate::cluster::{Applier, ApplyFault, Class, Events};
+use crate::cluster::{Applier, ApplyFault, Class, Events, requested_at};
 use crate::collect::NodeBoard;
 use crate::intensity::Feeds;
 use crate::ledger::{Ledger, LedgerFault};
@@ -83,9 +83,10 @@ struct Shared {
 }
 
 /// The last visit of a policy.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Visit {
     generation: Option<i64>,
+    requested_at: Option<String>,
     at: Instant,
     interval: Duration,
     failures: u32,
@@ -157,11 +158,12 @@ async fn reconcile<P: Policy>(
         shared.visits.lock().await.remove(&uid);
         return Ok(Action::await_change());
     }
-    let last = shared.visits.lock().await.get(&uid).copied();
+    let last = shared.visits.lock().await.get(&uid).cloned();
     // Our own status write comes back as a change: wait for the rest of the interval.
-    if let Some(last) = last
+    if let Some(last) = &last
         && last.failures == 0
         && last.generation == policy.meta().generation
+        && last.requested_at == requested_at(&*policy)
         && last.at.elapsed() < last.interval
     {
         return Ok(Action::requeue(
@@ -174,7 +176,9 @@ async fn reconcile<P: Policy>(
         Ok(()) => ("ok", 0),
         Err(fault) => (
             label(fault.class()),
-            last.map_or(0, |last| last.failures).saturating_add(1),
+            last.as_ref()
+                .map_or(0, |last| last.failures)
+                .saturating_add(1),
         ),
     };
     shared
@@ -184,6 +188,7 @@ async fn reconcile<P: Policy>(
     let interval = interval(policy.policy().interval.as_str());
     let visit = Visit {
         generation: policy.meta().generation,
+        requested_at: requested_at(&*policy),
         at: begun,
         interval,
         failures,

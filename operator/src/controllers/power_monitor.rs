@@ -42,7 +42,7 @@ use self::status::{Findings, Outcome, compute, first_visit};
 use self::validate::{ValidatedPowerMonitor, validate};
 use crate::cluster::apply::{Applier, ApplyFault};
 use crate::cluster::fault::Class;
-use crate::cluster::{Claim, Events, POWER_MONITOR_MANAGER};
+use crate::cluster::{Claim, Events, POWER_MONITOR_MANAGER, requested_at};
 use crate::metrics::Metrics;
 
 /// The controller's name in metrics.
@@ -325,6 +325,7 @@ async fn conclude(
         findings.trouble = Some(&trouble);
         after = compute(&findings, outcome);
     }
+    after.last_handled_reconcile_at = requested_at(monitor);
     let wrote = status::write(&context.client, context.hand.applier(), monitor, &after).await;
     match wrote {
         // Deleted meanwhile: nobody is left to tell.

@@ -25,10 +25,13 @@ struct Agent {
     begin: i64,
 }
 
+/// What an agent is asked with.
 #[derive(Deserialize)]
-struct Question {
-    since: Option<Cursor>,
-    limit: Option<usize>,
+pub struct Question {
+    /// After which record.
+    pub since: Option<Cursor>,
+    /// How many.
+    pub limit: Option<usize>,
 }
 
 /// Starts an agent for each node; returns their ports.

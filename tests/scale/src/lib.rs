@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod evaluation;
 pub mod fleet;
+pub mod kills;
 pub mod ledger;
 pub mod operator;
 pub mod records;
@@ -39,6 +40,12 @@ pub struct Args {
     /// Sizes: numbers of policies
     #[arg(long, value_delimiter = ',', default_values_t = POLICIES)]
     pub policies: Vec<u32>,
+    /// Instead: kill -9 so often while energy flows
+    #[arg(long)]
+    pub kills: Option<u32>,
+    /// Chooses what is killed, and when
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
     /// Pods of the simulated fleet, for each number of policies
     #[arg(long, value_delimiter = ',', default_values_t = PODS)]
     pub pods: Vec<u64>,
@@ -58,6 +65,9 @@ pub fn start(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
+    if let Some(kills) = args.kills {
+        return runtime.block_on(kills::kill(kubeconfig, program, kills, args.seed));
+    }
     for (policies, pods) in args.policies.iter().zip(args.pods.iter().cycle()) {
         let size = fleet::Size {
             policies: *policies,

@@ -37,7 +37,7 @@ const VISITS: &str = "tanso_operator_reconciles_total";
 const EDITS: u32 = 60;
 
 /// An operator's process; it ends with this value.
-struct Process {
+pub struct Process {
     child: Child,
     port: u16,
 }
@@ -51,7 +51,11 @@ impl Drop for Process {
 }
 
 impl Process {
-    fn start(program: &Path, kubeconfig: &Path, ledger: &Path, identity: &str) -> Result<Self> {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(program: &Path, kubeconfig: &Path, ledger: &Path, identity: &str) -> Result<Self> {
         let port = {
             let free = std::net::TcpListener::bind("127.0.0.1:0")?;
             free.local_addr()?.port()
@@ -69,7 +73,11 @@ impl Process {
         Ok(Self { child, port })
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = Pid::from_raw(i32::try_from(self.child.id())?);
         kill(pid, signal).context("sending a signal to the operator")
     }
@@ -85,13 +93,26 @@ impl Process {
         Ok((field("VmRSS:")?, field("VmHWM:")?))
     }
 
-    /// The sum of a family of its metrics.
-    async fn metric(&self, family: &str) -> Result<f64> {
+    /// What it answers over HTTP.
+    ///
+    /// # Errors
+    /// If it does not answer, or not with 200.
+    pub async fn get(&self, path: &str) -> Result<String> {
         let client: HttpClient<_, Empty<Bytes>> =
             HttpClient::builder(TokioExecutor::new()).build_http();
-        let uri = format!("http://127.0.0.1:{}/metrics", self.port).parse()?;
-        let body = client.get(uri).await?.into_body().collect().await?;
-        let text = String::from_utf8(body.to_bytes().to_vec())?;
+        let uri = format!("http://127.0.0.1:{}{path}", self.port).parse()?;
+        let answer = client.get(uri).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?;
+        if !status.is_success() {
+            bail!("{path}: {status}");
+        }
+        Ok(String::from_utf8(body.to_bytes().to_vec())?)
+    }
+
+    /// The sum of a family of its metrics.
+    async fn metric(&self, family: &str) -> Result<f64> {
+        let text = self.get("/metrics").await?;
         Ok(text
             .lines()
             .filter(|line| line.starts_with(family))
@@ -290,7 +311,11 @@ async fn taken_over(api: &Api, identity: &str, begun: Instant, pue: f64) -> Resu
     Ok(json!({"lease_seconds": lease_seconds, "status_seconds": begun.elapsed().as_secs_f64()}))
 }
 
-async fn until<F>(what: &str, mut holds: impl FnMut() -> F) -> Result<()>
+/// Waits for a condition.
+///
+/// # Errors
+/// If it does not hold in ten minutes, or cannot be told.
+pub async fn until<F>(what: &str, mut holds: impl FnMut() -> F) -> Result<()>
 where
     F: Future<Output = Result<bool>>,
 {

@@ -35,6 +35,17 @@ pub struct Args {
     steady_seconds: u64,
 }
 
+/// How often, and when.
+#[derive(Debug, clap::Args)]
+pub struct KillArgs {
+    /// How many kills
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    kills: u32,
+    /// Chooses what is killed, and when
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
+
 /// Booking, querying and evaluating, without a cluster.
 ///
 /// # Errors
@@ -49,18 +60,42 @@ pub fn ledger() -> Result<()> {
 /// # Errors
 /// When something does not build or could not be measured.
 pub fn operator(args: &Args) -> Result<()> {
+    beside_api(&[
+        "--policies",
+        &args.policies,
+        "--pods",
+        &args.pods,
+        "--steady-seconds",
+        &args.steady_seconds.to_string(),
+    ])
+}
+
+/// kill -9 of operator and agents while energy flows.
+///
+/// # Errors
+/// When a total differs once.
+pub fn kills(args: &KillArgs) -> Result<()> {
+    beside_api(&[
+        "--kills",
+        &args.kills.to_string(),
+        "--seed",
+        &args.seed.to_string(),
+    ])
+}
+
+fn beside_api(words: &[&str]) -> Result<()> {
     build(&["tanso-scale", "tanso-operator"])?;
     cluster::down(CLUSTER)?;
     let api = cluster::up(&Options {
         profile: Profile::Api,
         ..Options::new(CLUSTER)
     })?;
-    let result = measure(&api, args);
+    let result = measure(&api, words);
     api.down()?;
     result
 }
 
-fn measure(api: &Cluster, args: &Args) -> Result<()> {
+fn measure(api: &Cluster, words: &[&str]) -> Result<()> {
     for file in INSTALLED {
         let path = workspace::root().join("config").join(file);
         let mut command = api.kubectl(["apply", "--server-side", "-f"]);
@@ -72,8 +107,7 @@ fn measure(api: &Cluster, args: &Args) -> Result<()> {
         .arg(api.kubeconfig())
         .arg("--operator")
         .arg(program("tanso-operator"))
-        .args(["--policies", &args.policies, "--pods", &args.pods])
-        .args(["--steady-seconds", &args.steady_seconds.to_string()]);
+        .args(words);
     process::run(&mut command)
 }
 

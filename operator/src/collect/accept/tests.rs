@@ -54,11 +54,15 @@ fn judge(change: impl FnOnce(&mut EnergyPage)) -> Result<Page, Refusal> {
         sequence: 10,
     };
     let now = Timestamp::from_second(MINUTE + 65).unwrap();
+    let homes = [("3f1c-22", "n1"), ("77aa-01", "n2")]
+        .map(|(pod, node)| (pod.to_owned(), node.to_owned()))
+        .into();
     accept(
         &Asked {
             node: "n1",
             cursor: Some(&cursor),
             now,
+            homes: &homes,
         },
         page,
     )
@@ -72,6 +76,22 @@ fn refused(change: impl FnOnce(&mut EnergyPage)) -> &'static str {
 fn an_honest_page_passes_whole() {
     let page = judge(|_| {}).unwrap();
     assert_eq!((page.records.len(), page.next_sequence), (2, 12));
+}
+
+#[test]
+fn energy_of_a_pod_of_another_node_is_refused_and_of_a_forgotten_pod_is_not() {
+    let of = |uid: &str| Account::Container {
+        pod_uid: uid.into(),
+        container_id: "c".into(),
+    };
+    let refusal = judge(|p| p.records[1].account = of("77aa-01")).unwrap_err();
+    assert_eq!(refusal.reason(), "foreignPod");
+    let text = refusal.to_string();
+    assert!(
+        text.contains("77aa-01") && text.contains("\"n2\""),
+        "{text}"
+    );
+    assert!(judge(|p| p.records[1].account = of("long-gone")).is_ok());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt as _};
 use tanso_carbon::calendar::UtcHour;
 use tanso_crds::carbon_policy::status::Verdict;
-use tanso_crds::condition::{reasons, types};
+use tanso_crds::condition::{events, reasons, types};
 use tanso_crds::{CarbonPolicyStatus, CarbonReport};
 
 use super::act;
@@ -19,7 +19,7 @@ use super::kinds::Policy;
 use super::status::{self, Evaluated, Outcome};
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
-use crate::cluster::{ApplyFault, condition};
+use crate::cluster::{ApplyFault, condition, requested_at};
 use crate::ledger::{NodeAt, Scope, Snapshot, query};
 
 /// A node that was read within this time holds back `dataThrough`, seconds.
@@ -361,7 +361,8 @@ async fn write<P: Policy>(
     before: Option<&CarbonPolicyStatus>,
     outcome: &Outcome<'_>,
 ) -> Result<(), ReconcileFault> {
-    let after = status::after(before, outcome, policy.meta().generation, Timestamp::now());
+    let mut after = status::after(before, outcome, policy.meta().generation, Timestamp::now());
+    after.last_handled_reconcile_at = requested_at(policy);
     let api = policy.api(context.client.clone());
     let written = context
         .applier
@@ -401,7 +402,13 @@ async fn announce<P: Policy>(
     };
     context
         .events
-        .publish(&regarding, type_, "VerdictChanged", "Evaluate", &note)
+        .publish(
+            &regarding,
+            type_,
+            events::VERDICT_CHANGED,
+            "Evaluate",
+            &note,
+        )
         .await;
 }
 

@@ -345,6 +345,49 @@ mod tests {
     }
 
     #[test]
+    fn without_energy_nothing_is_fresh_and_no_verdict_is_given() {
+        let status = after(None, &Outcome::NoData, Some(1), at(9));
+        assert_eq!(says(&status, "Ready"), pair("False", "NoData"));
+        assert_eq!(says(&status, "Reconciling"), pair("True", "NoData"));
+        assert_eq!(says(&status, "Compliant"), pair("Unknown", "Unknown"));
+        assert_eq!(says(&status, "IntensityFresh"), pair("Unknown", "NoData"));
+        assert_eq!(status.verdict, Some(crd::Verdict::Unknown));
+    }
+
+    #[test]
+    fn a_suspended_policy_keeps_its_figures_and_says_so() {
+        let before = CarbonPolicyStatus {
+            verdict: Some(crd::Verdict::Compliant),
+            ..first(Some(1), at(5))
+        };
+        let status = after(Some(&before), &Outcome::Suspended, Some(2), at(9));
+        assert_eq!(says(&status, "Reconciling"), pair("False", "Suspended"));
+        assert_eq!(says(&status, "Stalled"), pair("False", "Suspended"));
+        assert_eq!(status.verdict, Some(crd::Verdict::Compliant));
+        assert_eq!(status.observed_generation, Some(2));
+    }
+
+    #[test]
+    fn a_spec_that_cannot_be_is_said_field_by_field() {
+        let fault = |path, message: &str| PolicyFault {
+            reason: reasons::INVALID_SPEC,
+            path,
+            message: message.to_owned(),
+        };
+        let faults = [
+            fault("spec.window", "too long"),
+            fault("spec.site.zone", "unknown"),
+        ];
+        let status = after(None, &Outcome::Faulty(&faults), Some(1), at(9));
+        assert_eq!(says(&status, "Stalled"), pair("True", "InvalidSpec"));
+        let ready = condition(&status.conditions, "Ready").unwrap();
+        assert_eq!(
+            ready.message,
+            "spec.window: too long; spec.site.zone: unknown"
+        );
+    }
+
+    #[test]
     fn the_same_outcome_gives_the_same_status_at_any_time() {
         let outcome = Outcome::Unavailable("the ledger is closed".into());
         let once = after(None, &outcome, Some(1), at(10));

@@ -449,6 +449,38 @@ fn a_thousand_workloads_fill_pages_that_hold_each_once() {
 }
 
 #[test]
+fn an_intensity_older_than_allowed_is_not_fresh_and_says_why() {
+    let (mut policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    policy.intensity.freshness.is_stale = true;
+    policy.intensity.freshness.notes = vec!["grid-service: last answer 7 h old".into()];
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let evaluated = Evaluated {
+        policy: &policy,
+        evaluation: &evaluation,
+        data_through,
+        revision: 41,
+        with_unallocated: false,
+        reports: Vec::new(),
+    };
+    let outcome = Outcome::Evaluated(Box::new(evaluated));
+    let status = status::after(None, &outcome, Some(1), data_through);
+    let fresh = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "IntensityFresh")
+        .unwrap();
+    assert_eq!(
+        (fresh.status.as_str(), fresh.reason.as_str()),
+        ("False", "Stale")
+    );
+    assert!(
+        fresh.message.contains("last answer 7 h old"),
+        "{}",
+        fresh.message
+    );
+}
+
+#[test]
 fn the_status_is_as_the_golden_file() {
     let (policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
     let data_through = Timestamp::from_second(THROUGH).unwrap();

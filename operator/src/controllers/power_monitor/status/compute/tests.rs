@@ -245,6 +245,21 @@ fn a_passing_failure_keeps_ready_and_a_lasting_one_stalls() {
 }
 
 #[test]
+fn a_suspended_monitor_says_so_and_what_runs_goes_on_being_told() {
+    let chosen = nodes(&["a"]);
+    let facts = told(&[("a", Some(Provenance::Measured), 17)]);
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 1, 1, 1)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let status = compute(&findings(&chosen, &facts), Outcome::Suspended(&rollout));
+    assert_eq!(brief(&status)["Ready"], "True Suspended");
+    assert_eq!(brief(&status)["Reconciling"], "False Suspended");
+    assert_eq!(status.nodes.measured, 1);
+}
+
+#[test]
 fn the_same_findings_give_the_same_status() {
     let chosen = nodes(&["a"]);
     let facts = told(&[("a", Some(Provenance::Modelled), 17)]);
