@@ -175,3 +175,37 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        ledger.execute_batch(VERSION_1).unwrap();
+        ledger.pragma_update(None, "user_version", 1).unwrap();
+        ledger
+            .execute_batch(
+                "INSERT INTO nodes VALUES (1, 'n1');
+                 INSERT INTO accounts VALUES (1, 'idle', '');
+                 INSERT INTO models VALUES (1, '');
+                 INSERT INTO hours VALUES (496000, 1, 1, 0, 1, 0, 5, 7, 9, 11, 60);",
+            )
+            .unwrap();
+        migrate(&mut ledger).unwrap();
+        let version: i64 = ledger
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(usize::try_from(version).unwrap(), MIGRATIONS.len());
+        let (rows, months): (i64, i64) = ledger
+            .query_row(
+                "SELECT (SELECT sum(energy_uj) FROM hours), (SELECT count(*) FROM months)",
+                [],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        assert_eq!((rows, months), (7, 0));
+        migrate(&mut ledger).unwrap();
+    }
+}

@@ -12,6 +12,7 @@ pub mod life;
 pub mod oracle;
 pub mod plan;
 pub mod proxy;
+pub mod rights;
 pub mod run;
 pub mod table;
 pub mod watch;
@@ -146,6 +147,12 @@ async fn learn(stage: &Stage, args: &Args) -> Result<(Reference, Vec<Plan>, usiz
     if !free.is_empty() {
         println!("fields that differ from run to run by themselves: {free:#?}");
     }
+    let granted = rights::granted(include_str!("../../../config/rbac/operator.yaml"))?;
+    let used = ends.iter().flat_map(|end| {
+        let calls = end.record.points.iter().map(|point| &point.call);
+        rights::used(calls, end.record.created.keys())
+    });
+    println!("{}", rights::compare(&granted, &used.collect())?);
     let runs: Vec<_> = ends.iter().map(|end| end.record.points.clone()).collect();
     let points = plan::common(&runs);
     let writes = points.iter().filter(|point| point.call.writes()).count();

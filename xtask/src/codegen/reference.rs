@@ -235,6 +235,26 @@ mod tests {
         }
     }
 
+    /// A page that names tests is worth as much as the tests that are there.
+    #[test]
+    fn every_test_that_the_reliability_page_names_is_there() {
+        let mut tests = Vec::new();
+        for folder in ["operator", "carbon", "crds", "tests"] {
+            sources(&workspace::root().join(folder), &mut tests);
+        }
+        let page = fs::read_to_string(workspace::root().join("docs/reliability.md")).unwrap();
+        let names = page.split('`').skip(1).step_by(2);
+        let names: Vec<&str> = names
+            .filter(|word| word.matches('_').count() > 3 && !word.contains(['/', ' ', '.']))
+            .collect();
+        assert!(names.len() > 20, "{names:?}");
+        for name in names {
+            let head = format!("fn {name}(");
+            let is_there = tests.iter().any(|text| text.contains(&head));
+            assert!(is_there, "no test is called \"{name}\"");
+        }
+    }
+
     #[test]
     fn an_expression_becomes_its_words() {
         let text = in_words("'interval \"' + self + '\"; accepted are 10s'");
