@@ -389,6 +389,7 @@ async fn an_intensity_needs_exactly_the_part_that_its_source_names() {
 
 fn bounds() -> Cases {
     let accepted = vec![
+        policy(&json!({"actions": {"mode": "Apply", "suspendAboveGramsPerKwh": 300}})),
         policy(&json!({"evidence": {"minCoveragePercent": 0, "maxEstimatedPercent": 100}})),
         policy(&json!({"recommendations": {"minSavingPercent": 100, "maxListed": 100}})),
         policy(&json!({"selector": {"kinds": ["Deployment"], "matchLabels": {"app": "shop"}}})),
@@ -430,6 +431,13 @@ fn bounds() -> Cases {
         (
             policy(&json!({"selector": {"kinds": [""]}})),
             &["spec.selector.kinds[0]"],
+        ),
+        (
+            policy(&json!({"actions": {"suspendAboveGramsPerKwh": 300}})),
+            &[
+                "spec.actions",
+                "`suspendAboveGramsPerKwh` acts with mode Apply only",
+            ],
         ),
     ];
     (accepted, refused)

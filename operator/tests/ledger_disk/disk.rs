@@ -68,7 +68,7 @@ struct State {
 pub(super) struct Disk(Arc<Mutex<State>>);
 
 impl Disk {
-    /// A disk that SQLite knows by `name`; each name may be taken once.
+    /// A disk that the database knows by `name`; each name may be taken once.
     pub(super) fn register(name: &str) -> Self {
         let disk = Self::default();
         sqlite_vfs::register(name, disk.clone(), false).unwrap();
@@ -115,13 +115,6 @@ impl Disk {
             file.live.clone_from(&content);
             file.durable = content;
         }
-    }
-
-    /// Everything as it is, to be put back later.
-    pub(super) fn image(&self) -> BTreeMap<String, Vec<u8>> {
-        let state = self.lock();
-        let live = |(name, file): (&String, &File)| (name.clone(), file.live.clone());
-        state.files.iter().map(live).collect()
     }
 
     /// Inverts the bytes of a page of a file, as a disk does that rots.

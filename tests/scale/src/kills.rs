@@ -167,8 +167,8 @@ pub async fn kill(kubeconfig: &Path, program: &Path, kills: u32, seed: u64) -> R
     let mut random = seed | 1;
     let (mut of_operator, mut of_agents) = (0, 0);
     // The same name each time: it takes its lease again at once.
-    let begin = || Process::start(program, kubeconfig, &ledger, "kills-0");
-    let mut operator = begin()?;
+    let born = || Process::start(program, kubeconfig, &ledger, "kills-0");
+    let mut operator = born()?;
     for round in 1..=kills {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -186,7 +186,7 @@ pub async fn kill(kubeconfig: &Path, program: &Path, kills: u32, seed: u64) -> R
             of_operator += 1;
             operator.signal(Signal::SIGKILL)?;
             drop(operator);
-            operator = begin()?;
+            operator = born()?;
         }
         let total = total(&operator).await?;
         check(&agents, &total).with_context(|| format!("after kill {round}, seed {seed}"))?;
