@@ -131,7 +131,10 @@ fn type_of(field: &Value) -> String {
     };
     for (bound, before) in BOUNDS {
         if !field[bound].is_null() {
-            let _ = write!(text, ", {before} {}", field[bound]);
+            // A schema's bounds are fractions also where its numbers are whole.
+            let number = field[bound].to_string();
+            let number = number.strip_suffix(".0").unwrap_or(&number);
+            let _ = write!(text, ", {before} {number}");
         }
     }
     text
@@ -222,6 +225,18 @@ mod tests {
         }
     }
 
+    /// The constant's name of a word: `NOT_FOUND` of `NotFound`.
+    fn constant(word: &str) -> String {
+        let mut name = String::new();
+        for (index, letter) in word.chars().enumerate() {
+            if index > 0 && letter.is_ascii_uppercase() {
+                name.push('_');
+            }
+            name.push(letter.to_ascii_uppercase());
+        }
+        name
+    }
+
     /// A word that no test expects may be said never, or always.
     #[test]
     fn every_condition_type_reason_and_event_is_expected_by_a_test() {
@@ -229,7 +244,11 @@ mod tests {
         sources(&workspace::root().join("operator"), &mut tests);
         assert!(tests.len() > 10, "{}", tests.len());
         for (word, _) in [types::ALL, reasons::ALL, events::ALL].concat() {
-            let quoted = [format!("\"{word}\""), format!(" {word}\"")];
+            let quoted = [
+                format!("\"{word}\""),
+                format!(" {word}\""),
+                format!("reasons::{}", constant(word)),
+            ];
             let is_expected = tests
                 .iter()
                 .any(|text| quoted.iter().any(|quoted| text.contains(quoted)));
