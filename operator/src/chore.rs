@@ -27,6 +27,11 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 pub enum Chore {
     /// Bring the cluster's `CustomResourceDefinition`s to this version, then end
     ApplyCrds,
+    /// Put a backup in the place of the ledger, while no operator runs, then end
+    RestoreLedger {
+        /// The backup
+        from: std::path::PathBuf,
+    },
     /// Ask an address, for example <http://tanso-operator:8080/readyz>, and fail unless it answers 200
     Probe {
         /// The address, plain HTTP

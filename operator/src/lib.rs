@@ -37,7 +37,7 @@ use crate::controllers::carbon_policy::board::PolicyBoard;
 use crate::controllers::power_monitor::build::Installation;
 use crate::controllers::{carbon_policy, power_monitor};
 use crate::intensity::Feeds;
-use crate::ledger::{Ledger, LedgerFault, upkeep};
+use crate::ledger::{Ledger, LedgerFault, backup, upkeep};
 use crate::metrics::Metrics;
 use crate::owners::Inventory;
 use crate::settings::Settings;
@@ -97,14 +97,19 @@ pub async fn run(settings: Settings) -> Result<(), OperatorFault> {
     match settings.chore.clone() {
         Some(Chore::ApplyCrds) => Ok(chore::apply_crds(client().await?).await?),
         Some(Chore::Probe { url }) => Ok(chore::probe(url).await?),
-        None => operate(settings).await,
+        Some(Chore::RestoreLedger { from }) => {
+            let revision = backup::restore(&from, &settings.ledger)?;
+            tracing::info!(revision, "the backup is in place");
+            Ok(())
+        }
+        None => Box::pin(operate(settings)).await,
     }
 }
 
 async fn operate(settings: Settings) -> Result<(), OperatorFault> {
     let shutdown = Shutdown::on_signals().map_err(OperatorFault::Signals)?;
     let client = client().await?;
-    run_with(settings, client, shutdown).await
+    Box::pin(run_with(settings, client, shutdown)).await
 }
 
 /// Runs against the API server of `client` until the shutdown begins; the

@@ -389,6 +389,7 @@ async fn an_intensity_needs_exactly_the_part_that_its_source_names() {
 
 fn bounds() -> Cases {
     let accepted = vec![
+        policy(&json!({"accounting": {"functionalUnit": {"name": "request", "count": 1000}}})),
         policy(&json!({"actions": {"mode": "Apply", "suspendAboveGramsPerKwh": 300}})),
         policy(&json!({"evidence": {"minCoveragePercent": 0, "maxEstimatedPercent": 100}})),
         policy(&json!({"recommendations": {"minSavingPercent": 100, "maxListed": 100}})),
@@ -431,6 +432,13 @@ fn bounds() -> Cases {
         (
             policy(&json!({"selector": {"kinds": [""]}})),
             &["spec.selector.kinds[0]"],
+        ),
+        (
+            policy(&json!({"accounting": {"functionalUnit": {"name": "request"}}})),
+            &[
+                "spec.accounting.functionalUnit",
+                "give `count` or `query`, not both",
+            ],
         ),
         (
             policy(&json!({"actions": {"suspendAboveGramsPerKwh": 300}})),

@@ -9,9 +9,10 @@ use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use serde_json::json;
 use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::recommend::consolidate;
 use tanso_crds::CarbonPolicySpec;
 use tanso_operator::controllers::carbon_policy::judge::{self, Facts, Inputs};
-use tanso_operator::controllers::carbon_policy::validate::{Sources, validate};
+use tanso_operator::controllers::carbon_policy::validate::{Observed, Sources, validate};
 use tanso_operator::intensity::Asked;
 use tanso_operator::ledger::{HourRow, LedgerAccount, NodeAt, PodNames, Snapshot};
 use tanso_operator::owners::Schedule;
@@ -39,6 +40,14 @@ impl Facts for Cluster {
     fn allocatable_millicores(&self, _: &str) -> Option<u32> {
         Some(64_000)
     }
+
+    fn nodes(&self) -> Vec<consolidate::Node> {
+        Vec::new()
+    }
+
+    fn load(&self) -> Vec<consolidate::Pod> {
+        Vec::new()
+    }
 }
 
 /// Evaluates so many workloads of one pod each.
@@ -54,6 +63,7 @@ pub fn evaluate(workloads: u64) -> Result<()> {
     let sources = Sources {
         table: None,
         asked: &Asked::default(),
+        observed: &Observed::default(),
         rules: &rules,
         year: 2026,
     };
@@ -68,6 +78,7 @@ pub fn evaluate(workloads: u64) -> Result<()> {
         window: judge::window(through, 24),
         data_through: through,
         expected_nodes: &expected,
+        is_whole: false,
     };
     let mut times = Vec::new();
     let mut found = 0;
