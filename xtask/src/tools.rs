@@ -24,8 +24,6 @@ pub enum Tool {
     SourceController,
     /// Flux: applies what was fetched.
     KustomizeController,
-    /// Flux: installs charts.
-    HelmController,
 }
 
 impl Tool {
@@ -55,12 +53,6 @@ impl Tool {
                 "kustomize-controller",
                 "kustomize-controller",
                 "github.com/fluxcd/kustomize-controller",
-                "3 minutes",
-            ),
-            Self::HelmController => (
-                "helm-controller",
-                "helm-controller",
-                "github.com/fluxcd/helm-controller",
                 "3 minutes",
             ),
         }
