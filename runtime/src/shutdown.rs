@@ -43,8 +43,9 @@ impl Shutdown {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
             };
-            tracing::info!(signal = name, "shutting down");
+            // First: a log that nobody reads any more may end this task.
             trigger.begin();
+            tracing::info!(signal = name, "shutting down");
         });
         Ok(shutdown)
     }
