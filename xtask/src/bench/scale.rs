@@ -17,7 +17,7 @@ const INSTALLED: [&str; 6] = [
     "crd/carbonpolicies.yaml",
     "crd/clustercarbonpolicies.yaml",
     "crd/carbonreports.yaml",
-    "default/namespace.yaml",
+    "operator/namespace.yaml",
     "rbac/operator.yaml",
 ];
 
