@@ -13,6 +13,7 @@ pub mod figures;
 pub mod live;
 pub mod policies;
 pub mod regions;
+pub mod study;
 pub mod table;
 pub mod top;
 pub mod whatif;
@@ -45,6 +46,8 @@ enum Verb {
     Doctor(doctor::Args),
     /// Compute emissions and verdicts from a CSV of hourly energy, without a cluster
     Whatif(Box<whatif::Args>),
+    /// Make an experiment's report from its raw figures, deal its trials, plan their number
+    Study(study::Args),
     /// Print the completion script of a shell
     Completion(completion::Args),
 }
@@ -83,6 +86,9 @@ pub enum Error {
     /// The figures to compute from are broken.
     #[error(transparent)]
     Whatif(#[from] whatif::WhatifFault),
+    /// The figures of a study are broken.
+    #[error(transparent)]
+    Study(#[from] study::StudyFault),
     /// The answer could not be written.
     #[error("writing the answer: {0}")]
     Write(#[from] std::io::Error),
@@ -103,6 +109,7 @@ impl Cli {
             Verb::Regions(args) => regions::run(&args, out),
             Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
             Verb::Whatif(args) => whatif::run(&args, out),
+            Verb::Study(args) => study::run(&args, out),
             Verb::Completion(args) => completion::run(args, out),
         }
     }

@@ -1,0 +1,130 @@
+use std::fmt::Write as _;
+
+use clap::Parser;
+
+use super::*;
+use crate::Cli;
+
+const PLAN: &str = "title: T\nprimaryResponse: node_joules\norderSeed: 1\narms: [{name: snow}, {name: flux}]\n\
+    comparisons: [{arm: flux, against: snow, injected: {response: node_joules, difference: 20}}]\n\
+    bootstrap: {resamples: 499, seed: 2}\n";
+
+/// What the documentation shows.
+const MEASURING: &str = include_str!("../../../docs/measuring.md");
+
+/// Twelve blocks in which flux takes about 20 J more.
+fn csv() -> String {
+    let mut text = "trial,block,arm,duration_seconds,provenance,node_joules\n".to_owned();
+    for block in 1..=12_u32 {
+        let noise = f64::from(block * block % 7);
+        let trial = 2 * block;
+        text += &format!(
+            "{},{block},snow,120,modelled,{}\n",
+            trial - 1,
+            500.0 - noise
+        );
+        text += &format!("{trial},{block},flux,120,modelled,{}\n", 514.0 + noise);
+    }
+    text
+}
+
+async fn ran(args: &[&str]) -> (String, Result<Outcome, Error>) {
+    let cli = Cli::try_parse_from(["kubectl-tanso", "study"].iter().chain(args)).unwrap();
+    let mut out = Vec::new();
+    let outcome = cli.run(&mut out).await;
+    (String::from_utf8(out).unwrap(), outcome)
+}
+
+fn files() -> (tempfile::TempDir, [String; 3]) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["trials.csv", "plan.yaml", "plot.svg"].map(|name| folder.path().join(name));
+    fs::write(&paths[0], csv()).unwrap();
+    fs::write(&paths[1], PLAN).unwrap();
+    (folder, paths.map(|path| path.display().to_string()))
+}
+
+#[tokio::test]
+async fn a_report_is_made_from_plan_and_csv_with_its_picture() {
+    let (_folder, [data, plan, plot]) = files();
+    let (text, outcome) = ran(&["report", "--data", &data, "--plan", &plan, "--plot", &plot]).await;
+    assert_eq!(outcome.unwrap(), Outcome::Fine);
+    assert!(
+        text.starts_with("# T\n\n## Answer\n\n- flux has "),
+        "{text}"
+    );
+    assert!(
+        text.contains("The interval holds the difference that was put in."),
+        "{text}"
+    );
+    assert!(fs::read_to_string(plot).unwrap().starts_with("<svg "));
+}
+
+#[tokio::test]
+async fn json_has_every_figure_and_says_when_no_plan_was_given() {
+    let (_folder, [data, ..]) = files();
+    let (text, outcome) = ran(&[
+        "report",
+        "--data",
+        &data,
+        "--baseline",
+        "snow",
+        "-o",
+        "json",
+    ])
+    .await;
+    assert_eq!(outcome.unwrap(), Outcome::Fine);
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(found["planStated"], false);
+    let first = &found["comparisons"][0];
+    assert_eq!(
+        (first["arm"].as_str(), first["against"].as_str()),
+        (Some("flux"), Some("snow"))
+    );
+    assert!(first["all"]["interval"]["low"].as_f64().unwrap() > 14.0);
+}
+
+#[tokio::test]
+async fn a_known_difference_that_is_missed_is_a_failing_outcome() {
+    let (_folder, [data, plan, _]) = files();
+    fs::write(&plan, PLAN.replace("difference: 20", "difference: 90")).unwrap();
+    let (text, outcome) = ran(&["report", "--data", &data, "--plan", &plan]).await;
+    assert_eq!(outcome.unwrap(), Outcome::Failing);
+    assert!(text.contains("DOES NOT HOLD WHAT IS KNOWN"));
+}
+
+#[tokio::test]
+async fn a_plan_s_order_is_dealt_from_its_seed() {
+    let (_folder, [_, plan, _]) = files();
+    let (text, _) = ran(&["order", "--plan", &plan, "--blocks", "4"]).await;
+    assert_eq!(text.lines().count(), 9);
+    assert_eq!(text.matches("flux").count(), 4);
+}
+
+#[tokio::test]
+async fn the_blocks_that_a_difference_needs_are_told() {
+    let (text, _) = ran(&["power", "--difference", "2", "--spread", "4"]).await;
+    assert!(text.starts_with("34 blocks: a difference of 2 %"), "{text}");
+    let (_, refused) = ran(&["power", "--spread", "0"]).await;
+    assert!(refused.unwrap_err().to_string().contains("--spread 0"));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_named() {
+    let (_, refused) = ran(&["report", "--data", "no-such.csv"]).await;
+    assert!(refused.unwrap_err().to_string().contains("no-such.csv"));
+}
+
+#[test]
+fn the_documented_plan_and_figures_are_read() {
+    let block = |from: &str| {
+        let rest = MEASURING.split(from).nth(1).unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let plan = Plan::parse("measuring.md", &block("```yaml\n")).unwrap();
+    assert_eq!(plan.compared().len(), 5);
+    let text = format!("trial,block{}", block("```\ntrial,block"));
+    let trials = Trials::parse("measuring.md", &text).unwrap();
+    assert_eq!(trials.rows().len(), 3);
+    let threats = report(&plan, &trials).unwrap().threats;
+    assert!(threats.iter().any(|threat| threat.kind == "disturbed"));
+}
