@@ -18,12 +18,14 @@ fn csv() -> String {
     for block in 1..=12_u32 {
         let noise = f64::from(block * block % 7);
         let trial = 2 * block;
-        text += &format!(
-            "{},{block},snow,120,modelled,{}\n",
+        writeln!(
+            text,
+            "{},{block},snow,120,modelled,{}",
             trial - 1,
             500.0 - noise
-        );
-        text += &format!("{trial},{block},flux,120,modelled,{}\n", 514.0 + noise);
+        )
+        .unwrap();
+        writeln!(text, "{trial},{block},flux,120,modelled,{}", 514.0 + noise).unwrap();
     }
     text
 }
