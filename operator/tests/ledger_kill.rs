@@ -43,7 +43,7 @@ fn record(sequence: u64) -> Record {
 /// Books pages from where the ledger is, until it is killed, and says each
 /// sequence that was acknowledged.
 #[test]
-#[ignore = "the child of the test below"]
+#[ignore = "started by the test below in a process of its own, which it kills"]
 fn child_books_until_it_is_killed() {
     let Ok(path) = std::env::var(LEDGER) else {
         return;
