@@ -17,7 +17,7 @@ use tanso_power::{Estimate, Joules, Provenance};
 pub use account::{AccountBook, PodBook};
 
 use crate::attribution::{share, split};
-use crate::meters::{Reading, Zone};
+use crate::meters::{Reading, Zone, ZoneClass};
 
 /// Finished containers that stay listed, at most.
 const ENDED_MAX: usize = 500;
@@ -82,6 +82,12 @@ pub struct Booking<'a> {
     /// CPU time by account ([`Books::account`]), nanoseconds; each account
     /// once, in their order.
     pub cpu_ns: &'a [(usize, u64)],
+    /// Who is charged with idle energy, by account and weight; nobody, or no
+    /// weight: the account of its own.
+    pub idle: &'a [(usize, u64)],
+    /// Who used the accelerators, by account and weight, rising; `None` if no
+    /// driver tells: then CPU time stands in.
+    pub gpu: Option<&'a [(usize, u64)]>,
     /// Whether the agent was not there.
     pub caught_up: bool,
     /// The minutes it falls in, rising, with the length of each one's part.
@@ -224,7 +230,7 @@ impl Books {
             }
             return;
         };
-        let parts = self.charge_zones(zones, booking.cpu_ns);
+        let parts = self.charge_zones(zones, booking);
         self.charge_totals(&parts, booking);
         self.charge_minutes(&parts, booking);
     }
@@ -253,22 +259,28 @@ impl Books {
     fn charge_zones(
         &mut self,
         zones: &Reading,
-        cpu_ns: &[(usize, u64)],
+        booking: &Booking<'_>,
     ) -> BTreeMap<usize, Estimate<Joules>> {
-        let weights: Vec<u64> = cpu_ns.iter().map(|&(_, ns)| ns).collect();
         let mut node: BTreeMap<usize, Estimate<Joules>> = BTreeMap::new();
         for (zone, amount) in zones {
             let place = self.zone(zone);
-            let split = split(*amount, &weights);
+            let accelerator = zone.class == ZoneClass::Gpu;
+            let users = booking.gpu.filter(|_| accelerator);
+            let users = users.unwrap_or(booking.cpu_ns);
+            let idle_to: &[(usize, u64)] = if accelerator { &[] } else { booking.idle };
+            let split = split(*amount, &weights(users));
             if let Some(book) = self.zones.get_mut(place) {
                 book.total += amount.energy.value;
                 book.idle += split.idle.value;
                 book.last = (amount.energy.value, split.idle.value);
             }
             let counts = zone.counts_among(zones.iter().map(|(zone, _)| zone));
-            let own = [(Self::IDLE, split.idle), (Self::SYSTEM, split.unowned)];
-            let used = cpu_ns.iter().map(|&(index, _)| index).zip(split.parts);
-            for (index, part) in own.into_iter().chain(used) {
+            let used = users.iter().map(|&(index, _)| index);
+            let parts = idle_parts(split.idle, idle_to)
+                .into_iter()
+                .chain([(Self::SYSTEM, split.unowned)])
+                .chain(used.zip(split.parts));
+            for (index, part) in parts {
                 self.charge_zone(index, place, part.value, counts);
                 if counts {
                     let sum = node.entry(index).or_default();
@@ -440,6 +452,18 @@ impl Books {
             }
         }
         self.pods.retain(|uid, _| uids.contains(uid.as_str()));
+    }
+}
+
+fn weights(of: &[(usize, u64)]) -> Vec<u64> {
+    of.iter().map(|&(_, weight)| weight).collect()
+}
+
+/// Who is charged with how much of a zone's idle energy.
+fn idle_parts(idle: Estimate<Joules>, to: &[(usize, u64)]) -> Vec<(usize, Estimate<Joules>)> {
+    match share(idle, &weights(to)) {
+        Some(parts) => to.iter().map(|&(index, _)| index).zip(parts).collect(),
+        None => vec![(Books::IDLE, idle)],
     }
 }
 

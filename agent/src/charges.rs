@@ -227,6 +227,19 @@ fn differences(
     (deltas, vanished)
 }
 
+/// The account of a process by the text of its `/proc/PID/cgroup`, in
+/// whichever hierarchy a line names a container.
+pub fn place_of_process(text: &str, books: &mut Books) -> usize {
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let mut owned = paths
+        .map(Identity::of)
+        .filter(|identity| identity.account != Account::System);
+    match owned.next() {
+        Some(identity) => place_of(&identity, books),
+        None => Books::SYSTEM,
+    }
+}
+
 fn place_of(identity: &Identity, books: &mut Books) -> usize {
     let place = books.account(&identity.account);
     if let Some(book) = books.accounts.get_mut(place)
@@ -273,6 +286,17 @@ mod tests {
         charges.since_last(&reading(&[(1, 100), (2, 50)], 0), None, &mut books);
         let after = charges.since_last(&reading(&[(1, 130)], 57), None, &mut books);
         assert_eq!(after, [(Books::SYSTEM, 30 + 7)]);
+    }
+
+    #[test]
+    fn a_process_is_of_the_container_that_any_hierarchy_names() {
+        let mut books = Books::default();
+        let id = "b".repeat(64);
+        let text = format!("3:cpu:/docker/{id}\n1:name=systemd:/\n0::/\n");
+        let place = place_of_process(&text, &mut books);
+        let account = Account::Standalone { container_id: id };
+        assert_eq!(books.accounts[place].account, account);
+        assert_eq!(place_of_process("0::/system.slice/x.service\n", &mut books), Books::SYSTEM);
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct PodNames {
     pub pod: String,
     /// Its containers' names by their runtime id.
     pub containers: HashMap<String, String>,
+    /// The CPU that its containers request, by their names, in thousandths of
+    /// a processor.
+    pub millicores: HashMap<String, u64>,
     /// The order in which it was deleted; 0 while it is there.
     gone: u64,
 }
@@ -54,6 +57,15 @@ impl NameTable {
             pod: Some(pod.pod.clone()),
             container: pod.containers.get(container_id).cloned(),
         })
+    }
+
+    /// The CPU that a container requests, in thousandths of a processor;
+    /// `None` if it requests none or is not known.
+    #[must_use]
+    pub fn millicores(&self, pod_uid: &str, container_id: &str) -> Option<u64> {
+        let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
+        let pod = pods.get(pod_uid)?;
+        pod.millicores.get(pod.containers.get(container_id)?).copied()
     }
 
     /// Notes a pod under its uid. Containers that were known stay known:
@@ -107,7 +119,7 @@ mod tests {
                 .iter()
                 .map(|&(id, name)| (id.into(), name.into()))
                 .collect(),
-            gone: 0,
+            ..PodNames::default()
         }
     }
 

@@ -17,6 +17,7 @@ use tanso_power::{Joules, apportion};
 use crate::books::{AccountBook, Books};
 use crate::charges::{Charges, KVM};
 use crate::kernel::ProcessReading;
+use crate::meters::ZoneClass;
 use crate::snapshot::details::{Amount, ProcessFigures, ProcessKind};
 
 /// Ended processes that stay listed, at most: those with the most energy.
@@ -59,6 +60,8 @@ pub struct Processes {
     proc: PathBuf,
     most: usize,
     table: HashMap<Key, Process>,
+    /// Whether drivers tell who uses accelerators.
+    gpu_told: bool,
 }
 
 impl Processes {
@@ -70,6 +73,7 @@ impl Processes {
             proc,
             most,
             table: HashMap::new(),
+            gpu_told: false,
         }
     }
 
@@ -123,10 +127,51 @@ impl Processes {
             return;
         };
         for (zone, energy) in book.last.iter().enumerate() {
+            // By its drivers' figures, where they tell.
+            if self.gpu_told && is_gpu(books, zone) {
+                continue;
+            }
             let parts = apportion(energy.microjoules(), &weights).unwrap_or_default();
             for (&(_, key, _), part_uj) in members.iter().zip(parts) {
                 if let Some(process) = self.table.get_mut(&key) {
                     process.charge(zone, Joules::from_microjoules(part_uj));
+                }
+            }
+        }
+    }
+
+    /// Whether drivers tell who uses accelerators: then CPU time does not.
+    pub fn gpus_tell(&mut self, told: bool) {
+        self.gpu_told = told;
+    }
+
+    /// Charges the accelerators' part of an interval that is in the books
+    /// already: each account's to the processes that its drivers name.
+    /// `users` are account, process and weight, in the accounts' order.
+    pub fn charge_gpu(&mut self, users: &[(usize, u32, u64)], books: &Books) {
+        let Some(zone) = (0..books.zones.len()).find(|&zone| is_gpu(books, zone)) else {
+            return;
+        };
+        let mut newest: HashMap<u32, u64> = HashMap::new();
+        for &(pid, start_ns) in self.table.keys() {
+            let start = newest.entry(pid).or_default();
+            *start = start_ns.max(*start);
+        }
+        for members in users.chunk_by(|one, other| one.0 == other.0) {
+            let energy = members
+                .first()
+                .and_then(|&(place, ..)| books.accounts.get(place)?.last.get(zone));
+            let weights: Vec<u64> = members.iter().map(|&(_, _, weight)| weight).collect();
+            let energy_uj = energy.map_or(0, |energy| energy.microjoules());
+            let parts = apportion(energy_uj, &weights).unwrap_or_default();
+            for (&(_, pid, _), part_uj) in members.iter().zip(parts) {
+                let start_ns = newest.get(&pid).copied().unwrap_or_default();
+                if let Some(process) = self.table.get_mut(&(pid, start_ns)) {
+                    let part = Joules::from_microjoules(part_uj);
+                    process.charge(zone, part);
+                    let gpu = process.figures.gpu.get_or_insert_default();
+                    gpu.total += part;
+                    gpu.last += part;
                 }
             }
         }
@@ -184,6 +229,9 @@ impl Processes {
             for amount in &mut process.figures.zones {
                 amount.last = Joules::ZERO;
             }
+            if let Some(gpu) = &mut process.figures.gpu {
+                gpu.last = Joules::ZERO;
+            }
             if let Some(ended) = &mut process.ended {
                 *ended = ended.saturating_add(elapsed);
             }
@@ -232,6 +280,11 @@ impl Processes {
     }
 }
 
+fn is_gpu(books: &Books, zone: usize) -> bool {
+    let book = books.zones.get(zone);
+    book.is_some_and(|book| book.zone.class == ZoneClass::Gpu)
+}
+
 /// What a process is part of, and the ids of its container and its virtual
 /// machine.
 fn owner(book: Option<&AccountBook>) -> (ProcessKind, &str, &str) {
@@ -260,7 +313,7 @@ mod tests {
     use crate::attribution::ZoneEnergy;
     use crate::books::Booking;
     use crate::kernel::{Group, TaskKind};
-    use crate::meters::{Zone, ZoneClass};
+    use crate::meters::Zone;
     use crate::workloads::CgroupId;
     use tanso_power::{Estimate, Provenance};
 
@@ -306,6 +359,8 @@ mod tests {
             provenance: Provenance::Simulated,
             model: None,
             cpu_ns: &cpu_ns,
+            idle: &[],
+            gpu: None,
             caught_up: false,
             minutes: &[(0, 1)],
         });
@@ -334,6 +389,39 @@ mod tests {
         assert_eq!(total(&listed, 7), [(500, 50, true)]);
         assert_eq!(total(&listed, 8), [(250, 25, true)]);
         assert_eq!(listed[0].comm, "job");
+    }
+
+    #[test]
+    fn an_accelerators_energy_goes_to_the_processes_that_used_it() {
+        let (mut table, mut books) = (Processes::new("/nonexistent".into(), 9), Books::default());
+        let exact = |energy_uj| Estimate::exact(Joules::from_microjoules(energy_uj));
+        let zone = Zone {
+            class: ZoneClass::Gpu,
+            path: "gpu".to_owned(),
+        };
+        let amount = ZoneEnergy {
+            energy: exact(1_000),
+            idle: exact(0),
+        };
+        let cpu_ns = [(Books::SYSTEM, 100)];
+        books.book(&Booking {
+            zones: Some(&vec![(zone, amount)]),
+            provenance: Provenance::Measured,
+            model: None,
+            cpu_ns: &cpu_ns,
+            idle: &[],
+            gpu: Some(&[(Books::SYSTEM, 4)]),
+            caught_up: false,
+            minutes: &[(0, 1)],
+        });
+        table.gpus_tell(true);
+        let readings = [process(7, 1, 10, false), process(7, 2, 80, true), process(8, 1, 10, true)];
+        table.charge(&readings, &Charges::default(), &mut books, &cpu_ns, SECOND);
+        table.charge_gpu(&[(Books::SYSTEM, 0, 1), (Books::SYSTEM, 7, 3)], &books);
+        let listed = table.listed();
+        assert_eq!(total(&listed, 7), [(0, 10, false), (750, 80, true)]);
+        assert_eq!(total(&listed, 8), [(0, 10, true)]);
+        assert_eq!(listed[0].gpu.unwrap().last.microjoules(), 750);
     }
 
     #[test]

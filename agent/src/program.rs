@@ -39,7 +39,7 @@ use crate::serve::access::ClusterReview;
 use crate::serve::{Access, Sources, legacy_router, push, router};
 use crate::settings::{Kubernetes, MeterName, Samples, Settings};
 use crate::snapshot::Published;
-use crate::tick::{self, Cycle, Parts, StartFault};
+use crate::tick::{self, Cycle, IdleRule, Parts, StartFault};
 
 /// Why the agent cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -130,11 +130,17 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         ));
     }
     let health = Health::new(&[READINESS]);
+    let processors = processors(&settings.roots);
+    let idle = IdleRule {
+        split: settings.idle,
+        sharing: settings.idle_sharing,
+        processors: u64::try_from(processors.len()).unwrap_or(u64::MAX),
+    };
     let mut sources = Sources::new(
         settings.node_name.as_str().into(),
         Arc::clone(&published),
         Arc::clone(&journal),
-        processors(&settings.roots).into(),
+        processors.into(),
     );
     sources.rights = look_at_rights(&settings);
     let exporting = export(&settings, &mut sources, &health, &shutdown).await?;
@@ -161,6 +167,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         checkpoint,
         journal,
         names,
+        idle,
         published,
         boot_id: machine.boot_id,
     };

@@ -92,6 +92,8 @@ fn fixed(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("meters", old.meters != new.meters),
         ("modelServer", old.model_server != new.model_server),
         ("cpuTime", old.cpu_time != new.cpu_time),
+        ("idle", old.idle != new.idle),
+        ("idleSharing", old.idle_sharing != new.idle_sharing),
         ("kubernetes", old.kubernetes != new.kubernetes),
         ("logFormat", old.log_format != new.log_format),
         ("exports.legacyListen", a.legacy_listen != b.legacy_listen),

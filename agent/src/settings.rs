@@ -21,7 +21,7 @@ use crate::kernel::Rung;
 use crate::meters::redfish::RedfishSettings;
 use bmc::RedfishLayer;
 use exports::{ExportLayer, ExportSettings, Switch};
-pub use words::{Kubernetes, MeterName, Samples, WordFault};
+pub use words::{IdleSharing, IdleSplit, Kubernetes, MeterName, Samples, WordFault};
 
 /// Kepler's port, so that its dashboards and alerts find the agent.
 const LISTEN: &str = "0.0.0.0:28282";
@@ -99,6 +99,12 @@ pub struct Flags {
     /// Whether running tasks are charged at the scheduler's own pace too, at some nanoseconds per context switch: on or off [default: off]
     #[arg(long, env = "TANSO_TIME_RESOLVED")]
     time_resolved: Option<Switch>,
+    /// How idle energy is told from the rest: learned, or ratio (the share of unused CPU time, as Kepler does) [default: learned]
+    #[arg(long, env = "TANSO_IDLE")]
+    idle: Option<IdleSplit>,
+    /// Who is charged with idle energy: apart (an account of its own), use (by CPU time) or requests (by the CPU that containers request; the rest stays apart) [default: apart]
+    #[arg(long, env = "TANSO_IDLE_SHARING")]
+    idle_sharing: Option<IdleSharing>,
     /// Attach a kernel program that does nothing: what any program costs, for benchmarks
     #[arg(long, hide = true)]
     empty_program: bool,
@@ -134,6 +140,8 @@ pub struct FileLayer {
     pub(crate) interval: Option<Period>,
     pub(crate) cpu_time: Option<String>,
     pub(crate) time_resolved: Option<Switch>,
+    pub(crate) idle: Option<IdleSplit>,
+    pub(crate) idle_sharing: Option<IdleSharing>,
     pub(crate) kubernetes: Option<Kubernetes>,
     pub(crate) log_format: Option<logs::Format>,
     pub(crate) log_level: Option<String>,
@@ -170,6 +178,10 @@ pub struct Settings {
     pub cpu_time: Rung,
     /// Whether running tasks are charged at the scheduler's own pace too.
     pub time_resolved: bool,
+    /// How idle energy is told from the rest.
+    pub idle: IdleSplit,
+    /// Who is charged with it.
+    pub idle_sharing: IdleSharing,
     /// Whether a kernel program that does nothing is attached.
     pub empty_program: bool,
     /// Whether pods' names are watched.
@@ -300,6 +312,8 @@ impl Settings {
             cpu_time: rung,
             time_resolved: layered(flags.time_resolved, file.time_resolved, || Switch::Off)
                 == Switch::On,
+            idle: layered(flags.idle, file.idle, IdleSplit::default),
+            idle_sharing: layered(flags.idle_sharing, file.idle_sharing, IdleSharing::default),
             empty_program: flags.empty_program,
             kubernetes: layered(flags.kubernetes, file.kubernetes, in_cluster),
             log_format: layered(flags.log_format, file.log_format, logs::Format::default),

@@ -5,7 +5,10 @@
 //! and runs on a thread of its own; it serves nobody.
 
 mod catch_up;
+mod containers;
 mod details;
+mod gpus;
+mod idle;
 mod run;
 
 use std::collections::HashMap;
@@ -16,6 +19,8 @@ use tanso_agent_wire::energy::{Account, JournalId};
 use tanso_power::{Provenance, Utilisation};
 
 use details::IdleOfDevices;
+use gpus::GpuUsers;
+pub use idle::IdleRule;
 pub use run::run;
 
 use crate::books::{Booking, Books};
@@ -33,12 +38,6 @@ use crate::processes::Processes;
 use crate::samples::Sampler;
 use crate::snapshot::{Details, Origin, Published, Snapshot, Work};
 
-/// How often the list of containers is looked at, if any was made or removed:
-/// those without CPU time appear, finished ones are noticed.
-const LIST_EVERY: Duration = Duration::from_secs(5);
-/// How often it is looked at anyway: finished ones leave the list.
-const LIST_ANYWAY: Duration = Duration::from_mins(1);
-
 /// The part of one processor that reading CPU time may take, one in so many:
 /// beyond it readings are further apart.
 const COST_PART: u32 = 500;
@@ -46,10 +45,6 @@ const COST_PART: u32 = 500;
 const COSTS: usize = 5;
 /// Readings are never further apart than this for their cost.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
-
-/// How long a new container waits for its name before it is listed without
-/// one; its energy is counted meanwhile.
-const NAME_WAIT_MS: i64 = 15_000;
 
 /// What a cycle reads and writes; made once.
 pub struct Parts {
@@ -67,6 +62,8 @@ pub struct Parts {
     pub journal: Arc<Journal>,
     /// Names of pods and containers.
     pub names: Arc<NameTable>,
+    /// How idle energy is told and shared.
+    pub idle: IdleRule,
     /// The processes, where that level is on.
     pub processes: Option<Processes>,
     /// Where results appear.
@@ -98,6 +95,7 @@ pub struct Cycle {
     stolen: Utilisation,
     idle_of_devices: IdleOfDevices,
     sampler: Option<Sampler>,
+    gpu_users: Option<GpuUsers>,
 }
 
 /// Why the agent cannot begin to read.
@@ -151,6 +149,7 @@ impl Cycle {
             stolen: Utilisation::IDLE,
             idle_of_devices: IdleOfDevices::default(),
             sampler: None,
+            gpu_users: None,
             parts,
         };
         let cpu = cycle.parts.cpu.read()?;
@@ -203,12 +202,17 @@ impl Cycle {
         let cpu_ns = cpu.as_ref().map_or_else(Vec::new, |cpu| {
             self.charges.since_last(cpu, self.index.as_mut(), books)
         });
+        self.look_at_gpus();
         self.set_names(now);
         self.book(energy.as_ref(), &cpu_ns, false, now, elapsed);
         let charged: u64 = cpu_ns.iter().map(|&(_, ns)| ns).sum();
         if let (Some(processes), Some(cpu)) = (&mut self.parts.processes, &cpu) {
             let books = &mut self.state.books;
+            processes.gpus_tell(self.gpu_users.is_some());
             processes.charge(&cpu.processes, &self.charges, books, &cpu_ns, elapsed);
+            if let Some(users) = &self.gpu_users {
+                processes.charge_gpu(users.by_process(), books);
+            }
         }
         self.work.covered.0 += Duration::from_nanos(charged);
         self.work.covered.1 += delta.busy;
@@ -275,11 +279,14 @@ impl Cycle {
     }
 
     fn read_meters(&mut self, elapsed: Duration, utilisation: Utilisation) -> Option<BenchReading> {
-        let reading = self.parts.bench.read(&Span {
+        let mut reading = self.parts.bench.read(&Span {
             elapsed,
             utilisation,
             stolen: self.stolen,
         });
+        if let Some(reading) = &mut reading {
+            self.parts.idle.tell(&mut reading.zones, utilisation);
+        }
         let memory = self.parts.bench.memory();
         self.state.meter = memory.map(|(name, memory)| (name.to_owned(), memory));
         reading
@@ -294,11 +301,15 @@ impl Cycle {
         elapsed: Duration,
     ) {
         let minutes = minutes(now.unix_ms, elapsed);
+        let idle = self.idle_weights(cpu_ns);
+        let gpu = self.gpu_users.as_ref().map(GpuUsers::by_account);
         self.state.books.book(&Booking {
             zones: energy.map(|energy| &energy.zones),
             provenance: energy.map_or(Provenance::Modelled, |energy| energy.provenance),
             model: energy.and_then(|energy| energy.model.as_deref()),
             cpu_ns,
+            idle: &idle,
+            gpu: gpu.as_deref(),
             caught_up,
             minutes: &minutes,
         });
@@ -326,135 +337,6 @@ impl Cycle {
         }
     }
 
-    fn set_names(&mut self, now: Now) {
-        let version = self.parts.names.version();
-        let all = version != self.names_version;
-        self.names_version = version;
-        // Nobody tells names before the first one is told.
-        let wait_until_ms = match version {
-            0 => 1,
-            _ => now.unix_ms.saturating_add(NAME_WAIT_MS),
-        };
-        let first = if all { 0 } else { self.named };
-        self.named = self.state.books.accounts.len();
-        for place in first..self.named {
-            let Some(book) = self.state.books.accounts.get(place) else {
-                continue;
-            };
-            let Account::Container {
-                pod_uid,
-                container_id,
-            } = &book.account
-            else {
-                continue;
-            };
-            if let Some(names) = self.parts.names.of(pod_uid, container_id) {
-                self.state.books.name(place, &names);
-            }
-            if let Some(book) = self.state.books.accounts.get_mut(place)
-                && book.awaits_name_until_ms == 0
-            {
-                book.awaits_name_until_ms = wait_until_ms;
-            }
-        }
-    }
-
-    fn listing_is_due(&self) -> bool {
-        let every = if self.tree_changed {
-            LIST_EVERY
-        } else {
-            LIST_ANYWAY
-        };
-        self.listed_at.is_none_or(|at| at.elapsed() >= every)
-    }
-
-    fn list_containers(&mut self, now: Now) {
-        self.listed_at = Some(Instant::now());
-        self.tree_changed = false;
-        let Some(index) = self.index.as_mut() else {
-            return;
-        };
-        let books = &mut self.state.books;
-        let found = self.charges.list(index, books);
-        for book in &mut books.accounts {
-            let is_container = book.path.is_some()
-                || matches!(
-                    &book.account,
-                    Account::Container { .. } | Account::Standalone { .. }
-                );
-            if !is_container {
-                continue;
-            }
-            let alive = found.contains(&book.account)
-                || (book.path.is_none() && pod_is_alive(&book.account, &found));
-            match (alive, book.ended_ms) {
-                (true, Some(_)) => book.ended_ms = None,
-                (false, None) => book.ended_ms = Some(now.unix_ms),
-                _ => {}
-            }
-        }
-        if books.fold(now.unix_ms) {
-            // Places have changed.
-            self.named = 0;
-        }
-        self.look_at_new_containers();
-    }
-
-    /// Notes the kernel's own counter of containers that have none noted yet.
-    fn look_at_new_containers(&mut self) {
-        let Some(usage) = &self.parts.usage else {
-            return;
-        };
-        for book in &mut self.state.books.accounts {
-            if book.basis_ns.is_none()
-                && let Some(path) = &book.path
-                && let Some(used) = usage.read(path)
-            {
-                book.basis_ns = u64::try_from(used.as_nanos()).ok();
-                book.since_basis_ns = 0;
-            }
-        }
-    }
-
-    /// Once a minute compares what was charged to each container with the
-    /// kernel's own counter, and starts anew from that, so that small
-    /// differences do not add up.
-    fn rebase_each_minute(&mut self) {
-        let open = self.state.books.open_minute;
-        if open == self.checked_minute {
-            return;
-        }
-        let first = self.checked_minute.is_none();
-        self.checked_minute = open;
-        let Some(usage) = &self.parts.usage else {
-            return;
-        };
-        let (mut ours_ns, mut kernels_ns) = (0_u64, 0_u64);
-        for book in &mut self.state.books.accounts {
-            let (Some(path), Some(basis_ns), None) = (&book.path, book.basis_ns, book.ended_ms)
-            else {
-                continue;
-            };
-            let Some(used) = usage.read(path) else {
-                continue;
-            };
-            let Ok(used_ns) = u64::try_from(used.as_nanos()) else {
-                continue;
-            };
-            ours_ns = ours_ns.saturating_add(book.since_basis_ns);
-            kernels_ns = kernels_ns.saturating_add(used_ns.saturating_sub(basis_ns));
-            book.basis_ns = Some(used_ns);
-            book.since_basis_ns = 0;
-        }
-        if !first && kernels_ns > 0 {
-            let both = (
-                Duration::from_nanos(ours_ns),
-                Duration::from_nanos(kernels_ns),
-            );
-            self.work.cross_check = Some(both);
-        }
-    }
-
     fn publish(&mut self, elapsed: Duration, utilisation: Utilisation, origin: Option<Origin>) {
         let mut books = self
             .spare
@@ -463,9 +345,11 @@ impl Cycle {
             .map_or_else(Books::default, |spare| spare.books);
         self.state.books.show(&mut books);
         let listed = self.parts.processes.as_mut().map(Processes::listed);
+        let memory = self.state.meter.as_ref().map(|(_, memory)| memory);
+        let idle = &mut self.idle_of_devices;
         let details = Details {
             processes: listed.unwrap_or_default(),
-            ..details::details(&books, &self.parts.bench, &mut self.idle_of_devices)
+            ..details::details(&books, &self.parts.bench, memory, idle)
         };
         self.spare = self.parts.published.swap(Some(Arc::new(Snapshot {
             at_unix_ms: self.state.at_unix_ms,
@@ -499,16 +383,6 @@ fn pace(wanted: Duration, cost: Duration) -> Duration {
     let wanted_ns = wanted.as_nanos().max(1);
     let times = u32::try_from(least.as_nanos().div_ceil(wanted_ns)).unwrap_or(u32::MAX);
     wanted.saturating_mul(times.max(1))
-}
-
-/// Whether a pod has a living container: its own group is not listed.
-fn pod_is_alive(account: &Account, found: &std::collections::HashSet<Account>) -> bool {
-    let Account::Container { pod_uid, .. } = account else {
-        return false;
-    };
-    found
-        .iter()
-        .any(|other| matches!(other, Account::Container { pod_uid: uid, .. } if uid == pod_uid))
 }
 
 /// Memory of this process that is in RAM, bytes.

@@ -68,6 +68,8 @@ fn book(books: &mut Books, zones: Option<&Reading>, cpu_ns: &[(usize, u64)]) {
         provenance: Provenance::Measured,
         model: None,
         cpu_ns,
+        idle: &[],
+            gpu: None,
         caught_up: false,
         minutes: &[(60, 1)],
     });

@@ -44,6 +44,8 @@ fn booking<'a>(
         provenance: Provenance::Simulated,
         model: None,
         cpu_ns,
+        idle: &[],
+            gpu: None,
         caught_up: false,
         minutes,
     }
@@ -62,7 +64,7 @@ proptest! {
     #[test]
     fn records_accounts_and_zones_agree_to_the_microjoule(
         steps in prop::collection::vec(
-            ((0_u64..1 << 30, 0_u64..1 << 30, 0_u64..1 << 30), prop::collection::vec(0_u64..1 << 33, 3), 0_i64..200),
+            ((0_u64..1 << 30, 0_u64..1 << 30, 0_u64..1 << 30), prop::collection::vec(0_u64..1 << 33, 3), prop::collection::vec(0_u64..9, 4), 0_i64..200),
             1..60,
         )
     ) {
@@ -70,11 +72,15 @@ proptest! {
         let names = ["a", "b", "c"];
         let places: Vec<usize> = names.iter().map(|name| books.account(&container(name))).collect();
         let mut second = 1_000_020;
-        for ((package, core, dram), cpu, pause) in steps {
+        for ((package, core, dram), cpu, idle, pause) in steps {
             second += pause;
             let cpu: Vec<(usize, u64)> = places.iter().copied().zip(cpu).collect();
+            let idle: Vec<(usize, u64)> = places.iter().copied().chain([Books::IDLE]).zip(idle).collect();
             let minute = second / 60 * 60;
-            books.book(&booking(&zones(package, core, dram), &cpu, &[(minute, 7), (minute + 60, 3)]));
+            books.book(&Booking {
+                idle: &idle,
+                ..booking(&zones(package, core, dram), &cpu, &[(minute, 7), (minute + 60, 3)])
+            });
         }
         for (place, zone) in books.zones.iter().enumerate() {
             let sum: Joules = books.accounts.iter().filter_map(|book| book.energy.get(place)).copied().sum();
@@ -89,6 +95,54 @@ proptest! {
         prop_assert!((1..).zip(&mut sequences).all(|(wanted, found)| wanted == found));
         prop_assert!(books.pending.is_sorted_by_key(|record| record.minute));
     }
+}
+
+#[test]
+fn idle_energy_is_apart_or_shared_and_the_zones_own_figure_stays() {
+    let energy_of = |idle: &[(usize, u64)]| {
+        let mut books = Books::default();
+        let place = books.account(&container("a"));
+        assert_eq!(place, 4);
+        books.book(&Booking {
+            idle,
+            ..booking(&zones(90, 0, 0), &[(place, 1)], &[(60, 1)])
+        });
+        assert_eq!(books.zones[0].idle.microjoules(), 30);
+        let energy = |place: usize| books.accounts[place].total.microjoules();
+        (energy(place), energy(Books::IDLE))
+    };
+    assert_eq!(energy_of(&[]), (60, 30));
+    assert_eq!(energy_of(&[(4, 0)]), (60, 30));
+    assert_eq!(energy_of(&[(4, 7)]), (90, 0));
+    assert_eq!(energy_of(&[(4, 500), (Books::IDLE, 1_000)]), (70, 20));
+}
+
+#[test]
+fn an_accelerators_energy_is_its_users_not_that_of_cpu_time() {
+    let of = |gpu: Option<&[(usize, u64)]>| {
+        let mut books = Books::default();
+        let (cpu_user, gpu_user) = (books.account(&container("a")), books.account(&container("b")));
+        let exact = |energy_uj| Estimate::exact(Joules::from_microjoules(energy_uj));
+        let zone = |class: ZoneClass, energy_uj, idle_uj| {
+            let path = class.to_string();
+            let (energy, idle) = (exact(energy_uj), exact(idle_uj));
+            (Zone { class, path }, ZoneEnergy { energy, idle })
+        };
+        let zones = vec![
+            zone(ZoneClass::Package, 50, 0),
+            zone(ZoneClass::Gpu, 900, 200),
+        ];
+        books.book(&Booking {
+            gpu,
+            ..booking(&zones, &[(cpu_user, 1)], &[(60, 1)])
+        });
+        let energy = |place: usize| books.accounts[place].total.microjoules();
+        [cpu_user, gpu_user, Books::SYSTEM, Books::IDLE].map(energy)
+    };
+    assert_eq!(of(None), [750, 0, 0, 200]);
+    assert_eq!(of(Some(&[(5, 3)])), [50, 700, 0, 200]);
+    assert_eq!(of(Some(&[(Books::SYSTEM, 1), (5, 6)])), [50, 600, 100, 200]);
+    assert_eq!(of(Some(&[])), [50, 0, 700, 200]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tanso_power::Provenance;
 
 use super::plan::{Offer, assign};
 use super::{
-    Device, Memory, Meter, MeterState, Reading, Refusals, SensorReport, Span, Supply, Zone,
+    Device, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span, Supply, Zone,
     ZoneClass,
 };
 use crate::attribution::ZoneEnergy;
@@ -247,6 +247,12 @@ impl Bench {
     pub fn devices(&self) -> Vec<Device> {
         let read = self.places.iter().filter(|place| !place.zones.is_empty());
         read.flat_map(|place| place.meter.devices()).collect()
+    }
+
+    /// Who used these devices since this was last asked.
+    pub fn processes(&mut self) -> Vec<ProcessShare> {
+        let read = self.places.iter_mut().filter(|place| !place.zones.is_empty());
+        read.flat_map(|place| place.meter.processes()).collect()
     }
 
     /// What controllers tell of the machine's supply, whether or not a zone is

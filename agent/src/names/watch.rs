@@ -53,6 +53,7 @@ fn note(table: &NameTable, pod: &Pod) {
         namespace: pod.namespace().unwrap_or_default(),
         pod: pod.name_any(),
         containers: containers(pod),
+        millicores: millicores(pod),
         ..PodNames::default()
     };
     for uid in uids(pod) {
@@ -90,4 +91,55 @@ fn containers(pod: &Pod) -> HashMap<String, String> {
         }
     }
     names
+}
+
+/// What the pod's containers request, by name; those that request nothing, or
+/// what cannot be read, are left out.
+fn millicores(pod: &Pod) -> HashMap<String, u64> {
+    let Some(spec) = &pod.spec else {
+        return HashMap::new();
+    };
+    let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let requested = all.filter_map(|container| {
+        let requests = container.resources.as_ref()?.requests.as_ref()?;
+        let millicores = in_millicores(&requests.get("cpu")?.0)?;
+        Some((container.name.clone(), millicores))
+    });
+    requested.collect()
+}
+
+/// A quantity of CPU as the API server writes it: `250m`, `2`, `1k`, or with a
+/// fraction as people may have written it, `0.5`.
+fn in_millicores(quantity: &str) -> Option<u64> {
+    let (number, thousandths) = match quantity.strip_suffix('m') {
+        Some(number) => (number, 1.0),
+        None => match quantity.strip_suffix('k') {
+            Some(number) => (number, 1e6),
+            None => (quantity, 1e3),
+        },
+    };
+    let millicores = (number.parse::<f64>().ok()? * thousandths).round();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range was checked"
+    )]
+    (0.0..=1e12)
+        .contains(&millicores)
+        .then_some(millicores as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_millicores;
+
+    #[test]
+    fn requests_are_read_as_the_api_server_writes_them() {
+        assert_eq!(in_millicores("250m"), Some(250));
+        assert_eq!(in_millicores("2"), Some(2_000));
+        assert_eq!(in_millicores("0.5"), Some(500));
+        assert_eq!(in_millicores("1k"), Some(1_000_000));
+        assert_eq!(in_millicores("-1"), None);
+        assert_eq!(in_millicores("much"), None);
+    }
 }

@@ -136,3 +136,51 @@ impl FromStr for Samples {
         }
     }
 }
+
+/// How the idle part of a zone's energy is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdleSplit {
+    /// By the meter: a learned floor, or the model's own figure at no load.
+    #[default]
+    Learned,
+    /// By the share of unused CPU time, as Kepler does: for comparison.
+    Ratio,
+}
+
+impl FromStr for IdleSplit {
+    type Err = WordFault;
+    fn from_str(text: &str) -> Result<Self, WordFault> {
+        match text {
+            "learned" => Ok(Self::Learned),
+            "ratio" => Ok(Self::Ratio),
+            _ => Err(WordFault::new(text, "learned, ratio")),
+        }
+    }
+}
+
+/// Who is charged with idle energy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IdleSharing {
+    /// Nobody: it has an account of its own.
+    #[default]
+    Apart,
+    /// Those who used CPU time, in proportion to it.
+    Use,
+    /// Containers in proportion to the CPU that they request; what nobody
+    /// requested stays apart.
+    Requests,
+}
+
+impl FromStr for IdleSharing {
+    type Err = WordFault;
+    fn from_str(text: &str) -> Result<Self, WordFault> {
+        match text {
+            "apart" => Ok(Self::Apart),
+            "use" => Ok(Self::Use),
+            "requests" => Ok(Self::Requests),
+            _ => Err(WordFault::new(text, "apart, use, requests")),
+        }
+    }
+}

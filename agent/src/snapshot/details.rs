@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use tanso_agent_wire::energy::Account;
+use tanso_power::idle::IdleBasis;
 use tanso_power::{Joules, Watts};
+
+use crate::meters::ZoneClass;
 
 /// An amount since the beginning, and its part in the last interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,6 +133,17 @@ pub struct HardwareCounts {
     pub cache_misses: u64,
 }
 
+/// What is known of a zone's power when nothing runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FloorFigures {
+    /// The zone.
+    pub zone: ZoneClass,
+    /// How it is known.
+    pub basis: IdleBasis,
+    /// The power; zero while nothing is known.
+    pub power: Watts,
+}
+
 /// All that only some nodes or levels have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Details {
@@ -141,6 +155,8 @@ pub struct Details {
     pub gpus: Vec<GpuFigures>,
     /// GPU energy by account.
     pub gpu_by_account: BTreeMap<Account, Amount>,
+    /// Idle floors of zones that are measured.
+    pub floors: Vec<FloorFigures>,
     /// Power supplies.
     pub supplies: Vec<SupplyFigures>,
     /// Hardware counters by account, where there are any.

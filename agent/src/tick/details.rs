@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use tanso_agent_wire::energy::Account;
-use tanso_power::{Joules, apportion};
+use tanso_power::{Joules, Watts, apportion};
 
 use crate::books::{AccountBook, Books};
 use crate::charges::KVM;
-use crate::meters::{Bench, Device, ZoneClass};
+use crate::meters::{Bench, Device, Memory, ZoneClass};
 use crate::snapshot::Details;
-use crate::snapshot::details::{Amount, GpuFigures, MachineFigures, SupplyFigures};
+use crate::snapshot::details::{Amount, FloorFigures, GpuFigures, MachineFigures, SupplyFigures};
 
 /// The idle energy of each accelerator since the agent's start: its part of
 /// its zone's, by what it used.
@@ -55,7 +55,12 @@ impl IdleOfDevices {
 }
 
 /// All details after an interval.
-pub(super) fn details(books: &Books, bench: &Bench, idle: &mut IdleOfDevices) -> Details {
+pub(super) fn details(
+    books: &Books,
+    bench: &Bench,
+    memory: Option<&Memory>,
+    idle: &mut IdleOfDevices,
+) -> Details {
     let supplies = bench.supplies().into_iter().map(|supply| SupplyFigures {
         source: "redfish".to_owned(),
         bmc_id: supply.bmc,
@@ -68,9 +73,55 @@ pub(super) fn details(books: &Books, bench: &Bench, idle: &mut IdleOfDevices) ->
     Details {
         machines: books.accounts.iter().filter_map(machine).collect(),
         gpus: idle.split(books, bench.devices()),
+        gpu_by_account: gpu_by_account(books),
+        floors: memory.map(floors).unwrap_or_default(),
         supplies: supplies.collect(),
         ..Details::default()
     }
+}
+
+/// The idle floors of zones, by the meters' memories; of several meters' the
+/// one that is known best.
+fn floors(memory: &Memory) -> Vec<FloorFigures> {
+    let all = std::iter::once(memory).chain(memory.parts.values());
+    let mut by_zone: BTreeMap<ZoneClass, FloorFigures> = BTreeMap::new();
+    for (&zone, floor) in all.flat_map(|memory| &memory.floors) {
+        let figures = FloorFigures {
+            zone,
+            basis: floor.basis(),
+            power: floor.power().unwrap_or(Watts::ZERO),
+        };
+        let known = by_zone.entry(zone).or_insert(figures);
+        if figures.basis < known.basis {
+            *known = figures;
+        }
+    }
+    by_zone.into_values().collect()
+}
+
+/// The accelerators' energy of containers that used any.
+fn gpu_by_account(books: &Books) -> BTreeMap<Account, Amount> {
+    let zones = books.zones.iter();
+    let Some(place) = zones.map(|book| book.zone.class).position(|class| class == ZoneClass::Gpu)
+    else {
+        return BTreeMap::new();
+    };
+    let at = |amounts: &[Joules]| amounts.get(place).copied().unwrap_or_default();
+    let used = books.accounts.iter().filter(|book| {
+        let container = matches!(
+            book.account,
+            Account::Container { .. } | Account::Standalone { .. }
+        );
+        container && at(&book.energy) > Joules::ZERO
+    });
+    used.map(|book| {
+        let amount = Amount {
+            total: at(&book.energy),
+            last: at(&book.last),
+        };
+        (book.account.clone(), amount)
+    })
+    .collect()
 }
 
 /// The account as a virtual machine, if it is one.
@@ -134,6 +185,8 @@ mod tests {
             provenance: Provenance::Measured,
             model: None,
             cpu_ns: &cpu,
+            idle: &[],
+            gpu: None,
             caught_up: false,
             minutes: &[(60, 1)],
         });

@@ -13,6 +13,7 @@ use crate::host::Hierarchies;
 use crate::journal::Journal;
 use crate::kernel::{CpuReading, Group, GroupTime, KernelError, Losses, Rung, TaskKind};
 use crate::meters::{Meter, fake::Fake};
+use crate::settings::IdleSharing;
 use crate::workloads::CgroupId;
 
 const BEGIN_MS: i64 = 1_800_000_003_000;
@@ -66,6 +67,8 @@ struct Node {
     state: TempDir,
     container: PathBuf,
     groups: Arc<Mutex<Vec<GroupTime>>>,
+    names: Arc<NameTable>,
+    idle: IdleRule,
     now: Now,
     busy_ticks: u64,
 }
@@ -85,6 +88,8 @@ impl Node {
             state: tempfile::tempdir().unwrap(),
             container,
             groups: Arc::default(),
+            names: Arc::default(),
+            idle: IdleRule::default(),
             now: Now {
                 boot_ns: 77_000_000_001,
                 unix_ms: BEGIN_MS,
@@ -148,7 +153,8 @@ impl Node {
             bench: Bench::new(vec![fake], Vec::new()),
             checkpoint,
             journal: Arc::new(journal),
-            names: Arc::default(),
+            names: Arc::clone(&self.names),
+            idle: self.idle,
             processes: None,
             published: Arc::new(Published::empty()),
             boot_id: Some("this boot".into()),
@@ -374,4 +380,41 @@ fn readings_are_further_apart_where_they_cost_much() {
     assert_eq!(pace(second, Duration::from_secs(9)), second * 60);
     let short = Duration::from_millis(100);
     assert_eq!(pace(short, Duration::from_micros(500)), short * 3);
+}
+
+#[test]
+fn idle_energy_goes_by_requests_and_what_nobody_requested_stays_apart() {
+    let mut node = Node::new();
+    node.idle = IdleRule {
+        sharing: IdleSharing::Requests,
+        processors: 2,
+        ..IdleRule::default()
+    };
+    let container = "c".repeat(64);
+    let named = crate::names::PodNames {
+        containers: [(container.clone(), "web".to_owned())].into(),
+        millicores: [("web".to_owned(), 500)].into(),
+        ..crate::names::PodNames::default()
+    };
+    node.names.set(POD, named);
+    let mut cycle = node.start();
+    node.pass(10_000);
+    cycle.tick(node.now);
+    let books = &cycle.state.books;
+    let idle: Joules = books.zones.iter().map(|zone| zone.idle).sum();
+    assert!(idle > Joules::ZERO);
+    let account = Account::Container {
+        pod_uid: POD.into(),
+        container_id: container,
+    };
+    let of = |wanted: &Account| {
+        let mut accounts = books.accounts.iter();
+        let book = accounts.find(|book| book.account == *wanted).unwrap();
+        book.total.microjoules()
+    };
+    // Half a processor of two: a quarter, of each zone a rounded one.
+    let zones = u64::try_from(books.zones.len()).unwrap();
+    let off = (of(&account) * 4).abs_diff(idle.microjoules());
+    assert!(off <= 4 * zones, "{off}");
+    assert_eq!(of(&account) + of(&Account::Idle), idle.microjoules());
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use tanso_agent_wire::energy::{Account, Names};
 use tanso_agent_wire::families::{self, Level};
+use tanso_power::idle::IdleBasis;
 use tanso_power::{Estimate, Joules, Provenance, Utilisation, Watts};
 
 use super::exposition::Counters;
@@ -16,7 +17,7 @@ use crate::meters::{Reading, Refusal, Zone, ZoneClass};
 use crate::processors::Processor;
 use crate::rights::Right;
 use crate::snapshot::details::{
-    Amount, GpuFigures, HardwareCounts, MachineFigures, ProcessFigures, ProcessKind, SupplyFigures,
+    Amount, FloorFigures, GpuFigures, HardwareCounts, MachineFigures, ProcessFigures, ProcessKind, SupplyFigures,
 };
 use crate::snapshot::{Details, Origin, Snapshot, Work};
 
@@ -78,6 +79,8 @@ pub(crate) fn snapshot() -> Snapshot {
         provenance: Provenance::Measured,
         model: None,
         cpu_ns: &cpu,
+        idle: &[],
+            gpu: None,
         caught_up: false,
         minutes: &[(60, 1)],
     });
@@ -217,6 +220,11 @@ fn full() -> Snapshot {
             idle: amount(50_000_000, 25_000_000),
         }],
         gpu_by_account: [(web, amount(30_000_000, 15_000_000))].into(),
+        floors: vec![FloorFigures {
+            zone: ZoneClass::Package,
+            basis: IdleBasis::Regressed,
+            power: Watts::from_microwatts(41_500_000),
+        }],
         supplies: vec![SupplyFigures {
             source: "redfish".into(),
             bmc_id: "bmc-1".into(),

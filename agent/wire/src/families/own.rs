@@ -31,6 +31,9 @@ families! {
     /// 1 for the state that the meter is in: active, standby, disabled, absent or failed
     METER_STATE: Gauge "" = "tanso_meter_state" { meter, state, node_name };
 
+    /// Power that a measured zone draws when nothing runs, and how it is known: quiet (intervals were seen), regressed (a line through loads and powers) or unused-share (nothing is known yet and the share of unused CPU time stands in; then 0)
+    IDLE_FLOOR: Gauge "watts" = "tanso_idle_floor_watts" { zone, basis, node_name };
+
     /// Readings of the meter that failed
     METER_FAILURES: Counter "" = "tanso_meter_read_failures_total" { meter, node_name };
 

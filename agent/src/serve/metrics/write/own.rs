@@ -83,6 +83,13 @@ fn meters(snapshot: &Snapshot, out: &mut Out<'_>) {
         }),
     );
     out.write(
+        &f::IDLE_FLOOR,
+        snapshot.details.floors.iter().map(|floor| {
+            let labels = vec![floor.zone.as_str(), floor.basis.as_str()];
+            (labels, floor.power.as_watts_f64())
+        }),
+    );
+    out.write(
         &f::METER_FAILURES,
         reports().map(|report| (vec![report.name], count(report.failures))),
     );
