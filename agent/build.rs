@@ -37,11 +37,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         workspace.join("target/ebpf/tanso-agent-ebpf.o"),
         workspace.join("agent-ebpf/target/bpfel-unknown-none/release/tanso-agent-ebpf"),
     ];
-    // A place that is empty now may be filled later: watch each.
-    for path in given.iter().chain(&places) {
+    let object = given.or_else(|| places.iter().find(|path| path.is_file()).cloned());
+    // Cargo takes a watched file that is missing for a change, each time: the
+    // empty places are watched only while there is nothing else.
+    let watched = object.as_ref().map_or(&places[..], std::slice::from_ref);
+    for path in watched {
         println!("cargo::rerun-if-changed={}", path.display());
     }
-    let object = given.or_else(|| places.into_iter().find(|path| path.is_file()));
     match object {
         Some(path) => {
             fs::copy(&path, &out)

@@ -296,7 +296,10 @@ mod tests {
         let place = place_of_process(&text, &mut books);
         let account = Account::Standalone { container_id: id };
         assert_eq!(books.accounts[place].account, account);
-        assert_eq!(place_of_process("0::/system.slice/x.service\n", &mut books), Books::SYSTEM);
+        assert_eq!(
+            place_of_process("0::/system.slice/x.service\n", &mut books),
+            Books::SYSTEM
+        );
     }
 
     #[test]

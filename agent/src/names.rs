@@ -65,7 +65,9 @@ impl NameTable {
     pub fn millicores(&self, pod_uid: &str, container_id: &str) -> Option<u64> {
         let pods = self.pods.read().unwrap_or_else(PoisonError::into_inner);
         let pod = pods.get(pod_uid)?;
-        pod.millicores.get(pod.containers.get(container_id)?).copied()
+        pod.millicores
+            .get(pod.containers.get(container_id)?)
+            .copied()
     }
 
     /// Notes a pod under its uid. Containers that were known stay known:

@@ -415,7 +415,11 @@ mod tests {
             minutes: &[(0, 1)],
         });
         table.gpus_tell(true);
-        let readings = [process(7, 1, 10, false), process(7, 2, 80, true), process(8, 1, 10, true)];
+        let readings = [
+            process(7, 1, 10, false),
+            process(7, 2, 80, true),
+            process(8, 1, 10, true),
+        ];
         table.charge(&readings, &Charges::default(), &mut books, &cpu_ns, SECOND);
         table.charge_gpu(&[(Books::SYSTEM, 0, 1), (Books::SYSTEM, 7, 3)], &books);
         let listed = table.listed();

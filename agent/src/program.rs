@@ -131,11 +131,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
     }
     let health = Health::new(&[READINESS]);
     let processors = processors(&settings.roots);
-    let idle = IdleRule {
-        split: settings.idle,
-        sharing: settings.idle_sharing,
-        processors: u64::try_from(processors.len()).unwrap_or(u64::MAX),
-    };
+    let idle = idle_rule(&settings, processors.len());
     let mut sources = Sources::new(
         settings.node_name.as_str().into(),
         Arc::clone(&published),
@@ -261,6 +257,14 @@ async fn export(
         tokio::spawn(push::keep(sources.clone(), push, shutdown.clone()));
     }
     Ok(tls)
+}
+
+fn idle_rule(settings: &Settings, processors: usize) -> IdleRule {
+    IdleRule {
+        split: settings.idle,
+        sharing: settings.idle_sharing,
+        processors: u64::try_from(processors).unwrap_or(u64::MAX),
+    }
 }
 
 fn by_process(settings: &Settings) -> bool {

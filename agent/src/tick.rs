@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tanso_agent_wire::energy::{Account, JournalId};
+use tanso_agent_wire::energy::JournalId;
 use tanso_power::{Provenance, Utilisation};
 
 use details::IdleOfDevices;

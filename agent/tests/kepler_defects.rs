@@ -69,7 +69,7 @@ fn book(books: &mut Books, zones: Option<&Reading>, cpu_ns: &[(usize, u64)]) {
         model: None,
         cpu_ns,
         idle: &[],
-            gpu: None,
+        gpu: None,
         caught_up: false,
         minutes: &[(60, 1)],
     });

@@ -81,7 +81,10 @@ impl IdleFloor {
 
     fn regressed(self) -> Option<Watts> {
         let intercept = Watts::try_from_watts(self.line.intercept_watts()?).ok()?;
-        Some(self.lowest.map_or(intercept, |lowest| lowest.min(intercept)))
+        Some(
+            self.lowest
+                .map_or(intercept, |lowest| lowest.min(intercept)),
+        )
     }
 
     /// Learns from an interval and says how much of its energy was idle;

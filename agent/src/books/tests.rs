@@ -45,7 +45,7 @@ fn booking<'a>(
         model: None,
         cpu_ns,
         idle: &[],
-            gpu: None,
+        gpu: None,
         caught_up: false,
         minutes,
     }
@@ -121,7 +121,10 @@ fn idle_energy_is_apart_or_shared_and_the_zones_own_figure_stays() {
 fn an_accelerators_energy_is_its_users_not_that_of_cpu_time() {
     let of = |gpu: Option<&[(usize, u64)]>| {
         let mut books = Books::default();
-        let (cpu_user, gpu_user) = (books.account(&container("a")), books.account(&container("b")));
+        let (cpu_user, gpu_user) = (
+            books.account(&container("a")),
+            books.account(&container("b")),
+        );
         let exact = |energy_uj| Estimate::exact(Joules::from_microjoules(energy_uj));
         let zone = |class: ZoneClass, energy_uj, idle_uj| {
             let path = class.to_string();

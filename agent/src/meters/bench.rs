@@ -9,8 +9,8 @@ use tanso_power::Provenance;
 
 use super::plan::{Offer, assign};
 use super::{
-    Device, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span, Supply, Zone,
-    ZoneClass,
+    Device, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span, Supply,
+    Zone, ZoneClass,
 };
 use crate::attribution::ZoneEnergy;
 
@@ -251,7 +251,10 @@ impl Bench {
 
     /// Who used these devices since this was last asked.
     pub fn processes(&mut self) -> Vec<ProcessShare> {
-        let read = self.places.iter_mut().filter(|place| !place.zones.is_empty());
+        let read = self
+            .places
+            .iter_mut()
+            .filter(|place| !place.zones.is_empty());
         read.flat_map(|place| place.meter.processes()).collect()
     }
 

@@ -99,7 +99,11 @@ fn millicores(pod: &Pod) -> HashMap<String, u64> {
     let Some(spec) = &pod.spec else {
         return HashMap::new();
     };
-    let all = spec.init_containers.iter().flatten().chain(&spec.containers);
+    let all = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .chain(&spec.containers);
     let requested = all.filter_map(|container| {
         let requests = container.resources.as_ref()?.requests.as_ref()?;
         let millicores = in_millicores(&requests.get("cpu")?.0)?;

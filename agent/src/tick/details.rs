@@ -102,7 +102,9 @@ fn floors(memory: &Memory) -> Vec<FloorFigures> {
 /// The accelerators' energy of containers that used any.
 fn gpu_by_account(books: &Books) -> BTreeMap<Account, Amount> {
     let zones = books.zones.iter();
-    let Some(place) = zones.map(|book| book.zone.class).position(|class| class == ZoneClass::Gpu)
+    let Some(place) = zones
+        .map(|book| book.zone.class)
+        .position(|class| class == ZoneClass::Gpu)
     else {
         return BTreeMap::new();
     };

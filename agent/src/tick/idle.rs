@@ -2,8 +2,8 @@
 //! goes.
 
 use tanso_agent_wire::energy::Account;
+use tanso_power::Utilisation;
 use tanso_power::idle::unused_share;
-use tanso_power::{Estimate, Utilisation};
 
 use super::Cycle;
 use crate::books::Books;
@@ -29,7 +29,9 @@ impl IdleRule {
     pub(super) fn tell(self, zones: &mut Reading, utilisation: Utilisation) {
         if self.split == IdleSplit::Ratio {
             for (_, amount) in zones {
-                amount.idle = amount.energy.map(|energy| unused_share(energy, utilisation));
+                amount.idle = amount
+                    .energy
+                    .map(|energy| unused_share(energy, utilisation));
             }
         }
     }
@@ -73,7 +75,7 @@ impl Cycle {
 
 #[cfg(test)]
 mod tests {
-    use tanso_power::Joules;
+    use tanso_power::{Estimate, Joules};
 
     use super::*;
     use crate::attribution::ZoneEnergy;

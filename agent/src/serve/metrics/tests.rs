@@ -17,7 +17,8 @@ use crate::meters::{Reading, Refusal, Zone, ZoneClass};
 use crate::processors::Processor;
 use crate::rights::Right;
 use crate::snapshot::details::{
-    Amount, FloorFigures, GpuFigures, HardwareCounts, MachineFigures, ProcessFigures, ProcessKind, SupplyFigures,
+    Amount, FloorFigures, GpuFigures, HardwareCounts, MachineFigures, ProcessFigures, ProcessKind,
+    SupplyFigures,
 };
 use crate::snapshot::{Details, Origin, Snapshot, Work};
 
@@ -80,7 +81,7 @@ pub(crate) fn snapshot() -> Snapshot {
         model: None,
         cpu_ns: &cpu,
         idle: &[],
-            gpu: None,
+        gpu: None,
         caught_up: false,
         minutes: &[(60, 1)],
     });
