@@ -31,6 +31,9 @@ const REVISIONS_MAX: usize = 8;
 /// Most forecasts that are kept: two days of hourly ones.
 const FORECASTS_MAX: usize = 48;
 
+/// How long a piece of the past that stays incomplete is not asked for again.
+const ASKED_AGAIN: SignedDuration = SignedDuration::from_hours(24);
+
 /// What was said of an hour, and when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +82,9 @@ pub struct Restated {
 pub struct Book {
     hours: BTreeMap<UtcHour, Vec<Revision>>,
     forecasts: Vec<Forecast>,
+    /// When each piece of the past was asked for last, by its first hour.
+    #[serde(default)]
+    asked: BTreeMap<UtcHour, Timestamp>,
     /// When the service last gave a good answer.
     pub confirmed_at: Option<Timestamp>,
     /// When it may be asked again.
@@ -122,6 +128,59 @@ impl Book {
             self.hours.pop_first();
         }
         restated
+    }
+
+    /// Pieces of a period in which an hour is missing, or still the publisher's
+    /// estimate, and that were not asked for within the last day: newest first,
+    /// at most `most` of them. A piece begins at a whole number of its length,
+    /// so that it is the same piece an hour later.
+    #[must_use]
+    pub fn missing(&self, period: Period, hours: u16, most: usize, now: Timestamp) -> Vec<Period> {
+        let length = i32::from(hours);
+        if length == 0 || period.from >= period.until {
+            return Vec::new();
+        }
+        let epoch = UtcHour::from_unix_seconds(0);
+        let offset = period.from.hours_since(epoch).rem_euclid(length);
+        let first = period.from.plus_hours(-offset);
+        let starts = std::iter::successors(Some(first), |start| Some(start.plus_hours(length)))
+            .take_while(|start| *start < period.until);
+        let piece = |start: UtcHour| Period {
+            from: start.max(period.from),
+            until: start.plus_hours(length).min(period.until),
+        };
+        let mut found: Vec<_> = starts
+            .map(|start| (start, piece(start)))
+            .filter(|(start, piece)| self.is_wanting(*piece) && !self.was_asked(*start, now))
+            .map(|(_, piece)| piece)
+            .collect();
+        found.reverse();
+        found.truncate(most);
+        found
+    }
+
+    fn is_wanting(&self, piece: Period) -> bool {
+        let is_final = |hour: UtcHour| {
+            let latest = self.hours.get(&hour).and_then(|all| all.last());
+            latest.is_some_and(|latest| !latest.is_estimated)
+        };
+        !piece.hours().all(is_final)
+    }
+
+    fn was_asked(&self, start: UtcHour, now: Timestamp) -> bool {
+        let asked = self.asked.get(&start);
+        asked.is_some_and(|at| now.duration_since(*at) < ASKED_AGAIN)
+    }
+
+    /// Notes that a piece was asked for, whatever came.
+    pub fn note_asked(&mut self, piece: Period, hours: u16, now: Timestamp) {
+        let length = i32::from(hours).max(1);
+        let epoch = UtcHour::from_unix_seconds(0);
+        let offset = piece.from.hours_since(epoch).rem_euclid(length);
+        self.asked.insert(piece.from.plus_hours(-offset), now);
+        while self.asked.len() > HOURS_MAX {
+            self.asked.pop_first();
+        }
     }
 
     fn keep_forecast(&mut self, forecast: Forecast) {
@@ -352,6 +411,44 @@ mod tests {
         assert_eq!(seen(&book, "2024-06-14T20:00:00Z"), Some(Origin::Published));
         let known = book.forecast_known_at(at("2024-06-14T17:00:00Z")).unwrap();
         assert_eq!(known.until(), Some(hour("2024-06-14T19:00Z")));
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_in_pieces_newest_first_and_once_a_day() {
+        let mut book = Book::default();
+        let now = at("2024-06-20T12:10:00Z");
+        let week = Period {
+            from: hour("2024-06-13T05:00Z"),
+            until: hour("2024-06-19T12:00Z"),
+        };
+        let pieces = book.missing(week, 48, 10, now);
+        let spans: u32 = pieces.iter().map(|piece| piece.hour_count()).sum();
+        assert_eq!(spans, week.hour_count(), "{pieces:?}");
+        assert_eq!(pieces.first().map(|piece| piece.until), Some(week.until));
+        assert_eq!(pieces.last().map(|piece| piece.from), Some(week.from));
+        assert!(pieces.iter().all(|piece| piece.hour_count() <= 48));
+        assert_eq!(book.missing(week, 48, 2, now), pieces[..2]);
+        // Asked for, it is not asked again within the day, also an hour later.
+        for piece in &pieces[..2] {
+            book.note_asked(*piece, 48, now);
+        }
+        let later = Period {
+            from: week.from.plus_hours(1),
+            until: week.until.plus_hours(1),
+        };
+        let left = book.missing(later, 48, 10, at("2024-06-20T13:10:00Z"));
+        assert_eq!(left.len(), pieces.len() - 2, "{left:?}");
+        let tomorrow = at("2024-06-21T13:10:00Z");
+        assert_eq!(book.missing(later, 48, 10, tomorrow).len(), pieces.len());
+        // An hour that is known for good is not missing, an estimate is.
+        let one = Period {
+            from: hour("2024-06-14T15:00Z"),
+            until: hour("2024-06-14T16:00Z"),
+        };
+        book.note(&answer("2024-06-14T15:00Z", 442.0, ESTIMATED, None), now);
+        assert_eq!(book.missing(one, 48, 10, tomorrow).len(), 1);
+        book.note(&answer("2024-06-14T15:00Z", 431.0, FINAL, None), now);
+        assert_eq!(book.missing(one, 48, 10, tomorrow), []);
     }
 
     #[test]

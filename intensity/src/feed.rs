@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::{Method, SeriesInfo};
 use tanso_carbon::{IntensitySeries, Period};
@@ -13,10 +14,17 @@ use crate::book::{Book, Restated, oldest_forecast};
 use crate::http::{Http, HttpFault};
 use crate::provider::{Freshness, IntensityProvider, Loaded, Marginal, ProviderFault};
 use crate::reading::AnswerFault;
-use crate::service::{Secret, Service};
+use crate::service::{Ask, PAST, Secret, Service, hour_from};
 
 /// How long a login is taken to last.
 const LOGIN_LASTS: SignedDuration = SignedDuration::from_mins(25);
+
+/// Most requests for the past at one time: a year takes an hour or two.
+const PIECES_AT_A_TIME: usize = 4;
+
+/// The last hours that are asked for every time; before them it is the past.
+/// One hour less than a day: services differ in whether the first is in.
+const EVERY_TIME_H: i64 = 23;
 
 /// What a feed is made of.
 pub struct Setting {
@@ -61,6 +69,8 @@ pub struct Refreshed {
     pub asked: usize,
     /// Hours whose figures changed.
     pub restated: usize,
+    /// When the service wants to be asked again, if it refused a part with a wait.
+    retry_at: Option<Timestamp>,
 }
 
 /// A service for one zone, with what it has said.
@@ -76,6 +86,8 @@ struct State {
     book: Book,
     login: Option<(Secret, Timestamp)>,
     last_fault: Option<String>,
+    /// The first hour that anyone needed since the service was asked last.
+    wanted_from: Option<UtcHour>,
 }
 
 impl Feed {
@@ -120,22 +132,48 @@ impl Feed {
     /// If there is no usable answer; what was known before stays, and the
     /// next time waits longer.
     pub async fn refresh(&self, http: &Http, now: Timestamp) -> Result<Refreshed, FeedFault> {
+        self.refresh_from(http, UtcHour::containing(now), now).await
+    }
+
+    /// As [`Self::refresh`], and asks for hours since `from` that are missing
+    /// or were estimates when they were seen: in bounded pieces, a few at a
+    /// time, the newest first.
+    ///
+    /// # Errors
+    /// As [`Self::refresh`].
+    pub async fn refresh_from(
+        &self,
+        http: &Http,
+        from: UtcHour,
+        now: Timestamp,
+    ) -> Result<Refreshed, FeedFault> {
         let _turn = self.turn.lock().await;
-        if !self.state().book.pace.is_due(now) {
-            return Ok(Refreshed::default());
-        }
-        let result = self.ask_all(http, now).await;
+        let from = {
+            let mut state = self.state();
+            // Policies share a feed: whoever comes when it is due asks for all.
+            let from = state.wanted_from.map_or(from, |other| other.min(from));
+            if !state.book.pace.is_due(now) {
+                state.wanted_from = Some(from);
+                return Ok(Refreshed::default());
+            }
+            state.wanted_from = None;
+            from
+        };
+        let result = self.ask_all(http, from, now).await;
         let mut state = self.state();
         match &result {
-            Ok(_) => {
+            Ok(done) => {
                 state.book.pace.succeeded(now);
+                if let Some(retry_at) = done.retry_at {
+                    state.book.pace.must_wait(now, retry_at);
+                }
                 state.book.confirmed_at = Some(now);
                 state.last_fault = None;
             }
             Err(fault) => {
                 let retry_at = match fault {
-                    FeedFault::Http(HttpFault::Later { retry_at, .. }) => *retry_at,
-                    _ => None,
+                    FeedFault::Http(fault) => fault.retry_at(),
+                    FeedFault::Answer { .. } => None,
                 };
                 state.book.pace.failed(now, retry_at, self.salt());
                 state.last_fault = Some(fault.to_string());
@@ -154,39 +192,98 @@ impl Feed {
         digest.bytes().map(u64::from).sum()
     }
 
-    async fn ask_all(&self, http: &Http, now: Timestamp) -> Result<Refreshed, FeedFault> {
+    async fn ask_all(
+        &self,
+        http: &Http,
+        from: UtcHour,
+        now: Timestamp,
+    ) -> Result<Refreshed, FeedFault> {
         let mut done = Refreshed::default();
         let token = self.token(http, now, &mut done).await?;
         for ask in self.setting.service.asks(now, token.as_ref()) {
-            done.asked += 1;
-            let (endpoint, own) = (&self.setting.endpoint, self.setting.services_own);
-            let body = match http.ask(endpoint, own, &ask).await {
-                Ok(body) => body,
-                Err(fault) => {
-                    if fault.is_unauthorized() {
-                        self.state().login = None;
-                    }
-                    if ask.is_optional {
-                        tracing::debug!(error = %fault, provider = self.setting.name, what = ask.what, "a part is not there");
-                        continue;
-                    }
-                    return Err(fault.into());
-                }
-            };
-            let read = self.setting.service.read(ask.what, &body, now);
-            match read {
-                Ok(answer) => done.restated += self.state().book.note(&answer, now),
-                Err(AnswerFault::Empty { .. }) if ask.is_optional => {}
-                Err(source) => {
-                    return Err(FeedFault::Answer {
-                        what: ask.what,
-                        endpoint: endpoint.clone(),
-                        source,
-                    });
-                }
+            if !self.ask_one(http, &ask, now, &mut done).await? {
+                return Ok(done);
             }
         }
+        self.ask_past(http, from, now, token.as_ref(), &mut done)
+            .await?;
         Ok(done)
+    }
+
+    /// Asks for what is missing before the hours that are asked for every time.
+    async fn ask_past(
+        &self,
+        http: &Http,
+        from: UtcHour,
+        now: Timestamp,
+        token: Option<&Secret>,
+        done: &mut Refreshed,
+    ) -> Result<(), FeedFault> {
+        let service = &self.setting.service;
+        let length = service.past_hours_max();
+        let past = Period {
+            from,
+            until: UtcHour::containing(hour_from(now, -EVERY_TIME_H)),
+        };
+        let pieces = self
+            .state()
+            .book
+            .missing(past, length, PIECES_AT_A_TIME, now);
+        for piece in pieces {
+            let Some(ask) = service.ask_past(piece, token) else {
+                break;
+            };
+            let goes_on = self.ask_one(http, &ask, now, done).await?;
+            if !goes_on {
+                break;
+            }
+            self.state().book.note_asked(piece, length, now);
+        }
+        Ok(())
+    }
+
+    /// Sends one request and keeps what comes; says whether the service may be
+    /// asked for more. What is optional fails by itself only.
+    async fn ask_one(
+        &self,
+        http: &Http,
+        ask: &Ask,
+        now: Timestamp,
+        done: &mut Refreshed,
+    ) -> Result<bool, FeedFault> {
+        done.asked += 1;
+        let (endpoint, own) = (&self.setting.endpoint, self.setting.services_own);
+        let body = match http.ask(endpoint, own, ask).await {
+            Ok(body) => body,
+            Err(fault) => {
+                if fault.is_unauthorized() {
+                    self.state().login = None;
+                }
+                if !ask.is_optional {
+                    return Err(fault.into());
+                }
+                tracing::debug!(error = %fault, provider = self.setting.name, what = ask.what, "a part is not there");
+                done.retry_at = done.retry_at.max(fault.retry_at());
+                // Who wants to be left alone is, also for the rest.
+                return Ok(!matches!(fault, HttpFault::Later { .. }));
+            }
+        };
+        match self.setting.service.read(ask.what, &body, now) {
+            Ok(answer) => done.restated += self.state().book.note(&answer, now),
+            Err(AnswerFault::Empty { .. }) if ask.is_optional => {}
+            // A broken page of the past leaves the present as it is.
+            Err(source) if ask.what == PAST => {
+                tracing::warn!(error = %source, provider = self.setting.name, "an answer about the past is refused");
+            }
+            Err(source) => {
+                return Err(FeedFault::Answer {
+                    what: ask.what,
+                    endpoint: endpoint.clone(),
+                    source,
+                });
+            }
+        }
+        Ok(true)
     }
 
     /// What authorises the requests, where there is a login.

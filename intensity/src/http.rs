@@ -84,7 +84,7 @@ pub enum HttpFault {
     Later {
         /// Where.
         endpoint: String,
-        /// 429 or 503.
+        /// 429, 503, or another refusal that names a time.
         status: StatusCode,
         /// When it may be asked again, if it says so.
         retry_at: Option<Timestamp>,
@@ -106,6 +106,15 @@ fn wait_in_words(retry_at: Option<&Timestamp>) -> String {
 }
 
 impl HttpFault {
+    /// When it may be asked again, if it said so.
+    #[must_use]
+    pub const fn retry_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Later { retry_at, .. } => *retry_at,
+            _ => None,
+        }
+    }
+
     /// Whether the credentials were refused.
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
@@ -221,22 +230,30 @@ impl Http {
                 reason: fault.to_string(),
             })?
             .to_bytes();
-        match head.status {
-            StatusCode::OK => Ok(body),
-            status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => {
-                let wait = header(&head.headers, &RETRY_AFTER);
-                Err(HttpFault::Later {
-                    endpoint: named(),
-                    status,
-                    retry_at: retry_at(&wait, Timestamp::now()),
-                })
-            }
-            status => Err(HttpFault::Status {
+        let status = head.status;
+        if status == StatusCode::OK {
+            return Ok(body);
+        }
+        let wait = header(&head.headers, &RETRY_AFTER);
+        let retry_at = retry_at(&wait, Timestamp::now());
+        // A wait may come with any refusal but that of the credentials.
+        let is_busy = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        let is_login = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if is_busy || (retry_at.is_some() && !is_login) {
+            return Err(HttpFault::Later {
                 endpoint: named(),
                 status,
-                detail: String::from_utf8_lossy(&body).chars().take(120).collect(),
-            }),
+                retry_at,
+            });
         }
+        Err(HttpFault::Status {
+            endpoint: named(),
+            status,
+            detail: String::from_utf8_lossy(&body).chars().take(120).collect(),
+        })
     }
 }
 

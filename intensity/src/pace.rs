@@ -45,6 +45,13 @@ impl Pace {
         self.not_before = now.checked_add(EVERY).ok();
     }
 
+    /// After an answer of which a part was refused with a wait: whatever the
+    /// service refused, it is not asked for anything before.
+    pub fn must_wait(&mut self, now: Timestamp, retry_at: Timestamp) {
+        let last = now.checked_add(OBEYED).unwrap_or(retry_at);
+        self.not_before = self.not_before.max(Some(retry_at.min(last)));
+    }
+
     /// After a failure; `retry_at` is what the service asked for, `salt`
     /// differs between feeds.
     pub fn failed(&mut self, now: Timestamp, retry_at: Option<Timestamp>, salt: u64) {
@@ -90,6 +97,18 @@ mod tests {
         pace.failed(at(0), Some(at(7_000)), 255);
         assert_eq!(pace.not_before(), Some(at(7_000)));
         pace.failed(at(0), Some(at(10_000_000)), 0);
+        assert_eq!(pace.not_before(), Some(at(86_400)));
+    }
+
+    #[test]
+    fn a_wait_for_a_part_holds_for_all_and_never_shortens_what_is_due() {
+        let mut pace = Pace::default();
+        pace.succeeded(at(0));
+        pace.must_wait(at(0), at(60));
+        assert_eq!(pace.not_before(), Some(at(600)));
+        pace.must_wait(at(0), at(7_200));
+        assert_eq!(pace.not_before(), Some(at(7_200)));
+        pace.must_wait(at(0), at(10_000_000));
         assert_eq!(pace.not_before(), Some(at(86_400)));
     }
 

@@ -12,6 +12,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
+use tanso_carbon::Period;
 use tanso_carbon::series::{Basis, Boundary, Method, SeriesInfo};
 
 use crate::reading::{Answer, AnswerFault};
@@ -47,6 +48,9 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// What a request for hours that have passed is called.
+pub(crate) const PAST: &str = "past";
+
 /// One request to a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
@@ -80,8 +84,21 @@ pub trait Service: Send + Sync {
         Err(AnswerFault::Shape("there is no login".to_owned()))
     }
 
-    /// What to ask at an instant.
+    /// What to ask at an instant: the last day, and a forecast if there is one.
     fn asks(&self, now: Timestamp, token: Option<&Secret>) -> Vec<Ask>;
+
+    /// The most hours that one request for the past may cover; 0 if the
+    /// service knows no past but the last day.
+    fn past_hours_max(&self) -> u16 {
+        0
+    }
+
+    /// Asks for hours that have passed, at most [`Self::past_hours_max`] of
+    /// them; `None` if the service cannot be asked for them.
+    fn ask_past(&self, piece: Period, token: Option<&Secret>) -> Option<Ask> {
+        let _ = (piece, token);
+        None
+    }
 
     /// Reads the answer to a request.
     ///

@@ -7,9 +7,10 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tanso_carbon::Period;
 use tanso_carbon::series::{Boundary, Method, SeriesInfo};
 
-use super::{Ask, Secret, Service, hour_from, info, json, query};
+use super::{Ask, PAST, Secret, Service, hour_from, info, json, query};
 use crate::reading::{Answer, AnswerFault, Kind, Rows, Unit};
 
 /// One location of a Carbon Aware SDK.
@@ -58,19 +59,9 @@ impl Service for CarbonAware {
     }
 
     fn asks(&self, now: Timestamp, _: Option<&Secret>) -> Vec<Ask> {
-        let (from, until) = (
-            hour_from(now, -24).to_string(),
-            hour_from(now, 0).to_string(),
-        );
         let location = ("location", self.location.as_str());
-        let past = [location, ("time", &from), ("toTime", &until)];
         vec![
-            Ask {
-                what: "history",
-                path: format!("/emissions/bylocation?{}", query(&past)),
-                header: None,
-                is_optional: false,
-            },
+            self.between(hour_from(now, -24), hour_from(now, 0)),
             Ask {
                 what: "forecast",
                 path: format!("/emissions/forecasts/current?{}", query(&[location])),
@@ -78,6 +69,19 @@ impl Service for CarbonAware {
                 is_optional: true,
             },
         ]
+    }
+
+    /// Its own sources cap what they answer; a week is within all of them.
+    fn past_hours_max(&self) -> u16 {
+        7 * 24
+    }
+
+    fn ask_past(&self, piece: Period, _: Option<&Secret>) -> Option<Ask> {
+        Some(Ask {
+            what: PAST,
+            is_optional: true,
+            ..self.between(piece.from.start(), piece.until.start())
+        })
     }
 
     fn read(&self, what: &str, body: &[u8], _: Timestamp) -> Result<Answer, AnswerFault> {
@@ -122,6 +126,18 @@ fn read_history(body: &[u8]) -> Result<Answer, AnswerFault> {
 }
 
 impl CarbonAware {
+    fn between(&self, from: Timestamp, until: Timestamp) -> Ask {
+        let (from, until) = (from.to_string(), until.to_string());
+        let location = ("location", self.location.as_str());
+        let past = [location, ("time", &from), ("toTime", &until)];
+        Ask {
+            what: "history",
+            path: format!("/emissions/bylocation?{}", query(&past)),
+            header: None,
+            is_optional: false,
+        }
+    }
+
     fn read_forecast(&self, body: &[u8]) -> Result<Answer, AnswerFault> {
         let list: Vec<Page> = json(body)?;
         let asked = |one: &&Page| {

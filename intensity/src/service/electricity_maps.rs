@@ -1,14 +1,16 @@
 //! Electricity Maps: average figures, life-cycle or direct, which are revised
 //! once an estimated hour is known.
 //!
-//! `/v3/carbon-intensity/history` gives the last 24 hours, `/forecast` the
-//! next ones (a paid plan). Figures are whole g/kWh, and may be `null`.
+//! `/v3/carbon-intensity/history` gives the last 24 hours, `/past-range` earlier
+//! ones (ten days a request), `/forecast` the next ones; the last two are of
+//! paid plans. Figures are whole g/kWh, and may be `null`.
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tanso_carbon::Period;
 use tanso_carbon::series::{Boundary, Method, SeriesInfo};
 
-use super::{Ask, Secret, Service, info, json, must_be, query};
+use super::{Ask, PAST, Secret, Service, info, json, must_be, query};
 use crate::reading::{Answer, AnswerFault, Kind, Rows, Unit};
 
 /// The service's own address.
@@ -80,6 +82,24 @@ impl Service for ElectricityMaps {
 
     fn asks(&self, _: Timestamp, _: Option<&Secret>) -> Vec<Ask> {
         vec![self.ask("history", false), self.ask("forecast", true)]
+    }
+
+    /// `past-range` answers at most ten days of hours.
+    fn past_hours_max(&self) -> u16 {
+        10 * 24
+    }
+
+    fn ask_past(&self, piece: Period, _: Option<&Secret>) -> Option<Ask> {
+        let (start, end) = (
+            piece.from.start().to_string(),
+            piece.until.start().to_string(),
+        );
+        let mut ask = self.ask("past-range", true);
+        ask.what = PAST;
+        ask.path.push('&');
+        ask.path
+            .push_str(&query(&[("start", &start), ("end", &end)]));
+        Some(ask)
     }
 
     fn read(&self, _: &str, body: &[u8], _: Timestamp) -> Result<Answer, AnswerFault> {

@@ -6,9 +6,10 @@
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tanso_carbon::Period;
 use tanso_carbon::series::{Boundary, Method, SeriesInfo};
 
-use super::{Ask, Secret, Service, hour_from, info, json};
+use super::{Ask, PAST, Secret, Service, hour_from, info, json};
 use crate::reading::{Answer, AnswerFault, Kind, Rows, Unit};
 
 /// The service's own address.
@@ -47,20 +48,25 @@ struct Page {
 }
 
 impl Neso {
-    fn ask(&self, what: &'static str, now: Timestamp, span: &str) -> Ask {
-        // Minutes only, as the service writes its own times.
-        let from: String = hour_from(now, 0).to_string().chars().take(16).collect();
+    fn ask(&self, what: &'static str, from: Timestamp, span: &str) -> Ask {
+        let from = minute(from);
         let path = self.region.map_or_else(
-            || format!("/intensity/{from}Z/{span}"),
-            |id| format!("/regional/intensity/{from}Z/{span}/regionid/{id}"),
+            || format!("/intensity/{from}/{span}"),
+            |id| format!("/regional/intensity/{from}/{span}/regionid/{id}"),
         );
         Ask {
             what,
             path,
             header: None,
-            is_optional: what == "forecast",
+            is_optional: what != "history",
         }
     }
+}
+
+/// Minutes only, as the service writes its own times.
+fn minute(at: Timestamp) -> String {
+    let text: String = at.to_string().chars().take(16).collect();
+    format!("{text}Z")
 }
 
 impl Service for Neso {
@@ -74,9 +80,19 @@ impl Service for Neso {
 
     fn asks(&self, now: Timestamp, _: Option<&Secret>) -> Vec<Ask> {
         vec![
-            self.ask("history", now, "pt24h"),
-            self.ask("forecast", now, "fw48h"),
+            self.ask("history", hour_from(now, 0), "pt24h"),
+            self.ask("forecast", hour_from(now, 0), "fw48h"),
         ]
+    }
+
+    /// A request covers at most 14 days; its end counts.
+    fn past_hours_max(&self) -> u16 {
+        13 * 24
+    }
+
+    fn ask_past(&self, piece: Period, _: Option<&Secret>) -> Option<Ask> {
+        let until = minute(piece.until.start());
+        Some(self.ask(PAST, piece.from.start(), &until))
     }
 
     fn read(&self, _: &str, body: &[u8], now: Timestamp) -> Result<Answer, AnswerFault> {

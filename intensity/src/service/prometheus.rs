@@ -5,9 +5,10 @@ pub mod number;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use tanso_carbon::Period;
 use tanso_carbon::series::{Boundary, Method, SeriesInfo};
 
-use super::{Ask, Secret, Service, hour_from, info, json, query};
+use super::{Ask, PAST, Secret, Service, hour_from, info, json, query};
 use crate::reading::{Answer, AnswerFault, Kind, Rows, Unit};
 
 /// A query that gives one series.
@@ -46,6 +47,30 @@ struct Page {
     data: Option<Data>,
 }
 
+impl Prometheus {
+    /// From the first hour's begin to the last one's: a value at an hour's
+    /// begin stands for the hour.
+    fn between(&self, from: Timestamp, last: Timestamp) -> Ask {
+        let from = from.as_second().to_string();
+        let until = last.as_second().to_string();
+        let pairs = [
+            ("query", self.query.as_str()),
+            ("start", &from),
+            ("end", &until),
+            ("step", "3600"),
+        ];
+        Ask {
+            what: "history",
+            path: format!("/api/v1/query_range?{}", query(&pairs)),
+            header: self.token.as_ref().map(|token| {
+                let bearer = format!("Bearer {}", token.reveal());
+                ("authorization", Secret::new(&bearer))
+            }),
+            is_optional: false,
+        }
+    }
+}
+
 impl Service for Prometheus {
     fn info(&self) -> SeriesInfo {
         let source = format!("Prometheus query {}", self.query);
@@ -54,24 +79,21 @@ impl Service for Prometheus {
     }
 
     fn asks(&self, now: Timestamp, _: Option<&Secret>) -> Vec<Ask> {
-        let from = hour_from(now, -24).as_second().to_string();
-        let until = hour_from(now, -1).as_second().to_string();
-        // A value at an hour's begin stands for the hour.
-        let pairs = [
-            ("query", self.query.as_str()),
-            ("start", &from),
-            ("end", &until),
-            ("step", "3600"),
-        ];
-        vec![Ask {
-            what: "history",
-            path: format!("/api/v1/query_range?{}", query(&pairs)),
-            header: self.token.as_ref().map(|token| {
-                let bearer = format!("Bearer {}", token.reveal());
-                ("authorization", Secret::new(&bearer))
-            }),
-            is_optional: false,
-        }]
+        vec![self.between(hour_from(now, -24), hour_from(now, -1))]
+    }
+
+    /// A store gives at most 11,000 points a series; a month has 744 hours.
+    fn past_hours_max(&self) -> u16 {
+        31 * 24
+    }
+
+    fn ask_past(&self, piece: Period, _: Option<&Secret>) -> Option<Ask> {
+        let last = piece.until.plus_hours(-1);
+        Some(Ask {
+            what: PAST,
+            is_optional: true,
+            ..self.between(piece.from.start(), last.start())
+        })
     }
 
     fn read(&self, _: &str, body: &[u8], _: Timestamp) -> Result<Answer, AnswerFault> {

@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::Deserialize;
+use tanso_carbon::Period;
 use tanso_carbon::series::{Boundary, Method, SeriesInfo};
 
-use super::{Ask, Secret, Service, hour_from, info, json, must_be, query};
+use super::{Ask, PAST, Secret, Service, hour_from, info, json, must_be, query};
 use crate::reading::{Answer, AnswerFault, Kind, Rows, Unit};
 
 /// The service's own address.
@@ -55,6 +56,22 @@ struct Token {
 }
 
 impl WattTime {
+    fn of(&self) -> [(&'static str, &str); 2] {
+        [("region", &self.region), ("signal_type", self.signal())]
+    }
+
+    fn between(&self, from: Timestamp, until: Timestamp, token: Option<&Secret>) -> Ask {
+        let [region, signal] = self.of();
+        let (from, until) = (from.to_string(), until.to_string());
+        let past = [region, signal, ("start", &from), ("end", &until)];
+        Ask {
+            what: "history",
+            path: format!("/v3/historical?{}", query(&past)),
+            header: token.cloned().map(|token| ("authorization", token)),
+            is_optional: false,
+        }
+    }
+
     fn signal(&self) -> &'static str {
         match self.method {
             Method::Average => "co2_aoer",
@@ -85,32 +102,31 @@ impl Service for WattTime {
     }
 
     fn asks(&self, now: Timestamp, token: Option<&Secret>) -> Vec<Ask> {
-        let header = || token.cloned().map(|token| ("authorization", token));
-        let (from, until) = (
-            hour_from(now, -24).to_string(),
-            hour_from(now, 0).to_string(),
-        );
-        let of = [
-            ("region", self.region.as_str()),
-            ("signal_type", self.signal()),
-        ];
-        let [region, signal] = of;
-        let past = [region, signal, ("start", &from), ("end", &until)];
+        let [region, signal] = self.of();
         let ahead = [region, signal, ("horizon_hours", "24")];
         vec![
-            Ask {
-                what: "history",
-                path: format!("/v3/historical?{}", query(&past)),
-                header: header(),
-                is_optional: false,
-            },
+            self.between(hour_from(now, -24), hour_from(now, 0), token),
             Ask {
                 what: "forecast",
                 path: format!("/v3/forecast?{}", query(&ahead)),
-                header: header(),
+                header: token.cloned().map(|token| ("authorization", token)),
                 is_optional: true,
             },
         ]
+    }
+
+    /// A request covers up to 32 days; a week of five-minute figures is a
+    /// tenth of the largest answer that is read.
+    fn past_hours_max(&self) -> u16 {
+        7 * 24
+    }
+
+    fn ask_past(&self, piece: Period, token: Option<&Secret>) -> Option<Ask> {
+        Some(Ask {
+            what: PAST,
+            is_optional: true,
+            ..self.between(piece.from.start(), piece.until.start(), token)
+        })
     }
 
     fn read(&self, what: &str, body: &[u8], _: Timestamp) -> Result<Answer, AnswerFault> {
