@@ -2,6 +2,7 @@
 //! to verdicts, with a kill -9 of operator and agent on the way.
 
 pub mod facts;
+pub mod grids;
 pub mod home;
 pub mod kill;
 pub mod session;
@@ -47,9 +48,6 @@ pub struct Args {
     #[command(flatten)]
     pub existing: Existing,
 }
-
-/// Policies that judge the same workloads by different grids.
-const SAME_WORKLOADS: [&str; 3] = ["korea-year", "korea-hours", "germany-hours"];
 
 /// What the demonstration found.
 #[derive(Debug)]
@@ -110,7 +108,7 @@ pub fn show(session: &Session) -> Result<Facts> {
     wait_for_data_after(session, unix_now())?;
     let totals = facts::totals(session)?;
     Ok(Facts {
-        policies: facts::policies(session)?,
+        policies: wait_for_one_booking(session)?,
         totals,
         storm,
         killed,
@@ -271,6 +269,26 @@ fn wait_for_data_after(session: &Session, second: i64) -> Result<()> {
     Ok(())
 }
 
+/// The policies, as soon as all of them are about the same booking: only then
+/// is what they say about the same energy.
+fn wait_for_one_booking(session: &Session) -> Result<Vec<Value>> {
+    let mut step = Step::new("waiting for all policies to be about the same energy");
+    let policies = session.wait(
+        &mut step,
+        "one booking in all policies",
+        Duration::from_mins(4),
+        |session| {
+            let policies = facts::policies(session)?;
+            let revision = |policy: &Value| policy["status"]["ledgerRevision"].as_i64();
+            let first = policies.first().and_then(revision);
+            let is_one = policies.iter().all(|policy| revision(policy) == first);
+            Ok((first.is_some() && is_one).then_some(policies))
+        },
+    )?;
+    step.done("all policies are about the same energy");
+    Ok(policies)
+}
+
 fn print(session: &Session, facts: &Facts) -> Result<()> {
     for args in [
         &["get", "powermonitor"][..],
@@ -279,7 +297,10 @@ fn print(session: &Session, facts: &Facts) -> Result<()> {
     ] {
         println!("$ kubectl {}\n{}", args.join(" "), session.kubectl(args)?);
     }
-    println!("{}", table::answers(&facts.policies, &SAME_WORKLOADS));
+    println!(
+        "{}",
+        table::answers(&facts.policies, &grids::SAME_WORKLOADS)
+    );
     println!("{}", table::workloads(&facts.policies, "korea-hours"));
     println!("{}", table::totals(&facts.totals, facts.killed));
     if let Some(storm) = &facts.storm {
@@ -360,42 +381,13 @@ impl Facts {
                 bail!("no workload has the advice {action}");
             }
         }
-        self.judge_grids()?;
+        grids::judge(&self.policies)?;
         let provenance = table::provenance(&self.policies);
         if provenance["modelled"].as_i64().unwrap_or(0)
             + provenance["measured"].as_i64().unwrap_or(0)
             == 0
         {
             bail!("no energy is measured or modelled: {provenance}");
-        }
-        Ok(())
-    }
-}
-
-impl Facts {
-    /// Fails unless each grid gives the same energy another intensity, and
-    /// every policy says why in its answer.
-    fn judge_grids(&self) -> Result<()> {
-        let mut seen = Vec::new();
-        for name in SAME_WORKLOADS {
-            let policy = self
-                .policies
-                .iter()
-                .find(|object| object["metadata"]["name"] == name)
-                .with_context(|| format!("policy {name}"))?;
-            let status = &policy["status"];
-            let intensity = status["totals"]["intensityMilligramsPerKwh"]
-                .as_i64()
-                .with_context(|| format!("policy {name} has no intensity: {status}"))?;
-            if seen.contains(&intensity) {
-                bail!("policy {name} has the intensity of another grid: {intensity} mg/kWh");
-            }
-            seen.push(intensity);
-            let zone = status["intensity"]["zone"].as_str().unwrap_or("?");
-            let answer = status["answer"].as_str().unwrap_or_default();
-            if !answer.contains(&format!("Intensity: {zone} ")) {
-                bail!("policy {name} does not say where its intensity is from: {answer:?}");
-            }
         }
         Ok(())
     }
