@@ -1,5 +1,5 @@
 //! The ledger over HTTP: totals at a booking, a self-check, workloads, rows
-//! for other programs.
+//! for other programs, and reports made again.
 //!
 //! Read only. Refusals are problem documents. Nothing here judges.
 
@@ -16,8 +16,11 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_crds::CarbonReportSpec;
 use tanso_runtime::Problem;
 
+use crate::controllers::carbon_policy::evidence::{self, Compared, MadeAgain};
+use crate::ledger::evidence as kept;
 use crate::ledger::export::{self, Format};
 use crate::ledger::{Ledger, LedgerAccount, LedgerFault, Scope, Snapshot, query, verify};
 
@@ -34,6 +37,7 @@ pub fn router(ledger: Ledger) -> Router {
         .route("/v1/ledger/verify", get(check))
         .route("/v1/ledger/export", get(rows))
         .route("/v1/workloads", get(workloads))
+        .route("/v1/reports/verify", get(report))
         .with_state(ledger)
 }
 
@@ -216,6 +220,122 @@ fn by_workload(snapshot: &Snapshot) -> Vec<EnergyOf> {
             },
         )
         .collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Report {
+    #[serde(default)]
+    namespace: String,
+    policy: String,
+    revision: Option<i64>,
+    #[serde(default)]
+    pages: bool,
+}
+
+/// An hour of which the ledger says something else than when the report was
+/// made.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HourDiffers {
+    hour: String,
+    recorded_microjoules: u128,
+    found_microjoules: u128,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportVerified {
+    policy: String,
+    revision: i64,
+    inputs_digest: String,
+    made_by: String,
+    /// Whether the report made again is the same, bit for bit.
+    equal: bool,
+    compared: Vec<Compared>,
+    /// Whether the ledger still has the energy of the hours that were over.
+    ledger_equal: bool,
+    hours_that_differ: Vec<HourDiffers>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pages: Vec<CarbonReportSpec>,
+}
+
+/// Makes a report again from what was kept of its inputs, and says what is
+/// not as it was.
+async fn report(
+    State(ledger): State<Ledger>,
+    asked: Result<Query<Report>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(asked) = asked.map_err(|fault| bad_request(fault.body_text()))?;
+    let policy = format!("{}/{}", asked.namespace, asked.policy);
+    let (wanted, revision) = (policy.clone(), asked.revision);
+    let found = ledger
+        .call(move |connection| kept::find(connection, &wanted, revision))
+        .await
+        .map_err(|fault| unavailable(&fault))?;
+    let kept = found.ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, "nothing is kept of this report").detail(format!(
+            "policy \"{policy}\"; kept are the two newest reports of a policy and the last of each of 35 days, if they have at most 80,000 rows"
+        ))
+    })?;
+    let inputs = kept.inputs;
+    let again = tokio::task::spawn_blocking(move || evidence::make_again(&inputs))
+        .await
+        .map_err(|fault| broken(fault.to_string()))?
+        .map_err(|fault| broken(fault.to_string()))?;
+    let scope = again
+        .namespaces
+        .clone()
+        .map_or(Scope::All, Scope::Namespaces);
+    let period = again.window;
+    let snapshot = ledger
+        .call(move |connection| query::snapshot(connection, &scope, period))
+        .await
+        .map_err(|fault| unavailable(&fault))?;
+    let hours_that_differ = hours_that_differ(&again, &snapshot);
+    Ok(Json(ReportVerified {
+        policy,
+        revision: kept.revision,
+        inputs_digest: kept.digest,
+        made_by: again.software,
+        equal: again.compared.iter().all(|one| one.equal),
+        compared: again.compared,
+        ledger_equal: hours_that_differ.is_empty(),
+        hours_that_differ,
+        pages: if asked.pages { again.pages } else { Vec::new() },
+    })
+    .into_response())
+}
+
+fn hours_that_differ(again: &MadeAgain, snapshot: &Snapshot) -> Vec<HourDiffers> {
+    let mut now: BTreeMap<UtcHour, u128> = BTreeMap::new();
+    let last = again.window.until.plus_hours(-1);
+    for row in snapshot.rows.iter().filter(|row| row.hour < last) {
+        *now.entry(row.hour).or_default() += u128::from(row.energy.value.microjoules());
+    }
+    let hours: BTreeSet<UtcHour> = now
+        .keys()
+        .chain(again.energy_by_hour.keys())
+        .copied()
+        .collect();
+    let of = |sums: &BTreeMap<UtcHour, u128>, hour| sums.get(&hour).copied().unwrap_or(0);
+    hours
+        .into_iter()
+        .map(|hour| HourDiffers {
+            hour: hour.to_string(),
+            recorded_microjoules: of(&again.energy_by_hour, hour),
+            found_microjoules: of(&now, hour),
+        })
+        .filter(|one| one.recorded_microjoules != one.found_microjoules)
+        .collect()
+}
+
+fn broken(detail: String) -> Problem {
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the report cannot be made again",
+    )
+    .detail(detail)
 }
 
 fn bad_request(detail: String) -> Problem {

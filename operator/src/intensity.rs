@@ -4,6 +4,7 @@
 //! Reads the policies' Secrets and asks the services when they are due; what
 //! they said stays on the ledger's volume. Prices nothing.
 
+pub(crate) mod record;
 mod wanted;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,11 +16,12 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret as SecretObject;
 use kube::{Api, Client};
+use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::report::Digest;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider as ProviderSpec};
 use tanso_intensity::feed::{Feed, Setting};
-use tanso_intensity::http::Http;
 use tanso_intensity::http::guard::Guard;
+use tanso_intensity::http::{Http, HttpFault};
 use tanso_intensity::service::prometheus::number;
 use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
 
@@ -66,7 +68,7 @@ pub struct Feeds {
     numbers: Arc<Mutex<HashMap<(String, String), Number>>>,
 }
 
-/// What a query gave, and when.
+/// What a query gave, and until when it is not asked again.
 type Number = (Instant, Result<f64, String>);
 
 /// How long the answer to a query for one number serves.
@@ -88,7 +90,8 @@ impl Feeds {
         })
     }
 
-    /// Asks what is due of a policy's services, and gives what is known.
+    /// Asks what is due of a policy's services, back to the first hour that it
+    /// needs, and gives what is known.
     ///
     /// # Errors
     /// If the API server is silent. A Secret that is missing or forbidden is
@@ -98,6 +101,7 @@ impl Feeds {
         client: &Client,
         namespace: &str,
         spec: &CarbonPolicySpec,
+        from: UtcHour,
         now: Timestamp,
     ) -> Result<Asked, ApplyFault> {
         let mut asked = Asked::default();
@@ -124,7 +128,7 @@ impl Feeds {
             }
         }
         let refreshes = feeds.iter().map(|(name, feed)| async move {
-            if let Err(error) = feed.refresh(&self.http, now).await {
+            if let Err(error) = feed.refresh_from(&self.http, from, now).await {
                 tracing::warn!(%error, provider = name, "an intensity service gave no usable answer");
             }
         });
@@ -158,18 +162,20 @@ impl Feeds {
             let numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
             numbers.get(&key).cloned()
         };
-        if let Some((at, number)) = known
-            && at.elapsed() < NUMBER_KEPT
+        if let Some((until, number)) = known
+            && Instant::now() < until
         {
             return number;
         }
         let answer = self.http.ask(endpoint, None, &number::ask(query)).await;
+        let kept = answer.as_ref().err().map_or(NUMBER_KEPT, wait_of);
         let found = answer.map_err(|fault| fault.to_string()).and_then(|body| {
             number::read(&body).map_err(|fault| format!("query \"{query}\": {fault}"))
         });
         let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
-        numbers.retain(|_, (at, _)| at.elapsed() < NUMBER_KEPT);
-        numbers.insert(key, (Instant::now(), found.clone()));
+        let now = Instant::now();
+        numbers.retain(|_, (until, _)| now < *until);
+        numbers.insert(key, (now + kept, found.clone()));
         found
     }
 
@@ -213,6 +219,17 @@ impl Feeds {
         feeds.insert(key, Arc::clone(&feed));
         Ok(feed)
     }
+}
+
+/// How long an endpoint that refused is left alone: as long as it asked for,
+/// at most a day, and never less than after an answer.
+fn wait_of(fault: &HttpFault) -> Duration {
+    let asked = fault.retry_at();
+    let asked = asked.map(|at| at.duration_since(Timestamp::now()));
+    let asked = asked.and_then(|wait| Duration::try_from(wait).ok());
+    asked
+        .unwrap_or_default()
+        .clamp(NUMBER_KEPT, Duration::from_hours(24))
 }
 
 /// The credentials of a provider, or why there are none.

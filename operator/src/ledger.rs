@@ -7,11 +7,14 @@
 
 pub mod append;
 pub mod backup;
+mod day;
+pub mod evidence;
 pub mod export;
 mod ids;
 pub mod names;
 pub mod query;
 pub mod roll_up;
+mod rows;
 mod schema;
 mod total;
 pub mod upkeep;
@@ -25,7 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use append::{Booked, Gap, GapKind, Page};
 pub use names::PodNames;
-pub use query::{CpuMinute, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
+pub use query::{CpuMinute, Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
 pub use verify::Verification;
 
 /// Calls that may wait for the ledger's thread; more wait at the sender.

@@ -23,7 +23,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference, Pod};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -168,6 +168,21 @@ impl Inventory {
             .collect();
         found.sort_unstable();
         found
+    }
+
+    /// Each `CronJob` with a label, its value, and all its labels.
+    #[must_use]
+    pub fn cron_jobs_with(
+        &self,
+        label: &str,
+    ) -> Vec<(ObjectReference, String, BTreeMap<String, String>)> {
+        let all = self.cron_jobs.state();
+        let labelled = all.iter().filter_map(|cron_job| {
+            let labels = cron_job.labels();
+            let value = labels.get(label)?.clone();
+            Some((cron_job.object_ref(&()), value, labels.clone()))
+        });
+        labelled.collect()
     }
 
     /// The CPU that a node has to give, thousandths of a core.

@@ -1,7 +1,8 @@
 //! The rules that come with tanso, as text built into the program, and those
 //! of the user. Rules are data; nothing here judges.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use tanso_carbon::RuleSet;
 
@@ -16,6 +17,8 @@ pub struct Rules {
     pub set: RuleSet,
     /// File and fault of what could not.
     pub broken: Vec<(String, String)>,
+    /// File and text of each rule that could be read, by its id.
+    texts: Arc<BTreeMap<String, (String, String)>>,
 }
 
 impl Rules {
@@ -31,11 +34,21 @@ impl Rules {
     pub fn with<'a>(mut self, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         for (file, yaml) in files {
             match RuleSet::parse(file, yaml) {
-                Ok(preset) => self.set.insert(preset),
+                Ok(preset) => {
+                    let text = (file.to_owned(), yaml.to_owned());
+                    Arc::make_mut(&mut self.texts).insert(preset.id.clone(), text);
+                    self.set.insert(preset);
+                }
                 Err(faults) => self.broken.push((file.to_owned(), faults.to_string())),
             }
         }
         self
+    }
+
+    /// File and text of a rule.
+    #[must_use]
+    pub fn text(&self, id: &str) -> Option<&(String, String)> {
+        self.texts.get(id)
     }
 }
 

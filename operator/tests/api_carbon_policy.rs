@@ -13,6 +13,8 @@ mod api;
 
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod, ServiceAccount};
@@ -33,6 +35,7 @@ use tanso_operator::metrics::Metrics;
 use tanso_operator::owners::Inventory;
 use tanso_power::{Estimate, Joules, Provenance};
 use tanso_runtime::Shutdown;
+use tower::ServiceExt as _;
 
 const SHOP: &str = "policy-shop";
 const NODE: &str = "policy-node";
@@ -370,9 +373,39 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
             .any(|e| e.reason.as_deref() == Some("VerdictChanged"))
     );
 
+    a_report_is_made_again_as_it_stands(&bench, &status).await;
     nothing_is_written_when_nothing_changed(&bench).await;
     a_mended_table_ends_the_stall(&bench).await;
     bench.shutdown.begin();
+}
+
+/// The pages on the API server are those that are made again from what was
+/// kept, bit for bit.
+async fn a_report_is_made_again_as_it_stands(bench: &Bench, status: &CarbonPolicyStatus) {
+    let revision = status.ledger_revision.unwrap();
+    let path =
+        format!("/v1/reports/verify?namespace={SHOP}&policy=judged&revision={revision}&pages=true");
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let answer = tanso_operator::api::router(bench.ledger.clone())
+        .oneshot(request)
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let body = to_bytes(answer.into_body(), 1 << 24).await.unwrap();
+    let found: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(found["equal"], true, "{found:#}");
+    assert_eq!(found["ledgerEqual"], true, "{found:#}");
+    assert_eq!(found["inputsDigest"], json!(status.inputs_digest));
+    let name = status.reports.first().unwrap();
+    let page = bench.shop::<CarbonReport>().get(name).await.unwrap();
+    assert_eq!(found["pages"][0], serde_json::to_value(&page.spec).unwrap());
+    let unknown = Request::get("/v1/reports/verify?policy=nobody");
+    let unknown = unknown.body(Body::empty()).unwrap();
+    let answer = tanso_operator::api::router(bench.ledger.clone())
+        .oneshot(unknown)
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 404);
 }
 
 /// Two intervals pass, and no object's resourceVersion moves.

@@ -105,6 +105,10 @@ pub struct PueSpec {
     /// A query that gives the ratio from the facility's meters. While it answers, its figure takes the place of `value`, which is only assumed until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<QuerySpec>,
+    /// The time whose energies the query's figure is made of, for example `8760h`. Default: the shortest range that stands in the query, as in `[365d]`; without any it is a figure of the moment. Less than 8760h is an interim PUE and never judged as an annual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]{1,9}(s|m|h)$"))]
+    pub query_period: Option<String>,
 }
 
 /// What time and what part of a facility a PUE covers.
@@ -348,7 +352,7 @@ pub struct RegulationRef {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceSpec {
-    /// Least share of the evaluated hours, since the first record, that has energy data, percent. Default 80.
+    /// Least share of a rule's period, up to now, that has energy data, percent; hours before the first record are missing. An intensity or a software carbon intensity over the policy's own window counts since the first record. Default 80.
     #[serde(default = "default_min_coverage")]
     #[schemars(range(min = 0, max = 100))]
     pub min_coverage_percent: i32,

@@ -33,6 +33,9 @@ pub struct CarbonPolicyStatus {
     /// End of the last minute whose energy is in the figures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_through: Option<Time>,
+    /// The first hour of all that is recorded, if it lies within the window: the figures are about the time since. Absent once the whole window is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_since: Option<Time>,
     /// Booking of the energy ledger up to which the figures go: the ledger can tell its total at each booking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ledger_revision: Option<i64>,
@@ -111,7 +114,7 @@ pub struct Summary {
     pub pue: String,
     /// Share of the energy that was measured, `87%`.
     pub measured: String,
-    /// Largest saving recommended, `3.1kg/d`; `-` when there is none.
+    /// Largest saving of the cluster that is recommended, `3.1kg/d`; `0mg/d` if all that is recommended only moves energy to others, `-` when nothing is.
     pub saving: String,
 }
 
@@ -286,6 +289,25 @@ pub struct WorkloadResult {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub recommendations: Vec<Recommendation>,
+    /// What was looked for and is not advised, with the reason; in a policy's status only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub no_advice: Vec<Unadvised>,
+}
+
+/// Why there is no advice of a kind.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unadvised {
+    /// What was looked for: `ShiftInTime`, `Rightsize`, …
+    #[schemars(length(max = 63))]
+    pub action: String,
+    /// Machine-readable reason, `SavesTooLittle`.
+    #[schemars(length(max = 63))]
+    pub reason: String,
+    /// The reason in words, with the numbers.
+    #[schemars(length(max = 256))]
+    pub message: String,
 }
 
 /// A piece of advice.
@@ -295,8 +317,11 @@ pub struct Recommendation {
     /// What to do: `ShiftInTime`, `Rightsize`, …
     #[schemars(length(max = 63))]
     pub action: String,
-    /// Expected saving, milligrams of CO2eq per day.
+    /// Expected saving of the workload, milligrams of CO2eq per day.
     pub saving_milligrams_per_day: Bounded,
+    /// What of it the cluster emits less even if no node goes, milligrams of CO2eq per day; the rest is attributed, borne by others unless a node goes.
+    #[serde(default)]
+    pub cluster_saving_milligrams_per_day: i64,
     /// Expected saving, thousandths of a percent of the workload's emissions.
     pub saving_milli_percent: i64,
     /// `High`, `Medium` or `Low`.

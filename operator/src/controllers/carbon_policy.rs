@@ -13,10 +13,13 @@ pub mod act;
 pub mod apply;
 pub mod board;
 mod driver;
+pub mod evidence;
 pub mod judge;
 mod kinds;
 pub mod observe;
+mod query_period;
 pub mod status;
+mod take_back;
 pub mod validate;
 pub mod words;
 
@@ -127,16 +130,25 @@ pub async fn run(context: Context, shutdown: Shutdown) {
         () = shared.context.inventory.listed() => {}
         () = shutdown.begun() => return,
     }
+    let namespaced = controller::<CarbonPolicy>(&shared);
+    let cluster = controller::<ClusterCarbonPolicy>(&shared);
+    let known = take_back::Known::new(namespaced.store(), cluster.store());
     tokio::join!(
-        control::<CarbonPolicy>(Arc::clone(&shared), shutdown.clone()),
-        control::<ClusterCarbonPolicy>(shared, shutdown),
+        // Boxed: a controller's future is large.
+        Box::pin(control(namespaced, Arc::clone(&shared), shutdown.clone())),
+        Box::pin(control(cluster, Arc::clone(&shared), shutdown.clone())),
+        Box::pin(take_back::run(shared, known, shutdown)),
     );
 }
 
-async fn control<P: Policy>(shared: Arc<Shared>, shutdown: Shutdown) {
+fn controller<P: Policy>(shared: &Shared) -> Controller<P> {
     let api: Api<P> = Api::all(shared.context.client.clone());
     let controller = Controller::new(api, watcher::Config::default());
     shared.context.policies.follow(controller.store());
+    controller
+}
+
+async fn control<P: Policy>(controller: Controller<P>, shared: Arc<Shared>, shutdown: Shutdown) {
     controller
         .with_config(Config::default().concurrency(AT_A_TIME))
         .graceful_shutdown_on(async move { shutdown.begun().await })

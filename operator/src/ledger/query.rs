@@ -3,16 +3,19 @@
 //! A snapshot is one read transaction, so its rows, names and revision belong
 //! together. Sums are made here in 128 bits: SQL's own would overflow or round.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction};
 use serde::Serialize;
+use tanso_carbon::account::EnergyRow;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::{Estimate, Joules, Provenance};
 
+use super::day::Slot;
 use super::ids::provenance_of;
 use super::names::{self, PodNames};
+use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unsigned};
 
@@ -76,8 +79,10 @@ pub struct Snapshot {
     pub revision: i64,
     /// How far each node was read.
     pub nodes: Vec<NodeAt>,
-    /// Rows of the scope within the period, by hour.
+    /// Rows of the scope within the period, or from the begin of a fold on.
     pub rows: Vec<HourRow>,
+    /// What counts before a fold, by hour, place and provenance.
+    pub earlier: Vec<EnergyRow>,
     /// Names of the pods in the rows, and of those that run without energy as far as the reader added them.
     pub pods: HashMap<Arc<str>, PodNames>,
     /// Hours within the period in which each node has any row.
@@ -113,6 +118,17 @@ pub fn nodes_at(connection: &mut Connection) -> Result<(i64, Vec<NodeAt>), Ledge
     Ok((last_revision(&transaction)?, current_nodes(&transaction)?))
 }
 
+/// How hours before a window are summed while they are read: the account of a
+/// year needs no workloads, and a year of them would not fit into memory.
+pub struct Fold<'a> {
+    /// Rows of earlier hours are summed.
+    pub before: UtcHour,
+    /// Whether a pod counts.
+    pub counts: &'a dyn Fn(&PodNames) -> bool,
+    /// The number of a node's place.
+    pub place_of: &'a dyn Fn(&str) -> usize,
+}
+
 /// Everything of `scope` within `period`, at one instant.
 ///
 /// # Errors
@@ -122,19 +138,200 @@ pub fn snapshot(
     scope: &Scope,
     period: Period,
 ) -> Result<Snapshot, LedgerFault> {
+    folded(connection, scope, period, None)
+}
+
+/// As [`snapshot`], with the hours before a fold as sums.
+///
+/// # Errors
+/// As [`snapshot`].
+pub fn folded(
+    connection: &mut Connection,
+    scope: &Scope,
+    period: Period,
+    fold: Option<&Fold<'_>>,
+) -> Result<Snapshot, LedgerFault> {
     let fault = LedgerFault::of("reading the ledger");
     // Only this thread writes, so a deferred transaction is one instant.
     let transaction = connection.transaction().map_err(fault)?;
-    let pods = pods_of(&transaction, scope)?;
-    let mut snapshot = Snapshot {
-        revision: last_revision(&transaction)?,
-        nodes: current_nodes(&transaction)?,
-        ..Snapshot::default()
+    let mut pods = pods_of(&transaction, scope)?;
+    let accounts = accounts_of(&transaction, scope, &pods)?;
+    let names = node_names(&transaction)?;
+    let mut gathered = Gathered {
+        idle: idle_of(&transaction)?,
+        fold: fold.map(|fold| Folding::new(fold, &accounts, &pods, &names)),
+        accounts: &accounts,
+        names: &names,
+        found: Snapshot {
+            revision: last_revision(&transaction)?,
+            nodes: current_nodes(&transaction)?,
+            ..Snapshot::default()
+        },
+        node_hours: BTreeSet::new(),
     };
-    read_node_hours(&transaction, period, &mut snapshot)?;
-    read_node_idle(&transaction, period, &mut snapshot)?;
-    read_rows(&transaction, scope, period, pods, &mut snapshot)?;
+    rows::visit(&transaction, period, &mut gathered)?;
+    let mut snapshot = gathered.finish();
+    for (id, name) in &names {
+        if let Some(hour) = rows::first_hour(&transaction, *id)? {
+            snapshot.node_first.insert(Arc::clone(name), hour_of(hour));
+        }
+    }
+    snapshot.cpu_minutes = read_cpu_minutes(&transaction, &accounts)?;
+    let used: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(pod_of).collect();
+    pods.retain(|uid, _| used.contains(uid));
+    snapshot.pods = pods;
     Ok(snapshot)
+}
+
+fn pod_of(row: &HourRow) -> Option<&Arc<str>> {
+    match &row.account {
+        LedgerAccount::Pod(uid) => Some(uid),
+        LedgerAccount::Named(_) => None,
+    }
+}
+
+/// What a fold comes to, by the numbers of the tables.
+struct Folding {
+    before: i64,
+    counted: HashSet<i64>,
+    places: HashMap<i64, usize>,
+    sums: BTreeMap<(i64, usize, Provenance), Estimate<Joules>>,
+}
+
+impl Folding {
+    fn new(
+        fold: &Fold<'_>,
+        accounts: &HashMap<i64, LedgerAccount>,
+        pods: &HashMap<Arc<str>, PodNames>,
+        names: &HashMap<i64, Arc<str>>,
+    ) -> Self {
+        let counts = |account: &LedgerAccount| match account {
+            LedgerAccount::Pod(uid) => pods.get(uid).is_some_and(fold.counts),
+            LedgerAccount::Named(_) => false,
+        };
+        let counted = accounts.iter().filter(|(_, account)| counts(account));
+        Self {
+            before: hour_number(fold.before),
+            counted: counted.map(|(id, _)| *id).collect(),
+            places: names
+                .iter()
+                .map(|(id, name)| (*id, (fold.place_of)(name)))
+                .collect(),
+            sums: BTreeMap::new(),
+        }
+    }
+}
+
+/// A snapshot in the making.
+struct Gathered<'a> {
+    accounts: &'a HashMap<i64, LedgerAccount>,
+    names: &'a HashMap<i64, Arc<str>>,
+    idle: HashSet<i64>,
+    fold: Option<Folding>,
+    found: Snapshot,
+    node_hours: BTreeSet<(i64, i64)>,
+}
+
+impl Gathered<'_> {
+    fn is_folded(&self, hour: i64) -> bool {
+        self.fold.as_ref().is_some_and(|fold| hour < fold.before)
+    }
+
+    fn node(&self, node: i64) -> Result<Arc<str>, LedgerFault> {
+        let name = self.names.get(&node).cloned();
+        name.ok_or_else(|| LedgerFault::Foreign {
+            table: "hours",
+            found: format!("the unknown node {node}"),
+        })
+    }
+
+    fn add_idle(&mut self, row: RawHour) -> Result<(), LedgerFault> {
+        let node = self.node(row.node)?;
+        let idle = self.found.node_idle.entry(node).or_default();
+        idle.0 += Joules::from_microjoules(unsigned("hours", row.slot.energy_uj)?);
+        idle.1 += unsigned("hours", row.slot.minutes)?;
+        Ok(())
+    }
+
+    fn finish(self) -> Snapshot {
+        let mut found = self.found;
+        for (node, hour) in self.node_hours {
+            if let Some(name) = self.names.get(&node) {
+                let hours = found.node_hours.entry(Arc::clone(name)).or_default();
+                hours.insert(hour_of(hour));
+            }
+        }
+        let sums = self.fold.map(|fold| fold.sums).unwrap_or_default();
+        let earlier = |((hour, place, provenance), energy)| EnergyRow {
+            hour: hour_of(hour),
+            place,
+            energy,
+            provenance,
+        };
+        found.earlier = sums.into_iter().map(earlier).collect();
+        found
+    }
+}
+
+impl Visitor for Gathered<'_> {
+    fn wants(&self, account: i64) -> bool {
+        self.accounts.contains_key(&account) || self.idle.contains(&account)
+    }
+
+    fn seen(&mut self, hour: i64, node: i64) {
+        self.node_hours.insert((node, hour));
+    }
+
+    fn row(&mut self, row: RawHour) -> Result<(), LedgerFault> {
+        let is_folded = self.is_folded(row.hour);
+        if self.idle.contains(&row.account) && !row.caught_up && !is_folded {
+            self.add_idle(row)?;
+        }
+        let Some(account) = self.accounts.get(&row.account) else {
+            return Ok(());
+        };
+        let provenance = provenance_of(row.provenance)?;
+        let energy = energy_of(row.slot)?;
+        if is_folded {
+            if let Some(fold) = &mut self.fold
+                && fold.counted.contains(&row.account)
+            {
+                let place = fold.places.get(&row.node).copied().unwrap_or(0);
+                let sum = fold.sums.entry((row.hour, place, provenance)).or_default();
+                *sum = *sum + energy;
+            }
+            return Ok(());
+        }
+        let found = HourRow {
+            hour: hour_of(row.hour),
+            node: self.node(row.node)?,
+            account: account.clone(),
+            provenance,
+            energy,
+            cpu_us: unsigned("hours", row.slot.cpu_us)?,
+            minutes: unsigned("hours", row.slot.minutes)?,
+        };
+        self.found.rows.push(found);
+        Ok(())
+    }
+}
+
+fn energy_of(slot: Slot) -> Result<Estimate<Joules>, LedgerFault> {
+    let joules = |raw| unsigned("hours", raw).map(Joules::from_microjoules);
+    Ok(Estimate {
+        low: joules(slot.low_uj)?,
+        value: joules(slot.energy_uj)?,
+        high: joules(slot.high_uj)?,
+    })
+}
+
+/// The accounts of idle energy.
+fn idle_of(transaction: &Transaction<'_>) -> Result<HashSet<i64>, LedgerFault> {
+    let fault = LedgerFault::of("reading the accounts");
+    transaction
+        .prepare("SELECT id FROM accounts WHERE kind = 'idle'")
+        .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
+        .map_err(&fault)
 }
 
 pub(super) fn last_revision(transaction: &Transaction<'_>) -> Result<i64, LedgerFault> {
@@ -209,7 +406,7 @@ fn pods_of(
     Ok(pods)
 }
 
-fn hour_number(hour: UtcHour) -> i64 {
+pub(super) fn hour_number(hour: UtcHour) -> i64 {
     hour.unix_seconds().div_euclid(3_600)
 }
 
@@ -228,117 +425,6 @@ fn node_names(transaction: &Transaction<'_>) -> Result<HashMap<i64, Arc<str>>, L
         })
         .and_then(Iterator::collect)
         .map_err(&fault)
-}
-
-fn read_node_hours(
-    transaction: &Transaction<'_>,
-    period: Period,
-    snapshot: &mut Snapshot,
-) -> Result<(), LedgerFault> {
-    let fault = LedgerFault::of("reading the hours that have data");
-    let names = node_names(transaction)?;
-    let mut query = transaction
-        .prepare("SELECT DISTINCT hour, node FROM hours WHERE hour >= ?1 AND hour < ?2")
-        .map_err(&fault)?;
-    let mut rows = query
-        .query(params![hour_number(period.from), hour_number(period.until)])
-        .map_err(&fault)?;
-    while let Some(row) = rows.next().map_err(&fault)? {
-        let (hour, node): (i64, i64) =
-            (read(row, 0).map_err(&fault)?, read(row, 1).map_err(&fault)?);
-        if let Some(name) = names.get(&node) {
-            snapshot
-                .node_hours
-                .entry(Arc::clone(name))
-                .or_default()
-                .insert(hour_of(hour));
-        }
-    }
-    for (id, name) in &names {
-        let first = |table: &str| {
-            transaction
-                .prepare(&format!(
-                    "SELECT hour FROM {table} WHERE node = ?1 ORDER BY hour LIMIT 1"
-                ))
-                .and_then(|mut query| query.query_row([id], |row| row.get::<_, i64>(0)).optional())
-                .map_err(&fault)
-        };
-        let firsts = [first("months")?, first("days")?, first("hours")?];
-        if let Some(hour) = firsts.into_iter().flatten().min() {
-            snapshot.node_first.insert(Arc::clone(name), hour_of(hour));
-        }
-    }
-    Ok(())
-}
-
-fn read_rows(
-    transaction: &Transaction<'_>,
-    scope: &Scope,
-    period: Period,
-    mut pods: HashMap<Arc<str>, PodNames>,
-    snapshot: &mut Snapshot,
-) -> Result<(), LedgerFault> {
-    let fault = LedgerFault::of("reading the ledger");
-    let names = node_names(transaction)?;
-    let accounts = accounts_of(transaction, scope, &pods)?;
-    let mut query = transaction
-        .prepare(
-            "SELECT hour, node, account, provenance, low_uj, energy_uj, high_uj, cpu_us,
-                    minutes
-             FROM hours WHERE hour >= ?1 AND hour < ?2
-             UNION ALL
-             SELECT hour, node, account, provenance, low_uj, energy_uj, high_uj, cpu_us,
-                    minutes
-             FROM days WHERE hour >= ?1 AND hour < ?2
-             UNION ALL
-             SELECT hour, node, account, provenance, low_uj, energy_uj, high_uj, cpu_us,
-                    minutes
-             FROM months WHERE hour >= ?1 AND hour < ?2",
-        )
-        .map_err(&fault)?;
-    let mut rows = query
-        .query(params![hour_number(period.from), hour_number(period.until)])
-        .map_err(&fault)?;
-    let mut used = BTreeSet::new();
-    while let Some(row) = rows.next().map_err(&fault)? {
-        let Some(account) = accounts.get(&read(row, 2).map_err(&fault)?) else {
-            continue;
-        };
-        let node: i64 = read(row, 1).map_err(&fault)?;
-        let node = names
-            .get(&node)
-            .cloned()
-            .ok_or_else(|| LedgerFault::Foreign {
-                table: "hours",
-                found: format!("the unknown node {node}"),
-            })?;
-        if let LedgerAccount::Pod(uid) = account {
-            used.insert(Arc::clone(uid));
-        }
-        let joules = |column| {
-            let raw = read(row, column).map_err(&fault)?;
-            unsigned("hours", raw).map(Joules::from_microjoules)
-        };
-        snapshot.rows.push(HourRow {
-            hour: hour_of(read(row, 0).map_err(&fault)?),
-            node,
-            account: account.clone(),
-            provenance: provenance_of(read(row, 3).map_err(&fault)?)?,
-            energy: Estimate {
-                low: joules(4)?,
-                value: joules(5)?,
-                high: joules(6)?,
-            },
-            cpu_us: unsigned("hours", read(row, 7).map_err(&fault)?)?,
-            minutes: unsigned("hours", read(row, 8).map_err(&fault)?)?,
-        });
-    }
-    drop(rows);
-    drop(query);
-    snapshot.cpu_minutes = read_cpu_minutes(transaction, &accounts)?;
-    pods.retain(|uid, _| used.contains(uid));
-    snapshot.pods = pods;
-    Ok(())
 }
 
 fn read_cpu_minutes(
@@ -362,32 +448,6 @@ fn read_cpu_minutes(
         });
     }
     Ok(minutes)
-}
-
-fn read_node_idle(
-    transaction: &Transaction<'_>,
-    period: Period,
-    snapshot: &mut Snapshot,
-) -> Result<(), LedgerFault> {
-    let fault = LedgerFault::of("reading idle energy");
-    let mut query = transaction
-        .prepare(
-            "SELECT n.name, h.energy_uj, h.minutes FROM hours AS h
-             JOIN nodes AS n ON n.id = h.node JOIN accounts AS a ON a.id = h.account
-             WHERE a.kind = 'idle' AND h.caught_up = 0 AND h.hour >= ?1 AND h.hour < ?2",
-        )
-        .map_err(&fault)?;
-    let mut rows = query
-        .query(params![hour_number(period.from), hour_number(period.until)])
-        .map_err(&fault)?;
-    while let Some(row) = rows.next().map_err(&fault)? {
-        let name: String = read(row, 0).map_err(&fault)?;
-        let idle = snapshot.node_idle.entry(Arc::from(name)).or_default();
-        let energy = unsigned("hours", read(row, 1).map_err(&fault)?)?;
-        idle.0 += Joules::from_microjoules(energy);
-        idle.1 += unsigned("hours", read(row, 2).map_err(&fault)?)?;
-    }
-    Ok(())
 }
 
 /// The accounts of a scope by their id.

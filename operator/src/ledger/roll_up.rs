@@ -1,19 +1,21 @@
 //! Keeping the ledger small: old hours become days, old days months, old
-//! bookings one line a journal. No joule changes; only resolution in time is
-//! given up.
+//! bookings one line a journal. No joule changes. A day keeps what each of its
+//! hours used, in one packed field, so that it is priced as before; resolution
+//! in time is given up in months only, which no rule asks for.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::LedgerFault;
-
-const HOURS_PER_DAY: i64 = 24;
+use super::day::{Day, HOURS as HOURS_PER_DAY, Slot};
 
 /// How long what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Days after which hourly rows become daily ones.
+    /// Days after which hourly rows become daily ones, which still know their hours.
     pub hourly_days: u32,
     /// Days after which daily rows become monthly ones, by whole UTC months.
     pub daily_days: u32,
@@ -21,7 +23,7 @@ pub struct Retention {
 
 impl Default for Retention {
     /// Hours longer than the longest window of a policy (31 days), days longer
-    /// than a year and its report.
+    /// than a year and its report: no rule has a longer period.
     fn default() -> Self {
         Self {
             hourly_days: 62,
@@ -55,19 +57,9 @@ pub fn roll_up(
     let fault = LedgerFault::of("rolling up old rows");
     let day = now.as_second().div_euclid(86_400) - i64::from(retention.hourly_days);
     let transaction = connection.transaction().map_err(&fault)?;
-    let hours = roll(
-        &transaction,
-        ("hours", "days"),
-        "hour / 24 * 24",
-        day * HOURS_PER_DAY,
-    )?;
+    let hours = roll_hours(&transaction, day * HOURS_PER_DAY)?;
     let days = match first_of_month(now, retention.daily_days.max(retention.hourly_days)) {
-        Some(month) => roll(
-            &transaction,
-            ("days", "months"),
-            "unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600",
-            month,
-        )?,
+        Some(month) => roll_days(&transaction, month)?,
         None => 0,
     };
     let bookings = merge_bookings(&transaction, day * 86_400)?;
@@ -98,30 +90,157 @@ fn first_of_month(now: Timestamp, days: u32) -> Option<i64> {
     Some(first.timestamp().as_second() / 3_600)
 }
 
-/// Adds rows before an hour to those of the coarser table, each to the one
-/// that `begin` names, and removes them. Tables and `begin` are our own words.
-fn roll(
-    transaction: &Transaction<'_>,
-    (fine, coarse): (&str, &str),
-    begin: &str,
-    before_hour: i64,
-) -> Result<usize, LedgerFault> {
+/// Which row of a day an hour belongs to: node, account, provenance, model,
+/// caught up.
+type RowKey = (i64, i64, i64, i64, i64);
+
+/// Packs the hours before an hour into their days, and removes them.
+fn roll_hours(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, LedgerFault> {
     let fault = LedgerFault::of("rolling up old rows");
-    let add = format!(
-        "INSERT INTO {coarse}
-         SELECT {begin}, node, account, provenance, model, caught_up,
-                sum(low_uj), sum(energy_uj), sum(high_uj), sum(cpu_us), sum(minutes)
-         FROM {fine} WHERE hour < ?1 GROUP BY 1, 2, 3, 4, 5, 6
-         ON CONFLICT DO UPDATE SET
-            low_uj = low_uj + excluded.low_uj,
-            energy_uj = energy_uj + excluded.energy_uj,
-            high_uj = high_uj + excluded.high_uj,
-            cpu_us = cpu_us + excluded.cpu_us,
-            minutes = minutes + excluded.minutes"
-    );
-    transaction.execute(&add, [before_hour]).map_err(&fault)?;
-    let remove = format!("DELETE FROM {fine} WHERE hour < ?1");
-    transaction.execute(&remove, [before_hour]).map_err(&fault)
+    let days: Vec<i64> = transaction
+        .prepare("SELECT DISTINCT hour / 24 FROM hours WHERE hour < ?1 ORDER BY 1")
+        .and_then(|mut query| query.query_map([before_hour], |row| row.get(0))?.collect())
+        .map_err(&fault)?;
+    for day in days {
+        let first = day * HOURS_PER_DAY;
+        let gathered = hours_of(transaction, first)?;
+        add_to_day(transaction, first, gathered)?;
+    }
+    transaction
+        .execute("DELETE FROM hours WHERE hour < ?1", [before_hour])
+        .map_err(&fault)
+}
+
+/// The hourly rows of the day that begins with an hour.
+fn hours_of(
+    transaction: &Transaction<'_>,
+    first: i64,
+) -> Result<BTreeMap<RowKey, Day>, LedgerFault> {
+    let fault = LedgerFault::of("rolling up old rows");
+    let mut query = transaction
+        .prepare(
+            "SELECT hour, node, account, provenance, model, caught_up,
+                    low_uj, energy_uj, high_uj, cpu_us, minutes
+             FROM hours WHERE hour >= ?1 AND hour < ?2",
+        )
+        .map_err(&fault)?;
+    let mut rows = query
+        .query([first, first + HOURS_PER_DAY])
+        .map_err(&fault)?;
+    let mut gathered: BTreeMap<RowKey, Day> = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let at = |column| row.get::<_, i64>(column);
+        let read = || -> rusqlite::Result<(i64, RowKey, Slot)> {
+            let slot = Slot {
+                low_uj: at(6)?,
+                energy_uj: at(7)?,
+                high_uj: at(8)?,
+                cpu_us: at(9)?,
+                minutes: at(10)?,
+            };
+            Ok((at(0)?, (at(1)?, at(2)?, at(3)?, at(4)?, at(5)?), slot))
+        };
+        let (hour, key, slot) = read().map_err(&fault)?;
+        gathered.entry(key).or_default().add(hour - first, slot);
+    }
+    Ok(gathered)
+}
+
+/// Writes the rows of a day, with what came late added to what is there.
+fn add_to_day(
+    transaction: &Transaction<'_>,
+    first: i64,
+    gathered: BTreeMap<RowKey, Day>,
+) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("rolling up old rows");
+    let mut known = transaction
+        .prepare(
+            "SELECT low_uj, energy_uj, high_uj, cpu_us, minutes, by_hour FROM days
+             WHERE hour = ?1 AND node = ?2 AND account = ?3 AND provenance = ?4 AND model = ?5
+               AND caught_up = ?6",
+        )
+        .map_err(&fault)?;
+    let mut write = transaction
+        .prepare(
+            "INSERT OR REPLACE INTO days (hour, node, account, provenance, model, caught_up,
+                low_uj, energy_uj, high_uj, cpu_us, minutes, by_hour)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )
+        .map_err(&fault)?;
+    for ((node, account, provenance, model, caught_up), mut day) in gathered {
+        let key = params![first, node, account, provenance, model, caught_up];
+        let there = known
+            .query_row(key, |row| Ok((sums(row, 0)?, row.get(5)?)))
+            .optional()
+            .map_err(&fault)?;
+        if let Some((sum, packed)) = there {
+            day.merge(&day_of(sum, packed)?);
+        }
+        let sum = day.sum();
+        write
+            .execute(params![
+                first,
+                node,
+                account,
+                provenance,
+                model,
+                caught_up,
+                sum.low_uj,
+                sum.energy_uj,
+                sum.high_uj,
+                sum.cpu_us,
+                sum.minutes,
+                day.pack(),
+            ])
+            .map_err(&fault)?;
+    }
+    Ok(())
+}
+
+/// The five sums of a row, from a column on.
+pub(super) fn sums(row: &rusqlite::Row<'_>, from: usize) -> rusqlite::Result<Slot> {
+    Ok(Slot {
+        low_uj: row.get(from)?,
+        energy_uj: row.get(from + 1)?,
+        high_uj: row.get(from + 2)?,
+        cpu_us: row.get(from + 3)?,
+        minutes: row.get(from + 4)?,
+    })
+}
+
+/// The hours of a daily row; of one without them its sums are spread.
+pub(super) fn day_of(sum: Slot, packed: Option<Vec<u8>>) -> Result<Day, LedgerFault> {
+    match packed {
+        None => Ok(Day::spread(sum)),
+        Some(bytes) => Day::unpack(&bytes).ok_or_else(|| LedgerFault::Foreign {
+            table: "days",
+            found: format!("{} bytes that are no hours", bytes.len()),
+        }),
+    }
+}
+
+/// Adds days before a month to the months that they are in, and removes them.
+fn roll_days(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, LedgerFault> {
+    let fault = LedgerFault::of("rolling up old rows");
+    transaction
+        .execute(
+            "INSERT INTO months
+             SELECT unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600,
+                    node, account, provenance, model, caught_up,
+                    sum(low_uj), sum(energy_uj), sum(high_uj), sum(cpu_us), sum(minutes)
+             FROM days WHERE hour < ?1 GROUP BY 1, 2, 3, 4, 5, 6
+             ON CONFLICT DO UPDATE SET
+                low_uj = low_uj + excluded.low_uj,
+                energy_uj = energy_uj + excluded.energy_uj,
+                high_uj = high_uj + excluded.high_uj,
+                cpu_us = cpu_us + excluded.cpu_us,
+                minutes = minutes + excluded.minutes",
+            [before_hour],
+        )
+        .map_err(&fault)?;
+    transaction
+        .execute("DELETE FROM days WHERE hour < ?1", [before_hour])
+        .map_err(&fault)
 }
 
 /// Old bookings of a journal become one: its last, with their sum. Totals at

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::LedgerFault;
 
 /// Migrations in order; the n-th brings the file to version n.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
 -- How far each journal of each node was read.
@@ -153,6 +153,16 @@ CREATE TABLE evidence (
 CREATE INDEX evidence_by_policy ON evidence (policy, kept_at);
 ";
 
+const VERSION_3: &str = "
+-- What each hour of the day used, packed (`ledger::day`). NULL in rows of earlier versions, which
+-- kept the day's sums only: these are spread over the day when read.
+ALTER TABLE days ADD COLUMN by_hour BLOB;
+
+-- The booking up to which a report goes.
+ALTER TABLE evidence ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX evidence_by_revision ON evidence (policy, revision);
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -207,5 +217,28 @@ mod tests {
             .unwrap();
         assert_eq!((rows, months), (7, 0));
         migrate(&mut ledger).unwrap();
+    }
+
+    #[test]
+    fn days_of_the_second_version_stay_as_sums() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        ledger.execute_batch(VERSION_1).unwrap();
+        ledger.execute_batch(VERSION_2).unwrap();
+        ledger.pragma_update(None, "user_version", 2).unwrap();
+        ledger
+            .execute_batch(
+                "INSERT INTO nodes VALUES (1, 'n1');
+                 INSERT INTO accounts VALUES (1, 'idle', '');
+                 INSERT INTO models VALUES (1, '');
+                 INSERT INTO days VALUES (496008, 1, 1, 0, 1, 0, 5, 7, 9, 11, 1440);",
+            )
+            .unwrap();
+        migrate(&mut ledger).unwrap();
+        let (sum, packed): (i64, Option<Vec<u8>>) = ledger
+            .query_row("SELECT energy_uj, by_hour FROM days", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!((sum, packed), (7, None));
     }
 }

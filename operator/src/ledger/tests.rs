@@ -301,6 +301,89 @@ fn days_become_months_and_no_joule_changes() {
 }
 
 #[test]
+fn a_day_that_was_changed_behind_the_ledgers_back_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    book(&mut ledger, &page("n1", JOURNAL, 1, 900), now()).unwrap();
+    let later = Timestamp::from_second(START + 100 * 86_400).unwrap();
+    roll_up(&mut ledger, Retention::default(), later).unwrap();
+    assert!(verify::verify(&mut ledger).unwrap().sound);
+    // The sums stay right, the hours do not: the day would be priced wrongly.
+    let packed: Vec<u8> = ledger
+        .query_row(
+            "SELECT by_hour FROM days ORDER BY account LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    let mut changed = packed.clone();
+    *changed.last_mut().unwrap() ^= 2;
+    ledger
+        .execute(
+            "UPDATE days SET by_hour = ?1 WHERE by_hour = ?2",
+            [changed, packed],
+        )
+        .unwrap();
+    let found = verify::verify(&mut ledger).unwrap();
+    assert_eq!((found.sound, found.torn_days), (false, 1));
+}
+
+#[test]
+fn rolled_up_days_take_less_than_two_thirds_of_the_room_of_their_hours() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    let (pods, hours) = (40_u64, 24 * 30_u64);
+    let records = (0..pods * hours).map(|n| {
+        let (pod, hour) = (n % pods, n / pods);
+        let value = 9_000_000_000 + n * 7_919 % 5_000_000_000;
+        Record {
+            sequence: n + 1,
+            minute: START / 86_400 * 86_400 + 3_600 * i64::try_from(hour).unwrap(),
+            account: Account::Container {
+                pod_uid: format!("pod-{pod}"),
+                container_id: String::new(),
+            },
+            names: Names::default(),
+            energy_uj: Estimate {
+                low: Joules::from_microjoules(value / 10 * 7),
+                value: Joules::from_microjoules(value),
+                high: Joules::from_microjoules(value / 10 * 13),
+            },
+            cpu_us: value / 100,
+            provenance: Provenance::Modelled,
+            model: Some("sha256:ab".to_owned()),
+            caught_up: false,
+        }
+    });
+    let page = Page {
+        node: "n1".to_owned(),
+        journal: JOURNAL,
+        records: records.collect(),
+        next_sequence: pods * hours,
+        closed_until: START,
+    };
+    book(&mut ledger, &page, now()).unwrap();
+    let size = |ledger: &rusqlite::Connection, name: &str| {
+        let copy = folder.path().join(name);
+        ledger
+            .execute("VACUUM INTO ?1", [copy.to_string_lossy()])
+            .unwrap();
+        std::fs::metadata(copy).unwrap().len()
+    };
+    let before = size(&ledger, "hours.db");
+    let later = Timestamp::from_second(START + 200 * 86_400).unwrap();
+    roll_up(&mut ledger, Retention::default(), later).unwrap();
+    let after = size(&ledger, "days.db");
+    let each = |bytes: u64| bytes / (pods * hours / 24);
+    println!(
+        "a pod's day: {} bytes as hours, {} bytes rolled up",
+        each(before),
+        each(after)
+    );
+    assert!(after * 3 < before * 2, "{before} bytes became {after}");
+}
+
+#[test]
 fn an_export_adds_up_and_says_the_same_in_both_formats() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
@@ -380,7 +463,7 @@ fn a_later_format_and_a_file_that_is_no_ledger_are_refused() {
             refused,
             LedgerFault::Newer {
                 found: 99,
-                known: 2
+                known: 3
             }
         ),
         "{refused}"
@@ -481,3 +564,5 @@ proptest! {
         prop_assert_eq!(idle, expected);
     }
 }
+
+mod year;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
+use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::{CarbonReport, CarbonReportSpec};
 
 use super::judge::Evaluation;
@@ -26,7 +27,7 @@ const POLICY_LABEL: &str = "tanso.dev/policy-uid";
 const NAME_MAX: usize = 230;
 
 /// Whose pages they are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Owner {
     /// The policy's name.
     pub name: String,
@@ -48,32 +49,40 @@ pub fn pages(
     let count = i32::try_from(chunks.len()).unwrap_or(i32::MAX);
     let digest: String = evaluation.inputs_digest.as_str().chars().take(8).collect();
     let policy: String = owner.name.chars().take(NAME_MAX).collect();
-    let page =
-        |number: i32, rows: &[tanso_crds::carbon_policy::status::WorkloadResult]| CarbonReport {
-            metadata: ObjectMeta {
-                name: Some(format!(
-                    "{}-{digest}-{number}",
-                    policy.trim_end_matches(['-', '.'])
-                )),
-                labels: Some([(POLICY_LABEL.to_owned(), owner.uid.clone())].into()),
-                owner_references: Some(vec![owner.reference.clone()]),
-                ..ObjectMeta::default()
-            },
-            spec: CarbonReportSpec {
-                policy: owner.name.clone(),
-                page: number,
-                pages: count,
-                data_through: Time(data_through),
-                ledger_revision: revision,
-                inputs_digest: evaluation.inputs_digest.to_string(),
-                totals: evaluation.totals.clone(),
-                workloads: rows.to_vec(),
-            },
-        };
+    let page = |number: i32, rows: &[WorkloadResult]| CarbonReport {
+        metadata: ObjectMeta {
+            name: Some(format!(
+                "{}-{digest}-{number}",
+                policy.trim_end_matches(['-', '.'])
+            )),
+            labels: Some([(POLICY_LABEL.to_owned(), owner.uid.clone())].into()),
+            owner_references: Some(vec![owner.reference.clone()]),
+            ..ObjectMeta::default()
+        },
+        spec: CarbonReportSpec {
+            policy: owner.name.clone(),
+            page: number,
+            pages: count,
+            data_through: Time(data_through),
+            ledger_revision: revision,
+            inputs_digest: evaluation.inputs_digest.to_string(),
+            totals: evaluation.totals.clone(),
+            // Why there is no advice is told in the status only: it is
+            // longer than all the rest.
+            workloads: rows.iter().map(without_reasons).collect(),
+        },
+    };
     (1..)
         .zip(chunks)
         .map(|(number, rows)| page(number, rows))
         .collect()
+}
+
+fn without_reasons(row: &WorkloadResult) -> WorkloadResult {
+    WorkloadResult {
+        no_advice: Vec::new(),
+        ..row.clone()
+    }
 }
 
 /// Writes the pages that do not exist; returns the names of all.

@@ -10,23 +10,28 @@ use kube::{Api, ResourceExt as _};
 use tanso_carbon::calendar::UtcHour;
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_crds::condition::{events, reasons, types};
-use tanso_crds::{CarbonPolicyStatus, CarbonReport};
+use tanso_crds::{CarbonPolicySpec, CarbonPolicyStatus, CarbonReport};
 
 use super::act;
 use super::apply::{self, Owner};
+use super::evidence::{self, Given};
 use super::judge::{self, Evaluation, Inputs};
 use super::kinds::Policy;
 use super::status::{self, Evaluated, Outcome};
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
 use crate::cluster::{ApplyFault, condition, requested_at};
-use crate::ledger::{NodeAt, Scope, Snapshot, query};
+use crate::ledger::evidence::Evidence;
+use crate::ledger::{self, Fold, NodeAt, Scope, Snapshot, query};
+use crate::regulations::Rules;
 
 /// A node that was read within this time holds back `dataThrough`, seconds.
 const LIVE_S: i64 = 300;
 
 /// What was judged, with what belongs to it.
 struct Judged {
+    /// What it was made from, if it is another evaluation than the last.
+    evidence: Option<Evidence>,
     policy: Arc<ValidatedPolicy>,
     evaluation: Evaluation,
     data_through: Timestamp,
@@ -58,7 +63,10 @@ pub(super) async fn visit<P: Policy>(
         return write(policy, context, before.as_ref(), &Outcome::Suspended).await;
     }
     let result = match prepare(policy, shared).await {
-        Ok(Ok(prepared)) => evaluate(policy, context, prepared).await,
+        Ok(Ok(prepared)) => {
+            let known = before.as_ref().and_then(|one| one.inputs_digest.clone());
+            evaluate(context, prepared, known).await
+        }
         Ok(Err(faults)) => {
             return write(policy, context, before.as_ref(), &Outcome::Faulty(&faults)).await;
         }
@@ -92,6 +100,7 @@ pub(super) async fn visit<P: Policy>(
 struct Prepared {
     policy: Arc<ValidatedPolicy>,
     scope: Scope,
+    given: Given,
 }
 
 /// Observe and validate.
@@ -109,7 +118,13 @@ async fn prepare<P: Policy>(
     let now = Timestamp::now();
     let asked = context
         .feeds
-        .ask(&context.client, &home, policy.policy(), now)
+        .ask(
+            &context.client,
+            &home,
+            policy.policy(),
+            asked_from(policy.policy(), &rules, now),
+            now,
+        )
         .await?;
     let (client, feeds) = (&context.client, &context.feeds);
     let inventory = &context.inventory;
@@ -126,6 +141,7 @@ async fn prepare<P: Policy>(
     let checked = match (validate::validate(policy.policy(), &sources), scope) {
         (Ok(checked), Ok(scope)) => Ok(Prepared {
             policy: Arc::new(checked),
+            given: given(policy, &scope, &sources),
             scope,
         }),
         (checked, scope) => {
@@ -144,13 +160,51 @@ async fn prepare<P: Policy>(
     Ok(checked)
 }
 
+/// What the policy is judged by, to be kept beside its report.
+fn given<P: Policy>(policy: &P, scope: &Scope, sources: &Sources<'_>) -> Given {
+    let spec = policy.policy();
+    let namespace = policy.namespace().unwrap_or_default();
+    let named = spec.regulations.iter();
+    let texts = named.filter_map(|wanted| sources.rules.text(&wanted.rule));
+    Given {
+        policy: format!("{namespace}/{}", policy.name_any()),
+        namespaces: match scope {
+            Scope::All => None,
+            Scope::Namespaces(chosen) => Some(chosen.clone()),
+        },
+        spec: spec.clone(),
+        table: sources.table.clone(),
+        asked: sources.asked.clone(),
+        rules: texts.cloned().collect(),
+        year: sources.year,
+        observed: sources.observed.clone(),
+    }
+}
+
+/// The first hour whose intensity a policy may need: of its window and of the
+/// periods of its rules.
+fn asked_from(spec: &CarbonPolicySpec, rules: &Rules, now: Timestamp) -> UtcHour {
+    let named = spec.regulations.iter();
+    let presets = named.filter_map(|wanted| rules.set.get(&wanted.rule));
+    let window_hours = validate::window_hours(&spec.window);
+    let needed = judge::needed_by(presets, window_hours, now);
+    needed.map_or_else(
+        |_| judge::window(now, window_hours).from,
+        |period| period.from,
+    )
+}
+
 /// Reads the ledger at one instant and judges.
-async fn evaluate<P: Policy>(
-    _: &P,
+async fn evaluate(
     context: &Context,
     prepared: Prepared,
+    known: Option<String>,
 ) -> Result<Judged, ReconcileFault> {
-    let Prepared { policy, scope } = prepared;
+    let Prepared {
+        policy,
+        scope,
+        given,
+    } = prepared;
     let is_whole = scope == Scope::All;
     let live: BTreeSet<String> = context
         .board
@@ -169,7 +223,14 @@ async fn evaluate<P: Policy>(
             // Within the calendar: the time is of a booked minute.
             let window = judge::window(data_through, for_read.window_hours);
             let period = judge::needed(&for_read, data_through).unwrap_or(window);
-            Ok((data_through, query::snapshot(connection, &scope, period)?))
+            // Of what lies before the window only rules ask, and for sums.
+            let fold = Fold {
+                before: window.from,
+                counts: &|pod| judge::selects(&for_read, pod),
+                place_of: &|node| for_read.place_of(node),
+            };
+            let snapshot = query::folded(connection, &scope, period, Some(&fold))?;
+            Ok((data_through, snapshot))
         })
         .await?;
     for pod in running {
@@ -185,7 +246,7 @@ async fn evaluate<P: Policy>(
             expected_nodes: &expected,
             is_whole,
         };
-        judge_now(policy, &seen)
+        judge_now(policy, &given, known.as_deref(), &seen)
     };
     tokio::task::spawn_blocking(judging)
         .await
@@ -201,7 +262,12 @@ struct Seen<'a> {
     is_whole: bool,
 }
 
-fn judge_now(policy: Arc<ValidatedPolicy>, seen: &Seen<'_>) -> Judged {
+fn judge_now(
+    policy: Arc<ValidatedPolicy>,
+    given: &Given,
+    known: Option<&str>,
+    seen: &Seen<'_>,
+) -> Judged {
     let (snapshot, data_through) = (seen.snapshot, seen.data_through);
     let inputs = Inputs {
         policy: &policy,
@@ -213,7 +279,17 @@ fn judge_now(policy: Arc<ValidatedPolicy>, seen: &Seen<'_>) -> Judged {
         is_whole: seen.is_whole,
     };
     let evaluation = judge::judge(&inputs);
+    let digest = evaluation.inputs_digest.to_string();
+    let is_new = known != Some(digest.as_str());
+    let packed = is_new.then(|| evidence::pack(given, &inputs, &evaluation));
+    let evidence = packed.flatten().map(|inputs| Evidence {
+        digest,
+        policy: given.policy.clone(),
+        revision: snapshot.revision,
+        inputs,
+    });
     Judged {
+        evidence,
         evaluation,
         data_through,
         revision: snapshot.revision,
@@ -245,6 +321,7 @@ async fn publish<P: Policy>(
     if !judged.has_data {
         return write(policy, context, before, &Outcome::NoData).await;
     }
+    keep_evidence(context, judged).await;
     let api: Api<CarbonReport> =
         Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
     let owner = owner(policy);
@@ -278,6 +355,19 @@ async fn publish<P: Policy>(
         apply::delete_others(&context.applier, &api, &owner, &reports).await?;
     }
     Ok(())
+}
+
+/// Keeps what a new report is made from. Without it the report stands all the
+/// same, and cannot be made again.
+async fn keep_evidence(context: &Context, judged: &Judged) {
+    let Some(evidence) = judged.evidence.clone() else {
+        return;
+    };
+    let keep =
+        move |connection: &mut _| ledger::evidence::keep(connection, &evidence, Timestamp::now());
+    if let Err(error) = context.ledger.call(keep).await {
+        tracing::warn!(%error, "what a report was made from is not kept");
+    }
 }
 
 /// Carries out what `CronJobs` ask for by their label. What fails is said by

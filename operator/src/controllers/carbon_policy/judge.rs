@@ -6,6 +6,7 @@
 mod advise;
 mod beside;
 mod cluster;
+mod coverage;
 mod elsewhere;
 mod figures;
 mod group;
@@ -20,7 +21,7 @@ use tanso_carbon::account::{self, Account, Coverage, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::market::market_based;
 use tanso_carbon::recommend::consolidate;
-use tanso_carbon::regulation::{Metric, Preset, Rule};
+use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod};
 use tanso_carbon::report::Digest;
 use tanso_carbon::verdict::{self, Combined, Evidence, Judgement};
 use tanso_carbon::{GramsCo2e, HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
@@ -34,7 +35,9 @@ use super::validate::ValidatedPolicy;
 use crate::ledger::Snapshot;
 use crate::owners::{Inventory, Schedule};
 
+use coverage::{Since, coverage};
 pub use figures::{bounded, verdict_of};
+pub use group::selects;
 use group::{Grouped, Workload};
 
 /// What is known of the cluster beside the ledger.
@@ -140,12 +143,15 @@ pub struct Evaluation {
     pub regulations: Vec<RegulationResult>,
     /// Every workload, largest emissions first.
     pub workloads: Vec<WorkloadResult>,
+    /// The first hour of all that is recorded, if it lies within the window.
+    pub recorded_since: Option<UtcHour>,
     /// Digest of all inputs.
     pub inputs_digest: Digest,
 }
 
 impl Evaluation {
-    /// The advice that saves most.
+    /// The advice that saves the cluster most, even if it is nothing: what only
+    /// moves energy to others saves none.
     #[must_use]
     pub fn largest_saving(&self) -> Option<&Recommendation> {
         let all = self
@@ -153,7 +159,7 @@ impl Evaluation {
             .iter()
             .flat_map(|workload| &workload.recommendations)
             .chain(&self.recommendations);
-        all.max_by_key(|advice| advice.saving_milligrams_per_day.value)
+        all.max_by_key(|advice| advice.cluster_saving_milligrams_per_day)
     }
 
     /// How many workloads break a rule.
@@ -185,8 +191,24 @@ pub fn window(data_through: Timestamp, hours: u32) -> Period {
 /// # Errors
 /// If the day is outside the calendar.
 pub fn needed(policy: &ValidatedPolicy, data_through: Timestamp) -> Result<Period, CalendarError> {
-    let mut period = window(data_through, policy.window_hours);
-    for preset in &policy.presets {
+    let mut period = needed_by(&policy.presets, policy.window_hours, data_through)?;
+    // What is newer than the window is in too: with workloads and accounts
+    // together nothing that was booked may be missing.
+    period.until = period.until.plus_hours(24);
+    Ok(period)
+}
+
+/// The window and the periods of rules, to the window's end.
+///
+/// # Errors
+/// If the day is outside the calendar.
+pub fn needed_by<'a>(
+    presets: impl IntoIterator<Item = &'a Preset>,
+    window_hours: u32,
+    data_through: Timestamp,
+) -> Result<Period, CalendarError> {
+    let mut period = window(data_through, window_hours);
+    for preset in presets {
         let day = local_day(preset, data_through);
         for rule in preset
             .on(day)
@@ -198,9 +220,6 @@ pub fn needed(policy: &ValidatedPolicy, data_through: Timestamp) -> Result<Perio
             }
         }
     }
-    // What is newer than the window is in too: with workloads and accounts
-    // together nothing that was booked may be missing.
-    period.until = period.until.plus_hours(24);
     Ok(period)
 }
 
@@ -212,7 +231,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         until: inputs.window.until.plus_hours(24),
         ..inputs.window
     };
-    let coverage = coverage(inputs, inputs.window);
+    let coverage = coverage(inputs, inputs.window, Since::FirstRecord);
     let grouped = group::group(policy, inputs.snapshot, window);
     let account = account_of(
         policy,
@@ -260,6 +279,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
             .collect(),
         unallocated: group::unallocated(&grouped),
         workloads,
+        recorded_since: coverage::recorded_since(inputs),
         inputs_digest: digest(inputs, &grouped),
         account,
     }
@@ -290,15 +310,16 @@ fn judge_all<'a>(
     for preset in &inputs.policy.presets {
         let day = local_day(preset, inputs.data_through);
         for rule in preset.on(day) {
-            let of_period = match preset.period(rule, day) {
+            let period = match preset.period(rule, day) {
                 // The units that were served are those of the window.
                 Ok(Some(period)) if !rule.metric.is_facility() && rule.metric != Metric::Sci => {
-                    let all = group::group(inputs.policy, inputs.snapshot, period);
-                    let rows = all.workloads.iter().flat_map(|workload| &workload.rows);
-                    Some(account_of(inputs.policy, rows, coverage(inputs, period)))
+                    period
                 }
-                _ => None,
+                _ => inputs.window,
             };
+            let since = Since::of(rule);
+            let of_period = (period != inputs.window || since == Since::Begin)
+                .then(|| account_within(inputs, of_window, period, since));
             let account = of_period.as_ref().unwrap_or(of_window);
             let beside = &inputs.policy.accounting;
             let market = beside.market.as_ref();
@@ -313,11 +334,46 @@ fn judge_all<'a>(
                 functional_units: beside.units.as_ref().map(|units| units.count),
                 embodied,
             };
-            let judgement = judge_rule(rule, &evidence, inputs.policy.thresholds, day);
+            let mut judgement = judge_rule(rule, &evidence, inputs.policy.thresholds, day);
+            if since == Since::Begin
+                && !rule.metric.is_facility()
+                && let Some(missing) = coverage::missing_in_words(inputs, period)
+            {
+                judgement.message = format!("{}; {missing}", judgement.message);
+            }
             judged.push((preset, rule, judgement));
         }
     }
     judged
+}
+
+/// The account of a rule's own period, or of the window with its whole length
+/// as what should be known.
+fn account_within(
+    inputs: &Inputs<'_>,
+    of_window: &Account,
+    period: Period,
+    since: Since,
+) -> Account {
+    let covered = coverage(inputs, period, since);
+    if period == inputs.window {
+        return Account {
+            coverage: covered,
+            ..of_window.clone()
+        };
+    }
+    let earlier = inputs.snapshot.earlier.iter();
+    let earlier = earlier.filter(|row| period.contains(row.hour));
+    let all = group::group(inputs.policy, inputs.snapshot, period);
+    let rows = all.workloads.iter().flat_map(|workload| &workload.rows);
+    account_of(inputs.policy, earlier.chain(rows), covered)
+}
+
+/// Whether a rule can be judged for one workload: a ratio of its own energy
+/// over the policy's window. Budgets and paths are of all that the policy
+/// selects, and a longer period is not in a workload's figures.
+fn is_of_workload(rule: &Rule) -> bool {
+    rule.metric == Metric::GridIntensity && rule.period == RulePeriod::Window
 }
 
 fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -> WorkloadResult {
@@ -328,7 +384,7 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
         for rule in preset
             .on(day)
             .into_iter()
-            .filter(|rule| !rule.metric.is_facility())
+            .filter(|rule| is_of_workload(rule))
         {
             let evidence = Evidence {
                 account: Some(&account),
@@ -350,32 +406,8 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
         together_milligrams_per_day: advised.together,
         settled: settled::settled(inputs, workload),
         recommendations: advised.pieces,
+        no_advice: advised.without,
     }
-}
-
-/// The node hours that have data, of those that should: from a node's first
-/// hour, to its last minute, or to now if its agent should be there.
-fn coverage(inputs: &Inputs<'_>, period: Period) -> Coverage {
-    let snapshot = inputs.snapshot;
-    let (mut expected, mut with_data) = (0, 0);
-    for node in &snapshot.nodes {
-        let Some(first) = snapshot.node_first.get(node.node.as_str()) else {
-            continue;
-        };
-        let from = period.from.max(*first);
-        let own_end = UtcHour::from_unix_seconds(node.closed_until.saturating_sub(1)).plus_hours(1);
-        let is_expected = inputs.expected_nodes.contains(&node.node);
-        let until = if is_expected {
-            period.until
-        } else {
-            own_end.min(period.until)
-        };
-        expected += u64::try_from(until.hours_since(from)).unwrap_or(0);
-        let hours = snapshot.node_hours.get(node.node.as_str());
-        let within = hours.map_or(0, |hours| hours.range(from..until.max(from)).count());
-        with_data += u64::try_from(within).unwrap_or(0);
-    }
-    Coverage::new(expected, with_data)
 }
 
 /// Everything that the evaluation was made from, in a fixed order.
@@ -401,6 +433,13 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
             )
         })
         .collect();
+    rows.extend(inputs.snapshot.earlier.iter().map(|row| {
+        let energy = row.energy.map(Joules::microjoules);
+        format!(
+            "earlier {} {} {} {} {} {}",
+            row.hour, row.place, row.provenance, energy.low, energy.value, energy.high
+        )
+    }));
     rows.sort_unstable();
     let mut pods: Vec<String> = grouped
         .workloads

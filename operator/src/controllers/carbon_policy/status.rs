@@ -251,6 +251,8 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
     status.summary = Some(words::summary(policy, evaluation));
     status.data_through = Some(Time(*data_through));
     status.ledger_revision = Some(*revision);
+    let since = evaluation.recorded_since;
+    status.recorded_since = since.map(|hour| Time(hour.start()));
     status.totals = Some(evaluation.totals.clone());
     status.unallocated = if *with_unallocated {
         evaluation.unallocated.clone()

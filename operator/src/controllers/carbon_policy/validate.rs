@@ -26,7 +26,9 @@ mod accounting;
 mod places;
 
 pub use accounting::{Accounting, Market, Units};
-pub use places::{Others, PlaceOf};
+#[cfg(test)]
+pub(super) use places::others;
+pub use places::{Others, PlaceOf, alike};
 
 const HOUR_S: u64 = 3_600;
 
@@ -216,9 +218,7 @@ pub fn validate(
         accounting,
         notes,
         presets,
-        window_hours: u32::try_from(window.div_ceil(HOUR_S))
-            .unwrap_or(u32::MAX)
-            .clamp(1, 744),
+        window_hours: whole_hours(window),
         thresholds: Thresholds {
             min_coverage_percent: f64::from(spec.evidence.min_coverage_percent),
             max_estimated_percent: f64::from(spec.evidence.max_estimated_percent),
@@ -256,7 +256,7 @@ fn site(
         return Err(faults);
     };
     Ok(Site {
-        others: places::others(spec, sources, &intensity, pue.as_ref())?,
+        others: places::others(spec, sources, &intensity, pue.as_ref(), notes)?,
         pue,
         intensity,
     })
@@ -424,6 +424,17 @@ fn unknown_rule(id: &str, rules: &Rules) -> String {
         let _ = write!(message, "; rule file \"{file}\" could not be read: {fault}");
     }
     message
+}
+
+/// The hours that a window such as `24h` adds up; a day of one that cannot be
+/// read, which `validate` refuses.
+pub(crate) fn window_hours(text: &str) -> u32 {
+    seconds(text).map_or(24, whole_hours)
+}
+
+fn whole_hours(window_s: u64) -> u32 {
+    let hours = u32::try_from(window_s.div_ceil(HOUR_S));
+    hours.unwrap_or(u32::MAX).clamp(1, 744)
 }
 
 /// Seconds of a text such as `24h`, `15m` or `90s`.

@@ -22,7 +22,7 @@ pub fn summary(policy: &ValidatedPolicy, evaluation: &Evaluation) -> Summary {
     let totals = &evaluation.totals;
     let saving = evaluation
         .largest_saving()
-        .map(|advice| advice.saving_milligrams_per_day.value);
+        .map(|advice| advice.cluster_saving_milligrams_per_day);
     Summary {
         failing: format!("{}/{}", evaluation.failing(), evaluation.workloads.len()),
         emissions: emissions(totals.emissions_milligrams.value),

@@ -14,9 +14,9 @@ use tanso_carbon::recommend::rightsize::{
     CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
 };
 use tanso_carbon::recommend::shift::{CronRequest, ShiftAdvice, Window, shift_cron};
-use tanso_carbon::recommend::{self, NoAdvice, Target, Terms, WhyNot};
+use tanso_carbon::recommend::{self, Action, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
-use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation};
+use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation, Unadvised};
 use tanso_intensity::Marginal;
 use tanso_power::Joules;
 
@@ -31,6 +31,9 @@ const MINUTE_S: i64 = 60;
 pub(super) const MINUTES_PER_DAY: u64 = 1_440;
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
+/// Most reasons that are told of one workload.
+const REASONS_MAX: usize = 5;
+
 /// Advice for a workload.
 #[derive(Debug, Default)]
 pub(super) struct Advised {
@@ -38,67 +41,108 @@ pub(super) struct Advised {
     pub(super) pieces: Vec<Recommendation>,
     /// What they save together per day, milligrams.
     pub(super) together: Option<i64>,
+    /// What was looked for and is not advised, with the reason.
+    pub(super) without: Vec<Unadvised>,
+}
+
+impl Advised {
+    /// Keeps the advice, or the reason why there is none.
+    fn note(&mut self, action: Action, advice: Result<recommend::Recommendation, NoAdvice>) {
+        match advice {
+            Ok(advice) => self.pieces.push(shown(&advice)),
+            Err(why) => self.without(action, &why),
+        }
+    }
+
+    fn without(&mut self, action: Action, why: &NoAdvice) {
+        if self.without.len() < REASONS_MAX {
+            self.without.push(Unadvised {
+                action: action.as_str().to_owned(),
+                reason: format!("{:?}", why.reason),
+                message: short(&why.message, 256),
+            });
+        }
+    }
 }
 
 /// Looks for all that would help.
 pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Account) -> Advised {
-    let mut found: Vec<Recommendation> = Vec::new();
+    let mut found = Advised::default();
     let mut measures = Vec::new();
     if workload.key.kind == "CronJob" {
-        if let Some((advice, hours)) = shift(inputs, workload) {
-            found.push(advice);
-            measures.push(Measure::Shift(hours));
+        match shift(inputs, workload) {
+            Ok((advice, hours)) => {
+                found.pieces.push(advice);
+                measures.push(Measure::Shift(hours));
+            }
+            Err(why) => found.without(Action::ShiftInTime, &why),
         }
-    } else if let Some(facts) = Running::of(inputs, workload) {
-        // What does nothing is not made smaller but removed.
-        if let Some(removed) = said(workload, remove(inputs, workload, account, &facts)) {
-            found.push(shown(&removed));
-            return Advised {
-                pieces: found,
-                together: None,
-            };
+    } else {
+        match Running::of(inputs, workload) {
+            Ok(facts) => {
+                if let Some(removed) = running(inputs, workload, account, &facts, &mut found) {
+                    return Advised {
+                        pieces: vec![shown(&removed)],
+                        ..Advised::default()
+                    };
+                }
+            }
+            Err(why) => found.without(Action::Rightsize, &why),
         }
-        let fitting = said(workload, fit(inputs, workload, account, &facts));
+    }
+    if !inputs.policy.advice.targets.is_empty() && workload.key.kind != "DaemonSet" {
+        let goal = target(workload);
+        match elsewhere::move_away(inputs, workload, &goal, terms(inputs)) {
+            Ok((advice, index)) => {
+                found.pieces.push(shown(&advice));
+                measures.push(Measure::Move(index + 1));
+            }
+            Err(why) => found.without(Action::MoveRegion, &why),
+        }
+    }
+    found
+        .pieces
+        .sort_by_key(|advice| std::cmp::Reverse(advice.saving_milligrams_per_day.value));
+    found.together = elsewhere::together(inputs, workload, &measures);
+    found
+}
+
+/// Advice for what runs all day. What does nothing is not made smaller but
+/// removed: then that is all, and is returned.
+fn running(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    account: &Account,
+    facts: &Running<'_>,
+    found: &mut Advised,
+) -> Option<recommend::Recommendation> {
+    match remove(inputs, workload, account, facts) {
+        Ok(removed) => return Some(removed),
+        // That it works, or was not watched for a day, is no news of anyone.
+        Err(why) if matches!(why.reason, WhyNot::InUse | WhyNot::TooFewSamples) => {}
+        Err(why) => found.without(Action::RemoveIdle, &why),
+    }
+    found.note(Action::Rightsize, fit(inputs, workload, account, facts));
+    if inputs.policy.advice.min_replicas.is_some() {
         let running = (facts.request, facts.replicas, facts.node);
         let goal = (&target(workload), terms(inputs));
         let fewer = elsewhere::fewer(inputs, workload, running, account, goal);
-        found.extend(fitting.iter().map(shown));
-        found.extend(said(workload, fewer).iter().map(shown));
+        found.note(Action::FewerReplicas, fewer);
     }
-    let goal = target(workload);
-    let away = elsewhere::move_away(inputs, workload, &goal, terms(inputs));
-    match away {
-        Ok((advice, index)) => {
-            found.push(shown(&advice));
-            measures.push(Measure::Move(index + 1));
-        }
-        Err(why) => tracing::debug!(workload = workload.key.name, %why, "no advice to move"),
-    }
-    found.sort_by_key(|advice| std::cmp::Reverse(advice.saving_milligrams_per_day.value));
-    Advised {
-        pieces: found,
-        together: elsewhere::together(inputs, workload, &measures),
-    }
-}
-
-/// The advice, or nothing and the reason in the log.
-fn said(
-    workload: &Workload<'_>,
-    advice: Result<recommend::Recommendation, NoAdvice>,
-) -> Option<recommend::Recommendation> {
-    match advice {
-        Ok(advice) => Some(advice),
-        Err(why) => {
-            tracing::debug!(workload = workload.key.name, %why, "no advice");
-            None
-        }
-    }
+    None
 }
 
 fn shown(advice: &recommend::Recommendation) -> Recommendation {
+    let saving = bounded(advice.saving_per_day, milligrams);
     Recommendation {
         action: advice.action.as_str().to_owned(),
-        saving_milligrams_per_day: bounded(advice.saving_per_day, milligrams),
+        cluster_saving_milligrams_per_day: match advice.action {
+            Action::ShiftInTime | Action::MoveRegion => saving.value,
+            // What its own processes use; its share of idle energy others bear.
+            Action::RemoveIdle => saving.low,
+            Action::Rightsize | Action::FewerReplicas => 0,
+        },
+        saving_milligrams_per_day: saving,
         saving_milli_percent: nearest(advice.saving_percent.value * 1e3),
         confidence: advice.confidence.as_str().to_owned(),
         basis: short(&advice.basis, 512),
@@ -200,13 +244,21 @@ fn mean_run(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Job> {
 }
 
 /// Another time, and how many hours later it is.
-fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<(Recommendation, i32)> {
-    let schedule = inputs
-        .facts
-        .schedule(workload.key.namespace, workload.key.name)?;
-    let job = mean_run(inputs, workload)?;
+fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<(Recommendation, i32), NoAdvice> {
+    let nothing = |reason, message: String| NoAdvice { reason, message };
+    let (namespace, name) = (workload.key.namespace, workload.key.name);
+    let schedule = inputs.facts.schedule(namespace, name);
+    let schedule = schedule.ok_or_else(|| {
+        let message = "its CronJob is gone, so there is no schedule to move";
+        nothing(WhyNot::NoWindow, message.to_owned())
+    })?;
+    let job = mean_run(inputs, workload).ok_or_else(|| {
+        let message = "no run of it has ended yet whose length and energy are known";
+        nothing(WhyNot::NoEnergy, message.to_owned())
+    })?;
     // Without a time zone of its own a CronJob follows the controller manager's, UTC by convention.
-    let time_zone = calendar::time_zone(schedule.time_zone.as_deref().unwrap_or("UTC")).ok()?;
+    let time_zone = calendar::time_zone(schedule.time_zone.as_deref().unwrap_or("UTC"));
+    let time_zone = time_zone.map_err(|fault| nothing(WhyNot::Invalid, fault.to_string()))?;
     let request = CronRequest {
         target: &target(workload),
         schedule: &schedule.schedule,
@@ -216,13 +268,8 @@ fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<(Recommendation
         series: inputs.at(workload).series,
         terms: terms(inputs),
     };
-    match shift_cron(&request) {
-        Ok(advice) => Some((shown_shift(inputs, &advice), hours_moved(&advice))),
-        Err(why) => {
-            tracing::debug!(workload = workload.key.name, %why, "no advice to shift");
-            None
-        }
-    }
+    let advice = shift_cron(&request)?;
+    Ok((shown_shift(inputs, &advice), hours_moved(&advice)))
 }
 
 /// How many whole hours the best window lies after the present start.
@@ -243,20 +290,35 @@ struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    fn of(inputs: &Inputs<'_>, workload: &Workload<'a>) -> Option<Self> {
-        // The newest pod has the request that is set now.
-        let newest = workload
-            .pods
-            .values()
-            .max_by_key(|pod| (pod.started_at, &pod.name))?;
-        if newest.container.is_empty() || workload.key.kind == "Pod" || workload.key.kind == "Job" {
-            return None;
+    fn of(inputs: &Inputs<'_>, workload: &Workload<'a>) -> Result<Self, NoAdvice> {
+        let nothing = |reason, message: &str| NoAdvice {
+            reason,
+            message: message.to_owned(),
+        };
+        if workload.key.kind == "Pod" || workload.key.kind == "Job" {
+            let message = "its pods run once: nothing makes them anew with a smaller request";
+            return Err(nothing(WhyNot::NoRequest, message));
         }
-        Some(Self {
-            container: &newest.container,
-            request: u32::try_from(newest.cpu_request_milli?).ok()?,
+        // The newest pod has the request that is set now.
+        let newest = workload.pods.values();
+        let newest = newest.max_by_key(|pod| (pod.started_at, &pod.name));
+        let asks = newest.and_then(|pod| {
+            let request = u32::try_from(pod.cpu_request_milli?).ok()?;
+            (!pod.container.is_empty()).then_some((pod.container.as_str(), request))
+        });
+        let (container, request) = asks.ok_or_else(|| {
+            let message = "not exactly one container of its pods asks for CPU";
+            nothing(WhyNot::NoRequest, message)
+        })?;
+        let node = mean_node(inputs, workload).ok_or_else(|| {
+            let message = "the idle energy of its nodes, or what they have to give, is not known";
+            nothing(WhyNot::NoEnergy, message)
+        })?;
+        Ok(Self {
+            container,
+            request,
             replicas: replicas(inputs, workload),
-            node: mean_node(inputs, workload)?,
+            node,
             samples: samples(inputs, workload),
         })
     }

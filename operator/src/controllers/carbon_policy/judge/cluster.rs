@@ -56,9 +56,11 @@ fn shown(found: &Consolidation, per_day: GramsCo2e, nodes: usize) -> Recommendat
         .map(|(pod, node)| format!("{pod} to {node}"))
         .collect();
     let pods = found.moves.len();
+    let bounds = bounded(found.saving_per_day, milligrams);
     Recommendation {
         action: "Consolidate".to_owned(),
-        saving_milligrams_per_day: bounded(found.saving_per_day, milligrams),
+        cluster_saving_milligrams_per_day: bounds.value,
+        saving_milligrams_per_day: bounds,
         saving_milli_percent: nearest(share),
         confidence: "Medium".to_owned(),
         basis: short(

@@ -17,6 +17,7 @@ use super::Inputs;
 use super::advise::{MINUTES_PER_DAY, covered_minutes};
 use super::figures::milligrams;
 use super::group::Workload;
+use crate::controllers::carbon_policy::validate::{PlaceOf, alike};
 
 const HOURS_PER_DAY: i32 = 24;
 /// CPU time of a thousandth of a core over an hour.
@@ -49,16 +50,26 @@ pub(super) fn move_away(
         reason,
         message: message.to_owned(),
     };
-    if wanted.targets.is_empty() || workload.key.kind == "DaemonSet" {
-        return Err(nothing(WhyNot::NoWindow, "no region to move to"));
-    }
     let load = load_of(inputs, workload);
     if load.values().all(|energy| *energy == Joules::ZERO) {
         return Err(nothing(WhyNot::NoEnergy, "it used no energy"));
     }
-    let candidates: Vec<_> = wanted
-        .targets
-        .iter()
+    let here = inputs.at(workload);
+    // Figures of one kind only: life-cycle ones are a fifth above direct ones.
+    let is_alike = |place: &&PlaceOf| alike(here.series, &*place.intensity.series);
+    let compared: Vec<_> = wanted.targets.iter().filter(is_alike).collect();
+    if compared.is_empty() {
+        let message = format!(
+            "the figures of the regions are {}, those of the present one {}: not compared",
+            wanted.targets.first().map_or("none".to_owned(), |place| {
+                place.intensity.series.info().boundary.to_string()
+            }),
+            here.series.info().boundary
+        );
+        return Err(nothing(WhyNot::IntensityMissing, &message));
+    }
+    let candidates: Vec<_> = compared
+        .into_iter()
         .map(|place| Candidate {
             name: &place.region,
             country: &place.country,
@@ -67,7 +78,6 @@ pub(super) fn move_away(
             pue: inputs.policy.factor_at(place),
         })
         .collect();
-    let here = inputs.at(workload);
     let request = MoveRequest {
         target,
         load: &load,

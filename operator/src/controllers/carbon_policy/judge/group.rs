@@ -121,7 +121,9 @@ fn entry<'a, 'b>(
     })
 }
 
-fn selects(policy: &ValidatedPolicy, pod: &PodNames) -> bool {
+/// Whether a policy's selector takes a pod in.
+#[must_use]
+pub fn selects(policy: &ValidatedPolicy, pod: &PodNames) -> bool {
     let kind = policy.kinds.is_empty() || policy.kinds.contains(&pod.workload_kind);
     let labels = policy
         .match_labels

@@ -15,7 +15,10 @@ use super::*;
 use crate::ledger::{CpuMinute, HourRow, LedgerAccount, NodeAt, PodNames};
 use crate::regulations::Rules;
 
+mod advice;
 mod beside;
+mod evidence;
+mod periods;
 mod settled;
 
 /// 2026-10-05T09:30Z, 18:30 in Seoul.
@@ -81,13 +84,16 @@ fn spec(source: IntensitySource) -> CarbonPolicySpec {
 }
 
 fn policy(spec: &CarbonPolicySpec, observed: &Observed) -> ValidatedPolicy {
-    let rules = Rules::bundled();
+    policy_by(spec, observed, &Rules::bundled())
+}
+
+fn policy_by(spec: &CarbonPolicySpec, observed: &Observed, rules: &Rules) -> ValidatedPolicy {
     validate(
         spec,
         &Sources {
             table: None,
             asked: &crate::intensity::Asked::default(),
-            rules: &rules,
+            rules,
             year: 2026,
             observed,
         },
@@ -157,6 +163,7 @@ fn snapshot() -> Snapshot {
             closed_until: THROUGH,
             energy_microjoules: 0,
         }],
+        earlier: Vec::new(),
         rows: vec![
             row(pod("a1"), 30_000_000_000, Measured),
             row(pod("a2"), 20_000_000_000, Modelled),
@@ -193,18 +200,21 @@ fn evaluate_with(
     facts: &dyn Facts,
 ) -> (ValidatedPolicy, Evaluation) {
     let policy = policy(spec, observed);
+    let evaluation = judged(&policy, snapshot, facts);
+    (policy, evaluation)
+}
+
+fn judged(policy: &ValidatedPolicy, snapshot: &Snapshot, facts: &dyn Facts) -> Evaluation {
     let data_through = Timestamp::from_second(THROUGH).unwrap();
-    let inputs = Inputs {
-        policy: &policy,
+    judge(&Inputs {
+        policy,
         snapshot,
         facts,
         window: window(data_through, policy.window_hours),
         data_through,
         expected_nodes: &["n1".to_owned()].into(),
         is_whole: true,
-    };
-    let evaluation = judge(&inputs);
-    (policy, evaluation)
+    })
 }
 
 fn workload<'a>(evaluation: &'a Evaluation, name: &str) -> &'a WorkloadResult {
@@ -401,7 +411,10 @@ fn who_asks_for_twenty_times_what_it_uses_is_told_to_ask_for_less() {
     assert_eq!(advice.confidence, "Low");
     assert!(advice.change.contains("\"name\":\"main\""), "{advice:?}");
     assert!(workload(&found, "sleeper").recommendations.is_empty());
-    assert_eq!(found.largest_saving().unwrap().action, "Rightsize");
+    // The workload's share of idle energy goes to others: the cluster saves nothing of it.
+    assert!(advice.saving_milligrams_per_day.value > 0);
+    assert_eq!(advice.cluster_saving_milligrams_per_day, 0);
+    assert_eq!(found.largest_saving().unwrap().action, "ShiftInTime");
 }
 
 #[test]

@@ -2,10 +2,14 @@
 //! where it could be used instead; pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tanso_carbon::account::{Metering, Place};
+use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::pue::{PueCategory, PueScope};
 use tanso_carbon::regions::Region;
+use tanso_carbon::report::Digest;
+use tanso_carbon::series::{HourlyIntensity, Point, SeriesInfo};
 use tanso_carbon::{FacilityPue, Pue, PueEvidence};
 use tanso_crds::carbon_policy::{
     self as crd, CarbonPolicySpec, Placement, PueSpec, RecommendationSpec, RegionSpec,
@@ -15,6 +19,7 @@ use tanso_intensity::{IntensityProvider as _, Loaded, places};
 
 use super::accounting::{entity, evidence};
 use super::{Observed, PolicyFault, Sources};
+use crate::controllers::carbon_policy::query_period::{YEAR_S, shortest_range};
 
 /// A region with its grid and its facility.
 #[derive(Clone)]
@@ -65,11 +70,12 @@ pub struct Others {
 /// The regions that nodes are in, if the policy asks for them. A region of the
 /// site's own grid zone takes the site's figures, and its PUE where one is
 /// given.
-pub(super) fn others(
+pub(in super::super) fn others(
     spec: &CarbonPolicySpec,
     sources: &Sources<'_>,
     site: &Loaded,
     pue: Option<&FacilityPue>,
+    notes: &mut Vec<String>,
 ) -> Result<Others, PolicyFault> {
     let mut others = Others::default();
     if spec.site.placement == Placement::Site {
@@ -94,7 +100,8 @@ pub(super) fn others(
         } else {
             // A region of a zone without figures stays at the site.
             match Bundled.load(&region.grid_zone, sources.year) {
-                Ok(found) => found,
+                Ok(found) if alike(&*found.series, &*site.series) => found,
+                Ok(found) => unpriced(region, site, &found, notes),
                 Err(_) => continue,
             }
         };
@@ -106,6 +113,51 @@ pub(super) fn others(
         others.of_node.insert(node.clone(), others.places.len());
     }
     Ok(others)
+}
+
+/// Whether two series count the same emissions: only then may what was priced
+/// with them be added up or compared.
+#[must_use]
+pub fn alike(one: &dyn HourlyIntensity, other: &dyn HourlyIntensity) -> bool {
+    let kind = |info: &SeriesInfo| (info.method, info.boundary, info.basis);
+    kind(one.info()) == kind(other.info())
+}
+
+/// A grid of which only figures of another kind are known.
+struct Unlike(SeriesInfo);
+
+impl HourlyIntensity for Unlike {
+    fn info(&self) -> &SeriesInfo {
+        &self.0
+    }
+
+    fn at(&self, _: UtcHour) -> Option<Point> {
+        None
+    }
+}
+
+/// A region whose figures would not add up with the site's: what is used there
+/// has no price, and so no verdict, rather than a wrong one.
+fn unpriced(region: &Region, site: &Loaded, found: &Loaded, notes: &mut Vec<String>) -> Loaded {
+    let (here, there) = (site.series.info(), found.series.info());
+    notes.push(format!(
+        "nodes in {} are not priced: the figures of {} are {}, the site's {}",
+        region.region, region.grid_zone, there.boundary, here.boundary
+    ));
+    let info = SeriesInfo {
+        zone: region.grid_zone.clone(),
+        source: format!("none that is {}", here.boundary),
+        data_year: None,
+        licence: String::new(),
+        ..here.clone()
+    };
+    Loaded {
+        filled_by: "nothing: no figures of this kind are known".to_owned(),
+        digest: Digest::of_text(&info.to_string()),
+        series: Arc::new(Unlike(info)),
+        freshness: site.freshness.clone(),
+        past: tanso_intensity::Past::default(),
+    }
 }
 
 /// The regions that workloads may move to.
@@ -185,6 +237,7 @@ pub(super) fn pue(
     Ok(match measured {
         Ok(ratio) => FacilityPue {
             value: tanso_power::Estimate::exact(ratio),
+            scope: measured_scope(spec, &query.query, notes),
             ..stated(PueEvidence::Measured, &query.query)
         },
         Err(why) => {
@@ -192,6 +245,29 @@ pub(super) fn pue(
             stated(PueEvidence::Assumed, &spec.reference)
         }
     })
+}
+
+/// What a figure of the facility's meters covers: what the policy says, but
+/// never a year of a query that looks back less.
+fn measured_scope(spec: &PueSpec, query: &str, notes: &mut Vec<String>) -> PueScope {
+    let said = spec.query_period.as_deref();
+    let covers_s = match said {
+        Some(text) => super::seconds(text),
+        None => shortest_range(query),
+    };
+    let stated = scope(spec.scope);
+    if stated != PueScope::Annual || covers_s.is_some_and(|covers_s| covers_s >= YEAR_S) {
+        return stated;
+    }
+    let covers = match covers_s {
+        Some(covers_s) if covers_s >= 3_600 => format!("{} h", covers_s / 3_600),
+        Some(covers_s) if covers_s > 0 => format!("{covers_s} s"),
+        _ => "the moment".to_owned(),
+    };
+    notes.push(format!(
+        "the PUE of the facility's meters is a figure of {covers}, not of a year: set site.pue.queryPeriod or a range of 365d in the query"
+    ));
+    PueScope::Interim
 }
 
 const fn scope(scope: crd::PueScope) -> PueScope {

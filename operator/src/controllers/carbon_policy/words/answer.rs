@@ -14,7 +14,7 @@ pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     let mut sentences = vec![used(policy, evaluation), priced(policy)];
     sentences.extend(beside(evaluation));
     sentences.push(judged(evaluation));
-    sentences.push(advised(evaluation));
+    sentences.extend(advised(evaluation));
     sentences.extend(policy.notes.iter().map(|note| format!("Note: {note}.")));
     sentences.join(" ").chars().take(LETTERS_MAX).collect()
 }
@@ -29,9 +29,10 @@ fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
         .as_ref()
         .map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value));
     format!(
-        "{count} {workloads} used {} in {} h and emitted {} CO2eq ({} to {}): energy{factor} x {} gCO2eq/kWh.",
+        "{count} {workloads} used {} in {} h{} and emitted {} CO2eq ({} to {}): energy{factor} x {} gCO2eq/kWh.",
         energy(figures.energy_microjoules.value),
         policy.window_hours,
+        recorded(evaluation),
         emissions(mass.value),
         emissions(mass.low),
         emissions(mass.high),
@@ -88,30 +89,90 @@ fn judged(evaluation: &Evaluation) -> String {
     format!("{opening}: {}.", combined.message.trim_end_matches('.'))
 }
 
-fn advised(evaluation: &Evaluation) -> String {
-    let all = evaluation.workloads.iter().flat_map(|workload| {
-        workload
-            .recommendations
-            .iter()
-            .map(move |one| (workload, one))
-    });
-    let best = all.max_by_key(|(_, advice)| advice.saving_milligrams_per_day.value);
-    match best {
-        Some((workload, advice)) => best_advice(workload, advice),
-        None => "No change that is looked for would save enough to advise it.".to_owned(),
+/// Since when energy is recorded, where that is not the whole window.
+fn recorded(evaluation: &Evaluation) -> String {
+    let since = evaluation.recorded_since;
+    since.map_or_else(String::new, |since| format!(" (recorded since {since})"))
+}
+
+/// What saves the cluster most, and what moves most energy to others: the
+/// second is saved only if a node goes.
+fn advised(evaluation: &Evaluation) -> Vec<String> {
+    let all = || {
+        evaluation.workloads.iter().flat_map(|workload| {
+            let advice = workload.recommendations.iter();
+            advice.map(move |one| (workload, one))
+        })
+    };
+    let saves = all()
+        .filter(|(_, advice)| advice.cluster_saving_milligrams_per_day > 0)
+        .max_by_key(|(_, advice)| advice.cluster_saving_milligrams_per_day);
+    let moves = all()
+        .filter(|(_, advice)| moved(advice) > 0)
+        .max_by_key(|(_, advice)| moved(advice));
+    let saves = saves.map(|(workload, advice)| saved_in_words(workload, advice));
+    let moves = moves.map(|(workload, advice)| moved_in_words(workload, advice));
+    let found: Vec<_> = saves.into_iter().chain(moves).collect();
+    if found.is_empty() {
+        vec![why_nothing(evaluation)]
+    } else {
+        found
     }
 }
 
-fn best_advice(workload: &WorkloadResult, advice: &Recommendation) -> String {
+/// What of a saving others bear instead, milligrams per day.
+fn moved(advice: &Recommendation) -> i64 {
+    let all = advice.saving_milligrams_per_day.value;
+    all.saturating_sub(advice.cluster_saving_milligrams_per_day)
+}
+
+fn share(advice: &Recommendation) -> String {
     let tenths = (advice.saving_milli_percent + 50) / 100;
+    format!("{}.{} %", tenths / 10, tenths % 10)
+}
+
+fn saved_in_words(workload: &WorkloadResult, advice: &Recommendation) -> String {
+    let share = if moved(advice) == 0 {
+        format!("{} or ", share(advice))
+    } else {
+        String::new()
+    };
     format!(
-        "Saves most: {} of {} {}, {}.{} % or {} a day ({} confidence).",
+        "Saves most: {} of {} {}, {share}{} a day ({} confidence).",
         advice.action,
         workload.kind,
         workload.name,
-        tenths / 10,
-        tenths % 10,
-        emissions(advice.saving_milligrams_per_day.value),
+        emissions(advice.cluster_saving_milligrams_per_day),
         advice.confidence.to_lowercase(),
+    )
+}
+
+fn moved_in_words(workload: &WorkloadResult, advice: &Recommendation) -> String {
+    let share = if advice.cluster_saving_milligrams_per_day == 0 {
+        format!("{} or ", share(advice))
+    } else {
+        String::new()
+    };
+    format!(
+        "Moves most to others: {} of {} {}, {share}{} a day, which the cluster saves only if a node goes.",
+        advice.action,
+        workload.kind,
+        workload.name,
+        emissions(moved(advice)),
+    )
+}
+
+/// Why there is no advice, of the workload that emits most.
+fn why_nothing(evaluation: &Evaluation) -> String {
+    let mut workloads = evaluation.workloads.iter();
+    let why = workloads.find_map(|workload| Some((workload, workload.no_advice.first()?)));
+    why.map_or_else(
+        || "No change that is looked for would save enough to advise it.".to_owned(),
+        |(workload, why)| {
+            format!(
+                "No advice: {} {} has none of kind {}, since {}.",
+                workload.kind, workload.name, why.action, why.message
+            )
+        },
     )
 }

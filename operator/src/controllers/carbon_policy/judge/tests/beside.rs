@@ -201,6 +201,7 @@ fn a_measured_pue_goes_before_the_stated_one_which_is_only_assumed() {
         query: "facility:pue:year".into(),
         ..QuerySpec::default()
     });
+    pue.query_period = Some("8760h".into());
     let with = |pue| Observed {
         pue: Some(pue),
         ..Observed::default()
@@ -218,6 +219,121 @@ fn a_measured_pue_goes_before_the_stated_one_which_is_only_assumed() {
             policy.notes
         );
     }
+}
+
+/// Any answer of a query was taken for a figure of a year.
+#[test]
+fn a_pue_of_the_moment_or_of_a_month_is_never_judged_as_a_years() {
+    use verdict::Verdict::{Compliant, Unknown};
+
+    let judged = |query: &str, period: Option<&str>| {
+        let mut asked = spec(IntensitySource::Static);
+        let pue = asked.site.pue.as_mut().unwrap();
+        pue.query = Some(QuerySpec {
+            query: query.into(),
+            ..QuerySpec::default()
+        });
+        pue.query_period = period.map(str::to_owned);
+        let observed = Observed {
+            pue: Some(Ok(1.3)),
+            ..Observed::default()
+        };
+        let (policy, found) = evaluate_with(&asked, &snapshot(), &observed, &Cluster);
+        let said = super::super::super::words::answer(&policy, &found);
+        (found.pue.unwrap(), said)
+    };
+    let (spot, said) = judged("facility_watts / it_watts", None);
+    assert_eq!(spot, Unknown);
+    assert!(
+        said.contains("a figure of the moment, not of a year"),
+        "{said}"
+    );
+    assert_eq!(judged("facility:pue", Some("720h")).0, Unknown);
+    assert_eq!(
+        judged("sum(increase(f[30d])) / sum(increase(i[30d]))", None).0,
+        Unknown
+    );
+    // What the policy says goes before what the query shows.
+    assert_eq!(judged("facility:pue:365d", Some("8760h")).0, Compliant);
+    assert_eq!(
+        judged("sum(increase(f[365d])) / sum(increase(i[1y]))", None).0,
+        Compliant
+    );
+}
+
+/// Zones of the table, with what is upstream of the plants, were added to a
+/// site's figures of the stack alone, a fifth lower.
+#[test]
+fn regions_whose_figures_count_other_emissions_than_the_sites_have_no_price() {
+    use tanso_carbon::report::Digest;
+    use tanso_carbon::series::{Boundary, SeriesInfo};
+    use tanso_carbon::{Intensity, StaticIntensity};
+
+    let mut by_region = spec(IntensitySource::Static);
+    by_region.site.placement = Placement::NodeRegion;
+    by_region.recommendations.regions = vec![RegionSpec {
+        name: "eu-north-1".into(),
+        latency_ms: None,
+    }];
+    let mut moved = snapshot();
+    let mut there = row(pod("a1"), 30_000_000_000, Provenance::Measured);
+    there.node = Arc::from("n2");
+    moved.rows.push(there);
+    let observed = Observed {
+        node_regions: [("n2".to_owned(), region("eu-north-1"))].into(),
+        ..Observed::default()
+    };
+    let priced = policy(&by_region, &observed);
+    assert_eq!(
+        judged(&priced, &moved, &Cluster).account.unpriced,
+        Joules::ZERO
+    );
+    // The same site by a series of direct emissions.
+    let direct = tanso_intensity::Loaded {
+        series: Arc::new(StaticIntensity::new(
+            SeriesInfo {
+                boundary: Boundary::Direct,
+                ..SeriesInfo::average_life_cycle("KR", "stack")
+            },
+            Estimate::exact(Intensity::try_from_grams_per_kwh(350.0).unwrap()),
+        )),
+        filled_by: String::new(),
+        digest: Digest::of_text("direct"),
+        freshness: tanso_intensity::Freshness::default(),
+        past: tanso_intensity::Past::default(),
+    };
+    let rules = Rules::bundled();
+    let sources = Sources {
+        table: None,
+        asked: &crate::intensity::Asked::default(),
+        rules: &rules,
+        year: 2026,
+        observed: &observed,
+    };
+    let mut notes = Vec::new();
+    let others =
+        super::super::super::validate::others(&by_region, &sources, &direct, None, &mut notes);
+    let mut policy = priced;
+    policy.others = others.unwrap();
+    policy.intensity = direct;
+    let found = judged(&policy, &moved, &Cluster);
+    // 30 kJ in Sweden, by the region's PUE.
+    assert!(found.account.unpriced > Joules::ZERO);
+    assert_eq!(found.combined.reason.as_str(), "IntensityMissing");
+    assert!(notes[0].contains("eu-north-1 are not priced"), "{notes:?}");
+    assert!(
+        notes[0].contains("life-cycle, the site's direct"),
+        "{notes:?}"
+    );
+    // Nor is a move there called a saving.
+    let api = workload(&found, "api");
+    assert!(
+        api.recommendations
+            .iter()
+            .all(|one| one.action != "MoveRegion")
+    );
+    let why = api.no_advice.iter().find(|one| one.action == "MoveRegion");
+    assert!(why.unwrap().message.contains("not compared"), "{why:?}");
 }
 
 #[test]

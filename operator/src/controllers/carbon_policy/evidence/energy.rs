@@ -1,0 +1,297 @@
+//! What was read from ledger and cluster, as plain data.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tanso_carbon::account::EnergyRow;
+use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::recommend::consolidate;
+use tanso_power::{Estimate, Joules, Provenance};
+
+use crate::controllers::carbon_policy::judge::{Facts, Inputs};
+use crate::ledger::{CpuMinute, HourRow, LedgerAccount, NodeAt, PodNames, Snapshot};
+use crate::owners::Schedule;
+
+/// The accounts that are no pods.
+const NAMED: [&str; 5] = ["idle", "system", "kernel", "overflow", "standalone"];
+
+/// A row of an hour; the account is `pod:UID` or a name.
+type Row = (
+    UtcHour,
+    String,
+    String,
+    Provenance,
+    Estimate<Joules>,
+    u64,
+    u64,
+);
+
+/// A pod by what the ledger knows of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pod {
+    namespace: String,
+    name: String,
+    node: String,
+    workload_kind: String,
+    workload_name: String,
+    labels: BTreeMap<String, String>,
+    cpu_request_milli: Option<i64>,
+    container: String,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+}
+
+/// The ledger's rows of one instant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EnergyRecord {
+    revision: i64,
+    nodes: Vec<(String, String, u64, i64)>,
+    rows: Vec<Row>,
+    earlier: Vec<EnergyRow>,
+    node_hours: BTreeMap<String, BTreeSet<UtcHour>>,
+    node_idle: BTreeMap<String, (Joules, u64)>,
+    node_first: BTreeMap<String, UtcHour>,
+    cpu_minutes: Vec<(i64, String, u64)>,
+}
+
+/// Names of the pods in the rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct NamesRecord(BTreeMap<String, Pod>);
+
+impl EnergyRecord {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let text = |name: &Arc<str>| (**name).to_owned();
+        let mut rows: Vec<Row> = snapshot
+            .rows
+            .iter()
+            .map(|row| {
+                let account = match &row.account {
+                    LedgerAccount::Pod(uid) => format!("pod:{uid}"),
+                    LedgerAccount::Named(name) => (*name).to_owned(),
+                };
+                let node = text(&row.node);
+                (
+                    row.hour,
+                    node,
+                    account,
+                    row.provenance,
+                    row.energy,
+                    row.cpu_us,
+                    row.minutes,
+                )
+            })
+            .collect();
+        rows.sort_by(|a, b| (a.0, &a.1, &a.2, a.3, a.5).cmp(&(b.0, &b.1, &b.2, b.3, b.5)));
+        let nodes = snapshot.nodes.iter();
+        Self {
+            revision: snapshot.revision,
+            nodes: nodes
+                .map(|node| {
+                    let journal = node.journal.clone();
+                    (node.node.clone(), journal, node.sequence, node.closed_until)
+                })
+                .collect(),
+            rows,
+            earlier: snapshot.earlier.clone(),
+            node_hours: snapshot
+                .node_hours
+                .iter()
+                .map(|(node, hours)| (text(node), hours.clone()))
+                .collect(),
+            node_idle: snapshot
+                .node_idle
+                .iter()
+                .map(|(node, idle)| (text(node), *idle))
+                .collect(),
+            node_first: snapshot
+                .node_first
+                .iter()
+                .map(|(node, first)| (text(node), *first))
+                .collect(),
+            cpu_minutes: snapshot
+                .cpu_minutes
+                .iter()
+                .map(|one| (one.minute, text(&one.pod), one.cpu_us))
+                .collect(),
+        }
+    }
+
+    /// The rows of before, with names.
+    pub(super) fn snapshot(&self, names: &NamesRecord) -> Result<Snapshot, String> {
+        let shared = |text: &str| Arc::<str>::from(text);
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for (hour, node, account, provenance, energy, cpu_us, minutes) in &self.rows {
+            let account = match account.strip_prefix("pod:") {
+                Some(uid) => LedgerAccount::Pod(shared(uid)),
+                None => NAMED
+                    .iter()
+                    .find(|name| **name == account)
+                    .map(|name| LedgerAccount::Named(name))
+                    .ok_or_else(|| format!("the unknown account \"{account}\""))?,
+            };
+            rows.push(HourRow {
+                hour: *hour,
+                node: shared(node),
+                account,
+                provenance: *provenance,
+                energy: *energy,
+                cpu_us: *cpu_us,
+                minutes: *minutes,
+            });
+        }
+        let nodes = self.nodes.iter();
+        let minutes = self.cpu_minutes.iter();
+        Ok(Snapshot {
+            revision: self.revision,
+            nodes: nodes
+                .map(|(node, journal, sequence, closed_until)| NodeAt {
+                    node: node.clone(),
+                    journal: journal.clone(),
+                    sequence: *sequence,
+                    closed_until: *closed_until,
+                    energy_microjoules: 0,
+                })
+                .collect(),
+            rows,
+            earlier: self.earlier.clone(),
+            pods: names.pods(),
+            node_hours: keyed(&self.node_hours),
+            node_idle: keyed(&self.node_idle),
+            node_first: keyed(&self.node_first),
+            cpu_minutes: minutes
+                .map(|(minute, pod, cpu_us)| CpuMinute {
+                    minute: *minute,
+                    pod: shared(pod),
+                    cpu_us: *cpu_us,
+                })
+                .collect(),
+        })
+    }
+
+    /// Energy of each hour that was over, of all rows, microjoules: what the
+    /// ledger must still say.
+    pub(super) fn by_hour(&self, before: UtcHour) -> BTreeMap<UtcHour, u128> {
+        let mut sums = BTreeMap::new();
+        for row in self.rows.iter().filter(|row| row.0 < before) {
+            *sums.entry(row.0).or_default() += u128::from(row.4.value.microjoules());
+        }
+        sums
+    }
+}
+
+fn keyed<T: Clone>(by_name: &BTreeMap<String, T>) -> BTreeMap<Arc<str>, T> {
+    let shared = by_name.iter();
+    shared
+        .map(|(name, value)| (Arc::from(name.as_str()), value.clone()))
+        .collect()
+}
+
+impl NamesRecord {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let pod = |pod: &PodNames| Pod {
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            node: pod.node.clone(),
+            workload_kind: pod.workload_kind.clone(),
+            workload_name: pod.workload_name.clone(),
+            labels: pod.labels.clone(),
+            cpu_request_milli: pod.cpu_request_milli,
+            container: pod.container.clone(),
+            started_at: pod.started_at,
+            finished_at: pod.finished_at,
+        };
+        let pods = snapshot.pods.iter();
+        Self(
+            pods.map(|(uid, of)| ((**uid).to_owned(), pod(of)))
+                .collect(),
+        )
+    }
+
+    fn pods(&self) -> HashMap<Arc<str>, PodNames> {
+        let names = |(uid, pod): (&String, &Pod)| {
+            let names = PodNames {
+                uid: uid.clone(),
+                namespace: pod.namespace.clone(),
+                name: pod.name.clone(),
+                node: pod.node.clone(),
+                workload_kind: pod.workload_kind.clone(),
+                workload_name: pod.workload_name.clone(),
+                labels: pod.labels.clone(),
+                cpu_request_milli: pod.cpu_request_milli,
+                container: pod.container.clone(),
+                started_at: pod.started_at,
+                finished_at: pod.finished_at,
+            };
+            (Arc::from(uid.as_str()), names)
+        };
+        self.0.iter().map(names).collect()
+    }
+}
+
+/// What was known of the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClusterRecord {
+    pub(super) expected_nodes: BTreeSet<String>,
+    pub(super) is_whole: bool,
+    schedules: BTreeMap<String, (String, Option<String>)>,
+    allocatable: BTreeMap<String, u32>,
+    nodes: Vec<consolidate::Node>,
+    load: Vec<consolidate::Pod>,
+}
+
+impl ClusterRecord {
+    pub(super) fn of(inputs: &Inputs<'_>) -> Self {
+        let (facts, snapshot) = (inputs.facts, inputs.snapshot);
+        let jobs = snapshot.pods.values();
+        let jobs = jobs.filter(|pod| pod.workload_kind == "CronJob");
+        let schedules = jobs.filter_map(|pod| {
+            let found = facts.schedule(&pod.namespace, &pod.workload_name)?;
+            let key = format!("{}/{}", pod.namespace, pod.workload_name);
+            Some((key, (found.schedule, found.time_zone)))
+        });
+        let nodes: BTreeSet<&str> = snapshot.rows.iter().map(|row| &*row.node).collect();
+        let allocatable = nodes.into_iter().filter_map(|node| {
+            let gives = facts.allocatable_millicores(node)?;
+            Some((node.to_owned(), gives))
+        });
+        let (nodes, load) = if inputs.is_whole {
+            (facts.nodes(), facts.load())
+        } else {
+            (Vec::new(), Vec::new())
+        };
+        Self {
+            expected_nodes: inputs.expected_nodes.clone(),
+            is_whole: inputs.is_whole,
+            schedules: schedules.collect(),
+            allocatable: allocatable.collect(),
+            nodes,
+            load,
+        }
+    }
+}
+
+impl Facts for ClusterRecord {
+    fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
+        let (schedule, time_zone) = self.schedules.get(&format!("{namespace}/{name}"))?.clone();
+        Some(Schedule {
+            schedule,
+            time_zone,
+        })
+    }
+
+    fn allocatable_millicores(&self, node: &str) -> Option<u32> {
+        self.allocatable.get(node).copied()
+    }
+
+    fn nodes(&self) -> Vec<consolidate::Node> {
+        self.nodes.clone()
+    }
+
+    fn load(&self) -> Vec<consolidate::Pod> {
+        self.load.clone()
+    }
+}

@@ -1,0 +1,97 @@
+//! How much of a period was seen; pure.
+//!
+//! A period that a rule names is counted from its begin, also where that lies
+//! before the first record of all: a ledger of a day does not know a year. A
+//! ratio over the policy's own window is about what was recorded, so it counts
+//! from the first record, and the answer says since when that is.
+
+use tanso_carbon::account::Coverage;
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::regulation::{Metric, Rule, RulePeriod};
+
+use super::Inputs;
+
+/// From when on hours count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Since {
+    /// From the first record of each node.
+    FirstRecord,
+    /// From the period's begin.
+    Begin,
+}
+
+impl Since {
+    /// From when on hours count for a rule.
+    pub(super) fn of(rule: &Rule) -> Self {
+        let is_ratio = matches!(rule.metric, Metric::GridIntensity | Metric::Sci);
+        if is_ratio && rule.period == RulePeriod::Window {
+            Self::FirstRecord
+        } else {
+            Self::Begin
+        }
+    }
+}
+
+/// The node hours of a period up to the end of the data that have data, of
+/// those that should: from a node's first hour, to its last minute, or to the
+/// end if its agent should be there. Hours before the first record of all are
+/// missing on as many nodes as there were on average since.
+pub(super) fn coverage(inputs: &Inputs<'_>, period: Period, since: Since) -> Coverage {
+    let snapshot = inputs.snapshot;
+    let end = period.until.min(inputs.window.until);
+    let (mut expected, mut with_data) = (0, 0);
+    for node in &snapshot.nodes {
+        let Some(first) = snapshot.node_first.get(node.node.as_str()) else {
+            continue;
+        };
+        let from = period.from.max(*first);
+        let own_end = UtcHour::from_unix_seconds(node.closed_until.saturating_sub(1)).plus_hours(1);
+        let is_expected = inputs.expected_nodes.contains(&node.node);
+        let until = if is_expected { end } else { own_end.min(end) };
+        expected += hours(from, until);
+        let seen = snapshot.node_hours.get(node.node.as_str());
+        let within = seen.map_or(0, |seen| seen.range(from..until.max(from)).count());
+        with_data += u64::try_from(within).unwrap_or(0);
+    }
+    if since == Since::Begin {
+        let blind = blind_hours(inputs, period);
+        let known = hours(period.from, end).saturating_sub(blind);
+        // As many nodes as since, at least one.
+        let nodes = expected.div_ceil(known.max(1)).max(1);
+        expected += blind.saturating_mul(nodes);
+    }
+    Coverage::new(expected, with_data)
+}
+
+/// Hours of a period, up to the end of the data, that lie before the first
+/// record of all.
+pub(super) fn blind_hours(inputs: &Inputs<'_>, period: Period) -> u64 {
+    let end = period.until.min(inputs.window.until);
+    let first = inputs.snapshot.node_first.values().min().copied();
+    hours(period.from, first.unwrap_or(end).min(end))
+}
+
+/// The first hour of all that is recorded, if it lies within the window: what
+/// is said of the window is about the time since.
+pub(super) fn recorded_since(inputs: &Inputs<'_>) -> Option<UtcHour> {
+    let first = inputs.snapshot.node_first.values().min().copied()?;
+    (first > inputs.window.from).then_some(first)
+}
+
+/// What is missing of a rule's period, in words; nothing if all of it is known.
+pub(super) fn missing_in_words(inputs: &Inputs<'_>, period: Period) -> Option<String> {
+    let blind = blind_hours(inputs, period);
+    let first = inputs.snapshot.node_first.values().min()?;
+    let end = period.until.min(inputs.window.until);
+    (blind > 0).then(|| {
+        format!(
+            "of {} h since {} the first {blind} h are missing: energy is recorded since {first}",
+            hours(period.from, end),
+            period.from
+        )
+    })
+}
+
+fn hours(from: UtcHour, until: UtcHour) -> u64 {
+    u64::try_from(until.hours_since(from)).unwrap_or(0)
+}

@@ -1,0 +1,175 @@
+//! Every hour of a period as it was booked, from whichever table keeps it
+//! now. Names nothing and adds up nothing.
+
+use rusqlite::{Row, Transaction, params};
+use tanso_carbon::calendar::Period;
+
+use super::LedgerFault;
+use super::day::{self, HOURS, Slot};
+use super::query::{hour_number, read};
+use super::roll_up::{day_of, sums};
+
+/// What is booked of one hour, by the numbers of the tables.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawHour {
+    pub(super) hour: i64,
+    pub(super) node: i64,
+    pub(super) account: i64,
+    pub(super) provenance: i64,
+    pub(super) caught_up: bool,
+    pub(super) slot: Slot,
+}
+
+/// Who is shown the hours of a period.
+pub(super) trait Visitor {
+    /// Whether the rows of an account are to be shown.
+    fn wants(&self, account: i64) -> bool;
+
+    /// Is told each hour and node that has any row, also those of accounts
+    /// that are not wanted; the same may be told again.
+    fn seen(&mut self, hour: i64, node: i64);
+
+    /// Is shown one hour of a wanted account.
+    fn row(&mut self, row: RawHour) -> Result<(), LedgerFault>;
+}
+
+/// Shows all that is booked of a period. Months have no hours: they are shown
+/// as one row at their begin.
+pub(super) fn visit(
+    transaction: &Transaction<'_>,
+    period: Period,
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
+    let (from, until) = (hour_number(period.from), hour_number(period.until));
+    // The oldest first, so that hours come in their order.
+    plain(transaction, "months", (from, until), visitor)?;
+    packed(transaction, (from, until), visitor)?;
+    plain(transaction, "hours", (from, until), visitor)
+}
+
+/// Rows that are one hour each. The table is our own word.
+fn plain(
+    transaction: &Transaction<'_>,
+    table: &'static str,
+    (from, until): (i64, i64),
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("reading the ledger");
+    let sql = format!(
+        "SELECT hour, node, account, provenance, caught_up,
+                low_uj, energy_uj, high_uj, cpu_us, minutes
+         FROM {table} WHERE hour >= ?1 AND hour < ?2"
+    );
+    let mut query = transaction.prepare(&sql).map_err(&fault)?;
+    let mut rows = query.query([from, until]).map_err(&fault)?;
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let found = head(row).map_err(&fault)?;
+        if table == "hours" {
+            visitor.seen(found.hour, found.node);
+        }
+        if visitor.wants(found.account) {
+            let slot = sums(row, 5).map_err(&fault)?;
+            visitor.row(RawHour { slot, ..found })?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows of a day, hour by hour.
+fn packed(
+    transaction: &Transaction<'_>,
+    (from, until): (i64, i64),
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("reading the ledger");
+    let mut query = transaction
+        .prepare(
+            "SELECT hour, node, account, provenance, caught_up,
+                    low_uj, energy_uj, high_uj, cpu_us, minutes, by_hour
+             FROM days WHERE hour > ?1 AND hour < ?2",
+        )
+        .map_err(&fault)?;
+    let mut rows = query.query(params![from - HOURS, until]).map_err(&fault)?;
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let found = head(row).map_err(&fault)?;
+        let bytes: Option<Vec<u8>> = read(row, 10).map_err(&fault)?;
+        let within = |hour: i64| (from..until).contains(&(found.hour + hour));
+        if let (Some(mask), false) = (
+            bytes.as_deref().and_then(day::mask),
+            visitor.wants(found.account),
+        ) {
+            for hour in (0..HOURS).filter(|hour| mask & day::bit(*hour) != 0 && within(*hour)) {
+                visitor.seen(found.hour + hour, found.node);
+            }
+            continue;
+        }
+        let day = day_of(sums(row, 5).map_err(&fault)?, bytes)?;
+        for (hour, slot) in day.hours().filter(|(hour, _)| within(*hour)) {
+            let hour = found.hour + hour;
+            visitor.seen(hour, found.node);
+            if visitor.wants(found.account) {
+                visitor.row(RawHour {
+                    hour,
+                    slot,
+                    ..found
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn head(row: &Row<'_>) -> rusqlite::Result<RawHour> {
+    Ok(RawHour {
+        hour: read(row, 0)?,
+        node: read(row, 1)?,
+        account: read(row, 2)?,
+        provenance: read(row, 3)?,
+        caught_up: read(row, 4)?,
+        slot: Slot::default(),
+    })
+}
+
+/// The first hour of a node that is booked anywhere.
+pub(super) fn first_hour(
+    transaction: &Transaction<'_>,
+    node: i64,
+) -> Result<Option<i64>, LedgerFault> {
+    use rusqlite::OptionalExtension as _;
+    let fault = LedgerFault::of("reading the hours that have data");
+    let first = |table: &str| {
+        transaction
+            .prepare(&format!(
+                "SELECT hour FROM {table} WHERE node = ?1 ORDER BY hour LIMIT 1"
+            ))
+            .and_then(|mut query| {
+                query
+                    .query_row([node], |row| row.get::<_, i64>(0))
+                    .optional()
+            })
+            .map_err(&fault)
+    };
+    let of_days = match first("days")? {
+        None => None,
+        Some(day) => Some(day + first_of_day(transaction, node, day)?),
+    };
+    let firsts = [first("months")?, of_days, first("hours")?];
+    Ok(firsts.into_iter().flatten().min())
+}
+
+/// The first hour of a day in which a node has any row.
+fn first_of_day(transaction: &Transaction<'_>, node: i64, day: i64) -> Result<i64, LedgerFault> {
+    let fault = LedgerFault::of("reading the hours that have data");
+    let mut query = transaction
+        .prepare("SELECT by_hour FROM days WHERE hour = ?1 AND node = ?2")
+        .map_err(&fault)?;
+    let mut rows = query.query([day, node]).map_err(&fault)?;
+    let mut first = HOURS;
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let bytes: Option<Vec<u8>> = read(row, 0).map_err(&fault)?;
+        // One that knows no hours is spread from the first on.
+        let mask = bytes.as_deref().and_then(day::mask).unwrap_or(1);
+        first = first.min(i64::from(mask.trailing_zeros()));
+    }
+    Ok(first.clamp(0, HOURS - 1))
+}
