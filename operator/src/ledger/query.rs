@@ -168,6 +168,7 @@ pub fn folded(
             ..Snapshot::default()
         },
         node_hours: BTreeSet::new(),
+        last_seen: None,
     };
     rows::visit(&transaction, period, &mut gathered)?;
     let mut snapshot = gathered.finish();
@@ -230,6 +231,8 @@ struct Gathered<'a> {
     fold: Option<Folding>,
     found: Snapshot,
     node_hours: BTreeSet<(i64, i64)>,
+    /// The last that was noted: rows come by hour and node.
+    last_seen: Option<(i64, i64)>,
 }
 
 impl Gathered<'_> {
@@ -279,7 +282,9 @@ impl Visitor for Gathered<'_> {
     }
 
     fn seen(&mut self, hour: i64, node: i64) {
-        self.node_hours.insert((node, hour));
+        if self.last_seen.replace((node, hour)) != Some((node, hour)) {
+            self.node_hours.insert((node, hour));
+        }
     }
 
     fn row(&mut self, row: RawHour) -> Result<(), LedgerFault> {
