@@ -1,0 +1,310 @@
+//! Why a verdict is what it is: the formula with its numbers, the evidence,
+//! the rules and their sources.
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tanso_crds::carbon_policy::status::{Figures, Recommendation, RegulationResult, Verdict};
+use tanso_crds::condition::types;
+
+use super::assess::by_policy;
+use super::find::{Named, find};
+use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
+use crate::view::{Facts, Policy, Scope};
+use crate::words;
+
+/// What to explain.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Question {
+    /// The workload: NAME or KIND/NAME. Give it or `policy`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 317))]
+    pub workload: Option<String>,
+    /// The policy, by its name. Give it or `workload`.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 253))]
+    pub policy: Option<String>,
+    /// The namespace of either; without one, all that you may see are searched.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub namespace: Option<String>,
+    /// The workload's kind, if the name alone is not enough.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub kind: Option<String>,
+}
+
+/// Why verdicts are what they are.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The explanation in Markdown.
+    pub text: String,
+    /// The workload, if one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadName>,
+    /// Each policy that judged it.
+    pub verdicts: Vec<Explained>,
+}
+
+/// One verdict.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Explained {
+    /// The policy.
+    pub policy: PolicyName,
+    /// The verdict; absent before the first evaluation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Machine-readable reason of the verdict, or of what is in the way.
+    pub reason: String,
+    /// What it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluated: Option<Evaluated>,
+    /// energy × PUE × intensity = emissions, with the numbers.
+    pub formula: String,
+    /// The figures of the formula: the status's own numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
+    /// What the policy demands before it judges, against what there is.
+    pub evidence: Vec<Demand>,
+    /// The policy's rules over all its workloads, each with document and clause.
+    pub rules: Vec<RegulationResult>,
+    /// Advice, largest saving first.
+    pub recommendations: Vec<Recommendation>,
+    /// What is in the way, in words.
+    pub conditions: Vec<String>,
+}
+
+/// A demand on evidence.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Demand {
+    /// What is demanded.
+    pub what: String,
+    /// What there is, percent.
+    pub is_percent: i32,
+    /// What is demanded, percent.
+    pub demanded_percent: i32,
+    /// Whether that is met.
+    pub met: bool,
+}
+
+/// Explains.
+///
+/// # Errors
+/// If there is no such workload or policy.
+pub async fn explain(facts: &dyn Facts, question: &Question) -> Result<Explanation, AnswerFault> {
+    match (&question.workload, &question.policy) {
+        (Some(workload), None) => of_workload(facts, question, workload).await,
+        (None, Some(policy)) => of_policy(facts, question, policy).await,
+        _ => Err(AnswerFault::invalid(
+            "workload",
+            "",
+            "either a workload or a policy",
+        )),
+    }
+}
+
+async fn of_workload(
+    facts: &dyn Facts,
+    question: &Question,
+    workload: &str,
+) -> Result<Explanation, AnswerFault> {
+    let named = Named {
+        workload,
+        namespace: question.namespace.as_deref(),
+        kind: question.kind.as_deref(),
+        policy: None,
+    };
+    let found = find(facts, named).await?;
+    let verdicts: Vec<_> = found
+        .iter()
+        .map(|one| {
+            let by = by_policy(one);
+            Explained {
+                verdict: Some(by.verdict),
+                reason: by.reason,
+                formula: formula(&one.policy, &by.figures),
+                evidence: evidence(&one.policy, &by.figures),
+                figures: Some(by.figures),
+                recommendations: by.recommendations,
+                ..of(&one.policy)
+            }
+        })
+        .collect();
+    let name = found.first().map(super::find::Found::name);
+    Ok(Explanation {
+        text: text(name.as_ref(), &verdicts),
+        workload: name,
+        verdicts,
+    })
+}
+
+async fn of_policy(
+    facts: &dyn Facts,
+    question: &Question,
+    name: &str,
+) -> Result<Explanation, AnswerFault> {
+    let scope = Scope::of(question.namespace.as_deref());
+    let mut verdicts = Vec::new();
+    for policy in facts.policies(&scope).await? {
+        if policy.name == name {
+            verdicts.push(of(&policy));
+        }
+    }
+    if verdicts.is_empty() {
+        let place = question.namespace.as_ref();
+        let place = place.map_or_else(String::new, |name| format!(" in namespace \"{name}\""));
+        return Err(AnswerFault::NotFound {
+            what: format!("policy \"{name}\"{place}"),
+            hint: "the resource tanso://policies lists what there is",
+        });
+    }
+    Ok(Explanation {
+        text: text(None, &verdicts),
+        workload: None,
+        verdicts,
+    })
+}
+
+fn of(policy: &Policy) -> Explained {
+    let status = &policy.status;
+    let wrong = status.conditions.iter().filter(|one| {
+        let bad = match one.type_.as_str() {
+            types::STALLED => "True",
+            types::READY | types::INTENSITY_FRESH => "False",
+            _ => return false,
+        };
+        one.status == bad
+    });
+    let totals = status.totals.as_ref();
+    let ready = policy.condition(types::COMPLIANT);
+    Explained {
+        policy: PolicyName::of(policy),
+        verdict: status.verdict,
+        reason: ready.map_or_else(String::new, |one| one.reason.clone()),
+        evaluated: Evaluated::of(policy),
+        formula: totals.map_or_else(String::new, |totals| formula(policy, totals)),
+        evidence: totals.map_or_else(Vec::new, |totals| evidence(policy, totals)),
+        figures: totals.cloned(),
+        rules: status.regulations.clone(),
+        recommendations: status.recommendations.clone(),
+        conditions: wrong
+            .map(|one| format!("{}: {}: {}", one.type_, one.reason, one.message))
+            .collect(),
+    }
+}
+
+/// `4.31 kWh (modelled 100 %) x PUE 1.32 (Certificate) x 434.0 g/kWh (KR …) = 2.47 kg`.
+fn formula(policy: &Policy, figures: &Figures) -> String {
+    let pue = policy.spec.site.pue.as_ref().map_or_else(
+        || "1 (none is given: IT equipment alone)".to_owned(),
+        |pue| format!("{} ({:?})", pue.value, pue.evidence),
+    );
+    let grid = figures
+        .intensity_milligrams_per_kwh
+        .map_or("-".to_owned(), words::intensity);
+    let from = policy
+        .status
+        .intensity
+        .as_ref()
+        .map_or_else(String::new, |from| {
+            let year = from
+                .data_year
+                .map_or_else(String::new, |year| format!(", data of {year}"));
+            format!(
+                " ({} {} {}: {}{year})",
+                from.zone, from.method, from.boundary, from.source
+            )
+        });
+    format!(
+        "{} ({} % measured, {} % modelled, {} % simulated) x PUE {pue} x {grid}{from} = {}, location-based",
+        words::energy(figures.energy_microjoules.value),
+        figures.measured_percent,
+        figures.modelled_percent,
+        figures.simulated_percent,
+        words::emissions_within(&figures.emissions_milligrams),
+    )
+}
+
+fn evidence(policy: &Policy, figures: &Figures) -> Vec<Demand> {
+    let asked = &policy.spec.evidence;
+    vec![
+        Demand {
+            what: "hours with energy data, at least".to_owned(),
+            is_percent: figures.coverage_percent,
+            demanded_percent: asked.min_coverage_percent,
+            met: figures.coverage_percent >= asked.min_coverage_percent,
+        },
+        Demand {
+            what: "energy at estimated intensity, at most".to_owned(),
+            is_percent: figures.intensity_estimated_percent,
+            demanded_percent: asked.max_estimated_percent,
+            met: figures.intensity_estimated_percent <= asked.max_estimated_percent,
+        },
+        Demand {
+            what: "simulated energy, at most".to_owned(),
+            is_percent: figures.simulated_percent,
+            demanded_percent: 0,
+            met: figures.simulated_percent == 0,
+        },
+    ]
+}
+
+fn text(workload: Option<&WorkloadName>, verdicts: &[Explained]) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    for one in verdicts {
+        let what = workload.map_or_else(String::new, |name| format!("{name}: "));
+        let verdict = one.verdict.map_or("no verdict yet", words::verdict);
+        let policy = &one.policy;
+        let place = policy
+            .namespace
+            .as_ref()
+            .map_or_else(String::new, |name| format!("{name}/"));
+        let _ = writeln!(
+            text,
+            "**{what}{verdict}** ({}) by {} {place}{}",
+            one.reason, policy.kind, policy.name
+        );
+        if !one.formula.is_empty() {
+            let _ = writeln!(text, "- {}", one.formula);
+        }
+        for demand in &one.evidence {
+            let met = if demand.met { "met" } else { "not met" };
+            let _ = writeln!(
+                text,
+                "- {} {} %: {} %, {met}",
+                demand.what, demand.demanded_percent, demand.is_percent
+            );
+        }
+        for rule in &one.rules {
+            let _ = writeln!(
+                text,
+                "- rule {} [{}], all workloads together: {} ({}): {}; {}",
+                rule.rule,
+                rule.kind,
+                words::verdict(rule.verdict),
+                rule.reason,
+                rule.message,
+                rule.source
+            );
+        }
+        for advice in &one.recommendations {
+            let _ = writeln!(
+                text,
+                "- advice {}: {} a day less; {}",
+                advice.action,
+                words::emissions_within(&advice.saving_milligrams_per_day),
+                advice.change
+            );
+        }
+        for condition in &one.conditions {
+            let _ = writeln!(text, "- in the way: {condition}");
+        }
+    }
+    text
+}

@@ -1,0 +1,96 @@
+//! Rows judged as the operator judges a workload: the same account, the same
+//! rules, the same order; pure.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tanso_carbon::account::{Account, Coverage, Place, account};
+use tanso_carbon::regulation::Preset;
+use tanso_carbon::verdict::{self, Evidence};
+use tanso_carbon::{EnergyRow, RuleSet, Thresholds, judge};
+use tanso_crds::carbon_policy::status::{Figures, RegulationResult, Verdict};
+
+use super::AnswerFault;
+use super::figures::{figures, regulation, verdict_of};
+use crate::view::Policy;
+
+/// What a workload is judged by.
+pub(super) struct Terms<'a> {
+    pub(super) places: &'a [Place<'a>],
+    pub(super) coverage: Coverage,
+    pub(super) cpu_ms: i64,
+    pub(super) presets: &'a [Preset],
+    pub(super) thresholds: Thresholds,
+    pub(super) through: Timestamp,
+}
+
+/// A verdict over some rows.
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    pub(super) account: Account,
+    pub(super) figures: Figures,
+    pub(super) rules: Vec<RegulationResult>,
+    pub(super) verdict: Verdict,
+    pub(super) reason: String,
+}
+
+/// Judges rows by every rule that is about a workload.
+pub(super) fn judge_rows(rows: &[EnergyRow], terms: &Terms<'_>) -> Judged {
+    let account = account(rows, terms.places, terms.coverage);
+    let (mut judgements, mut rules) = (Vec::new(), Vec::new());
+    for preset in terms.presets {
+        let day = local_day(preset, terms.through);
+        for rule in preset.on(day) {
+            if rule.metric.is_facility() {
+                continue;
+            }
+            let evidence = Evidence {
+                account: Some(&account),
+                ..Evidence::default()
+            };
+            let judgement = judge(rule, &evidence, terms.thresholds, day);
+            rules.push(regulation(preset, rule, &judgement));
+            judgements.push(judgement);
+        }
+    }
+    let combined = verdict::combine(&judgements);
+    Judged {
+        figures: figures(&account, terms.cpu_ms),
+        rules,
+        verdict: verdict_of(combined.verdict),
+        reason: combined.reason.as_str().to_owned(),
+        account,
+    }
+}
+
+fn local_day(preset: &Preset, at: Timestamp) -> Date {
+    // The last evaluated instant, not the first of the next day.
+    let last = Timestamp::from_second(at.as_second().saturating_sub(1)).unwrap_or(at);
+    preset.zone.to_datetime(last).date()
+}
+
+/// What a policy demands before a verdict is given.
+pub(super) fn thresholds(policy: &Policy) -> Thresholds {
+    let asked = &policy.spec.evidence;
+    Thresholds {
+        min_coverage_percent: f64::from(asked.min_coverage_percent),
+        max_estimated_percent: f64::from(asked.max_estimated_percent),
+    }
+}
+
+/// The rules that a policy names; those that are not there are left out.
+pub(super) fn presets_of(policy: &Policy, rules: &RuleSet) -> Vec<Preset> {
+    let named = policy.spec.regulations.iter();
+    named
+        .filter_map(|one| rules.get(&one.rule).cloned())
+        .collect()
+}
+
+/// Rules by their ids.
+pub(super) fn presets_named(ids: &[String], rules: &RuleSet) -> Result<Vec<Preset>, AnswerFault> {
+    let found = ids.iter().map(|id| {
+        let known = || format!("one of {}", rules.ids().join(", "));
+        let preset = rules.get(id).cloned();
+        preset.ok_or_else(|| AnswerFault::invalid("standards", id, known()))
+    });
+    found.collect()
+}

@@ -1,0 +1,346 @@
+//! Workloads by their compliance, a page at a time.
+//!
+//! A page begins after the last workload of the one before, by the order's
+//! own key: what is judged anew in between moves workloads, but never breaks
+//! the list.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tanso_crds::carbon_policy::status::{Figures, Verdict, WorkloadResult};
+
+use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
+use crate::view::{Facts, Policy, Scope};
+use crate::words;
+
+/// Workloads of a page, unless asked for otherwise.
+const LIMIT: u32 = 25;
+/// Most workloads of a page.
+const LIMIT_MAX: u32 = 200;
+
+/// Which workloads, in what order.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Question {
+    /// Only this namespace; default all that you may see.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub namespace: Option<String>,
+    /// Only workloads with one of these verdicts; default all.
+    #[serde(default)]
+    #[schemars(length(max = 5))]
+    pub verdicts: Vec<Verdict>,
+    /// Only what this policy judged, by its name; default all policies.
+    #[serde(default)]
+    #[schemars(length(max = 253))]
+    pub policy: Option<String>,
+    /// Only policies that name this rule, for example kr-carbon-2050.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    pub standard: Option<String>,
+    /// The order. Default Emissions, largest first.
+    #[serde(default)]
+    pub sort: Sort,
+    /// Workloads of a page, 1 to 200. Default 25.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u32>,
+    /// The `nextCursor` of the page before; with the same other arguments.
+    #[serde(default)]
+    #[schemars(length(max = 2048))]
+    pub cursor: Option<String>,
+}
+
+/// An order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Sort {
+    /// Largest emissions first.
+    #[default]
+    Emissions,
+    /// Largest energy first.
+    Energy,
+    /// Highest effective intensity first.
+    Intensity,
+    /// Largest possible saving first.
+    Saving,
+    /// By namespace, kind and name.
+    Name,
+}
+
+/// A page of workloads.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Page {
+    /// The answer in a sentence.
+    pub summary: String,
+    /// How many workloads have each verdict, before `verdicts` was applied.
+    pub counts: Counts,
+    /// How many workloads fit, on all pages.
+    pub total: u32,
+    /// The workloads of this page.
+    pub workloads: Vec<Item>,
+    /// What to give as `cursor` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// What the figures were made from, by policy.
+    pub policies: Vec<ListedPolicy>,
+}
+
+/// Workloads by verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Compliant.
+    pub compliant: u32,
+    /// Not compliant.
+    pub non_compliant: u32,
+    /// The limit lies within the interval.
+    pub inconclusive: u32,
+    /// Too little is known, or it is simulated.
+    pub unknown: u32,
+    /// The rule starts later.
+    pub not_yet_binding: u32,
+}
+
+/// A workload in a list.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Item {
+    /// The workload.
+    pub workload: WorkloadName,
+    /// The index in `policies` of the policy that judged it.
+    pub policy: u32,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Machine-readable reason of the verdict.
+    pub reason: String,
+    /// Energy and emissions with 90 % bounds: the status's own numbers.
+    pub figures: Figures,
+    /// The largest saving recommended, milligrams of CO2eq per day; 0 without advice.
+    pub largest_saving_milligrams_per_day: i64,
+}
+
+/// A policy whose workloads are listed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedPolicy {
+    /// The policy.
+    pub policy: PolicyName,
+    /// Its verdict over all its workloads together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The rules it names.
+    pub rules: Vec<String>,
+    /// What it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluated: Option<Evaluated>,
+}
+
+/// The place of a workload in an order: smaller comes first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Key(i64, String, String, String, u32);
+
+/// What a cursor holds.
+#[derive(Serialize, Deserialize)]
+struct Cursor {
+    sort: Sort,
+    after: Key,
+}
+
+/// Lists workloads.
+///
+/// # Errors
+/// If an argument makes no sense.
+pub async fn list(facts: &dyn Facts, question: &Question) -> Result<Page, AnswerFault> {
+    let limit = question.limit.unwrap_or(LIMIT);
+    if limit == 0 || limit > LIMIT_MAX {
+        return Err(AnswerFault::invalid("limit", limit, "1 to 200"));
+    }
+    let after = question
+        .cursor
+        .as_deref()
+        .map(|text| read(text, question.sort))
+        .transpose()?;
+    let scope = Scope::of(question.namespace.as_deref());
+    let policies: Vec<Policy> = facts
+        .policies(&scope)
+        .await?
+        .into_iter()
+        .filter(|one| wanted(one, question))
+        .collect();
+    let (mut counts, mut total) = (Counts::default(), 0_u32);
+    let mut kept: Vec<(Key, Item)> = Vec::new();
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    for (index, policy) in (0_u32..).zip(&policies) {
+        let workloads = facts.workloads(policy).await?;
+        let within = workloads.iter().filter(|one| scope.holds(&one.namespace));
+        for result in within {
+            counts.count(result.verdict);
+            if !question.verdicts.is_empty() && !question.verdicts.contains(&result.verdict) {
+                continue;
+            }
+            total = total.saturating_add(1);
+            let rank = rank(question.sort, result);
+            if after
+                .as_ref()
+                .is_some_and(|after| !is_after(after, rank, result, index))
+            {
+                continue;
+            }
+            offer(&mut kept, most.saturating_add(1), rank, result, index);
+        }
+    }
+    let is_more = kept.len() > most;
+    kept.truncate(most);
+    let last = kept.last().filter(|_| is_more);
+    let next_cursor = last.map(|(key, _)| write(question.sort, key));
+    Ok(Page {
+        summary: counts.in_words(total, kept.len()),
+        counts,
+        total,
+        workloads: kept.into_iter().map(|(_, item)| item).collect(),
+        next_cursor,
+        policies: policies.iter().map(listed).collect(),
+    })
+}
+
+fn wanted(policy: &Policy, question: &Question) -> bool {
+    let named = question
+        .policy
+        .as_ref()
+        .is_none_or(|name| policy.name == *name);
+    let rule = question
+        .standard
+        .as_ref()
+        .is_none_or(|id| policy.spec.regulations.iter().any(|one| one.rule == *id));
+    named && rule
+}
+
+fn listed(policy: &Policy) -> ListedPolicy {
+    ListedPolicy {
+        policy: PolicyName::of(policy),
+        verdict: policy.status.verdict,
+        rules: policy
+            .spec
+            .regulations
+            .iter()
+            .map(|one| one.rule.clone())
+            .collect(),
+        evaluated: Evaluated::of(policy),
+    }
+}
+
+fn largest(result: &WorkloadResult) -> i64 {
+    let savings = result.recommendations.iter();
+    savings
+        .map(|advice| advice.saving_milligrams_per_day.value)
+        .max()
+        .unwrap_or(0)
+}
+
+/// The figure that the order goes by, negated where the largest comes first.
+fn rank(sort: Sort, result: &WorkloadResult) -> i64 {
+    let figures = &result.figures;
+    let figure = match sort {
+        Sort::Emissions => figures.emissions_milligrams.value,
+        Sort::Energy => figures.energy_microjoules.value,
+        Sort::Intensity => figures.intensity_milligrams_per_kwh.unwrap_or(-1),
+        Sort::Saving => largest(result),
+        Sort::Name => 0,
+    };
+    figure.saturating_neg()
+}
+
+fn is_after(after: &Key, rank: i64, result: &WorkloadResult, index: u32) -> bool {
+    let Key(than, namespace, kind, name, policy) = after;
+    (rank, &result.namespace, &result.kind, &result.name, index)
+        > (*than, namespace, kind, name, *policy)
+}
+
+/// Keeps a workload if it is among the first so many.
+fn offer(kept: &mut Vec<(Key, Item)>, most: usize, rank: i64, result: &WorkloadResult, index: u32) {
+    let is_before = |(key, _): &(Key, Item)| !is_after(key, rank, result, index);
+    if kept.len() >= most && kept.last().is_some_and(|last| !is_before(last)) {
+        return;
+    }
+    let place = kept.partition_point(|one| !is_before(one));
+    let key = Key(
+        rank,
+        result.namespace.clone(),
+        result.kind.clone(),
+        result.name.clone(),
+        index,
+    );
+    let item = Item {
+        workload: WorkloadName {
+            namespace: result.namespace.clone(),
+            kind: result.kind.clone(),
+            name: result.name.clone(),
+        },
+        policy: index,
+        verdict: result.verdict,
+        reason: result.reason.clone(),
+        figures: result.figures.clone(),
+        largest_saving_milligrams_per_day: largest(result),
+    };
+    kept.insert(place, (key, item));
+    kept.truncate(most);
+}
+
+impl Counts {
+    fn count(&mut self, verdict: Verdict) {
+        let place = match verdict {
+            Verdict::Compliant => &mut self.compliant,
+            Verdict::NonCompliant => &mut self.non_compliant,
+            Verdict::Inconclusive => &mut self.inconclusive,
+            Verdict::Unknown => &mut self.unknown,
+            Verdict::NotYetBinding => &mut self.not_yet_binding,
+        };
+        *place = place.saturating_add(1);
+    }
+
+    fn in_words(&self, total: u32, shown: usize) -> String {
+        let parts = [
+            (self.non_compliant, Verdict::NonCompliant),
+            (self.inconclusive, Verdict::Inconclusive),
+            (self.unknown, Verdict::Unknown),
+            (self.not_yet_binding, Verdict::NotYetBinding),
+            (self.compliant, Verdict::Compliant),
+        ];
+        let parts: Vec<_> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, verdict)| format!("{count} {}", words::verdict(*verdict)))
+            .collect();
+        if parts.is_empty() {
+            return "No workload was judged by a policy that you may see.".to_owned();
+        }
+        format!("{}; {total} fit, {shown} shown.", parts.join(", "))
+    }
+}
+
+fn write(sort: Sort, after: &Key) -> String {
+    let cursor = Cursor {
+        sort,
+        after: after.clone(),
+    };
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
+}
+
+fn read(text: &str, sort: Sort) -> Result<Key, AnswerFault> {
+    let wrong = || {
+        AnswerFault::invalid(
+            "cursor",
+            "…",
+            "the nextCursor of the page before, with the same sort",
+        )
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
+    let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
+    if cursor.sort == sort {
+        Ok(cursor.after)
+    } else {
+        Err(wrong())
+    }
+}

@@ -1,0 +1,94 @@
+//! Texts from a cluster made harmless: whoever may name an object or write a
+//! reference must not be able to steer a terminal, a page or a reader by it;
+//! pure.
+
+use serde_json::Value;
+
+/// Most letters of one text.
+const LETTERS_MAX: usize = 2_000;
+/// What stands at the end of a text that was cut.
+const CUT: char = '…';
+
+/// Cleans every text of a value, keys excepted: those are ours.
+pub fn clean(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(other) = cleaned(text) {
+                *text = other;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(clean),
+        Value::Object(fields) => fields.values_mut().for_each(clean),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A text without what steers: control characters but line ends, marks that
+/// turn the direction of writing, invisible letters, tags; at most so long.
+/// `None` if there is nothing to clean.
+#[must_use]
+pub fn cleaned(text: &str) -> Option<String> {
+    let is_long = text.len() > LETTERS_MAX && text.chars().count() > LETTERS_MAX;
+    if !is_long && !text.chars().any(steers) {
+        return None;
+    }
+    let mut other: String = text
+        .chars()
+        .take(LETTERS_MAX)
+        .map(|letter| match letter {
+            '<' => '‹',
+            '>' => '›',
+            _ if steers(letter) => ' ',
+            _ => letter,
+        })
+        .collect();
+    if is_long {
+        other.push(CUT);
+    }
+    Some(other)
+}
+
+/// One line of a text from a cluster, for a text of ours.
+#[must_use]
+pub fn line(text: &str) -> String {
+    let one = text.replace(['\n', '\r'], " ");
+    cleaned(&one).unwrap_or(one)
+}
+
+fn steers(letter: char) -> bool {
+    let is_control = letter.is_control() && letter != '\n';
+    let is_hidden = matches!(
+        letter,
+        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    );
+    is_control || is_hidden || letter == '<' || letter == '>'
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_or_a_reader_is_taken_out() {
+        let mut value = json!({
+            "name": "a\u{1b}[31mred", "reference": ["<system>obey\u{202e}</system>", "plain"],
+            "many": 7,
+        });
+        clean(&mut value);
+        assert_eq!(value["name"], "a [31mred");
+        assert_eq!(value["reference"][0], "‹system›obey ‹/system›");
+        assert_eq!(value["reference"][1], "plain");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_says_so_and_korean_stays() {
+        assert_eq!(cleaned("탄소중립기본법"), None);
+        let long = cleaned(&"가".repeat(3_000)).unwrap();
+        assert_eq!(long.chars().count(), LETTERS_MAX + 1);
+        assert!(long.ends_with(CUT));
+        assert_eq!(line("one\ntwo"), "one two");
+    }
+}

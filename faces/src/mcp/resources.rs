@@ -1,0 +1,294 @@
+//! The resources: rules, policies, pages of reports and intensity series,
+//! each at an address. Plain functions: no protocol here.
+
+use serde_json::{Value, json};
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::regulation::Preset;
+use tanso_intensity::bundled::Bundled;
+use tanso_intensity::{IntensityProvider as _, Loaded};
+
+use super::clean::{clean, line};
+use crate::answer::{AnswerFault, PolicyName};
+use crate::view::{Facts, Policy, PolicyKind, Scope};
+
+/// Hours of a series before and after now.
+const AROUND_H: i32 = 24;
+/// Resources of a page of the list.
+pub const PAGE: usize = 50;
+const HINT: &str = "resources/list shows what there is";
+
+/// A resource in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its address.
+    pub uri: String,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub description: String,
+}
+
+/// A family of resources.
+#[derive(Clone, Copy, Debug)]
+pub struct Template {
+    /// The address with names in braces.
+    pub uri: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub description: &'static str,
+}
+
+/// Every family, always in this order.
+pub const TEMPLATES: &[Template] = &[
+    Template {
+        uri: "tanso://regulations/{id}",
+        name: "regulation",
+        description: "A rule with its steps over time, limits, kind (law, target, standard), document and clause",
+    },
+    Template {
+        uri: "tanso://policies/{namespace}/{name}",
+        name: "policy",
+        description: "A CarbonPolicy: what it asks for and what was found",
+    },
+    Template {
+        uri: "tanso://cluster-policies/{name}",
+        name: "cluster-policy",
+        description: "A ClusterCarbonPolicy: what it asks for and what was found",
+    },
+    Template {
+        uri: "tanso://policies/{namespace}/{name}/intensity",
+        name: "policy-intensity",
+        description: "The intensity series that prices a policy's energy, by the hour around now",
+    },
+    Template {
+        uri: "tanso://reports/{namespace}/{policy}/{page}",
+        name: "report",
+        description: "A page of a CarbonPolicy's workloads, as its CarbonReport holds it",
+    },
+    Template {
+        uri: "tanso://zones/{zone}/intensity",
+        name: "zone-intensity",
+        description: "The bundled intensity series of a grid zone, by the hour around now",
+    },
+];
+
+/// All resources that the caller may see, in order.
+///
+/// # Errors
+/// If the facts cannot be read.
+pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
+    let mut listed = vec![
+        Listed {
+            uri: "tanso://regulations".to_owned(),
+            name: "regulations".to_owned(),
+            description: "Every rule there is, in short".to_owned(),
+        },
+        Listed {
+            uri: "tanso://policies".to_owned(),
+            name: "policies".to_owned(),
+            description: "Every policy that you may see, with its verdict".to_owned(),
+        },
+    ];
+    let rules = facts.rules().await?;
+    listed.extend(rules.iter().map(|preset| Listed {
+        uri: format!("tanso://regulations/{}", preset.id),
+        name: line(&preset.id),
+        description: line(&preset.title),
+    }));
+    for policy in facts.policies(&Scope::All).await? {
+        let uri = PolicyName::of(&policy).uri();
+        let title = policy.title();
+        if policy.kind == PolicyKind::CarbonPolicy {
+            listed.push(Listed {
+                uri: format!("{uri}/intensity"),
+                name: format!("{title}: intensity"),
+                description: "Intensity by the hour around now".to_owned(),
+            });
+        }
+        if let Some(namespace) = &policy.namespace {
+            let pages = (1..).zip(&policy.status.reports);
+            listed.extend(pages.map(|(page, _)| Listed {
+                uri: format!("tanso://reports/{namespace}/{}/{page}", policy.name),
+                name: format!("{title}: page {page} of its workloads"),
+                description: format!("Page {page} of {}", policy.status.reports.len()),
+            }));
+        }
+        listed.push(Listed {
+            uri,
+            name: title,
+            description: "What it asks for and what was found".to_owned(),
+        });
+    }
+    listed.sort_by(|a, b| a.uri.cmp(&b.uri));
+    Ok(listed)
+}
+
+/// What lies at an address, as JSON.
+///
+/// # Errors
+/// If nothing does, or it is not visible: there is no difference.
+pub async fn read(facts: &dyn Facts, uri: &str) -> Result<Value, AnswerFault> {
+    let path = uri.strip_prefix("tanso://").unwrap_or_default();
+    let parts: Vec<&str> = path.split('/').collect();
+    let found = match parts.as_slice() {
+        ["regulations"] => {
+            let rules = facts.rules().await?;
+            Some(rules.iter().map(short).collect())
+        }
+        ["regulations", id] => {
+            let rules = facts.rules().await?;
+            rules
+                .get(id)
+                .and_then(|preset| serde_json::to_value(preset).ok())
+        }
+        ["policies"] => {
+            let policies = facts.policies(&Scope::All).await?;
+            Some(policies.iter().map(in_short).collect())
+        }
+        ["policies", namespace, name] => policy(facts, Some(namespace), name)
+            .await?
+            .map(|found| whole(&found)),
+        ["cluster-policies", name] => policy(facts, None, name).await?.map(|found| whole(&found)),
+        ["policies", namespace, name, "intensity"] => {
+            match policy(facts, Some(namespace), name).await? {
+                Some(found) => {
+                    let site = facts.site(&found).await?;
+                    Some(series(&site.intensity, facts))
+                }
+                None => None,
+            }
+        }
+        ["reports", namespace, name, page] => report(facts, namespace, name, page).await?,
+        ["zones", zone, "intensity"] => {
+            let year = crate::answer::year_of(facts.now());
+            Bundled
+                .load(zone, year)
+                .ok()
+                .map(|loaded| series(&loaded, facts))
+        }
+        _ => None,
+    };
+    let mut found = found.ok_or_else(|| AnswerFault::NotFound {
+        what: format!("resource \"{}\"", line(uri)),
+        hint: HINT,
+    })?;
+    clean(&mut found);
+    Ok(found)
+}
+
+async fn policy(
+    facts: &dyn Facts,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Option<Policy>, AnswerFault> {
+    let scope = Scope::of(namespace);
+    let found = facts.policies(&scope).await?;
+    let is_it = |one: &Policy| one.namespace.as_deref() == namespace && one.name == name;
+    Ok(found.into_iter().find(is_it))
+}
+
+async fn report(
+    facts: &dyn Facts,
+    namespace: &str,
+    name: &str,
+    page: &str,
+) -> Result<Option<Value>, AnswerFault> {
+    let (Some(found), Ok(page)) = (
+        policy(facts, Some(namespace), name).await?,
+        page.parse::<i32>(),
+    ) else {
+        return Ok(None);
+    };
+    let pages = facts.reports(&found).await?;
+    let page = pages.iter().find(|one| one.spec.page == page);
+    Ok(page.and_then(|page| serde_json::to_value(&page.spec).ok()))
+}
+
+fn short(preset: &Preset) -> Value {
+    json!({
+        "id": preset.id, "title": preset.title, "titleKo": preset.title_ko,
+        "jurisdiction": preset.jurisdiction, "rules": preset.rules.len(),
+        "uri": format!("tanso://regulations/{}", preset.id),
+    })
+}
+
+fn in_short(policy: &Policy) -> Value {
+    let name = PolicyName::of(policy);
+    json!({
+        "policy": name, "verdict": policy.status.verdict, "summary": policy.status.summary,
+        "dataThrough": policy.status.data_through, "uri": name.uri(),
+    })
+}
+
+fn whole(policy: &Policy) -> Value {
+    json!({
+        "policy": PolicyName::of(policy), "generation": policy.generation,
+        "spec": policy.spec, "status": policy.status,
+    })
+}
+
+/// The hours of a series around now.
+fn series(loaded: &Loaded, facts: &dyn Facts) -> Value {
+    let now = UtcHour::containing(facts.now());
+    let period = Period {
+        from: now.plus_hours(-AROUND_H),
+        until: now.plus_hours(AROUND_H + 1),
+    };
+    let grams = |intensity: tanso_carbon::Intensity| intensity.as_grams_per_kwh_f64();
+    let hours = period.hours().filter_map(|hour| {
+        let point = loaded.series.at(hour)?;
+        Some(json!({
+            "hour": hour.to_string(), "origin": point.origin,
+            "gramsPerKwh": grams(point.intensity.value),
+            "lowGramsPerKwh": grams(point.intensity.low),
+            "highGramsPerKwh": grams(point.intensity.high),
+        }))
+    });
+    json!({
+        "info": loaded.series.info(), "filledBy": loaded.filled_by,
+        "asOf": loaded.freshness.as_of.map(|at| at.to_string()), "isStale": loaded.freshness.is_stale,
+        "notes": loaded.freshness.notes, "digest": loaded.digest.to_string(),
+        "hours": hours.collect::<Vec<_>>(),
+    })
+}
+
+/// Values that complete an argument of a template, best first.
+///
+/// # Errors
+/// If the facts cannot be read.
+pub async fn complete(
+    facts: &dyn Facts,
+    argument: &str,
+    start: &str,
+) -> Result<Vec<String>, AnswerFault> {
+    let mut values: Vec<String> = match argument {
+        "id" | "standard" => facts
+            .rules()
+            .await?
+            .ids()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        "namespace" => {
+            let policies = facts.policies(&Scope::All).await?;
+            policies
+                .into_iter()
+                .filter_map(|one| one.namespace)
+                .collect()
+        }
+        "name" | "policy" => {
+            let policies = facts.policies(&Scope::All).await?;
+            policies.into_iter().map(|one| one.name).collect()
+        }
+        "zone" => tanso_intensity::places::regions().map_or_else(
+            |_| Vec::new(),
+            |regions| regions.iter().map(|one| one.grid_zone.clone()).collect(),
+        ),
+        _ => Vec::new(),
+    };
+    values.retain(|value| value.to_lowercase().starts_with(&start.to_lowercase()));
+    values.sort();
+    values.dedup();
+    Ok(values)
+}

@@ -1,0 +1,189 @@
+//! The tools: a name, a question's schema, an answer's schema, and the
+//! function between. Plain functions: no protocol here.
+
+use std::sync::LazyLock;
+
+use futures::future::BoxFuture;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::clean::clean;
+use crate::answer::{AnswerFault, assess, compare, explain, list, power, regions, schedule};
+use crate::view::Facts;
+
+/// A JSON object.
+pub type Object = Map<String, Value>;
+
+/// What a tool answered.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The answer, as its schema says.
+    pub structured: Value,
+    /// The answer in words.
+    pub text: String,
+}
+
+type Call = for<'a> fn(&'a dyn Facts, Value) -> BoxFuture<'a, Result<Answered, AnswerFault>>;
+
+/// A tool.
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// What it does and when to use it.
+    pub description: &'static str,
+    /// The schema of its arguments.
+    pub input: Object,
+    /// The schema of its answer.
+    pub output: Object,
+    call: Call,
+}
+
+impl std::fmt::Debug for Tool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tool")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A tool from an answering function and the field that says it in words.
+macro_rules! tool {
+    ($name:literal, $title:literal, $room:ident :: $function:ident -> $answer:ident . $words:ident, $description:literal) => {
+        Tool {
+            name: $name,
+            title: $title,
+            description: $description,
+            input: schema::<$room::Question>(false),
+            output: schema::<$room::$answer>(true),
+            call: |facts, arguments| {
+                Box::pin(async move {
+                    let question: $room::Question = question(arguments)?;
+                    let answer = $room::$function(facts, &question).await?;
+                    answered(&answer, answer.$words.clone())
+                })
+            },
+        }
+    };
+}
+
+static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+    vec![
+        tool!(
+            "assess_workload_compliance",
+            "Assess a workload's carbon compliance",
+            assess::assess -> Assessment.summary,
+            "Whether one Kubernetes workload keeps the carbon rules of its policies: verdict with reason, energy and emissions with 90 % bounds, effective grid intensity, PUE verdict, provenance (measured, modelled, simulated) and recommendations. The numbers are those of the policy's status. With window, region, zone or standards it is also judged under those conditions (whatIf)."
+        ),
+        tool!(
+            "compare_optimization_impact",
+            "Compare what changes would save",
+            compare::compare -> Comparison.summary,
+            "What changes of a workload would save: shift by hours, move to a region, use less energy, resize requests, fewer replicas. The workload's own hours are run through again with each change alone and with all together, and judged again: before, after, saving with bounds, verdict before and after. Savings are never added up."
+        ),
+        tool!(
+            "list_workloads_by_compliance",
+            "List workloads by compliance",
+            list::list -> Page.summary,
+            "The workloads that you may see with their verdicts, emissions and largest saving, a page at a time: filter by namespace, verdict, policy or rule, sort by emissions, energy, intensity, saving or name. Start here to find what breaks a target."
+        ),
+        tool!(
+            "get_regional_comparison",
+            "Compare cloud regions",
+            regions::regions -> Comparison.summary,
+            "What a workload's energy (or a given amount) would emit in other cloud regions: grid intensity now, over the last and the next day, PUE with its evidence, emissions, the verdict there, and what stands against going there (residency, latency, the policy's list)."
+        ),
+        tool!(
+            "calculate_optimal_schedule",
+            "Find the cleanest time for a job",
+            schedule::schedule -> Plan.summary,
+            "When to run a job: the start with the least emissions between an earliest time and a deadline, what it saves against now and against the average, the whole curve by the hour, and the schedule line for a CronJob with its time zone. For a workload its mean run is used; else give durationMinutes, powerWatts and a zone or region."
+        ),
+        tool!(
+            "explain_verdict",
+            "Explain a verdict",
+            explain::explain -> Explanation.text,
+            "Why a workload or a policy has its verdict: the formula with the numbers filled in, the evidence against what the policy demands, each rule with document and clause, and what is in the way."
+        ),
+        tool!(
+            "get_power",
+            "Tell who uses how much power",
+            power::power -> Power.summary,
+            "Mean power by workload, namespace or node in the newest booked hour, largest first, with the share that was measured, and what the PowerMonitors say of the whole cluster."
+        ),
+    ]
+});
+
+/// Every tool, always in this order.
+#[must_use]
+pub fn tools() -> &'static [Tool] {
+    &TOOLS
+}
+
+/// The tool of a name.
+#[must_use]
+pub fn tool(name: &str) -> Option<&'static Tool> {
+    tools().iter().find(|tool| tool.name == name)
+}
+
+impl Tool {
+    /// Asks the tool.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn call(&self, facts: &dyn Facts, arguments: Value) -> Result<Answered, AnswerFault> {
+        (self.call)(facts, arguments).await
+    }
+}
+
+fn question<Q: DeserializeOwned>(arguments: Value) -> Result<Q, AnswerFault> {
+    serde_json::from_value(arguments).map_err(|fault| AnswerFault::Invalid {
+        field: "arguments",
+        value: super::clean::line(&fault.to_string()),
+        accepted: "what the tool's input schema says".to_owned(),
+    })
+}
+
+fn answered<A: Serialize>(answer: &A, text: String) -> Result<Answered, AnswerFault> {
+    let mut structured = serde_json::to_value(answer).map_err(|fault| AnswerFault::NotKnown {
+        what: "the answer".to_owned(),
+        reason: fault.to_string(),
+    })?;
+    clean(&mut structured);
+    let text = super::clean::cleaned(&text).unwrap_or(text);
+    Ok(Answered { structured, text })
+}
+
+/// The schema of a type, without what only an API server reads.
+fn schema<T: JsonSchema>(is_answer: bool) -> Object {
+    let settings = SchemaSettings::draft2020_12();
+    let settings = if is_answer {
+        settings.for_serialize()
+    } else {
+        settings.for_deserialize()
+    };
+    let mut value = settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
+    strip(&mut value);
+    match value {
+        Value::Object(fields) => fields,
+        _ => Object::new(),
+    }
+}
+
+fn strip(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !key.starts_with("x-kubernetes"));
+            fields.values_mut().for_each(strip);
+        }
+        Value::Array(values) => values.iter_mut().for_each(strip),
+        _ => {}
+    }
+}

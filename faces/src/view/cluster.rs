@@ -1,0 +1,443 @@
+//! The facts of a real cluster, by a kube client: as the caller whose
+//! credentials the client has, or as one about whom the API server is asked.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::CronJob;
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use kube::Client;
+use kube::api::{Api, ListParams};
+use tanso_carbon::RuleSet;
+use tanso_carbon::calendar::Period;
+use tanso_carbon::regulation::BUNDLED;
+use tanso_crds::carbon_policy::status::WorkloadResult;
+use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
+use tanso_crds::{CarbonPolicy, CarbonReport, PowerMonitor};
+use tanso_intensity::table::Table;
+use tanso_intensity::{Loaded, ProviderFault};
+use tokio::sync::Mutex;
+
+use super::access::{Access, Ask};
+use super::pages::{Pages, list_all};
+use super::{Answer, Energy, Facts, FactsFault, Policy, Schedule, Scope, Site, site};
+
+/// Label of `ConfigMaps` in the operator's namespace that hold rules.
+const RULES_LABEL: &str = "tanso.dev/regulations=true";
+
+/// How long the policies of a whole cluster are kept: a caller's questions
+/// follow each other closely, and a thousand statuses are long.
+const KEPT: Duration = Duration::from_secs(2);
+
+/// Policies that were listed, and when.
+type Kept = Arc<Mutex<Option<(Instant, Arc<Vec<Policy>>)>>>;
+
+/// The clock of whoever serves.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What only some have at hand: the ledger, and what intensity services said.
+pub trait Books: Send + Sync {
+    /// What was booked; see [`Facts::energy`]. Whether the caller may see it
+    /// was decided before.
+    fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy>;
+
+    /// What the services of a policy's list said, and its meters.
+    fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services>;
+}
+
+/// What the services that a policy names said.
+#[derive(Clone, Default)]
+pub struct Services {
+    /// Average figures by provider name, or why there are none.
+    pub average: Vec<(String, Result<Loaded, ProviderFault>)>,
+    /// The PUE that the facility's meters give, or why they give none.
+    pub pue: Option<Result<f64, String>>,
+}
+
+/// The services of whoever can ask none: each of the list is said to be out
+/// of reach, so that what tables know still serves.
+#[must_use]
+pub fn no_services(policy: &Policy, why: &str) -> Services {
+    let providers = &policy.spec.intensity.providers;
+    let missing = |provider: &tanso_crds::carbon_policy::IntensityProvider| {
+        let fault = ProviderFault::Service {
+            provider: provider.name.clone(),
+            reason: why.to_owned(),
+        };
+        (provider.name.clone(), Err(fault))
+    };
+    Services {
+        average: providers
+            .iter()
+            .filter(|one| site::is_service(one))
+            .map(missing)
+            .collect(),
+        pue: Some(Err(why.to_owned())),
+    }
+}
+
+/// Reads a cluster by one client and keeps the pages it has read; shared by
+/// all callers whom it serves.
+#[derive(Clone)]
+pub struct Reader {
+    client: Client,
+    namespace: String,
+    books: Arc<dyn Books>,
+    pages: Pages,
+    namespaced: Kept,
+    cluster_wide: Kept,
+    clock: Clock,
+}
+
+impl Reader {
+    /// Reads by `client` a cluster whose operator is in `namespace`.
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, books: Arc<dyn Books>) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            books,
+            pages: Pages::default(),
+            namespaced: Kept::default(),
+            cluster_wide: Kept::default(),
+            clock: Arc::new(Timestamp::now),
+        }
+    }
+
+    /// The same by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// The facts as somebody sees them.
+    #[must_use]
+    pub fn seen_by(&self, access: Access) -> KubeFacts {
+        KubeFacts {
+            reader: self.clone(),
+            access,
+        }
+    }
+}
+
+/// The facts of a cluster as one caller sees them.
+#[derive(Clone)]
+pub struct KubeFacts {
+    reader: Reader,
+    access: Access,
+}
+
+impl std::fmt::Debug for KubeFacts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let access = &self.access;
+        f.debug_struct("KubeFacts")
+            .field("access", access)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KubeFacts {
+    fn client(&self) -> Client {
+        self.reader.client.clone()
+    }
+
+    async fn namespaced(&self, scope: &Scope) -> Result<Vec<Policy>, FactsFault> {
+        const KIND: &str = "carbonpolicies";
+        if !scope.is_proper() {
+            return Ok(Vec::new());
+        }
+        let Scope::Namespace(namespace) = scope else {
+            return self.everywhere(KIND).await;
+        };
+        if !self.access.may(&Ask::list(KIND, Some(namespace))).await? {
+            return Ok(Vec::new());
+        }
+        let api: Api<CarbonPolicy> = Api::namespaced(self.client(), namespace);
+        let found = list_all(&api, ListParams::default().limit(500), KIND).await?;
+        Ok(found.into_iter().map(Policy::from).collect())
+    }
+
+    /// Those of all namespaces that the caller may see.
+    async fn everywhere(&self, kind: &str) -> Result<Vec<Policy>, FactsFault> {
+        let all = kept(&self.reader.namespaced, async {
+            let api: Api<CarbonPolicy> = Api::all(self.client());
+            let found = list_all(&api, ListParams::default().limit(500), kind).await?;
+            Ok(found.into_iter().map(Policy::from).collect())
+        });
+        let all = all.await?;
+        let names: BTreeSet<String> = all.iter().filter_map(|one| one.namespace.clone()).collect();
+        let seen = self.access.namespaces(kind, names.into_iter().collect());
+        let seen: BTreeSet<String> = seen.await?.into_iter().collect();
+        let is_seen = |one: &&Policy| {
+            one.namespace
+                .as_ref()
+                .is_some_and(|name| seen.contains(name))
+        };
+        Ok(all.iter().filter(is_seen).cloned().collect())
+    }
+
+    async fn cluster_wide(&self) -> Result<Vec<Policy>, FactsFault> {
+        const KIND: &str = "clustercarbonpolicies";
+        if !self.access.may(&Ask::list(KIND, None)).await? {
+            return Ok(Vec::new());
+        }
+        let all = kept(&self.reader.cluster_wide, async {
+            let api: Api<ClusterCarbonPolicy> = Api::all(self.client());
+            let found = list_all(&api, ListParams::default().limit(500), KIND).await?;
+            Ok(found.into_iter().map(Policy::from).collect())
+        });
+        match all.await {
+            Ok(found) => Ok(found.to_vec()),
+            // What is not visible is not there.
+            Err(fault) if fault.is_forbidden() => Ok(Vec::new()),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The namespace in which a policy keeps what belongs to it.
+    fn home<'a>(&'a self, policy: &'a Policy) -> &'a str {
+        policy
+            .namespace
+            .as_deref()
+            .unwrap_or(&self.reader.namespace)
+    }
+
+    async fn pages(&self, policy: &Policy) -> Result<Arc<Vec<CarbonReport>>, FactsFault> {
+        let home = self.home(policy);
+        let may = self
+            .access
+            .may(&Ask::list("carbonreports", Some(home)))
+            .await?;
+        if policy.status.reports.is_empty() || !may {
+            return Ok(Arc::default());
+        }
+        match self.reader.pages.of(self.client(), home, policy).await {
+            Err(fault) if fault.is_forbidden() => Ok(Arc::default()),
+            found => found.map(|read| read.pages),
+        }
+    }
+
+    async fn listed(&self, policy: &Policy) -> Result<Arc<Vec<WorkloadResult>>, FactsFault> {
+        if policy.status.workloads_not_listed > 0 {
+            let home = self.home(policy);
+            let may = self
+                .access
+                .may(&Ask::list("carbonreports", Some(home)))
+                .await?;
+            if may && !policy.status.reports.is_empty() {
+                match self.reader.pages.of(self.client(), home, policy).await {
+                    Ok(read) if read.is_whole => return Ok(read.workloads),
+                    Err(fault) if !fault.is_forbidden() => return Err(fault),
+                    _ => {}
+                }
+            }
+        }
+        Ok(Arc::new(policy.status.workloads.clone()))
+    }
+
+    async fn all_rules(&self) -> Result<Arc<RuleSet>, FactsFault> {
+        let broken = |faults: tanso_carbon::regulation::RuleFaults| FactsFault::Broken {
+            what: "the bundled rules".to_owned(),
+            reason: faults.to_string(),
+        };
+        let mut rules = RuleSet::try_from_files(BUNDLED.iter().copied()).map_err(broken)?;
+        let ask = Ask {
+            verb: "list",
+            group: "",
+            resource: "configmaps",
+            namespace: Some(&self.reader.namespace),
+        };
+        if !self.access.may(&ask).await? {
+            return Ok(Arc::new(rules));
+        }
+        let api: Api<ConfigMap> = Api::namespaced(self.client(), &self.reader.namespace);
+        let params = ListParams::default().labels(RULES_LABEL).limit(100);
+        match list_all(&api, params, "rule files").await {
+            Ok(found) => add_rules(&mut rules, found),
+            Err(fault) if fault.is_forbidden() => {}
+            Err(fault) => return Err(fault),
+        }
+        Ok(Arc::new(rules))
+    }
+
+    async fn table(&self, policy: &Policy) -> Result<Option<Result<Table, String>>, FactsFault> {
+        let Some(named) = policy.spec.intensity.table.as_ref() else {
+            return Ok(None);
+        };
+        let (name, home) = (&named.config_map, self.home(policy));
+        let api: Api<ConfigMap> = Api::namespaced(self.client(), home);
+        let found = match api.get_opt(name).await {
+            Ok(found) => found,
+            Err(error) => {
+                let fault = FactsFault::of(format!("reading ConfigMap \"{name}\""), &error);
+                return Ok(Some(Err(fault.to_string())));
+            }
+        };
+        let text = found.and_then(|found| found.data?.remove(&named.key));
+        let file = format!("{name}/{}", named.key);
+        Ok(Some(text.map_or_else(
+            || {
+                Err(format!(
+                    "ConfigMap \"{name}\" in namespace \"{home}\" has no key \"{}\"",
+                    named.key
+                ))
+            },
+            |text| Ok(Table { file, text }),
+        )))
+    }
+
+    async fn site_of(&self, policy: &Policy) -> Result<Site, FactsFault> {
+        let table = self.table(policy).await?;
+        let services = self.reader.books.services(policy).await?;
+        let nodes = match policy.spec.site.placement {
+            tanso_crds::carbon_policy::Placement::Site => Vec::new(),
+            // Where the policy's energy was used is part of the policy, so no right is asked for.
+            tanso_crds::carbon_policy::Placement::NodeRegion => self.all_nodes().await?,
+        };
+        site::site(policy, table, &services, &nodes, (self.reader.clock)())
+    }
+
+    async fn all_nodes(&self) -> Result<Vec<Node>, FactsFault> {
+        let api: Api<Node> = Api::all(self.client());
+        list_all(&api, ListParams::default().limit(500), "nodes").await
+    }
+}
+
+/// What was listed a moment ago, or is now; who comes meanwhile waits for it.
+async fn kept(
+    place: &Kept,
+    read: impl Future<Output = Result<Vec<Policy>, FactsFault>>,
+) -> Result<Arc<Vec<Policy>>, FactsFault> {
+    let mut place = place.lock().await;
+    if let Some((at, found)) = &*place
+        && at.elapsed() < KEPT
+    {
+        return Ok(Arc::clone(found));
+    }
+    let found = Arc::new(read.await?);
+    *place = Some((Instant::now(), Arc::clone(&found)));
+    Ok(found)
+}
+
+/// Adds the user's rules; a file that cannot be read leaves the others alone.
+fn add_rules(rules: &mut RuleSet, found: Vec<ConfigMap>) {
+    for config_map in found {
+        let name = config_map.metadata.name.unwrap_or_default();
+        for (key, yaml) in config_map.data.iter().flatten() {
+            match RuleSet::parse(&format!("{name}/{key}"), yaml) {
+                Ok(preset) => rules.insert(preset),
+                Err(faults) => tracing::debug!(config_map = name, %faults, "a rule file is broken"),
+            }
+        }
+    }
+}
+
+impl Facts for KubeFacts {
+    fn now(&self) -> Timestamp {
+        (self.reader.clock)()
+    }
+
+    fn rules(&self) -> Answer<'_, Arc<RuleSet>> {
+        Box::pin(self.all_rules())
+    }
+
+    fn policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Vec<Policy>> {
+        Box::pin(async move {
+            let (mut found, wide) =
+                futures::try_join!(self.namespaced(scope), self.cluster_wide())?;
+            found.extend(wide);
+            found.sort_by(|a, b| {
+                (a.kind, &a.namespace, &a.name).cmp(&(b.kind, &b.namespace, &b.name))
+            });
+            Ok(found)
+        })
+    }
+
+    fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>> {
+        Box::pin(self.listed(policy))
+    }
+
+    fn reports<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<CarbonReport>>> {
+        Box::pin(self.pages(policy))
+    }
+
+    fn monitors(&self) -> Answer<'_, Vec<PowerMonitor>> {
+        Box::pin(async move {
+            if !self.access.may(&Ask::list("powermonitors", None)).await? {
+                return Ok(Vec::new());
+            }
+            let api: Api<PowerMonitor> = Api::all(self.client());
+            match list_all(&api, ListParams::default().limit(100), "powermonitors").await {
+                Err(fault) if fault.is_forbidden() => Ok(Vec::new()),
+                found => found,
+            }
+        })
+    }
+
+    fn nodes(&self) -> Answer<'_, Vec<Node>> {
+        Box::pin(async move {
+            let ask = Ask {
+                verb: "list",
+                group: "",
+                resource: "nodes",
+                namespace: None,
+            };
+            if !self.access.may(&ask).await? {
+                return Ok(Vec::new());
+            }
+            match self.all_nodes().await {
+                Err(fault) if fault.is_forbidden() => Ok(Vec::new()),
+                found => found,
+            }
+        })
+    }
+
+    fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+        Box::pin(async move {
+            let namespace = match scope {
+                Scope::All => None,
+                Scope::Namespace(name) => Some(name.as_str()),
+            };
+            let ask = Ask::list("carbonreports", namespace);
+            if !scope.is_proper() || !self.access.may(&ask).await? {
+                return Err(FactsFault::Absent {
+                    what: "energy by the hour",
+                    reason: "it needs the right to list carbonreports there".to_owned(),
+                });
+            }
+            self.reader.books.energy(scope, period).await
+        })
+    }
+
+    fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site> {
+        Box::pin(self.site_of(policy))
+    }
+
+    fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>> {
+        Box::pin(async move {
+            let ask = Ask {
+                verb: "list",
+                group: "batch",
+                resource: "cronjobs",
+                namespace: Some(namespace),
+            };
+            if !self.access.may(&ask).await? {
+                return Ok(None);
+            }
+            // The operator may list CronJobs, not get them.
+            let api: Api<CronJob> = Api::namespaced(self.client(), namespace);
+            let params = ListParams::default().fields(&format!("metadata.name={name}"));
+            let found = match list_all(&api, params, "cronjobs").await {
+                Err(fault) if fault.is_forbidden() => return Ok(None),
+                found => found?,
+            };
+            let spec = found.into_iter().next().and_then(|job| job.spec);
+            Ok(spec.map(|spec| Schedule {
+                schedule: spec.schedule,
+                time_zone: spec.time_zone,
+            }))
+        })
+    }
+}

@@ -1,0 +1,114 @@
+//! Why something could not be read, in plain words.
+
+/// Why the facts could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FactsFault {
+    /// The API server knows nothing of tanso.
+    #[error(
+        "{action}: the cluster does not know this kind, so tanso is not installed; install it with `kubectl apply -k config/default`"
+    )]
+    NotInstalled {
+        /// What was tried.
+        action: String,
+    },
+    /// The caller may not.
+    #[error(
+        "{action}: forbidden; ask for a role that allows it, or name a namespace that you may see"
+    )]
+    Forbidden {
+        /// What was tried.
+        action: String,
+    },
+    /// The caller is unknown.
+    #[error("{action}: the API server does not accept these credentials; log in again")]
+    Unauthorized {
+        /// What was tried.
+        action: String,
+    },
+    /// The API server refused for another reason.
+    #[error("{action}: the API server answered {code}: {message}")]
+    Refused {
+        /// What was tried.
+        action: String,
+        /// HTTP status.
+        code: u16,
+        /// What the API server said.
+        message: String,
+    },
+    /// Something does not answer.
+    #[error("{action}: no answer ({cause}); try again later")]
+    Unreachable {
+        /// What was tried.
+        action: String,
+        /// The innermost reason.
+        cause: String,
+    },
+    /// What was read makes no sense.
+    #[error("{what}: {reason}")]
+    Broken {
+        /// What was read.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// This caller has no access to such facts.
+    #[error("{what} cannot be read here: {reason}")]
+    Absent {
+        /// What it is.
+        what: &'static str,
+        /// Why, and what would help.
+        reason: String,
+    },
+}
+
+impl FactsFault {
+    /// What a failed request means.
+    #[must_use]
+    pub fn of(action: impl Into<String>, error: &kube::Error) -> Self {
+        let action = action.into();
+        let kube::Error::Api(status) = error else {
+            let cause = innermost(error);
+            return Self::Unreachable { action, cause };
+        };
+        match status.code {
+            401 => Self::Unauthorized { action },
+            403 => Self::Forbidden { action },
+            404 if !status.message.contains('"') => Self::NotInstalled { action },
+            code => Self::Refused {
+                action,
+                code,
+                message: status.message.clone(),
+            },
+        }
+    }
+
+    /// Whether the caller may not see it: it is treated as not there.
+    #[must_use]
+    pub const fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Forbidden { .. })
+    }
+
+    /// Whether such facts are out of this caller's reach altogether.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent { .. } | Self::Forbidden { .. })
+    }
+
+    /// Whether the same question may be answered later.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { code, .. } => *code >= 500 || *code == 429,
+            _ => false,
+        }
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}

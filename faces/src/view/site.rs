@@ -1,0 +1,348 @@
+//! A policy's spec and what it names become its grid, its facility and its
+//! places, as the operator makes them; pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use k8s_openapi::api::core::v1::Node;
+use tanso_carbon::account::{Metering, Place};
+use tanso_carbon::calendar;
+use tanso_carbon::pue::{Entity, PueCategory, PueScope};
+use tanso_carbon::regions::Region;
+use tanso_carbon::{FacilityPue, Pue, PueEvidence};
+use tanso_crds::carbon_policy as crd;
+use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider, IntensityProviderKind};
+use tanso_intensity::bundled::Bundled;
+use tanso_intensity::layers::{Layer, over_each_other};
+use tanso_intensity::places::region_of;
+use tanso_intensity::static_value::StaticValue;
+use tanso_intensity::table::Table;
+use tanso_intensity::{IntensityProvider as _, Loaded, ProviderFault};
+use tanso_power::Estimate;
+
+use super::cluster::Services;
+use super::{FactsFault, Policy};
+
+/// Where a policy's energy is used.
+#[derive(Clone)]
+pub struct Site {
+    /// The grid zone.
+    pub zone: String,
+    /// The time zone of local days.
+    pub time_zone: TimeZone,
+    /// The facility's PUE.
+    pub pue: Option<FacilityPue>,
+    /// Where energy is metered.
+    pub metering: Metering,
+    /// The grid.
+    pub intensity: Loaded,
+    /// Regions of nodes that are not at the site; the first has the number 1.
+    pub others: Vec<PlaceAt>,
+    /// Numbers of places by node; nodes that are not here are at the site.
+    pub of_node: BTreeMap<String, usize>,
+    /// What could not be asked, in words.
+    pub notes: Vec<String>,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("Site");
+        shown.field("zone", &self.zone).field("pue", &self.pue);
+        shown.field("notes", &self.notes).finish_non_exhaustive()
+    }
+}
+
+/// A region with its grid and its facility.
+#[derive(Clone)]
+pub struct PlaceAt {
+    /// The region's name.
+    pub region: String,
+    /// Its country, two letters.
+    pub country: String,
+    /// Its grid.
+    pub intensity: Loaded,
+    /// Its facility's PUE.
+    pub pue: Option<FacilityPue>,
+}
+
+impl PlaceAt {
+    /// A region of the bundled table with the figures of its zone.
+    ///
+    /// # Errors
+    /// If its zone has no figures.
+    pub fn of(region: &Region, year: i16) -> Result<Self, ProviderFault> {
+        Ok(Self::with(region, Bundled.load(&region.grid_zone, year)?))
+    }
+
+    fn with(region: &Region, intensity: Loaded) -> Self {
+        Self {
+            region: region.region.clone(),
+            country: region.country.clone(),
+            intensity,
+            pue: region.pue.clone(),
+        }
+    }
+
+    /// As the engine takes it.
+    #[must_use]
+    pub fn place(&self, metering: Metering) -> Place<'_> {
+        Place {
+            metering,
+            ..Place::new(&*self.intensity.series, self.pue.as_ref())
+        }
+    }
+}
+
+impl Site {
+    /// The site, and the regions of nodes after it.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place<'_>> {
+        let site = Place {
+            metering: self.metering,
+            ..Place::new(&*self.intensity.series, self.pue.as_ref())
+        };
+        let others = self.others.iter().map(|other| other.place(self.metering));
+        std::iter::once(site).chain(others).collect()
+    }
+
+    /// The number of a node's place.
+    #[must_use]
+    pub fn place_of(&self, node: &str) -> usize {
+        self.of_node.get(node).copied().unwrap_or(0)
+    }
+}
+
+/// Whether a provider is a service on the network.
+pub(super) const fn is_service(provider: &IntensityProvider) -> bool {
+    !matches!(
+        provider.kind,
+        IntensityProviderKind::Bundled
+            | IntensityProviderKind::Static
+            | IntensityProviderKind::Table
+    )
+}
+
+/// Makes a policy's site.
+pub(super) fn site(
+    policy: &Policy,
+    table: Option<Result<Table, String>>,
+    services: &Services,
+    nodes: &[Node],
+    now: Timestamp,
+) -> Result<Site, FactsFault> {
+    let spec = &policy.spec;
+    let broken = |field: &str, reason: String| FactsFault::Broken {
+        what: format!("{field} of {}", policy.title()),
+        reason,
+    };
+    let year = TimeZone::UTC.to_datetime(now).year();
+    let mut notes = Vec::new();
+    let intensity = intensity(spec, table.as_ref(), services, year)
+        .map_err(|fault| broken("spec.intensity", fault.to_string()))?;
+    notes.extend(intensity.freshness.notes.iter().cloned());
+    let pue = spec.site.pue.as_ref();
+    let pue = pue
+        .map(|pue| facility(pue, services, &mut notes))
+        .transpose();
+    let pue = pue.map_err(|fault| broken("spec.site.pue", fault))?;
+    let time_zone = calendar::time_zone(&spec.site.time_zone)
+        .map_err(|fault| broken("spec.site.timeZone", fault.to_string()))?;
+    let (others, of_node) = others(spec, nodes, &intensity, pue.as_ref(), year);
+    Ok(Site {
+        zone: spec.site.zone.clone(),
+        time_zone,
+        pue,
+        metering: match spec.site.metering {
+            crd::MeteringPoint::ItEquipment => Metering::ItEquipment,
+            crd::MeteringPoint::Facility => Metering::Facility,
+        },
+        intensity,
+        others,
+        of_node,
+        notes,
+    })
+}
+
+fn intensity(
+    spec: &CarbonPolicySpec,
+    table: Option<&Result<Table, String>>,
+    services: &Services,
+    year: i16,
+) -> Result<Loaded, ProviderFault> {
+    let load = |kind, name: &str, zone: &str| match kind {
+        IntensityProviderKind::Bundled => Some(Bundled.load(zone, year)),
+        IntensityProviderKind::Static => Some(fixed(spec, name, year)),
+        IntensityProviderKind::Table => Some(match table {
+            Some(Ok(table)) => table.load(zone, year),
+            Some(Err(why)) => Err(missing(name, why)),
+            None => Err(missing(name, "`table` is not given")),
+        }),
+        // A marginal provider has no average: it is no part of the price.
+        _ => services
+            .average
+            .iter()
+            .find(|(one, _)| one == name)
+            .map(|(_, found)| found.clone()),
+    };
+    let zone = &spec.site.zone;
+    let alone =
+        |kind, name| load(kind, name, zone).unwrap_or_else(|| Err(missing(name, "unknown")));
+    match spec.intensity.source {
+        crd::IntensitySource::Bundled => alone(IntensityProviderKind::Bundled, "bundled"),
+        crd::IntensitySource::Static => alone(IntensityProviderKind::Static, "static"),
+        crd::IntensitySource::Table => alone(IntensityProviderKind::Table, "table"),
+        crd::IntensitySource::Providers => {
+            let layers = spec.intensity.providers.iter().filter_map(|one| {
+                let zone = one.zone.as_ref().unwrap_or(zone);
+                Some(Layer {
+                    name: one.name.clone(),
+                    found: load(one.kind, &one.name, zone)?,
+                })
+            });
+            over_each_other(layers.collect())
+        }
+    }
+}
+
+fn missing(provider: &str, why: &str) -> ProviderFault {
+    ProviderFault::Service {
+        provider: provider.to_owned(),
+        reason: why.to_owned(),
+    }
+}
+
+fn fixed(spec: &CarbonPolicySpec, name: &str, year: i16) -> Result<Loaded, ProviderFault> {
+    let given = spec.intensity.r#static.as_ref();
+    let given = given.ok_or_else(|| missing(name, "`static` is not given"))?;
+    let value = StaticValue {
+        grams_per_kwh: given.grams_per_kwh,
+        reference: given.reference.clone(),
+    };
+    value.load(&spec.site.zone, year)
+}
+
+/// The facility's PUE: of its meters where they are asked and answer.
+fn facility(
+    spec: &crd::PueSpec,
+    services: &Services,
+    notes: &mut Vec<String>,
+) -> Result<FacilityPue, String> {
+    let stated = Pue::try_new(spec.value).map_err(|fault| fault.to_string())?;
+    let stated = |evidence, source: &str| FacilityPue {
+        scope: scope(spec.scope),
+        category: spec.category.map(category),
+        entity: match spec.entity {
+            crd::FacilityEntity::Site => Entity::Site,
+            crd::FacilityEntity::AllSites => Entity::AllSites,
+        },
+        ..FacilityPue::annual(stated, evidence, source)
+    };
+    let Some(query) = &spec.query else {
+        return Ok(stated(evidence(spec.evidence), &spec.reference));
+    };
+    let measured = services
+        .pue
+        .clone()
+        .unwrap_or_else(|| Err("its meters were not asked".to_owned()));
+    let measured =
+        measured.and_then(|ratio| Pue::try_new(ratio).map_err(|fault| fault.to_string()));
+    Ok(match measured {
+        Ok(ratio) => FacilityPue {
+            value: Estimate::exact(ratio),
+            ..stated(PueEvidence::Measured, &query.query)
+        },
+        Err(why) => {
+            notes.push(format!("PUE {} is assumed: {why}", spec.value));
+            stated(PueEvidence::Assumed, &spec.reference)
+        }
+    })
+}
+
+const fn evidence(evidence: crd::PueEvidence) -> PueEvidence {
+    match evidence {
+        crd::PueEvidence::Measured => PueEvidence::Measured,
+        crd::PueEvidence::Certificate => PueEvidence::Certificate,
+        crd::PueEvidence::PublishedForRegion => PueEvidence::PublishedForRegion,
+        crd::PueEvidence::ProviderAverage => PueEvidence::ProviderAverage,
+        crd::PueEvidence::Assumed => PueEvidence::Assumed,
+    }
+}
+
+const fn scope(scope: crd::PueScope) -> PueScope {
+    match scope {
+        crd::PueScope::Annual => PueScope::Annual,
+        crd::PueScope::Interim => PueScope::Interim,
+        crd::PueScope::Partial => PueScope::Partial,
+        crd::PueScope::Design => PueScope::Design,
+        crd::PueScope::AtQuarterLoad => PueScope::AtQuarterLoad,
+        crd::PueScope::AtFullLoad => PueScope::AtFullLoad,
+    }
+}
+
+const fn category(category: crd::PueCategory) -> PueCategory {
+    match category {
+        crd::PueCategory::Ups => PueCategory::Ups,
+        crd::PueCategory::Pdu => PueCategory::Pdu,
+        crd::PueCategory::Device => PueCategory::Device,
+    }
+}
+
+/// The regions of nodes, if the policy asks for them. One of the site's own
+/// grid zone takes the site's figures, and its PUE where one is given.
+fn others(
+    spec: &CarbonPolicySpec,
+    nodes: &[Node],
+    site: &Loaded,
+    pue: Option<&FacilityPue>,
+    year: i16,
+) -> (Vec<PlaceAt>, BTreeMap<String, usize>) {
+    let (mut places, mut of_node) = (Vec::<PlaceAt>::new(), BTreeMap::new());
+    if spec.site.placement == crd::Placement::Site {
+        return (places, of_node);
+    }
+    for node in nodes {
+        let labels = node.metadata.labels.clone().unwrap_or_default();
+        let id = node
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.provider_id.as_deref());
+        let (Some(region), Some(name)) = (region_of(&labels, id), &node.metadata.name) else {
+            continue;
+        };
+        let known = places.iter().position(|one| one.region == region.region);
+        if let Some(index) = known {
+            of_node.insert(name.clone(), index + 1);
+            continue;
+        }
+        let is_here = region.grid_zone == spec.site.zone;
+        let mut place = if is_here {
+            PlaceAt::with(region, site.clone())
+        } else {
+            // A region of a zone without figures stays at the site.
+            match PlaceAt::of(region, year) {
+                Ok(found) => found,
+                Err(_) => continue,
+            }
+        };
+        if is_here && pue.is_some() {
+            place.pue = pue.cloned();
+        }
+        places.push(place);
+        of_node.insert(name.clone(), places.len());
+    }
+    (places, of_node)
+}
+
+/// Seconds of a text such as `24h`, `15m` or `90s`.
+pub(crate) fn seconds(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok()?;
+    let unit = match text.get(digits.len()..)? {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    number.checked_mul(unit)
+}

@@ -1,0 +1,139 @@
+//! Figures of a status as words for people: three digits that count. Programs
+//! take the whole numbers beside.
+
+use tanso_crds::carbon_policy::status::{Bounded, Verdict};
+
+/// Microjoules in a kWh.
+const MICROJOULES_PER_KWH: f64 = 3.6e12;
+
+/// A whole number as a fraction, for showing only.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+pub fn float(whole: i64) -> f64 {
+    whole as f64
+}
+
+/// Energy: `980 J`, `12.3 Wh`, `4.31 kWh`, `1.20 MWh`.
+#[must_use]
+pub fn energy(energy_uj: i64) -> String {
+    let kwh = float(energy_uj) / MICROJOULES_PER_KWH;
+    if kwh.abs() < 1e-3 {
+        format!("{} J", digits(float(energy_uj) / 1e6))
+    } else if kwh.abs() < 1.0 {
+        format!("{} Wh", digits(kwh * 1e3))
+    } else if kwh.abs() < 1e3 {
+        format!("{} kWh", digits(kwh))
+    } else {
+        format!("{} MWh", digits(kwh / 1e3))
+    }
+}
+
+/// Emissions: `12.3 mg`, `980 g`, `2.47 kg`, `1.20 t`.
+#[must_use]
+pub fn emissions(emissions_mg: i64) -> String {
+    let grams = float(emissions_mg) / 1e3;
+    if grams.abs() < 1.0 {
+        format!("{} mg", digits(float(emissions_mg)))
+    } else if grams.abs() < 1e3 {
+        format!("{} g", digits(grams))
+    } else if grams.abs() < 1e6 {
+        format!("{} kg", digits(grams / 1e3))
+    } else {
+        format!("{} t", digits(grams / 1e6))
+    }
+}
+
+/// Emissions with their 90 % bounds: `2.47 kg (2.12 kg to 2.82 kg)`.
+#[must_use]
+pub fn emissions_within(figure: &Bounded) -> String {
+    if figure.low == figure.value && figure.value == figure.high {
+        return emissions(figure.value);
+    }
+    format!(
+        "{} ({} to {})",
+        emissions(figure.value),
+        emissions(figure.low),
+        emissions(figure.high)
+    )
+}
+
+/// Intensity: `415.3 g/kWh`.
+#[must_use]
+pub fn intensity(mg_per_kwh: i64) -> String {
+    format!("{:.1} g/kWh", float(mg_per_kwh) / 1e3)
+}
+
+/// Power: `1.23 W`, `212 W`, `1.63 kW`.
+#[must_use]
+pub fn power(power_mw: i64) -> String {
+    let watts = float(power_mw) / 1e3;
+    if watts.abs() < 1e3 {
+        format!("{} W", digits(watts))
+    } else {
+        format!("{} kW", digits(watts / 1e3))
+    }
+}
+
+/// Thousandths of a percent: `7.93 %`.
+#[must_use]
+pub fn milli_percent(thousandths: i64) -> String {
+    format!("{} %", digits(float(thousandths) / 1e3))
+}
+
+/// Thousandths as a plain number without trailing zeros: `1.32`, `424`.
+#[must_use]
+pub fn milli(thousandths: i64) -> String {
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let whole = thousandths.unsigned_abs() / 1_000;
+    match thousandths.unsigned_abs() % 1_000 {
+        0 => format!("{sign}{whole}"),
+        rest => format!("{sign}{whole}.{rest:03}")
+            .trim_end_matches('0')
+            .to_owned(),
+    }
+}
+
+/// The verdict's name.
+#[must_use]
+pub const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Compliant => "Compliant",
+        Verdict::NonCompliant => "NonCompliant",
+        Verdict::Inconclusive => "Inconclusive",
+        Verdict::Unknown => "Unknown",
+        Verdict::NotYetBinding => "NotYetBinding",
+    }
+}
+
+/// Three digits that count, never fewer than the whole ones.
+fn digits(figure: f64) -> String {
+    let size = figure.abs();
+    let decimals: usize = match size {
+        _ if size == 0.0 => 0,
+        _ if size >= 100.0 => 0,
+        _ if size >= 10.0 => 1,
+        _ if size >= 1.0 => 2,
+        _ if size >= 0.1 => 3,
+        _ if size >= 0.01 => 4,
+        _ => 5,
+    };
+    format!("{figure:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_size_has_its_unit_and_three_digits() {
+        assert_eq!(energy(0), "0 J");
+        assert_eq!(energy(15_516_000_000_000), "4.31 kWh");
+        assert_eq!(emissions(310), "310 mg");
+        assert_eq!(emissions(2_470_000), "2.47 kg");
+        assert_eq!(power(96_000), "96.0 W");
+        assert_eq!(power(1_633_000), "1.63 kW");
+        assert_eq!(milli_percent(7_930), "7.93 %");
+        assert_eq!(milli(417_300), "417.3");
+        assert_eq!(milli(-5), "-0.005");
+    }
+}
