@@ -117,6 +117,23 @@ pub enum Metric {
     Erf,
     /// Renewable energy factor, percent.
     Ref,
+    /// A duty, a method or a label: something to do or to publish, without a
+    /// figure that can be computed here. Never judged.
+    Duty,
+}
+
+/// What a rule's verdict may be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum WorkloadVerdict {
+    /// Nothing here: it binds a state, is a method or is not in force. It is
+    /// shown for context and never judged.
+    None,
+    /// The facility; its verdict stands beside a workload's.
+    Facility,
+    /// Nothing: it is a factor for sums.
+    Factor,
+    /// Whatever the policy sets it for, as the user's own target.
+    Policy,
 }
 
 impl Binds {
@@ -127,6 +144,19 @@ impl Binds {
         match self {
             Self::Operator => Entity::AllSites,
             _ => Entity::Site,
+        }
+    }
+
+    /// The words for a message.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::State => "a state",
+            Self::Facility => "a facility",
+            Self::Operator => "an operator",
+            Self::Reporters => "whoever reports emissions",
+            Self::Software => "software",
+            Self::Nobody => "nobody",
         }
     }
 }
@@ -156,6 +186,7 @@ impl Metric {
             Self::Wue => "WUE",
             Self::Erf => "energy reuse factor",
             Self::Ref => "renewable energy factor",
+            Self::Duty => "duty",
         }
     }
 
@@ -170,6 +201,7 @@ impl Metric {
             Self::Sci => &["gCO2eq/unit"],
             Self::Wue => &["L/kWh"],
             Self::ReductionPath | Self::RenewableShare | Self::Erf | Self::Ref => &["percent"],
+            Self::Duty => &["none", "MW", "tCO2eq"],
         }
     }
 }
@@ -222,6 +254,11 @@ pub struct Rule {
     pub from: Option<Date>,
     /// The last local day it binds; for ever, if none.
     pub until: Option<Date>,
+    /// The first local day on which its limit must be kept, where that is
+    /// later than `from`: until then it is a goal.
+    pub due: Option<Date>,
+    /// What its verdict may be about.
+    pub workload_verdict: WorkloadVerdict,
     /// What it limits.
     pub metric: Metric,
     /// On which side of the limit to stay.
@@ -265,12 +302,18 @@ impl Rule {
     /// Where the rule stands on a local day of its jurisdiction.
     #[must_use]
     pub fn standing(&self, day: Date) -> Standing {
-        match (self.from, self.until) {
+        match (self.binding_from(), self.until) {
             _ if self.kind == RuleKind::Draft => Standing::Draft,
             (Some(from), _) if day < from => Standing::From(from),
             (_, Some(until)) if until < day => Standing::Ended(until),
             _ => Standing::InForce,
         }
+    }
+
+    /// The first local day on which the limit must be kept; always, if none.
+    #[must_use]
+    pub fn binding_from(&self) -> Option<Date> {
+        self.from.max(self.due)
     }
 
     /// Document and clause in one line, for a status.
@@ -321,8 +364,10 @@ impl Preset {
             return in_force;
         }
         let ahead = || standing(|standing| matches!(standing, Standing::From(_)));
-        match ahead().filter_map(|rule| rule.from).min() {
-            Some(next) => ahead().filter(|rule| rule.from == Some(next)).collect(),
+        match ahead().filter_map(Rule::binding_from).min() {
+            Some(next) => ahead()
+                .filter(|rule| rule.binding_from() == Some(next))
+                .collect(),
             None => self.rules.iter().collect(),
         }
     }

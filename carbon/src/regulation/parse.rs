@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::{Binds, Metric, Op, Preset, Rule, RuleKind, RulePeriod};
+use super::{Binds, Metric, Op, Preset, Rule, RuleKind, RulePeriod, WorkloadVerdict};
 use crate::calendar;
 use crate::pue::{PueCategory, PueScope};
 use crate::series::Basis;
@@ -81,6 +81,8 @@ struct RawRule {
     clause: Option<String>,
     from: Option<Date>,
     until: Option<Spanned<Date>>,
+    due: Option<Spanned<Date>>,
+    workload_verdict: Option<Spanned<WorkloadVerdict>>,
     metric: Metric,
     op: Op,
     limit: Option<Spanned<f64>>,
@@ -114,20 +116,86 @@ impl Faults<'_> {
     }
 }
 
-pub(super) fn preset(file: &str, yaml: &str) -> Result<Preset, RuleFaults> {
-    let raw: RawPreset = serde_saphyr::from_str(yaml).map_err(|error| {
-        let line = error
-            .location()
-            .map(|place| place.line())
-            .filter(|line| *line > 0);
-        let reason = first_line(&error.without_snippet().to_string());
-        RuleFaults(vec![RuleFault {
+/// The file's fields, or the first that has another type than it should.
+fn read(file: &str, yaml: &str) -> Result<RawPreset, RuleFault> {
+    let mut path = String::new();
+    let raw = serde_saphyr::with_deserializer_from_str(yaml, |yaml| {
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(yaml, &mut track);
+        RawPreset::deserialize(tracked).inspect_err(|_| path = track.path().to_string())
+    });
+    raw.map_err(|error| {
+        let line = error.location().map(|place| place.line());
+        let told = first_line(&error.without_snippet().to_string());
+        let field = field_of(&path, &told);
+        let reason = match accepted(&field) {
+            Some(accepted) if !told.contains("expected one of") => {
+                format!("{told}; accepted is {accepted}")
+            }
+            _ => told,
+        };
+        RuleFault {
             file: file.to_owned(),
-            line,
-            field: String::new(),
+            line: line.filter(|line| *line > 0),
+            field,
             reason,
-        }])
-    })?;
+        }
+    })
+}
+
+/// The field of a fault as a reader of the file calls it: without the steps
+/// that keep places, and with the name of a field that is missing or unknown.
+fn field_of(path: &str, told: &str) -> String {
+    let steps = path
+        .split('.')
+        .map(|step| step.strip_prefix("value").unwrap_or(step))
+        .filter(|step| !step.is_empty() && *step != "?");
+    let mut field = String::new();
+    for step in steps {
+        let joint = if field.is_empty() || step.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        field = field + joint + step;
+    }
+    let named = ["missing field `", "unknown field `"]
+        .iter()
+        .find_map(|opening| told.split_once(opening)?.1.split('`').next());
+    match named {
+        Some(name) if field.is_empty() => name.to_owned(),
+        Some(name) if !field.ends_with(&format!(".{name}")) => format!("{field}.{name}"),
+        _ => field,
+    }
+}
+
+/// What a field accepts; `None` where nothing is known of it.
+fn accepted(field: &str) -> Option<&'static str> {
+    Some(match field.rsplit('.').next()? {
+        "limit" => "a number, such as 1.4",
+        "from" | "until" | "due" => "a day, such as 2027-07-01",
+        "baseYear" | "targetYear" => "a year, such as 2018",
+        "rules" => "a list of rules",
+        "kind" => "law, draft, voluntary, policyTarget, quotedTarget, standard or factor",
+        "binds" => "State, Facility, Operator, Reporters, Software or Nobody",
+        "metric" => {
+            "GridIntensity, Pue, EnergyBudget, CarbonBudget, ReductionPath, Sci, RenewableShare, \
+             Wue, Erf, Ref or Duty"
+        }
+        "op" => "AtMost or AtLeast",
+        "period" => "Window, Day, Month or Year",
+        "pueScope" => "Annual, Interim, Partial, Design, AtQuarterLoad or AtFullLoad",
+        "pueCategory" => "Ups, Pdu or Device",
+        "basis" => "Location or Market",
+        "workloadVerdict" => "None, Facility, Factor or Policy",
+        "" => return None,
+        step if step.ends_with(']') => "a rule with its fields",
+        _ => "a text",
+    })
+}
+
+pub(super) fn preset(file: &str, yaml: &str) -> Result<Preset, RuleFaults> {
+    let raw = read(file, yaml).map_err(|fault| RuleFaults(vec![fault]))?;
     let mut faults = Faults {
         file,
         found: Vec::new(),
@@ -195,12 +263,15 @@ fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
     if let Some(limit) = &rule.limit {
         check_limit(&field("limit"), rule.metric, limit, faults);
     }
-    if let (Some(from), Some(until)) = (rule.from, &rule.until)
-        && until.value < from
-    {
-        let reason = format!("until {} is before from {from}", until.value);
-        faults.add(until, field("until"), reason);
+    for (day, name) in [(&rule.until, "until"), (&rule.due, "due")] {
+        if let (Some(from), Some(day)) = (rule.from, day)
+            && day.value < from
+        {
+            let reason = format!("{name} {} is before from {from}", day.value);
+            faults.add(day, field(name), reason);
+        }
     }
+    check_verdict(&field, rule, faults);
     if let Some(basis) = &rule.basis
         && basis.value == Basis::Market
         && !matches!(rule.metric, Metric::CarbonBudget | Metric::ReductionPath)
@@ -224,12 +295,46 @@ fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
     }
 }
 
+/// What a rule's verdict is about if its file does not say.
+const fn verdict_of(binds: Binds, kind: RuleKind) -> WorkloadVerdict {
+    match (binds, kind) {
+        (_, RuleKind::Factor) => WorkloadVerdict::Factor,
+        (Binds::State, _) => WorkloadVerdict::None,
+        _ => WorkloadVerdict::Policy,
+    }
+}
+
+/// Nobody's workload is judged by what binds a state, nor by a factor.
+fn check_verdict(field: &impl Fn(&str) -> String, rule: &RawRule, faults: &mut Faults<'_>) {
+    let Some(given) = &rule.workload_verdict else {
+        return;
+    };
+    let of_facility = rule.metric.is_facility();
+    let reason = match (given.value, rule.binds, rule.kind) {
+        (WorkloadVerdict::Factor, _, RuleKind::Factor) => return,
+        (_, _, RuleKind::Factor) => "of a factor: accepted is Factor",
+        (WorkloadVerdict::Factor, ..) => {
+            "of a rule that is no factor: accepted are None, Facility and Policy"
+        }
+        (WorkloadVerdict::None, ..) => return,
+        (_, Binds::State, _) => "of a rule that binds a state: accepted is None",
+        (WorkloadVerdict::Facility, ..) if !of_facility => {
+            "of a metric that is not a facility's: accepted are None and Policy"
+        }
+        _ => return,
+    };
+    let reason = format!("workloadVerdict {:?} {reason}", given.value);
+    faults.add(given, field("workloadVerdict"), reason);
+}
+
 fn check_limit(field: &str, metric: Metric, limit: &Spanned<f64>, faults: &mut Faults<'_>) {
     let (least, most) = match metric {
         Metric::Pue => (1.0, 5.0),
         Metric::GridIntensity => (0.0, 2_000.0),
         Metric::ReductionPath | Metric::RenewableShare | Metric::Erf | Metric::Ref => (0.0, 100.0),
-        Metric::EnergyBudget | Metric::CarbonBudget | Metric::Sci | Metric::Wue => (0.0, 1e15),
+        Metric::EnergyBudget | Metric::CarbonBudget | Metric::Sci | Metric::Wue | Metric::Duty => {
+            (0.0, 1e15)
+        }
     };
     if !(least..=most).contains(&limit.value) {
         let reason = format!(
@@ -242,7 +347,10 @@ fn check_limit(field: &str, metric: Metric, limit: &Spanned<f64>, faults: &mut F
 
 impl From<RawRule> for Rule {
     fn from(raw: RawRule) -> Self {
+        let said = raw.workload_verdict.map(|given| given.value);
         Self {
+            due: raw.due.map(|due| due.value),
+            workload_verdict: said.unwrap_or_else(|| verdict_of(raw.binds, raw.kind)),
             id: raw.id.value,
             name: raw.name,
             name_ko: raw.name_ko,
