@@ -2,8 +2,8 @@
 //! take, one JSON line each: `cargo xtask bench carbon`.
 //!
 //! Beside the benchmark of `account.rs`, which shows how the time grows, this
-//! one takes the sizes that are promised and says whether they are kept, on one
-//! thread.
+//! one takes the sizes that are promised, on one thread, and fails if a limit is
+//! not kept.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -11,6 +11,7 @@
 )]
 
 use std::hint::black_box;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -66,8 +67,9 @@ fn processor_time() -> Option<Duration> {
 }
 
 /// Runs it so many times and prints a line: the mean of processor time, which
-/// other work on the machine does not lengthen, and the median by the clock.
-fn measure<T>(what: &str, runs: u32, limit: Duration, elements: u64, run: impl Fn() -> T) {
+/// other work on the machine does not lengthen, and the median by the clock. True
+/// if the limit was kept.
+fn measure<T>(what: &str, runs: u32, limit: Duration, elements: u64, run: impl Fn() -> T) -> bool {
     let used_before = processor_time();
     let mut times: Vec<Duration> = (0..runs)
         .map(|_| {
@@ -83,16 +85,19 @@ fn measure<T>(what: &str, runs: u32, limit: Duration, elements: u64, run: impl F
         after.saturating_sub(before) / runs
     });
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let is_within = used <= limit;
     println!(
         "{{\"bench\":\"{what}\",\"elements\":{elements},\"runs\":{runs},\"processor_ms\":{:.3},\"clock_ms\":{:.3},\"limit_ms\":{:.0},\"within_limit\":{}}}",
         milliseconds(used),
         milliseconds(median),
         milliseconds(limit),
-        used <= limit
+        is_within
     );
+    is_within
 }
 
-fn main() {
+fn main() -> ExitCode {
+    let mut kept = Vec::new();
     let (here, there) = (day(), day());
     let pue = FacilityPue::annual(Pue::try_new(1.4).unwrap(), PueEvidence::Measured, "made");
     let places = [Place::new(&here, Some(&pue)), Place::new(&there, None)];
@@ -100,7 +105,7 @@ fn main() {
     let by_workload: Vec<_> = (0..WORKLOADS).map(rows).collect();
     let count = WORKLOADS * 24;
     let half_second = Duration::from_millis(500);
-    measure(
+    kept.push(measure(
         "carbon/account-each-workload",
         5,
         half_second,
@@ -113,11 +118,15 @@ fn main() {
             });
             each.collect::<Vec<_>>()
         },
-    );
+    ));
     let all: Vec<_> = by_workload.concat();
-    measure("carbon/account-all-together", 5, half_second, count, || {
-        account(&all, &places, coverage)
-    });
+    kept.push(measure(
+        "carbon/account-all-together",
+        5,
+        half_second,
+        count,
+        || account(&all, &places, coverage),
+    ));
 
     let steps = u32::try_from(YEAR_S).unwrap() / STEP_S;
     let values: Vec<_> = (0..steps).map(intensity).collect();
@@ -125,15 +134,15 @@ fn main() {
     let limit = Duration::from_millis(2);
     let curve = CostCurve::try_new(Timestamp::UNIX_EPOCH, STEP_S, &values).unwrap();
     let best = || curve.best(&job, 0, YEAR_S - job.seconds(), 3);
-    measure(
+    kept.push(measure(
         "carbon/best-window-of-a-year",
         101,
         limit,
         steps.into(),
         best,
-    );
+    ));
     // With the running sums made anew each time.
-    measure(
+    kept.push(measure(
         "carbon/best-window-of-a-year-from-figures",
         101,
         limit,
@@ -142,5 +151,11 @@ fn main() {
             let curve = CostCurve::try_new(Timestamp::UNIX_EPOCH, STEP_S, &values).unwrap();
             curve.best(&job, 0, YEAR_S - job.seconds(), 3)
         },
-    );
+    ));
+    if kept.contains(&false) {
+        eprintln!("a limit was not kept: see the lines with \"within_limit\":false");
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -11,7 +11,7 @@ use tanso_power::{Estimate, Joules, Provenance};
 
 use crate::calendar::UtcHour;
 use crate::pue::FacilityPue;
-use crate::series::{HourlyIntensity, Method, Origin};
+use crate::series::{Boundary, HourlyIntensity, Method, Origin};
 use crate::units::{GramsCo2e, Intensity, Pue};
 
 /// One workload's energy in one hour at one place.
@@ -64,6 +64,17 @@ impl<'a> Place<'a> {
         self.intensity.info().method == Method::Average
     }
 
+    /// Whether a budget may be judged by energy metered here: who stands for
+    /// the step from metered to facility energy.
+    fn standing(&self) -> PueStanding {
+        match (self.metering, self.pue) {
+            (Metering::Facility, _) => PueStanding::Known,
+            (Metering::ItEquipment, None) => PueStanding::Missing,
+            (Metering::ItEquipment, Some(pue)) if pue.evidence.is_judged() => PueStanding::Known,
+            (Metering::ItEquipment, Some(_)) => PueStanding::Guessed,
+        }
+    }
+
     /// What metered energy is multiplied with: PUE, or 1 where it is in it
     /// already or not known.
     #[must_use]
@@ -73,6 +84,17 @@ impl<'a> Place<'a> {
             _ => Estimate::exact(Pue::ONE),
         }
     }
+}
+
+/// How the step from metered to facility energy is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PueStanding {
+    /// Metered at the facility, or by a PUE that somebody stands for.
+    Known,
+    /// By a PUE that is an average of others or a guess.
+    Guessed,
+    /// Not at all: the sum is of IT energy.
+    Missing,
 }
 
 /// How much of what should have been seen was seen.
@@ -151,6 +173,19 @@ pub struct Account {
     pub by_origin: BTreeMap<Origin, Joules>,
     /// Facility energy without any intensity; not in the emissions.
     pub unpriced: Joules,
+    /// Facility energy by a PUE that is an average of others or a guess.
+    #[serde(default)]
+    pub pue_guessed: Joules,
+    /// Energy metered at the IT equipment where no PUE is known: it counts as
+    /// the facility's, which is too little.
+    #[serde(default)]
+    pub pue_missing: Joules,
+    /// Facility energy priced with direct figures, at the stack only.
+    #[serde(default)]
+    pub direct: Joules,
+    /// Facility energy priced with life-cycle figures.
+    #[serde(default)]
+    pub life_cycle: Joules,
     /// How much of the period was seen.
     pub coverage: Coverage,
     /// Each hour that had energy rows.
@@ -187,7 +222,13 @@ pub struct Account {
 pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> Account {
     let factors: Vec<_> = places
         .iter()
-        .map(|place| (place, place.pue_factor()))
+        .map(|place| Factor {
+            place,
+            pue: place.pue_factor(),
+            standing: place.standing(),
+            is_average: place.is_average(),
+            boundary: place.intensity.info().boundary,
+        })
         .collect();
     let mut sum = Account {
         coverage,
@@ -197,13 +238,25 @@ pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> 
     for row in rows {
         let hour = hours.at(row.hour);
         match factors.get(row.place) {
-            Some((place, pue)) if place.is_average() => sum.book(hour, row, *pue, place),
-            Some((_, pue)) => sum.book_unpriced(hour, row, *pue),
-            None => sum.book_unpriced(hour, row, Estimate::exact(Pue::ONE)),
+            Some(at) if at.is_average => sum.book(hour, row, at),
+            Some(at) => sum.book_unpriced(hour, row, at.pue, at.standing),
+            None => {
+                let pue = Estimate::exact(Pue::ONE);
+                sum.book_unpriced(hour, row, pue, PueStanding::Missing);
+            }
         }
     }
     sum.hours = hours.finish();
     sum
+}
+
+/// A place with what its energy is multiplied with.
+struct Factor<'a> {
+    place: &'a Place<'a>,
+    pue: Estimate<Pue>,
+    standing: PueStanding,
+    is_average: bool,
+    boundary: Boundary,
 }
 
 /// The hours of an account in the making. Rows mostly come in the order of
@@ -253,15 +306,15 @@ impl Hours {
 }
 
 impl Account {
-    fn book(
-        &mut self,
-        hour: &mut HourAccount,
-        row: &EnergyRow,
-        pue: Estimate<Pue>,
-        place: &Place<'_>,
-    ) {
+    fn book(&mut self, hour: &mut HourAccount, row: &EnergyRow, at: &Factor<'_>) {
+        let &Factor {
+            place,
+            pue,
+            standing,
+            ..
+        } = at;
         let Some(point) = place.intensity.at(row.hour) else {
-            return self.book_unpriced(hour, row, pue);
+            return self.book_unpriced(hour, row, pue, standing);
         };
         let (energy, ci) = (row.energy, point.intensity);
         let value = ci.value.emissions_of(energy.value, pue.value);
@@ -280,7 +333,11 @@ impl Account {
                 high: ci.high.emissions_of(energy.value, pue.value),
             }
         };
-        let facility = self.book_energy(hour, row, pue);
+        let facility = self.book_energy(hour, row, pue, standing);
+        match at.boundary {
+            Boundary::Direct => self.direct += facility,
+            Boundary::LifeCycle => self.life_cycle += facility,
+        }
         self.emissions = self.emissions + emissions;
         self.emissions_of_best_energy = self.emissions_of_best_energy + of_best_energy;
         *self.by_origin.entry(point.origin).or_default() += facility;
@@ -290,8 +347,14 @@ impl Account {
         }
     }
 
-    fn book_unpriced(&mut self, hour: &mut HourAccount, row: &EnergyRow, pue: Estimate<Pue>) {
-        let facility = self.book_energy(hour, row, pue);
+    fn book_unpriced(
+        &mut self,
+        hour: &mut HourAccount,
+        row: &EnergyRow,
+        pue: Estimate<Pue>,
+        standing: PueStanding,
+    ) {
+        let facility = self.book_energy(hour, row, pue, standing);
         self.unpriced += facility;
         hour.unpriced += facility;
     }
@@ -302,12 +365,18 @@ impl Account {
         hour: &mut HourAccount,
         row: &EnergyRow,
         pue: Estimate<Pue>,
+        standing: PueStanding,
     ) -> Joules {
         let facility = Estimate {
             low: pue.low.facility_energy(row.energy.low),
             value: pue.value.facility_energy(row.energy.value),
             high: pue.high.facility_energy(row.energy.high),
         };
+        match standing {
+            PueStanding::Known => {}
+            PueStanding::Guessed => self.pue_guessed += facility.value,
+            PueStanding::Missing => self.pue_missing += facility.value,
+        }
         self.it_energy = self.it_energy + row.energy;
         self.facility_energy = self.facility_energy + facility;
         *self.by_provenance.entry(row.provenance).or_default() += row.energy.value;
@@ -325,6 +394,10 @@ impl Account {
         self.emissions_of_best_energy =
             self.emissions_of_best_energy + other.emissions_of_best_energy;
         self.unpriced += other.unpriced;
+        self.pue_guessed += other.pue_guessed;
+        self.pue_missing += other.pue_missing;
+        self.direct += other.direct;
+        self.life_cycle += other.life_cycle;
         self.coverage = Coverage::new(
             self.coverage
                 .expected
@@ -348,6 +421,13 @@ impl Account {
             ours.unpriced += theirs.unpriced;
         }
         self
+    }
+
+    /// Whether direct and life-cycle figures are in one sum, which then is
+    /// neither.
+    #[must_use]
+    pub fn mixes_boundaries(&self) -> bool {
+        self.direct > Joules::ZERO && self.life_cycle > Joules::ZERO
     }
 
     /// Facility energy that has an intensity.

@@ -12,6 +12,7 @@
 pub mod account;
 pub mod calendar;
 pub mod cron;
+pub mod indicator;
 pub mod marginal;
 pub mod market;
 pub mod pue;
@@ -31,6 +32,7 @@ pub mod whatif;
 
 pub use account::{Account, Coverage, EnergyRow, Metering, Place, account};
 pub use calendar::{Period, UtcHour};
+pub use indicator::Indicator;
 pub use pue::{FacilityPue, PueEvidence};
 pub use regions::{Regions, YearlyZones};
 pub use regulation::{Preset, Rule, RuleSet};

@@ -16,13 +16,14 @@ use serde::{Deserialize, Serialize};
 use tanso_power::{Estimate, Joules};
 
 use crate::account::Account;
-use crate::calendar::UtcHour;
+use crate::calendar::{Period, UtcHour};
 use crate::units::{GramsCo2e, Intensity, Pue};
 
 /// When a contract's electricity counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Matching {
-    /// Sums over the account's whole period: a sunny noon covers a night.
+    /// Sums over the whole matching period, hours without load in it: a sunny
+    /// noon covers a night, and what was delivered while nothing ran counts.
     Annual,
     /// Hour by hour: what was not used in its hour covers nothing.
     #[default]
@@ -71,7 +72,7 @@ pub struct ResidualMix {
 pub struct Covered {
     /// The contract's name.
     pub name: String,
-    /// What it delivered in the account's period.
+    /// What it delivered in the matching period, also in hours without load.
     pub delivered: Joules,
     /// What of it was counted.
     pub counted: Joules,
@@ -105,15 +106,16 @@ impl MarketAccount {
     }
 }
 
-/// The market-based sum of an account's facility energy; contracts cover in
-/// the order given. Hours without a location-based intensity are in it too:
-/// a market-based sum does not need one.
+/// The market-based sum of an account's facility energy over a matching
+/// period, the part of the account's period that has passed; contracts cover in
+/// the order given. Hours without a location-based intensity are in it too: a
+/// market-based sum does not need one.
 ///
 /// ```
 /// use std::collections::BTreeMap;
 /// use tanso_carbon::account::{Coverage, EnergyRow, Place, account};
 /// use tanso_carbon::market::{Contract, Matching, ResidualMix, market_based};
-/// use tanso_carbon::{Intensity, SeriesInfo, StaticIntensity, UtcHour};
+/// use tanso_carbon::{Intensity, Period, SeriesInfo, StaticIntensity, UtcHour};
 /// use tanso_power::{Estimate, Joules, Provenance};
 /// let mwh = Joules::from_microjoules(3_600_000_000_000_000);
 /// let (noon, night) = (UtcHour::parse("2026-06-01T03:00Z")?, UtcHour::parse("2026-06-01T15:00Z")?);
@@ -128,7 +130,8 @@ impl MarketAccount {
 /// };
 /// let rest = Intensity::try_from_grams_per_kwh(480.0)?;
 /// let rest = ResidualMix { intensity: Estimate::exact(rest), source: "made up".into(), data_year: None };
-/// let by = |matching| market_based(&sum, &[sun.clone()], matching, &rest).emissions.value.to_string();
+/// let day = Period { from: UtcHour::parse("2026-06-01T00:00Z")?, until: UtcHour::parse("2026-06-02T00:00Z")? };
+/// let by = |matching| market_based(&sum, day, &[sun.clone()], matching, &rest).emissions.value.to_string();
 /// assert_eq!(sum.emissions.value.to_string(), "834.6 kg");
 /// assert_eq!((by(Matching::Annual), by(Matching::Hourly)), ("0 g".into(), "480.0 kg".into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -136,16 +139,21 @@ impl MarketAccount {
 #[must_use]
 pub fn market_based(
     account: &Account,
+    period: Period,
     contracts: &[Contract],
     matching: Matching,
     residual: &ResidualMix,
 ) -> MarketAccount {
+    let offered: Vec<_> = contracts
+        .iter()
+        .map(|contract| delivered(contract, account, period))
+        .collect();
     let at = |pick: fn(Estimate<Joules>) -> Joules| {
         let used = account.hours.iter();
         let used = used.map(|(hour, sum)| (*hour, pick(sum.facility_energy)));
         match matching {
             Matching::Hourly => hourly(used, contracts),
-            Matching::Annual => annual(used.collect(), contracts),
+            Matching::Annual => annual(used.map(|(_, energy)| energy).sum(), &offered),
         }
     };
     let (low, value, high) = (at(|e| e.low), at(|e| e.value), at(|e| e.high));
@@ -155,15 +163,14 @@ pub fn market_based(
         value: value.emissions(contracts, mix.value),
         high: high.emissions(contracts, mix.high),
     };
-    let hours: Vec<_> = account.hours.keys().copied().collect();
-    let covered = contracts.iter().zip(&value.counted);
+    let covered = contracts.iter().zip(&offered).zip(&value.counted);
     MarketAccount {
         matching,
         facility_energy: account.facility_energy,
         contracts: covered
-            .map(|(contract, counted)| Covered {
+            .map(|((contract, delivered), counted)| Covered {
                 name: contract.name.clone(),
-                delivered: delivered(contract, &hours),
+                delivered: *delivered,
                 counted: *counted,
             })
             .collect(),
@@ -176,8 +183,12 @@ pub fn market_based(
     }
 }
 
-fn delivered(contract: &Contract, hours: &[UtcHour]) -> Joules {
-    let within = |(hour, _): &(&UtcHour, &Joules)| hours.binary_search(hour).is_ok();
+/// What a contract delivered in the period; an hour with load is in it too
+/// where the account goes on after its end.
+fn delivered(contract: &Contract, account: &Account, period: Period) -> Joules {
+    let within = |(hour, _): &(&UtcHour, &Joules)| {
+        period.contains(**hour) || account.hours.contains_key(*hour)
+    };
     let hours = contract.delivered.iter().filter(within);
     hours.map(|(_, energy)| *energy).sum()
 }
@@ -189,9 +200,9 @@ struct Split {
 }
 
 impl Split {
-    fn nothing(contracts: &[Contract]) -> Self {
+    fn nothing(contracts: usize) -> Self {
         Self {
-            counted: vec![Joules::ZERO; contracts.len()],
+            counted: vec![Joules::ZERO; contracts],
             rest: Joules::ZERO,
         }
     }
@@ -218,7 +229,7 @@ impl Split {
 }
 
 fn hourly(used: impl Iterator<Item = (UtcHour, Joules)>, contracts: &[Contract]) -> Split {
-    let mut split = Split::nothing(contracts);
+    let mut split = Split::nothing(contracts.len());
     for (hour, energy) in used {
         let offer = |contract: &Contract| contract.delivered.get(&hour).copied();
         split.cover(
@@ -229,10 +240,61 @@ fn hourly(used: impl Iterator<Item = (UtcHour, Joules)>, contracts: &[Contract])
     split
 }
 
-fn annual(used: Vec<(UtcHour, Joules)>, contracts: &[Contract]) -> Split {
-    let mut split = Split::nothing(contracts);
-    let (hours, energies): (Vec<_>, Vec<_>) = used.into_iter().unzip();
-    let offers = contracts.iter().map(|one| delivered(one, &hours));
-    split.cover(energies.into_iter().sum(), offers);
+fn annual(used: Joules, offered: &[Joules]) -> Split {
+    let mut split = Split::nothing(offered.len());
+    split.cover(used, offered.iter().copied());
     split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Coverage, EnergyRow, Place, account};
+    use crate::series::{SeriesInfo, StaticIntensity};
+    use tanso_power::Provenance;
+
+    fn kwh(energy: u64) -> Joules {
+        Joules::from_microjoules(energy * 3_600_000_000_000)
+    }
+
+    /// A batch job that runs at night had no use of its sun by annual
+    /// matching: hours without load were left out of what was delivered.
+    #[test]
+    fn annual_matching_counts_what_was_delivered_while_nothing_ran() {
+        let hour = |text| UtcHour::parse(text).unwrap();
+        let (noon, night) = (hour("2026-06-01T03:00Z"), hour("2026-06-01T15:00Z"));
+        let year = Period {
+            from: hour("2026-01-01T00:00Z"),
+            until: hour("2027-01-01T00:00Z"),
+        };
+        let grid = Estimate::exact(Intensity::try_from_grams_per_kwh(400.0).unwrap());
+        let grid = StaticIntensity::new(SeriesInfo::average_life_cycle("KR", "made"), grid);
+        let row = EnergyRow {
+            hour: night,
+            place: 0,
+            energy: Estimate::exact(kwh(10)),
+            provenance: Provenance::Measured,
+        };
+        let sum = account(&[row], &[Place::new(&grid, None)], Coverage::new(1, 1));
+        let sun = Contract {
+            name: "sun".to_owned(),
+            intensity: Intensity::ZERO,
+            delivered: BTreeMap::from([(noon, kwh(8)), (hour("2025-06-01T03:00Z"), kwh(100))]),
+        };
+        let residual = ResidualMix {
+            intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(500.0).unwrap()),
+            source: "made".to_owned(),
+            data_year: None,
+        };
+        let by =
+            |matching| market_based(&sum, year, std::slice::from_ref(&sun), matching, &residual);
+        let (annual, hourly) = (by(Matching::Annual), by(Matching::Hourly));
+        // Another year's deliveries are another year's.
+        assert_eq!(annual.contracts[0].delivered, kwh(8));
+        assert_eq!(annual.contracts[0].counted, kwh(8));
+        assert_eq!(annual.emissions.value.to_string(), "1.0 kg");
+        assert_eq!(hourly.contracts[0].delivered, kwh(8));
+        assert_eq!(hourly.contracts[0].counted, Joules::ZERO);
+        assert_eq!(hourly.emissions.value.to_string(), "5.0 kg");
+    }
 }

@@ -168,7 +168,8 @@ impl YearlyZone {
 
     /// The figure for hours of a year as a constant. Its bounds are the
     /// lowest and highest of all years known, because hours vary around a
-    /// year's mean at least as much as years do.
+    /// year's mean at least as much as years do. The mean of an earlier year
+    /// counts as estimated.
     #[must_use]
     pub fn intensity(&self, year: i16) -> Option<StaticIntensity> {
         let (data_year, value) = self.nearest(year)?;
@@ -183,7 +184,7 @@ impl YearlyZone {
             data_year: Some(data_year),
             licence: "ODbL 1.0, Electricity Maps".to_owned(),
         };
-        Some(StaticIntensity::new(info, Estimate { low, value, high }))
+        Some(StaticIntensity::yearly(info, Estimate { low, value, high }))
     }
 }
 
@@ -231,5 +232,29 @@ mod tests {
         assert_eq!(grams(2024), (2024, 423.0));
         assert_eq!(grams(2026).0, 2025);
         assert!(korea.intensity(2026).is_some());
+    }
+
+    /// The mean of 2025 priced hours of 2026 as if it were their data, and a
+    /// demand for few estimates was met by it.
+    #[test]
+    fn the_mean_of_an_earlier_year_is_an_estimate() {
+        use crate::calendar::UtcHour;
+        use crate::series::{HourlyIntensity, Origin};
+        let zones = YearlyZones::parse("zones_yearly.csv", ZONES).unwrap();
+        let france = zones.get("FR").unwrap();
+        let origin = |year, hour| {
+            let series = france.intensity(year).unwrap();
+            let point = series.at(UtcHour::parse(hour).unwrap()).unwrap();
+            (series.info().data_year, point.origin)
+        };
+        assert_eq!(
+            origin(2025, "2025-12-31T23:00Z"),
+            (Some(2025), Origin::Static)
+        );
+        assert_eq!(
+            origin(2026, "2026-01-01T00:00Z"),
+            (Some(2025), Origin::OtherYear)
+        );
+        assert!(Origin::OtherYear.is_estimated() && !Origin::OtherYear.is_filled());
     }
 }

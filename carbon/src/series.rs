@@ -4,6 +4,7 @@
 //! figure comes from. A gap stays a gap until a named rule fills it, and what
 //! a rule filled is counted as estimated, with bounds.
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tanso_power::Estimate;
 
@@ -30,6 +31,8 @@ pub enum Origin {
     Forecast,
     /// Made from the bundled year's like hours.
     TypicalYear,
+    /// The mean of another year, taken for the hours of this one.
+    OtherYear,
     /// Filled between the neighbours.
     Interpolated,
     /// Filled from the same hour of days before.
@@ -89,13 +92,37 @@ pub trait HourlyIntensity {
 pub struct StaticIntensity {
     info: SeriesInfo,
     value: Estimate<Intensity>,
+    /// The hours that the figure is the mean of; of all others it is an
+    /// estimate. A choice has none.
+    mean_of: Option<Period>,
 }
 
 impl StaticIntensity {
     /// The same figure for every hour.
     #[must_use]
     pub const fn new(info: SeriesInfo, value: Estimate<Intensity>) -> Self {
-        Self { info, value }
+        Self {
+            info,
+            value,
+            mean_of: None,
+        }
+    }
+
+    /// The mean of the info's data year, for every hour: in hours of another
+    /// year (UTC) it counts as estimated, for nobody knows them by it. Without
+    /// a data year it does so in every hour.
+    #[must_use]
+    pub fn yearly(info: SeriesInfo, value: Estimate<Intensity>) -> Self {
+        let year = info.data_year;
+        let year = year.and_then(|year| Period::local_year(year, &TimeZone::UTC).ok());
+        let nothing = Period {
+            from: UtcHour::from_unix_seconds(0),
+            until: UtcHour::from_unix_seconds(0),
+        };
+        Self {
+            mean_of: Some(year.unwrap_or(nothing)),
+            ..Self::new(info, value)
+        }
     }
 }
 
@@ -104,10 +131,15 @@ impl HourlyIntensity for StaticIntensity {
         &self.info
     }
 
-    fn at(&self, _: UtcHour) -> Option<Point> {
+    fn at(&self, hour: UtcHour) -> Option<Point> {
+        let is_known = self.mean_of.is_none_or(|year| year.contains(hour));
         Some(Point {
             intensity: self.value,
-            origin: Origin::Static,
+            origin: if is_known {
+                Origin::Static
+            } else {
+                Origin::OtherYear
+            },
         })
     }
 }

@@ -102,6 +102,17 @@ pub fn parse_hourly(
         (false, _) => "gco2eq_per_kwh",
     };
     table.demand(&["datetime_utc", column]);
+    if full {
+        table.allow(&[
+            "datetime_utc",
+            "zone",
+            "ci_direct_gco2eq_kwh",
+            "ci_lifecycle_gco2eq_kwh",
+            "estimated",
+        ]);
+    } else {
+        table.allow(&["datetime_utc", "gco2eq_per_kwh", "estimated"]);
+    }
     let mut points = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut zones = BTreeSet::new();
@@ -213,6 +224,23 @@ impl<'a> Table<'a> {
                 let reason = format!("the header has no column {column:?}; it is {found:?}");
                 self.fault_at(1, "", "", reason);
             }
+        }
+    }
+
+    /// Notes each column that is none of these or stands twice: a figure under
+    /// a misspelt name would be left out without a word.
+    pub(crate) fn allow(&mut self, known: &[&str]) {
+        let header = self.header.clone();
+        for (index, column) in header.iter().enumerate() {
+            let is_twin = header.iter().take(index).any(|other| other == column);
+            let reason = if is_twin {
+                "the column stands twice".to_owned()
+            } else if known.contains(&column.as_str()) {
+                continue;
+            } else {
+                format!("no such column is read; known are {}", known.join(", "))
+            };
+            self.fault_at(1, &format!("column {}", index + 1), column, reason);
         }
     }
 
@@ -415,5 +443,21 @@ mod tests {
             "{faults}"
         );
         assert!(parse_hourly("f.csv", "", info("FR")).is_err());
+    }
+
+    /// A misspelt `estimated` made published data of estimates.
+    #[test]
+    fn an_unknown_column_is_refused_by_name() {
+        let text = "datetime_utc,gco2eq_per_kwh,estimate\n2024-01-01T00:00Z,400,1\n";
+        let told = parse_hourly("own.csv", text, info("X")).unwrap_err();
+        assert!(
+            told.to_string().starts_with(
+                "own.csv row 1, column 3 \"estimate\": no such column is read; known are datetime_utc"
+            ),
+            "{told}"
+        );
+        let twice = text.replace("estimate", "gco2eq_per_kwh");
+        let told = parse_hourly("own.csv", &twice, info("X")).unwrap_err();
+        assert!(told.to_string().contains("stands twice"), "{told}");
     }
 }

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use tanso_power::Estimate;
 
 use crate::account::Account;
+use crate::indicator::Indicator;
 use crate::market::MarketAccount;
-use crate::pue::{Entity, FacilityPue, PueEvidence};
-use crate::regulation::{Metric, Op, Rule, RuleKind};
+use crate::pue::FacilityPue;
+use crate::regulation::{Op, Rule, RuleKind};
 use crate::units::GramsCo2e;
 
 mod check;
@@ -85,7 +86,7 @@ pub enum Reason {
     NoEnergy,
     /// Energy was used in hours whose intensity nobody knows.
     IntensityMissing,
-    /// The PUE is an average of others or a guess.
+    /// The PUE is an average of others, a guess, or not known at all.
     PueWithoutEvidence,
     /// The PUE covers another time, part or load than the rule's.
     PueScopeDiffers,
@@ -106,6 +107,11 @@ pub enum Reason {
     Draft,
     /// The rule has no number to keep.
     NoLimit,
+    /// The rule binds somebody else, such as a state, and is shown for
+    /// context only.
+    ContextOnly,
+    /// Direct and life-cycle figures are in one sum.
+    BoundariesMixed,
     /// No rule was judged.
     NoRule,
 }
@@ -133,6 +139,8 @@ impl Reason {
             Self::BoundBefore => "BoundBefore",
             Self::Draft => "Draft",
             Self::NoLimit => "NoLimit",
+            Self::ContextOnly => "ContextOnly",
+            Self::BoundariesMixed => "BoundariesMixed",
             Self::NoRule => "NoRule",
         }
     }
@@ -161,56 +169,6 @@ impl Default for Thresholds {
             min_coverage_percent: 95.0,
             max_estimated_percent: 20.0,
         }
-    }
-}
-
-/// A facility indicator of a year that was stated by somebody, such as WUE.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Indicator {
-    /// What it indicates: `Wue`, `Erf`, `Ref` or `RenewableShare`.
-    pub metric: Metric,
-    /// The figure in the rule's unit.
-    pub value: Estimate<f64>,
-    /// Who stands for it.
-    pub evidence: PueEvidence,
-    /// Whose it is.
-    #[serde(default)]
-    pub entity: Entity,
-    /// Where it was published.
-    pub source: String,
-}
-
-impl Indicator {
-    /// An indicator of one site, without bounds.
-    #[must_use]
-    pub fn new(metric: Metric, value: f64, evidence: PueEvidence, source: &str) -> Self {
-        Self {
-            metric,
-            value: Estimate::exact(value),
-            evidence,
-            entity: Entity::Site,
-            source: source.to_owned(),
-        }
-    }
-
-    /// The figure of metered amounts of a year: water (L) over IT energy
-    /// (kWh) for WUE; reused, renewable or contracted energy over the
-    /// facility's in percent for ERF, REF and the renewable share (Delegated
-    /// Regulation (EU) 2024/1364, Annex III). `None` if `whole` is not above
-    /// zero, `part` is negative, or the metric is no such ratio.
-    #[must_use]
-    pub fn measured(metric: Metric, part: f64, whole: f64, source: &str) -> Option<Self> {
-        let scale = match metric {
-            Metric::Wue => 1.0,
-            Metric::Erf | Metric::Ref | Metric::RenewableShare => 100.0,
-            _ => return None,
-        };
-        let proper = part >= 0.0 && whole > 0.0 && part.is_finite() && whole.is_finite();
-        proper.then(|| {
-            let value = part / whole * scale;
-            Self::new(metric, value, PueEvidence::Measured, source)
-        })
     }
 }
 
@@ -312,9 +270,20 @@ pub struct Combined {
     pub message: String,
 }
 
-/// Combines judgements; of equally bad ones the first explains.
+/// Combines judgements; of equally bad ones the first explains. Rules without
+/// anything to keep (context, methods, duties) decide only where there is no
+/// other: what cannot be judged at all leaves nothing unknown.
 #[must_use]
 pub fn combine(judgements: &[Judgement]) -> Combined {
+    let judged: Vec<_> = judgements
+        .iter()
+        .filter(|one| !matches!(one.reason, Reason::NoLimit | Reason::ContextOnly))
+        .collect();
+    let judgements = if judged.is_empty() {
+        judgements.iter().collect()
+    } else {
+        judged
+    };
     let worst = judgements
         .iter()
         .rev()

@@ -2,14 +2,14 @@
 //! and on which side of the limit is the figure. Never computes a figure.
 
 use jiff::civil::Date;
-use tanso_power::{Estimate, Provenance};
+use tanso_power::{Estimate, Joules, Provenance};
 
 use super::figure::{figure, limit_on};
 use super::words::in_words;
 use super::{Evidence, Reason, Thresholds, Verdict, against};
-use crate::account::Account;
+use crate::account::{Account, percent};
 use crate::pue::{Entity, FacilityPue};
-use crate::regulation::{Metric, Rule, RuleKind, Standing};
+use crate::regulation::{Metric, Rule, Standing, WorkloadVerdict};
 use crate::series::Basis;
 
 /// What a step found, if it settles the judgement.
@@ -47,7 +47,14 @@ pub(super) fn not_in_force(rule: &Rule, today: Date) -> Option<Answer> {
             return Some(not_binding(Reason::Draft, message));
         }
         Standing::From(from) => {
-            let message = format!("{} binds from {from}; today is {today}", rule.name);
+            let message = if rule.due == Some(from) {
+                format!(
+                    "the limit of {} is to be kept from {from}; today is {today}",
+                    rule.name
+                )
+            } else {
+                format!("{} binds from {from}; today is {today}", rule.name)
+            };
             return Some(not_binding(Reason::BindsLater, message));
         }
         Standing::Ended(until) => {
@@ -56,13 +63,23 @@ pub(super) fn not_in_force(rule: &Rule, today: Date) -> Option<Answer> {
         }
         Standing::InForce => {}
     }
-    if rule.limit.is_none() || rule.kind == RuleKind::Factor {
+    let is_factor = rule.workload_verdict == WorkloadVerdict::Factor;
+    if rule.limit.is_none() || is_factor || rule.metric == Metric::Duty {
         let message = format!(
             "{} is {} without a limit to keep",
             rule.name,
             rule.kind.in_words()
         );
         return Some(unknown(Reason::NoLimit, message));
+    }
+    if rule.workload_verdict == WorkloadVerdict::None {
+        let message = format!(
+            "{} is {} that binds {}: context, never judged on a workload or a facility",
+            rule.name,
+            rule.kind.in_words(),
+            rule.binds.in_words()
+        );
+        return Some(unknown(Reason::ContextOnly, message));
     }
     None
 }
@@ -78,6 +95,7 @@ pub(super) fn missing(
         Metric::RenewableShare | Metric::Wue | Metric::Erf | Metric::Ref => {
             missing_indicator(rule, evidence)
         }
+        Metric::Duty => None,
         _ => match evidence.account {
             Some(account) => missing_in_account(rule, account, thresholds),
             None => Some(unknown(
@@ -137,7 +155,7 @@ fn entity_differs(rule: &Rule, given: Entity, what: &str) -> Option<Answer> {
 
 fn missing_indicator(rule: &Rule, evidence: &Evidence<'_>) -> Option<Answer> {
     let mut given = evidence.indicators.iter();
-    let Some(indicator) = given.find(|one| one.metric == rule.metric) else {
+    let Some(indicator) = given.find(|one| one.stated.metric() == rule.metric) else {
         let message = format!("no {} is given for the facility", rule.metric.in_words());
         return Some(unknown(Reason::NoEvidence, message));
     };
@@ -174,8 +192,18 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
         let message = "no energy was used, so there is nothing to judge".to_owned();
         return Some(unknown(Reason::NoEnergy, message));
     }
+    if let Some(answer) = missing_pue_of_sum(rule, account) {
+        return Some(answer);
+    }
     if rule.metric == Metric::EnergyBudget || rule.basis == Basis::Market {
         return None;
+    }
+    if account.mixes_boundaries() {
+        let message = format!(
+            "direct intensity prices {} and life-cycle intensity {}: a sum of both is neither",
+            account.direct, account.life_cycle
+        );
+        return Some(unknown(Reason::BoundariesMixed, message));
     }
     if account.unpriced.microjoules() > 0 {
         let message = format!(
@@ -194,6 +222,36 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
         return Some(unknown(Reason::EstimatedShareTooHigh, message));
     }
     None
+}
+
+/// The answer if a sum of facility energy rests on a PUE that nobody stands
+/// for. An intensity does not depend on it; a software carbon intensity may be
+/// of the IT equipment alone, but not of a guess.
+fn missing_pue_of_sum(rule: &Rule, account: &Account) -> Option<Answer> {
+    let needs_all = match rule.metric {
+        Metric::EnergyBudget | Metric::CarbonBudget | Metric::ReductionPath => true,
+        Metric::Sci => false,
+        _ => return None,
+    };
+    let of_sum = |part: Joules| {
+        let whole = account.facility_energy.value.microjoules();
+        percent(part.microjoules(), whole)
+    };
+    let accepted = "judged are only a measured one, a certificate, one published for the region, or energy metered at the facility";
+    let message = if account.pue_guessed > Joules::ZERO {
+        format!(
+            "the PUE of {:.1} % of the energy is only assumed or an average of others: {accepted}",
+            of_sum(account.pue_guessed)
+        )
+    } else if needs_all && account.pue_missing > Joules::ZERO {
+        format!(
+            "no PUE is known for {:.1} % of the energy, so the facility's is not known: {accepted}",
+            of_sum(account.pue_missing)
+        )
+    } else {
+        return None;
+    };
+    Some(unknown(Reason::PueWithoutEvidence, message))
 }
 
 /// The answer by the figure.

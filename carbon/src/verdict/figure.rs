@@ -23,11 +23,12 @@ pub(super) fn figure(rule: &Rule, evidence: &Evidence<'_>) -> Option<Estimate<f6
         }
         Metric::Sci => per_unit(evidence),
         Metric::ReductionPath => reduction(emissions(rule, evidence)?, evidence.base_year_grams?),
+        Metric::Duty => None,
         Metric::RenewableShare | Metric::Wue | Metric::Erf | Metric::Ref => {
             let mut given = evidence.indicators.iter();
             given
-                .find(|one| one.metric == rule.metric)
-                .map(|one| one.value)
+                .find(|one| one.stated.metric() == rule.metric)
+                .map(|one| Estimate::exact(one.stated.figure()))
         }
     }
 }

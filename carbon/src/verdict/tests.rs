@@ -1,9 +1,9 @@
 use super::*;
-use crate::account::{Coverage, EnergyRow, Place, account};
+use crate::account::{Coverage, EnergyRow, Metering, Place, account};
 use crate::calendar::UtcHour;
 use crate::pue::{Entity, PueEvidence};
-use crate::regulation::RuleSet;
-use crate::series::{Origin, Point, SeriesInfo, StaticIntensity};
+use crate::regulation::{Metric, RuleSet};
+use crate::series::{Boundary, Origin, Point, SeriesInfo, StaticIntensity};
 use crate::units::{GramsCo2e, Intensity, Pue};
 use jiff::civil::date;
 use tanso_power::{Joules, Provenance};
@@ -22,6 +22,7 @@ fn target_424() -> Rule {
     rule("kind: quotedTarget, metric: GridIntensity, op: AtMost, limit: 424, unit: gCO2eq/kWh")
 }
 
+/// Energy metered at the facility.
 fn used(energy_uj: u64, provenance: Provenance, bounds: [f64; 3], coverage: Coverage) -> Account {
     let [low, value, high] = bounds.map(|grams| Intensity::try_from_grams_per_kwh(grams).unwrap());
     let info = SeriesInfo::average_life_cycle("KR", "policy");
@@ -32,7 +33,11 @@ fn used(energy_uj: u64, provenance: Provenance, bounds: [f64; 3], coverage: Cove
         energy: Estimate::exact(Joules::from_microjoules(energy_uj)),
         provenance,
     };
-    account(&[row], &[Place::new(&grid, None)], coverage)
+    let place = Place {
+        metering: Metering::Facility,
+        ..Place::new(&grid, None)
+    };
+    account(&[row], &[place], coverage)
 }
 
 fn kwh(bounds: [f64; 3]) -> Account {
@@ -285,7 +290,8 @@ fn an_indicator_is_judged_only_if_somebody_stands_for_it() {
     };
     let unknown = |reason| (Verdict::Unknown, reason);
     assert_eq!(judged(&[]), unknown(Reason::NoEvidence));
-    let guess = Indicator::new(Metric::Wue, 0.1, PueEvidence::Assumed, "");
+    let stated = crate::indicator::Stated::try_new(Metric::Wue, 0.1).unwrap();
+    let guess = Indicator::new(stated, PueEvidence::Assumed, "");
     assert_eq!(judged(&[guess]), unknown(Reason::IndicatorWithoutEvidence));
     // 760,000 L over 2 GWh.
     let metered = Indicator::measured(Metric::Wue, 760e3, 2e6, "meters").unwrap();
@@ -296,8 +302,8 @@ fn an_indicator_is_judged_only_if_somebody_stands_for_it() {
     };
     assert_eq!(judged(&[all]), unknown(Reason::EntityDiffers));
     let reuse = Indicator::measured(Metric::Erf, 0.3e6, 2e6, "meters").unwrap();
-    assert!((reuse.value.value - 15.0).abs() < 1e-9);
-    assert_eq!(Indicator::measured(Metric::Erf, 1.0, 0.0, "meters"), None);
+    assert!((reuse.stated.figure() - 15.0).abs() < 1e-9);
+    assert!(Indicator::measured(Metric::Erf, 1.0, 0.0, "meters").is_err());
 }
 
 #[test]
@@ -348,7 +354,11 @@ fn a_market_based_budget_is_judged_by_the_market_based_sum_only() {
         source: "made up".to_owned(),
         data_year: Some(2025),
     };
-    let market = market_based(&sum, &[], Matching::Hourly, &residual);
+    let period = crate::calendar::Period {
+        from: UtcHour::from_unix_seconds(0),
+        until: UtcHour::from_unix_seconds(3_600),
+    };
+    let market = market_based(&sum, period, &[], Matching::Hourly, &residual);
     let judged = |market| {
         let evidence = Evidence {
             account: Some(&sum),
@@ -364,4 +374,113 @@ fn a_market_based_budget_is_judged_by_the_market_based_sum_only() {
         judgement.message,
         "market-based emissions is 480 gCO2eq; at most 450 gCO2eq (a policy target)"
     );
+}
+
+/// A budget was kept with a guessed PUE, and with none at all, where the sum
+/// is of IT energy and so too small.
+#[test]
+fn a_budget_is_judged_only_by_a_pue_that_somebody_stands_for() {
+    let rules = [
+        "metric: EnergyBudget, op: AtMost, limit: 10, unit: kWh",
+        "metric: CarbonBudget, op: AtMost, limit: 10, unit: tCO2eq",
+        "metric: ReductionPath, op: AtLeast, limit: 35, unit: percent, baseYear: 2018, targetYear: 2030",
+        "metric: Sci, op: AtMost, limit: 1000, unit: gCO2eq/unit",
+    ]
+    .map(|fields| rule(&format!("kind: policyTarget, {fields}")));
+    let grid = Estimate::exact(Intensity::try_from_grams_per_kwh(400.0).unwrap());
+    let grid = StaticIntensity::new(SeriesInfo::average_life_cycle("KR", "policy"), grid);
+    let row = EnergyRow {
+        hour: UtcHour::from_unix_seconds(0),
+        place: 0,
+        energy: Estimate::exact(Joules::from_microjoules(3_600_000_000_000)),
+        provenance: Provenance::Measured,
+    };
+    let judged = |pue: Option<PueEvidence>, metering| {
+        let pue = pue.map(|by| FacilityPue::annual(Pue::try_new(1.4).unwrap(), by, ""));
+        let place = Place {
+            metering,
+            ..Place::new(&grid, pue.as_ref())
+        };
+        let sum = account(&[row], &[place], Coverage::new(1, 1));
+        let evidence = Evidence {
+            account: Some(&sum),
+            base_year_grams: Some(1e6),
+            functional_units: Some(10.0),
+            embodied: Some(Estimate::default()),
+            ..Evidence::default()
+        };
+        let judge = |rule: &Rule| judge(rule, &evidence, Thresholds::default(), TODAY);
+        rules.each_ref().map(|rule| {
+            let found = judge(rule);
+            let is_pue = found.reason == Reason::PueWithoutEvidence;
+            assert_eq!(
+                is_pue,
+                found.verdict == Verdict::Unknown,
+                "{}",
+                found.message
+            );
+            found.verdict == Verdict::Compliant
+        })
+    };
+    let it = Metering::ItEquipment;
+    for guess in [PueEvidence::Assumed, PueEvidence::ProviderAverage] {
+        assert_eq!(judged(Some(guess), it), [false; 4]);
+        // The factor is not used on energy that has it in already.
+        assert_eq!(judged(Some(guess), Metering::Facility), [true; 4]);
+    }
+    // Software may be bounded to its IT equipment; a facility's sum may not.
+    assert_eq!(judged(None, it), [false, false, false, true]);
+    for stood_for in [
+        PueEvidence::Measured,
+        PueEvidence::Certificate,
+        PueEvidence::PublishedForRegion,
+    ] {
+        assert_eq!(judged(Some(stood_for), it), [true; 4]);
+    }
+}
+
+/// Nodes of several regions were priced with direct figures here and
+/// life-cycle figures there, and the sum was judged as if it were either.
+#[test]
+fn a_sum_of_direct_and_life_cycle_figures_is_not_judged() {
+    let grid = |boundary| {
+        let info = SeriesInfo {
+            boundary,
+            ..SeriesInfo::average_life_cycle("KR", "made")
+        };
+        let value = Intensity::try_from_grams_per_kwh(100.0).unwrap();
+        StaticIntensity::new(info, Estimate::exact(value))
+    };
+    let (direct, life_cycle) = (grid(Boundary::Direct), grid(Boundary::LifeCycle));
+    let places = [Place::new(&direct, None), Place::new(&life_cycle, None)];
+    let row = |place| EnergyRow {
+        hour: UtcHour::from_unix_seconds(0),
+        place,
+        energy: Estimate::exact(Joules::from_microjoules(3_600_000_000_000)),
+        provenance: Provenance::Measured,
+    };
+    let judged = |rows: &[EnergyRow]| {
+        let sum = account(rows, &places, Coverage::new(1, 1));
+        let judgement = verdict(&target_424(), &sum);
+        (judgement.verdict, judgement.reason)
+    };
+    let kept = (Verdict::Compliant, Reason::WithinLimit);
+    assert_eq!(judged(&[row(0)]), kept);
+    assert_eq!(judged(&[row(1), row(1)]), kept);
+    let mixed = (Verdict::Unknown, Reason::BoundariesMixed);
+    assert_eq!(judged(&[row(0), row(1)]), mixed);
+}
+
+#[test]
+fn what_has_nothing_to_keep_does_not_decide_over_what_has() {
+    let act = rule(
+        "kind: law, metric: ReductionPath, op: AtLeast, limit: 40, unit: percent, baseYear: 2018, targetYear: 2030, workloadVerdict: None",
+    );
+    let sum = kwh([400.0; 3]);
+    let context = verdict(&act, &sum);
+    assert_eq!(context.reason, Reason::ContextOnly, "{}", context.message);
+    let kept = verdict(&target_424(), &sum);
+    let both = combine(&[context.clone(), kept]);
+    assert_eq!(both.verdict, Verdict::Compliant, "{}", both.message);
+    assert_eq!(combine(&[context]).verdict, Verdict::Unknown);
 }

@@ -140,15 +140,21 @@ pub struct BaseYearSpec {
     pub reference: String,
 }
 
-/// A figure of a year that somebody stands for.
+/// A figure of a year that somebody stands for. `Wue` takes `litresPerKwh`, the others `percent`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.metric == 'Wue' ? (has(self.litresPerKwh) && !has(self.percent)) : (has(self.percent) && !has(self.litresPerKwh))").message("Wue takes `litresPerKwh`; Erf, Ref and RenewableShare take `percent`, 0 to 100 (a ratio of 0.15 is 15)"))]
 pub struct IndicatorSpec {
     /// What it indicates.
     pub metric: IndicatorMetric,
-    /// The figure: litres per kWh for `Wue`, a ratio for `Erf` and `Ref`, percent for `RenewableShare`.
-    #[schemars(range(min = 0.0, max = 1_000.0))]
-    pub value: f64,
+    /// Water over IT energy, litres per kWh; accepted are 0 to 100. For `Wue`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub litres_per_kwh: Option<f64>,
+    /// A share in percent of the facility's energy, never a ratio; accepted are 0 to 100. For `Erf`, `Ref` and `RenewableShare`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub percent: Option<f64>,
     /// How it is known; only `Measured`, `Certificate` and `PublishedForRegion` are judged. Default `Assumed`.
     #[serde(default)]
     pub evidence: PueEvidence,

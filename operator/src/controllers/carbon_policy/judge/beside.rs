@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
+use tanso_carbon::calendar::Period;
 use tanso_carbon::market::market_based;
 use tanso_carbon::sci::{self, Reserved};
 use tanso_crds::carbon_policy::status::{MarketFigures, PlaceFigures, SciFigures};
@@ -20,9 +21,13 @@ use crate::ledger::LedgerAccount;
 const SITE: &str = "site";
 
 /// The market-based sum, if contracts and a residual mix are named.
-pub(super) fn market(policy: &ValidatedPolicy, account: &Account) -> Option<MarketFigures> {
+pub(super) fn market(
+    policy: &ValidatedPolicy,
+    account: &Account,
+    window: Period,
+) -> Option<MarketFigures> {
     let by = policy.accounting.market.as_ref()?;
-    let sum = market_based(account, &by.contracts, by.matching, &by.residual);
+    let sum = market_based(account, window, &by.contracts, by.matching, &by.residual);
     Some(MarketFigures {
         emissions_milligrams: bounded(sum.emissions, milligrams),
         matching: format!("{:?}", by.matching),

@@ -1,10 +1,10 @@
 //! What a policy wants computed beside the location-based sum; pure.
 
+use tanso_carbon::indicator::{Indicator, Stated};
 use tanso_carbon::market::{Contract, Matching, ResidualMix};
 use tanso_carbon::pue::Entity;
 use tanso_carbon::regulation::Metric;
 use tanso_carbon::sci::Hardware;
-use tanso_carbon::verdict::Indicator;
 use tanso_carbon::whatif::parse_contracts;
 use tanso_carbon::{GramsCo2e, Intensity, PueEvidence};
 use tanso_crds::carbon_policy::{
@@ -66,7 +66,12 @@ pub(super) fn accounting(
         &mut faults,
         spec.hardware.as_ref().map(hardware).transpose(),
     );
-    let (Some(market), Some(hardware)) = (market, hardware) else {
+    let indicators: Vec<_> = spec
+        .indicators
+        .iter()
+        .filter_map(|one| super::note(&mut faults, indicator(one)))
+        .collect();
+    let (Some(market), Some(hardware), true) = (market, hardware, faults.is_empty()) else {
         return Err(faults);
     };
     let units = spec.functional_unit.as_ref();
@@ -75,7 +80,7 @@ pub(super) fn accounting(
         hardware,
         units: units.and_then(|unit| self::units(unit, observed, notes)),
         base_year_grams: spec.base_year.as_ref().map(|base| base.tonnes * 1e6),
-        indicators: spec.indicators.iter().map(indicator).collect(),
+        indicators,
     })
 }
 
@@ -150,17 +155,31 @@ fn units(spec: &FunctionalUnitSpec, observed: &Observed, notes: &mut Vec<String>
     })
 }
 
-fn indicator(spec: &IndicatorSpec) -> Indicator {
+fn indicator(spec: &IndicatorSpec) -> Result<Indicator, PolicyFault> {
+    const PATH: &str = "spec.accounting.indicators";
     let metric = match spec.metric {
         crd::IndicatorMetric::Wue => Metric::Wue,
         crd::IndicatorMetric::Erf => Metric::Erf,
         crd::IndicatorMetric::Ref => Metric::Ref,
         crd::IndicatorMetric::RenewableShare => Metric::RenewableShare,
     };
-    Indicator {
+    let figure = match (spec.metric, spec.litres_per_kwh, spec.percent) {
+        (crd::IndicatorMetric::Wue, Some(litres), None) => litres,
+        (crd::IndicatorMetric::Wue, ..) => {
+            return Err(PolicyFault::spec(PATH, "Wue takes `litresPerKwh`"));
+        }
+        (_, None, Some(percent)) => percent,
+        _ => {
+            let message = format!("{metric:?} takes `percent`, 0 to 100 (a ratio of 0.15 is 15)");
+            return Err(PolicyFault::spec(PATH, message));
+        }
+    };
+    let stated = Stated::try_new(metric, figure)
+        .map_err(|fault| PolicyFault::spec(PATH, fault.to_string()))?;
+    Ok(Indicator {
         entity: entity(spec.entity),
-        ..Indicator::new(metric, spec.value, evidence(spec.evidence), &spec.reference)
-    }
+        ..Indicator::new(stated, evidence(spec.evidence), &spec.reference)
+    })
 }
 
 /// Whose figure it is.
@@ -179,5 +198,36 @@ pub(super) const fn evidence(evidence: crd::PueEvidence) -> PueEvidence {
         crd::PueEvidence::PublishedForRegion => PueEvidence::PublishedForRegion,
         crd::PueEvidence::ProviderAverage => PueEvidence::ProviderAverage,
         crd::PueEvidence::Assumed => PueEvidence::Assumed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ERF was called a ratio here and judged as percent.
+    #[test]
+    fn a_share_is_given_in_percent_and_water_in_litres() {
+        use crd::IndicatorMetric::{Erf, Ref, RenewableShare, Wue};
+        let spec = |metric, litres_per_kwh, percent| IndicatorSpec {
+            metric,
+            litres_per_kwh,
+            percent,
+            evidence: crd::PueEvidence::Certificate,
+            entity: crd::FacilityEntity::Site,
+            reference: "certificate 7".to_owned(),
+        };
+        let figure = |one: &IndicatorSpec| -> Result<f64, PolicyFault> {
+            Ok(indicator(one)?.stated.figure())
+        };
+        let refused = |one: &IndicatorSpec| figure(one).unwrap_err().to_string();
+        assert_eq!(figure(&spec(Wue, Some(0.35), None)), Ok(0.35));
+        for metric in [Erf, Ref, RenewableShare] {
+            assert_eq!(figure(&spec(metric, None, Some(15.0))), Ok(15.0));
+            assert!(refused(&spec(metric, Some(0.15), None)).contains("`percent`, 0 to 100"));
+            assert!(refused(&spec(metric, None, Some(150.0))).contains("0 to 100 percent"));
+        }
+        assert!(refused(&spec(Wue, None, Some(35.0))).contains("`litresPerKwh`"));
+        assert!(refused(&spec(Wue, Some(0.35), Some(35.0))).contains("`litresPerKwh`"));
     }
 }
