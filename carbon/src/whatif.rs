@@ -2,9 +2,10 @@
 //! workload and local day, and what rules say to it.
 //!
 //! The same engine as the operator's; a table of hours, the grids and the
-//! rules go in, so that anybody can compute a report again. Never reads files
-//! and never asks what time it is: rules are those in force on the last local
-//! day of the period.
+//! rules go in, so that anybody can compute a report again. Each rule is judged
+//! over its own period: a yearly one by the hours of the year, whatever part of
+//! it the table has. Never reads files and never asks what time it is: rules
+//! are those in force on the last local day of the period.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,21 +13,31 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use tanso_power::{Estimate, Joules};
+use tanso_power::{Estimate, Joules, Provenance};
 
 use crate::account::{Account, Coverage, EnergyRow, Metering, Place, account};
 use crate::calendar::{Period, UtcHour, local_day};
+use crate::indicator::Indicator;
+use crate::marginal::{Consequence, MarginalIntensity, consequence};
 use crate::market::{Contract, MarketAccount, Matching, ResidualMix, market_based};
 use crate::pue::FacilityPue;
 use crate::regulation::Preset;
 use crate::report::Digest;
+use crate::sci::{Sci, SciError};
 use crate::series::HourlyIntensity;
-use crate::units::{GramsCo2e, Intensity, Pue};
-use crate::verdict::{Combined, Evidence, Indicator, Judgement, Thresholds, combine, judge};
+use crate::units::{GramsCo2e, Intensity};
+use crate::verdict::{Combined, Judgement, Thresholds, combine};
 
+mod digest;
+mod judged;
+mod per_unit;
 mod read;
+mod sites;
 
+pub use judged::Judged;
+use per_unit::PerUnit;
 pub use read::{EnergyLine, EnergyTable, parse_contracts};
+use sites::Sites;
 
 /// Contracts for the market-based sum.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +76,50 @@ pub struct Inputs<'a> {
     pub market: Option<Market<'a>>,
     /// Stated facility indicators.
     pub indicators: &'a [Indicator],
-    /// Embodied emissions of the period, for the software carbon intensity.
+    /// Marginal intensity of one grid zone: what the energy used there changed
+    /// is told beside the sums and never in them.
+    pub marginal: Option<MarginalIntensity<'a>>,
+    /// Embodied emissions of the period, for the software carbon intensity;
+    /// not together with a column of the table.
     pub embodied: Option<Estimate<GramsCo2e>>,
-    /// The functional units that were served.
+    /// The functional units that were served; not together with a column.
     pub functional_units: Option<f64>,
+    /// What a functional unit is, such as `request`.
+    pub unit: &'a str,
     /// Emissions of the base year, in grams.
     pub base_year_grams: Option<f64>,
+}
+
+impl<'a> Inputs<'a> {
+    /// What is needed: the energy, the grids by zone, the zone of lines that
+    /// name none, and where days begin. IT energy without PUE, the whole table
+    /// and no rule, until more is given.
+    #[must_use]
+    pub fn new(
+        energy: &'a EnergyTable,
+        grids: &'a BTreeMap<String, &'a dyn HourlyIntensity>,
+        zone: &'a str,
+        time_zone: &'a TimeZone,
+    ) -> Self {
+        Self {
+            energy,
+            grids,
+            zone,
+            pue: None,
+            metering: Metering::ItEquipment,
+            period: None,
+            time_zone,
+            presets: &[],
+            thresholds: Thresholds::default(),
+            market: None,
+            indicators: &[],
+            marginal: None,
+            embodied: None,
+            functional_units: None,
+            unit: "unit",
+            base_year_grams: None,
+        }
+    }
 }
 
 /// The figures of an account. Whole numbers, the unit in each name.
@@ -91,6 +140,12 @@ pub struct Sums {
     pub filled_percent: f64,
     /// Share of it without any intensity; not in the emissions.
     pub unpriced_percent: f64,
+    /// Share of the metered energy that was measured.
+    pub measured_percent: f64,
+    /// Share of it that a model gave.
+    pub modelled_percent: f64,
+    /// Share of it that was simulated.
+    pub simulated_percent: f64,
 }
 
 impl From<&Account> for Sums {
@@ -105,6 +160,9 @@ impl From<&Account> for Sums {
             estimated_percent: sum.estimated_percent(),
             filled_percent: sum.filled_percent(),
             unpriced_percent: sum.unpriced_percent(),
+            measured_percent: sum.provenance_percent(Provenance::Measured),
+            modelled_percent: sum.provenance_percent(Provenance::Modelled),
+            simulated_percent: sum.provenance_percent(Provenance::Simulated),
         }
     }
 }
@@ -117,6 +175,10 @@ pub struct WorkloadSums {
     /// Its figures.
     #[serde(flatten)]
     pub sums: Sums,
+    /// Its software carbon intensity, if the table has its units and embodied
+    /// emissions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sci: Option<Sci>,
 }
 
 /// The emissions of one local day.
@@ -139,7 +201,8 @@ pub struct Report {
     pub period: Period,
     /// Its hours.
     pub hours: u32,
-    /// Share of its hours that have energy.
+    /// Share of its hours that have energy; of node hours, if the table names
+    /// nodes.
     pub coverage_percent: f64,
     /// What kind of figures each grid's are.
     pub intensities: Vec<crate::SeriesInfo>,
@@ -148,20 +211,30 @@ pub struct Report {
     /// Market-based, if contracts were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub market: Option<MarketAccount>,
+    /// What the use changed at the margin, if marginal intensity was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consequence: Option<Consequence>,
+    /// Software carbon intensity, if units and embodied emissions were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sci: Option<Sci>,
     /// Each workload, largest emissions first.
     pub workloads: Vec<WorkloadSums>,
+    /// Energy of the period that belongs to no workload, by account, in
+    /// microjoules; in no sum.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unallocated_microjoules: BTreeMap<String, u64>,
     /// Each local day.
     pub days: Vec<DaySums>,
     /// The worst of all verdicts.
     pub combined: Combined,
-    /// The verdict of each rule.
-    pub judgements: Vec<Judgement>,
-    /// Digest of energy and intensities that went in.
+    /// The verdict of each rule, over its own period.
+    pub judgements: Vec<Judged>,
+    /// Digest of all that went in: energy, intensities, PUE, rules, demands.
     pub inputs_digest: Digest,
 }
 
 /// Why there is no report.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum WhatifError {
     /// A line is of a zone that no grid was given for.
     #[error("no intensity for grid zone {zone:?}; given are {given}")]
@@ -179,6 +252,20 @@ pub enum WhatifError {
         /// The hour after the last.
         until: UtcHour,
     },
+    /// A figure is in the table and given beside it.
+    #[error("{0} are a column of the table and given beside it: accepted is one of both")]
+    Twice(&'static str),
+    /// There is no software carbon intensity though it was asked for.
+    #[error("software carbon intensity: {0}")]
+    Sci(#[from] SciError),
+    /// Half of what a software carbon intensity needs was given.
+    #[error("software carbon intensity: {given} are given, {missing} are missing")]
+    HalfOfSci {
+        /// What there is.
+        given: &'static str,
+        /// What there is not.
+        missing: &'static str,
+    },
 }
 
 /// Makes the report.
@@ -187,7 +274,7 @@ pub enum WhatifError {
 /// use std::collections::BTreeMap;
 /// use jiff::tz::TimeZone;
 /// use tanso_carbon::whatif::{EnergyTable, Inputs, whatif};
-/// use tanso_carbon::{HourlyIntensity, Intensity, Metering, SeriesInfo, StaticIntensity, Thresholds};
+/// use tanso_carbon::{HourlyIntensity, Intensity, SeriesInfo, StaticIntensity};
 /// use tanso_power::Estimate;
 /// let energy = EnergyTable::parse("energy.csv", "\
 /// datetime_utc,workload,energy_kwh
@@ -197,62 +284,49 @@ pub enum WhatifError {
 /// ")?;
 /// let factor = Estimate::exact(Intensity::try_from_grams_per_kwh(400.0)?);
 /// let korea = StaticIntensity::new(SeriesInfo::average_life_cycle("KR", "ours"), factor);
+/// let grids = BTreeMap::from([("KR".to_owned(), &korea as &dyn HourlyIntensity)]);
 /// let report = whatif(&Inputs {
-///     energy: &energy,
-///     grids: &BTreeMap::from([("KR".to_owned(), &korea as &dyn HourlyIntensity)]),
-///     zone: "KR",
-///     pue: None,
-///     metering: Metering::ItEquipment,
-///     period: None,
-///     time_zone: &TimeZone::UTC,
-///     presets: &[],
-///     thresholds: Thresholds::default(),
-///     market: None,
-///     indicators: &[],
-///     embodied: None,
-///     functional_units: None,
-///     base_year_grams: None,
+///     functional_units: Some(1_000.0),
+///     embodied: Some(Estimate::default()),
+///     unit: "request",
+///     ..Inputs::new(&energy, &grids, "KR", &TimeZone::UTC)
 /// })?;
 /// assert_eq!(report.totals.emissions_nanograms.value, 2_800_000_000_000);
 /// assert_eq!(report.workloads[0].workload, "batch");
+/// assert_eq!(report.sci.map(|sci| sci.grams_per_unit.value), Some(2.8));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// If a line's zone has no grid, or no line lies in the period.
+/// If a line's zone has no grid, no line lies in the period, or what a
+/// software carbon intensity needs is given twice or by half.
 pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
     let period = inputs.period.unwrap_or_else(|| inputs.energy.period());
     let sites = Sites::of(inputs)?;
-    let lines = || {
-        let lines = inputs.energy.lines().iter().zip(&sites.of_line);
-        lines.filter(|(line, _)| period.contains(line.hour))
-    };
     let places = sites.places(inputs);
-    let coverage = coverage(period, lines().map(|(line, _)| line.hour));
+    let all = Lines::of(inputs.energy, &sites);
+    let lines = all.within(period);
+    let coverage = all.coverage(period);
     if coverage.with_data() == 0 {
         let Period { from, until } = period;
         return Err(WhatifError::NoEnergy { from, until });
     }
-    let mut by_workload: BTreeMap<&str, Vec<EnergyRow>> = BTreeMap::new();
-    for (line, place) in lines() {
-        let rows = by_workload.entry(&line.workload).or_default();
-        rows.push(line.row(*place));
-    }
-    let rows: Vec<_> = by_workload.values().flatten().copied().collect();
+    let rows = lines.rows();
     let sum = account(&rows, &places, coverage);
-    let market = inputs
-        .market
-        .as_ref()
-        .map(|market| market_based(&sum, market.contracts, market.matching, market.residual));
-    let judgements = judgements(inputs, period, &sum, market.as_ref());
-    let mut workloads: Vec<_> = by_workload
-        .into_iter()
-        .map(|(name, rows)| WorkloadSums {
-            workload: name.to_owned(),
-            sums: Sums::from(&account(&rows, &places, coverage)),
-        })
-        .collect();
-    workloads.sort_by_key(|one| std::cmp::Reverse(one.sums.emissions_nanograms.value));
+    let market = inputs.market.as_ref();
+    let market =
+        market.map(|by| market_based(&sum, period, by.contracts, by.matching, by.residual));
+    let per_unit = PerUnit::of(inputs, &lines)?;
+    let judgements = judged::judge_all(&judged::Case {
+        inputs,
+        period,
+        lines: &all,
+        places: &places,
+        sum: &sum,
+        market: market.as_ref(),
+        per_unit,
+    });
+    let plain: Vec<Judgement> = judgements.iter().map(|one| one.judgement.clone()).collect();
     Ok(Report {
         period,
         hours: period.hour_count(),
@@ -260,89 +334,122 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
         intensities: sites.infos(inputs),
         totals: Sums::from(&sum),
         market,
-        workloads,
+        consequence: changed(inputs, &sites, &rows),
+        sci: per_unit.of_account(&sum, inputs.unit)?,
+        workloads: workloads(&lines, &places, coverage, inputs.unit)?,
+        unallocated_microjoules: inputs.energy.unallocated(period),
         days: days(period, &sum, inputs.time_zone),
-        combined: combine(&judgements),
+        combined: combine(&plain),
         judgements,
-        inputs_digest: digest(&rows, &places),
+        inputs_digest: digest::digest(inputs, period, &rows, &places),
     })
 }
 
-/// Where the lines' energy was used: each zone and PUE once.
-struct Sites {
-    known: Vec<(String, Option<FacilityPue>)>,
-    of_line: Vec<usize>,
-}
+/// Lines with the number of their place.
+struct Lines<'a>(Vec<(&'a EnergyLine, usize)>);
 
-impl Sites {
-    fn of(inputs: &Inputs<'_>) -> Result<Self, WhatifError> {
-        let mut index: BTreeMap<(&str, Option<Pue>), usize> = BTreeMap::new();
-        let (mut known, mut of_line) = (Vec::new(), Vec::new());
-        for line in inputs.energy.lines() {
-            let zone = line.zone.as_deref().unwrap_or(inputs.zone);
-            if !inputs.grids.contains_key(zone) {
-                let given: Vec<_> = inputs.grids.keys().map(String::as_str).collect();
-                return Err(WhatifError::NoGrid {
-                    zone: zone.to_owned(),
-                    given: given.join(", "),
-                });
-            }
-            let place = *index.entry((zone, line.pue)).or_insert_with(|| {
-                known.push((zone.to_owned(), line.facility(inputs.pue)));
-                known.len() - 1
-            });
-            of_line.push(place);
+impl<'a> Lines<'a> {
+    fn of(energy: &'a EnergyTable, sites: &Sites) -> Self {
+        let places = sites.of_line.iter().copied();
+        Self(energy.lines().iter().zip(places).collect())
+    }
+
+    fn within(&self, period: Period) -> Self {
+        let lines = self.0.iter();
+        let lines = lines.filter(|(line, _)| period.contains(line.hour));
+        Self(lines.copied().collect())
+    }
+
+    fn rows(&self) -> Vec<EnergyRow> {
+        self.0
+            .iter()
+            .map(|(line, place)| line.row(*place))
+            .collect()
+    }
+
+    /// The hours of a period that have energy. Where lines name nodes, each
+    /// node's hours from its first on: one that went silent is missing.
+    fn coverage(&self, period: Period) -> Coverage {
+        let mut seen: BTreeMap<&str, BTreeSet<UtcHour>> = BTreeMap::new();
+        for (line, _) in &self.0 {
+            seen.entry(&line.node).or_default().insert(line.hour);
         }
-        Ok(Self { known, of_line })
+        let (mut expected, mut with_data) = (0_u64, 0_u64);
+        for (node, hours) in seen {
+            let first = match hours.first() {
+                Some(first) if !node.is_empty() => period.from.max(*first),
+                _ => period.from,
+            };
+            let within = hours.iter().filter(|hour| period.contains(**hour)).count();
+            expected += u64::try_from(period.until.hours_since(first)).unwrap_or(0);
+            with_data += u64::try_from(within).unwrap_or(u64::MAX);
+        }
+        Coverage::new(expected, with_data)
     }
 
-    fn places<'a>(&'a self, inputs: &'a Inputs<'_>) -> Vec<Place<'a>> {
-        let place = |(zone, pue): &'a (String, Option<FacilityPue>)| {
-            let grid = inputs.grids.get(zone)?;
-            Some(Place {
-                metering: inputs.metering,
-                ..Place::new(*grid, pue.as_ref())
-            })
+    fn by_workload(&self) -> BTreeMap<&'a str, Self> {
+        let mut found: BTreeMap<&str, Self> = BTreeMap::new();
+        for (line, place) in &self.0 {
+            let lines = found
+                .entry(&line.workload)
+                .or_insert_with(|| Self(Vec::new()));
+            lines.0.push((*line, *place));
+        }
+        found
+    }
+}
+
+fn workloads(
+    lines: &Lines<'_>,
+    places: &[Place<'_>],
+    coverage: Coverage,
+    unit: &str,
+) -> Result<Vec<WorkloadSums>, WhatifError> {
+    let mut workloads = Vec::new();
+    for (name, lines) in lines.by_workload() {
+        let sum = account(&lines.rows(), places, coverage);
+        // A workload that served nothing has no figure per unit.
+        let per_unit = PerUnit::of_lines(&lines);
+        let served = per_unit.units.is_some_and(|units| units > 0.0);
+        let sci = if served {
+            per_unit.of_account(&sum, unit)?
+        } else {
+            None
         };
-        self.known.iter().filter_map(place).collect()
+        workloads.push(WorkloadSums {
+            workload: name.to_owned(),
+            sums: Sums::from(&sum),
+            sci,
+        });
     }
-
-    fn infos(&self, inputs: &Inputs<'_>) -> Vec<crate::SeriesInfo> {
-        let zones: BTreeSet<_> = self.known.iter().map(|(zone, _)| zone).collect();
-        let grids = zones.into_iter().filter_map(|zone| inputs.grids.get(zone));
-        grids.map(|grid| grid.info().clone()).collect()
-    }
+    workloads.sort_by_key(|one| std::cmp::Reverse(one.sums.emissions_nanograms.value));
+    Ok(workloads)
 }
 
-fn coverage(period: Period, hours: impl Iterator<Item = UtcHour>) -> Coverage {
-    let seen: BTreeSet<_> = hours.collect();
-    let seen = u64::try_from(seen.len()).unwrap_or(u64::MAX);
-    Coverage::new(u64::from(period.hour_count()), seen)
-}
-
-fn judgements(
-    inputs: &Inputs<'_>,
-    period: Period,
-    sum: &Account,
-    market: Option<&MarketAccount>,
-) -> Vec<Judgement> {
-    let evidence = Evidence {
-        account: Some(sum),
-        market,
-        pue: inputs.pue,
-        indicators: inputs.indicators,
-        base_year_grams: inputs.base_year_grams,
-        functional_units: inputs.functional_units,
-        embodied: inputs.embodied,
-    };
-    let last = period.until.plus_hours(-1).start();
-    let of_preset = |preset: &Preset| {
-        let day = local_day(last, &preset.zone);
-        let rules = preset.on(day).into_iter();
-        let judged = rules.map(|rule| judge(rule, &evidence, inputs.thresholds, day));
-        judged.collect::<Vec<_>>()
-    };
-    inputs.presets.iter().flat_map(of_preset).collect()
+/// What the use changed at the margin of the zone whose series is given; what
+/// was used in other zones is unpriced.
+fn changed(inputs: &Inputs<'_>, sites: &Sites, rows: &[EnergyRow]) -> Option<Consequence> {
+    let marginal = inputs.marginal?;
+    let mut sum = Consequence::default();
+    for (number, (zone, pue)) in sites.known.iter().enumerate() {
+        let here: Vec<_> = rows
+            .iter()
+            .filter(|row| row.place == number)
+            .copied()
+            .collect();
+        let pue = pue
+            .as_ref()
+            .filter(|_| inputs.metering == Metering::ItEquipment);
+        let one = consequence(&here, marginal, pue);
+        if *zone == marginal.info().zone {
+            sum.facility_energy = sum.facility_energy + one.facility_energy;
+            sum.emissions = sum.emissions + one.emissions;
+            sum.unpriced += one.unpriced;
+        } else {
+            sum.unpriced += one.facility_energy.value + one.unpriced;
+        }
+    }
+    Some(sum)
 }
 
 fn days(period: Period, sum: &Account, zone: &TimeZone) -> Vec<DaySums> {
@@ -364,22 +471,5 @@ fn days(period: Period, sum: &Account, zone: &TimeZone) -> Vec<DaySums> {
     days.into_values().collect()
 }
 
-fn digest(rows: &[EnergyRow], places: &[Place<'_>]) -> Digest {
-    let grids = places.iter().map(|place| {
-        let pue = place.pue.map(|pue| pue.value.value);
-        let hours: BTreeSet<_> = rows.iter().map(|row| row.hour).collect();
-        let points = hours.into_iter().map(|hour| {
-            let point = place.intensity.at(hour);
-            let bounds = point.map(|point| point.intensity.map(Intensity::micrograms_per_kwh));
-            format!("{hour} {bounds:?}")
-        });
-        let points = Digest::of_lines(points);
-        format!(
-            "{} {pue:?} {:?} {points}",
-            place.intensity.info(),
-            place.metering
-        )
-    });
-    let energy = format!("energy {}", Digest::of_rows(rows));
-    Digest::of_lines(std::iter::once(energy).chain(grids))
-}
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use jiff::civil::date;
 use tanso_carbon::calendar::time_zone;
 use tanso_carbon::series::{IntensitySeries, Origin, Point};
 use tanso_carbon::whatif::{EnergyTable, Inputs, Report, whatif};
-use tanso_carbon::{HourlyIntensity, Intensity, Metering, Period, SeriesInfo, Thresholds, UtcHour};
+use tanso_carbon::{HourlyIntensity, Intensity, Period, SeriesInfo, UtcHour};
 
 const HOURLY: &str = "tests/data/life_cycle_2024_16_zones.csv.gz";
 const TOLERANCE: f64 = 1e-9;
@@ -93,21 +93,11 @@ fn by_rust(text: &str, month: Period, zone: &jiff::tz::TimeZone) -> Report {
     let grids = series
         .iter()
         .map(|(name, series)| (name.clone(), series as &dyn HourlyIntensity));
+    let energy = EnergyTable::parse("energy.csv", text).unwrap();
+    let grids = grids.collect();
     whatif(&Inputs {
-        energy: &EnergyTable::parse("energy.csv", text).unwrap(),
-        grids: &grids.collect(),
-        zone: "KR",
-        pue: None,
-        metering: Metering::ItEquipment,
         period: Some(month),
-        time_zone: zone,
-        presets: &[],
-        thresholds: Thresholds::default(),
-        market: None,
-        indicators: &[],
-        embodied: None,
-        functional_units: None,
-        base_year_grams: None,
+        ..Inputs::new(&energy, &grids, "KR", zone)
     })
     .unwrap()
 }

@@ -7,26 +7,31 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use jiff::civil::Date;
 use tanso_carbon::calendar::{CalendarError, time_zone};
+use tanso_carbon::marginal::{MarginalIntensity, NotMarginal};
 use tanso_carbon::market::{Contract, Matching, ResidualMix};
+use tanso_carbon::pue::Entity;
 use tanso_carbon::regulation::{BUNDLED, Preset, RuleFaults};
-use tanso_carbon::series::{Boundary, FillRule, IntensitySeries};
+use tanso_carbon::series::{Boundary, FillRule, IntensitySeries, Method};
 use tanso_carbon::table::{TableFaults, parse_hourly};
 use tanso_carbon::units::UnitError;
 use tanso_carbon::whatif::{
     EnergyTable, Inputs, Market, Report, WhatifError, parse_contracts, whatif,
 };
 use tanso_carbon::{
-    FacilityPue, GramsCo2e, HourlyIntensity, Intensity, Metering, Period, Pue, PueEvidence,
-    RuleSet, SeriesInfo, StaticIntensity, Thresholds, TypicalYear, YearlyZones,
+    FacilityPue, GramsCo2e, HourlyIntensity, Intensity, Metering, Period, Pue, RuleSet, SeriesInfo,
+    StaticIntensity, Thresholds, TypicalYear, YearlyZones,
 };
 use tanso_power::Estimate;
 
 use crate::{Error, Outcome, Output};
 
+mod args;
 mod text;
+
+pub use args::Args;
+use args::{BoundaryArg, MatchingArg};
 
 const ZONES: &str = include_str!("../../config/regions/zones_yearly.csv");
 /// Zones with typical hours: zone, file, text; the same that the operator has.
@@ -42,115 +47,6 @@ const HOURLY: [(&str, &str, &str); 2] = [
         include_str!("../../config/regions/kr_hourly_2024_profile.csv"),
     ),
 ];
-
-/// What to compute.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// CSV of hourly energy: `datetime_utc,energy_kwh` (or `_wh`, `_joules`, `_microjoules`) and, if you have
-    /// them, `workload`, `zone`, `pue`, `provenance` (measured, modelled, simulated), `energy_low_kwh` and
-    /// `energy_high_kwh`
-    energy: PathBuf,
-    /// Grid zone of lines that name none
-    #[arg(long, default_value = "KR", value_name = "ZONE")]
-    zone: String,
-    /// Hourly intensity, CSV: `datetime_utc,gco2eq_per_kwh`, or with a column `zone` and one per boundary.
-    /// Without it the bundled table: typical hours for KR and DE, else the zone's yearly mean
-    #[arg(long, value_name = "FILE", conflicts_with = "grams_per_kwh")]
-    intensity: Option<PathBuf>,
-    /// One intensity for every hour, gCO2eq/kWh
-    #[arg(long, value_name = "GRAMS")]
-    grams_per_kwh: Option<f64>,
-    /// Which emissions of a kilowatt-hour the intensity counts
-    #[arg(long, value_enum, default_value_t)]
-    boundary: BoundaryArg,
-    /// Fill gaps of up to so many hours on the line between their neighbours; filled hours count as estimated
-    #[arg(long, value_name = "HOURS", default_value_t = 0)]
-    fill: u16,
-    /// PUE of lines that name none; also the one that rules judge
-    #[arg(long, value_name = "RATIO")]
-    pue: Option<f64>,
-    /// Who stands for the PUE; only the first three are judged
-    #[arg(long, value_enum, default_value_t, requires = "pue")]
-    pue_evidence: EvidenceArg,
-    /// The energy was metered at the facility: PUE is in it already
-    #[arg(long)]
-    metered_at_facility: bool,
-    /// A local day, month or year to add up: 2026-06-15, 2026-06 or 2026. Without it, all of the table
-    #[arg(long, value_name = "PERIOD")]
-    period: Option<String>,
-    /// IANA time zone of local days
-    #[arg(long, default_value = "UTC", value_name = "ZONE")]
-    time_zone: String,
-    /// Judge by this rule, for example kr-carbon-2050; may be given more than once
-    #[arg(long = "rule", value_name = "ID")]
-    rules: Vec<String>,
-    /// A rule file of your own, judged too; may be given more than once
-    #[arg(long = "rule-file", value_name = "FILE")]
-    rule_files: Vec<PathBuf>,
-    /// Least share of the period's hours with energy, percent
-    #[arg(long, default_value_t = 80.0, value_name = "PERCENT")]
-    min_coverage: f64,
-    /// Largest share of energy with an estimated intensity, percent
-    #[arg(long, default_value_t = 50.0, value_name = "PERCENT")]
-    max_estimated: f64,
-    /// Contracts for a market-based sum, CSV: `datetime_utc,contract,energy_kwh,gco2eq_per_kwh`
-    #[arg(long, value_name = "FILE", requires = "residual")]
-    contracts: Option<PathBuf>,
-    /// Residual mix for what contracts leave, gCO2eq/kWh
-    #[arg(long, value_name = "GRAMS")]
-    residual: Option<f64>,
-    /// How contracts are matched
-    #[arg(long, value_enum, default_value_t)]
-    matching: MatchingArg,
-    /// Embodied emissions of the period (M of ISO/IEC 21031), grams
-    #[arg(long, value_name = "GRAMS")]
-    embodied_grams: Option<f64>,
-    /// Functional units that the energy served (R of ISO/IEC 21031)
-    #[arg(long, value_name = "COUNT")]
-    units: Option<f64>,
-    /// Emissions of the base year of a reduction path, grams
-    #[arg(long, value_name = "GRAMS")]
-    base_year_grams: Option<f64>,
-    /// How to write it
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-}
-
-/// Which emissions are counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum BoundaryArg {
-    /// At the stack only
-    Direct,
-    /// With fuel supply and plants
-    #[default]
-    LifeCycle,
-}
-
-/// Who stands for a PUE.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum EvidenceArg {
-    /// From the facility's meters over a year
-    Measured,
-    /// From a certificate
-    Certificate,
-    /// Published for this region
-    Region,
-    /// The provider's mean
-    ProviderAverage,
-    /// A guess
-    #[default]
-    Assumed,
-}
-
-/// How contracts are matched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum MatchingArg {
-    /// Over the whole period
-    Annual,
-    /// Hour by hour
-    #[default]
-    Hourly,
-}
 
 /// Why nothing could be computed.
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +68,9 @@ pub enum WhatifFault {
     /// A figure is none.
     #[error(transparent)]
     Unit(#[from] UnitError),
+    /// A series is not marginal.
+    #[error(transparent)]
+    Marginal(#[from] NotMarginal),
     /// A time zone or day is none.
     #[error(transparent)]
     Calendar(#[from] CalendarError),
@@ -224,21 +123,23 @@ fn read(path: &Path) -> Result<String, WhatifFault> {
 }
 
 fn report(args: &Args) -> Result<Report, WhatifFault> {
-    let energy = EnergyTable::parse(&args.energy.display().to_string(), &read(&args.energy)?)?;
+    let energy = energy(args)?;
     let zone = time_zone(&args.time_zone)?;
     let period = args.period.as_deref().map(|text| parse_period(text, &zone));
     let grids = grids(args, &energy)?;
     let grids = grids.iter().map(|(name, grid)| (name.clone(), &**grid));
-    let pue = args.pue.map(Pue::try_new).transpose()?;
-    let pue = pue.map(|value| FacilityPue::annual(value, args.pue_evidence.into(), "--pue"));
+    let grids = grids.collect();
+    let pue = pue(args)?;
     let presets = presets(args)?;
     let contracts = contracts(args)?;
-    let residual = args.residual.map(residual).transpose()?;
+    let residual = args
+        .residual
+        .map(|grams| residual(args, grams))
+        .transpose()?;
+    let marginal = args.marginal.as_deref().map(|path| marginal(args, path));
+    let marginal = marginal.transpose()?;
     let embodied = args.embodied_grams.map(GramsCo2e::try_from_grams);
     let inputs = Inputs {
-        energy: &energy,
-        grids: &grids.collect(),
-        zone: &args.zone,
         pue: pue.as_ref(),
         metering: if args.metered_at_facility {
             Metering::Facility
@@ -246,7 +147,6 @@ fn report(args: &Args) -> Result<Report, WhatifFault> {
             Metering::ItEquipment
         },
         period: period.transpose()?,
-        time_zone: &zone,
         presets: &presets,
         thresholds: Thresholds {
             min_coverage_percent: args.min_coverage,
@@ -260,12 +160,56 @@ fn report(args: &Args) -> Result<Report, WhatifFault> {
             },
             residual,
         }),
-        indicators: &[],
+        indicators: &args.indicators,
+        marginal: match &marginal {
+            Some(series) => Some(MarginalIntensity::try_new(series)?),
+            None => None,
+        },
         embodied: embodied.transpose()?.map(Estimate::exact),
         functional_units: args.units,
+        unit: &args.unit_name,
         base_year_grams: args.base_year_grams,
+        ..Inputs::new(&energy, &grids, &args.zone, &zone)
     };
     Ok(whatif(&inputs)?)
+}
+
+/// The table, of the workloads that were asked for.
+fn energy(args: &Args) -> Result<EnergyTable, WhatifFault> {
+    let all = EnergyTable::parse(&args.energy.display().to_string(), &read(&args.energy)?)?;
+    let is_one_of = |wanted: &[String], part: Option<&str>| {
+        wanted.is_empty() || wanted.iter().any(|one| Some(one.as_str()) == part)
+    };
+    Ok(all.select(|workload| {
+        let mut parts = workload.split('/');
+        is_one_of(&args.namespaces, parts.next()) && is_one_of(&args.kinds, parts.next())
+    }))
+}
+
+fn pue(args: &Args) -> Result<Option<FacilityPue>, WhatifFault> {
+    let value = args.pue.map(Pue::try_new).transpose()?;
+    Ok(value.map(|value| {
+        let source = args.pue_source.as_deref().unwrap_or("--pue");
+        FacilityPue {
+            scope: args.pue_scope.into(),
+            category: args.pue_category.map(Into::into),
+            entity: if args.pue_of_all_sites {
+                Entity::AllSites
+            } else {
+                Entity::Site
+            },
+            ..FacilityPue::annual(value, args.pue_evidence.into(), source)
+        }
+    }))
+}
+
+fn marginal(args: &Args, path: &Path) -> Result<IntensitySeries, WhatifFault> {
+    let file = path.display().to_string();
+    let info = SeriesInfo {
+        method: Method::Marginal,
+        ..info(args, &args.zone, &file)
+    };
+    Ok(parse_hourly(&file, &read(path)?, info)?)
 }
 
 fn contracts(args: &Args) -> Result<Vec<Contract>, WhatifFault> {
@@ -275,11 +219,14 @@ fn contracts(args: &Args) -> Result<Vec<Contract>, WhatifFault> {
     }
 }
 
-fn residual(grams_per_kwh: f64) -> Result<ResidualMix, UnitError> {
+fn residual(args: &Args, grams_per_kwh: f64) -> Result<ResidualMix, UnitError> {
     let intensity = Intensity::try_from_grams_per_kwh(grams_per_kwh)?;
     Ok(ResidualMix {
         intensity: Estimate::exact(intensity),
-        source: "--residual".to_owned(),
+        source: args
+            .residual_source
+            .clone()
+            .unwrap_or_else(|| "--residual".to_owned()),
         data_year: None,
     })
 }
@@ -340,7 +287,8 @@ fn info(args: &Args, zone: &str, source: &str) -> SeriesInfo {
             BoundaryArg::Direct => Boundary::Direct,
             BoundaryArg::LifeCycle => Boundary::LifeCycle,
         },
-        ..SeriesInfo::average_life_cycle(zone, source)
+        data_year: args.data_year,
+        ..SeriesInfo::average_life_cycle(zone, args.intensity_source.as_deref().unwrap_or(source))
     }
 }
 
@@ -358,10 +306,14 @@ fn hourly(
 ) -> Result<IntensitySeries, TableFaults> {
     let file = path.display().to_string();
     let series = parse_hourly(&file, text, info(args, zone, &file))?;
-    match args.fill {
-        0 => Ok(series),
-        hours => Ok(series.closed(&[FillRule::Interpolate(hours)])),
-    }
+    let rules = [
+        FillRule::Interpolate(args.fill),
+        FillRule::SameHourLastDays(args.fill_days),
+    ];
+    Ok(match (args.fill, args.fill_days) {
+        (0, 0) => series,
+        _ => series.closed(&rules),
+    })
 }
 
 fn bundled(args: &Args, zone: &str, energy: &EnergyTable) -> Result<Grid, WhatifFault> {
@@ -379,18 +331,6 @@ fn bundled(args: &Args, zone: &str, energy: &EnergyTable) -> Result<Grid, Whatif
     Ok(Box::new(
         found.ok_or_else(|| WhatifFault::Zone(zone.to_owned()))?,
     ))
-}
-
-impl From<EvidenceArg> for PueEvidence {
-    fn from(evidence: EvidenceArg) -> Self {
-        match evidence {
-            EvidenceArg::Measured => Self::Measured,
-            EvidenceArg::Certificate => Self::Certificate,
-            EvidenceArg::Region => Self::PublishedForRegion,
-            EvidenceArg::ProviderAverage => Self::ProviderAverage,
-            EvidenceArg::Assumed => Self::Assumed,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use tanso_power::{Estimate, Joules, Provenance};
 use crate::account::EnergyRow;
 use crate::calendar::{Period, UtcHour};
 use crate::market::Contract;
-use crate::pue::FacilityPue;
+use crate::pue::PueEvidence;
 use crate::table::{Row, Table, TableFaults, parse_intensity};
-use crate::units::{Intensity, Pue};
+use crate::units::{GramsCo2e, Intensity, Pue};
 
 /// Columns of energy and their size in microjoules.
 const UNITS: [(&str, f64); 4] = [
@@ -21,20 +21,29 @@ const UNITS: [(&str, f64); 4] = [
 ];
 
 /// One line: a workload's energy in one hour at one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EnergyLine {
     /// The hour.
     pub hour: UtcHour,
-    /// The workload.
+    /// The workload; of a ledger's export `namespace/kind/name`.
     pub workload: String,
+    /// The node, if the line names one; empty if not.
+    pub node: String,
     /// The grid zone, if the line names one.
     pub zone: Option<String>,
     /// The PUE of the place, if the line names one.
     pub pue: Option<Pue>,
+    /// Who stands for it, if the line says so.
+    pub pue_evidence: Option<PueEvidence>,
     /// The energy.
     pub energy: Estimate<Joules>,
     /// Where the figure comes from.
     pub provenance: Provenance,
+    /// The functional units that it served, if the line says so.
+    pub functional_units: Option<f64>,
+    /// Embodied emissions of its share of the hardware in the hour, if the
+    /// line says so.
+    pub embodied: Option<GramsCo2e>,
 }
 
 impl EnergyLine {
@@ -46,53 +55,85 @@ impl EnergyLine {
             provenance: self.provenance,
         }
     }
-
-    /// The facility of the line: as given for all, with the line's own ratio.
-    pub(super) fn facility(&self, given: Option<&FacilityPue>) -> Option<FacilityPue> {
-        match (self.pue, given) {
-            (None, given) => given.cloned(),
-            (Some(pue), Some(given)) => Some(FacilityPue {
-                value: Estimate::exact(pue),
-                ..given.clone()
-            }),
-            (Some(pue), None) => {
-                let evidence = crate::PueEvidence::Assumed;
-                Some(FacilityPue::annual(pue, evidence, "the energy table"))
-            }
-        }
-    }
 }
 
 /// A table of hourly energy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct EnergyTable {
     lines: Vec<EnergyLine>,
     period: Period,
+    /// Energy of no workload, by hour and account.
+    unallocated: Vec<(UtcHour, String, Joules)>,
 }
+
+/// Columns of any table.
+const COLUMNS: [&str; 9] = [
+    "datetime_utc",
+    "workload",
+    "node",
+    "zone",
+    "pue",
+    "pue_evidence",
+    "provenance",
+    "functional_units",
+    "embodied_grams",
+];
+/// Columns of an export of the operator's ledger, beside those above.
+const LEDGER: [&str; 8] = [
+    "hour_utc",
+    "account",
+    "namespace",
+    "workload_kind",
+    "pod",
+    "pod_uid",
+    "cpu_microseconds",
+    "minutes",
+];
+/// The account of a ledger's export under which pods are.
+const PODS: &str = "pod";
 
 impl EnergyTable {
     /// Reads CSV with the columns `datetime_utc` and `energy_kwh`
     /// (or `energy_wh`, `energy_joules`, `energy_microjoules`), and, where
-    /// they are given, `workload`, `zone`, `pue`, `provenance` (`measured`,
-    /// `modelled`, `simulated`) and the bounds `energy_low_kwh` and
-    /// `energy_high_kwh` in the unit of the energy. Several lines of one
+    /// they are given, `workload`, `node`, `zone`, `pue`, `pue_evidence`
+    /// (`Measured`, `Certificate`, `PublishedForRegion`, `ProviderAverage`,
+    /// `Assumed`), `provenance` (`measured`, `modelled`, `simulated`),
+    /// `functional_units`, `embodied_grams`, and the bounds `energy_low_kwh`
+    /// and `energy_high_kwh` in the unit of the energy. Several lines of one
     /// workload and hour are added up: it may have moved.
     ///
+    /// An export of the operator's ledger is read as it is: its `hour_utc` is
+    /// the hour, `namespace/workload_kind/workload` the workload, and what is
+    /// not a pod's is kept apart.
+    ///
     /// # Errors
-    /// All faults of the table, each with line and column.
+    /// All faults of the table, each with line and column; a column that is
+    /// not read is one.
     pub fn parse(file: &str, text: &str) -> Result<Self, TableFaults> {
         let mut table = Table::open(file, text);
         let unit = UNITS
             .iter()
             .find(|(unit, _)| table.has(&format!("energy_{unit}")))
             .unwrap_or(&UNITS[0]);
-        let columns = Columns::of(unit);
-        table.demand(&["datetime_utc", &columns.value]);
-        let mut lines = Vec::new();
+        let columns = Columns::of(unit, table.has("hour_utc"));
+        table.demand(&[columns.hour, &columns.value]);
+        table.allow(&columns.known());
+        let (mut lines, mut unallocated) = (Vec::new(), Vec::new());
         while let Some(mut row) = table.next_row() {
-            lines.extend(line(&mut row, &columns));
+            let account = row.get("account").to_owned();
+            let Some(line) = line(&mut row, &columns) else {
+                continue;
+            };
+            if account.is_empty() || account == PODS {
+                lines.push(line);
+            } else {
+                unallocated.push((line.hour, account, line.energy.value));
+            }
         }
-        let hours = || lines.iter().map(|line: &EnergyLine| line.hour);
+        let hours = || {
+            let others = unallocated.iter().map(|(hour, ..)| *hour);
+            others.chain(lines.iter().map(|line: &EnergyLine| line.hour))
+        };
         let (Some(first), Some(last)) = (hours().min(), hours().max()) else {
             table.fault_at(1, "", "", "the table has no hour".to_owned());
             return Err(table.faults());
@@ -102,7 +143,11 @@ impl EnergyTable {
             from: first,
             until: last.plus_hours(1),
         };
-        Ok(Self { lines, period })
+        Ok(Self {
+            lines,
+            period,
+            unallocated,
+        })
     }
 
     /// The lines, in the order of the table.
@@ -116,10 +161,41 @@ impl EnergyTable {
     pub const fn period(&self) -> Period {
         self.period
     }
+
+    /// Only the workloads for which `wanted` holds; what others used is
+    /// unallocated.
+    #[must_use]
+    pub fn select(self, wanted: impl Fn(&str) -> bool) -> Self {
+        let (lines, others): (Vec<_>, Vec<_>) = self
+            .lines
+            .into_iter()
+            .partition(|line| wanted(&line.workload));
+        let others = others
+            .into_iter()
+            .map(|line| (line.hour, "unselected".to_owned(), line.energy.value));
+        Self {
+            lines,
+            unallocated: self.unallocated.into_iter().chain(others).collect(),
+            ..self
+        }
+    }
+
+    /// Energy of a period that belongs to no workload, by account, in
+    /// microjoules.
+    pub(super) fn unallocated(&self, period: Period) -> BTreeMap<String, u64> {
+        let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+        let within = self.unallocated.iter();
+        for (_, account, energy) in within.filter(|(hour, ..)| period.contains(*hour)) {
+            let sum = sums.entry(account.clone()).or_default();
+            *sum = sum.saturating_add(energy.microjoules());
+        }
+        sums
+    }
 }
 
 /// The names of the energy columns, in one unit.
 struct Columns {
+    hour: &'static str,
     value: String,
     low: String,
     high: String,
@@ -127,25 +203,49 @@ struct Columns {
 }
 
 impl Columns {
-    fn of((unit, microjoules): &(&str, f64)) -> Self {
+    fn of((unit, microjoules): &(&str, f64), is_ledger: bool) -> Self {
         Self {
+            hour: if is_ledger {
+                "hour_utc"
+            } else {
+                "datetime_utc"
+            },
             value: format!("energy_{unit}"),
             low: format!("energy_low_{unit}"),
             high: format!("energy_high_{unit}"),
             microjoules: *microjoules,
         }
     }
+
+    /// All columns that are read, or known and of no use here.
+    fn known(&self) -> Vec<&str> {
+        let is_ledger = self.hour == "hour_utc";
+        let common = COLUMNS.iter().copied();
+        let common = common.filter(|column| !(is_ledger && *column == "datetime_utc"));
+        let own = [&self.value, &self.low, &self.high].map(String::as_str);
+        let ledger = LEDGER.iter().copied().filter(|_| is_ledger);
+        common.chain(own).chain(ledger).collect()
+    }
 }
 
 fn line(row: &mut Row<'_, '_>, columns: &Columns) -> Option<EnergyLine> {
     let energy = |text: &str| joules(text, columns.microjoules);
-    let hour = row.parse("datetime_utc", UtcHour::parse);
+    let hour = row.parse(columns.hour, UtcHour::parse);
     let value = row.parse(&columns.value, energy);
     let low = row.optional(&columns.low, energy);
     let high = row.optional(&columns.high, energy);
     let pue = row.optional("pue", parse_pue);
+    let pue_evidence = row.optional("pue_evidence", parse_evidence);
     let provenance = row.parse("provenance", parse_provenance);
-    let (hour, value, low, high, pue, provenance) = (hour?, value?, low?, high?, pue?, provenance?);
+    let functional_units = row.optional("functional_units", parse_units);
+    let embodied = row.optional("embodied_grams", parse_grams);
+    let (hour, value, low, high) = (hour?, value?, low?, high?);
+    let (pue, pue_evidence, provenance) = (pue?, pue_evidence?, provenance?);
+    if pue.is_none() && pue_evidence.is_some() {
+        let reason = "evidence of a PUE that the line does not have";
+        row.fault("pue_evidence", reason.to_owned());
+        return None;
+    }
     let Some(energy) = Estimate::try_new(low.unwrap_or(value), value, high.unwrap_or(value)) else {
         let reason = "the bounds must enclose the energy: low <= energy <= high";
         row.fault(&columns.value, reason.to_owned());
@@ -154,12 +254,56 @@ fn line(row: &mut Row<'_, '_>, columns: &Columns) -> Option<EnergyLine> {
     let zone = Some(row.get("zone").to_owned()).filter(|zone| !zone.is_empty());
     Some(EnergyLine {
         hour,
-        workload: row.get("workload").to_owned(),
+        workload: workload(row),
+        node: row.get("node").to_owned(),
         zone,
         pue,
+        pue_evidence,
         energy,
         provenance,
+        functional_units: functional_units?,
+        embodied: embodied?,
     })
+}
+
+/// The name of a line's workload; of a ledger's with namespace and kind.
+fn workload(row: &Row<'_, '_>) -> String {
+    let [namespace, kind, name] =
+        ["namespace", "workload_kind", "workload"].map(|column| row.get(column));
+    if kind.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{kind}/{name}")
+    }
+}
+
+fn parse_evidence(text: &str) -> Result<PueEvidence, &'static str> {
+    Ok(match text {
+        "Measured" => PueEvidence::Measured,
+        "Certificate" => PueEvidence::Certificate,
+        "PublishedForRegion" => PueEvidence::PublishedForRegion,
+        "ProviderAverage" => PueEvidence::ProviderAverage,
+        "Assumed" => PueEvidence::Assumed,
+        _ => {
+            return Err(
+                "accepted are Measured, Certificate, PublishedForRegion, ProviderAverage and Assumed",
+            );
+        }
+    })
+}
+
+fn parse_units(text: &str) -> Result<f64, String> {
+    let units: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1e15).contains(&units) {
+        Ok(units)
+    } else {
+        Err("accepted are 0 to 10^15".to_owned())
+    }
+}
+
+fn parse_grams(text: &str) -> Result<GramsCo2e, String> {
+    let grams: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    GramsCo2e::try_from_grams(grams).map_err(|error| error.to_string())
 }
 
 fn joules(text: &str, microjoules: f64) -> Result<Joules, String> {
@@ -203,7 +347,9 @@ fn parse_provenance(text: &str) -> Result<Provenance, String> {
 /// All faults of the table, each with line and column.
 pub fn parse_contracts(file: &str, text: &str) -> Result<Vec<Contract>, TableFaults> {
     let mut table = Table::open(file, text);
-    table.demand(&["datetime_utc", "contract", "energy_kwh", "gco2eq_per_kwh"]);
+    let columns = ["datetime_utc", "contract", "energy_kwh", "gco2eq_per_kwh"];
+    table.demand(&columns);
+    table.allow(&columns);
     let mut contracts: Vec<Contract> = Vec::new();
     while let Some(mut row) = table.next_row() {
         let hour = row.parse("datetime_utc", UtcHour::parse);
@@ -267,6 +413,47 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part}: {told}");
         }
+    }
+
+    /// A column `energy_hgih_kwh` was passed over, and with it the upper bound.
+    #[test]
+    fn a_column_that_is_not_read_is_refused_by_name() {
+        let text = "datetime_utc,energy_kwh,energy_hgih_kwh\n2026-06-01T00:00Z,1,2\n";
+        let told = EnergyTable::parse("e.csv", text).unwrap_err().to_string();
+        assert!(
+            told.starts_with("e.csv row 1, column 3 \"energy_hgih_kwh\": no such column is read"),
+            "{told}"
+        );
+        assert!(told.contains("energy_high_kwh"), "{told}");
+        // A bound in another unit than the energy's is one, too.
+        let text = "datetime_utc,energy_kwh,energy_high_wh\n2026-06-01T00:00Z,1,2\n";
+        let told = EnergyTable::parse("e.csv", text).unwrap_err().to_string();
+        assert!(told.contains("column 3 \"energy_high_wh\""), "{told}");
+        let contracts = "datetime_utc,contract,energy_kwh,gco2eq_per_kwh,price\n";
+        let told = parse_contracts("c.csv", contracts).unwrap_err().to_string();
+        assert!(told.contains("column 5 \"price\""), "{told}");
+    }
+
+    #[test]
+    fn an_export_of_the_ledger_is_read_as_it_is() {
+        let text = "hour_utc,node,account,namespace,workload_kind,workload,pod,pod_uid,provenance,\
+            energy_low_microjoules,energy_microjoules,energy_high_microjoules,cpu_microseconds,minutes\n\
+            2026-06-01T00:00Z,n1,pod,shop,Deployment,web,web-1,u1,modelled,90,100,120,5,60\n\
+            2026-06-01T00:00Z,n1,idle,,,,,,modelled,900,1000,1200,0,60\n";
+        let table = EnergyTable::parse("l.csv", text).unwrap();
+        let [line] = table.lines() else {
+            panic!("{table:?}");
+        };
+        assert_eq!(
+            (line.workload.as_str(), line.node.as_str()),
+            ("shop/Deployment/web", "n1")
+        );
+        assert_eq!(line.energy.map(Joules::microjoules).high, 120);
+        assert_eq!(line.provenance, Provenance::Modelled);
+        let others = |table: &EnergyTable| table.unallocated(table.period());
+        assert_eq!(others(&table), BTreeMap::from([("idle".to_owned(), 1_000)]));
+        let none = table.select(|name| name.starts_with("lab/"));
+        assert_eq!((none.lines().len(), others(&none)["unselected"]), (0, 100));
     }
 
     #[test]

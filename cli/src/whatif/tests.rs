@@ -118,3 +118,130 @@ fn what_is_wrong_is_told_with_its_place() {
     let refused = told(&files, &["--zone", "X-OWN"]).unwrap_err();
     assert!(refused.contains("\"X-OWN\""), "{refused}");
 }
+
+/// A yearly limit was kept by two hours of June.
+#[test]
+fn a_yearly_rule_is_unknown_by_a_few_hours_and_its_own_coverage_is_said() {
+    let rule = "id: own\ntitle: own\njurisdiction: KR\ntimeZone: Asia/Seoul\nrules:\n  - {id: OWN-BUDGET, name: Our budget, \
+        kind: policyTarget, authority: us, binds: Facility, source: board, evidence: none, metric: CarbonBudget, op: AtMost, \
+        limit: 4, unit: tCO2eq, period: Year}\n";
+    let files = [("energy.csv", ENERGY), ("own.yaml", rule)];
+    let more = ["--rule-file", "@own.yaml", "--metered-at-facility"];
+    let (text, outcome) = told(&files, &more).unwrap();
+    for part in [
+        "OWN-BUDGET: Unknown: 0.0 % of the period has energy data, 80 % are demanded",
+        "over the rule's own period, 2025-12-31T15:00Z to 2026-12-31T15:00Z, 0.0 % with energy",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert_eq!(outcome, Outcome::Fine);
+}
+
+#[test]
+fn shares_outside_of_0_to_100_are_refused_by_flag() {
+    let files = [("energy.csv", ENERGY)];
+    for flag in ["--min-coverage", "--max-estimated"] {
+        for wrong in ["500", "-1", "all"] {
+            let refused = told(&files, &[&format!("{flag}={wrong}")]).unwrap_err();
+            assert!(refused.contains(flag), "{refused}");
+            assert!(
+                refused.contains("accepted are 0 to 100") || refused.contains("not a number"),
+                "{refused}"
+            );
+        }
+    }
+    let refused = told(&files, &["--indicator", "erf=150:measured"]).unwrap_err();
+    assert!(refused.contains("0 to 100 percent"), "{refused}");
+}
+
+#[test]
+fn an_unknown_column_is_refused_with_its_name_and_what_is_known() {
+    let energy = ENERGY.replace("workload", "wrokload");
+    let refused = told(&[("energy.csv", &energy)], &[]).unwrap_err();
+    assert!(
+        refused.contains("row 1, column 2 \"wrokload\"") && refused.contains("workload, node"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn software_carbon_intensity_and_what_was_changed_are_printed() {
+    let marginal = "datetime_utc,gco2eq_per_kwh\n2026-06-01T00:00Z,700\n2026-06-01T01:00Z,700\n";
+    let files = [("energy.csv", ENERGY), ("margin.csv", marginal)];
+    let more = [
+        "--grams-per-kwh",
+        "400",
+        "--units",
+        "1000",
+        "--unit-name",
+        "request",
+        "--embodied-grams",
+        "200",
+        "--marginal",
+        "@margin.csv",
+    ];
+    let (text, _) = told(&files, &more).unwrap();
+    for part in [
+        "software carbon intensity: 3.000000 gCO2eq per request",
+        "(2.8 kg + 200 g embodied) / 1000",
+        "changed at the margin: 4.9 kg (marginal)",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let refused = told(&files, &["--units", "1000"]).unwrap_err();
+    assert!(
+        refused.contains("embodied emissions (0 if so) are missing"),
+        "{refused}"
+    );
+}
+
+/// Without the facility's scope, category and indicators a report could not be
+/// computed again.
+#[test]
+fn what_a_facility_states_can_be_given() {
+    let files = [("energy.csv", ENERGY)];
+    let judged = |more: &[&str]| {
+        let mut words = vec!["--rule", "cndcp-new-warm", "--rule", "cndcp-water"];
+        words.extend(more);
+        told(&files, &words).unwrap().0
+    };
+    let pue = ["--pue", "1.38", "--pue-evidence", "certificate"];
+    let text = judged(&pue);
+    assert!(
+        text.contains("CNDCP-NEW-WARM: Unknown: 1.38 is the annual PUE"),
+        "{text}"
+    );
+    let water = [
+        "--pue-scope",
+        "at-full-load",
+        "--indicator",
+        "wue=0.35:measured",
+    ];
+    let text = judged(&[pue, water].concat());
+    for part in [
+        "CNDCP-NEW-WARM: Compliant",
+        "CNDCP-WUE: Compliant: WUE is 0.35",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
+#[test]
+fn an_export_of_the_ledger_is_computed_again_by_namespace() {
+    let export = "hour_utc,node,account,namespace,workload_kind,workload,pod,pod_uid,provenance,\
+        energy_low_microjoules,energy_microjoules,energy_high_microjoules,cpu_microseconds,minutes\n\
+        2026-06-01T00:00Z,n1,pod,shop,Deployment,web,web-1,u1,modelled,3600000000000,3600000000000,7200000000000,5,60\n\
+        2026-06-01T00:00Z,n1,pod,lab,Job,train,train-1,u2,measured,3600000000000,3600000000000,3600000000000,5,60\n\
+        2026-06-01T00:00Z,n1,idle,,,,,,modelled,1800000000000,1800000000000,1800000000000,0,60\n";
+    let more = ["--namespace", "shop", "--grams-per-kwh", "400"];
+    let (text, _) = told(&[("energy.csv", export)], &more).unwrap();
+    for part in [
+        "emissions, location-based: 400 g (400 g to 800 g)",
+        "0.0 % measured, 100.0 % modelled",
+        "not in the sums: idle, 0.500 kWh",
+        "not in the sums: unselected, 1.000 kWh",
+        "shop/Deployment/web",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}

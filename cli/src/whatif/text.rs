@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use tanso_carbon::whatif::{Report, Sums};
-use tanso_carbon::{GramsCo2e, Intensity};
+use tanso_carbon::{GramsCo2e, Intensity, Period};
 use tanso_power::{Estimate, Joules};
 
 use crate::table::{Align, Table};
@@ -25,9 +25,18 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     if !report.judgements.is_empty() {
         writeln!(out)?;
     }
-    for judgement in &report.judgements {
-        let (rule, verdict, message) = (&judgement.rule, judgement.verdict, &judgement.message);
+    for judged in &report.judgements {
+        let (rule, verdict) = (&judged.judgement.rule, judged.judgement.verdict);
+        let message = &judged.judgement.message;
         writeln!(out, "{rule}: {verdict}: {message}")?;
+        if judged.period != report.period {
+            let Period { from, until } = judged.period;
+            writeln!(
+                out,
+                "  over the rule's own period, {from} to {until}, {:.1} % with energy",
+                judged.coverage_percent
+            )?;
+        }
     }
     writeln!(out, "\ninputs {}", report.inputs_digest)
 }
@@ -55,11 +64,48 @@ fn totals(report: &Report, out: &mut impl Write) -> io::Result<()> {
             market.matching.in_words()
         )?;
     }
+    beside(report, out)?;
+    writeln!(
+        out,
+        "{:.1} % measured, {:.1} % modelled, {:.1} % simulated",
+        totals.measured_percent, totals.modelled_percent, totals.simulated_percent
+    )?;
     writeln!(
         out,
         "estimated {:.1} %, filled {:.1} %, without intensity {:.1} % of the energy",
         totals.estimated_percent, totals.filled_percent, totals.unpriced_percent
     )
+}
+
+/// What stands beside the sums.
+fn beside(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    if let Some(changed) = &report.consequence {
+        let Estimate { low, value, high } = changed.emissions;
+        let unpriced = changed.unpriced.as_kwh_f64();
+        writeln!(
+            out,
+            "changed at the margin: {value} ({low} to {high}), {unpriced:.3} kWh without such a figure"
+        )?;
+    }
+    if let Some(sci) = &report.sci {
+        let per = sci.grams_per_unit;
+        writeln!(
+            out,
+            "software carbon intensity: {:.6} gCO2eq per {} ({:.6} to {:.6}): ({} + {} embodied) / {}",
+            per.value,
+            sci.unit,
+            per.low,
+            per.high,
+            sci.operational.value,
+            sci.embodied.value,
+            sci.units
+        )?;
+    }
+    for (account, energy) in &report.unallocated_microjoules {
+        let energy = Joules::from_microjoules(*energy).as_kwh_f64();
+        writeln!(out, "not in the sums: {account}, {energy:.3} kWh")?;
+    }
+    Ok(())
 }
 
 /// `412 g`, with bounds where there are any.

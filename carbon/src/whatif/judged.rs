@@ -1,0 +1,94 @@
+//! Each rule judged over its own period by the hours of that period: a year's
+//! limit is not kept by a clean June. Never decides what counts as evidence.
+
+use serde::Serialize;
+
+use super::{Inputs, Lines, PerUnit};
+use crate::account::{Account, Place, account};
+use crate::calendar::{Period, local_day};
+use crate::market::{MarketAccount, market_based};
+use crate::regulation::{Metric, Preset, Rule};
+use crate::verdict::{Evidence, Judgement, judge};
+
+/// A verdict with the time that it is about.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Judged {
+    /// The rule's period; the report's own where the rule has none.
+    pub period: Period,
+    /// Share of it that has energy.
+    pub coverage_percent: f64,
+    /// The verdict.
+    #[serde(flatten)]
+    pub judgement: Judgement,
+}
+
+/// What the rules are held against.
+pub(super) struct Case<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) period: Period,
+    /// All lines of the table: a rule's period may be longer than the report's.
+    pub(super) lines: &'a Lines<'a>,
+    pub(super) places: &'a [Place<'a>],
+    /// The account of the report's period.
+    pub(super) sum: &'a Account,
+    pub(super) market: Option<&'a MarketAccount>,
+    pub(super) per_unit: PerUnit,
+}
+
+/// Judges all rules that are to be judged on the last local day.
+pub(super) fn judge_all(case: &Case<'_>) -> Vec<Judged> {
+    let last = case.period.until.plus_hours(-1).start();
+    let of_preset = |preset: &Preset| {
+        let day = local_day(last, &preset.zone);
+        let rules = preset.on(day).into_iter();
+        let judged = rules.map(|rule| {
+            // What is served and embodied is known for the report's period only.
+            let is_own = !rule.metric.is_facility() && rule.metric != Metric::Sci;
+            let own = preset.period(rule, day).ok().flatten();
+            let own = own.filter(|own| is_own && *own != case.period);
+            case.judge(rule, own, day)
+        });
+        judged.collect::<Vec<_>>()
+    };
+    case.inputs.presets.iter().flat_map(of_preset).collect()
+}
+
+impl Case<'_> {
+    fn judge(&self, rule: &Rule, own: Option<Period>, day: jiff::civil::Date) -> Judged {
+        let of_own = own.map(|period| self.account_of(period));
+        let (account, market) = match &of_own {
+            Some((account, market)) => (account, market.as_ref()),
+            None => (self.sum, self.market),
+        };
+        let inputs = self.inputs;
+        let evidence = Evidence {
+            account: Some(account),
+            market,
+            pue: inputs.pue,
+            indicators: inputs.indicators,
+            base_year_grams: inputs.base_year_grams,
+            functional_units: self.per_unit.units,
+            embodied: self.per_unit.embodied,
+        };
+        Judged {
+            period: own.unwrap_or(self.period),
+            coverage_percent: account.coverage.percent(),
+            judgement: judge(rule, &evidence, inputs.thresholds, day),
+        }
+    }
+
+    fn account_of(&self, period: Period) -> (Account, Option<MarketAccount>) {
+        let rows = self.lines.within(period).rows();
+        let sum = account(&rows, self.places, self.lines.coverage(period));
+        // What contracts deliver after the table's end has matched nothing yet.
+        let matched = Period {
+            until: period.until.min(self.inputs.energy.period().until),
+            ..period
+        };
+        let market = self.inputs.market.as_ref();
+        let market =
+            market.map(|by| market_based(&sum, matched, by.contracts, by.matching, by.residual));
+        (sum, market)
+    }
+}

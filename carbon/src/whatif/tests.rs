@@ -1,0 +1,281 @@
+use super::*;
+use crate::regulation::RuleSet;
+use crate::series::{Method, SeriesInfo, StaticIntensity};
+use crate::verdict::{Reason, Verdict};
+
+static UTC: TimeZone = TimeZone::UTC;
+
+fn grid(grams: f64) -> StaticIntensity {
+    let value = Intensity::try_from_grams_per_kwh(grams).unwrap();
+    StaticIntensity::new(
+        SeriesInfo::average_life_cycle("KR", "made"),
+        Estimate::exact(value),
+    )
+}
+
+fn grids(grid: &StaticIntensity) -> BTreeMap<String, &dyn HourlyIntensity> {
+    BTreeMap::from([("KR".to_owned(), grid as &dyn HourlyIntensity)])
+}
+
+fn preset(fields: &str) -> Preset {
+    let text = format!(
+        "id: own\ntitle: own\njurisdiction: XX\ntimeZone: Asia/Seoul\nrules:\n  - {{id: R, name: The rule, \
+         kind: policyTarget, authority: us, binds: Facility, source: board, evidence: none, {fields}}}\n"
+    );
+    RuleSet::parse("own.yaml", &text).unwrap()
+}
+
+/// One kilowatt in each hour of so many days from an hour on.
+fn kilowatt(from: &str, days: i32) -> EnergyTable {
+    let from = UtcHour::parse(from).unwrap();
+    let lines = (0..days * 24).map(|hour| format!("{},shop,1\n", from.plus_hours(hour)));
+    let text = format!(
+        "datetime_utc,workload,energy_kwh\n{}",
+        lines.collect::<String>()
+    );
+    EnergyTable::parse("e.csv", &text).unwrap()
+}
+
+fn at_facility<'a>(
+    energy: &'a EnergyTable,
+    grids: &'a BTreeMap<String, &'a dyn HourlyIntensity>,
+) -> Inputs<'a> {
+    Inputs {
+        metering: Metering::Facility,
+        ..Inputs::new(energy, grids, "KR", &UTC)
+    }
+}
+
+/// A day of June kept the budget of a whole year.
+#[test]
+fn a_rule_is_judged_over_its_own_period_and_not_over_the_hours_given() {
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let yearly = [preset(
+        "metric: CarbonBudget, op: AtMost, limit: 4, unit: tCO2eq, period: Year",
+    )];
+    let seoul = crate::calendar::time_zone("Asia/Seoul").unwrap();
+    let june = Period::local_month(jiff::civil::date(2025, 6, 1), &seoul).unwrap();
+    let day = kilowatt("2025-06-01T00:00Z", 1);
+    let report = whatif(&Inputs {
+        presets: &yearly,
+        ..at_facility(&day, &grids)
+    })
+    .unwrap();
+    let judged = &report.judgements[0];
+    assert_eq!(judged.judgement.verdict, Verdict::Unknown);
+    assert_eq!(judged.judgement.reason, Reason::CoverageTooLow);
+    assert_eq!(judged.period.hour_count(), 8_760);
+    assert!((judged.coverage_percent - 24.0 / 87.6).abs() < 1e-9);
+    assert!((report.coverage_percent - 100.0).abs() < 1e-9);
+
+    // 3.504 t in the year, whatever part of it the report is about.
+    let year = kilowatt("2024-12-31T15:00Z", 365);
+    let of_june = Inputs {
+        presets: &yearly,
+        period: Some(june),
+        ..at_facility(&year, &grids)
+    };
+    let report = whatif(&of_june).unwrap();
+    assert_eq!(
+        report.totals.emissions_nanograms.value,
+        720 * 400_000_000_000
+    );
+    let judged = &report.judgements[0].judgement;
+    assert_eq!(judged.verdict, Verdict::Compliant, "{}", judged.message);
+    assert!((judged.value.unwrap().value - 3.504).abs() < 1e-9);
+    let window = [preset(
+        "metric: CarbonBudget, op: AtMost, limit: 0.2, unit: tCO2eq, period: Window",
+    )];
+    let of_window = whatif(&Inputs {
+        presets: &window,
+        ..of_june
+    })
+    .unwrap();
+    // 0.288 t in June.
+    assert_eq!(of_window.judgements[0].period, june);
+    assert_eq!(of_window.combined.verdict, Verdict::NonCompliant);
+}
+
+/// Two reports with different rules, and so with different verdicts, had one
+/// digest.
+#[test]
+fn the_digest_is_of_all_that_went_in_and_not_of_the_order_of_lines() {
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let text = "datetime_utc,workload,zone,pue,energy_kwh\n2026-06-01T00:00Z,a,,1.2,1\n\
+        2026-06-01T01:00Z,b,KR,,2\n2026-06-01T01:00Z,c,KR,1.1,3\n";
+    let table = |text: &str| EnergyTable::parse("e.csv", text).unwrap();
+    let energy = table(text);
+    let plain = at_facility(&energy, &grids);
+    let digest = |inputs: &Inputs<'_>| whatif(inputs).unwrap().inputs_digest;
+    let base = digest(&plain);
+    assert_eq!(digest(&plain), base);
+    let mut lines: Vec<_> = text.lines().collect();
+    lines[1..].reverse();
+    let turned = table(&(lines.join("\n") + "\n"));
+    assert_eq!(digest(&at_facility(&turned, &grids)), base);
+
+    let limit = |limit: &str| {
+        [preset(&format!(
+            "metric: EnergyBudget, op: AtMost, limit: {limit}, unit: kWh, period: Window"
+        ))]
+    };
+    let (one, other) = (limit("10"), limit("11"));
+    let seoul = crate::calendar::time_zone("Asia/Seoul").unwrap();
+    let hour = Period {
+        from: UtcHour::parse("2026-06-01T01:00Z").unwrap(),
+        until: UtcHour::parse("2026-06-01T02:00Z").unwrap(),
+    };
+    let demands = Thresholds {
+        min_coverage_percent: 1.0,
+        ..Thresholds::default()
+    };
+    let residual = ResidualMix {
+        intensity: Estimate::exact(Intensity::ZERO),
+        source: "made".to_owned(),
+        data_year: None,
+    };
+    let by = |matching| Market {
+        contracts: &[],
+        matching,
+        residual: &residual,
+    };
+    let sci = |units| Inputs {
+        functional_units: Some(units),
+        embodied: Some(Estimate::default()),
+        ..plain
+    };
+    let others = [
+        digest(&Inputs {
+            presets: &one,
+            ..plain
+        }),
+        digest(&Inputs {
+            presets: &other,
+            ..plain
+        }),
+        digest(&Inputs {
+            thresholds: demands,
+            ..plain
+        }),
+        digest(&Inputs {
+            period: Some(hour),
+            ..plain
+        }),
+        digest(&Inputs {
+            time_zone: &seoul,
+            ..plain
+        }),
+        digest(&Inputs {
+            metering: Metering::ItEquipment,
+            ..plain
+        }),
+        digest(&Inputs {
+            market: Some(by(Matching::Annual)),
+            ..plain
+        }),
+        digest(&Inputs {
+            market: Some(by(Matching::Hourly)),
+            ..plain
+        }),
+        digest(&Inputs {
+            base_year_grams: Some(1.0),
+            ..plain
+        }),
+        digest(&sci(1.0)),
+        digest(&sci(2.0)),
+    ];
+    let all: BTreeSet<_> = others.iter().chain([&base]).collect();
+    assert_eq!(all.len(), others.len() + 1);
+}
+
+#[test]
+fn a_software_carbon_intensity_comes_from_columns_or_from_beside_them() {
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let text = "datetime_utc,workload,energy_kwh,functional_units,embodied_grams\n\
+        2026-06-01T00:00Z,shop,2,900,50\n2026-06-01T01:00Z,shop,1,,50\n2026-06-01T01:00Z,batch,1,100,0\n";
+    let energy = EnergyTable::parse("e.csv", text).unwrap();
+    let plain = at_facility(&energy, &grids);
+    let report = whatif(&plain).unwrap();
+    // 4 kWh and 100 g over 1,000 units.
+    let per = |sci: &Option<Sci>| sci.as_ref().map(|sci| sci.grams_per_unit.value);
+    assert_eq!(per(&report.sci), Some(1.7));
+    let of = |name: &str| report.workloads.iter().find(|one| one.workload == name);
+    assert_eq!(per(&of("batch").unwrap().sci), Some(4.0));
+    let refused = |inputs: &Inputs<'_>| whatif(inputs).unwrap_err().to_string();
+    let told = refused(&Inputs {
+        functional_units: Some(5.0),
+        ..plain
+    });
+    assert!(told.contains("functional units are a column"), "{told}");
+    let bare = kilowatt("2026-06-01T00:00Z", 1);
+    let told = refused(&Inputs {
+        functional_units: Some(5.0),
+        ..at_facility(&bare, &grids)
+    });
+    assert!(
+        told.contains("embodied emissions (0 if so) are missing"),
+        "{told}"
+    );
+}
+
+#[test]
+fn marginal_emissions_stand_beside_the_sums_and_are_of_their_own_zone() {
+    let korea = grid(400.0);
+    let germany = grid(300.0);
+    let grids = BTreeMap::from([
+        ("KR".to_owned(), &korea as &dyn HourlyIntensity),
+        ("DE".to_owned(), &germany as &dyn HourlyIntensity),
+    ]);
+    let text = "datetime_utc,zone,energy_kwh\n2026-06-01T00:00Z,KR,2\n2026-06-01T00:00Z,DE,3\n";
+    let energy = EnergyTable::parse("e.csv", text).unwrap();
+    let info = SeriesInfo {
+        method: Method::Marginal,
+        ..SeriesInfo::average_life_cycle("KR", "made")
+    };
+    let value = Intensity::try_from_grams_per_kwh(700.0).unwrap();
+    let marginal = StaticIntensity::new(info, Estimate::exact(value));
+    let report = whatif(&Inputs {
+        marginal: Some(MarginalIntensity::try_new(&marginal).unwrap()),
+        ..at_facility(&energy, &grids)
+    })
+    .unwrap();
+    let changed = report.consequence.unwrap();
+    assert_eq!(changed.emissions.value.to_string(), "1.4 kg (marginal)");
+    assert_eq!(
+        changed.unpriced,
+        Joules::from_microjoules(3 * 3_600_000_000_000)
+    );
+    assert_eq!(report.totals.emissions_nanograms.value, 1_700_000_000_000);
+}
+
+#[test]
+fn a_node_that_went_silent_is_missing_though_others_go_on() {
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let line = |hour: i32, node: &str| format!("2026-06-01T{hour:02}:00Z,{node},1\n");
+    // One node all day, one from noon on, one that is silent from six on.
+    let lines = (0..24).map(|hour| {
+        let late = if hour < 12 {
+            String::new()
+        } else {
+            line(hour, "n2")
+        };
+        let silent = if hour < 6 {
+            line(hour, "n3")
+        } else {
+            String::new()
+        };
+        line(hour, "n1") + &late + &silent
+    });
+    let text = format!(
+        "datetime_utc,node,energy_kwh\n{}",
+        lines.collect::<String>()
+    );
+    let energy = EnergyTable::parse("e.csv", &text).unwrap();
+    let report = whatif(&at_facility(&energy, &grids)).unwrap();
+    let expected = (24.0 + 12.0 + 6.0) / (24.0 + 12.0 + 24.0) * 100.0;
+    assert!((report.coverage_percent - expected).abs() < 1e-9);
+}
