@@ -97,17 +97,62 @@ impl Target {
     }
 }
 
+/// Emissions of idle energy that would be another's to bear: who asks for less
+/// of a node bears less of it, and the node uses as much as before. Does not
+/// add to [`GramsCo2e`]: nothing is saved by it until a node goes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct AttributedGrams(GramsCo2e);
+
+impl AttributedGrams {
+    /// What is attributed.
+    #[must_use]
+    pub const fn new(mass: GramsCo2e) -> Self {
+        Self(mass)
+    }
+
+    /// The amount, for display beside the saving and never as one.
+    #[must_use]
+    pub const fn mass(self) -> GramsCo2e {
+        self.0
+    }
+}
+
+impl std::fmt::Display for AttributedGrams {
+    /// `412 g (attributed)`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (attributed)", self.0)
+    }
+}
+
+/// What a change would move to others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attributed {
+    /// Per day.
+    pub per_day: Estimate<AttributedGrams>,
+    /// In percent of the workload's emissions, its share of idle energy in
+    /// them.
+    pub percent: Estimate<f64>,
+}
+
 /// One piece of advice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recommendation {
     /// What to do.
     pub action: Action,
-    /// What it saves per day; the bounds are cut off at zero.
+    /// What the cluster saves per day if nothing else changes; the bounds are
+    /// cut off at zero.
     pub saving_per_day: Estimate<GramsCo2e>,
     /// The saving in percent of the workload's emissions; the low bound may be
     /// negative.
     pub saving_percent: Estimate<f64>,
+    /// What only moves to others, if the advice moves any: no part of the
+    /// saving.
+    pub attributed: Option<Attributed>,
     /// How much it can be relied on.
     pub confidence: Confidence,
     /// What it rests on, why the confidence is what it is, and what the saving

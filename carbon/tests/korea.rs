@@ -5,7 +5,7 @@
 
 use jiff::civil::date;
 use tanso_carbon::calendar::time_zone;
-use tanso_carbon::recommend::shift::{CronRequest, shift_cron};
+use tanso_carbon::recommend::shift::{CronRequest, Within, shift_cron};
 use tanso_carbon::recommend::{Confidence, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
 use tanso_carbon::series::{Boundary, IntensitySeries, Origin};
@@ -107,6 +107,7 @@ fn a_nightly_job_in_korea_is_advised_to_run_before_noon() {
         time_zone: &seoul,
         job: &job,
         slack_hours: 24,
+        within: Within::default(),
         series: &typical,
         terms: terms(),
     };
@@ -146,6 +147,7 @@ fn a_schedule_that_is_not_daily_gets_a_window_and_no_rewrite() {
         time_zone: &seoul,
         job: &job,
         slack_hours: 20,
+        within: Within::default(),
         series: &series,
         terms: Terms {
             now: "2024-06-15T00:00:00Z".parse().unwrap(),

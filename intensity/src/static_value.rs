@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tanso_carbon::report::Digest;
+use tanso_carbon::series::Boundary;
 use tanso_carbon::{Intensity, SeriesInfo, StaticIntensity};
 use tanso_power::Estimate;
 
@@ -17,10 +18,23 @@ pub struct StaticValue {
     pub reference: String,
 }
 
-impl IntensityProvider for StaticValue {
-    fn load(&self, zone: &str, _: i16) -> Result<Loaded, ProviderFault> {
+impl StaticValue {
+    /// The figure with what it counts and the year it describes.
+    ///
+    /// # Errors
+    /// If it is no intensity.
+    pub fn load_of(
+        &self,
+        zone: &str,
+        boundary: Boundary,
+        data_year: Option<i16>,
+    ) -> Result<Loaded, ProviderFault> {
         let value = Intensity::try_from_grams_per_kwh(self.grams_per_kwh)?;
-        let info = SeriesInfo::average_life_cycle(zone, &self.reference);
+        let info = SeriesInfo {
+            boundary,
+            data_year,
+            ..SeriesInfo::average_life_cycle(zone, &self.reference)
+        };
         let digest = Digest::of_text(&format!("{info} {}", value.micrograms_per_kwh()));
         let series = StaticIntensity::new(info, Estimate::exact(value));
         Ok(Loaded {
@@ -33,9 +47,28 @@ impl IntensityProvider for StaticValue {
     }
 }
 
+impl IntensityProvider for StaticValue {
+    fn load(&self, zone: &str, _: i16) -> Result<Loaded, ProviderFault> {
+        self.load_of(zone, Boundary::LifeCycle, None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_carries_its_boundary_and_its_year() {
+        let value = StaticValue {
+            grams_per_kwh: 356.6,
+            reference: "made".into(),
+        };
+        let loaded = value.load_of("KR", Boundary::Direct, Some(2024)).unwrap();
+        assert_eq!(
+            loaded.series.info().to_string(),
+            "KR average direct location-based, made, data year 2024"
+        );
+    }
 
     #[test]
     fn a_figure_that_is_no_intensity_is_refused_with_the_figure() {

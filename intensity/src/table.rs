@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tanso_carbon::calendar::UtcHour;
-use tanso_carbon::series::{FillRule, HourlyIntensity, Point};
+use tanso_carbon::series::{Boundary, FillRule, HourlyIntensity, Point};
 use tanso_carbon::table::parse_hourly;
 use tanso_carbon::{IntensitySeries, SeriesInfo};
 
@@ -22,9 +22,22 @@ pub struct Table {
     pub text: String,
 }
 
-impl IntensityProvider for Table {
-    fn load(&self, zone: &str, _: i16) -> Result<Loaded, ProviderFault> {
-        let info = SeriesInfo::average_life_cycle(zone, &self.file);
+impl Table {
+    /// The table's figures with what they count and the year they describe.
+    ///
+    /// # Errors
+    /// If the table is broken or has no figure of the zone.
+    pub fn load_of(
+        &self,
+        zone: &str,
+        boundary: Boundary,
+        data_year: Option<i16>,
+    ) -> Result<Loaded, ProviderFault> {
+        let info = SeriesInfo {
+            boundary,
+            data_year,
+            ..SeriesInfo::average_life_cycle(zone, &self.file)
+        };
         let series = parse_hourly(&self.file, &self.text, info)?;
         let digest = series.digest();
         Ok(Loaded {
@@ -34,6 +47,12 @@ impl IntensityProvider for Table {
             freshness: Freshness::default(),
             past: Past::default(),
         })
+    }
+}
+
+impl IntensityProvider for Table {
+    fn load(&self, zone: &str, _: i16) -> Result<Loaded, ProviderFault> {
+        self.load_of(zone, Boundary::LifeCycle, None)
     }
 }
 

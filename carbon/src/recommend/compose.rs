@@ -102,6 +102,17 @@ fn simulate(
         let message = format!("site {site} is not one of the {}", sites.len());
         NoAdvice::new(WhyNot::Invalid, message)
     })?;
+    let kind = |site: &Site<'_>| {
+        let info = site.series.info();
+        (info.method, info.boundary, info.basis)
+    };
+    if sites.first().is_some_and(|here| kind(here) != kind(site)) {
+        let message = format!(
+            "the figures of zone {} are not of the kind of those here",
+            site.series.info().zone
+        );
+        return Err(NoAdvice::new(WhyNot::Invalid, message));
+    }
     let mut sum = GramsCo2e::ZERO;
     for (hour, energy) in load {
         let at = hour.plus_hours(shift);

@@ -8,7 +8,10 @@
 use tanso_power::{Estimate, Joules};
 
 use super::rightsize::{CpuSample, NodeIdle, attributed_idle};
-use super::{Action, Confidence, NoAdvice, Recommendation, Target, Terms, WhyNot};
+use super::{
+    Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, Terms,
+    WhyNot,
+};
 use crate::units::{GramsCo2e, Intensity, Pue};
 
 /// The share of its request that an idle workload never exceeds.
@@ -81,12 +84,7 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
     let own = priced(request.own_per_day);
     let total_millicores = request.request_millicores.saturating_mul(request.replicas);
     let attributed = priced(attributed_idle(request.node, total_millicores));
-    let saving = Estimate {
-        low: own.low,
-        value: own.value + attributed.value,
-        high: own.high + attributed.high,
-    };
-    if saving.value == GramsCo2e::ZERO {
+    if own.value == GramsCo2e::ZERO && attributed.value == GramsCo2e::ZERO {
         let message = "it asks for nothing and uses nothing: removing it saves 0 g";
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
     }
@@ -107,8 +105,12 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
     };
     Ok(Recommendation {
         action: Action::RemoveIdle,
-        saving_per_day: saving,
+        saving_per_day: own,
         saving_percent: Estimate::exact(100.0),
+        attributed: Some(Attributed {
+            per_day: attributed.map(AttributedGrams::new),
+            percent: Estimate::exact(100.0),
+        }),
         confidence: if is_zombie {
             Confidence::High
         } else {
@@ -122,8 +124,8 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
         ),
         change,
         message: format!(
-            "{what} for {days:.1} days: without it {} a day less, {} of it for sure",
-            saving.value, own.value
+            "{what} for {days:.1} days: without it {} a day less, and {} of idle energy are others' to bear unless a node goes",
+            own.value, attributed.value
         ),
     })
 }
@@ -173,9 +175,10 @@ mod tests {
     fn a_day_of_nothing_is_idle_and_a_week_of_it_a_zombie() {
         let idle = advise(&samples(24, 0.001)).unwrap();
         assert_eq!(idle.confidence, Confidence::Medium);
-        // 0.01 kWh of its own, and a thirty-second of 4 kWh.
-        assert_eq!(idle.saving_per_day.value.to_string(), "54.0 g");
-        assert_eq!(idle.saving_per_day.low.to_string(), "4.00 g");
+        // 0.01 kWh of its own are saved; a thirty-second of 4 kWh only moves.
+        assert_eq!(idle.saving_per_day.value.to_string(), "4.00 g");
+        let attributed = idle.attributed.unwrap().per_day.value;
+        assert_eq!(attributed.to_string(), "50.0 g (attributed)");
         assert_eq!(
             idle.change,
             "kubectl -n shop scale deployment sleeper --replicas=0"

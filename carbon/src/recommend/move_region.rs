@@ -209,6 +209,7 @@ pub fn move_region(request: &MoveRequest<'_>) -> Result<Recommendation, NoAdvice
         action: Action::MoveRegion,
         saving_per_day,
         saving_percent: percent,
+        attributed: None,
         confidence: if percent.low > 0.0 {
             Confidence::Medium
         } else {

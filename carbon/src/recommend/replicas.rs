@@ -6,7 +6,10 @@
 
 use tanso_power::{Estimate, Joules};
 
-use super::{Action, Confidence, NoAdvice, Recommendation, Target, Terms, WhyNot};
+use super::{
+    Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, Terms,
+    WhyNot,
+};
 use crate::calendar::UtcHour;
 use crate::series::HourlyIntensity;
 use crate::units::{GramsCo2e, Pue};
@@ -88,7 +91,7 @@ pub fn fewer_in_dirty_hours(request: &ReplicaRequest<'_>) -> Result<Recommendati
         most = most.max(stays);
         lowest = lowest.min(stays);
     }
-    let saving_per_day = saved.map(|mass| mass.scaled(24, count));
+    let moved = saved.map(|mass| mass.scaled(24, count));
     let whole = request.emissions_per_day.as_grams_f64();
     let percent = |mass: GramsCo2e| {
         if whole > 0.0 {
@@ -97,14 +100,12 @@ pub fn fewer_in_dirty_hours(request: &ReplicaRequest<'_>) -> Result<Recommendati
             0.0
         }
     };
-    let saving_percent = saving_per_day.map(percent);
-    if is_flat
-        || saving_percent.value < request.terms.min_saving_percent
-        || saved.value == GramsCo2e::ZERO
+    let percent = moved.map(percent);
+    if is_flat || percent.value < request.terms.min_saving_percent || saved.value == GramsCo2e::ZERO
     {
         let message = format!(
-            "fewer replicas in the dirtiest {dirty} of {count} hours would save {:.1} %",
-            if is_flat { 0.0 } else { saving_percent.value }
+            "fewer replicas in the dirtiest {dirty} of {count} hours would move {:.1} % to others",
+            if is_flat { 0.0 } else { percent.value }
         );
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
     }
@@ -115,8 +116,12 @@ pub fn fewer_in_dirty_hours(request: &ReplicaRequest<'_>) -> Result<Recommendati
     } = request.target;
     Ok(Recommendation {
         action: Action::FewerReplicas,
-        saving_per_day,
-        saving_percent,
+        saving_per_day: Estimate::default(),
+        saving_percent: Estimate::default(),
+        attributed: Some(Attributed {
+            per_day: moved.map(AttributedGrams::new),
+            percent,
+        }),
         confidence: Confidence::Low,
         basis: format!(
             "measured CPU and 15 % against {}m a replica; attributed standing energy: the cluster saves it only if a node goes; {}",
@@ -127,8 +132,8 @@ pub fn fewer_in_dirty_hours(request: &ReplicaRequest<'_>) -> Result<Recommendati
             "scale {kind} {namespace}/{name} to {most} in the dirtiest quarter of the hours"
         ),
         message: format!(
-            "{lowest} to {most} instead of {} replicas in the dirtiest {dirty} of {count} hours: {} a day less attributed",
-            request.replicas, saving_per_day.value
+            "{lowest} to {most} instead of {} replicas in the dirtiest {dirty} of {count} hours: {} a day less attributed, 0 g less for the cluster unless a node goes",
+            request.replicas, moved.value
         ),
     })
 }
@@ -180,15 +185,17 @@ mod tests {
     fn replicas_that_are_not_needed_go_in_the_dirtiest_hours() {
         // 400m and 15 % need 5 of 10: 5 × 0.01 kWh × 600 g in one of 4 hours.
         let advice = advise(&[100.0, 600.0, 200.0, 300.0], 400).unwrap();
-        assert_eq!(advice.saving_per_day.value.to_string(), "180 g");
+        let moved = advice.attributed.unwrap().per_day.value;
+        assert_eq!(moved.to_string(), "180 g (attributed)");
+        assert_eq!(advice.saving_per_day.value, GramsCo2e::ZERO);
         assert!(advice.change.contains("to 5 in"), "{}", advice.change);
     }
 
     #[test]
     fn where_all_are_needed_or_hours_are_alike_the_saving_is_zero_and_said() {
         let busy = advise(&[100.0, 600.0, 200.0, 300.0], 1_000).unwrap_err();
-        assert!(busy.message.ends_with("0.0 %"), "{busy}");
+        assert!(busy.message.contains(" 0.0 % "), "{busy}");
         let flat = advise(&[400.0; 4], 400).unwrap_err();
-        assert!(flat.message.ends_with("0.0 %"), "{flat}");
+        assert!(flat.message.contains(" 0.0 % "), "{flat}");
     }
 }

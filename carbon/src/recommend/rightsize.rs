@@ -10,7 +10,10 @@ use serde_json::json;
 use tanso_power::{Estimate, Joules};
 
 use super::histogram::Histogram;
-use super::{Action, Confidence, NoAdvice, Recommendation, Target, Terms, WhyNot};
+use super::{
+    Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, Terms,
+    WhyNot,
+};
 use crate::account::percent;
 use crate::units::{GramsCo2e, Intensity, Pue};
 
@@ -73,7 +76,8 @@ pub struct RightsizeRequest<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RightsizeAdvice {
-    /// The advice; its saving is the attributed one.
+    /// The advice; its saving is the cluster's, which is nothing, and what it
+    /// moves to others stands beside it.
     pub recommendation: Recommendation,
     /// What a pod should ask for, in thousandths of a core.
     pub target_millicores: u32,
@@ -83,8 +87,6 @@ pub struct RightsizeAdvice {
     pub upper_millicores: u32,
     /// The idle energy per day that others would bear instead, before PUE.
     pub attributed_per_day: Joules,
-    /// What the cluster saves per day if nothing else changes: nothing.
-    pub cluster_saving_per_day: GramsCo2e,
     /// What the cluster would save per day if the lowered requests let a whole
     /// node go: its idle energy.
     pub if_a_node_goes_per_day: GramsCo2e,
@@ -135,15 +137,14 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
         attributed_idle(request.node, millicores.saturating_mul(request.replicas))
     };
     let attributed_per_day = bears(asked).saturating_sub(bears(sizes.target));
-    let saving_per_day = request
+    let moved = request
         .intensity
         .map(|intensity| intensity.emissions_of(attributed_per_day, request.pue));
-    let of_workload = |mass: GramsCo2e| share_percent(mass, request.emissions_per_day);
-    let saving_percent = saving_per_day.map(of_workload);
-    if saving_percent.value < request.terms.min_saving_percent {
+    let percent = moved.map(|mass| share_percent(mass, request.emissions_per_day));
+    if percent.value < request.terms.min_saving_percent {
         let message = format!(
             "lowering the request from {asked}m to {}m would move {:.1} % of the workload's emissions, less than {} %",
-            sizes.target, saving_percent.value, request.terms.min_saving_percent
+            sizes.target, percent.value, request.terms.min_saving_percent
         );
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
     }
@@ -153,8 +154,12 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
         .emissions_of(request.node.idle_per_day, request.pue);
     let recommendation = Recommendation {
         action: Action::Rightsize,
-        saving_per_day,
-        saving_percent,
+        saving_per_day: Estimate::default(),
+        saving_percent: Estimate::default(),
+        attributed: Some(Attributed {
+            per_day: moved.map(AttributedGrams::new),
+            percent,
+        }),
         confidence: sizes.confidence,
         basis: format!(
             "90th percentile of {} samples over {} and 15 %; attributed idle energy: the cluster saves nothing unless a node goes, then {if_a_node_goes_per_day} a day",
@@ -164,7 +169,7 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
         change: change(request, sizes.target),
         message: format!(
             "ask for {}m instead of {asked}m CPU per pod: {} a day less attributed, 0 g less for the cluster unless a node goes",
-            sizes.target, saving_per_day.value
+            sizes.target, moved.value
         ),
     };
     Ok(RightsizeAdvice {
@@ -173,7 +178,6 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
         lower_millicores: sizes.lower,
         upper_millicores: sizes.upper,
         attributed_per_day,
-        cluster_saving_per_day: GramsCo2e::ZERO,
         if_a_node_goes_per_day,
     })
 }

@@ -18,10 +18,12 @@ use crate::units::{GramsCo2e, Intensity};
 mod ahead;
 mod cron;
 mod interrupted;
+mod within;
 
 use ahead::{Ahead, known};
 pub use cron::shift_cron;
 pub use interrupted::{InterruptAdvice, InterruptRequest, shift_interruptible};
+pub use within::Within;
 
 /// How many windows are shown.
 const WINDOWS: usize = 3;
@@ -39,6 +41,8 @@ pub struct CronRequest<'a> {
     pub job: &'a Job,
     /// How many hours earlier or later it may start.
     pub slack_hours: u8,
+    /// The local hours of day that a run must stay in, in its time zone.
+    pub within: Within,
     /// How clean the hours ahead are expected to be.
     pub series: &'a dyn HourlyIntensity,
     /// When, and for what least saving.
@@ -227,6 +231,7 @@ impl Draft {
             action: Action::ShiftInTime,
             saving_per_day,
             saving_percent,
+            attributed: None,
             confidence,
             basis,
             change: self.change,
@@ -311,7 +316,9 @@ fn confidence(worst: Origin, low_percent: f64) -> (Confidence, &'static str) {
             Confidence::Medium,
             "typical hours of a past year, not a forecast",
         ),
-        Origin::Static => (Confidence::Low, "a constant cannot tell hours apart"),
+        Origin::Static | Origin::OtherYear => {
+            (Confidence::Low, "a constant cannot tell hours apart")
+        }
         _ => (Confidence::Medium, "some hours are estimated"),
     }
 }

@@ -265,6 +265,13 @@ fn recommendation(lines: &mut Lines, advice: &Recommendation) {
         figures::milli(advice.saving_milli_percent),
         advice.confidence
     ));
+    let moved = saving.value - advice.cluster_saving_milligrams_per_day;
+    if moved > 0 {
+        lines.add(&format!(
+            "    {}/d of it would be others' to bear: the cluster saves that only if a node goes",
+            figures::emissions(moved)
+        ));
+    }
     lines.add(&format!("    change: {}", advice.change));
     lines.add(&format!("    basis: {}", advice.basis));
 }

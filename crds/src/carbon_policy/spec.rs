@@ -264,9 +264,10 @@ pub enum IntensityProviderKind {
 }
 
 /// Which emissions are counted.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum IntensityBoundary {
     /// With fuel supply, building and dismantling of the plants.
+    #[default]
     LifeCycle,
     /// At the stack only.
     Direct,
@@ -317,6 +318,13 @@ pub struct StaticIntensity {
     /// Who says so: document and year.
     #[schemars(length(min = 1, max = 256))]
     pub reference: String,
+    /// Which emissions it counts. Default `LifeCycle`.
+    #[serde(default)]
+    pub boundary: IntensityBoundary,
+    /// The year that it describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1990, max = 2100))]
+    pub data_year: Option<i32>,
 }
 
 /// An hourly table in a ConfigMap.
@@ -330,6 +338,13 @@ pub struct IntensityTable {
     #[serde(default = "default_table_key")]
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
+    /// Which emissions its figures count. Default `LifeCycle`.
+    #[serde(default)]
+    pub boundary: IntensityBoundary,
+    /// The year that it describes, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1990, max = 2100))]
+    pub data_year: Option<i32>,
 }
 
 fn default_table_key() -> String {
@@ -388,6 +403,14 @@ pub struct RecommendationSpec {
     #[schemars(length(max = 16))]
     #[x_kube(validation = Rule::new("self.matches('^[0-9]+(s|m|h)$') && duration(self) <= duration('168h')").message(Message::Expression("'slack \"' + self + '\"; accepted are 0h to 168h, as in 24h'".into())))]
     pub slack: String,
+    /// Local time of day before which no CronJob is advised to start, as in `22:00`, in the CronJob's own time zone. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub earliest_start: Option<String>,
+    /// Local time of day by which every run must be over, as in `06:00`, by the mean duration of past runs; at or before `earliestStart` it is the next day's. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub deadline: Option<String>,
     /// Least saving worth advice, percent of the workload's emissions. Default 1.
     #[serde(default = "default_min_saving")]
     #[schemars(range(min = 0, max = 100))]
@@ -423,6 +446,8 @@ impl Default for RecommendationSpec {
     fn default() -> Self {
         Self {
             slack: default_slack(),
+            earliest_start: None,
+            deadline: None,
             min_saving_percent: default_min_saving(),
             regions: Vec::new(),
             residency: Vec::new(),

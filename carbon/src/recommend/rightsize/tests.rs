@@ -52,12 +52,22 @@ fn the_attributed_and_the_clusters_saving_are_two_figures() {
         "{}",
         advice.target_millicores
     );
-    assert_eq!(advice.cluster_saving_per_day, GramsCo2e::ZERO);
+    // A lowered request was shown as grams saved: the cluster saves none.
+    let advised = &advice.recommendation;
+    assert_eq!(advised.saving_per_day, Estimate::exact(GramsCo2e::ZERO));
+    assert_eq!(advised.saving_percent, Estimate::exact(0.0));
     // 4 kWh × 400 g/kWh × 1.5.
     assert_eq!(advice.if_a_node_goes_per_day.to_string(), "2.4 kg");
     // Two pods move from a quarter of the node to about 0.06 of it.
-    let moved = advice.recommendation.saving_per_day.value.as_grams_f64();
+    let attributed = advised.attributed.unwrap();
+    let moved = attributed.per_day.value.mass().as_grams_f64();
     assert!((450.0..470.0).contains(&moved), "{moved}");
+    assert!((attributed.percent.value - moved / 10.0).abs() < 1e-6);
+    assert!(
+        advised
+            .message
+            .contains("0 g less for the cluster unless a node goes")
+    );
     assert_eq!(advice.recommendation.confidence, Confidence::High);
     assert!(advice.recommendation.basis.contains("unless a node goes"));
     let change = &advice.recommendation.change;

@@ -1,4 +1,6 @@
-//! Another hour of day for a `CronJob`, by its runs of the next four weeks.
+//! Another hour of day for a `CronJob`, by its runs of the days that are known:
+//! those ahead as far as the figures go, up to four weeks, and past ones in
+//! their place where a forecast ends earlier.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -7,18 +9,24 @@ use serde_json::json;
 
 use super::ahead::Ahead;
 use super::{
-    CronRequest, CronRewrite, Draft, NoAdvice, RunRequest, Share, ShiftAdvice, WINDOWS, WhyNot,
-    Window, shift_run, window,
+    Confidence, CronRequest, CronRewrite, Draft, NoAdvice, RunRequest, Share, ShiftAdvice, WINDOWS,
+    WhyNot, Window, Within, shift_run, window,
 };
-use crate::calendar::Period;
+use crate::calendar::{Period, UtcHour};
 use crate::cron::Cron;
+use crate::series::HourlyIntensity;
 
-/// How many local days ahead a daily schedule is judged by.
-const DAYS_AHEAD: usize = 28;
+/// How many local days a daily schedule is judged by at most.
+const DAYS_MOST: usize = 28;
+/// And at least: the weather of a single day is no ground for a schedule.
+const DAYS_LEAST: usize = 2;
+/// From so many days on, one of each weekday is among them.
+const WEEK: usize = 7;
 
-/// Advice for a `CronJob`: over the next four weeks, the daily hour whose runs
-/// emit least. A schedule that is not daily is judged by its next run and gets
-/// no rewritten schedule.
+/// Advice for a `CronJob`: over up to four weeks that are known, the daily hour
+/// whose runs emit least. How many days it rests on is said, and fewer than a
+/// week give low confidence. A schedule that is not daily is judged by its next
+/// run and gets no rewritten schedule.
 ///
 /// # Errors
 /// [`NoAdvice`] says why there is none; a saving of zero is said.
@@ -28,17 +36,22 @@ pub fn shift_cron(request: &CronRequest<'_>) -> Result<ShiftAdvice, NoAdvice> {
         return shift_next_run(&cron, request);
     }
     let weeks = Weeks::from(request)?;
-    let no_start = || NoAdvice::new(WhyNot::NoWindow, "the schedule has no start in four weeks");
+    let no_start = || NoAdvice::new(WhyNot::NoWindow, "the schedule has no start in these days");
     let (baseline, runs) = weeks.window(request, &cron).ok_or_else(no_start)?;
     let mut found: Vec<(Window, Cron)> = (1..24_u8)
         .filter(|hours| (*hours).min(24 - hours) <= request.slack_hours)
         .filter_map(|hours| cron.shifted(hours).filter(|moved| *moved != cron))
+        .filter(|moved| stays_within(request, moved, weeks.tomorrow))
         .filter_map(|moved| Some((weeks.window(request, &moved)?.0, moved)))
         .collect();
     found.sort_by_key(|(window, _)| (window.emissions.value, window.start.time()));
     found.dedup_by(|(_, one), (_, other)| one == other);
     let Some((_, best)) = found.first().cloned() else {
-        let message = format!("no other hour of day lies within {} h", request.slack_hours);
+        let message = format!(
+            "no other hour of day lies within {} h{}",
+            request.slack_hours,
+            request.within.in_words()
+        );
         return Err(NoAdvice::new(WhyNot::NoWindow, message));
     };
     let rewrite = request.time_zone.iana_name().map(|time_zone| CronRewrite {
@@ -54,61 +67,162 @@ pub fn shift_cron(request: &CronRequest<'_>) -> Result<ShiftAdvice, NoAdvice> {
         // Runs and days are small numbers.
         per_day: Share {
             runs: u64::try_from(runs).unwrap_or(0),
-            days: DAYS_AHEAD as u64,
+            days: weeks.days.len() as u64,
         },
-        span: format!("{runs} runs of the next {DAYS_AHEAD} days"),
+        span: weeks.in_words(runs),
     };
-    draft.advice(&weeks.ahead, request.series, request.terms)
+    let mut advice = draft.advice(&weeks.ahead, request.series, request.terms)?;
+    let confidence = &mut advice.recommendation.confidence;
+    *confidence = weeks.confidence().min(*confidence);
+    Ok(advice)
+}
+
+/// Whether all runs of a day stay in the hours that are allowed.
+fn stays_within(request: &CronRequest<'_>, cron: &Cron, day: Date) -> bool {
+    let zone = request.time_zone;
+    let starts = cron.starts_on(day, zone).into_iter();
+    let mut local = starts.map(|start| zone.to_datetime(start).time());
+    local.all(|start| request.within.holds(start, request.job.seconds()))
 }
 
 fn invalid(error: &dyn std::fmt::Display) -> NoAdvice {
     NoAdvice::new(WhyNot::Invalid, error.to_string())
 }
 
-/// The local days ahead, and how clean their hours are expected to be.
+/// Local days that are known, and how clean their hours are.
 struct Weeks {
+    /// The day from which the next start is looked for.
+    tomorrow: Date,
+    /// Those ahead first.
     days: Vec<Date>,
+    /// How many of them are ahead.
+    days_ahead: usize,
     ahead: Ahead,
 }
 
 impl Weeks {
     fn from(request: &CronRequest<'_>) -> Result<Self, NoAdvice> {
         let zone = request.time_zone;
-        let today = zone.to_datetime(request.terms.now).date();
-        let days: Vec<_> = today
-            .series(Span::new().days(1))
-            .skip(1)
-            .take(DAYS_AHEAD)
-            .collect();
-        let (Some(first), Some(last)) = (days.first(), days.last()) else {
+        let outside = || {
             let message = "the day is outside the calendar";
-            return Err(NoAdvice::new(WhyNot::Invalid, message));
+            NoAdvice::new(WhyNot::Invalid, message)
         };
-        let day = |day: Date| Period::local_day(day, zone).map_err(|error| invalid(&error));
+        let today = zone.to_datetime(request.terms.now).date();
+        let tomorrow = today.tomorrow().map_err(|_| outside())?;
         let longest = i32::try_from(request.job.seconds() / 3_600 + 2).unwrap_or(i32::MAX);
-        let period = Period {
-            from: day(*first)?.from.plus_hours(-1),
-            until: day(*last)?.until.plus_hours(longest),
+        // The hours that runs of a day may touch.
+        let hours_of = |day: Date| {
+            let Period { from, until } = Period::local_day(day, zone).ok()?;
+            Some(Period {
+                from: from.plus_hours(-1),
+                until: until.plus_hours(longest),
+            })
         };
+        let first = hours_of(tomorrow).ok_or_else(outside)?;
+        let known = known_around(request.series, first.from, longest);
+        let is_known = |day: &Date| {
+            hours_of(*day).is_some_and(|day| known.from <= day.from && day.until <= known.until)
+        };
+        let ahead: Vec<_> = tomorrow
+            .series(Span::new().days(1))
+            .take(DAYS_MOST)
+            .take_while(is_known)
+            .collect();
+        let past = today
+            .series(Span::new().days(-1))
+            .take(DAYS_MOST)
+            .skip_while(|day| !is_known(day))
+            .take_while(is_known)
+            .take(DAYS_MOST - ahead.len());
+        let days_ahead = ahead.len();
+        let days: Vec<_> = ahead.into_iter().chain(past).collect();
+        if days.len() < DAYS_LEAST {
+            return Err(too_few(request, days.len(), first));
+        }
+        let hours = days.iter().filter_map(|day| hours_of(*day));
+        let period = hours.reduce(|all, day| Period {
+            from: all.from.min(day.from),
+            until: all.until.max(day.until),
+        });
         Ok(Self {
-            ahead: Ahead::try_new(request.series, period)?,
+            tomorrow,
+            ahead: Ahead::try_new(request.series, period.ok_or_else(outside)?)?,
             days,
+            days_ahead,
         })
     }
 
-    /// The first window of a schedule with the mean of all its runs, and how
+    /// How far so many days can be relied on.
+    fn confidence(&self) -> Confidence {
+        match self.days.len() {
+            days if days < WEEK => Confidence::Low,
+            _ if self.days_ahead < DAYS_MOST => Confidence::Medium,
+            _ => Confidence::High,
+        }
+    }
+
+    /// `9 runs of 9 days that are known, 2 ahead and 7 past, of up to 28`.
+    fn in_words(&self, runs: usize) -> String {
+        let (days, ahead) = (self.days.len(), self.days_ahead);
+        if ahead == DAYS_MOST {
+            return format!("{runs} runs of the next {DAYS_MOST} days");
+        }
+        format!(
+            "{runs} runs of {days} days that are known, {ahead} ahead and {} past, of up to {DAYS_MOST}",
+            days - ahead
+        )
+    }
+
+    /// The next window of a schedule with the mean of all its runs, and how
     /// many they are.
     fn window(&self, request: &CronRequest<'_>, cron: &Cron) -> Option<(Window, usize)> {
         let zone: &TimeZone = request.time_zone;
-        let starts: Vec<Timestamp> = self
-            .days
-            .iter()
-            .flat_map(|day| cron.starts_on(*day, zone))
-            .collect();
+        let starts_on = |day: Date| cron.starts_on(day, zone);
+        let starts: Vec<Timestamp> = self.days.iter().copied().flat_map(starts_on).collect();
         let emissions = self.ahead.mean(request.job, &starts)?;
-        let first = window(*starts.first()?, emissions, request.job, zone)?;
+        // A day in which clocks change may have no start.
+        let mut next = self.tomorrow.series(Span::new().days(1)).take(WEEK);
+        let first = next.find_map(|day| starts_on(day).into_iter().next())?;
+        let first = window(first, emissions, request.job, zone)?;
         Some((first, starts.len()))
     }
+}
+
+/// The unbroken run of known hours around an hour, or before it where it is
+/// not known itself; no longer on either side than any advice needs.
+fn known_around(series: &dyn HourlyIntensity, middle: UtcHour, longest: i32) -> Period {
+    let is_known = |hour: UtcHour| series.at(hour).is_some();
+    let most = (24 * i32::try_from(DAYS_MOST).unwrap_or(0) + 48).saturating_add(longest);
+    let ahead = (0..most).find(|hours| !is_known(middle.plus_hours(*hours)));
+    let until = match ahead {
+        // Back to where a forecast, or what was published last, ends.
+        Some(0) => {
+            let gap = (1..48).find(|hours| is_known(middle.plus_hours(-hours)));
+            middle.plus_hours(1 - gap.unwrap_or(1))
+        }
+        hours => middle.plus_hours(hours.unwrap_or(most)),
+    };
+    let span = until.hours_since(middle).saturating_add(most);
+    let behind = (1..=span).find(|hours| !is_known(until.plus_hours(-hours)));
+    Period {
+        from: until.plus_hours(1 - behind.unwrap_or(span + 1)),
+        until,
+    }
+}
+
+/// Why there is no advice, with the first hour that would be needed.
+fn too_few(request: &CronRequest<'_>, days: usize, first: Period) -> NoAdvice {
+    let gap = first
+        .hours()
+        .find(|hour| request.series.at(*hour).is_none());
+    let zone = &request.series.info().zone;
+    let gap = gap.map_or_else(String::new, |hour| {
+        format!("; the intensity of zone {zone} is not known at {hour}")
+    });
+    let message = format!(
+        "whole days that are known around now: {days}, at least {DAYS_LEAST} are needed{gap}"
+    );
+    NoAdvice::new(WhyNot::IntensityMissing, message)
 }
 
 /// The command that sets the schedule, or a sentence where its time zone has
@@ -138,14 +252,50 @@ fn shift_next_run(cron: &Cron, request: &CronRequest<'_>) -> Result<ShiftAdvice,
     let at = |offset_s: i64| {
         Timestamp::from_second(planned.as_second().saturating_add(offset_s)).unwrap_or(planned)
     };
-    shift_run(&RunRequest {
-        target: request.target,
-        planned,
-        earliest: at(-slack_s).max(request.terms.now),
-        latest: at(slack_s),
-        time_zone: request.time_zone,
-        job: request.job,
-        series: request.series,
-        terms: request.terms,
-    })
+    let run = |earliest: Timestamp, latest: Timestamp| {
+        shift_run(&RunRequest {
+            target: request.target,
+            planned,
+            earliest,
+            latest,
+            time_zone: request.time_zone,
+            job: request.job,
+            series: request.series,
+            terms: request.terms,
+        })
+    };
+    let (earliest, latest) = (at(-slack_s).max(request.terms.now), at(slack_s));
+    if request.within == Within::default() {
+        return run(earliest, latest);
+    }
+    // Each day's hours by themselves; the best of their best.
+    let zone = request.time_zone;
+    let first = zone.to_datetime(earliest).date();
+    let days = first
+        .yesterday()
+        .unwrap_or(first)
+        .series(Span::new().days(1));
+    let allowed = days
+        .take(usize::from(request.slack_hours) / 12 + 3)
+        .filter_map(|day| request.within.starts_on(day, zone, request.job.seconds()))
+        .map(|(from, until)| (from.max(earliest), until.min(latest)))
+        .filter(|(from, until)| from <= until);
+    let found: Vec<_> = allowed.map(|(from, until)| run(from, until)).collect();
+    let key = |advice: &ShiftAdvice| advice.windows.first().map(|best| best.emissions.value);
+    let (good, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+    let best = good.into_iter().flatten().min_by_key(key);
+    best.map_or_else(
+        || {
+            let refused = refused.into_iter().find_map(Result::err);
+            Err(refused.unwrap_or_else(|| {
+                let message = format!(
+                    "no start lies within {} h{}",
+                    request.slack_hours,
+                    request.within.in_words()
+                );
+                NoAdvice::new(WhyNot::NoWindow, message)
+            }))
+        },
+        Ok,
+    )
 }

@@ -123,6 +123,7 @@ pub fn shift_interruptible(request: &InterruptRequest<'_>) -> Result<InterruptAd
         action: Action::ShiftInTime,
         saving_per_day: saving(now, then),
         saving_percent: percent,
+        attributed: None,
         confidence,
         basis: format!(
             "{why}; {}; {} restarts at {} thousandths of an hour's energy{early}",

@@ -27,6 +27,7 @@ fn request<'a>(
         time_zone: zone,
         job,
         slack_hours: 24,
+        within: Within::default(),
         series,
         terms,
     }
@@ -135,4 +136,128 @@ fn figures_that_end_before_the_latest_start_are_planned_within_and_it_is_said() 
         beyond.message.contains("before the run as planned"),
         "{beyond}"
     );
+}
+
+/// A daily schedule got no advice unless 28 days ahead were known, which no
+/// forecast gives: the services say one to four days.
+#[test]
+fn a_daily_schedule_is_advised_by_the_days_that_are_known() {
+    use crate::series::{IntensitySeries, Point};
+    let (target, zone) = (target(), time_zone("Asia/Seoul").unwrap());
+    // 09:00 in Seoul. Each day is dirty but for 03Z to 05Z, noon there.
+    let now = UtcHour::parse("2026-11-21T00:00Z").unwrap();
+    let series = |past: i32, ahead: i32| {
+        let points = (-past..ahead).map(|offset| {
+            let hour = now.plus_hours(offset);
+            let of_day = hour.unix_seconds() / 3_600 % 24;
+            let figure = if (3..6).contains(&of_day) {
+                200.0
+            } else {
+                400.0
+            };
+            let value = Intensity::try_from_grams_per_kwh(figure).unwrap();
+            let origin = if offset < 0 {
+                Origin::Published
+            } else {
+                Origin::Forecast
+            };
+            (hour, Point::exact(value, origin))
+        });
+        IntensitySeries::try_new(SeriesInfo::average_life_cycle("KR", "service"), points).unwrap()
+    };
+    let job = Job::flat(3_600, Joules::from_microjoules(3_600_000_000_000)).unwrap();
+    let advised = |series: &IntensitySeries| shift_cron(&request(&target, &zone, &job, series));
+
+    let few = advised(&series(0, 72)).unwrap();
+    assert_eq!(few.rewrite.as_ref().unwrap().schedule, "0 12 * * *");
+    assert_eq!(few.recommendation.confidence, Confidence::Low);
+    let basis = &few.recommendation.basis;
+    assert!(
+        basis.contains("2 runs of 2 days that are known, 2 ahead and 0 past, of up to 28"),
+        "{basis}"
+    );
+    assert!((few.recommendation.saving_percent.value - 50.0).abs() < 1e-9);
+    assert_eq!(few.recommendation.saving_per_day.value.to_string(), "200 g");
+    // The next start is tomorrow's, though days that have passed are in the mean.
+    let with_past = advised(&series(7 * 24, 48)).unwrap();
+    assert_eq!(
+        with_past.windows[0].start.to_string(),
+        "2026-11-22T12:00:00+09:00[Asia/Seoul]"
+    );
+    assert_eq!(with_past.recommendation.confidence, Confidence::Medium);
+    let basis = &with_past.recommendation.basis;
+    assert!(
+        basis.contains("days that are known, 1 ahead and 7 past"),
+        "{basis}"
+    );
+    let all = advised(&series(0, 31 * 24)).unwrap();
+    let basis = &all.recommendation.basis;
+    assert!(basis.contains("28 runs of the next 28 days"), "{basis}");
+
+    // A single day is no ground, and what is missing is named.
+    let refused = advised(&series(0, 48)).unwrap_err();
+    assert_eq!(refused.reason, WhyNot::IntensityMissing);
+    assert!(
+        refused.message.contains("known around now: 1, at least 2"),
+        "{refused}"
+    );
+    let refused = advised(&series(0, 6)).unwrap_err();
+    assert!(
+        refused.message.contains("not known at 2026-11-21T14:00Z"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_run_stays_within_its_earliest_start_and_its_deadline() {
+    use crate::series::{IntensitySeries, Point};
+    use jiff::civil::time;
+    let (target, zone) = (target(), time_zone("Asia/Seoul").unwrap());
+    let now = UtcHour::parse("2026-11-21T00:00Z").unwrap();
+    // Clean at noon (03Z), less so at 22:00 (13Z) and at 05:00 (20Z) in Seoul.
+    let points = (-24..31 * 24).map(|offset| {
+        let hour = now.plus_hours(offset);
+        let figure = match hour.unix_seconds() / 3_600 % 24 {
+            3 => 100.0,
+            13 => 200.0,
+            20 => 150.0,
+            _ => 400.0,
+        };
+        let value = Intensity::try_from_grams_per_kwh(figure).unwrap();
+        (hour, Point::exact(value, Origin::Published))
+    });
+    let info = SeriesInfo::average_life_cycle("KR", "made");
+    let series = IntensitySeries::try_new(info, points).unwrap();
+    let job = Job::flat(3_600, Joules::from_microjoules(3_600_000_000_000)).unwrap();
+    let plain = request(&target, &zone, &job, &series);
+    let clock = |hour: i8| Some(time(hour, 0, 0, 0));
+    let starts = |schedule: &str, earliest, deadline| {
+        let advice = shift_cron(&CronRequest {
+            schedule,
+            within: Within { earliest, deadline },
+            ..plain
+        });
+        advice.map(|advice| (advice.windows[0].start.hour(), advice.rewrite))
+    };
+    let daily = |earliest, deadline| {
+        let (_, rewrite) = starts("0 2 * * *", earliest, deadline).unwrap();
+        rewrite.unwrap().schedule
+    };
+    assert_eq!(daily(None, None), "0 12 * * *");
+    assert_eq!(daily(None, clock(8)), "0 5 * * *");
+    assert_eq!(daily(clock(13), None), "0 22 * * *");
+    // Over midnight, and the whole run before its end.
+    assert_eq!(daily(clock(21), clock(6)), "0 5 * * *");
+    assert_eq!(daily(clock(21), clock(5)), "0 22 * * *");
+    let refused = starts("0 2 * * *", clock(2), clock(3)).unwrap_err();
+    assert_eq!(refused.reason, WhyNot::NoWindow);
+    assert!(
+        refused.message.contains("not before 02:00, over by 03:00"),
+        "{refused}"
+    );
+    // The next run of a weekly schedule, too: 2026-11-22 is a Sunday.
+    let weekly = |earliest, deadline| starts("0 2 * * 0", earliest, deadline).unwrap().0;
+    assert_eq!(weekly(None, None), 12);
+    assert_eq!(weekly(None, clock(8)), 5);
+    assert_eq!(weekly(clock(21), clock(5)), 22);
 }

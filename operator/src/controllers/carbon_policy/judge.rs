@@ -269,7 +269,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         combined: verdict::combine(&judgements),
         pue: (!facility.is_empty()).then(|| verdict::combine(&facility).verdict),
         totals: figures::figures(&account, cpu_us),
-        market: beside::market(policy, &account),
+        market: beside::market(policy, &account, inputs.window),
         sci: beside::sci(policy, &account, embodied),
         places: beside::places(policy, &grouped),
         recommendations: cluster::advise(inputs, &account),
@@ -323,8 +323,13 @@ fn judge_all<'a>(
             let account = of_period.as_ref().unwrap_or(of_window);
             let beside = &inputs.policy.accounting;
             let market = beside.market.as_ref();
-            let market =
-                market.map(|by| market_based(account, &by.contracts, by.matching, &by.residual));
+            // What is delivered later has matched nothing yet.
+            let matched = Period {
+                until: period.until.min(inputs.window.until),
+                ..period
+            };
+            let market = market
+                .map(|by| market_based(account, matched, &by.contracts, by.matching, &by.residual));
             let evidence = Evidence {
                 account: Some(account),
                 market: market.as_ref(),
@@ -475,8 +480,9 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
         ),
         format!("demands {:?}", policy.thresholds),
         format!(
-            "advice {} {} {:?} {} {:?}",
+            "advice {} {:?} {} {:?} {} {:?}",
             wanted.slack_hours,
+            wanted.within,
             wanted.min_saving_percent,
             wanted.limits,
             wanted.gigabytes_per_day,

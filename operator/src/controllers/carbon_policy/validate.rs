@@ -6,11 +6,13 @@ use std::fmt::Write as _;
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
 use tanso_carbon::recommend::move_region::Limits;
+use tanso_carbon::recommend::shift::Within;
 use tanso_carbon::regions::Region;
 use tanso_carbon::regulation::Preset;
+use tanso_carbon::series::Boundary;
 use tanso_carbon::{FacilityPue, Intensity, Pue, Thresholds};
 use tanso_crds::carbon_policy::{
-    ActionMode, CarbonPolicySpec, IntensityProviderKind, IntensitySource,
+    ActionMode, CarbonPolicySpec, IntensityBoundary, IntensityProviderKind, IntensitySource,
 };
 use tanso_crds::condition::reasons;
 use tanso_intensity::bundled::Bundled;
@@ -104,6 +106,8 @@ pub struct ValidatedPolicy {
 pub struct Wanted {
     /// How far a job may be moved, hours.
     pub slack_hours: u8,
+    /// The local hours of day that runs must stay in.
+    pub within: Within,
     /// Least saving worth advice, percent.
     pub min_saving_percent: f64,
     /// Regions that workloads may move to.
@@ -267,6 +271,13 @@ fn advice(spec: &CarbonPolicySpec, year: i16) -> Result<Wanted, Vec<PolicyFault>
     let slack = duration("spec.recommendations.slack", &wanted.slack)?;
     let unsigned = |figure: i32| u32::try_from(figure).unwrap_or(0);
     Ok(Wanted {
+        within: Within {
+            earliest: time_of_day(
+                "spec.recommendations.earliestStart",
+                wanted.earliest_start.as_deref(),
+            )?,
+            deadline: time_of_day("spec.recommendations.deadline", wanted.deadline.as_deref())?,
+        },
         slack_hours: u8::try_from(slack / HOUR_S).unwrap_or(u8::MAX),
         min_saving_percent: f64::from(wanted.min_saving_percent),
         targets: places::targets(wanted, year)?,
@@ -278,6 +289,22 @@ fn advice(spec: &CarbonPolicySpec, year: i16) -> Result<Wanted, Vec<PolicyFault>
         gigabytes_per_day: u64::from(unsigned(wanted.gigabytes_per_day)),
         min_replicas: wanted.min_replicas.map(unsigned),
     })
+}
+
+/// A time of day from text such as `22:00`.
+fn time_of_day(
+    path: &'static str,
+    text: Option<&str>,
+) -> Result<Option<jiff::civil::Time>, PolicyFault> {
+    let parse = |text: &str| {
+        let (hour, minute) = text.split_once(':')?;
+        jiff::civil::Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok()
+    };
+    let time = |text: &str| {
+        let message = format!("{text:?}: accepted are times of day, as in 22:00");
+        parse(text).ok_or_else(|| PolicyFault::spec(path, message))
+    };
+    text.map(time).transpose()
 }
 
 /// Keeps a fault, passes a value on.
@@ -315,11 +342,11 @@ fn intensity(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, P
     };
     let loaded = match spec.intensity.source {
         IntensitySource::Bundled => Bundled.load(zone, sources.year),
-        IntensitySource::Static => fixed(spec, sources.year).ok_or_else(|| needed("static"))?,
+        IntensitySource::Static => fixed(spec).ok_or_else(|| needed("static"))?,
         IntensitySource::Table => match &sources.table {
             None => return Err(needed("table")),
             Some(Err(missing)) => return Err(not_found(missing)),
-            Some(Ok(table)) => table.load(zone, sources.year),
+            Some(Ok(table)) => tabled(spec, table, zone),
         },
         IntensitySource::Providers => listed(spec, sources),
     };
@@ -344,13 +371,29 @@ fn not_found(missing: &str) -> PolicyFault {
 }
 
 /// The figure of the spec for every hour, if it gives one.
-fn fixed(spec: &CarbonPolicySpec, year: i16) -> Option<Result<Loaded, ProviderFault>> {
+fn fixed(spec: &CarbonPolicySpec) -> Option<Result<Loaded, ProviderFault>> {
     let given = spec.intensity.r#static.as_ref()?;
     let value = StaticValue {
         grams_per_kwh: given.grams_per_kwh,
         reference: given.reference.clone(),
     };
-    Some(value.load(&spec.site.zone, year))
+    let year = given.data_year.and_then(|year| i16::try_from(year).ok());
+    Some(value.load_of(&spec.site.zone, boundary(given.boundary), year))
+}
+
+/// The user's table, with what the spec says of it.
+fn tabled(spec: &CarbonPolicySpec, table: &Table, zone: &str) -> Result<Loaded, ProviderFault> {
+    let given = spec.intensity.table.as_ref();
+    let counted = given.map(|given| given.boundary).unwrap_or_default();
+    let year = given.and_then(|given| i16::try_from(given.data_year?).ok());
+    table.load_of(zone, boundary(counted), year)
+}
+
+const fn boundary(counted: IntensityBoundary) -> Boundary {
+    match counted {
+        IntensityBoundary::LifeCycle => Boundary::LifeCycle,
+        IntensityBoundary::Direct => Boundary::Direct,
+    }
 }
 
 /// The average figures of the list, laid over each other.
@@ -368,10 +411,10 @@ fn listed(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, Prov
         let found = match provider.kind {
             IntensityProviderKind::Bundled => Bundled.load(zone, sources.year),
             IntensityProviderKind::Static => {
-                fixed(spec, sources.year).unwrap_or_else(|| missing(name, "`static` is not given"))
+                fixed(spec).unwrap_or_else(|| missing(name, "`static` is not given"))
             }
             IntensityProviderKind::Table => match &sources.table {
-                Some(Ok(table)) => table.load(zone, sources.year),
+                Some(Ok(table)) => tabled(spec, table, zone),
                 Some(Err(why)) => missing(name, why),
                 None => missing(name, "`table` is not given"),
             },
@@ -539,6 +582,7 @@ mod tests {
             table: Some(IntensityTable {
                 config_map: "grid".into(),
                 key: "t.csv".into(),
+                ..IntensityTable::default()
             }),
             ..IntensitySpec::default()
         };

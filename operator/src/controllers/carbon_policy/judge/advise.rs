@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
 use tanso_carbon::calendar::UtcHour;
@@ -14,11 +15,11 @@ use tanso_carbon::recommend::rightsize::{
     CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
 };
 use tanso_carbon::recommend::shift::{CronRequest, ShiftAdvice, Window, shift_cron};
-use tanso_carbon::recommend::{self, Action, NoAdvice, Target, Terms, WhyNot};
+use tanso_carbon::recommend::{self, Action, AttributedGrams, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
 use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation, Unadvised};
 use tanso_intensity::Marginal;
-use tanso_power::Joules;
+use tanso_power::{Estimate, Joules};
 
 use super::Inputs;
 use super::elsewhere;
@@ -133,17 +134,21 @@ fn running(
 }
 
 fn shown(advice: &recommend::Recommendation) -> Recommendation {
-    let saving = bounded(advice.saving_per_day, milligrams);
+    let saving = advice.saving_per_day;
+    let moved = advice.attributed.as_ref();
+    // A share of idle energy that others bear is no saving of the cluster.
+    let borne = moved.map_or_else(Estimate::default, |moved| {
+        moved.per_day.map(AttributedGrams::mass)
+    });
+    let share = match moved {
+        Some(moved) if saving.value == GramsCo2e::ZERO => moved.percent,
+        _ => advice.saving_percent,
+    };
     Recommendation {
         action: advice.action.as_str().to_owned(),
-        cluster_saving_milligrams_per_day: match advice.action {
-            Action::ShiftInTime | Action::MoveRegion => saving.value,
-            // What its own processes use; its share of idle energy others bear.
-            Action::RemoveIdle => saving.low,
-            Action::Rightsize | Action::FewerReplicas => 0,
-        },
-        saving_milligrams_per_day: saving,
-        saving_milli_percent: nearest(advice.saving_percent.value * 1e3),
+        cluster_saving_milligrams_per_day: milligrams(saving.value),
+        saving_milligrams_per_day: bounded(saving + borne, milligrams),
+        saving_milli_percent: nearest(share.value * 1e3),
         confidence: advice.confidence.as_str().to_owned(),
         basis: short(&advice.basis, 512),
         change: short(&advice.change, 512),
@@ -265,6 +270,7 @@ fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<(Recommendation
         time_zone: &time_zone,
         job: &job,
         slack_hours: inputs.policy.advice.slack_hours,
+        within: inputs.policy.advice.within,
         series: inputs.at(workload).series,
         terms: terms(inputs),
     };

@@ -52,6 +52,7 @@ fn spec(source: IntensitySource) -> CarbonPolicySpec {
     let given = StaticIntensity {
         grams_per_kwh: 417.3,
         reference: "official factor".into(),
+        ..StaticIntensity::default()
     };
     CarbonPolicySpec {
         site: SiteSpec {
