@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::account::Metering;
 use tanso_carbon::calendar::{self, Period, UtcHour};
-use tanso_carbon::recommend::shift::{CronRequest, shift_cron};
+use tanso_carbon::recommend::shift::{CronRequest, Within, shift_cron};
 use tanso_carbon::recommend::{Target, Terms};
 use tanso_carbon::schedule::{CostCurve, Job};
 use tanso_carbon::series::Point;
@@ -624,6 +624,7 @@ async fn daily(facts: &dyn Facts, work: &Work, there: &There, job: &Job) -> Opti
         time_zone: &zone,
         job,
         slack_hours: 24,
+        within: Within::default(),
         series: &*there.grid.series,
         terms: Terms {
             now: facts.now(),
