@@ -390,6 +390,10 @@ async fn an_intensity_needs_exactly_the_part_that_its_source_names() {
 fn bounds() -> Cases {
     let accepted = vec![
         policy(&json!({"accounting": {"functionalUnit": {"name": "request", "count": 1000}}})),
+        policy(&json!({"accounting": {"indicators": [
+            {"metric": "Wue", "litresPerKwh": 0.35}, {"metric": "Erf", "percent": 15}
+        ]}})),
+        policy(&json!({"recommendations": {"earliestStart": "22:00", "deadline": "06:00"}})),
         policy(&json!({"actions": {"mode": "Apply", "suspendAboveGramsPerKwh": 300}})),
         policy(&json!({"evidence": {"minCoveragePercent": 0, "maxEstimatedPercent": 100}})),
         policy(&json!({"recommendations": {"minSavingPercent": 100, "maxListed": 100}})),
@@ -432,6 +436,19 @@ fn bounds() -> Cases {
         (
             policy(&json!({"selector": {"kinds": [""]}})),
             &["spec.selector.kinds[0]"],
+        ),
+        (
+            policy(
+                &json!({"accounting": {"indicators": [{"metric": "Erf", "litresPerKwh": 0.15}]}}),
+            ),
+            &[
+                "spec.accounting.indicators[0]",
+                "Wue takes `litresPerKwh`; Erf, Ref and RenewableShare take `percent`, 0 to 100 (a ratio of 0.15 is 15)",
+            ],
+        ),
+        (
+            policy(&json!({"recommendations": {"deadline": "25:00"}})),
+            &["spec.recommendations.deadline"],
         ),
         (
             policy(&json!({"accounting": {"functionalUnit": {"name": "request"}}})),
