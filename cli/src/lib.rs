@@ -3,7 +3,8 @@
 //!
 //! Reads only: no command here changes anything on a cluster. No figure of a
 //! cluster is computed anew: what is shown is what the operator judged. Only
-//! `whatif` computes, from a table and with the operator's own engine.
+//! `whatif`, a `report` of a time that was asked for, and `schedule` compute,
+//! with the operator's own engine.
 
 pub mod cluster;
 pub mod completion;
@@ -13,6 +14,8 @@ pub mod figures;
 pub mod live;
 pub mod policies;
 pub mod regions;
+pub mod report;
+pub mod schedule;
 pub mod study;
 pub mod table;
 pub mod top;
@@ -42,6 +45,10 @@ enum Verb {
     Explain(explain::Args),
     /// Show grid zones and cloud regions with their yearly intensity and PUE
     Regions(regions::Args),
+    /// Write a policy's report for an auditor, or look whether one was changed
+    Report(Box<report::Args>),
+    /// Find the best time for a workload or a job
+    Schedule(Box<schedule::Args>),
     /// Find why figures are missing and say how to mend it
     Doctor(doctor::Args),
     /// Compute emissions and verdicts from a CSV of hourly energy, without a cluster
@@ -83,6 +90,12 @@ pub enum Error {
     /// The bundled tables are broken.
     #[error(transparent)]
     Regions(#[from] regions::RegionsError),
+    /// There is no report.
+    #[error(transparent)]
+    Report(#[from] report::ReportFault),
+    /// There is no best time.
+    #[error(transparent)]
+    Schedule(#[from] schedule::ScheduleFault),
     /// The figures to compute from are broken.
     #[error(transparent)]
     Whatif(#[from] whatif::WhatifFault),
@@ -107,6 +120,9 @@ impl Cli {
             Verb::Top(args) => top::run(&args, &self.cluster.connect().await?, out).await,
             Verb::Explain(args) => explain::run(&args, &self.cluster.connect().await?, out).await,
             Verb::Regions(args) => regions::run(&args, out),
+            Verb::Report(args) if args.is_offline() => report::check(&args, out),
+            Verb::Report(args) => report::run(&args, &self.cluster.connect().await?, out).await,
+            Verb::Schedule(args) => schedule::run(&args, &self.cluster, out).await,
             Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
             Verb::Whatif(args) => whatif::run(&args, out),
             Verb::Study(args) => study::run(&args, out),

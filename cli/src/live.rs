@@ -81,13 +81,37 @@ async fn try_power(cluster: &Cluster, scope: &Scope) -> Result<Power, ClusterErr
     Ok(power)
 }
 
+/// Whether an agent answers; why not, if it does not.
+///
+/// # Errors
+/// What the API server says of it. That the caller may not ask is none.
+pub async fn health(cluster: &Cluster, pod: &Pod) -> Result<(), String> {
+    match ask(cluster, pod, "asking the agent", "healthz").await {
+        Ok(_) | Err(ClusterError::Forbidden { .. } | ClusterError::Unauthorized { .. }) => Ok(()),
+        Err(ClusterError::Refused { message, .. }) => Err(message),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// The text of an agent's metrics.
 async fn metrics(cluster: &Cluster, pod: &Pod) -> Result<String, ClusterError> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let action = format!("reading the metrics of agent \"{name}\"");
+    ask(cluster, pod, &action, "metrics").await
+}
+
+/// What an agent answers, through the API server's proxy.
+async fn ask(
+    cluster: &Cluster,
+    pod: &Pod,
+    action: &str,
+    what: &str,
+) -> Result<String, ClusterError> {
+    let action = action.to_owned();
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let path = format!(
-        "/api/v1/namespaces/{namespace}/pods/{name}:{}/proxy/metrics",
+        "/api/v1/namespaces/{namespace}/pods/{name}:{}/proxy/{what}",
         port(pod)
     );
     let request = hyper::Request::get(path)
@@ -104,7 +128,9 @@ async fn metrics(cluster: &Cluster, pod: &Pod) -> Result<String, ClusterError> {
         .map_err(|error| cluster.refusal(action, &error))
 }
 
-fn port(pod: &Pod) -> i32 {
+/// The port on which an agent answers.
+#[must_use]
+pub fn port(pod: &Pod) -> i32 {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
     ports.next().map_or(AGENT_PORT, |port| port.container_port)

@@ -8,5 +8,7 @@
 
 pub mod answer;
 pub mod mcp;
+pub mod report;
 pub mod view;
+pub mod web;
 pub mod words;

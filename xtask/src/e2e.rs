@@ -3,11 +3,14 @@
 
 mod admission;
 mod dashboards;
+mod doctor;
+mod faces;
 mod faults;
 mod flux;
 mod git;
 mod helm;
 mod lifecycle;
+mod web;
 
 use std::time::Instant;
 
@@ -22,7 +25,8 @@ const CLUSTER: &str = "e2e";
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only the tests whose name contains one of these; or one suite, which builds
-    /// what it runs against first: helm, flux, dashboards
+    /// what it runs against first: helm, flux, dashboards, doctor, faces; or web, which
+    /// needs no cluster
     pub names: Vec<String>,
     /// How the API server fails
     #[command(flatten)]
@@ -55,10 +59,12 @@ type Suite = fn(&Session) -> Result<Vec<Fact>>;
 
 /// Suites that need programs of others. Each runs by its name alone: what they
 /// build from nothing would not fit into the time of `cargo xtask test`.
-const SUITES: [(&str, Suite); 3] = [
+const SUITES: [(&str, Suite); 5] = [
     ("helm", helm::run),
     ("flux", flux::run),
     ("dashboards", dashboards::run),
+    ("doctor", doctor::run),
+    ("faces", faces::run),
 ];
 
 /// Every test, in the order in which they run on the same cluster.
@@ -90,6 +96,9 @@ const TESTS: [(&str, Test); 5] = [
 /// # Errors
 /// When a test fails; names each.
 pub fn run(args: &Args) -> Result<()> {
+    if args.names == [web::NAME] {
+        return web::run();
+    }
     if let [name] = args.names.as_slice()
         && let Some((name, suite)) = SUITES.iter().find(|(other, _)| other == name)
     {

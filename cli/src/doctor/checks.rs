@@ -3,6 +3,7 @@
 
 mod parts;
 mod pods;
+mod surroundings;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -30,8 +31,11 @@ pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
     let installed = findings.iter().all(|finding| finding.fix.is_none());
     findings.extend(parts::operator(facts));
     if installed {
+        findings.extend(surroundings::rights(facts));
         findings.extend(parts::monitors(facts));
         findings.extend(pods::agents(facts));
+        findings.extend(surroundings::silent(facts));
+        findings.extend(surroundings::clocks(facts, now));
         findings.extend(policies(facts, now));
     }
     findings
@@ -136,6 +140,17 @@ fn policy(policy: &Policy, now: Timestamp) -> Option<Finding> {
             ));
         }
         Some(_) => {}
+    }
+    if let Some(stale) =
+        condition(conditions, types::INTENSITY_FRESH).filter(|one| one.status == "False")
+    {
+        return Some(Finding::warn(
+            format!(
+                "{title}: the grid's intensity is not fresh: {}: {}",
+                stale.reason, stale.message
+            ),
+            "see whether the service answers and its Secret is right; until it does, put a Bundled provider last in spec.intensity.providers, or raise spec.intensity.staleAfter",
+        ));
     }
     let through = policy.status.data_through.as_ref()?;
     let age = now.duration_since(through.0);

@@ -1,14 +1,20 @@
 //! What the doctor looks at, read once. A part that cannot be read is itself
 //! a fact: the others are still looked at.
 
+mod reach;
+
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::api::{Api, ListParams};
 use tanso_crds::PowerMonitor;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::live::AGENT_LABEL;
 use crate::policies::{self, Policy, Scope, list_all};
+
+pub(super) use reach::{MissingRight, Silent};
 
 /// Name of the operator's Deployment.
 pub(super) const OPERATOR: &str = "tanso-operator";
@@ -35,6 +41,16 @@ pub(super) struct Facts {
     pub(super) agents: Read<Vec<Pod>>,
     /// Policies of both kinds.
     pub(super) policies: Read<Vec<Policy>>,
+    /// Warnings about pods of the installation's namespace.
+    pub(super) warnings: Read<Vec<Event>>,
+    /// By which nodes show that they live.
+    pub(super) leases: Read<Vec<Lease>>,
+    /// The API server's clock.
+    pub(super) server_time: Option<Timestamp>,
+    /// Rights that the parts' service accounts lack.
+    pub(super) missing_rights: Read<Vec<MissingRight>>,
+    /// Agents that are ready and do not answer.
+    pub(super) silent: Vec<Silent>,
 }
 
 /// The API server's version; the first question, since without it no other
@@ -52,6 +68,16 @@ impl Facts {
         let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let all = ListParams::default;
+        let agents = list_all(
+            cluster,
+            &Api::all(client.clone()),
+            all().labels(AGENT_LABEL),
+            "the agents' pods",
+        )
+        .await;
+        let monitors = list_all(cluster, &Api::all(client.clone()), all(), "powermonitors").await;
+        let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+        let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
         let operator = deployments
             .get_opt(OPERATOR)
             .await
@@ -63,15 +89,19 @@ impl Facts {
             pods: list_all(cluster, &pods, all(), "pods").await,
             deployments: list_all(cluster, &deployments, all(), "deployments").await,
             nodes: list_all(cluster, &Api::all(client.clone()), all(), "nodes").await,
-            monitors: list_all(cluster, &Api::all(client.clone()), all(), "powermonitors").await,
-            agents: list_all(
+            silent: reach::silent(cluster, agents.as_deref().unwrap_or_default()).await,
+            missing_rights: reach::missing_rights(
                 cluster,
-                &Api::all(client.clone()),
-                all().labels(AGENT_LABEL),
-                "the agents' pods",
+                namespace,
+                monitors.as_deref().unwrap_or_default(),
             )
             .await,
+            monitors,
+            agents,
             policies: policies(cluster).await,
+            warnings: list_all(cluster, &events, all().fields("type=Warning"), "events").await,
+            leases: list_all(cluster, &leases, all(), "the nodes' leases").await,
+            server_time: reach::server_time(cluster).await,
         }
     }
 }

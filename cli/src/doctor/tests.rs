@@ -1,8 +1,10 @@
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 use tanso_crds::{CarbonPolicy, PowerMonitor};
 
+use super::facts::{MissingRight, Silent};
 use super::*;
 use crate::policies::Policy;
 
@@ -78,7 +80,16 @@ fn healthy() -> Facts {
             "conditions": [condition("Ready", "True", "Succeeded", "")],
             "dataThrough": "2026-11-21T10:05:00Z",
         }))]),
+        warnings: Ok(Vec::new()),
+        leases: Ok(vec![lease("n1", "2026-11-21T10:05:57.000000Z")]),
+        server_time: Some(NOW.parse().unwrap()),
+        missing_rights: Ok(Vec::new()),
+        silent: Vec::new(),
     }
+}
+
+fn lease(node: &str, renewed: &str) -> Lease {
+    of(json!({"metadata": {"name": node}, "spec": {"renewTime": renewed}}))
 }
 
 fn report(facts: &Facts) -> String {
@@ -98,11 +109,13 @@ fn a_healthy_installation_has_a_line_for_each_part() {
     let expected = "\
 OK    all 4 kinds of tanso.dev/v1alpha1 are installed
 OK    operator ready, 1 of 1
+OK    service accounts have their rights
 OK    PowerMonitor tanso ready, agents 1/1
 OK    model server ready, 1 of 1
 OK    1 agent ready, every Linux node has one
+OK    clocks of the nodes agree with the API server's
 OK    1 policy is evaluated on fresh data
-6 ok, 0 warnings, 0 failures";
+8 ok, 0 warnings, 0 failures";
     assert_eq!(report(&healthy()), expected);
 }
 
@@ -254,4 +267,187 @@ async fn a_cluster_that_does_not_answer_is_a_finding_with_status_1() {
         "{text}"
     );
     assert!(text.ends_with("0 ok, 0 warnings, 1 failure\n"), "{text}");
+}
+
+/// An agent's pod as the operator makes it, with changes.
+fn agent_with(capabilities: &[&str], mounts: &[&str]) -> Pod {
+    let mounts: Vec<Value> = mounts
+        .iter()
+        .map(|path| json!({"name": "x", "mountPath": path}))
+        .collect();
+    let mut pod = agent("n1", true);
+    pod.spec = Some(of(json!({"nodeName": "n1", "containers": [{
+        "name": "agent", "volumeMounts": mounts,
+        "securityContext": {"privileged": false, "capabilities": {"drop": ["ALL"], "add": capabilities}},
+    }]})));
+    pod
+}
+
+#[test]
+fn a_capability_and_a_mount_that_were_taken_away_are_named() {
+    let whole = agent_with(&["BPF", "PERFMON"], &["/host/proc", "/host/sys"]);
+    let text = report(&Facts {
+        agents: Ok(vec![whole]),
+        ..healthy()
+    });
+    assert!(text.ends_with("0 warnings, 0 failures"), "{text}");
+    let less = agent_with(&["PERFMON"], &["/host/proc"]);
+    let text = report(&Facts {
+        agents: Ok(vec![less]),
+        ..healthy()
+    });
+    assert!(
+        text.contains("WARN  agent tanso-agent-n1 on node \"n1\" has no capability BPF:"),
+        "{text}"
+    );
+    assert!(
+        text.contains("has no mount /host/sys: it cannot see meters (RAPL)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("spec.agent.securityMode: Privileged"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_taint_that_nothing_tolerates_is_named_with_its_node() {
+    let mut tainted = node("n2", "linux");
+    tainted.spec = Some(of(
+        json!({"taints": [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]}),
+    ));
+    let mut strict = monitor(
+        &json!({"conditions": [condition("Ready", "True", "Succeeded", "")],
+        "nodes": {"desired": 1, "ready": 1, "measured": 1}, "summary": {"agents": "1/1"}}),
+    );
+    strict.spec.agent.tolerations = Some(Vec::new());
+    let text = report(&Facts {
+        nodes: Ok(vec![node("n1", "linux"), tainted]),
+        monitors: Ok(vec![strict]),
+        ..healthy()
+    });
+    assert!(
+        text.contains("FAIL  no agent on node \"n2\": its taint gpu=yes:NoSchedule is not tolerated\n      fix: add it to spec.agent.tolerations"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_blocked_port_is_told_from_a_program_that_fails() {
+    let events = |message: &str| {
+        vec![of(
+            json!({"metadata": {"name": "e"}, "type": "Warning", "reason": "Unhealthy",
+            "involvedObject": {"name": "tanso-agent-n1"}, "message": message,
+            "lastTimestamp": "2026-11-21T10:05:00Z"}),
+        )]
+    };
+    let text = |message: &str| {
+        report(&Facts {
+            agents: Ok(vec![agent("n1", false)]),
+            warnings: Ok(events(message)),
+            ..healthy()
+        })
+    };
+    let blocked = text(
+        "Readiness probe failed: Get \"http://10.0.0.5:28282/readyz\": context deadline exceeded",
+    );
+    assert!(
+        blocked.contains("Unhealthy: Readiness probe failed")
+            && blocked.contains("fix: its port is blocked"),
+        "{blocked}"
+    );
+    let failing = text("Readiness probe failed: HTTP probe failed with statuscode: 503");
+    assert!(
+        failing.contains("503") && !failing.contains("blocked"),
+        "{failing}"
+    );
+    let silent = Silent {
+        pod: "tanso-agent-n1".to_owned(),
+        node: "n1".to_owned(),
+        port: 28_282,
+        cause: "dial tcp 10.0.0.5:28282: i/o timeout".to_owned(),
+    };
+    let text = report(&Facts {
+        silent: vec![silent],
+        ..healthy()
+    });
+    assert!(
+        text.contains("does not answer on TCP port 28282: dial tcp"),
+        "{text}"
+    );
+    assert!(text.contains("fix: the port is blocked"), "{text}");
+}
+
+#[test]
+fn a_clock_that_is_ahead_or_behind_names_its_node() {
+    for (renewed, words) in [
+        (
+            "2026-11-21T11:06:00.000000Z",
+            "3600 s ahead of the API server's",
+        ),
+        (
+            "2026-11-21T09:06:00.000000Z",
+            "3600 s behind the API server's",
+        ),
+    ] {
+        let mut late = node("n1", "linux");
+        late.status = Some(of(
+            json!({"conditions": [{"type": "Ready", "status": "True"}]}),
+        ));
+        let text = report(&Facts {
+            nodes: Ok(vec![late]),
+            leases: Ok(vec![lease("n1", renewed)]),
+            ..healthy()
+        });
+        assert!(
+            text.contains(&format!("FAIL  the clock of node \"n1\" is {words}")),
+            "{text}"
+        );
+        assert!(text.contains("by NTP"), "{text}");
+    }
+}
+
+#[test]
+fn rights_that_were_removed_are_named_by_account() {
+    let missing = |account: &str, verb, resource| MissingRight {
+        account: account.to_owned(),
+        verb,
+        resource,
+    };
+    let text = report(&Facts {
+        missing_rights: Ok(vec![
+            missing("tanso-operator", "watch", "pods"),
+            missing("tanso-operator", "create", "carbonreports"),
+            missing("tanso-agent", "watch", "pods"),
+        ]),
+        ..healthy()
+    });
+    assert!(
+        text.contains("FAIL  service account \"tanso-operator\" may not watch pods, create carbonreports: its role or its binding was removed"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\"tanso-agent\" may not watch pods"),
+        "{text}"
+    );
+    assert!(
+        text.contains("fix: bring the roles back: kubectl apply -k config/rbac"),
+        "{text}"
+    );
+}
+
+#[test]
+fn intensity_that_is_old_warns_with_its_message() {
+    let old = policy(&json!({"conditions": [
+        condition("Ready", "True", "Succeeded", ""),
+        condition("IntensityFresh", "False", "Stale", "last answer 7 h old")],
+        "dataThrough": "2026-11-21T10:05:00Z"}));
+    let text = report(&Facts {
+        policies: Ok(vec![old]),
+        ..healthy()
+    });
+    assert!(
+        text.contains("WARN  CarbonPolicy shop/korea: the grid's intensity is not fresh: Stale: last answer 7 h old"),
+        "{text}"
+    );
 }

@@ -31,7 +31,11 @@ pub(super) fn operator(facts: &Facts) -> Vec<Finding> {
         format!("kubectl -n {namespace} describe deployment {OPERATOR}"),
     )];
     if let Ok(all) = &facts.pods {
-        findings.extend(pods::troubles(all, |name| name.starts_with(OPERATOR)));
+        findings.extend(pods::troubles(
+            all,
+            facts.warnings.as_deref().unwrap_or_default(),
+            |name| name.starts_with(OPERATOR),
+        ));
     }
     findings
 }
@@ -170,10 +174,14 @@ fn model_server(facts: &Facts, monitor: &str, wanted: i32) -> Vec<Finding> {
                 format!(
                     "model server not ready, {ready} of {wanted}: a node without a meter and without a cached model has no source of power"
                 ),
-                format!("kubectl -n {namespace} describe deployment {name}"),
+                model_server_fix(namespace, &name, wanted),
             )];
             if let Ok(all) = &facts.pods {
-                findings.extend(pods::troubles(all, |pod| pod.starts_with(&name)));
+                findings.extend(pods::troubles(
+                    all,
+                    facts.warnings.as_deref().unwrap_or_default(),
+                    |pod| pod.starts_with(&name),
+                ));
             }
             findings
         }
@@ -182,4 +190,14 @@ fn model_server(facts: &Facts, monitor: &str, wanted: i32) -> Vec<Finding> {
             "look at the operator's log, or give --operator-namespace",
         )],
     }
+}
+
+/// What brings a model server back.
+fn model_server_fix(namespace: &str, name: &str, wanted: i32) -> String {
+    if wanted == 0 {
+        return format!("kubectl -n {namespace} scale deployment {name} --replicas=1");
+    }
+    format!(
+        "kubectl -n {namespace} describe deployment {name}; kubectl -n {namespace} logs deployment/{name}"
+    )
 }

@@ -1,12 +1,18 @@
 //! Pods that do not run, and nodes without an agent.
 
+mod spec;
+mod taints;
+
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 
 use super::super::Finding;
 use super::super::facts::Facts;
 use super::unreadable;
+
+/// What is said of a pod whose status gives no reason.
+const NOT_READY: &str = "not ready";
 
 /// The agents, node by node.
 pub(super) fn agents(facts: &Facts) -> Vec<Finding> {
@@ -14,11 +20,13 @@ pub(super) fn agents(facts: &Facts) -> Vec<Finding> {
         Err(error) => return vec![unreadable(error)],
         Ok(agents) => agents,
     };
-    let mut findings = troubles(agents, |_| true);
+    let warnings = facts.warnings.as_deref().unwrap_or_default();
+    let mut findings = troubles(agents, warnings, |_| true);
+    findings.extend(agents.iter().flat_map(|pod| spec::lacking(pod)));
     let ready = agents.iter().filter(|pod| is_ready(pod)).count();
     match &facts.nodes {
         Err(error) => findings.push(unreadable(error)),
-        Ok(nodes) => findings.extend(uncovered(nodes, agents)),
+        Ok(nodes) => findings.extend(uncovered(nodes, agents, facts)),
     }
     if findings.is_empty() && ready > 0 {
         let word = if ready == 1 { "agent" } else { "agents" };
@@ -29,26 +37,36 @@ pub(super) fn agents(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Linux nodes on which no agent was placed.
-fn uncovered(nodes: &[Node], agents: &[Pod]) -> Option<Finding> {
+/// Linux nodes on which no agent was placed: those with a taint that nothing
+/// tolerates by name, the others together.
+fn uncovered(nodes: &[Node], agents: &[Pod], facts: &Facts) -> Vec<Finding> {
     let placed: BTreeSet<&str> = agents
         .iter()
         .filter_map(|pod| pod.spec.as_ref()?.node_name.as_deref())
         .collect();
-    let without: Vec<&str> = nodes
+    let monitors = facts.monitors.as_deref().unwrap_or_default();
+    let is_placed = |node: &&Node| {
+        let name = node.metadata.name.as_deref();
+        name.is_some_and(|name| placed.contains(name))
+    };
+    let bare = nodes
         .iter()
-        .filter(|node| is_linux(node))
-        .filter_map(|node| node.metadata.name.as_deref())
-        .filter(|name| !placed.contains(name))
-        .collect();
+        .filter(|node| is_linux(node) && !is_placed(node));
+    let (mut findings, mut without) = (Vec::new(), Vec::new());
+    for node in bare {
+        match taints::repelled(node, monitors) {
+            Some(finding) => findings.push(finding),
+            None => without.extend(node.metadata.name.as_deref()),
+        }
+    }
     let (shown, more) = without.split_at(without.len().min(10));
     let more = if more.is_empty() {
         String::new()
     } else {
         format!(" and {} more", more.len())
     };
-    (!without.is_empty()).then(|| {
-        Finding::warn(
+    if !without.is_empty() {
+        findings.push(Finding::warn(
             format!(
                 "no agent on {} of {} nodes: {}{more}",
                 without.len(),
@@ -56,8 +74,9 @@ fn uncovered(nodes: &[Node], agents: &[Pod]) -> Option<Finding> {
                 shown.join(", ")
             ),
             "see spec.agent.nodeSelector and spec.agent.tolerations of the PowerMonitor",
-        )
-    })
+        ));
+    }
+    findings
 }
 
 fn is_linux(node: &Node) -> bool {
@@ -81,15 +100,19 @@ fn is_ready(pod: &Pod) -> bool {
 }
 
 /// A finding for each chosen pod that is not ready.
-pub(super) fn troubles(pods: &[Pod], chosen: impl Fn(&str) -> bool) -> Vec<Finding> {
+pub(super) fn troubles(
+    pods: &[Pod],
+    warnings: &[Event],
+    chosen: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
     pods.iter()
         .filter(|pod| chosen(pod.metadata.name.as_deref().unwrap_or_default()))
         .filter(|pod| !is_ready(pod) && pod.metadata.deletion_timestamp.is_none())
-        .map(trouble)
+        .map(|pod| trouble(pod, warnings))
         .collect()
 }
 
-fn trouble(pod: &Pod) -> Finding {
+fn trouble(pod: &Pod, warnings: &[Event]) -> Finding {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
@@ -101,14 +124,32 @@ fn trouble(pod: &Pod) -> Finding {
         .as_ref()
         .and_then(|status| status.phase.as_deref())
         .unwrap_or("Unknown");
-    let (reason, message) = cause(pod);
+    let (mut reason, mut message) = cause(pod);
+    if let Some(event) = newest(pod, warnings).filter(|_| reason == NOT_READY) {
+        reason = event.reason.clone().unwrap_or(reason);
+        message = event.message.clone().unwrap_or(message);
+    }
     let message = if message.is_empty() {
         String::new()
     } else {
         format!(": {message}")
     };
     let text = format!("pod {name} {place} is {phase}, {reason}{message}");
-    Finding::fail(text, fix(&reason, namespace, name))
+    Finding::fail(text, fix(&reason, &message, namespace, name))
+}
+
+/// The newest warning about a pod.
+fn newest<'a>(pod: &Pod, warnings: &'a [Event]) -> Option<&'a Event> {
+    let uid = pod.metadata.uid.as_deref();
+    let name = pod.metadata.name.as_deref();
+    let about = warnings.iter().filter(|event| {
+        let object = &event.involved_object;
+        object.name.as_deref() == name && (uid.is_none() || object.uid.as_deref() == uid)
+    });
+    about.max_by_key(|event| {
+        let last = event.last_timestamp.as_ref().map(|time| time.0);
+        last.or_else(|| event.event_time.as_ref().map(|time| time.0))
+    })
 }
 
 /// Why a pod is not ready: a waiting container, one that ended, or the
@@ -147,12 +188,15 @@ fn cause(pod: &Pod) -> (String, String) {
             one.reason.unwrap_or_default(),
             one.message.unwrap_or_default(),
         ),
-        None => ("not ready".to_owned(), status.message.unwrap_or_default()),
+        None => (NOT_READY.to_owned(), status.message.unwrap_or_default()),
     }
 }
 
-fn fix(reason: &str, namespace: &str, pod: &str) -> String {
+fn fix(reason: &str, message: &str, namespace: &str, pod: &str) -> String {
     match reason {
+        "Unhealthy" if is_no_answer(message) => {
+            "its port is blocked or nothing listens on it: let the kubelet reach the pod's port (host firewall, NetworkPolicy, security group), or set spec.agent.port".to_owned()
+        }
         "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName" => {
             "make the image reachable from the node: its name in the operator's flags, the pull secret, or import it".to_owned()
         }
@@ -165,4 +209,17 @@ fn fix(reason: &str, namespace: &str, pod: &str) -> String {
         }
         _ => format!("kubectl -n {namespace} describe pod {pod}"),
     }
+}
+
+/// Whether a probe failed because nobody answered.
+fn is_no_answer(message: &str) -> bool {
+    let signs = [
+        "deadline exceeded",
+        "timeout",
+        "connection refused",
+        "no route",
+        "unreachable",
+    ];
+    let message = message.to_lowercase();
+    signs.iter().any(|sign| message.contains(sign))
 }

@@ -1,0 +1,421 @@
+//! `kubectl tanso report`: what an auditor gets of a policy, in four formats
+//! and two languages, and looking whether such a file is as it was written.
+//!
+//! Without a period the figures are the status' own; of another time they are
+//! computed anew from the operator's ledger.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use jiff::Timestamp;
+use tanso_carbon::Period;
+use tanso_crds::carbon_policy::status::WorkloadResult;
+use tanso_faces::report::{
+    self, BuildError, Format, Hours, Inputs, Language, Statement, VerifyError, period,
+};
+use tanso_faces::view::{
+    Access, Energy, Facts, FactsFault, KubeFacts, Policy, ProxyBooks, Reader, Scope, Site,
+};
+
+use crate::cluster::Cluster;
+use crate::{Error, Outcome};
+
+/// What to report.
+#[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    check: Option<Check>,
+    /// Name of a policy of the namespace, or of one for the whole cluster; may be left out if there is one only
+    policy: Option<String>,
+    /// Namespace; default that of the context
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// How to write it
+    #[arg(short, long, value_enum, default_value_t)]
+    format: FormatArg,
+    /// The language of its words
+    #[arg(short, long, value_enum, default_value_t)]
+    language: LanguageArg,
+    /// A local day, month or year in place of the policy's window: 2026-06-15, 2026-06 or 2026
+    #[arg(long, value_name = "PERIOD", conflicts_with_all = ["from", "until"])]
+    period: Option<String>,
+    /// Begin of the time in place of the policy's window, as in 2026-06-01T00:00Z
+    #[arg(long, value_name = "TIME", requires = "until", value_parser = instant)]
+    from: Option<Timestamp>,
+    /// End of that time
+    #[arg(long, value_name = "TIME", requires = "from", value_parser = instant)]
+    until: Option<Timestamp>,
+    /// The reporting organisation
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    organisation: String,
+    /// The responsible person
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    responsible: String,
+    /// The cluster's name in the report; default the API server's address
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// Write to this file; default standard output
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Write the hourly energy too, as `kubectl tanso whatif` reads it
+    #[arg(long, value_name = "FILE")]
+    energy_csv: Option<PathBuf>,
+    /// Namespace of the installation
+    #[arg(long, default_value = "tanso-system", value_name = "NAME")]
+    operator_namespace: String,
+}
+
+#[derive(Clone, Debug, clap::Subcommand)]
+enum Check {
+    /// Look whether a report is as it was written
+    Verify {
+        /// The report, in any of its formats
+        file: PathBuf,
+    },
+}
+
+/// A format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// Markdown with tables
+    #[default]
+    Markdown,
+    /// One HTML file, ready to print or to save as PDF
+    Html,
+    /// One fact a line
+    Csv,
+    /// Whole numbers, the unit in each name
+    Json,
+}
+
+/// A language.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LanguageArg {
+    /// English
+    #[default]
+    En,
+    /// Korean (한국어)
+    Ko,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportFault {
+    /// Which policy is not clear.
+    #[error("{0}")]
+    Policy(String),
+    /// The policy has no figures.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The time is none.
+    #[error(transparent)]
+    Period(#[from] period::PeriodError),
+    /// The cluster did not say what is needed.
+    #[error(transparent)]
+    Facts(#[from] FactsFault),
+    /// A file could not be read or written.
+    #[error("{action} \"{}\": {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A report is not as it was written.
+    #[error("\"{}\": {source}", path.display())]
+    Verify {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: VerifyError,
+    },
+}
+
+impl Args {
+    /// Whether the command needs no cluster.
+    #[must_use]
+    pub const fn is_offline(&self) -> bool {
+        self.check.is_some()
+    }
+}
+
+/// Looks at a file; asks no cluster.
+///
+/// # Errors
+/// If it cannot be read or is not as it was written.
+pub fn check(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
+    let Some(Check::Verify { file }) = &args.check else {
+        return Ok(Outcome::Fine);
+    };
+    let text = std::fs::read_to_string(file).map_err(|source| ReportFault::File {
+        action: "reading",
+        path: file.clone(),
+        source,
+    })?;
+    let found = report::verify(&text).map_err(|source| ReportFault::Verify {
+        path: file.clone(),
+        source,
+    })?;
+    writeln!(out, "unchanged since it was written: {}", found.digest)?;
+    for line in &found.checked {
+        writeln!(out, "{line}")?;
+    }
+    Ok(Outcome::Fine)
+}
+
+/// Writes a report.
+///
+/// # Errors
+/// If the policy has no figures, or the cluster or a file refuses.
+pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result<Outcome, Error> {
+    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
+    let reader = Reader::new(
+        cluster.client.clone(),
+        &args.operator_namespace,
+        Arc::new(books),
+    );
+    let facts = reader.seen_by(Access::Own);
+    let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
+    let text = made(args, &facts, namespace, &cluster.server).await?;
+    match &args.file {
+        Some(path) => {
+            write_file(path, &text)?;
+            writeln!(out, "{}", path.display())?;
+        }
+        None => out.write_all(text.as_bytes())?,
+    }
+    Ok(Outcome::Fine)
+}
+
+/// What was read for a report.
+struct Read {
+    policy: Policy,
+    workloads: Arc<Vec<WorkloadResult>>,
+    site: Site,
+}
+
+async fn made(
+    args: &Args,
+    facts: &KubeFacts,
+    namespace: &str,
+    server: &str,
+) -> Result<String, ReportFault> {
+    let policy = chosen(args, facts, namespace).await?;
+    let (workloads, site) = (facts.workloads(&policy).await?, facts.site(&policy).await?);
+    let read = Read {
+        policy,
+        workloads,
+        site,
+    };
+    let asked = asked(args, &read.site)?;
+    let window = asked.or_else(|| read.policy.window());
+    let scope = Scope::of(read.policy.namespace.as_deref());
+    let energy = match window {
+        Some(window) => Some((window, facts.energy(&scope, window).await)),
+        None => None,
+    };
+    let energy = match energy {
+        Some((window, Ok(energy))) => Some((window, energy)),
+        // The status needs no ledger; what was asked for beside it does.
+        Some((_, Err(fault))) if asked.is_some() || args.energy_csv.is_some() => {
+            return Err(fault.into());
+        }
+        Some((_, Err(fault))) => {
+            // Nothing is left to do when standard error is gone.
+            let _ = writeln!(std::io::stderr(), "note: no hours in the report: {fault}");
+            None
+        }
+        None => None,
+    };
+    if let (Some(path), Some((window, energy))) = (&args.energy_csv, &energy) {
+        let table =
+            period::energy_table(&read.policy, &read.workloads, energy, &read.site, *window);
+        write_file(path, &table)?;
+    }
+    let rules = facts.rules().await?;
+    let statement = Statement {
+        organisation: args.organisation.clone(),
+        responsible: args.responsible.clone(),
+        cluster: args.cluster.clone().unwrap_or_else(|| server.to_owned()),
+        ..Statement::default()
+    };
+    let read = restated(read, asked, energy.as_ref(), &rules)?;
+    let hours = energy.map(|(window, energy)| of_hours(&read, window, &energy));
+    let report = report::build(&Inputs {
+        policy: &read.policy,
+        workloads: &read.workloads,
+        rules: &rules,
+        hours: hours.as_ref(),
+        statement: &statement,
+        period: asked,
+    })?;
+    Ok(report::render(
+        &report,
+        args.format.into(),
+        args.language.into(),
+    ))
+}
+
+/// The policy over the time that was asked for; as it was without one.
+fn restated(
+    read: Read,
+    asked: Option<Period>,
+    energy: Option<&(Period, Energy)>,
+    rules: &tanso_carbon::RuleSet,
+) -> Result<Read, ReportFault> {
+    let (Some(period), Some((_, energy))) = (asked, energy) else {
+        return Ok(read);
+    };
+    let found = period::restate(
+        &read.policy,
+        &read.workloads,
+        energy,
+        &read.site,
+        rules,
+        period,
+    )?;
+    Ok(Read {
+        policy: found.policy,
+        workloads: Arc::new(found.workloads),
+        site: read.site,
+    })
+}
+
+fn of_hours(read: &Read, window: Period, energy: &Energy) -> Hours {
+    report::hours::hours(energy, Some(&read.workloads), &read.site, window, 0)
+}
+
+fn asked(args: &Args, site: &Site) -> Result<Option<Period>, ReportFault> {
+    if let Some(text) = &args.period {
+        return Ok(Some(period::parse(text, site)?));
+    }
+    match (args.from, args.until) {
+        (Some(from), Some(until)) => Ok(Some(period::between(from, until)?)),
+        _ => Ok(None),
+    }
+}
+
+/// The policy that is meant: by name, or the only one.
+async fn chosen(args: &Args, facts: &KubeFacts, namespace: &str) -> Result<Policy, ReportFault> {
+    let known = facts
+        .policies(&Scope::Namespace(namespace.to_owned()))
+        .await?;
+    let names: Vec<&str> = known.iter().map(|policy| policy.name.as_str()).collect();
+    let names = names.join(", ");
+    let fault = |text: String| ReportFault::Policy(text);
+    match (&args.policy, known.as_slice()) {
+        (_, []) => Err(fault(format!(
+            "no policy in namespace \"{namespace}\" nor for the cluster; apply a CarbonPolicy"
+        ))),
+        (Some(name), known) => known
+            .iter()
+            .find(|policy| policy.name == *name)
+            .cloned()
+            .ok_or_else(|| {
+                fault(format!(
+                    "no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; there are {names}"
+                ))
+            }),
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => Err(fault(format!("which policy? there are {names}"))),
+    }
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), ReportFault> {
+    std::fs::write(path, text).map_err(|source| ReportFault::File {
+        action: "writing",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// An instant; hours may be written without seconds.
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let full = text
+        .strip_suffix('Z')
+        .filter(|rest| rest.len() == "2026-06-01T00:00".len())
+        .map(|rest| format!("{rest}:00Z"));
+    let parsed = full.as_deref().unwrap_or(text).parse();
+    parsed.map_err(|_| format!("time \"{text}\"; accepted is one as in 2026-06-01T00:00Z"))
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Markdown => Self::Markdown,
+            FormatArg::Html => Self::Html,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Json => Self::Json,
+        }
+    }
+}
+
+impl From<LanguageArg> for Language {
+    fn from(language: LanguageArg) -> Self {
+        match language {
+            LanguageArg::En => Self::English,
+            LanguageArg::Ko => Self::Korean,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_may_be_written_without_seconds() {
+        assert_eq!(
+            instant("2026-06-01T05:00Z").unwrap().as_second(),
+            1_780_290_000
+        );
+        assert!(
+            instant("yesterday")
+                .unwrap_err()
+                .contains("accepted is one as in")
+        );
+    }
+
+    #[test]
+    fn a_changed_file_is_refused_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.md");
+        std::fs::write(&file, "# not a report\n").unwrap();
+        let args = Args {
+            check: Some(Check::Verify { file }),
+            policy: None,
+            namespace: None,
+            format: FormatArg::Markdown,
+            language: LanguageArg::En,
+            period: None,
+            from: None,
+            until: None,
+            organisation: String::new(),
+            responsible: String::new(),
+            cluster: None,
+            file: None,
+            energy_csv: None,
+            operator_namespace: String::new(),
+        };
+        let text = check(&args, &mut Vec::new()).unwrap_err().to_string();
+        assert!(
+            text.contains("report.md\": no digest of a report in it"),
+            "{text}"
+        );
+    }
+}

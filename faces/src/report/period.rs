@@ -1,0 +1,298 @@
+//! A policy over another time than its window: the ledger's rows of that time
+//! priced and judged as the operator does it, in place of its status. Also the
+//! rows as a table for `kubectl tanso whatif`.
+//!
+//! What such a report says was computed when it was made; that of the window
+//! is the status.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tanso_carbon::account::{Account, Coverage, EnergyRow, Place, account};
+use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
+use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
+use tanso_carbon::{Preset, RuleSet, Thresholds, judge};
+use tanso_crds::carbon_policy::status::{CarbonPolicyStatus, RegulationResult, WorkloadResult};
+
+use crate::answer::figures::{figures, regulation, verdict_of};
+use crate::view::{Energy, EnergyAccount, EnergyHour, Policy, Site, WorkloadKey};
+
+/// A local day, month or year: `2026-06-15`, `2026-06`, `2026`.
+///
+/// # Errors
+/// If it is none.
+pub fn parse(text: &str, site: &Site) -> Result<Period, PeriodError> {
+    let wrong = || PeriodError::Unreadable(text.to_owned());
+    let day = |text: &str| text.parse::<Date>().map_err(|_| wrong());
+    let zone = &site.time_zone;
+    Ok(match text.split('-').count() {
+        3 => Period::local_day(day(text)?, zone)?,
+        2 => Period::local_month(day(&format!("{text}-01"))?, zone)?,
+        _ => Period::local_year(text.parse().map_err(|_| wrong())?, zone)?,
+    })
+}
+
+/// Whole hours between two instants.
+///
+/// # Errors
+/// If the second is not after the first.
+pub fn between(from: Timestamp, until: Timestamp) -> Result<Period, PeriodError> {
+    let last = UtcHour::from_unix_seconds(until.as_second().saturating_sub(1));
+    let period = Period {
+        from: UtcHour::containing(from),
+        until: last.plus_hours(1),
+    };
+    if period.until <= period.from {
+        return Err(PeriodError::Empty { from, until });
+    }
+    Ok(period)
+}
+
+/// Why there is no such time.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum PeriodError {
+    /// It is no day, month or year.
+    #[error(
+        "period \"{0}\"; accepted are a day, a month or a year, as in 2026-06-15, 2026-06, 2026"
+    )]
+    Unreadable(String),
+    /// It ends before it begins.
+    #[error("from {from} until {until} is no time; accepted is an end after the begin")]
+    Empty {
+        /// The begin.
+        from: Timestamp,
+        /// The end.
+        until: Timestamp,
+    },
+    /// It is outside the calendar.
+    #[error(transparent)]
+    Calendar(#[from] CalendarError),
+    /// Nothing was booked then.
+    #[error("the ledger has no energy of the policy's workloads from {from} until {until}")]
+    NoEnergy {
+        /// The first hour.
+        from: UtcHour,
+        /// The hour after the last.
+        until: UtcHour,
+    },
+}
+
+/// A policy whose status is about another time.
+#[derive(Clone, Debug)]
+pub struct Restated {
+    /// The policy with that status.
+    pub policy: Policy,
+    /// Its workloads, largest emissions first.
+    pub workloads: Vec<WorkloadResult>,
+}
+
+/// Prices and judges what was booked within a period.
+///
+/// # Errors
+/// If nothing was.
+pub fn restate(
+    policy: &Policy,
+    judged: &[WorkloadResult],
+    energy: &Energy,
+    site: &Site,
+    rules: &RuleSet,
+    period: Period,
+) -> Result<Restated, PeriodError> {
+    let rows: Vec<&EnergyHour> = rows_of(policy, judged, energy)
+        .filter(|row| period.contains(row.hour))
+        .collect();
+    let last = rows.iter().map(|row| row.hour).max();
+    let Period { from, until } = period;
+    let last = last.ok_or(PeriodError::NoEnergy { from, until })?;
+    let hours: BTreeSet<UtcHour> = energy.rows.iter().map(|row| row.hour).collect();
+    let seen = hours.iter().filter(|hour| period.contains(**hour)).count();
+    let seen = u64::try_from(seen).unwrap_or(u64::MAX);
+    let terms = Terms {
+        places: site.places(),
+        coverage: Coverage::new(u64::from(period.hour_count()), seen),
+        presets: presets(policy, rules),
+        thresholds: Thresholds {
+            min_coverage_percent: f64::from(policy.spec.evidence.min_coverage_percent),
+            max_estimated_percent: f64::from(policy.spec.evidence.max_estimated_percent),
+        },
+        base_year_grams: policy
+            .spec
+            .accounting
+            .base_year
+            .as_ref()
+            .map(|base| base.tonnes * 1e6),
+        site,
+        last: last.start(),
+    };
+    let mut by_workload: BTreeMap<Arc<WorkloadKey>, Vec<&EnergyHour>> = BTreeMap::new();
+    for row in &rows {
+        if let EnergyAccount::Workload(key) = &row.account {
+            by_workload.entry(Arc::clone(key)).or_default().push(row);
+        }
+    }
+    let one = |(key, rows): (&Arc<WorkloadKey>, &Vec<&EnergyHour>)| terms.workload(key, rows);
+    let mut workloads: Vec<_> = by_workload.iter().map(one).collect();
+    workloads.sort_by_key(|one| std::cmp::Reverse(one.figures.emissions_milligrams.value));
+    let (sum, cpu_ms) = terms.account(&rows);
+    let (regulations, combined) = terms.judge(&sum, true);
+    let before = &policy.status;
+    let status = CarbonPolicyStatus {
+        observed_generation: before.observed_generation,
+        verdict: Some(verdict_of(combined.verdict)),
+        data_through: Some(Time(last.plus_hours(1).start())),
+        ledger_revision: energy.revision,
+        totals: Some(figures(&sum, cpu_ms)),
+        regulations,
+        intensity: before.intensity.clone(),
+        ..CarbonPolicyStatus::default()
+    };
+    Ok(Restated {
+        policy: Policy {
+            status,
+            ..policy.clone()
+        },
+        workloads,
+    })
+}
+
+/// The rows of the workloads that a policy is about: of its namespace (of a
+/// cluster's policy: of those whose workloads it judged), of its kinds; with
+/// labels in the selector of those workloads alone that it judged.
+fn rows_of<'a>(
+    policy: &'a Policy,
+    judged: &'a [WorkloadResult],
+    energy: &'a Energy,
+) -> impl Iterator<Item = &'a EnergyHour> {
+    let namespaces: BTreeSet<&str> = match &policy.namespace {
+        Some(own) => [own.as_str()].into(),
+        None => judged.iter().map(|one| one.namespace.as_str()).collect(),
+    };
+    let by_label = !policy.spec.selector.match_labels.is_empty();
+    let kinds = &policy.spec.selector.kinds;
+    energy.rows.iter().filter(move |row| match &row.account {
+        EnergyAccount::Workload(key) => {
+            namespaces.contains(key.namespace.as_str())
+                && (kinds.is_empty() || kinds.contains(&key.kind))
+                && (!by_label || judged.iter().any(|one| key.is_of(one)))
+        }
+        EnergyAccount::Named(_) => false,
+    })
+}
+
+fn presets(policy: &Policy, rules: &RuleSet) -> Vec<Preset> {
+    let named = policy.spec.regulations.iter();
+    named
+        .filter_map(|one| rules.get(&one.rule).cloned())
+        .collect()
+}
+
+/// What rows are priced and judged by.
+struct Terms<'a> {
+    places: Vec<Place<'a>>,
+    coverage: Coverage,
+    presets: Vec<Preset>,
+    thresholds: Thresholds,
+    base_year_grams: Option<f64>,
+    site: &'a Site,
+    last: Timestamp,
+}
+
+impl Terms<'_> {
+    /// The account of rows, and their CPU time in milliseconds.
+    fn account(&self, rows: &[&EnergyHour]) -> (Account, i64) {
+        let priced = |row: &&EnergyHour| EnergyRow {
+            hour: row.hour,
+            place: self.site.place_of(&row.node),
+            energy: row.energy,
+            provenance: row.provenance,
+        };
+        let energy: Vec<EnergyRow> = rows.iter().map(priced).collect();
+        let cpu_us: u64 = rows.iter().map(|row| row.cpu_us).sum();
+        let sum = account(&energy, &self.places, self.coverage);
+        (sum, i64::try_from(cpu_us / 1_000).unwrap_or(i64::MAX))
+    }
+
+    fn workload(&self, key: &WorkloadKey, rows: &[&EnergyHour]) -> WorkloadResult {
+        let (sum, cpu_ms) = self.account(rows);
+        let (_, combined) = self.judge(&sum, false);
+        WorkloadResult {
+            namespace: key.namespace.clone(),
+            kind: key.kind.clone(),
+            name: key.name.clone(),
+            verdict: verdict_of(combined.verdict),
+            reason: combined.reason.as_str().to_owned(),
+            pods: 0,
+            figures: figures(&sum, cpu_ms),
+            together_milligrams_per_day: None,
+            settled: Vec::new(),
+            recommendations: Vec::new(),
+        }
+    }
+
+    /// Every rule's verdict on an account; those of the facility only where
+    /// they are asked for.
+    fn judge(&self, sum: &Account, with_facility: bool) -> (Vec<RegulationResult>, Combined) {
+        let (mut results, mut judgements) = (Vec::new(), Vec::<Judgement>::new());
+        for preset in &self.presets {
+            let day = local_day(self.last, &preset.zone);
+            for rule in preset.on(day) {
+                if rule.metric.is_facility() && !with_facility {
+                    continue;
+                }
+                let evidence = Evidence {
+                    account: Some(sum),
+                    pue: self.site.pue.as_ref(),
+                    base_year_grams: self.base_year_grams,
+                    ..Evidence::default()
+                };
+                let judgement = judge(rule, &evidence, self.thresholds, day);
+                results.push(regulation(preset, rule, &judgement));
+                judgements.push(judgement);
+            }
+        }
+        (results, combine(&judgements))
+    }
+}
+
+/// The rows of a policy's workloads as the table that `kubectl tanso whatif`
+/// reads: whole microjoules with their bounds, by hour, workload, grid zone and
+/// provenance.
+#[must_use]
+pub fn energy_table(
+    policy: &Policy,
+    judged: &[WorkloadResult],
+    energy: &Energy,
+    site: &Site,
+    period: Period,
+) -> String {
+    type Key = (UtcHour, String, String, String);
+    let mut sums: BTreeMap<Key, [u128; 3]> = BTreeMap::new();
+    for row in rows_of(policy, judged, energy).filter(|row| period.contains(row.hour)) {
+        let EnergyAccount::Workload(workload) = &row.account else {
+            continue;
+        };
+        let name = format!("{}/{}/{}", workload.namespace, workload.kind, workload.name);
+        let place = site.place_of(&row.node).checked_sub(1);
+        let other = place.and_then(|index| site.others.get(index));
+        let zone = other.map_or(&site.zone, |other| &other.intensity.series.info().zone);
+        let key = (row.hour, name, zone.clone(), row.provenance.to_string());
+        let sum = sums.entry(key).or_default();
+        let parts = [row.energy.low, row.energy.value, row.energy.high];
+        for (sum, part) in sum.iter_mut().zip(parts) {
+            *sum += u128::from(part.microjoules());
+        }
+    }
+    let mut out = "datetime_utc,workload,zone,provenance,energy_low_microjoules,energy_microjoules,energy_high_microjoules\n".to_owned();
+    for ((hour, workload, zone, provenance), [low, value, high]) in sums {
+        // Writing to a string cannot fail; names of the API have no commas.
+        let _ = writeln!(
+            out,
+            "{hour},{workload},{zone},{provenance},{low},{value},{high}"
+        );
+    }
+    out
+}

@@ -1,0 +1,140 @@
+//! Emissions by both methods, and per unit of work.
+
+use super::Writer;
+use crate::report::document::{Block, Section};
+use crate::report::{Language, figure};
+
+/// 5: emissions.
+pub(super) fn emissions(writer: &Writer<'_>) -> Section {
+    let report = writer.report;
+    let totals = &report.totals;
+    let intensity = totals
+        .intensity_milligrams_per_kwh
+        .map_or_else(|| "-".to_owned(), figure::intensity);
+    let pue = match (&report.method.pue, report.method.pue_is_applied) {
+        (Some(pue), true) => pue.clone(),
+        _ => "1".to_owned(),
+    };
+    let energy = figure::energy(totals.energy_microjoules.value);
+    let mass = writer.mass(totals.emissions_milligrams.value);
+    let unit = writer.language.co2eq();
+    let mut facts = vec![
+        (
+            writer.pick("Formula", "산정식"),
+            writer.pick(
+                "sum over hours of energy × PUE × intensity of the hour",
+                "시간별 전력량 × PUE × 해당 시간의 배출계수의 합",
+            ),
+        ),
+        (
+            writer.pick("With its numbers", "대입값"),
+            format!("{energy} × {pue} × {intensity} g{unit}/kWh = {mass}"),
+        ),
+        (
+            writer.pick("Scope 2, location-based", "간접배출(Scope 2), 지역기반"),
+            writer.bounded(&totals.emissions_milligrams, |mg| writer.mass(mg)),
+        ),
+    ];
+    match &report.market {
+        Some(market) => {
+            facts.push((
+                writer.pick("Scope 2, market-based", "간접배출(Scope 2), 시장기반"),
+                writer.bounded(&market.emissions_milligrams, |mg| writer.mass(mg)),
+            ));
+            let hourly = market.matching == "Hourly";
+            let matching = match (hourly, writer.language) {
+                (true, Language::English) => "hour by hour",
+                (false, Language::English) => "over the whole period",
+                (true, Language::Korean) => "시간 단위",
+                (false, Language::Korean) => "전체 기간 단위",
+            };
+            facts.push((
+                writer.pick("Contracts", "계약(PPA, REC 등)"),
+                match writer.language {
+                    Language::English => format!(
+                        "cover {} % of the facility's energy, matched {matching}; residual mix: {}",
+                        market.covered_percent, market.residual_mix
+                    ),
+                    Language::Korean => format!(
+                        "시설 전력량의 {} %에 해당하며 {matching}로 대응시켰다. 잔여 믹스: {}",
+                        market.covered_percent, market.residual_mix
+                    ),
+                },
+            ));
+        }
+        None => facts.push((
+            writer.pick("Scope 2, market-based", "간접배출(Scope 2), 시장기반"),
+            writer.pick(
+                "not reported: no contract is on file",
+                "보고하지 않음(제출된 계약 자료 없음)",
+            ),
+        )),
+    }
+    facts.push((
+        writer.pick("Gases", "대상 온실가스"),
+        writer.pick(
+            "CO2 equivalents as the intensity's source gives them; its GWP set applies",
+            "배출계수 출처가 정한 이산화탄소상당량이며, 지구온난화지수는 출처의 값을 따른다",
+        ),
+    ));
+    if !report.answer.is_empty() {
+        facts.push((
+            writer.pick("In a few sentences", "평가 요약(영어 원문)"),
+            report.answer.clone(),
+        ));
+    }
+    writer.section(
+        "emissions",
+        ("Emissions", "온실가스 배출량"),
+        vec![Block::Facts(facts)],
+    )
+}
+
+/// 8: software carbon intensity.
+pub(super) fn sci(writer: &Writer<'_>) -> Section {
+    let title = (
+        "Software carbon intensity (ISO/IEC 21031)",
+        "소프트웨어 탄소 집약도(SCI, ISO/IEC 21031)",
+    );
+    let Some(sci) = &writer.report.software_carbon_intensity else {
+        let text = writer.text(
+            "Not computed: the policy names no functional unit or no hardware.",
+            "산정하지 않음(정책에 기능 단위 또는 하드웨어가 지정되지 않음).",
+        );
+        return writer.section("sci", title, vec![text]);
+    };
+    let per_unit = |micrograms: i64| {
+        format!(
+            "{} mg{}/{}",
+            figure::fraction(i128::from(micrograms), 1_000, 3),
+            writer.language.co2eq(),
+            sci.unit
+        )
+    };
+    let facts = vec![
+        (
+            "SCI = ((E × I) + M) / R".to_owned(),
+            writer.bounded(&sci.micrograms_per_unit, per_unit),
+        ),
+        (
+            writer.pick("E × I, operational", "E × I, 운영 배출"),
+            writer.bounded(&sci.operational_milligrams, |mg| writer.mass(mg)),
+        ),
+        (
+            writer.pick("M, embodied", "M, 내재 탄소"),
+            writer.bounded(&sci.embodied_milligrams, |mg| writer.mass(mg)),
+        ),
+        (
+            writer.pick("R, functional units", "R, 기능 단위"),
+            format!("{} {}", sci.units, sci.unit),
+        ),
+        (
+            writer.pick("Method", "방법"),
+            writer.pick(
+                "location-based; nothing market-based goes in",
+                "지역기반이며 시장기반 값은 포함하지 않는다",
+            ),
+        ),
+    ];
+    writer.section("sci", title, vec![Block::Facts(facts)])
+}

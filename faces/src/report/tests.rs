@@ -1,0 +1,222 @@
+//! Golden files of each format and language.
+//!
+//! After a wanted change: `TANSO_BLESS=1 cargo test -p tanso-faces golden`.
+
+use std::path::Path;
+
+use tanso_carbon::RuleSet;
+use tanso_carbon::regulation::BUNDLED;
+use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
+
+use super::*;
+use crate::view::Policy;
+
+const POLICY: &str = include_str!("tests/policy.json");
+
+fn policy() -> Policy {
+    let policy: ClusterCarbonPolicy = serde_json::from_str(POLICY).unwrap();
+    Policy::from(policy)
+}
+
+/// A day up to the hour of `dataThrough`, and four hours ahead; the sum is the
+/// policy's energy.
+fn hours() -> Hours {
+    let through: jiff::Timestamp = "2026-10-05T09:00:00Z".parse().unwrap();
+    let hour = |index: i64| {
+        let start = through.as_second() + (index - 23) * 3_600;
+        let is_ahead = index > 23;
+        let energy = match index {
+            5 => None,
+            22 => Some(40_000_000_000),
+            23 => Some(50_000_000_000),
+            _ => Some(0),
+        };
+        Hour {
+            start,
+            energy_microjoules: energy.filter(|_| !is_ahead),
+            measured_microjoules: if index == 23 { 30_000_000_000 } else { 0 },
+            simulated_microjoules: 0,
+            emissions_milligrams: energy.map_or(0, |energy| energy / 6_569_000),
+            intensity_milligrams_per_kwh: (index != 7).then_some(380_000 + index * 2_000),
+            is_estimated: index > 12,
+            is_ahead,
+        }
+    };
+    Hours {
+        time_zone: "Asia/Seoul".to_owned(),
+        ledger_revision: Some(41),
+        hours: (0..28).map(hour).collect(),
+    }
+}
+
+fn report() -> Report {
+    report_of(&policy())
+}
+
+fn report_of(policy: &Policy) -> Report {
+    let rules = RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap();
+    let statement = Statement {
+        organisation: "주식회사 예시".to_owned(),
+        responsible: "Kim".to_owned(),
+        cluster: "prod-1".to_owned(),
+        ..Statement::default()
+    };
+    build(&Inputs {
+        policy,
+        workloads: &policy.status.workloads,
+        rules: &rules,
+        hours: Some(&hours()),
+        statement: &statement,
+        period: None,
+    })
+    .unwrap()
+}
+
+fn golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    if std::env::var_os("TANSO_BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        wanted == found,
+        "{name} differs; set TANSO_BLESS=1 to accept"
+    );
+}
+
+#[test]
+fn every_format_and_language_is_as_its_golden_file() {
+    let report = report();
+    for (format, ending) in [(Format::Markdown, "md"), (Format::Html, "html")] {
+        for language in [Language::English, Language::Korean] {
+            let name = format!("report.{}.{ending}", language.tag());
+            golden(&name, &render(&report, format, language));
+        }
+    }
+    golden(
+        "report.csv",
+        &render(&report, Format::Csv, Language::English),
+    );
+    golden(
+        "report.json",
+        &render(&report, Format::Json, Language::English),
+    );
+}
+
+#[test]
+fn each_format_verifies_and_one_changed_digit_is_seen() {
+    let report = report();
+    for format in [Format::Markdown, Format::Html, Format::Csv, Format::Json] {
+        let text = render(&report, format, Language::Korean);
+        let found = verify(&text).unwrap();
+        assert_eq!(
+            found.checked.len(),
+            if format == Format::Json { 3 } else { 0 }
+        );
+        let changed = text.replacen("13699", "13698", 1);
+        assert_ne!(changed, text, "the exact figure is in {format:?}");
+        assert!(
+            matches!(verify(&changed), Err(VerifyError::Changed { .. })),
+            "{format:?}"
+        );
+    }
+}
+
+#[test]
+fn figures_that_do_not_add_up_are_found_though_the_digest_holds() {
+    let mut report = report();
+    report.workloads.pop();
+    report.workloads[0].figures.energy_microjoules.value -= 1;
+    let text = render(&report, Format::Json, Language::English);
+    assert!(matches!(verify(&text), Err(VerifyError::Sums(_))));
+}
+
+#[test]
+fn every_number_is_the_status_own_to_the_last_digit() {
+    let policy = policy();
+    let text = render(&report_of(&policy), Format::Json, Language::English);
+    let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let status = serde_json::to_value(&policy.status).unwrap();
+    for part in [
+        "totals",
+        "market",
+        "workloads",
+        "unallocated",
+        "softwareCarbonIntensity",
+        "verdict",
+    ] {
+        assert_eq!(whole["report"][part], status[part], "{part}");
+    }
+    let table = render(&report_of(&policy), Format::Csv, Language::English);
+    assert!(
+        table.contains("totals,all,energy,81000000000,90000000000,108000000000,uJ\n"),
+        "{table}"
+    );
+    assert!(table.contains("workload,shop/Deployment/api,emissions,6354,7611,9645,mgCO2eq\n"));
+}
+
+#[test]
+fn text_of_the_cluster_stays_text_in_every_format() {
+    let mut policy = policy();
+    let hostile = "<script>alert(1)</script> [x](javascript:y)";
+    policy.status.workloads[0].recommendations[0].change = hostile.to_owned();
+    policy.status.answer = hostile.to_owned();
+    let report = report_of(&policy);
+    for format in [Format::Html, Format::Markdown] {
+        let text = render(&report, format, Language::English);
+        assert!(!text.contains("<script"), "{format:?}");
+        assert!(
+            format == Format::Html || !text.contains(" [x]("),
+            "a link in Markdown"
+        );
+    }
+}
+
+#[test]
+fn simulated_energy_is_said_first() {
+    let mut policy = policy();
+    let totals = policy.status.totals.as_mut().unwrap();
+    (totals.simulated_percent, totals.modelled_percent) = (7, 60);
+    let text = render(&report_of(&policy), Format::Markdown, Language::Korean);
+    let warning = text.find("모의값이다").unwrap();
+    assert!(warning < text.find("## 1.").unwrap());
+}
+
+#[test]
+fn a_policy_without_figures_gives_no_report_but_the_reason() {
+    let bare: CarbonPolicy = serde_json::from_value(serde_json::json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+        "metadata": {"name": "korea", "namespace": "shop"},
+        "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
+    }))
+    .unwrap();
+    let policy = Policy::from(bare);
+    let rules = RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap();
+    let fault = build(&Inputs {
+        policy: &policy,
+        workloads: &[],
+        rules: &rules,
+        hours: None,
+        statement: &Statement::default(),
+        period: None,
+    })
+    .unwrap_err();
+    let text = fault.to_string();
+    assert!(
+        text.starts_with("CarbonPolicy shop/korea has no figures yet"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_reduction_path_is_a_straight_line_to_its_target() {
+    let report = report();
+    let path = &report.paths[0];
+    let at = |year| path.points.iter().find(|point| point.year == year).unwrap();
+    assert_eq!(at(2018).reduction_milli_percent, 0);
+    assert_eq!(at(2024).reduction_milli_percent, 17_500);
+    assert_eq!(at(2030).reduction_milli_percent, 35_000);
+    assert_eq!(path.base_tonnes, Some(0.0055));
+}

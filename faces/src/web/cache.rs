@@ -1,0 +1,69 @@
+//! The hours of each policy, kept until its next evaluation: reading a day of
+//! a large cluster takes longer than a page may.
+//!
+//! Hours are of a policy, not of a caller; whoever may see the policy may see
+//! its sums.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tanso_carbon::Period;
+
+use crate::report::{Hours, hours};
+use crate::view::{Facts, FactsFault, Policy, Scope};
+
+/// Hours ahead that are shown with the intensity that is expected.
+const AHEAD: i32 = 12;
+/// Longest time that is drawn, hours.
+const SHOWN: i32 = 72;
+/// Most policies that are kept.
+const KEPT_MAX: usize = 1_000;
+
+type Kept = HashMap<String, (String, Arc<Hours>)>;
+
+/// What was read; clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Cache(Arc<Mutex<Kept>>);
+
+impl Cache {
+    /// The hours of a policy's evaluation and some ahead; `None` before the
+    /// first.
+    pub(super) async fn hours(
+        &self,
+        facts: &dyn Facts,
+        policy: &Policy,
+    ) -> Result<Option<Arc<Hours>>, FactsFault> {
+        let Some(window) = policy.window() else {
+            return Ok(None);
+        };
+        let window = Period {
+            from: window.from.max(window.until.plus_hours(-SHOWN)),
+            ..window
+        };
+        let status = &policy.status;
+        let stamp = format!("{:?} {:?}", status.data_through, status.ledger_revision);
+        if let Some((known, found)) = self.lock().get(&policy.uid)
+            && *known == stamp
+        {
+            return Ok(Some(Arc::clone(found)));
+        }
+        let scope = Scope::of(policy.namespace.as_deref());
+        let (energy, site) = (
+            facts.energy(&scope, window).await?,
+            facts.site(policy).await?,
+        );
+        let workloads = facts.workloads(policy).await?;
+        let found = hours::hours(&energy, Some(&workloads), &site, window, AHEAD);
+        let found = Arc::new(found);
+        let mut kept = self.lock();
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(policy.uid.clone(), (stamp, Arc::clone(&found)));
+        Ok(Some(found))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,132 @@
+//! Who may come in, and with whose eyes they see.
+//!
+//! A bearer token is checked by the API server, and each fact is shown only if
+//! its owner may list it there. Without one only the loopback is let in: that
+//! is a port-forward, which the API server allowed; and only for a name of
+//! this machine, so that no page of another site can ask in a browser's name.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::http::request::Parts;
+use tanso_runtime::serve::Peer;
+
+use super::PageFault;
+use crate::view::{Access, Facts, Reader, Reviewer};
+
+/// Longest token that is looked at, letters.
+const TOKEN_MAX: usize = 16 * 1024;
+
+/// Where facts come from; clones share it.
+#[derive(Clone)]
+pub struct Doors(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// A cluster: the API server decides.
+    Cluster(Box<Reader>, Reviewer),
+    /// Given facts, for the loopback.
+    Given(Arc<dyn Facts>),
+}
+
+impl Doors {
+    pub(super) fn of_cluster(reader: Reader, reviewer: Reviewer) -> Self {
+        Self(Kind::Cluster(Box::new(reader), reviewer))
+    }
+
+    pub(super) fn of_given(facts: Arc<dyn Facts>) -> Self {
+        Self(Kind::Given(facts))
+    }
+
+    /// The facts as this caller sees them.
+    pub(super) async fn facts(&self, parts: &Parts) -> Result<Arc<dyn Facts>, PageFault> {
+        let token = bearer(parts);
+        match (&self.0, token) {
+            (Kind::Cluster(reader, reviewer), Some(token)) => {
+                let caller = reviewer.caller(token).await?.ok_or(PageFault::Unknown)?;
+                let access = Access::Reviewed {
+                    reviewer: reviewer.clone(),
+                    caller,
+                };
+                Ok(Arc::new(reader.seen_by(access)))
+            }
+            (Kind::Cluster(reader, _), None) => {
+                from_loopback(parts)?;
+                Ok(Arc::new(reader.seen_by(Access::Own)))
+            }
+            (Kind::Given(facts), _) => {
+                from_loopback(parts)?;
+                Ok(Arc::clone(facts))
+            }
+        }
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    (is_bearer && token.len() <= TOKEN_MAX).then(|| token.trim())
+}
+
+fn from_loopback(parts: &Parts) -> Result<(), PageFault> {
+    let peer = parts.extensions.get::<Peer>();
+    let is_here = peer.is_some_and(|peer| is_loopback(peer.address.ip()));
+    if !is_here {
+        return Err(PageFault::NoToken("tanso-system".to_owned()));
+    }
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok());
+    if host.is_some_and(is_this_machine) {
+        return Ok(());
+    }
+    Err(PageFault::Host)
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => {
+            let mapped = address.to_ipv4_mapped();
+            address.is_loopback() || mapped.is_some_and(|address| address.is_loopback())
+        }
+    }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or("", |(name, _)| name),
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(is_loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_its_own() {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "LOCALHOST",
+        ] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1:8080",
+            "",
+            "[::2]:1",
+        ] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+}

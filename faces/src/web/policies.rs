@@ -1,0 +1,233 @@
+//! The policies, and one of them with all its rules.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use maud::{Markup, html};
+use tanso_crds::carbon_policy::status::RegulationResult;
+
+use super::layout::{self, Frame, Rows, cell};
+use super::overview::{banner, key, link, sources, table};
+use super::{PageFault, Web, answer};
+use crate::report::document::Sheet;
+use crate::report::figure as words;
+use crate::view::{Policy, PolicyKind, Scope};
+
+/// Workloads on one page.
+const PAGE: usize = 25;
+
+pub(super) async fn list(State(web): State<Web>, frame: Frame) -> Response {
+    let made = all(&web, &frame).await;
+    answer(&frame, made)
+}
+
+pub(super) async fn one(
+    State(web): State<Web>,
+    Path((namespace, name)): Path<(String, String)>,
+    frame: Frame,
+) -> Response {
+    let made = single(&web, &frame, Some(&namespace), &name).await;
+    answer(&frame, made)
+}
+
+pub(super) async fn wide(
+    State(web): State<Web>,
+    Path(name): Path<String>,
+    frame: Frame,
+) -> Response {
+    let made = single(&web, &frame, None, &name).await;
+    answer(&frame, made)
+}
+
+async fn all(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
+    let facts = web.doors.facts(&frame.parts).await?;
+    let policies = facts.policies(&Scope::All).await?;
+    let title = frame.pick("Policies", "정책");
+    if policies.is_empty() {
+        let why = frame.pick("No policy is visible to you.", "볼 수 있는 정책이 없다.");
+        let body = layout::empty(why, "kubectl apply -f config/samples/carbonpolicy.yaml");
+        return Ok(layout::page(frame, title, None, &body));
+    }
+    let emissions = format!(
+        "#{} (g{})",
+        frame.pick("Emissions", "배출량"),
+        frame.language.co2eq()
+    );
+    let sheet = Sheet::new(
+        title,
+        &[
+            frame.pick("Policy", "정책"),
+            frame.pick("Verdict", "판정"),
+            frame.pick("Failing", "부적합 수"),
+            frame.pick("#Energy (kWh)", "#전력량 (kWh)"),
+            &emissions,
+            frame.pick("#g/kWh", "#g/kWh"),
+            frame.pick("Zone", "계통 구역"),
+            frame.pick("Ready", "Ready"),
+        ],
+    );
+    let row = |policy: &Policy| {
+        let (status, totals) = (&policy.status, policy.status.totals.as_ref());
+        vec![
+            html! { a href=(frame.link(&link(policy))) { (key(policy)) } },
+            status
+                .verdict
+                .map_or_else(|| cell("-"), |found| layout::verdict(frame, found)),
+            cell(
+                status
+                    .summary
+                    .as_ref()
+                    .map_or("", |summary| &summary.failing),
+            ),
+            cell(totals.map_or_else(String::new, |sum| words::kwh(sum.energy_microjoules.value))),
+            cell(totals.map_or_else(String::new, |sum| {
+                words::grams(sum.emissions_milligrams.value)
+            })),
+            cell(
+                totals
+                    .and_then(|sum| sum.intensity_milligrams_per_kwh)
+                    .map_or_else(String::new, words::intensity),
+            ),
+            cell(&policy.spec.site.zone),
+            cell(policy.condition("Ready").map_or("", |ready| &ready.status)),
+        ]
+    };
+    let rows = policies.iter().map(row).collect();
+    let table = Rows {
+        sheet: &sheet,
+        rows,
+        sorted: None,
+    };
+    Ok(layout::page(frame, title, None, &table.table()))
+}
+
+async fn single(
+    web: &Web,
+    frame: &Frame,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Markup, PageFault> {
+    let facts = web.doors.facts(&frame.parts).await?;
+    let policies = facts.policies(&Scope::of(namespace)).await?;
+    let is_meant = |policy: &&Policy| {
+        let is_wide = policy.kind == PolicyKind::ClusterCarbonPolicy;
+        policy.name == name
+            && is_wide == namespace.is_none()
+            && policy.namespace.as_deref() == namespace
+    };
+    let missing = || {
+        let kind = if namespace.is_some() {
+            "CarbonPolicy"
+        } else {
+            "ClusterCarbonPolicy"
+        };
+        PageFault::NotFound(format!(
+            "{kind} {}{name}",
+            namespace.map_or(String::new(), |ns| format!("{ns}/"))
+        ))
+    };
+    let policy = policies.iter().find(is_meant).ok_or_else(missing)?;
+    let workloads = facts.workloads(policy).await?;
+    let from = page_of(frame).saturating_mul(PAGE).min(workloads.len());
+    let (_, rest) = workloads.split_at(from);
+    let (shown, later) = rest.split_at(rest.len().min(PAGE));
+    let path = link(policy);
+    let body = html! {
+        p.sub {
+            @if let Some(verdict) = policy.status.verdict { (layout::verdict(frame, verdict)) }
+            " " span lang="en" { (policy.status.answer) }
+        }
+        h2 { (frame.pick("Rules", "규정별 판정")) }
+        (rules(frame, &policy.status.regulations))
+        h2 { (frame.pick("Workloads", "워크로드")) " (" (workloads.len()) ")" }
+        (table(frame, shown))
+        p {
+            @if from > 0 {
+                a rel="prev" href=(frame.link(&format!("{path}?page={}", from / PAGE))) { (frame.pick("Page before", "이전 쪽")) } " "
+            }
+            @if !later.is_empty() {
+                a rel="next" href=(frame.link(&format!("{path}?page={}", from / PAGE + 2))) { (frame.pick("Next page", "다음 쪽")) }
+            }
+        }
+        (conditions(frame, policy))
+        (sources(frame, policy))
+        h2 { (frame.pick("Report for an auditor", "제출용 보고서")) }
+        pre tabindex="0" lang="en" { code { (command(policy)) } }
+    };
+    Ok(layout::page(
+        frame,
+        &policy.title(),
+        banner(frame, policy).as_deref(),
+        &body,
+    ))
+}
+
+/// The page that the address asks for, from 0.
+fn page_of(frame: &Frame) -> usize {
+    let query = frame.parts.uri.query().unwrap_or_default();
+    let asked = query.split('&').find_map(|pair| pair.strip_prefix("page="));
+    let page: usize = asked.and_then(|text| text.parse().ok()).unwrap_or(1);
+    page.saturating_sub(1)
+}
+
+/// The rules with value, limit and why.
+pub(super) fn rules(frame: &Frame, rules: &[RegulationResult]) -> Markup {
+    let sheet = Sheet::new(
+        frame.pick("Rules", "규정별 판정"),
+        &[
+            frame.pick("Rule", "규정"),
+            frame.pick("Kind", "구분"),
+            frame.pick("#Value (90 %)", "#값(90 %)"),
+            frame.pick("#Limit", "#한도"),
+            frame.pick("Unit", "단위"),
+            frame.pick("Verdict", "판정"),
+            frame.pick("Why", "사유"),
+        ],
+    );
+    let row = |rule: &RegulationResult| {
+        let value = rule.value_milli.as_ref().map_or_else(String::new, |value| {
+            let [low, best, high] = [value.low, value.value, value.high].map(words::milli);
+            if low == high {
+                best
+            } else {
+                format!("{best} ({low} – {high})")
+            }
+        });
+        vec![
+            html! { (rule.rule) br; small lang="en" { (rule.source) } },
+            cell(frame.language.rule_kind(&rule.kind)),
+            cell(value),
+            cell(rule.limit_milli.map_or_else(String::new, words::milli)),
+            cell(&rule.unit),
+            layout::verdict(frame, rule.verdict),
+            cell(frame.language.reason(&rule.reason)),
+        ]
+    };
+    Rows {
+        sheet: &sheet,
+        rows: rules.iter().map(row).collect(),
+        sorted: None,
+    }
+    .table()
+}
+
+fn conditions(frame: &Frame, policy: &Policy) -> Markup {
+    html! {
+        h2 { (frame.pick("Conditions", "상태 조건")) }
+        dl.facts {
+            @for one in &policy.status.conditions {
+                div { dt { (one.type_) } dd lang="en" { (one.status) " (" (one.reason) ") " (one.message) } }
+            }
+        }
+    }
+}
+
+fn command(policy: &Policy) -> String {
+    let scope = policy
+        .namespace
+        .as_ref()
+        .map_or_else(String::new, |ns| format!(" -n {ns}"));
+    format!(
+        "kubectl tanso report {}{scope} --language ko --format html --file report.html",
+        policy.name
+    )
+}

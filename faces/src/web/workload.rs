@@ -1,0 +1,185 @@
+//! One workload by every policy that judged it: the formula with its numbers,
+//! the evidence, the rules, the advice, what came of it.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use maud::{Markup, html};
+use tanso_crds::carbon_policy::status::WorkloadResult;
+
+use super::layout::{self, Frame, cell, figure};
+use super::overview::{banner, key, link, piece};
+use super::policies::rules;
+use super::{PageFault, Web, answer};
+use crate::report::Language;
+use crate::report::figure as words;
+use crate::view::{Policy, Scope};
+
+pub(super) async fn page(
+    State(web): State<Web>,
+    Path((namespace, kind, name)): Path<(String, String, String)>,
+    frame: Frame,
+) -> Response {
+    let made = made(&web, &frame, (&namespace, &kind, &name)).await;
+    answer(&frame, made)
+}
+
+async fn made(
+    web: &Web,
+    frame: &Frame,
+    (namespace, kind, name): (&str, &str, &str),
+) -> Result<Markup, PageFault> {
+    let facts = web.doors.facts(&frame.parts).await?;
+    let title = format!("{kind} {namespace}/{name}");
+    let policies = facts.policies(&Scope::of(Some(namespace))).await?;
+    let mut found = Vec::new();
+    for policy in &policies {
+        let workloads = facts.workloads(policy).await?;
+        let is_meant = |one: &&WorkloadResult| {
+            one.namespace == namespace && one.kind == kind && one.name == name
+        };
+        found.extend(
+            workloads
+                .iter()
+                .find(is_meant)
+                .cloned()
+                .map(|one| (policy, one)),
+        );
+    }
+    if found.is_empty() {
+        return Err(PageFault::NotFound(title));
+    }
+    let banner = found.iter().find_map(|(policy, _)| banner(frame, policy));
+    let body = html! {
+        @for (policy, one) in &found { (by_policy(frame, policy, one)) }
+    };
+    Ok(layout::page(frame, &title, banner.as_deref(), &body))
+}
+
+fn by_policy(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
+    let figures = &one.figures;
+    let (energy, mass) = (&figures.energy_microjoules, &figures.emissions_milligrams);
+    let unit = frame.language.co2eq();
+    let within = |low: String, high: String| format!("({low} – {high}, 90 %)");
+    let grams = format!(
+        "{unit} {}",
+        within(words::mass(mass.low), words::mass(mass.high))
+    );
+    html! {
+        section aria-label=(policy.title()) {
+            h2 { (frame.pick("By", "판정 정책:")) " " a href=(frame.link(&link(policy))) { (key(policy)) } }
+            p {
+                (layout::verdict(frame, one.verdict)) " – " (frame.language.reason(&one.reason))
+            }
+            dl.figures {
+                (figure(frame.pick("Energy", "전력량"), &cell(words::energy(energy.value)), &within(words::energy(energy.low), words::energy(energy.high))))
+                (figure(frame.pick("Emissions", "온실가스 배출량"), &cell(words::mass(mass.value)), &grams))
+                (figure(frame.pick("Measured", "측정 비율"), &cell(format!("{} %", figures.measured_percent)), &parts(frame, one)))
+            }
+            h3 { (frame.pick("How it comes about", "산정 내역")) }
+            (explanation(frame, policy, one))
+            h3 { (frame.pick("The policy's rules", "정책의 규정별 판정")) }
+            (rules(frame, &policy.status.regulations))
+            h3 { (frame.pick("Advice", "권고")) }
+            (advice(frame, one))
+            (settled(frame, one))
+        }
+    }
+}
+
+fn parts(frame: &Frame, one: &WorkloadResult) -> String {
+    let figures = &one.figures;
+    format!(
+        "{} % {}, {} % {}",
+        figures.modelled_percent,
+        frame.language.provenance(1),
+        figures.simulated_percent,
+        frame.language.provenance(2)
+    )
+}
+
+/// Energy × PUE × intensity with the numbers filled in, and the evidence.
+fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
+    let figures = &one.figures;
+    let pue = policy.spec.site.pue.as_ref();
+    let intensity = figures.intensity_milligrams_per_kwh.map_or_else(
+        || "-".to_owned(),
+        |grid| format!("{} g/kWh", words::intensity(grid)),
+    );
+    let evidence = &policy.spec.evidence;
+    let cpu = format!(
+        "{} s, {} {}",
+        words::fraction(figures.cpu_milliseconds.into(), 1_000, 1),
+        one.pods,
+        frame.pick("pods", "개 파드")
+    );
+    let coverage = match frame.language {
+        Language::English => format!(
+            "{} % of the hours have data ({} % needed); {} % of the energy at estimated intensity ({} % accepted)",
+            figures.coverage_percent,
+            evidence.min_coverage_percent,
+            figures.intensity_estimated_percent,
+            evidence.max_estimated_percent
+        ),
+        Language::Korean => format!(
+            "확보율 {} %(최소 {} %), 추정·대체 배출계수를 쓴 전력량 {} %(최대 {} %)",
+            figures.coverage_percent,
+            evidence.min_coverage_percent,
+            figures.intensity_estimated_percent,
+            evidence.max_estimated_percent
+        ),
+    };
+    html! {
+        dl.facts {
+            div { dt { (frame.pick("Energy", "전력량")) } dd { (words::kwh(figures.energy_microjoules.value)) " kWh" } }
+            div {
+                dt { "× PUE" }
+                dd {
+                    @match pue {
+                        Some(pue) => { (pue.value) ", " (frame.language.pue_evidence(pue.evidence)) }
+                        None => { "1, " (frame.pick("none is given", "제출되지 않음")) }
+                    }
+                }
+            }
+            div {
+                dt { "× " (frame.pick("grid intensity", "전력 배출계수")) }
+                dd {
+                    (intensity)
+                    @if let Some(from) = &policy.status.intensity { ", " (from.zone) ", " (from.source) @if let Some(year) = from.data_year { ", " (year) } }
+                }
+            }
+            div { dt { "= " (frame.pick("emissions", "배출량")) } dd { (words::grams(figures.emissions_milligrams.value)) " g" (frame.language.co2eq()) ", " (frame.pick("location-based", "지역기반")) } }
+            div { dt { (frame.pick("CPU time", "CPU 시간")) } dd { (cpu) } }
+            div { dt { (frame.pick("Evidence", "증빙")) } dd { (coverage) } }
+        }
+    }
+}
+
+fn advice(frame: &Frame, one: &WorkloadResult) -> Markup {
+    if one.recommendations.is_empty() {
+        return html! { p { (frame.pick("None above the least saving that the policy asks for.", "정책이 요구하는 최소 절감량을 넘는 권고가 없다.")) } };
+    }
+    html! {
+        ul.advice { @for advice in &one.recommendations { (piece(frame, None, advice)) } }
+        @if let Some(together) = one.together_milligrams_per_day {
+            p { (frame.pick("All of it together:", "모두 적용할 때:")) " −" (words::mass(together)) " " (frame.language.co2eq()) "/" (frame.pick("d", "일")) }
+        }
+    }
+}
+
+fn settled(frame: &Frame, one: &WorkloadResult) -> Markup {
+    html! {
+        @if !one.settled.is_empty() {
+            h3 { (frame.pick("What forecasts came to", "예측의 정산")) }
+            ul {
+                @for run in &one.settled {
+                    li {
+                        (run.started.0) ": " (frame.pick("predicted", "예측")) " " (words::mass(run.predicted_milligrams))
+                        @if let Some(last) = run.realised.last() {
+                            ", " (frame.pick("realised", "실현")) " " (words::mass(last.saved_milligrams))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

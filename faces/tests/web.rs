@@ -1,0 +1,232 @@
+//! The web face over HTTP requests: who may come in, what stands on each page,
+//! and that its figures are the status' own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use tanso_faces::report::figure;
+use tanso_faces::web::Web;
+use tanso_runtime::serve::Peer;
+use tower::ServiceExt as _;
+
+#[path = "support/sample.rs"]
+mod sample;
+
+fn router() -> Router {
+    Web::given(Arc::new(sample::facts()), Arc::new(sample::Agents)).router()
+}
+
+struct Asked<'a> {
+    path: &'a str,
+    peer: &'a str,
+    host: &'a str,
+}
+
+async fn ask(asked: Asked<'_>) -> (StatusCode, header::HeaderMap, String) {
+    let mut request = Request::get(asked.path)
+        .header(header::HOST, asked.host)
+        .body(Body::empty())
+        .unwrap();
+    let address: SocketAddr = asked.peer.parse().unwrap();
+    request.extensions_mut().insert(Peer {
+        address,
+        certified: false,
+    });
+    let response = router().oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (
+        head.status,
+        head.headers,
+        String::from_utf8_lossy(&bytes).into_owned(),
+    )
+}
+
+async fn page(path: &str) -> String {
+    let (status, _, text) = ask(Asked {
+        path,
+        peer: "127.0.0.1:5000",
+        host: "localhost:8080",
+    })
+    .await;
+    assert_eq!(status, StatusCode::OK, "{path}: {text}");
+    text
+}
+
+#[tokio::test]
+async fn who_has_no_token_and_is_not_on_this_machine_sees_nothing() {
+    for (peer, host, status) in [
+        ("10.0.0.7:5000", "localhost:8080", StatusCode::UNAUTHORIZED),
+        (
+            "127.0.0.1:5000",
+            "evil.example",
+            StatusCode::MISDIRECTED_REQUEST,
+        ),
+    ] {
+        for path in [
+            "/",
+            "/policies",
+            "/nodes",
+            "/regions",
+            "/study",
+            "/workloads/shop/Deployment/api",
+        ] {
+            let (found, headers, text) = ask(Asked { path, peer, host }).await;
+            assert_eq!(found, status, "{path}");
+            assert!(
+                !text.contains("everything") && !text.contains("api"),
+                "{text}"
+            );
+            let challenge = headers.get(header::WWW_AUTHENTICATE).is_some();
+            assert_eq!(challenge, status == StatusCode::UNAUTHORIZED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_forbids_what_is_foreign() {
+    for path in ["/", "/nodes", "/assets/style.css", "/nothing-here"] {
+        let (_, headers, text) = ask(Asked {
+            path,
+            peer: "[::1]:5000",
+            host: "[::1]:8080",
+        })
+        .await;
+        if path == "/nothing-here" {
+            continue;
+        }
+        let policy = headers
+            .get(header::CONTENT_SECURITY_POLICY)
+            .unwrap()
+            .to_str()
+            .unwrap();
+        assert!(policy.starts_with("default-src 'none'"), "{path}");
+        assert_eq!(
+            headers.get(header::X_CONTENT_TYPE_OPTIONS).unwrap(),
+            "nosniff"
+        );
+        assert!(
+            !text.contains("http://") && !text.contains("https://"),
+            "{path} loads from elsewhere"
+        );
+        assert!(
+            !text.contains(" style=\"") && !text.contains("<style"),
+            "{path} has inline style"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_overview_says_what_the_status_says() {
+    let text = page("/?lang=en").await;
+    let policy = sample::everything();
+    let totals = policy.status.totals.unwrap();
+    for figure in [
+        figure::energy(totals.energy_microjoules.value),
+        figure::mass(totals.emissions_milligrams.value),
+        figure::mass(totals.emissions_milligrams.low),
+        figure::kwh(policy.status.workloads[0].figures.energy_microjoules.value),
+        "313.7 W".to_owned(),
+        "2 of 3 nodes".to_owned(),
+        "class=\"mod\"".to_owned(),
+        "class=\"miss\"".to_owned(),
+        "line fc".to_owned(),
+    ] {
+        assert!(text.contains(&figure), "{figure} is missing:\n{text}");
+    }
+    assert!(text.contains("<title>Overview – tanso</title>"));
+}
+
+#[tokio::test]
+async fn a_workload_has_its_formula_in_both_languages() {
+    let english = page("/workloads/shop/Deployment/api?lang=en").await;
+    for word in [
+        "How it comes about",
+        "415.130 g/kWh",
+        "7.611 gCO2eq",
+        "Rightsize",
+        "kubectl -n shop patch",
+    ] {
+        assert!(english.contains(word), "{word} is missing");
+    }
+    let korean = page("/workloads/shop/Deployment/api?lang=ko").await;
+    assert!(korean.contains("<html lang=\"ko\">") && korean.contains("산정 내역"));
+    assert!(korean.contains("7.611 gCO₂-eq"), "{korean}");
+}
+
+#[tokio::test]
+async fn every_page_of_the_menu_is_there_and_says_what_is_missing() {
+    assert!(
+        page("/policies?lang=en")
+            .await
+            .contains("/policies/shop/young")
+    );
+    assert!(page("/policies/shop/young?lang=en").await.contains("Rules"));
+    assert!(
+        page("/cluster-policies/everything?lang=en")
+            .await
+            .contains("kr-ndc-2030")
+    );
+    let nodes = page("/nodes?lang=en").await;
+    for word in [
+        "212.4 W",
+        "not reached",
+        "connection refused",
+        "no agent",
+        "healthy",
+        "8 s old",
+    ] {
+        assert!(nodes.contains(word), "{word} is missing");
+    }
+    let regions = page("/regions?lang=en").await;
+    assert!(regions.contains("ap-northeast-2") && regions.contains("aria-sort=\"ascending\""));
+    let study = page("/study?lang=en").await;
+    assert!(study.contains("/study/gitops.svg"), "{study}");
+    assert!(page("/study/gitops.svg").await.starts_with("<svg"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_may_not_be_seen_look_the_same() {
+    for path in [
+        "/workloads/shop/Deployment/gone",
+        "/policies/other/korea",
+        "/cluster-policies/none",
+    ] {
+        let (status, _, text) = ask(Asked {
+            path,
+            peer: "127.0.0.1:5000",
+            host: "localhost",
+        })
+        .await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert!(
+            text.contains("was not found, or you may not see it"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_ten_thousand_workloads_shows_twenty_five_and_the_way_on() {
+    let web = Web::given(Arc::new(sample::many(10_000)), Arc::new(sample::Agents));
+    let mut request = Request::get("/cluster-policies/everything?page=2&lang=en")
+        .header(header::HOST, "localhost")
+        .body(Body::empty())
+        .unwrap();
+    let address: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    request.extensions_mut().insert(Peer {
+        address,
+        certified: false,
+    });
+    let response = web.router().oneshot(request).await.unwrap();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("workload-00025") && text.contains("workload-00049"));
+    assert!(!text.contains("workload-00050"));
+    assert!(text.contains("page=1&amp;lang=en") && text.contains("page=3&amp;lang=en"));
+    assert!(bytes.len() < 300 * 1024, "{} bytes", bytes.len());
+}
