@@ -121,8 +121,11 @@ impl Cli {
             Verb::Explain(args) => explain::run(&args, &self.cluster.connect().await?, out).await,
             Verb::Regions(args) => regions::run(&args, out),
             Verb::Report(args) if args.is_offline() => report::check(&args, out),
-            Verb::Report(args) => report::run(&args, &self.cluster.connect().await?, out).await,
-            Verb::Schedule(args) => schedule::run(&args, &self.cluster, out).await,
+            Verb::Report(args) => {
+                let cluster = self.cluster.connect().await?;
+                Box::pin(report::run(&args, &cluster, out)).await
+            }
+            Verb::Schedule(args) => Box::pin(schedule::run(&args, &self.cluster, out)).await,
             Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
             Verb::Whatif(args) => whatif::run(&args, out),
             Verb::Study(args) => study::run(&args, out),

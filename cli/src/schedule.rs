@@ -22,7 +22,7 @@ use crate::{Error, Outcome, Output};
 /// What to plan.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// A workload whose mean run is planned, best a CronJob, for example cronjob/etl; without one give --duration
+    /// A workload whose mean run is planned, best a cron job, for example cronjob/etl; without one give a duration
     #[arg(value_name = "KIND/NAME")]
     workload: Option<String>,
     /// Namespace of the workload; default that of the context
@@ -34,7 +34,7 @@ pub struct Args {
     /// Its mean power, watts; default the workload's, else 1000
     #[arg(long, value_name = "WATTS", conflicts_with = "profile")]
     power: Option<f64>,
-    /// The power of each equal part of its duration, watts: 200,800,300
+    /// The power of each equal part of its duration, in watts: 200,800,300
     #[arg(long, value_name = "WATTS,…", value_delimiter = ',')]
     profile: Vec<f64>,
     /// The earliest start, as in 2026-11-22T09:00:00+09:00, or from now on, as in 6h; default now

@@ -13,7 +13,11 @@ use tanso_runtime::serve::Peer;
 use tower::ServiceExt as _;
 
 #[path = "../tests/support/sample.rs"]
-#[allow(dead_code, reason = "shared with tests that use all of it")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared with tests, which use all of it and fail as it does"
+)]
 mod sample;
 
 const WORKLOADS: i64 = 10_000;
@@ -44,9 +48,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let taken = begun.elapsed().as_secs_f64() * 1e3;
         bytes = body.len();
         if round == 0 {
-            first = taken
+            first = taken;
         } else {
-            millis.push(taken)
+            millis.push(taken);
         }
     }
     millis.sort_by(f64::total_cmp);

@@ -9,7 +9,11 @@ use tanso_runtime::Shutdown;
 use tanso_runtime::serve::{self, Limits};
 
 #[path = "../tests/support/sample.rs"]
-#[allow(dead_code, reason = "shared with tests that use all of it")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "shared with tests, which use all of it and fail as it does"
+)]
 mod sample;
 
 #[tokio::main]

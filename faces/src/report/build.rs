@@ -2,6 +2,7 @@
 //! computes no energy, no emissions and no verdict.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use serde_json::Value;
 use tanso_carbon::report::Digest;
@@ -280,16 +281,17 @@ fn recompute(inputs: &Inputs<'_>, report: &Report) -> Vec<String> {
         report.period.from,
         report.period.until
     );
+    // Writing to a string cannot fail.
     let mut whatif = format!(
         "kubectl tanso whatif energy.csv --zone {}",
         word(&spec.site.zone)
     );
     if spec.site.time_zone != "UTC" {
-        whatif += &format!(" --time-zone {}", word(&spec.site.time_zone));
+        let _ = write!(whatif, " --time-zone {}", word(&spec.site.time_zone));
     }
     match (spec.intensity.source, &spec.intensity.r#static) {
         (IntensitySource::Static, Some(given)) => {
-            whatif += &format!(" --grams-per-kwh {}", given.grams_per_kwh);
+            let _ = write!(whatif, " --grams-per-kwh {}", given.grams_per_kwh);
         }
         (IntensitySource::Table | IntensitySource::Providers, _) => {
             whatif += " --intensity intensity.csv";
@@ -297,7 +299,8 @@ fn recompute(inputs: &Inputs<'_>, report: &Report) -> Vec<String> {
         _ => {}
     }
     if let Some(pue) = &spec.site.pue {
-        whatif += &format!(
+        let _ = write!(
+            whatif,
             " --pue {} --pue-evidence {}",
             pue.value,
             evidence(pue.evidence)
@@ -306,12 +309,13 @@ fn recompute(inputs: &Inputs<'_>, report: &Report) -> Vec<String> {
     if spec.site.metering == MeteringPoint::Facility {
         whatif += " --metered-at-facility";
     }
-    whatif += &format!(
+    let _ = write!(
+        whatif,
         " --min-coverage {} --max-estimated {}",
         spec.evidence.min_coverage_percent, spec.evidence.max_estimated_percent
     );
     for rule in &spec.regulations {
-        whatif += &format!(" --rule {}", word(&rule.rule));
+        let _ = write!(whatif, " --rule {}", word(&rule.rule));
     }
     vec![export, whatif]
 }

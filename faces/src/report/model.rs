@@ -157,7 +157,7 @@ pub struct EnergyOf {
     pub modelled_microjoules: i64,
     /// Of it simulated, microjoules.
     pub simulated_microjoules: i64,
-    /// Emissions, milligrams of CO2eq.
+    /// Emissions, milligrams of CO₂ equivalent.
     pub emissions_milligrams: i64,
 }
 
@@ -224,10 +224,10 @@ pub struct Hour {
     /// Of it simulated, microjoules.
     #[serde(default)]
     pub simulated_microjoules: i64,
-    /// Emissions, milligrams of CO2eq.
+    /// Emissions, milligrams of CO₂ equivalent.
     #[serde(default)]
     pub emissions_milligrams: i64,
-    /// Intensity, milligrams of CO2eq per kWh; absent if nobody knows.
+    /// Intensity, milligrams of CO₂ equivalent per kWh; absent if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intensity_milligrams_per_kwh: Option<i64>,
     /// Whether the intensity is an estimate or was filled.
@@ -248,7 +248,7 @@ pub struct ReductionPath {
     pub base_year: i16,
     /// The target year.
     pub target_year: i16,
-    /// Emissions of the base year, tonnes of CO2eq; absent if nobody gave them.
+    /// Emissions of the base year, tonnes of CO₂ equivalent; absent if nobody gave them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_tonnes: Option<f64>,
     /// Who says so.

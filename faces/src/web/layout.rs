@@ -182,8 +182,8 @@ pub(super) fn empty(why: &str, command: &str) -> Markup {
 pub(super) struct Rows<'a> {
     /// Captions and columns.
     pub(super) sheet: &'a Sheet,
-    /// The rows.
-    pub(super) rows: Vec<Vec<Markup>>,
+    /// The cells, row by row.
+    pub(super) cells: Vec<Vec<Markup>>,
     /// The column by which they are sorted, and which way.
     pub(super) sorted: Option<(usize, &'static str)>,
 }
@@ -207,7 +207,7 @@ impl Rows<'_> {
                         }
                     } }
                     tbody {
-                        @for row in &self.rows {
+                        @for row in &self.cells {
                             tr {
                                 @for (index, (column, cell)) in sheet.columns.iter().zip(row).enumerate() {
                                     @if index == 0 {

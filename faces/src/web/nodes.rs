@@ -111,7 +111,7 @@ fn table(frame: &Frame, nodes: &[Node], live: &BTreeMap<String, LiveNode>) -> Ma
     };
     Rows {
         sheet: &sheet,
-        rows: nodes.iter().map(row).collect(),
+        cells: nodes.iter().map(row).collect(),
         sorted: None,
     }
     .table()

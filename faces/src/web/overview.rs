@@ -375,7 +375,7 @@ pub(super) fn table(frame: &Frame, workloads: &[WorkloadResult]) -> Markup {
     }
     Rows {
         sheet: &sheet,
-        rows: workloads.iter().map(row).collect(),
+        cells: workloads.iter().map(row).collect(),
         sorted: Some((2, "descending")),
     }
     .table()

@@ -94,7 +94,7 @@ async fn all(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     let rows = policies.iter().map(row).collect();
     let table = Rows {
         sheet: &sheet,
-        rows,
+        cells: rows,
         sorted: None,
     };
     Ok(layout::page(frame, title, None, &table.table()))
@@ -204,7 +204,7 @@ pub(super) fn rules(frame: &Frame, rules: &[RegulationResult]) -> Markup {
     };
     Rows {
         sheet: &sheet,
-        rows: rules.iter().map(row).collect(),
+        cells: rules.iter().map(row).collect(),
         sorted: None,
     }
     .table()

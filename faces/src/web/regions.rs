@@ -64,7 +64,7 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     };
     let table = Rows {
         sheet: &sheet,
-        rows: priced.iter().map(row).collect(),
+        cells: priced.iter().map(row).collect(),
         sorted: Some((2, "ascending")),
     };
     let body = html! {

@@ -201,7 +201,7 @@ fn page(session: &Session, path: &str) -> Result<String> {
         ];
         match process::output(&mut cluster.exec(words)) {
             Ok(found) => break Ok(found),
-            Err(error) if begun.elapsed() > Duration::from_secs(60) => break Err(error),
+            Err(error) if begun.elapsed() > Duration::from_mins(1) => break Err(error),
             Err(_) => thread::sleep(Duration::from_millis(500)),
         }
     };

@@ -22,7 +22,7 @@ pub(super) fn agents(facts: &Facts) -> Vec<Finding> {
     };
     let warnings = facts.warnings.as_deref().unwrap_or_default();
     let mut findings = troubles(agents, warnings, |_| true);
-    findings.extend(agents.iter().flat_map(|pod| spec::lacking(pod)));
+    findings.extend(agents.iter().flat_map(spec::lacking));
     let ready = agents.iter().filter(|pod| is_ready(pod)).count();
     match &facts.nodes {
         Err(error) => findings.push(unreadable(error)),

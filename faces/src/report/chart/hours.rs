@@ -150,7 +150,7 @@ impl Drawing<'_> {
         )
     }
 
-    fn frame(&self, title: &str, axis: &Axis, panel: (f64, f64), out: &mut String) -> fmt::Result {
+    fn frame(title: &str, axis: &Axis, panel: (f64, f64), out: &mut String) -> fmt::Result {
         write!(
             out,
             "<text x=\"{LEFT}\" y=\"{}\">{}</text>",
@@ -190,7 +190,7 @@ impl Drawing<'_> {
             self.language
                 .pick("Energy of the IT equipment", "IT 장비 전력량")
         );
-        self.frame(&title, &axis, ENERGY, out)?;
+        Self::frame(&title, &axis, ENERGY, out)?;
         let base = axis.at(0.0);
         for hour in self.hours.hours.iter().filter(|hour| !hour.is_ahead) {
             let x = self.x(hour.start) + 0.75;
@@ -237,7 +237,7 @@ impl Drawing<'_> {
         let title = self
             .language
             .pick("Grid intensity (gCO2eq/kWh)", "전력 배출계수(gCO₂-eq/kWh)");
-        self.frame(title, &axis, GRID, out)?;
+        Self::frame(title, &axis, GRID, out)?;
         let mut run: Vec<(f64, f64)> = Vec::new();
         let mut kind = "";
         for hour in all() {
