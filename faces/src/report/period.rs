@@ -230,6 +230,7 @@ impl Terms<'_> {
             together_milligrams_per_day: None,
             settled: Vec::new(),
             recommendations: Vec::new(),
+            no_advice: Vec::new(),
         }
     }
 
