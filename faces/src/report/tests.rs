@@ -73,17 +73,50 @@ fn report_of(policy: &Policy) -> Report {
 }
 
 fn golden(name: &str, found: &str) {
+    let found = masked(found);
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);
     if std::env::var_os("TANSO_BLESS").is_some() {
-        std::fs::write(&path, found).unwrap();
+        std::fs::write(&path, &found).unwrap();
     }
     let wanted = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        wanted == found,
-        "{name} differs; set TANSO_BLESS=1 to accept"
-    );
+    let same = if name.strip_suffix(".json").is_some() {
+        let read = |text: &str| serde_json::from_str(text).unwrap();
+        holds(&read(&found), &read(&wanted))
+    } else {
+        wanted == found
+    };
+    assert!(same, "{name} differs; set TANSO_BLESS=1 to accept");
+}
+
+/// A text without its digests, which move with each word of a rule.
+fn masked(text: &str) -> String {
+    let mut parts = text.split("sha256:");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        out += "sha256:…";
+        out += rest;
+    }
+    out
+}
+
+/// Whether a value holds all that another has: fields may be added.
+fn holds(found: &serde_json::Value, wanted: &serde_json::Value) -> bool {
+    match (found, wanted) {
+        (serde_json::Value::Object(found), serde_json::Value::Object(wanted)) => wanted
+            .iter()
+            .all(|(key, value)| found.get(key).is_some_and(|one| holds(one, value))),
+        (serde_json::Value::Array(found), serde_json::Value::Array(wanted)) => {
+            found.len() == wanted.len()
+                && found
+                    .iter()
+                    .zip(wanted)
+                    .all(|(one, other)| holds(one, other))
+        }
+        _ => found == wanted,
+    }
 }
 
 #[test]
