@@ -11,6 +11,7 @@ use tanso_agent_wire::energy::JournalId;
 use tanso_agent_wire::families::Level;
 use tanso_power::model::MachineFeatures;
 use tanso_runtime::logs::LogHandle;
+use tanso_runtime::review::ClusterReview;
 use tanso_runtime::serve::tls::TlsFault;
 use tanso_runtime::serve::{Limits, ListenFault, Tls, listen, serve_with};
 use tanso_runtime::{Health, Shutdown};
@@ -35,7 +36,6 @@ use crate::reload::{self, Live};
 use crate::rights::{self, Right};
 use crate::samples::send::{self, Target};
 use crate::samples::{Sampler, Waiting};
-use crate::serve::access::ClusterReview;
 use crate::serve::{Access, Sources, legacy_router, push, router};
 use crate::settings::{Kubernetes, MeterName, Samples, Settings};
 use crate::snapshot::Published;
@@ -114,6 +114,10 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         let features = features.clone();
         model.refuse("no power model yet: the model server was not asked yet");
         let source = Arc::clone(&model);
+        let server = fetch::ModelServer {
+            url: server,
+            files: settings.model_client.clone(),
+        };
         tokio::spawn(fetch::keep(source, server, features, shutdown.clone()));
     }
     let bmc = bmc(&settings);
@@ -293,15 +297,16 @@ fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
 /// Sends samples to the model server, if settings ask for it.
 fn sampler(settings: &Settings, machine: MachineFeatures, shutdown: &Shutdown) -> Option<Sampler> {
     let server = settings
-        .model_server
+        .samples_server
         .clone()
+        .or_else(|| settings.model_server.clone())
         .filter(|_| settings.samples == Samples::On)?;
     let waiting = Arc::new(Waiting::default());
     let target = Target {
         server,
         node: settings.node_name.clone(),
         machine,
-        token_file: settings.model_server_token.clone(),
+        files: settings.model_client.clone(),
     };
     tokio::spawn(send::keep(target, Arc::clone(&waiting), shutdown.clone()));
     Some(Sampler::new(&settings.node_name, waiting))

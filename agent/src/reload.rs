@@ -91,6 +91,10 @@ fn fixed(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("stateDir", old.state_dir != new.state_dir),
         ("meters", old.meters != new.meters),
         ("modelServer", old.model_server != new.model_server),
+        (
+            "modelServer…, samplesServer",
+            old.model_client != new.model_client || old.samples_server != new.samples_server,
+        ),
         ("cpuTime", old.cpu_time != new.cpu_time),
         ("idle", old.idle != new.idle),
         ("idleSharing", old.idle_sharing != new.idle_sharing),

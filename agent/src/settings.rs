@@ -3,6 +3,7 @@
 
 mod bmc;
 pub mod exports;
+mod model_client;
 mod words;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use clap::Parser;
 use serde::Deserialize;
 use serde_json::Value;
+use tanso_runtime::client::ClientFiles;
 use tanso_runtime::logs;
 use tanso_runtime::settings::{Period, SettingsFault, layered, read_optional};
 
@@ -21,6 +23,7 @@ use crate::kernel::Rung;
 use crate::meters::redfish::RedfishSettings;
 use bmc::RedfishLayer;
 use exports::{ExportLayer, ExportSettings, Switch};
+use model_client::ModelClientLayer;
 pub use words::{IdleSharing, IdleSplit, Kubernetes, MeterName, Samples, WordFault};
 
 /// Kepler's port, so that its dashboards and alerts find the agent.
@@ -63,9 +66,11 @@ pub struct Flags {
         value_delimiter = ','
     )]
     meters: Option<Vec<MeterName>>,
-    /// The model server, http://HOST:PORT
+    /// The model server, http(s)://HOST:PORT
     #[arg(long, env = "TANSO_MODEL_SERVER")]
     model_server: Option<String>,
+    #[command(flatten)]
+    model_client: ModelClientLayer,
     /// Address of this node's BMC (HTTPS); "{node}" stands for the node's name
     #[arg(long, env = "TANSO_REDFISH_ENDPOINT")]
     redfish_endpoint: Option<String>,
@@ -87,9 +92,6 @@ pub struct Flags {
     /// Whether a measured node sends samples of its load and power to the model server: on or off [default: off]
     #[arg(long, env = "TANSO_SAMPLES")]
     samples: Option<Samples>,
-    /// File with the token that the model server wants for samples
-    #[arg(long, env = "TANSO_MODEL_SERVER_TOKEN")]
-    model_server_token: Option<PathBuf>,
     /// Reading interval, 100ms to 1m [default: 1s]
     #[arg(long, env = "TANSO_INTERVAL")]
     interval: Option<Period>,
@@ -136,7 +138,11 @@ pub struct FileLayer {
     pub(crate) redfish: Option<RedfishLayer>,
     pub(crate) nvml_library: Option<PathBuf>,
     pub(crate) samples: Option<Samples>,
+    pub(crate) model_server_ca: Option<PathBuf>,
+    pub(crate) model_server_certificate: Option<PathBuf>,
+    pub(crate) model_server_key: Option<PathBuf>,
     pub(crate) model_server_token: Option<PathBuf>,
+    pub(crate) samples_server: Option<String>,
     pub(crate) interval: Option<Period>,
     pub(crate) cpu_time: Option<String>,
     pub(crate) time_resolved: Option<Switch>,
@@ -170,8 +176,10 @@ pub struct Settings {
     pub nvml_library: Option<PathBuf>,
     /// Whether the node teaches the model server.
     pub samples: Samples,
-    /// Where the model server's token is.
-    pub model_server_token: Option<PathBuf>,
+    /// Whom of model servers to trust, and who this agent is to them.
+    pub model_client: ClientFiles,
+    /// The model server that learns, if it is another one.
+    pub samples_server: Option<String>,
     /// The reading interval.
     pub interval: Duration,
     /// The best source of CPU time to try.
@@ -293,6 +301,13 @@ impl Settings {
             },
             &node_name,
         )?;
+        let client = flags.model_client.over(ModelClientLayer {
+            model_server_ca: file.model_server_ca,
+            model_server_certificate: file.model_server_certificate,
+            model_server_key: file.model_server_key,
+            model_server_token: file.model_server_token,
+            samples_server: file.samples_server,
+        });
         Ok(Self {
             redfish,
             nvml_library: flags.nvml_library.or(file.nvml_library),
@@ -307,7 +322,8 @@ impl Settings {
             meters,
             model_server: flags.model_server.or(file.model_server),
             samples: layered(flags.samples, file.samples, || Samples::Off),
-            model_server_token: flags.model_server_token.or(file.model_server_token),
+            model_client: model_client::files(&client)?,
+            samples_server: client.samples_server,
             interval,
             cpu_time: rung,
             time_resolved: layered(flags.time_resolved, file.time_resolved, || Switch::Off)
@@ -442,6 +458,31 @@ mod tests {
         let refusal = settings(&["--redfish-chassis", "1U"]).unwrap_err();
         assert!(
             refusal.to_string().contains("redfish.endpoint"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_model_server_may_want_a_certificate_with_its_key() {
+        let found = settings(&[
+            "--model-server-ca",
+            "/tls/ca.crt",
+            "--model-server-certificate",
+            "/tls/tls.crt",
+            "--model-server-key",
+            "/tls/tls.key",
+            "--samples-server",
+            "https://leader:8100",
+        ])
+        .unwrap();
+        assert_eq!(
+            found.model_client.identity,
+            Some(("/tls/tls.crt".into(), "/tls/tls.key".into()))
+        );
+        assert_eq!(found.samples_server.as_deref(), Some("https://leader:8100"));
+        let refusal = settings(&["--model-server-key", "/tls/tls.key"]).unwrap_err();
+        assert!(
+            refusal.to_string().contains("modelServerCertificate"),
             "{refusal}"
         );
     }

@@ -3,10 +3,13 @@
 //! Nothing here knows what is measured or judged; nothing here ends the
 //! process.
 
+pub mod client;
 pub mod crypto;
 pub mod health;
 pub mod logs;
 pub mod problem;
+#[cfg(feature = "review")]
+pub mod review;
 pub mod serve;
 pub mod settings;
 pub mod shutdown;

@@ -1,39 +1,37 @@
 //! Sends samples to the model server: every few minutes, in bounded batches,
 //! with growing pauses while it does not take them.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode, Uri, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, StatusCode};
 use tanso_power::model::MachineFeatures;
 use tanso_power::sample::{BATCH_MAX, SCHEMA, SampleBatch};
 use tanso_runtime::Shutdown;
-use tokio::time::{sleep, timeout};
+use tanso_runtime::client::{Bounds, ClientFiles};
+use tokio::time::sleep;
 
 use super::Waiting;
 
 const PATH: &str = "/v1/samples";
 const EVERY: Duration = Duration::from_mins(5);
 const PAUSE_MAX: Duration = Duration::from_hours(1);
-const REQUEST_MAX: Duration = Duration::from_secs(10);
-const BODY_BYTES_MAX: usize = 64 * 1024;
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_secs(10),
+    bytes: 64 * 1024,
+};
 
 /// To whom samples go, and as whose.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// The model server, `http://HOST:PORT`.
+    /// The model server that learns, `http(s)://HOST:PORT`.
     pub server: String,
     /// This node's name.
     pub node: String,
     /// What is known of this machine.
     pub machine: MachineFeatures,
-    /// File with the server's token; read anew for each batch.
-    pub token_file: Option<PathBuf>,
+    /// Whom to trust, and who this agent is.
+    pub files: ClientFiles,
 }
 
 /// Why a batch was not taken.
@@ -115,50 +113,22 @@ async fn post(target: &Target, batch: &SampleBatch) -> Result<(), SendFault> {
         url: url.clone(),
         reason,
     };
-    let uri: Uri = url
-        .parse()
-        .map_err(|_| later("is no address; accepted is http://HOST:PORT".to_owned()))?;
     let body = serde_json::to_vec(batch).map_err(|fault| later(fault.to_string()))?;
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(uri)
-        .header(header::CONTENT_TYPE, "application/json");
-    if let Some(file) = &target.token_file {
-        let token = std::fs::read_to_string(file)
-            .map_err(|fault| later(format!("reading token \"{}\": {fault}", file.display())))?;
-        request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.trim()));
-    }
-    let request = request
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|fault| later(fault.to_string()))?;
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let exchange = async {
-        let response = client
-            .request(request)
-            .await
-            .map_err(|fault| fault.to_string())?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|fault| fault.to_string())?;
-        Ok::<_, String>((status, body.to_bytes()))
-    };
-    let (status, body) = timeout(REQUEST_MAX, exchange)
+    let reply = target
+        .files
+        .call(Method::POST, &url, Some(body), BOUNDS)
         .await
-        .map_err(|_| later(format!("no answer within {} s", REQUEST_MAX.as_secs())))?
-        .map_err(later)?;
-    if status.is_success() {
+        .map_err(|fault| later(fault.to_string()))?;
+    if reply.status.is_success() {
         return Ok(());
     }
-    let text: String = String::from_utf8_lossy(&body).chars().take(300).collect();
-    let reason = format!("{status}: {text}");
+    let reason = format!("{}: {}", reply.status, reply.begin(300));
     let of_content = [
         StatusCode::BAD_REQUEST,
         StatusCode::PAYLOAD_TOO_LARGE,
         StatusCode::UNPROCESSABLE_ENTITY,
     ];
-    if of_content.contains(&status) {
+    if of_content.contains(&reply.status) {
         Err(SendFault::Refused { url, reason })
     } else {
         Err(later(reason))

@@ -151,7 +151,7 @@ async fn batches_are_bounded_refused_ones_dropped_and_the_rest_waits() {
         server: address,
         node: "node-1".to_owned(),
         machine: MachineFeatures::default(),
-        token_file: None,
+        files: tanso_runtime::client::ClientFiles::default(),
     };
     let fault = flush(&target, &waiting).await.unwrap_err();
     assert!(matches!(fault, SendFault::Later { .. }), "{fault}");

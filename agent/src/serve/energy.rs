@@ -1,10 +1,10 @@
 //! `GET /v1/energy?since=CURSOR&limit=N`: minute records, each exactly once.
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use tanso_agent_wire::energy::{Cursor, EnergyPage, PAGE_LIMIT, SCHEMA};
+use tanso_agent_wire::energy::{CPU_TIME_HEADER, Cursor, EnergyPage, PAGE_LIMIT, SCHEMA};
 use tanso_runtime::Problem;
 
 use super::access::trusted;
@@ -29,7 +29,7 @@ pub async fn answer(
     State(sources): State<Sources>,
     reader: Extension<Reader>,
     question: Result<Query<Question>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<EnergyPage>, Problem> {
+) -> Result<(HeaderMap, Json<EnergyPage>), Problem> {
     trusted(reader)?;
     let Query(question) = question.map_err(|rejection| {
         let detail = format!("{rejection}; accepted are \"since\" and \"limit\"");
@@ -44,6 +44,11 @@ pub async fn answer(
             Problem::new(StatusCode::BAD_REQUEST, "not a cursor").detail(fault.to_string())
         })?;
     let limit = limit(question.limit.as_deref())?;
+    let mut headers = HeaderMap::new();
+    if let Some(snapshot) = sources.published.load_full() {
+        let rung = HeaderValue::from_static(snapshot.rung.as_str());
+        headers.insert(CPU_TIME_HEADER, rung);
+    }
     let journal = sources.journal;
     let id = journal.id();
     let read = tokio::task::spawn_blocking(move || {
@@ -54,7 +59,7 @@ pub async fn answer(
         tracing::error!(journal = %id, error = %fault, "reading energy records ended unexpectedly");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading records failed")
     })??;
-    Ok(Json(EnergyPage {
+    let page = Json(EnergyPage {
         schema: SCHEMA.to_owned(),
         node: sources.node.to_string(),
         records: page.records,
@@ -62,7 +67,8 @@ pub async fn answer(
         last_sequence: page.last_sequence,
         first_sequence: page.first_sequence,
         closed_until: page.closed_until,
-    }))
+    });
+    Ok((headers, page))
 }
 
 fn limit(text: Option<&str>) -> Result<usize, Problem> {

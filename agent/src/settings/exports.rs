@@ -96,7 +96,7 @@ pub struct ExportLayer {
     /// Whether the API server judges readers' bearer tokens: on or off [default: off]
     #[arg(long, env = "TANSO_TOKEN_REVIEW")]
     pub(crate) token_review: Option<Switch>,
-    /// Audience that a token must be meant for [default: the API server's]
+    /// Audience that a token must be meant for, or several by commas: one of them is enough [default: the API server's]
     #[arg(long, env = "TANSO_TOKEN_AUDIENCE")]
     pub(crate) token_audience: Option<String>,
     /// What readers get whom nobody vouches for: full, coarse or refuse [default: full]
@@ -185,7 +185,7 @@ impl ExportSettings {
                 flags.tls_key.or(file.tls_key),
                 flags.tls_client_ca.or(file.tls_client_ca),
             )?,
-            token_review: (review == Switch::On).then(|| audience.into_iter().collect()),
+            token_review: (review == Switch::On).then(|| words(audience.as_deref())),
             push: push.transpose()?,
         })
     }
@@ -196,6 +196,13 @@ fn value(field: &'static str, reason: &dyn std::fmt::Display) -> SettingsRefusal
         field,
         reason: reason.to_string(),
     }
+}
+
+/// The words between commas.
+fn words(text: Option<&str>) -> Vec<String> {
+    let words = text.unwrap_or_default().split(',').map(str::trim);
+    let words = words.filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
 }
 
 fn at_least_a_second(field: &'static str, period: Period) -> Result<Duration, SettingsRefusal> {

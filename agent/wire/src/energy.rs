@@ -21,6 +21,10 @@ pub const PATH: &str = "/v1/energy";
 /// Most records in one page; a request for more gets this many.
 pub const PAGE_LIMIT: usize = 5_000;
 
+/// Header of the answer that names where the node's CPU time comes from:
+/// `ebpf`, `cgroup-files` or `proc`; absent before the first reading.
+pub const CPU_TIME_HEADER: &str = "tanso-cpu-time";
+
 /// A position in one agent's journal: `JOURNAL-SEQUENCE`, the sequence number
 /// of the last record that was read (0 before the first).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

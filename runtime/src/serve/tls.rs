@@ -195,7 +195,10 @@ fn config(files: &TlsFiles, contents: &Contents) -> Result<ServerConfig, TlsFaul
     Ok(config)
 }
 
-fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+pub(crate) fn certificates(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
     let content = |reason: String| TlsFault::Content {
         path: path.to_owned(),
         reason,

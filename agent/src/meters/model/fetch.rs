@@ -4,23 +4,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode, Uri, header};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, StatusCode};
 use serde::Serialize;
 use tanso_power::model::MachineFeatures;
 use tanso_runtime::Shutdown;
-use tokio::time::{sleep, timeout};
+use tanso_runtime::client::{Bounds, CallFault, ClientFiles};
+use tokio::time::sleep;
 
 use super::ModelSource;
 use super::source::Selected;
 use crate::host::Machine;
 
 const PATH: &str = "/v1/select";
-const BODY_BYTES_MAX: usize = 1 << 20;
-const REQUEST_MAX: Duration = Duration::from_secs(10);
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_secs(10),
+    bytes: 1 << 20,
+};
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// How often a machine that has a model asks whether there is a better one.
@@ -34,16 +33,13 @@ struct Question<'a> {
 /// Why there was no model this time.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchFault {
-    /// The address is no address.
-    #[error("model server \"{0}\": accepted is for instance \"http://tanso-model-server:8082\"")]
-    Address(String),
     /// No answer.
-    #[error("model server \"{url}\": {reason}")]
-    Transport {
+    #[error("model server \"{url}\": {source}")]
+    Call {
         /// Whom was asked.
         url: String,
         /// What happened.
-        reason: String,
+        source: CallFault,
     },
     /// An answer that is a refusal.
     #[error("model server \"{url}\" answered {status}: {body}")]
@@ -112,10 +108,19 @@ fn gibibytes(bytes: u64) -> f64 {
     (bytes as f64 / f64::from(1 << 30) * 10.0).round() / 10.0
 }
 
+/// The model server, and how it is talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelServer {
+    /// Its address, `http(s)://HOST:PORT`.
+    pub url: String,
+    /// Whom to trust, and who this agent is.
+    pub files: ClientFiles,
+}
+
 /// Keeps `source` supplied until the shutdown.
 pub async fn keep(
     source: Arc<ModelSource>,
-    server: String,
+    server: ModelServer,
     machine: MachineFeatures,
     shutdown: Shutdown,
 ) {
@@ -125,7 +130,7 @@ pub async fn keep(
             source
                 .accept(selected)
                 .map_err(|fault| FetchFault::Content {
-                    url: server.clone(),
+                    url: server.url.clone(),
                     reason: fault.to_string(),
                 })
         }) {
@@ -150,57 +155,29 @@ pub async fn keep(
 }
 
 /// Asks once.
-async fn select(server: &str, machine: &MachineFeatures) -> Result<Selected, FetchFault> {
-    let url = format!("{}{PATH}", server.trim_end_matches('/'));
-    let transport = |reason: String| FetchFault::Transport {
+async fn select(server: &ModelServer, machine: &MachineFeatures) -> Result<Selected, FetchFault> {
+    let url = format!("{}{PATH}", server.url.trim_end_matches('/'));
+    let content = |fault: serde_json::Error| FetchFault::Content {
         url: url.clone(),
-        reason,
-    };
-    let address: Uri = url
-        .parse()
-        .map_err(|_| FetchFault::Address(server.to_owned()))?;
-    let question =
-        serde_json::to_vec(&Question { machine }).map_err(|fault| transport(fault.to_string()))?;
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(address)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(question)))
-        .map_err(|_| FetchFault::Address(server.to_owned()))?;
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let exchange = async {
-        let response = client
-            .request(request)
-            .await
-            .map_err(|fault| deepest(&fault))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
-            .collect()
-            .await;
-        Ok::<_, String>((status, body.map_err(|fault| fault.to_string())?.to_bytes()))
-    };
-    let (status, body) = timeout(REQUEST_MAX, exchange)
-        .await
-        .map_err(|_| transport(format!("no answer within {} s", REQUEST_MAX.as_secs())))?
-        .map_err(transport)?;
-    if status != StatusCode::OK {
-        let body = String::from_utf8_lossy(&body).chars().take(200).collect();
-        return Err(FetchFault::Refused { url, status, body });
-    }
-    serde_json::from_slice(&body).map_err(|fault| FetchFault::Content {
-        url,
         reason: fault.to_string(),
-    })
-}
-
-/// The cause under the wrappings: "connection refused" rather than "client
-/// error".
-fn deepest(fault: &dyn std::error::Error) -> String {
-    let mut inner = fault;
-    while let Some(source) = inner.source() {
-        inner = source;
+    };
+    let question = serde_json::to_vec(&Question { machine }).map_err(content)?;
+    let reply = server
+        .files
+        .call(Method::POST, &url, Some(question), BOUNDS)
+        .await
+        .map_err(|source| FetchFault::Call {
+            url: url.clone(),
+            source,
+        })?;
+    if reply.status != StatusCode::OK {
+        return Err(FetchFault::Refused {
+            url,
+            status: reply.status,
+            body: reply.begin(200),
+        });
     }
-    inner.to_string()
+    serde_json::from_slice(&reply.body).map_err(content)
 }
 
 #[cfg(test)]

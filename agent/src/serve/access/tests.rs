@@ -1,14 +1,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use axum::Router;
 use axum::http::Request as HttpRequest;
-use axum::routing::post;
-use axum::{Json, Router};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
 use tanso_agent_wire::energy::JournalId;
 use tanso_power::Joules;
 use tanso_runtime::Health;
+use tanso_runtime::review::ReviewFault;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -24,14 +24,14 @@ struct Listed {
 }
 
 impl Review for Listed {
-    fn judge(&self, token: String, _path: String) -> BoxFuture<'_, Result<Judgement, ReviewFault>> {
+    fn judge(&self, token: String, _wish: Wish) -> BoxFuture<'_, Result<Judgement, ReviewFault>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         async move {
             if self.broken {
-                return Err(ReviewFault::Late);
+                return Err(ReviewFault::Late(Duration::ZERO));
             }
             Ok(match token.as_str() {
-                "good" => Judgement::Granted,
+                "good" => Judgement::Granted { node: None },
                 "weak" => Judgement::Forbidden,
                 _ => Judgement::Unknown,
             })
@@ -157,72 +157,4 @@ async fn nobody_is_let_in_while_the_api_server_does_not_answer() {
     // A fault is not remembered as a judgement.
     bench.ask("/metrics", Some("good")).await;
     assert_eq!(bench.review.asked.load(Ordering::Relaxed), 2);
-}
-
-#[tokio::test]
-async fn a_flood_of_tokens_does_not_grow_the_memory_without_bound() {
-    let access = Access::new(None);
-    for number in 0..5_000_u32 {
-        let mut key = [0_u8; 32];
-        key[..4].copy_from_slice(&number.to_le_bytes());
-        access.remember(key, Judgement::Unknown);
-    }
-    assert!(access.remembered.lock().unwrap().len() <= REMEMBERED_MAX);
-}
-
-/// An API server with recorded answers.
-async fn api_server(authenticated: bool, allowed: bool) -> kube::Client {
-    let token = move |Json(asked): Json<Value>| async move {
-        let known = authenticated && asked["spec"]["token"] == "good";
-        let user = json!({"username": "system:serviceaccount:mon:prometheus", "groups": ["g"]});
-        Json(json!({
-            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
-            "spec": asked["spec"],
-            "status": {"authenticated": known, "user": user, "audiences": ["tanso"]},
-        }))
-    };
-    let access = move |Json(asked): Json<Value>| async move {
-        let spec = &asked["spec"];
-        let meant = spec["user"] == "system:serviceaccount:mon:prometheus"
-            && spec["nonResourceAttributes"] == json!({"path": "/metrics", "verb": "get"});
-        Json(json!({
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
-            "spec": spec,
-            "status": {"allowed": allowed && meant},
-        }))
-    };
-    let router = Router::new()
-        .route("/apis/authentication.k8s.io/v1/tokenreviews", post(token))
-        .route(
-            "/apis/authorization.k8s.io/v1/subjectaccessreviews",
-            post(access),
-        );
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    tanso_runtime::crypto::install();
-    kube::Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
-}
-
-#[tokio::test]
-async fn the_clusters_judgement_needs_token_audience_and_right() {
-    let judge = async |client: kube::Client, audience: &str, token: &str| {
-        let review = ClusterReview::new(client, vec![audience.to_owned()]);
-        review
-            .judge(token.to_owned(), "/metrics".to_owned())
-            .await
-            .unwrap()
-    };
-    let all = api_server(true, true).await;
-    assert_eq!(
-        judge(all.clone(), "tanso", "good").await,
-        Judgement::Granted
-    );
-    assert_eq!(
-        judge(all.clone(), "tanso", "forged").await,
-        Judgement::Unknown
-    );
-    assert_eq!(judge(all, "other", "good").await, Judgement::Unknown);
-    let weak = api_server(true, false).await;
-    assert_eq!(judge(weak, "tanso", "good").await, Judgement::Forbidden);
 }

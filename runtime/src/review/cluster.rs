@@ -1,6 +1,7 @@
 //! The API server's judgement of a token.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -13,41 +14,13 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::timeout;
 
+use super::{Judgement, Review, ReviewFault, Wish};
+
 /// How long the API server may take for each of the two questions.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What became of a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judgement {
-    /// Its bearer may read.
-    Granted,
-    /// It is nobody's.
-    Unknown,
-    /// Its bearer may not.
-    Forbidden,
-}
-
-/// Why a token was not judged.
-#[derive(Debug, thiserror::Error)]
-pub enum ReviewFault {
-    /// The API server refused or could not be reached.
-    #[error(
-        "asking the API server: {0}; the service account needs \"create\" on tokenreviews and subjectaccessreviews"
-    )]
-    Api(#[from] kube::Error),
-    /// It took too long.
-    #[error("the API server did not answer within {} s", PATIENCE.as_secs())]
-    Late,
-    /// Nobody is asked any more.
-    #[error("the agent ends")]
-    Ended,
-}
-
-/// Somebody who judges tokens.
-pub trait Review: Send + Sync {
-    /// Whether the token's bearer may `get` the path.
-    fn judge(&self, token: String, path: String) -> BoxFuture<'_, Result<Judgement, ReviewFault>>;
-}
+/// Where an API server says on which node the pod of a bound token runs.
+const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
 
 /// The API server of this cluster.
 pub struct ClusterReview {
@@ -63,6 +36,15 @@ impl ClusterReview {
         Self { client, audiences }
     }
 
+    /// As [`ClusterReview::new`], asking the API server of the cluster that
+    /// this process runs in, or of its kubeconfig.
+    ///
+    /// # Errors
+    /// If neither says where it is.
+    pub async fn of_this_cluster(audiences: Vec<String>) -> Result<Self, ReviewFault> {
+        Ok(Self::new(Client::try_default().await?, audiences))
+    }
+
     async fn user(&self, token: String) -> Result<Option<UserInfo>, ReviewFault> {
         let audiences = (!self.audiences.is_empty()).then(|| self.audiences.clone());
         let question = TokenReview {
@@ -75,7 +57,10 @@ impl ClusterReview {
         let api: Api<TokenReview> = Api::all(self.client.clone());
         let parameters = PostParams::default();
         let asked = timeout(PATIENCE, api.create(&parameters, &question));
-        let status = asked.await.map_err(|_| ReviewFault::Late)??.status;
+        let status = asked
+            .await
+            .map_err(|_| ReviewFault::Late(PATIENCE))??
+            .status;
         let Some(status) = status.filter(|status| status.authenticated == Some(true)) else {
             return Ok(None);
         };
@@ -89,7 +74,7 @@ impl ClusterReview {
         Ok(status.user.filter(|_| meant))
     }
 
-    async fn may(&self, user: UserInfo, path: String) -> Result<bool, ReviewFault> {
+    async fn may(&self, user: UserInfo, wish: Wish) -> Result<bool, ReviewFault> {
         let question = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
                 user: user.username,
@@ -97,8 +82,8 @@ impl ClusterReview {
                 groups: user.groups,
                 extra: user.extra.map(BTreeMap::from_iter),
                 non_resource_attributes: Some(NonResourceAttributes {
-                    path: Some(path),
-                    verb: Some("get".to_owned()),
+                    path: Some(wish.path),
+                    verb: Some(wish.verb.to_owned()),
                 }),
                 ..SubjectAccessReviewSpec::default()
             },
@@ -107,19 +92,28 @@ impl ClusterReview {
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
         let parameters = PostParams::default();
         let asked = timeout(PATIENCE, api.create(&parameters, &question));
-        let status = asked.await.map_err(|_| ReviewFault::Late)??.status;
+        let status = asked
+            .await
+            .map_err(|_| ReviewFault::Late(PATIENCE))??
+            .status;
         Ok(status.is_some_and(|status| status.allowed && status.denied != Some(true)))
     }
 }
 
 impl Review for ClusterReview {
-    fn judge(&self, token: String, path: String) -> BoxFuture<'_, Result<Judgement, ReviewFault>> {
+    fn judge(&self, token: String, wish: Wish) -> BoxFuture<'_, Result<Judgement, ReviewFault>> {
         async move {
             let Some(user) = self.user(token).await? else {
                 return Ok(Judgement::Unknown);
             };
-            Ok(if self.may(user, path).await? {
-                Judgement::Granted
+            let node = user
+                .extra
+                .as_ref()
+                .and_then(|extra| extra.get(NODE_NAME))
+                .and_then(|names| names.first())
+                .map(|name| Arc::from(name.as_str()));
+            Ok(if self.may(user, wish).await? {
+                Judgement::Granted { node }
             } else {
                 Judgement::Forbidden
             })
