@@ -3,13 +3,14 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 use tanso_power::model::MachineFeatures;
-use tanso_runtime::serve::Limits;
+use tanso_runtime::serve::{Limits, Tls};
 use tanso_runtime::{Health, Shutdown};
 
 use crate::catalog::Catalog;
@@ -21,6 +22,9 @@ use crate::plot::CurvePlot;
 use crate::reading::Reading;
 use crate::select::{Selection, Selector};
 use crate::serve;
+
+/// How often the files of the server's identity are looked at.
+const TLS_LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Power models for machines that cannot measure.
 #[derive(Debug, Parser)]
@@ -370,8 +374,15 @@ async fn serve_until_told(
     address: SocketAddr,
     options: &serve::options::Options,
 ) -> anyhow::Result<()> {
+    tanso_runtime::crypto::install();
     let shutdown = Shutdown::on_signals().context("listening to signals")?;
     let health = Health::new(&["models"]);
+    // Files that are wrong are told before the work.
+    let tls = options.tls().map(Tls::load).transpose()?.map(Arc::new);
+    if let Some(tls) = tls.clone() {
+        let ends = shutdown.clone();
+        tokio::spawn(async move { tls.keep(TLS_LOOK_EVERY, ends).await });
+    }
     let listener = tanso_runtime::serve::listen(address).await?;
     let begun = Instant::now();
     let selector = tokio::task::spawn_blocking(learn)
@@ -392,8 +403,9 @@ async fn serve_until_told(
     health.ready("models");
     let address = listener.local_addr().context("reading the address")?;
     tracing::info!(%address, seconds = begun.elapsed().as_secs_f64(), "serving models");
-    tanso_runtime::serve::serve(
+    tanso_runtime::serve::serve_with(
         listener,
+        tls,
         service.router(&health),
         Limits::default(),
         shutdown,

@@ -14,7 +14,9 @@ mod openapi;
 pub mod options;
 mod report;
 
+use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -22,7 +24,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
+use tanso_runtime::review::{ClusterReview, Judge, ReviewFault};
 use tanso_runtime::{Health, Problem, Shutdown};
+use tokio::time::sleep;
 
 use crate::samples::limits::Limits;
 use crate::select::Selector;
@@ -33,6 +37,11 @@ use options::Options;
 
 /// The largest request body, bytes: a full batch of samples takes half.
 pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// How long a predecessor may take to let go of the store: longer than a pod
+/// is given to end.
+const HANDOVER: Duration = Duration::from_secs(45);
+const HANDOVER_LOOK: Duration = Duration::from_secs(1);
 
 /// Models kept in memory for agents that ask by digest.
 const MODELS_KEPT: usize = 4_096;
@@ -46,7 +55,7 @@ struct Server {
     store: Store,
     role: Role,
     limits: Limits,
-    token: auth::Token,
+    gate: auth::Gate,
     metrics: Metrics,
 }
 
@@ -73,9 +82,12 @@ pub enum StartFault {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreFault),
-    /// The token.
+    /// The shared token.
     #[error(transparent)]
     Token(#[from] auth::TokenFault),
+    /// Tokens cannot be judged.
+    #[error("token review: {0}; without a cluster leave --token-review out")]
+    Review(#[from] ReviewFault),
 }
 
 impl Service {
@@ -89,12 +101,15 @@ impl Service {
         shutdown: Shutdown,
     ) -> Result<Self, StartFault> {
         let selector = Arc::new(selector);
-        let store = Store::open(options.store.as_deref())?;
-        let token = auth::Token::read(options.token_file.as_deref())?;
+        let store = open(options.store.as_deref()).await?;
+        let gate = gate(options, &shutdown).await?;
         let (role, in_service) = if let Some(leader) = &options.follow {
             let in_service = Arc::new(InService::default());
             tokio::spawn(follow::keep(
-                leader.clone(),
+                follow::Leader {
+                    url: leader.clone(),
+                    files: options.leader_files(),
+                },
                 Arc::clone(&in_service),
                 options.watch_every.0,
                 shutdown,
@@ -120,7 +135,7 @@ impl Service {
                 store,
                 role,
                 limits: Limits::default(),
-                token,
+                gate,
                 metrics,
             }),
         })
@@ -161,6 +176,43 @@ impl Service {
             .with_state(Arc::clone(&self.server))
             .merge(health.router())
     }
+}
+
+/// Opens the store; a server that is just ending may hold it for a while.
+async fn open(directory: Option<&FilePath>) -> Result<Store, StoreFault> {
+    let until = Instant::now() + HANDOVER;
+    loop {
+        match Store::open(directory) {
+            Err(StoreFault::InUse(path)) if Instant::now() < until => {
+                tracing::info!(store = %path.display(), "waiting for the server that uses the store to end");
+                sleep(HANDOVER_LOOK).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The ways by which writers are known.
+async fn gate(options: &Options, shutdown: &Shutdown) -> Result<auth::Gate, StartFault> {
+    let token = options.token_file.as_deref();
+    let token = token.map(auth::SharedToken::read).transpose()?;
+    let token = token.map(Arc::new);
+    if let Some(token) = token.clone() {
+        let ends = shutdown.clone();
+        tokio::spawn(async move { token.keep(auth::LOOK_EVERY, ends).await });
+    }
+    let judge = if options.token_review {
+        let audiences = options.token_audience.iter().cloned().collect();
+        let review = ClusterReview::of_this_cluster(audiences).await?;
+        Some(Judge::new(Arc::new(review)))
+    } else {
+        None
+    };
+    Ok(auth::Gate {
+        open: options.tls().is_none() && token.is_none() && judge.is_none(),
+        token,
+        judge,
+    })
 }
 
 impl Server {

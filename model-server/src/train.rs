@@ -8,10 +8,11 @@ mod document;
 pub mod in_service;
 mod one_type;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::Transaction;
 use serde_json::Value;
 use tanso_runtime::Shutdown;
 use tokio::sync::mpsc;
@@ -93,6 +94,16 @@ pub fn now_s() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
+/// What serves, and how many types drift.
+type Standing = (HashMap<String, Arc<Served>>, u64);
+
+fn state(transaction: &Transaction<'_>) -> Result<Standing, StoreFault> {
+    Ok((
+        in_service::load(transaction)?,
+        types::drifting(transaction)?,
+    ))
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // Each step under these locks is whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -111,14 +122,15 @@ impl Trainer {
         shutdown: Shutdown,
     ) -> Result<Self, StoreFault> {
         let in_service = Arc::new(InService::default());
-        let served = store
+        let (served, drifting) = store
             .call(|transaction| {
                 jobs::interrupt_all(transaction, now_s())?;
-                in_service::load(transaction)
+                state(transaction)
             })
             .await?;
         let count = served.len();
         in_service.replace_all(served);
+        in_service.set_drifting(drifting);
         tracing::info!(node_types = count, "learned models in service");
         let (queue, waiting) = mpsc::channel(QUEUE);
         let trainer = Self {
@@ -253,8 +265,8 @@ impl Trainer {
     }
 
     fn refresh_blocking(&self) -> Result<(), StoreFault> {
-        let served = self.inner.store.call_blocking(in_service::load)?;
-        self.inner.in_service.replace_all(served);
+        let now = self.inner.store.call_blocking(state)?;
+        self.serve(now);
         Ok(())
     }
 
@@ -263,9 +275,14 @@ impl Trainer {
     /// # Errors
     /// If the store fails.
     pub async fn refresh(&self) -> Result<(), StoreFault> {
-        let served = self.inner.store.call(in_service::load).await?;
-        self.inner.in_service.replace_all(served);
+        let now = self.inner.store.call(state).await?;
+        self.serve(now);
         Ok(())
+    }
+
+    fn serve(&self, (served, drifting): Standing) {
+        self.inner.in_service.replace_all(served);
+        self.inner.in_service.set_drifting(drifting);
     }
 
     /// Looks for drift, asks for trainings, drops old samples; for ever.
@@ -301,11 +318,15 @@ impl Trainer {
 
     async fn watch_type(&self, name: String) -> Result<(), AskFault> {
         let watched = name.clone();
-        let found = self
+        let (found, drifting) = self
             .inner
             .store
-            .call(move |transaction| one_type::watch(transaction, &watched))
+            .call(move |transaction| {
+                let found = one_type::watch(transaction, &watched)?;
+                Ok((found, types::drifting(transaction)?))
+            })
             .await?;
+        self.inner.in_service.set_drifting(drifting);
         let Some(drift) = found else { return Ok(()) };
         tracing::warn!(
             node_type = name,

@@ -205,6 +205,23 @@ fn the_server_says_what_it_has_how_good_it_is_and_how_it_is() {
             ),
             "{metrics}"
         );
+        // What alerts ask for is there before there is anything to tell, and
+        // every family is in the docs.
+        assert!(
+            metrics.contains("tanso_model_server_drifting_models 0"),
+            "{metrics}"
+        );
+        let families: Vec<&str> = metrics
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
+        assert!(families.len() > 8, "{families:?}");
+        for family in families {
+            assert!(
+                include_str!("../../docs/models.md").contains(&format!("`{family}")),
+                "{family} is not in docs/models.md"
+            );
+        }
         let openapi = object(&ask(address, "GET", "/openapi.json", b"").2);
         assert_eq!(openapi["openapi"], "3.1.0");
     });

@@ -1,13 +1,24 @@
-//! Who may teach: a shared token, compared in constant time.
+//! Who may teach: by a client certificate, a shared token, or a token that
+//! the cluster vouches for.
+//!
+//! Models are given to anybody: nothing in them is secret. A token that is
+//! bound to a node's pod speaks for that node alone.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest as _, Sha256};
-use tanso_runtime::Problem;
+use tanso_runtime::review::{Judge, Judgement, Wish, bearer};
+use tanso_runtime::serve::Peer;
+use tanso_runtime::{Problem, Shutdown};
 
-/// The shortest token that is taken, bytes.
+/// The shortest shared token that is taken, bytes.
 const LENGTH_MIN: usize = 16;
+
+/// How often the token's file is looked at.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// Why the token is refused.
 #[derive(Debug, thiserror::Error)]
@@ -25,82 +36,142 @@ pub enum TokenFault {
     Short(PathBuf),
 }
 
-/// The token that writers must bring, as its digest; none: anybody may.
-#[derive(Clone)]
-pub(super) struct Token(Option<[u8; 32]>);
+/// A shared token as its digest, kept up with its file.
+#[derive(Debug)]
+pub(super) struct SharedToken {
+    file: PathBuf,
+    digest: RwLock<[u8; 32]>,
+}
 
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Token(set)"
-        } else {
-            "Token(none)"
+impl SharedToken {
+    pub(super) fn read(file: &Path) -> Result<Self, TokenFault> {
+        Ok(Self {
+            digest: RwLock::new(read(file)?),
+            file: file.to_owned(),
         })
+    }
+
+    /// Keeps up with the file until the shutdown begins; one that is broken
+    /// leaves what was read before.
+    pub(super) async fn keep(&self, every: Duration, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                () = shutdown.begun() => return,
+                () = tokio::time::sleep(every) => {}
+            }
+            match read(&self.file) {
+                Ok(now) => *self.digest.write().unwrap_or_else(PoisonError::into_inner) = now,
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "new token is not usable; the old one stays");
+                }
+            }
+        }
+    }
+
+    /// Compares digests of a secret: where they part says nothing of it.
+    fn opens(&self, token: &str) -> bool {
+        *self.digest.read().unwrap_or_else(PoisonError::into_inner) == digest(token)
     }
 }
 
-impl Token {
-    pub(super) fn read(file: Option<&Path>) -> Result<Self, TokenFault> {
-        let Some(path) = file else {
-            return Ok(Self(None));
-        };
-        let text = std::fs::read_to_string(path).map_err(|source| TokenFault::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let token = text.trim();
-        if token.len() < LENGTH_MIN {
-            return Err(TokenFault::Short(path.to_owned()));
-        }
-        Ok(Self(Some(digest(token))))
+fn read(file: &Path) -> Result<[u8; 32], TokenFault> {
+    let text = std::fs::read_to_string(file).map_err(|source| TokenFault::Read {
+        path: file.to_owned(),
+        source,
+    })?;
+    let token = text.trim();
+    if token.len() < LENGTH_MIN {
+        return Err(TokenFault::Short(file.to_owned()));
     }
-
-    /// Lets a writer through.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(wanted) = &self.0 else {
-            return Ok(());
-        };
-        let brought = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .map(|token| digest(token.trim()));
-        // Digests of a secret: where they part says nothing of it.
-        if brought.as_ref() == Some(wanted) {
-            return Ok(());
-        }
-        Err(
-            Problem::new(StatusCode::UNAUTHORIZED, "token is missing or wrong")
-                .detail("bring the server's token as \"Authorization: Bearer …\""),
-        )
-    }
+    Ok(digest(token))
 }
 
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The ways by which writers are known.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Whether nobody need be known: no TLS, no token.
+    pub(super) open: bool,
+    /// A token that all writers share.
+    pub(super) token: Option<Arc<SharedToken>>,
+    /// Who judges other tokens.
+    pub(super) judge: Option<Judge>,
+}
 
-    #[test]
-    fn only_the_token_itself_opens() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "0123456789abcdef\n").unwrap();
-        let token = Token::read(Some(file.path())).unwrap();
-        let mut headers = HeaderMap::new();
-        assert!(token.check(&headers).is_err());
-        for (value, opens) in [
-            ("Bearer 0123456789abcdef", true),
-            ("Bearer 0123456789abcdeg", false),
-            ("0123456789abcdef", false),
-        ] {
-            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
-            assert_eq!(token.check(&headers).is_ok(), opens, "{value}");
+/// Who writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Writer {
+    /// The node that its token is bound to.
+    node: Option<Arc<str>>,
+}
+
+impl Writer {
+    /// Refuses a writer that speaks for another node than its own.
+    pub(super) fn may_speak_for(&self, node: &str) -> Result<(), Problem> {
+        match self.node.as_deref() {
+            Some(own) if own != node => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "the token is another node's",
+            )
+            .with("field", "node")
+            .with("value", node)
+            .with("accepted", own)),
+            _ => Ok(()),
         }
-        std::fs::write(file.path(), "short").unwrap();
-        assert!(Token::read(Some(file.path())).is_err());
-        assert!(Token::read(None).unwrap().check(&HeaderMap::new()).is_ok());
     }
 }
+
+impl Gate {
+    /// Lets a writer through.
+    pub(super) async fn check(
+        &self,
+        peer: Option<&Peer>,
+        headers: &HeaderMap,
+        wish: Wish,
+    ) -> Result<Writer, Problem> {
+        let anybody = Ok(Writer { node: None });
+        if self.open || peer.is_some_and(|peer| peer.certified) {
+            return anybody;
+        }
+        let brought = bearer(headers);
+        if let (Some(shared), Some(token)) = (&self.token, brought)
+            && shared.opens(token)
+        {
+            return anybody;
+        }
+        let (Some(judge), Some(token)) = (&self.judge, brought) else {
+            return Err(self.unknown());
+        };
+        match judge.judge(token, wish.clone()).await {
+            Ok(Judgement::Granted { node }) => Ok(Writer { node }),
+            Ok(Judgement::Unknown) => Err(self.unknown()),
+            Ok(Judgement::Forbidden) => Err(Problem::new(StatusCode::FORBIDDEN, "not authorised")
+                .detail(format!(
+                    "grant the verb \"{}\" on the non-resource URL \"{}\"",
+                    wish.verb, wish.path
+                ))),
+            Err(fault) => {
+                tracing::warn!(error = %fault, "a writer's token could not be judged");
+                Err(
+                    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "cannot authenticate")
+                        .detail("the API server does not answer; ask again"),
+                )
+            }
+        }
+    }
+
+    fn unknown(&self) -> Problem {
+        let detail = match (&self.token, &self.judge) {
+            (None, None) => "bring a client certificate of the server's --tls-client-ca",
+            (Some(_), None) => "bring the server's token as \"Authorization: Bearer …\"",
+            (_, Some(_)) => "bring a token that the cluster knows as \"Authorization: Bearer …\"",
+        };
+        Problem::new(StatusCode::UNAUTHORIZED, "token is missing or wrong").detail(detail)
+    }
+}
+
+#[cfg(test)]
+mod tests;

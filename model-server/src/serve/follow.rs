@@ -5,21 +5,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::Uri;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use axum::http::Method;
 use serde::Deserialize;
 use tanso_runtime::Shutdown;
-use tokio::time::{sleep, timeout};
+use tanso_runtime::client::{Bounds, ClientFiles};
+use tokio::time::sleep;
 
 use crate::store::types::PRIOR;
 use crate::train::in_service::{InService, Served, check};
 
-/// The largest answer of a leader: thousands of node types.
-const BODY_BYTES_MAX: usize = 32 << 20;
-const REQUEST_MAX: Duration = Duration::from_secs(20);
+/// The largest answer of a leader is of thousands of node types.
+const BOUNDS: Bounds = Bounds {
+    time: Duration::from_secs(20),
+    bytes: 32 << 20,
+};
+
+/// Who is followed, and whom to trust for it.
+#[derive(Clone, Debug)]
+pub(super) struct Leader {
+    pub(super) url: String,
+    pub(super) files: ClientFiles,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,7 +42,7 @@ struct Listed {
 
 /// Follows the leader until the shutdown.
 pub(super) async fn keep(
-    leader: String,
+    leader: Leader,
     in_service: Arc<InService>,
     every: Duration,
     shutdown: Shutdown,
@@ -50,7 +56,7 @@ pub(super) async fn keep(
             }
             Err(reason) => {
                 tracing::warn!(
-                    leader,
+                    leader = leader.url,
                     reason,
                     "following failed; models fetched before go on serving"
                 );
@@ -64,10 +70,10 @@ pub(super) async fn keep(
 }
 
 async fn follow(
-    leader: &str,
+    leader: &Leader,
     held: &HashMap<String, Arc<Served>>,
 ) -> Result<HashMap<String, Arc<Served>>, String> {
-    let list = get(&format!("{leader}/v1/node-types")).await?;
+    let list = leader.get("/v1/node-types").await?;
     let list: List = serde_json::from_slice(&list).map_err(|fault| fault.to_string())?;
     let mut now = HashMap::new();
     for listed in list.node_types {
@@ -80,36 +86,24 @@ async fn follow(
         let served = if let Some(served) = known {
             Arc::clone(served)
         } else {
-            let body = get(&format!("{leader}/v1/models/{}", listed.in_service)).await?;
-            Arc::new(check(&listed.in_service, Some(body.to_vec()))?)
+            let path = format!("/v1/models/{}", listed.in_service);
+            let body = leader.get(&path).await?;
+            Arc::new(check(&listed.in_service, Some(body))?)
         };
         now.insert(listed.name, served);
     }
     Ok(now)
 }
 
-async fn get(url: &str) -> Result<Bytes, String> {
-    let uri: Uri = url
-        .parse()
-        .map_err(|_| format!("\"{url}\" is no address; accepted is http://HOST:PORT"))?;
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let exchange = async {
-        let response = client.get(uri).await.map_err(|fault| fault.to_string())?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(|fault| fault.to_string())?;
-        if status.is_success() {
-            Ok(body.to_bytes())
+impl Leader {
+    async fn get(&self, path: &str) -> Result<Vec<u8>, String> {
+        let url = format!("{}{path}", self.url.trim_end_matches('/'));
+        let reply = self.files.call(Method::GET, &url, None, BOUNDS).await;
+        let reply = reply.map_err(|fault| format!("\"{url}\": {fault}"))?;
+        if reply.status.is_success() {
+            Ok(reply.body.to_vec())
         } else {
-            Err(format!("\"{url}\" answered {status}"))
+            Err(format!("\"{url}\" answered {}", reply.status))
         }
-    };
-    timeout(REQUEST_MAX, exchange).await.map_err(|_| {
-        format!(
-            "\"{url}\" did not answer within {} s",
-            REQUEST_MAX.as_secs()
-        )
-    })?
+    }
 }

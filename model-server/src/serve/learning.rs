@@ -2,14 +2,18 @@
 
 use std::time::Instant;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tanso_runtime::Problem;
+use tanso_runtime::review::Wish;
+use tanso_runtime::serve::Peer;
 
+use super::auth::Writer;
 use super::{Parameter, Server, Shared, body, finish, parameter, refuse, store_failed, unknown};
 use crate::samples::Accepted;
 use crate::store::jobs::{self, Job};
@@ -20,12 +24,26 @@ use crate::train::{AskFault, Trainer, now_s};
 /// What is accepted where a node type is asked for.
 const A_TYPE: &str = "a name that /v1/node-types gave";
 
+/// Who asks, by what is known of the connection and the request's head.
+type Asker = (Option<Extension<Peer>>, Uri, HeaderMap);
+
+/// Lets a writer through.
+async fn known(server: &Server, asker: &Asker, verb: &'static str) -> Result<Writer, Problem> {
+    let (peer, uri, headers) = asker;
+    let wish = Wish {
+        verb,
+        path: uri.path().to_owned(),
+    };
+    let peer = peer.as_ref().map(|Extension(peer)| peer);
+    server.gate.check(peer, headers, wish).await
+}
+
 pub(super) async fn samples(
     State(server): Shared,
-    headers: HeaderMap,
+    asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let kept = take_samples(&server, &headers, body).await;
+    let kept = take_samples(&server, &asker, body).await;
     match kept {
         Ok(kept) => {
             server.metrics.sampled(kept.accepted, kept.duplicates);
@@ -48,13 +66,14 @@ type Refusal = (Problem, Option<u64>);
 
 async fn take_samples(
     server: &Server,
-    headers: &HeaderMap,
+    asker: &Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Kept, Refusal> {
     let refuse = |problem| (problem, None);
-    server.token.check(headers).map_err(refuse)?;
+    let writer = known(server, asker, "post").await.map_err(refuse)?;
     let trainer = server.leader().map_err(refuse)?;
     let batch = body::samples(body, now_s()).map_err(refuse)?;
+    writer.may_speak_for(&batch.node).map_err(refuse)?;
     limit(server, &batch)?;
     let kept = server
         .store
@@ -130,20 +149,20 @@ async fn read_type(server: &Server, name: String) -> Result<Value, Problem> {
 pub(super) async fn pin(
     State(server): Shared,
     path: Parameter,
-    headers: HeaderMap,
+    asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let answer = set_pin(&server, path, &headers, body).await;
+    let answer = set_pin(&server, path, &asker, body).await;
     finish(&server, "node-type", answer)
 }
 
 async fn set_pin(
     server: &Server,
     path: Parameter,
-    headers: &HeaderMap,
+    asker: &Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Value, Problem> {
-    server.token.check(headers)?;
+    known(server, asker, "put").await?;
     let trainer = server.leader()?;
     let name = parameter(path)?;
     let pinned = body::pin(body)?;
@@ -172,10 +191,10 @@ async fn set_pin(
 
 pub(super) async fn train(
     State(server): Shared,
-    headers: HeaderMap,
+    asker: Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    match ask(&server, &headers, body).await {
+    match ask(&server, &asker, body).await {
         Ok(job) => {
             let place = format!("/v1/jobs/{}", job.id);
             (
@@ -191,10 +210,10 @@ pub(super) async fn train(
 
 async fn ask(
     server: &Server,
-    headers: &HeaderMap,
+    asker: &Asker,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Job, Problem> {
-    server.token.check(headers)?;
+    known(server, asker, "post").await?;
     let trainer = server.leader()?;
     let node_type = body::train(body)?;
     trainer.ask(node_type).await.map_err(|fault| match fault {

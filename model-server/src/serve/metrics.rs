@@ -39,6 +39,7 @@ pub(super) struct Metrics {
     samples: Family<Labels, Counter>,
     not_kept: Counter,
     learned: Gauge,
+    drifting: Gauge,
 }
 
 impl Metrics {
@@ -85,6 +86,12 @@ impl Metrics {
             "Node types that a learned model serves",
             learned.clone(),
         );
+        let drifting = Gauge::<i64>::default();
+        registry.register(
+            "drifting_models",
+            "Node types whose nodes draw other power than their learned model says, and no better model is found yet",
+            drifting.clone(),
+        );
         let rows = Family::<Labels, Gauge>::default();
         registry.register(
             "catalog_rows",
@@ -124,6 +131,7 @@ impl Metrics {
             samples,
             not_kept,
             learned,
+            drifting,
         }
     }
 
@@ -158,6 +166,9 @@ impl Metrics {
     pub(super) fn text(&self, in_service: &InService) -> Result<String, fmt::Error> {
         let learned = in_service.digests().len();
         self.learned.set(i64::try_from(learned).unwrap_or(i64::MAX));
+        let drifting = in_service.drifting();
+        self.drifting
+            .set(i64::try_from(drifting).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -4,6 +4,7 @@ use tanso_power::sample::Measured;
 use super::types::PRIOR;
 use super::*;
 use crate::learn::Observation;
+use crate::learn::drift::Drift;
 use crate::learn::validate::Verdict;
 use crate::samples::{Accepted, Typed};
 
@@ -122,6 +123,31 @@ fn a_promotion_serves_until_a_pin_says_otherwise() {
         .call_blocking(|t| documents::get(t, "sha256:1"))
         .unwrap();
     assert_eq!(body.unwrap(), b"sha256:1");
+}
+
+#[test]
+fn a_drift_counts_until_a_better_model_is_promoted() {
+    let store = Store::open(None).unwrap();
+    let first = batch("a", 10);
+    store
+        .call_blocking(move |t| samples::keep(t, &first, 100))
+        .unwrap();
+    let drifting = || store.call_blocking(types::drifting).unwrap();
+    assert_eq!(drifting(), 0);
+    let drift = Drift {
+        since_s: 20,
+        found_s: 30,
+        ratio: 1.1,
+    };
+    store
+        .call_blocking(move |t| types::set_drift(t, "kind", &drift))
+        .unwrap();
+    assert_eq!(drifting(), 1);
+    let better = promotion("sha256:1");
+    store
+        .call_blocking(move |t| types::promote(t, &better, 100))
+        .unwrap();
+    assert_eq!(drifting(), 0);
 }
 
 #[test]

@@ -105,6 +105,21 @@ pub fn names(transaction: &Transaction<'_>) -> Result<Vec<String>, StoreFault> {
     rows.collect::<Result<_, _>>().map_err(fault)
 }
 
+/// How many types' nodes draw other power than their newest model says.
+///
+/// # Errors
+/// If the database refuses.
+pub fn drifting(transaction: &Transaction<'_>) -> Result<u64, StoreFault> {
+    let count = transaction
+        .query_row(
+            "SELECT count(*) FROM node_types WHERE drift IS NOT NULL",
+            [],
+            |row| row.get(0),
+        )
+        .map_err(StoreFault::of("counting drifts"))?;
+    unsigned("node_types", count)
+}
+
 /// A type's own row.
 type Head = (i64, String, String, Option<String>, Option<String>, i64);
 

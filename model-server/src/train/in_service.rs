@@ -1,6 +1,7 @@
 //! The learned models that serve, by node type, for readers that do not wait.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rusqlite::Transaction;
@@ -26,6 +27,7 @@ pub struct Served {
 #[derive(Debug, Default)]
 pub struct InService {
     by_type: RwLock<HashMap<String, Arc<Served>>>,
+    drifting: AtomicU64,
 }
 
 impl InService {
@@ -61,6 +63,17 @@ impl InService {
             .iter()
             .map(|(name, served)| (name.clone(), served.digest.clone()))
             .collect()
+    }
+
+    /// How many types' nodes draw other power than their newest model says.
+    #[must_use]
+    pub fn drifting(&self) -> u64 {
+        self.drifting.load(Ordering::Relaxed)
+    }
+
+    /// Notes how many types drift.
+    pub fn set_drifting(&self, count: u64) {
+        self.drifting.store(count, Ordering::Relaxed);
     }
 
     /// Serves these from now on, and no others.
