@@ -24,6 +24,9 @@ pub mod types {
         AGENTS_READY = "AgentsReady";
         /// The model server of a `PowerMonitor` answers.
         MODEL_SERVER_READY = "ModelServerReady";
+        /// The `ServiceMonitor`s that a `PowerMonitor` asks for are there; False while
+        /// their kind is not installed. Absent where they are not asked for.
+        SERVICE_MONITORS_READY = "ServiceMonitorsReady";
         /// True when compliant, False when not, Unknown with the verdict as reason.
         COMPLIANT = "Compliant";
         /// The intensity series covers the evaluated hours.

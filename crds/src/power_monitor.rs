@@ -1,12 +1,25 @@
 //! `PowerMonitor`: which nodes are measured, how, and by which model else.
 
+pub mod exports;
+pub mod model_server;
+pub mod protection;
+pub mod status;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use exports::{
+    AccessSpec, Anonymous, LegacyNames, Level, MetricsSpec, OtlpSpec, ServiceMonitorSpec, Tokens,
+};
+pub use model_server::{ModelServerSpec, StorageSpec, StorageType};
+pub use protection::{
+    IssuerKind, IssuerSpec, NetworkPolicySpec, SeccompSpec, SeccompType, TlsSpec, TlsType,
+};
+pub use status::{CpuTimeCounts, NodeCounts, PowerMonitorStatus, PowerMonitorSummary};
 
 /// A PowerMonitor rolls out the energy agent on every node it chooses and a
 /// model server for nodes that cannot measure their power.
@@ -22,6 +35,8 @@ use serde::{Deserialize, Serialize};
     doc = "A PowerMonitor rolls out the energy agent on every node it chooses, and a model server for nodes that cannot measure their power.",
     derive = "PartialEq",
     validation = Rule::new("self.metadata.name.size() <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(Message::Expression("'metadata.name \"' + self.metadata.name + '\"; accepted are up to 50 lower-case letters, digits and dashes, beginning with a letter (it begins the names of Services)'".into())),
+    validation = Rule::new("self.spec.agent.access.tokens == 'Disabled' || self.spec.tls.type != 'Disabled'").message("spec.agent.access.tokens \"Enabled\" needs spec.tls.type other than \"Disabled\": a token must not travel in the clear"),
+    validation = Rule::new("self.spec.agent.samples == 'Disabled' || self.spec.modelServer.replicas > 0").message("spec.agent.samples \"Enabled\" needs spec.modelServer.replicas of 1 to 5: somebody has to learn from them"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Agents", type_ = "string", json_path = ".status.summary.agents"),
     printcolumn(name = "Measured", type_ = "integer", json_path = ".status.nodes.measured"),
@@ -41,6 +56,15 @@ pub struct PowerMonitorSpec {
     /// The model server, for nodes without a power meter.
     #[serde(default)]
     pub model_server: ModelServerSpec,
+    /// TLS of agents and model server.
+    #[serde(default)]
+    pub tls: TlsSpec,
+    /// NetworkPolicies of agents and model server.
+    #[serde(default)]
+    pub network_policy: NetworkPolicySpec,
+    /// ServiceMonitors of the Prometheus Operator for agents and model server.
+    #[serde(default)]
+    pub service_monitor: ServiceMonitorSpec,
     /// While true nothing is changed on the cluster; what runs goes on running.
     #[serde(default)]
     pub suspend: bool,
@@ -49,6 +73,7 @@ pub struct PowerMonitorSpec {
 /// How the agents run.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.metrics.legacyNames != 'OwnPort' || self.metrics.legacyPort != self.port").message("metrics.legacyPort is the agent's own port; accepted is another one"))]
 pub struct AgentSpec {
     /// Labels of the nodes to measure; default all Linux nodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -70,6 +95,24 @@ pub struct AgentSpec {
     /// Rights of the agent pod: `Minimal` drops every capability but those that measuring needs, `Privileged` is the alternative where a node's policy breaks the former.
     #[serde(default)]
     pub security_mode: SecurityMode,
+    /// Seccomp profile of the agent container in the mode `Minimal`.
+    #[serde(default)]
+    pub seccomp_profile: SeccompSpec,
+    /// Whether measured nodes send samples of their load and power (nothing of workloads) to the model server, once a minute, so that nodes that cannot measure get a model of their kind of machine: `Enabled` or `Disabled`. Default `Disabled`.
+    #[serde(default)]
+    pub samples: Switch,
+    /// Who is charged with idle energy: `Apart` has an account of its own, `Use` shares it by CPU time, `Requests` by the CPU that containers request, and what nobody requested stays apart. Default `Apart`.
+    #[serde(default)]
+    pub idle_sharing: IdleSharing,
+    /// What the agents export.
+    #[serde(default)]
+    pub metrics: MetricsSpec,
+    /// Push of the same figures to an OTLP receiver; none without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<OtlpSpec>,
+    /// Who may read the agents' figures, and how fine.
+    #[serde(default)]
+    pub access: AccessSpec,
     /// CPU and memory of the agent container; default requests 50m and 64Mi, limits 1 and 512Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
@@ -87,6 +130,12 @@ impl Default for AgentSpec {
             sources: default_sources(),
             interval: default_reading_interval(),
             security_mode: SecurityMode::default(),
+            seccomp_profile: SeccompSpec::default(),
+            samples: Switch::default(),
+            idle_sharing: IdleSharing::default(),
+            metrics: MetricsSpec::default(),
+            otlp: None,
+            access: AccessSpec::default(),
             resources: None,
             port: default_port(),
         }
@@ -114,26 +163,26 @@ pub enum SecurityMode {
     Privileged,
 }
 
-/// How the model server runs.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelServerSpec {
-    /// Number of model servers; 0 switches it off, and nodes that have no meter and no cached model then have no source of power. Default 1.
-    #[serde(default = "default_replicas")]
-    #[schemars(range(min = 0, max = 5))]
-    pub replicas: i32,
-    /// CPU and memory of the model server container; default requests 20m and 64Mi, limits 1 and 256Mi.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resources: Option<ResourceRequirements>,
+/// Who is charged with idle energy.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IdleSharing {
+    /// Nobody: it has an account of its own.
+    #[default]
+    Apart,
+    /// Those who used CPU time.
+    Use,
+    /// Containers, by the CPU that they request.
+    Requests,
 }
 
-impl Default for ModelServerSpec {
-    fn default() -> Self {
-        Self {
-            replicas: default_replicas(),
-            resources: None,
-        }
-    }
+/// On or off; in words that YAML does not take for booleans.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Switch {
+    /// Off.
+    #[default]
+    Disabled,
+    /// On.
+    Enabled,
 }
 
 fn default_sources() -> Vec<PowerSource> {
@@ -146,70 +195,4 @@ fn default_reading_interval() -> String {
 
 const fn default_port() -> i32 {
     28282
-}
-
-const fn default_replicas() -> i32 {
-    1
-}
-
-/// What was observed of a `PowerMonitor`.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PowerMonitorStatus {
-    /// Generation of the spec that this status is about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// The value of the annotation `reconcile.tanso.dev/requestedAt` that the last visit saw: set it to the time to ask for a visit at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
-    pub last_handled_reconcile_at: Option<String>,
-    /// Conditions: Ready, Reconciling, Stalled, AgentsReady, ModelServerReady.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
-    pub conditions: Vec<Condition>,
-    /// Nodes by source of power.
-    #[serde(default)]
-    pub nodes: NodeCounts,
-    /// The same in words, for columns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub summary: Option<PowerMonitorSummary>,
-}
-
-/// Nodes by source of power.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeCounts {
-    /// Nodes that should have an agent.
-    #[serde(default)]
-    pub desired: i32,
-    /// Nodes whose agent is ready.
-    #[serde(default)]
-    pub ready: i32,
-    /// Nodes with a hardware meter.
-    #[serde(default)]
-    pub measured: i32,
-    /// Nodes whose power is modelled.
-    #[serde(default)]
-    pub modelled: i32,
-    /// Nodes whose power is simulated.
-    #[serde(default)]
-    pub simulated: i32,
-    /// Nodes without any source of power.
-    #[serde(default)]
-    pub none: i32,
-    /// Up to ten of the nodes without a source, each with the reason.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 10))]
-    pub none_because: Vec<String>,
-}
-
-/// Figures in words.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PowerMonitorSummary {
-    /// Ready of desired agents, `3/3`.
-    pub agents: String,
-    /// Mean power of all nodes over the last closed minute, `1.84kW`; empty before the first.
-    #[serde(default)]
-    pub power: String,
 }

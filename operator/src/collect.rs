@@ -9,7 +9,9 @@ pub mod accept;
 pub mod board;
 pub mod fetch;
 pub mod metrics;
+pub mod trust;
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,10 @@ use crate::owners::{Agent, Inventory};
 
 use accept::{Asked, Homes, Refusal};
 pub use board::{NodeBoard, NodeFacts};
+pub use fetch::CpuTimeSource;
 use fetch::{Answer, FetchFault, Fetcher};
 pub use metrics::CollectMetrics;
+pub use trust::{AgentTrust, TrustBoard};
 
 /// Time between two rounds, before jitter.
 const ROUND_EVERY: Duration = Duration::from_secs(10);
@@ -81,6 +85,14 @@ impl Collector {
         }
     }
 
+    /// The same, over TLS to agents that the board knows, and with the token
+    /// of that file for them.
+    #[must_use]
+    pub fn trusting(mut self, board: TrustBoard, token: Option<PathBuf>) -> Self {
+        self.fetcher = Fetcher::trusting(board, token);
+        self
+    }
+
     /// Says where pods run, from now on.
     pub fn know(&self, homes: Homes) {
         // No code panics while it holds the lock.
@@ -130,8 +142,11 @@ impl Collector {
         let mut last_minute = LastMinute::default();
         let homes = self.homes();
         for _ in 0..PAGES_PER_VISIT {
-            let page = match self.fetcher.page(agent.address, cursor.as_ref()).await? {
-                Answer::Page(page) => page,
+            let page = match self.fetcher.page(agent, cursor.as_ref()).await? {
+                Answer::Page { page, cpu_time } => {
+                    last_minute.cpu_time = cpu_time;
+                    page
+                }
                 Answer::Gone { start } => {
                     tracing::warn!(node = agent.node, journal = %start.journal, "the agent's journal is new");
                     cursor = Some(start);
@@ -209,6 +224,7 @@ pub struct LastMinute {
     energy: Joules,
     provenance: Option<Provenance>,
     closed_until: i64,
+    cpu_time: Option<CpuTimeSource>,
 }
 
 impl LastMinute {
@@ -239,6 +255,12 @@ impl LastMinute {
     #[must_use]
     pub const fn provenance(&self) -> Option<Provenance> {
         self.provenance
+    }
+
+    /// Where its CPU time comes from, as far as it says.
+    #[must_use]
+    pub const fn cpu_time(&self) -> Option<CpuTimeSource> {
+        self.cpu_time
     }
 
     /// End of the agent's last closed minute, seconds of Unix time.

@@ -32,7 +32,7 @@ use tokio::time::timeout;
 use crate::chore::{Chore, ChoreFault};
 use crate::cluster::lease::{Claim, Keeper};
 use crate::cluster::{Applier, CARBON_POLICY_MANAGER, Events};
-use crate::collect::{CollectMetrics, Collector, NodeBoard};
+use crate::collect::{CollectMetrics, Collector, NodeBoard, TrustBoard};
 use crate::controllers::carbon_policy::board::PolicyBoard;
 use crate::controllers::power_monitor::build::Installation;
 use crate::controllers::{carbon_policy, power_monitor};
@@ -83,6 +83,7 @@ struct Operator {
     metrics: Metrics,
     collect_metrics: CollectMetrics,
     board: NodeBoard,
+    trust: TrustBoard,
     policies: PolicyBoard,
     claim: Claim,
     health: Health,
@@ -135,6 +136,7 @@ pub async fn run_with(
         metrics: Metrics::default(),
         collect_metrics: CollectMetrics::default(),
         board: NodeBoard::default(),
+        trust: TrustBoard::default(),
         policies: PolicyBoard::default(),
         claim: Claim::none(),
         health,
@@ -247,7 +249,8 @@ impl Operator {
             self.ledger.clone(),
             self.board.clone(),
             self.collect_metrics.clone(),
-        );
+        )
+        .trusting(self.trust.clone(), settings.agent_token.clone());
         let policies = carbon_policy::Context {
             client: client.clone(),
             namespace: settings.namespace.clone(),
@@ -270,7 +273,7 @@ impl Operator {
             policies: self.policies.clone(),
         };
         let (nodes, node_ticks) = power_monitor::observe::nodes(client.clone());
-        let monitors = Arc::new(power_monitor::Context::new(
+        let monitors = power_monitor::Context::new(
             client.clone(),
             Installation {
                 namespace: settings.namespace.clone(),
@@ -282,7 +285,8 @@ impl Operator {
             Arc::new(self.board.clone()),
             nodes,
             &settings.identity,
-        ));
+        );
+        let monitors = Arc::new(monitors.trusting(self.trust.clone()));
         tokio::join!(
             watch.run(self.ledger.clone(), term.clone()),
             collector.run(inventory, term.clone()),

@@ -63,6 +63,10 @@ pub struct Settings {
     )]
     pub intensity_endpoint: Vec<String>,
 
+    /// File with the token that agents over TLS are shown, of the audience tanso-agent; read anew for each request
+    #[arg(long, env = "TANSO_AGENT_TOKEN", value_name = "FILE")]
+    pub agent_token: Option<PathBuf>,
+
     /// How long a renewal of the lease lasts: 3s to 300s
     #[arg(long, env = "TANSO_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
     pub lease_duration: Period,

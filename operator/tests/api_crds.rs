@@ -165,9 +165,126 @@ fn power_monitors() -> Cases {
     (accepted, refused)
 }
 
+/// Fields that are optional, and what does not go together.
+fn power_monitor_parts() -> Cases {
+    let spec = |spec: Value| monitor(&json!({"spec": spec}));
+    let agent = |agent: Value| monitor(&json!({"spec": {"agent": agent}}));
+    let storage = |storage: Value| monitor(&json!({"spec": {"modelServer": {"storage": storage}}}));
+    let access = |access: Value| {
+        let tls = json!({"type": "SelfSigned"});
+        monitor(&json!({"spec": {"tls": tls, "agent": {"access": access}}}))
+    };
+    let accepted = vec![
+        agent(json!({"samples": "Enabled"})),
+        agent(json!({"metrics": {"levels": ["Node", "Process"], "legacyNames": "OwnPort"}})),
+        agent(json!({"metrics": {"legacyNames": "Beside", "legacyPort": 28282}})),
+        agent(
+            json!({"otlp": {"endpoint": "https://c.monitoring:4318/v1/metrics", "interval": "1m"}}),
+        ),
+        agent(json!({"seccompProfile": {"type": "Localhost", "localhostProfile": "p/agent.json"}})),
+        storage(json!({"type": "EmptyDir", "size": "500Mi"})),
+        storage(json!({"type": "PersistentVolumeClaim", "storageClassName": "fast"})),
+        storage(json!({"type": "ExistingClaim", "claimName": "mine"})),
+        spec(json!({"tls": {"type": "SelfSigned"}})),
+        spec(json!({"tls": {"type": "CertManager", "issuer": {"name": "internal"}}})),
+        spec(
+            json!({"tls": {"type": "Secret", "agentSecretName": "a", "modelServerSecretName": "m"}}),
+        ),
+        access(json!({"tokens": "Enabled", "audiences": ["https://kubernetes.default.svc"]})),
+        access(json!({"tokens": "Enabled", "anonymous": "Coarse", "coarseWindow": "30s"})),
+        spec(json!({"networkPolicy": {"type": "Enabled", "metricsFrom": {"a": "b"}}})),
+        spec(
+            json!({"serviceMonitor": {"type": "Enabled", "interval": "1m", "labels": {"a": "b"}}}),
+        ),
+    ];
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
+        (
+            spec(json!({"agent": {"samples": "Enabled"}, "modelServer": {"replicas": 0}})),
+            &["spec.agent.samples", "replicas of 1 to 5"],
+        ),
+        (agent(json!({"samples": true})), &["spec.agent.samples"]),
+        (
+            agent(json!({"metrics": {"levels": ["Pod", "Pod"]}})),
+            &["spec.agent.metrics.levels", "named once"],
+        ),
+        (
+            agent(json!({"metrics": {"legacyNames": "OwnPort", "legacyPort": 28282}})),
+            &["metrics.legacyPort", "accepted is another one"],
+        ),
+        (
+            agent(json!({"otlp": {"endpoint": "collector:4318"}})),
+            &[
+                "spec.agent.otlp.endpoint",
+                "collector:4318",
+                "http://collector:4318",
+            ],
+        ),
+        (
+            agent(json!({"otlp": {"endpoint": "http://c:4318", "interval": "2h"}})),
+            &["spec.agent.otlp.interval", "1s to 3600s"],
+        ),
+        (
+            agent(json!({"seccompProfile": {"localhostProfile": "../agent.json"}})),
+            &[
+                "localhostProfile \"../agent.json\"",
+                "below the kubelet's folder",
+            ],
+        ),
+        (
+            agent(json!({"access": {"tokens": "Enabled"}})),
+            &["spec.agent.access.tokens", "spec.tls.type"],
+        ),
+        (
+            access(json!({"anonymous": "Coarse"})),
+            &["anonymous \"Coarse\"", "needs tokens \"Enabled\""],
+        ),
+        (
+            access(json!({"tokens": "Enabled", "audiences": ["a,b"]})),
+            &["spec.agent.access.audiences[0]"],
+        ),
+        (
+            access(json!({"coarseWindow": "10ms"})),
+            &["spec.agent.access.coarseWindow", "1s to 3600s"],
+        ),
+        (
+            spec(json!({"tls": {"type": "Secret", "agentSecretName": "a"}})),
+            &["spec.tls", "modelServerSecretName", "both are needed"],
+        ),
+        (
+            spec(json!({"tls": {"type": "SelfSigned", "agentSecretName": "a"}})),
+            &["spec.tls", "go with type \"Secret\""],
+        ),
+        (
+            spec(json!({"tls": {"type": "CertManager"}})),
+            &["spec.tls", "issuer goes with type \"CertManager\""],
+        ),
+        (
+            storage(json!({"type": "ExistingClaim"})),
+            &["spec.modelServer.storage", "claimName goes with type"],
+        ),
+        (
+            storage(json!({"type": "EmptyDir", "storageClassName": "fast"})),
+            &[
+                "spec.modelServer.storage",
+                "storageClassName goes with type",
+            ],
+        ),
+        (
+            storage(json!({"type": "EmptyDir", "size": "0Gi"})),
+            &["spec.modelServer.storage.size", "0Gi", "as in 1Gi"],
+        ),
+        (
+            spec(json!({"serviceMonitor": {"interval": "1s"}})),
+            &["spec.serviceMonitor.interval", "5s to 300s"],
+        ),
+    ];
+    (accepted, refused)
+}
+
 #[tokio::test]
 async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
     check(power_monitors()).await;
+    check(power_monitor_parts()).await;
 }
 
 #[tokio::test]
@@ -182,6 +299,20 @@ async fn an_empty_power_monitor_gets_the_documented_defaults() {
     assert_eq!(spec["agent"]["port"], json!(28282));
     assert_eq!(spec["agent"]["securityMode"], json!("Minimal"));
     assert_eq!(spec["modelServer"]["replicas"], json!(1));
+    // What asks more of a cluster is off until it is asked for.
+    for pointer in [
+        "/agent/samples",
+        "/agent/access/tokens",
+        "/agent/metrics/legacyNames",
+        "/tls/type",
+        "/networkPolicy/type",
+        "/serviceMonitor/type",
+    ] {
+        let found = object.data.pointer(&format!("/spec{pointer}"));
+        assert_eq!(found, Some(&json!("Disabled")), "{pointer}");
+    }
+    assert_eq!(spec["modelServer"]["storage"]["type"], json!("Memory"));
+    assert_eq!(spec["agent"]["access"]["anonymous"], json!("Full"));
 }
 
 fn sites() -> Cases {

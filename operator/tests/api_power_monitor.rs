@@ -19,8 +19,13 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Node, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node, PersistentVolumeClaim, Secret, Service, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt as _};
@@ -72,7 +77,33 @@ impl Bench {
         let _ = Api::<ClusterRoleBinding>::all(self.admin.clone())
             .delete(&self.names.binding, &params)
             .await;
-        for name in [&self.names.agent, &self.names.model_server] {
+        // No controller runs here that would let go of a claim.
+        let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+        let claims = self.inside::<PersistentVolumeClaim>();
+        let server = &self.names.model_server;
+        let _ = claims.delete(server, &params).await;
+        let _ = claims.patch(server, &PatchParams::default(), &free).await;
+        for name in [
+            &self.names.authority,
+            &self.names.agent_tls,
+            &self.names.model_tls,
+        ] {
+            let _ = self.inside::<Secret>().delete(name, &params).await;
+            let _ = self.inside::<ConfigMap>().delete(name, &params).await;
+        }
+        for name in [
+            &self.names.agent,
+            &self.names.model_server,
+            &self.names.model_reader,
+            &self.names.model_lead,
+            &self.names.agent_policy,
+            &self.names.model_policy,
+        ] {
+            let _ = self
+                .inside::<PodDisruptionBudget>()
+                .delete(name, &params)
+                .await;
+            let _ = self.inside::<NetworkPolicy>().delete(name, &params).await;
             let _ = self.inside::<DaemonSet>().delete(name, &params).await;
             let _ = self.inside::<Deployment>().delete(name, &params).await;
             let _ = self.inside::<ConfigMap>().delete(name, &params).await;
@@ -486,6 +517,158 @@ async fn what_the_api_server_refuses_is_said_with_its_own_words() {
     assert!(
         message.contains("must be less than or equal to cpu limit"),
         "{message}"
+    );
+    bench.clear().await;
+}
+
+/// Every protection at once.
+fn protected() -> Value {
+    json!({
+        "agent": {"samples": "Enabled", "access": {"tokens": "Enabled", "anonymous": "Coarse"}},
+        "modelServer": {"replicas": 2, "storage": {"type": "PersistentVolumeClaim"}},
+        "tls": {"type": "SelfSigned"},
+        "networkPolicy": {"type": "Enabled"},
+        "serviceMonitor": {"type": "Enabled"},
+    })
+}
+
+impl Bench {
+    /// Resource versions of what only some monitors have.
+    async fn extras(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        let names = &self.names;
+        let mut note = |what: &str, object: Option<kube::core::ObjectMeta>| {
+            if let Some(meta) = object {
+                all.insert(what.to_owned(), meta.resource_version.unwrap());
+            }
+        };
+        let bindings = Api::<ClusterRoleBinding>::all(self.admin.clone());
+        for name in [
+            &names.agent_reviews,
+            &names.agent_samples,
+            &names.model_reviews,
+        ] {
+            note(name, meta(&bindings, name).await);
+        }
+        for name in [&names.authority, &names.agent_tls, &names.model_tls] {
+            let secrets = self.inside::<Secret>();
+            note(&format!("secret {name}"), meta(&secrets, name).await);
+        }
+        let configs = self.inside::<ConfigMap>();
+        note("authority", meta(&configs, &names.authority).await);
+        let claims = self.inside::<PersistentVolumeClaim>();
+        let claim = meta(&claims, &names.model_server).await;
+        // One that goes is held by the API server until a controller lets go.
+        note(
+            "claim",
+            claim.filter(|meta| meta.deletion_timestamp.is_none()),
+        );
+        let readers = self.inside::<Deployment>();
+        note("readers", meta(&readers, &names.model_reader).await);
+        let services = self.inside::<Service>();
+        note("lead", meta(&services, &names.model_lead).await);
+        let budgets = self.inside::<PodDisruptionBudget>();
+        note("budget", meta(&budgets, &names.model_server).await);
+        let policies = self.inside::<NetworkPolicy>();
+        for name in [&names.agent_policy, &names.model_policy] {
+            note(&format!("policy {name}"), meta(&policies, name).await);
+        }
+        all
+    }
+}
+
+#[tokio::test]
+async fn every_protection_is_made_once_and_goes_when_it_is_not_wished() {
+    let Some(bench) = Bench::new("protected", true).await else {
+        return;
+    };
+    bench.wish(protected()).await;
+    let operator = bench.operator().await;
+    visit(&operator, &bench.name).await;
+    let made = bench.extras().await;
+    assert_eq!(made.len(), 13, "{made:?}");
+    visit(&operator, &bench.name).await;
+    // A new process made nothing anew: neither keys nor objects.
+    visit(&*bench.operator().await, &bench.name).await;
+    assert_eq!(bench.extras().await, made);
+    let set = bench.inside::<DaemonSet>().get(&bench.names.agent).await;
+    let set = serde_json::to_value(set.unwrap()).unwrap();
+    let probe = &set["spec"]["template"]["spec"]["containers"][0]["readinessProbe"];
+    assert_eq!(probe["httpGet"]["scheme"], "HTTPS");
+
+    bench.wish(json!({"agent": {}})).await;
+    visit(&operator, &bench.name).await;
+    let left = bench.extras().await;
+    assert!(left.is_empty(), "{left:?}");
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn certificates_of_somebody_are_waited_for_and_said() {
+    let Some(bench) = Bench::new("given", true).await else {
+        return;
+    };
+    let tls =
+        json!({"type": "Secret", "agentSecretName": "given-a", "modelServerSecretName": "given-m"});
+    bench.wish(json!({"tls": tls})).await;
+    let operator = bench.operator().await;
+    visit(&operator, &bench.name).await;
+    assert_eq!(bench.says("Ready").await, "False NotFound");
+    let sets = bench.inside::<DaemonSet>();
+    assert!(meta(&sets, &bench.names.agent).await.is_none());
+    for name in ["given-a", "given-m"] {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque",
+            "stringData": {"tls.crt": "x", "tls.key": "x", "ca.crt": "x"},
+        });
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        api::put(&bench.inside::<Secret>(), &secret).await;
+    }
+    visit(&operator, &bench.name).await;
+    assert_eq!(bench.says("Ready").await, "False RolloutInProgress");
+    bench.wish(json!({"tls": {"type": "Disabled"}})).await;
+    visit(&operator, &bench.name).await;
+    for name in ["given-a", "given-m"] {
+        let secrets = bench.inside::<Secret>();
+        assert!(meta(&secrets, name).await.is_some(), "{name} is not ours");
+        secrets
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+    bench.clear().await;
+}
+
+#[tokio::test]
+async fn a_kind_that_is_not_installed_is_said_and_agents_run_all_the_same() {
+    let Some(bench) = Bench::new("kinds", true).await else {
+        return;
+    };
+    let crds = Api::<CustomResourceDefinition>::all(bench.admin.clone());
+    if meta(&crds, "servicemonitors.monitoring.coreos.com")
+        .await
+        .is_some()
+    {
+        eprintln!("skipped: the kind ServiceMonitor is installed here");
+        return;
+    }
+    bench
+        .wish(json!({"serviceMonitor": {"type": "Enabled"}}))
+        .await;
+    let operator = bench.operator().await;
+    visit(&operator, &bench.name).await;
+    assert_eq!(bench.says("ServiceMonitorsReady").await, "False NotFound");
+    assert_eq!(bench.says("AgentsReady").await, "False RolloutInProgress");
+    let issuer = json!({"type": "CertManager", "issuer": {"name": "internal"}});
+    bench.wish(json!({"tls": issuer})).await;
+    visit(&operator, &bench.name).await;
+    assert_eq!(bench.says("Ready").await, "False NotFound");
+    let status = bench.status().await;
+    let ready = condition(&status.conditions, "Ready").unwrap();
+    assert!(
+        ready.message.contains("install cert-manager"),
+        "{}",
+        ready.message
     );
     bench.clear().await;
 }

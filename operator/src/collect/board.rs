@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 use tanso_power::{Provenance, Watts};
 
-use super::LastMinute;
+use super::{CpuTimeSource, LastMinute};
 use crate::owners::Agent;
 
 /// What is known of one node.
@@ -22,6 +22,8 @@ pub struct NodeFacts {
     pub power: Option<Watts>,
     /// End of that minute, seconds of Unix time.
     pub closed_until: i64,
+    /// Where its CPU time comes from, as far as it says.
+    pub cpu_time: Option<CpuTimeSource>,
     /// When it was last read.
     pub last_success: Option<Timestamp>,
     /// Why it could not be read last time.
@@ -71,6 +73,7 @@ impl NodeBoard {
                 facts.power = Some(power);
                 facts.provenance = last.provenance();
             }
+            facts.cpu_time = last.cpu_time().or(facts.cpu_time);
             facts.closed_until = facts.closed_until.max(last.closed_until());
             facts.last_success = Some(now);
             facts.error = None;

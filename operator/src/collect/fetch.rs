@@ -1,16 +1,28 @@
-//! One request to one agent, bounded in time and size.
+//! One request to one agent, bounded in time and size; over TLS where its
+//! monitor has it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode, Uri};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
-use tanso_agent_wire::energy::{Cursor, EnergyPage, PAGE_LIMIT, PATH};
+use tanso_agent_wire::energy::{CPU_TIME_HEADER, Cursor, EnergyPage, PAGE_LIMIT, PATH};
+
+use super::trust::{AgentTrust, TrustBoard};
+use crate::owners::Agent;
 
 /// How long an answer may take, to its last byte.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,12 +34,39 @@ const BODY_MAX: usize = 8 * 1024 * 1024;
 #[derive(Debug)]
 pub enum Answer {
     /// A page of records.
-    Page(Box<EnergyPage>),
+    Page {
+        /// The page.
+        page: Box<EnergyPage>,
+        /// Where the node's CPU time comes from, as far as it says.
+        cpu_time: Option<CpuTimeSource>,
+    },
     /// Its journal is another than the cursor's.
     Gone {
         /// The cursor to begin with.
         start: Cursor,
     },
+}
+
+/// Where a node's CPU time comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuTimeSource {
+    /// Kernel programs.
+    Ebpf,
+    /// Files of control groups.
+    CgroupFiles,
+    /// The process list.
+    Proc,
+}
+
+impl CpuTimeSource {
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        match headers.get(CPU_TIME_HEADER)?.to_str().ok()? {
+            "ebpf" => Some(Self::Ebpf),
+            "cgroup-files" => Some(Self::CgroupFiles),
+            "proc" => Some(Self::Proc),
+            _ => None,
+        }
+    }
 }
 
 /// Why there is no answer.
@@ -50,6 +89,25 @@ pub enum FetchFault {
         /// Why.
         #[source]
         source: hyper_util::client::legacy::Error,
+    },
+    /// Its authority's certificates are of no use.
+    #[error("asking agent at {address}: authority of its monitor: {reason}")]
+    Trust {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        reason: String,
+    },
+    /// The token for agents cannot be read.
+    #[error("asking agent at {address}: reading token \"{}\": {source}", path.display())]
+    Token {
+        /// Where.
+        address: SocketAddr,
+        /// The token's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// It took too long.
     #[error("asking agent at {address}: no complete answer within {} s", TIMEOUT.as_secs())]
@@ -88,23 +146,61 @@ pub enum FetchFault {
     },
 }
 
+type Plain = Client<HttpConnector, Empty<Bytes>>;
+type Secure = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
 /// An HTTP client for agents. Follows no redirect and uses no proxy.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    plain: Plain,
+    trust: TrustBoard,
+    token: Option<PathBuf>,
+    /// Clients by monitor, each made for what was trusted then.
+    secure: Arc<Mutex<BTreeMap<String, (Arc<AgentTrust>, Secure)>>>,
 }
 
 impl Default for Fetcher {
     fn default() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(TIMEOUT));
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(1)
-            .build(connector);
-        Self { client }
+        Self::trusting(TrustBoard::default(), None)
     }
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(TIMEOUT));
+    connector.set_nodelay(true);
+    connector
+}
+
+fn builder() -> hyper_util::client::legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(1);
+    builder
+}
+
+/// A client that trusts that authority and name alone.
+fn secure(trust: &AgentTrust) -> Result<Secure, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(trust.authority.as_bytes()) {
+        let certificate = certificate.map_err(|fault| fault.to_string())?;
+        roots.add(certificate).map_err(|fault| fault.to_string())?;
+    }
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name =
+        ServerName::try_from(trust.server_name.clone()).map_err(|fault| fault.to_string())?;
+    let mut http = connector();
+    http.enforce_http(false);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(config)
+        .https_only()
+        .with_server_name_resolver(FixedServerNameResolver::new(name))
+        .enable_http1()
+        .wrap_connector(http);
+    Ok(builder().build(connector))
 }
 
 #[derive(Deserialize)]
@@ -113,40 +209,85 @@ struct Gone {
 }
 
 impl Fetcher {
+    /// A client that speaks TLS to agents of monitors on the board, with the
+    /// token of that file, which is read anew for each request.
+    #[must_use]
+    pub fn trusting(trust: TrustBoard, token: Option<PathBuf>) -> Self {
+        Self {
+            plain: builder().build(connector()),
+            trust,
+            token,
+            secure: Arc::default(),
+        }
+    }
+
     /// Asks the agent for the records after a cursor.
     ///
     /// # Errors
     /// If the agent is silent, slow, or answers what is no page.
-    pub async fn page(
-        &self,
-        address: SocketAddr,
-        since: Option<&Cursor>,
-    ) -> Result<Answer, FetchFault> {
-        match tokio::time::timeout(TIMEOUT, self.ask(address, since)).await {
+    pub async fn page(&self, agent: &Agent, since: Option<&Cursor>) -> Result<Answer, FetchFault> {
+        let address = agent.address;
+        match tokio::time::timeout(TIMEOUT, self.ask(agent, since)).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchFault::Slow { address }),
         }
     }
 
-    async fn ask(&self, address: SocketAddr, since: Option<&Cursor>) -> Result<Answer, FetchFault> {
-        let query = match since {
-            Some(cursor) => format!("{PATH}?since={cursor}&limit={PAGE_LIMIT}"),
-            None => format!("{PATH}?limit={PAGE_LIMIT}"),
-        };
+    /// Sends the request as the agent's monitor wants it.
+    async fn send(&self, agent: &Agent, query: String) -> Result<Response<Incoming>, FetchFault> {
+        let address = agent.address;
+        let trust = self.trust.of(&agent.monitor);
         let uri = Uri::builder()
-            .scheme("http")
+            .scheme(if trust.is_some() { "https" } else { "http" })
             .authority(address.to_string())
             .path_and_query(query)
             .build()
             .map_err(|source| FetchFault::Address { address, source })?;
-        let request = Request::get(uri)
+        let mut request = Request::get(uri);
+        // A token goes to agents that are known, and to nobody else.
+        if let (Some(_), Some(path)) = (&trust, &self.token) {
+            let token = std::fs::read_to_string(path).map_err(|source| FetchFault::Token {
+                address,
+                path: path.clone(),
+                source,
+            })?;
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
+        }
+        let request = request
             .body(Empty::new())
             .map_err(|source| FetchFault::Address { address, source })?;
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(|source| FetchFault::Connect { address, source })?;
+        let asked = match trust {
+            Some(trust) => {
+                let client = self.secure_client(&agent.monitor, &trust);
+                let client = client.map_err(|reason| FetchFault::Trust { address, reason })?;
+                client.request(request).await
+            }
+            None => self.plain.request(request).await,
+        };
+        asked.map_err(|source| FetchFault::Connect { address, source })
+    }
+
+    fn secure_client(&self, monitor: &str, trust: &Arc<AgentTrust>) -> Result<Secure, String> {
+        // No code panics while it holds the lock.
+        let mut clients = self.secure.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made_for, client)) = clients.get(monitor)
+            && made_for == trust
+        {
+            return Ok(client.clone());
+        }
+        let client = secure(trust)?;
+        clients.insert(monitor.to_owned(), (Arc::clone(trust), client.clone()));
+        Ok(client)
+    }
+
+    async fn ask(&self, agent: &Agent, since: Option<&Cursor>) -> Result<Answer, FetchFault> {
+        let address = agent.address;
+        let query = match since {
+            Some(cursor) => format!("{PATH}?since={cursor}&limit={PAGE_LIMIT}"),
+            None => format!("{PATH}?limit={PAGE_LIMIT}"),
+        };
+        let response = self.send(agent, query).await?;
+        let cpu_time = CpuTimeSource::of(response.headers());
         let status = response.status();
         let body = Limited::new(response.into_body(), BODY_MAX)
             .collect()
@@ -170,7 +311,10 @@ impl Fetcher {
             });
         }
         serde_json::from_slice(&body)
-            .map(|page| Answer::Page(Box::new(page)))
+            .map(|page| Answer::Page {
+                page: Box::new(page),
+                cpu_time,
+            })
             .map_err(|source| FetchFault::Syntax { address, source })
     }
 }

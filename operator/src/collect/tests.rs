@@ -2,15 +2,20 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use tanso_agent_wire::energy::{Account, EnergyPage, JournalId, Names, PATH, SCHEMA};
+use tanso_agent_wire::energy::{
+    Account, CPU_TIME_HEADER, EnergyPage, JournalId, Names, PATH, SCHEMA,
+};
 use tanso_power::Estimate;
+use tanso_runtime::serve::Tls;
+use tanso_runtime::serve::tls::TlsFiles;
 use tanso_runtime::{Problem, Shutdown};
 
 use super::*;
+use crate::controllers::power_monitor::certificates::{Issued, issue};
 use crate::ledger::query;
 
 /// How a test agent answers.
@@ -312,4 +317,82 @@ async fn the_board_shows_power_and_the_last_error() {
     let facts = bench.collector.board.all().remove("n1").unwrap();
     assert!(facts.error.unwrap().contains("speaks for node \"n9\""));
     assert_eq!(bench.collector.board.live(Timestamp::now(), 60), ["n1"]);
+}
+
+/// Keeps an agent's certificate in files, as a kubelet mounts it.
+fn mounted(issued: &Issued, folder: &std::path::Path) -> TlsFiles {
+    let files = TlsFiles {
+        certificate: folder.join("tls.crt"),
+        key: folder.join("tls.key"),
+        client_ca: None,
+    };
+    std::fs::write(&files.certificate, &issued.certificate).unwrap();
+    std::fs::write(&files.key, &issued.key).unwrap();
+    files
+}
+
+#[tokio::test]
+async fn an_agent_over_tls_is_known_by_its_authority_and_shown_the_token() {
+    tanso_runtime::crypto::install();
+    let bench = Bench::new(9).await;
+    let folder = tempfile::tempdir().unwrap();
+    let name = "tanso-agent.tanso-system.svc".to_owned();
+    let authority = issue::authority("tanso", None, Timestamp::now()).unwrap();
+    let issued = issue(
+        "tanso",
+        &authority,
+        std::slice::from_ref(&name),
+        Timestamp::now(),
+    );
+    let tls = Tls::load(mounted(&issued.unwrap(), folder.path())).unwrap();
+    let wants_token = |headers: HeaderMap, agent: State<Shared>, asked: Query<Since>| async move {
+        if headers.get("authorization").map(HeaderValue::as_bytes) != Some(b"Bearer for-agents") {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+        let mut response = answer(agent, asked).await;
+        let rung = HeaderValue::from_static("cgroup-files");
+        response.headers_mut().insert(CPU_TIME_HEADER, rung);
+        response
+    };
+    let router = Router::new()
+        .route(PATH, get(wants_token))
+        .with_state(Arc::clone(&bench.agent));
+    let any = ([127, 0, 0, 1], 0).into();
+    let listener = tanso_runtime::serve::listen(any).await.unwrap();
+    let mut agent = bench.as_agent();
+    agent.address = listener.local_addr().unwrap();
+    let shutdown = Shutdown::new();
+    tokio::spawn(tanso_runtime::serve::serve_with(
+        listener,
+        Some(Arc::new(tls)),
+        router,
+        tanso_runtime::serve::Limits::default(),
+        shutdown.clone(),
+    ));
+    let token = folder.path().join("token");
+    std::fs::write(&token, "for-agents\n").unwrap();
+    let board = TrustBoard::default();
+    let collector = bench.collector.clone().trusting(board.clone(), Some(token));
+
+    // Nobody said yet that it speaks TLS, or by whose word.
+    assert!(collector.visit(&agent).await.is_err());
+    let stranger = issue::authority("stranger", None, Timestamp::now()).unwrap();
+    for (authority, server_name, opens) in [
+        (&stranger, name.as_str(), false),
+        (&authority, "other.tanso-system.svc", false),
+        (&authority, name.as_str(), true),
+    ] {
+        let trust = AgentTrust {
+            authority: authority.bundle.clone(),
+            server_name: server_name.to_owned(),
+        };
+        board.set("tanso", Some(trust));
+        let visited = collector.visit(&agent).await;
+        assert_eq!(visited.is_ok(), opens, "{visited:?}");
+        if let Ok(last) = visited {
+            assert_eq!(last.cpu_time(), Some(CpuTimeSource::CgroupFiles));
+        }
+    }
+    assert_eq!(bench.total().await, energy(1, 9));
+    shutdown.begin();
 }

@@ -5,12 +5,17 @@
 //! - nodes: list, watch (metadata)
 //! - events.k8s.io events: create, patch
 //! - clusterrolebindings: get, create, patch, delete;
-//!   clusterroles "tanso-agent": bind
+//!   clusterroles "tanso-agent",
+//!   "tanso-token-reviewer", "tanso-agent-samples": bind
 //! - in its own namespace: serviceaccounts, configmaps, services, daemonsets,
-//!   deployments: get, list, watch, create, patch, delete; pods: list
+//!   deployments: get, list, watch, create, patch, delete; pods: list;
+//!   secrets (certificates), persistentvolumeclaims, poddisruptionbudgets,
+//!   networkpolicies, servicemonitors, cert-manager's certificates: get,
+//!   create, patch, delete
 
 pub mod apply;
 pub mod build;
+pub mod certificates;
 pub mod facts;
 pub mod observe;
 pub mod overlap;
@@ -35,14 +40,16 @@ use tanso_runtime::Shutdown;
 
 use self::apply::{Hand, Rollout, RolloutFault};
 use self::build::{Installation, MANAGED_BY, Plan, build};
+use self::certificates::CertificateFault;
 use self::facts::SharedFacts;
-use self::observe::{NodeStore, ObserveFault, Observed, Observer};
+use self::observe::{Live, NodeStore, ObserveFault, Observed, Observer};
 use self::overlap::{Claimant, conflict};
 use self::status::{Findings, Outcome, compute, first_visit};
 use self::validate::{ValidatedPowerMonitor, validate};
 use crate::cluster::apply::{Applier, ApplyFault};
 use crate::cluster::fault::Class;
 use crate::cluster::{Claim, Events, POWER_MONITOR_MANAGER, requested_at};
+use crate::collect::{AgentTrust, TrustBoard};
 use crate::metrics::Metrics;
 
 /// The controller's name in metrics.
@@ -66,6 +73,7 @@ pub struct Context {
     events: Events,
     metrics: Metrics,
     facts: SharedFacts,
+    trust: TrustBoard,
     /// Failures in a row by monitor.
     failures: Mutex<HashMap<String, u32>>,
 }
@@ -82,6 +90,7 @@ impl Context {
         nodes: NodeStore,
         instance: &str,
     ) -> Self {
+        let trust = TrustBoard::default();
         let applier = Applier::new(POWER_MONITOR_MANAGER, claim.clone(), metrics.clone());
         Self {
             observer: Observer::new(client.clone(), &installation.namespace, nodes),
@@ -96,8 +105,25 @@ impl Context {
             client,
             metrics,
             facts,
+            trust,
             failures: Mutex::default(),
         }
+    }
+
+    /// The same, telling on this board whom to trust for agents over TLS.
+    #[must_use]
+    pub fn trusting(mut self, board: TrustBoard) -> Self {
+        self.trust = board;
+        self
+    }
+
+    /// Tells the collector whom to trust for the monitor's agents.
+    fn trust(&self, plan: Plan<'_>) {
+        let trust = plan.authority.map(|authority| AgentTrust {
+            authority: authority.to_owned(),
+            server_name: plan.host(&plan.names().agent),
+        });
+        self.trust.set(&plan.monitor.name, trust);
     }
 }
 
@@ -252,29 +278,105 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
             Err(fault) => failed(context, &observed, &valid, &fault, &chosen).await,
         };
     }
+    Box::pin(roll_out(context, &observed, &valid, &chosen)).await
+}
+
+/// Certificates first, then all objects, then the status.
+async fn roll_out(
+    context: &Context,
+    observed: &Observed,
+    valid: &ValidatedPowerMonitor,
+    chosen: &[String],
+) -> Result<Done, ApplyFault> {
     let Some(owner) = observed.monitor.controller_owner_ref(&()) else {
         // Whatever the API server answers has a name and a UID.
         return Ok(Done::Gone);
     };
-    let children = build(Plan {
-        monitor: &valid,
+    let plan = Plan {
+        monitor: valid,
         installation: &context.installation,
         owner: &owner,
-    });
+        authority: None,
+        has_service_monitors: observed.live.has_service_monitors,
+    };
+    let authority = match Box::pin(certify(context, plan, &observed.live)).await {
+        Ok(authority) => authority,
+        Err(Uncertified::Waits(fault)) => {
+            return waits(context, observed, valid, &fault, chosen).await;
+        }
+        Err(Uncertified::Rollout(fault)) => {
+            return failed(context, observed, valid, &fault, chosen).await;
+        }
+    };
+    let plan = Plan {
+        authority: authority.as_deref(),
+        ..plan
+    };
+    let children = build(plan);
+    context.trust(plan);
     match Box::pin(context.hand.roll_out(&observed.live, &children)).await {
         Ok(rollout) => {
+            if valid.tls.is_none()
+                && let Err(fault) = context.hand.forget_secrets(&observed.live).await
+            {
+                return failed(context, observed, valid, &fault, chosen).await;
+            }
             conclude(
                 context,
-                &observed,
-                Some(&valid),
+                observed,
+                Some(valid),
                 Outcome::RolledOut(&rollout),
-                &chosen,
+                chosen,
             )
             .await?;
             Ok(Done::Calm)
         }
-        Err(fault) => failed(context, &observed, &valid, &fault, &chosen).await,
+        Err(fault) => failed(context, observed, valid, &fault, chosen).await,
     }
+}
+
+/// Why there are no certificates.
+enum Uncertified {
+    /// Somebody has to do something first.
+    Waits(CertificateFault),
+    /// A write failed.
+    Rollout(RolloutFault),
+}
+
+/// Sees to it that certificates are there where TLS is wished; returns the
+/// authority's.
+async fn certify(
+    context: &Context,
+    plan: Plan<'_>,
+    live: &Live,
+) -> Result<Option<String>, Uncertified> {
+    let wish = certificates::wish(plan, live, Timestamp::now()).map_err(Uncertified::Waits)?;
+    let [agent, server] = context
+        .hand
+        .certify(live, &wish)
+        .await
+        .map_err(Uncertified::Rollout)?;
+    certificates::authority(plan, agent.as_ref(), server.as_ref()).map_err(Uncertified::Waits)
+}
+
+/// Says what is waited for; what runs goes on running as it is.
+async fn waits(
+    context: &Context,
+    observed: &Observed,
+    valid: &ValidatedPowerMonitor,
+    fault: &CertificateFault,
+    chosen: &[String],
+) -> Result<Done, ApplyFault> {
+    let message = fault.to_string();
+    tracing::warn!(error = message, "certificates are not there yet");
+    let outcome = Outcome::Failed {
+        class: Class::Transient,
+        reason: reasons::NOT_FOUND,
+        message: &message,
+    };
+    conclude(context, observed, Some(valid), outcome, chosen).await?;
+    // It comes without a change of the monitor.
+    Ok(Done::Terminal)
 }
 
 fn chosen(observed: &Observed, valid: &ValidatedPowerMonitor) -> Vec<String> {
@@ -306,6 +408,9 @@ async fn conclude(
         trouble: None,
         facts: &facts,
         wants_model_server: valid.is_some_and(|valid| valid.model_server.is_some()),
+        service_monitors: valid
+            .and_then(|valid| valid.scrape.as_ref())
+            .map(|_| observed.live.has_service_monitors),
         now: Timestamp::now(),
     };
     let mut after = compute(&findings, outcome);

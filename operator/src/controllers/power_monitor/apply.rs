@@ -3,10 +3,13 @@
 //! Never touches an object of that name that somebody else made.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, ResourceExt as _};
 
-use super::build::{Children, MANAGED_BY};
+use super::build::{Children, Extras, MANAGED_BY};
+use super::certificates::Wish;
 use super::observe::Live;
 use crate::cluster::apply::{Applier, ApplyFault, Change, Object};
 
@@ -86,6 +89,7 @@ impl Hand {
             .await?;
         self.put(live.agent_service.as_ref(), &wish.agent_service, &mut wrote)
             .await?;
+        Box::pin(self.settle_extras(&live.extras, &wish.extras, &mut wrote)).await?;
         let model_deployment = if let Some(server) = &wish.model_server {
             self.put(live.model_account.as_ref(), &server.account, &mut wrote)
                 .await?;
@@ -107,6 +111,104 @@ impl Hand {
         })
     }
 
+    /// Makes what only some monitors have as wished, and removes the rest.
+    async fn settle_extras(
+        &self,
+        live: &Extras,
+        wish: &Extras,
+        wrote: &mut bool,
+    ) -> Result<(), RolloutFault> {
+        let bindings: Api<ClusterRoleBinding> = Api::all(self.client.clone());
+        for (live, wish) in [
+            (&live.agent_reviews, &wish.agent_reviews),
+            (&live.agent_samples, &wish.agent_samples),
+            (&live.model_reviews, &wish.model_reviews),
+        ] {
+            match wish {
+                Some(wish) => {
+                    self.put_at(&bindings, live.as_ref(), wish, wrote).await?;
+                }
+                None => self.drop_at(&bindings, live.as_ref(), wrote).await?,
+            }
+        }
+        macro_rules! settle {
+            ($($field:ident),*) => {$(
+                self.settle(live.$field.as_ref(), wish.$field.as_ref(), wrote)
+                    .await?;
+            )*};
+        }
+        settle!(authority, claim, lead_service, readers, budget);
+        settle!(agent_policy, model_policy, agent_scrape, model_scrape);
+        Ok(())
+    }
+
+    /// Writes certificates as wished; returns the live Secrets of agents and
+    /// model server after it.
+    ///
+    /// # Errors
+    /// If an object is not ours or a write fails.
+    pub async fn certify(
+        &self,
+        live: &Live,
+        wish: &Wish,
+    ) -> Result<[Option<Secret>; 2], RolloutFault> {
+        let mut wrote = false;
+        let mut after = [live.agent_tls.clone(), live.model_tls.clone()];
+        for secret in &wish.secrets {
+            let name = secret.name_any();
+            let all = [&live.authority, &live.agent_tls, &live.model_tls];
+            let before = all
+                .into_iter()
+                .flatten()
+                .find(|before| before.name_any() == name);
+            let written = self.put(before, secret, &mut wrote).await?;
+            let suffixes = ["-agent-tls", "-model-tls"];
+            for (place, suffix) in after.iter_mut().zip(suffixes) {
+                if name.ends_with(suffix) {
+                    *place = Some(written.clone());
+                }
+            }
+        }
+        for (at, live) in live.certificates.iter().enumerate() {
+            let wish = wish.certificates.as_ref().and_then(|wish| wish.get(at));
+            match wish {
+                Some(wish) => {
+                    self.put(live.as_ref(), wish, &mut wrote).await?;
+                }
+                None => self.drop(live.as_ref(), &mut wrote).await?,
+            }
+        }
+        Ok(after)
+    }
+
+    /// Removes Secrets that were made here and are not used any more; those
+    /// of somebody else stay.
+    ///
+    /// # Errors
+    /// If a write fails.
+    pub async fn forget_secrets(&self, live: &Live) -> Result<(), RolloutFault> {
+        let mut wrote = false;
+        for secret in [&live.authority, &live.agent_tls, &live.model_tls] {
+            self.drop(secret.as_ref(), &mut wrote).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle<K>(
+        &self,
+        live: Option<&K>,
+        wish: Option<&K>,
+        wrote: &mut bool,
+    ) -> Result<(), RolloutFault>
+    where
+        K: Object<Scope = NamespaceResourceScope>,
+    {
+        match wish {
+            Some(wish) => self.put(live, wish, wrote).await.map(|_| ()),
+            None => self.drop(live, wrote).await,
+        }
+    }
+
     /// Removes everything of the monitor, pods first.
     ///
     /// # Errors
@@ -115,6 +217,10 @@ impl Hand {
         let mut wrote = false;
         self.drop(live.agent_set.as_ref(), &mut wrote).await?;
         self.remove_model_server(live, &mut wrote).await?;
+        let none = Extras::default();
+        Box::pin(self.settle_extras(&live.extras, &none, &mut wrote)).await?;
+        self.certify(live, &Wish::default()).await?;
+        self.forget_secrets(live).await?;
         self.drop(live.agent_service.as_ref(), &mut wrote).await?;
         self.drop(live.agent_config.as_ref(), &mut wrote).await?;
         let bindings = Api::all(self.client.clone());

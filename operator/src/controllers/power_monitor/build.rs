@@ -4,8 +4,13 @@
 
 pub mod config_map;
 pub mod daemon_set;
+pub mod disruption;
+pub mod extras;
+pub mod foreign;
 pub mod model_server;
+pub mod network_policy;
 pub mod service_account;
+pub mod service_monitor;
 pub mod services;
 
 use std::collections::BTreeMap;
@@ -15,7 +20,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
-use super::validate::ValidatedPowerMonitor;
+pub use extras::Extras;
+
+use super::validate::{Tls, ValidatedPowerMonitor};
 
 /// Label of every object that the operator makes.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "tanso-operator");
@@ -52,6 +59,8 @@ pub struct Children {
     pub agent_service: Service,
     /// The model server; `None` when switched off.
     pub model_server: Option<ModelServerChildren>,
+    /// What only some monitors have.
+    pub extras: Extras,
 }
 
 /// Every object of a model server.
@@ -74,6 +83,27 @@ pub struct Names {
     pub binding: String,
     /// Of all model server objects.
     pub model_server: String,
+    /// Of the model servers that follow another.
+    pub model_reader: String,
+    /// Of the Service of the model server that learns.
+    pub model_lead: String,
+    /// Of the authority's Secret, and of the ConfigMap with its certificate.
+    pub authority: String,
+    /// Of the agents' certificate and its Secret.
+    pub agent_tls: String,
+    /// Of the model server's certificate and its Secret.
+    pub model_tls: String,
+    /// Of the agents' `NetworkPolicy`; the installation may have one by the
+    /// agents' own name.
+    pub agent_policy: String,
+    /// Of the model server's.
+    pub model_policy: String,
+    /// Of the cluster-wide binding by which agents ask about tokens.
+    pub agent_reviews: String,
+    /// Of the one by which agents may send samples.
+    pub agent_samples: String,
+    /// Of the one by which the model server asks about tokens.
+    pub model_reviews: String,
 }
 
 impl Names {
@@ -85,6 +115,16 @@ impl Names {
             agent: format!("{monitor}-agent"),
             binding: format!("tanso-power-monitor-{monitor}-agent"),
             model_server: format!("{monitor}-model-server"),
+            model_reader: format!("{monitor}-model-reader"),
+            model_lead: format!("{monitor}-model-lead"),
+            authority: format!("{monitor}-ca"),
+            agent_tls: format!("{monitor}-agent-tls"),
+            model_tls: format!("{monitor}-model-tls"),
+            agent_policy: format!("{monitor}-agent-in"),
+            model_policy: format!("{monitor}-model-in"),
+            agent_reviews: format!("tanso-power-monitor-{monitor}-agent-reviews"),
+            agent_samples: format!("tanso-power-monitor-{monitor}-agent-samples"),
+            model_reviews: format!("tanso-power-monitor-{monitor}-model-server-reviews"),
         }
     }
 }
@@ -98,10 +138,17 @@ pub struct Plan<'a> {
     pub installation: &'a Installation,
     /// The monitor as owner.
     pub owner: &'a OwnerReference,
+    /// Certificate of the authority that vouches for agents and model server,
+    /// PEM, where they speak TLS.
+    pub authority: Option<&'a str>,
+    /// Whether the kind `ServiceMonitor` is installed.
+    pub has_service_monitors: bool,
 }
 
 impl Plan<'_> {
-    fn names(&self) -> Names {
+    /// Names of the monitor's objects.
+    #[must_use]
+    pub fn names(&self) -> Names {
         Names::of(&self.monitor.name)
     }
 
@@ -120,11 +167,62 @@ impl Plan<'_> {
         labels
     }
 
+    /// The scheme of agents and model server.
+    const fn scheme(&self) -> &'static str {
+        if self.monitor.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+
+    /// The address of a Service in the cluster, without scheme and port.
+    #[must_use]
+    pub fn host(&self, service: &str) -> String {
+        format!("{service}.{}.svc", self.installation.namespace)
+    }
+
+    /// Names of the Secrets with the certificates of agents and model server.
+    #[must_use]
+    pub fn tls_secrets(&self) -> Option<(String, String)> {
+        match self.monitor.tls.as_ref()? {
+            Tls::SelfSigned | Tls::CertManager { .. } => {
+                let names = self.names();
+                Some((names.agent_tls, names.model_tls))
+            }
+            Tls::Secret {
+                agent,
+                model_server,
+            } => Some((agent.clone(), model_server.clone())),
+        }
+    }
+
+    /// Whether some model servers follow one that learns.
+    fn has_readers(&self) -> bool {
+        let servers = self.monitor.model_server.as_ref();
+        self.monitor.samples && servers.is_some_and(|server| server.replicas > 1)
+    }
+
+    /// Labels of the pods that give models.
+    fn giver_labels(&self) -> BTreeMap<String, String> {
+        if self.has_readers() {
+            BTreeMap::from([(GIVES_MODELS.into(), self.monitor.name.clone())])
+        } else {
+            self.selector_labels(MODEL_SERVER)
+        }
+    }
+
     fn selector(&self, component: &str) -> LabelSelector {
         LabelSelector {
             match_labels: Some(self.selector_labels(component)),
             ..LabelSelector::default()
         }
+    }
+
+    /// Metadata of a certificate's object.
+    #[must_use]
+    pub fn certificate_meta(&self, name: String) -> ObjectMeta {
+        self.meta(name, CERTIFICATES)
     }
 
     fn cluster_meta(&self, name: String, component: &str) -> ObjectMeta {
@@ -150,6 +248,18 @@ pub const AGENT: &str = "tanso-agent";
 /// The component label of the model server.
 pub const MODEL_SERVER: &str = "tanso-model-server";
 
+/// The component label of model servers that follow the one that learns.
+pub const MODEL_READER: &str = "tanso-model-reader";
+
+/// The component label of the Service of the one that learns.
+const MODEL_LEAD: &str = "tanso-model-lead";
+
+/// The component label of certificates and their Secrets.
+const CERTIFICATES: &str = "tanso-certificates";
+
+/// Label of pods that give models, where they are of two components.
+const GIVES_MODELS: &str = "tanso.dev/gives-models";
+
 /// Builds every object of the monitor.
 #[must_use]
 pub fn build(plan: Plan<'_>) -> Children {
@@ -171,6 +281,7 @@ pub fn build(plan: Plan<'_>) -> Children {
         agent_set,
         agent_service: services::agent(plan),
         model_server,
+        extras: extras::build(plan),
     }
 }
 

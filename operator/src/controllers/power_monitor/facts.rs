@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use tanso_power::{Provenance, Watts};
 
+use crate::collect::CpuTimeSource;
+
 /// What an agent said last.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeFact {
@@ -17,6 +19,8 @@ pub struct NodeFact {
     pub power: Option<Watts>,
     /// Why there is no source.
     pub reason: Option<String>,
+    /// Where its CPU time comes from, as far as it says.
+    pub cpu_time: Option<CpuTimeSource>,
 }
 
 /// The nodes whose agents spoke, by name.
@@ -48,6 +52,7 @@ impl NodeFacts for crate::collect::NodeBoard {
                     provenance: node.provenance,
                     power: node.power,
                     reason,
+                    cpu_time: node.cpu_time,
                 };
                 (name, fact)
             })

@@ -10,16 +10,20 @@ use std::time::Duration;
 use futures::future::{self, BoxFuture};
 use futures::{FutureExt as _, Stream, StreamExt as _, try_join};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Node as KubeNode, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Node as KubeNode, Pod, Secret, Service, ServiceAccount,
+};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use kube::api::{ListParams, PartialObjectMeta};
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
-use tanso_crds::PowerMonitor;
+use tanso_crds::power_monitor::{Switch, TlsType};
+use tanso_crds::{PowerMonitor, PowerMonitorSpec};
 use tokio::time::timeout;
 
-use super::build::{MONITOR_LABEL, Names};
+use super::build::foreign::{CERTIFICATES, Certificate, SERVICE_MONITORS};
+use super::build::{Extras, MONITOR_LABEL, Names};
 use super::overlap::{Claimant, Node};
 use super::validate::OS_LABEL;
 use crate::cluster::apply::{ApplyFault, Object, bounded};
@@ -64,6 +68,20 @@ pub struct Live {
     pub model_deployment: Option<Deployment>,
     /// Where it is found.
     pub model_service: Option<Service>,
+    /// What only some monitors have.
+    pub extras: Extras,
+    /// The authority's certificate and key.
+    pub authority: Option<Secret>,
+    /// The agents' certificate, whoever made it.
+    pub agent_tls: Option<Secret>,
+    /// The model server's certificate, whoever made it.
+    pub model_tls: Option<Secret>,
+    /// What cert-manager is asked for, for agents and model server.
+    pub certificates: [Option<Certificate>; 2],
+    /// Whether cert-manager's kind is installed; looked at where it is wished.
+    pub has_certificates: bool,
+    /// Whether the Prometheus Operator's kind is installed; likewise.
+    pub has_service_monitors: bool,
 }
 
 /// What a visit found.
@@ -118,7 +136,7 @@ impl Observer {
             Ok(Err(_)) | Err(_) => return Err(ObserveFault::NoNodes),
         }
         Ok(Observed {
-            live: self.live(&Names::of(name)).await?,
+            live: self.live(&Names::of(name), &monitor.spec).await?,
             others: all
                 .iter()
                 .filter(|other| other.name_any() != name)
@@ -134,7 +152,7 @@ impl Observer {
         })
     }
 
-    async fn live(&self, names: &Names) -> Result<Live, ApplyFault> {
+    async fn live(&self, names: &Names, spec: &PowerMonitorSpec) -> Result<Live, ApplyFault> {
         let (
             agent_account,
             agent_binding,
@@ -154,7 +172,7 @@ impl Observer {
             find(self.api(), &names.model_server),
             find(self.api(), &names.model_server),
         )?;
-        Ok(Live {
+        let live = Live {
             agent_account,
             agent_binding,
             agent_config,
@@ -163,7 +181,96 @@ impl Observer {
             model_account,
             model_deployment,
             model_service,
+            ..Live::default()
+        };
+        let live = self.live_extras(names, spec, live).await?;
+        self.live_certificates(names, spec, live).await
+    }
+
+    async fn live_extras(
+        &self,
+        names: &Names,
+        spec: &PowerMonitorSpec,
+        live: Live,
+    ) -> Result<Live, ApplyFault> {
+        let bindings = || Api::all(self.client.clone());
+        let wished = spec.service_monitor.type_ == Switch::Enabled;
+        let has_service_monitors = wished && self.serves(SERVICE_MONITORS).await;
+        let (agent_reviews, agent_samples, model_reviews, authority, claim) = try_join!(
+            find(bindings(), &names.agent_reviews),
+            find(bindings(), &names.agent_samples),
+            find(bindings(), &names.model_reviews),
+            find(self.api(), &names.authority),
+            find(self.api(), &names.model_server),
+        )?;
+        let (readers, lead_service, budget, agent_policy, model_policy) = try_join!(
+            find(self.api(), &names.model_reader),
+            find(self.api(), &names.model_lead),
+            find(self.api(), &names.model_server),
+            find(self.api(), &names.agent_policy),
+            find(self.api(), &names.model_policy),
+        )?;
+        // Where the kind is not installed, there is none.
+        let (agent_scrape, model_scrape) = try_join!(
+            find(self.api(), &names.agent),
+            find(self.api(), &names.model_server),
+        )?;
+        Ok(Live {
+            has_service_monitors,
+            extras: Extras {
+                agent_reviews,
+                agent_samples,
+                model_reviews,
+                authority,
+                claim,
+                readers,
+                lead_service,
+                budget,
+                agent_policy,
+                model_policy,
+                agent_scrape,
+                model_scrape,
+            },
+            ..live
         })
+    }
+
+    async fn live_certificates(
+        &self,
+        names: &Names,
+        spec: &PowerMonitorSpec,
+        live: Live,
+    ) -> Result<Live, ApplyFault> {
+        let wished = spec.tls.type_ == TlsType::CertManager;
+        let has_certificates = wished && self.serves(CERTIFICATES).await;
+        let given = |name: &Option<String>, own: &str| {
+            let own = own.to_owned();
+            name.clone().unwrap_or(own)
+        };
+        let agent = given(&spec.tls.agent_secret_name, &names.agent_tls);
+        let server = given(&spec.tls.model_server_secret_name, &names.model_tls);
+        let (authority, agent_tls, model_tls, agent_certificate, model_certificate) = try_join!(
+            find(self.api(), &names.authority),
+            find(self.api(), &agent),
+            find(self.api(), &server),
+            find(self.api(), &names.agent_tls),
+            find(self.api(), &names.model_tls),
+        )?;
+        Ok(Live {
+            has_certificates,
+            authority,
+            agent_tls,
+            model_tls,
+            certificates: [agent_certificate, model_certificate],
+            ..live
+        })
+    }
+
+    /// Whether the API server knows a group and version; where it does not
+    /// answer, not for now.
+    async fn serves(&self, group_version: &str) -> bool {
+        let asked = self.client.list_api_group_resources(group_version);
+        matches!(timeout(NODES_PATIENCE, asked).await, Ok(Ok(_)))
     }
 
     /// What keeps the first pod of the monitor that is not ready, in words.

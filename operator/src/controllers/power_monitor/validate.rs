@@ -3,6 +3,8 @@
 //! Pure. Admission refuses most of this already; what an older schema let
 //! through, or what admission cannot say, is refused here.
 
+mod parts;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -10,8 +12,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
 use kube::ResourceExt as _;
 use tanso_crds::PowerMonitor;
-use tanso_crds::power_monitor::{PowerSource, SecurityMode};
+use tanso_crds::power_monitor::{AgentSpec, IdleSharing, PowerSource, SecurityMode, Switch};
 use tanso_runtime::settings::Period;
+
+pub use parts::{AGENT_AUDIENCE, Exports, ModelServer, Scrape, Storage, Tls};
 
 /// Longest name of a `PowerMonitor`: its longest child's name,
 /// `NAME-model-server`, is that of a Service, of at most 63 letters.
@@ -35,21 +39,27 @@ pub struct ValidatedPowerMonitor {
     pub interval: Period,
     /// Rights of the agent pod.
     pub security: SecurityMode,
+    /// Seccomp profile of the node, if not the runtime's own.
+    pub seccomp_file: Option<String>,
+    /// Whether measured nodes teach the model server.
+    pub samples: bool,
+    /// Who is charged with idle energy.
+    pub idle_sharing: IdleSharing,
+    /// What the agents export, to whom and how fine.
+    pub exports: Exports,
+    /// Where certificates come from; `None`: there are none.
+    pub tls: Option<Tls>,
+    /// Labels of the namespaces that may read metrics, where `NetworkPolicy`s
+    /// are wished.
+    pub readers: Option<BTreeMap<String, String>>,
+    /// How Prometheus is to be told, if it is.
+    pub scrape: Option<Scrape>,
     /// CPU and memory of the agent, if not the usual.
     pub agent_resources: Option<ResourceRequirements>,
     /// TCP port of the agent.
     pub port: u16,
     /// The model server; `None` when switched off.
     pub model_server: Option<ModelServer>,
-}
-
-/// A model server that can be rolled out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ModelServer {
-    /// Number of pods; at least one.
-    pub replicas: i32,
-    /// CPU and memory, if not the usual.
-    pub resources: Option<ResourceRequirements>,
 }
 
 /// One fault of a spec.
@@ -80,66 +90,26 @@ pub struct Faults(pub Vec<Fault>);
 /// Every fault of it.
 pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults> {
     let mut faults = selector_faults(&monitor.spec.agent.node_selector);
-    let mut refuse = |path: String, value: &str, accepted: &'static str| {
-        faults.push(fault(path, value, accepted));
-    };
     let name = monitor.name_any();
     if !is_dns_1035_label(&name) || name.len() > NAME_LIMIT {
-        refuse(
-            "metadata.name".into(),
+        faults.push(fault(
+            "metadata.name",
             &name,
             "accepted are up to 50 lower-case letters, digits and dashes, beginning with a letter",
-        );
+        ));
     }
     let agent = &monitor.spec.agent;
-    if agent.sources.is_empty() {
-        refuse(
-            "spec.agent.sources".into(),
-            "[]",
-            "accepted are one or more of Rapl, Model, Fake",
-        );
-    }
-    for (at, source) in agent.sources.iter().enumerate() {
-        if agent
-            .sources
-            .iter()
-            .take(at)
-            .any(|earlier| earlier == source)
-        {
-            refuse(
-                format!("spec.agent.sources[{at}]"),
-                source_name(*source),
-                "each source may be named once",
-            );
-        }
-    }
-    let interval =
-        agent.interval.parse::<Period>().ok().filter(|period| {
-            (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&period.0)
-        });
-    if interval.is_none() {
-        refuse(
-            "spec.agent.interval".into(),
-            &agent.interval,
-            "accepted are 100ms to 60s, as in 500ms or 1s",
-        );
-    }
-    let port = u16::try_from(agent.port).ok().filter(|port| *port >= 1024);
-    if port.is_none() {
-        refuse(
-            "spec.agent.port".into(),
-            &agent.port.to_string(),
-            "accepted are 1024 to 65535",
-        );
-    }
-    let replicas = monitor.spec.model_server.replicas;
-    if !(0..=5).contains(&replicas) {
-        refuse(
-            "spec.modelServer.replicas".into(),
-            &replicas.to_string(),
-            "accepted are 0 to 5",
-        );
-    }
+    let (interval, port) = reading(agent, &mut faults);
+    let spec = &monitor.spec;
+    faults.extend(selector_faults_at(
+        "spec.networkPolicy.metricsFrom",
+        &spec.network_policy.metrics_from,
+    ));
+    let exports = Exports::of(spec, port, &mut faults);
+    let tls = Tls::of(&spec.tls, &mut faults);
+    let scrape = Scrape::of(&spec.service_monitor, &mut faults);
+    let model_server = ModelServer::of(spec, &mut faults);
+    let seccomp_file = parts::seccomp_file(&agent.seccomp_profile, &mut faults);
     let (Some(interval), Some(port), true) = (interval, port, faults.is_empty()) else {
         return Err(Faults(faults));
     };
@@ -156,32 +126,71 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
         security: agent.security_mode,
         agent_resources: agent.resources.clone(),
         port,
-        model_server: (replicas > 0).then(|| ModelServer {
-            replicas,
-            resources: monitor.spec.model_server.resources.clone(),
-        }),
+        seccomp_file,
+        samples: agent.samples == Switch::Enabled,
+        idle_sharing: agent.idle_sharing,
+        exports,
+        tls,
+        readers: (spec.network_policy.type_ == Switch::Enabled)
+            .then(|| spec.network_policy.metrics_from.clone()),
+        scrape,
+        model_server,
     })
 }
 
-fn fault(path: String, value: &str, accepted: &'static str) -> Fault {
+/// What is read, how often, and where it is served.
+fn reading(agent: &AgentSpec, faults: &mut Vec<Fault>) -> (Option<Period>, Option<u16>) {
+    if agent.sources.is_empty() {
+        let accepted = "accepted are one or more of Rapl, Model, Fake";
+        faults.push(fault("spec.agent.sources", "[]", accepted));
+    }
+    for (at, source) in agent.sources.iter().enumerate() {
+        let mut earlier = agent.sources.iter().take(at);
+        if earlier.any(|earlier| earlier == source) {
+            let path = format!("spec.agent.sources[{at}]");
+            let accepted = "each source may be named once";
+            faults.push(fault(path, source_name(*source), accepted));
+        }
+    }
+    let interval =
+        agent.interval.parse::<Period>().ok().filter(|period| {
+            (Duration::from_millis(100)..=Duration::from_mins(1)).contains(&period.0)
+        });
+    if interval.is_none() {
+        let accepted = "accepted are 100ms to 60s, as in 500ms or 1s";
+        faults.push(fault("spec.agent.interval", &agent.interval, accepted));
+    }
+    let port = u16::try_from(agent.port).ok().filter(|port| *port >= 1024);
+    if port.is_none() {
+        let accepted = "accepted are 1024 to 65535";
+        faults.push(fault("spec.agent.port", &agent.port.to_string(), accepted));
+    }
+    (interval, port)
+}
+
+fn fault(path: impl Into<String>, value: &str, accepted: &'static str) -> Fault {
     let value = value.chars().take(128).collect();
     Fault {
-        path,
+        path: path.into(),
         value,
         accepted,
     }
 }
 
 fn selector_faults(selector: &BTreeMap<String, String>) -> Vec<Fault> {
+    selector_faults_at("spec.agent.nodeSelector", selector)
+}
+
+fn selector_faults_at(at: &str, selector: &BTreeMap<String, String>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (key, value) in selector {
         if !is_label_key(key) {
-            let path = "spec.agent.nodeSelector".to_owned();
+            let path = at.to_owned();
             let accepted = "accepted are label keys, as in example.com/rack";
             faults.push(fault(path, key, accepted));
         }
         if !is_label_value(value) {
-            let path = format!("spec.agent.nodeSelector[{key}]");
+            let path = format!("{at}[{key}]");
             let accepted =
                 "accepted are label values: up to 63 letters, digits, dashes, dots and underscores";
             faults.push(fault(path, value, accepted));
@@ -311,6 +320,76 @@ mod tests {
         assert!(validate(&monitor(&"a".repeat(NAME_LIMIT + 1), json!({}))).is_err());
         assert!(validate(&monitor("1st", json!({}))).is_err());
         assert!(validate(&monitor("a.b", json!({}))).is_err());
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_by_path() {
+        let cases = [
+            (
+                json!({"agent": {"samples": "Enabled"}, "modelServer": {"replicas": 0}}),
+                "spec.agent.samples",
+            ),
+            (
+                json!({"agent": {"access": {"tokens": "Enabled"}}}),
+                "spec.agent.access.tokens",
+            ),
+            (
+                json!({"agent": {"access": {"anonymous": "Coarse"}}}),
+                "spec.agent.access.anonymous",
+            ),
+            (
+                json!({"agent": {"access": {"coarseWindow": "1ms"}}}),
+                "spec.agent.access.coarseWindow",
+            ),
+            (
+                json!({"agent": {"metrics": {"legacyNames": "OwnPort", "legacyPort": 28282}}}),
+                "spec.agent.metrics.legacyPort",
+            ),
+            (
+                json!({"agent": {"otlp": {"endpoint": "collector:4318"}}}),
+                "spec.agent.otlp.endpoint",
+            ),
+            (
+                json!({"agent": {"otlp": {"endpoint": "http://c:4318", "interval": "2h"}}}),
+                "spec.agent.otlp.interval",
+            ),
+            (
+                json!({"agent": {"seccompProfile": {"type": "Localhost", "localhostProfile": "../x"}}}),
+                "spec.agent.seccompProfile.localhostProfile",
+            ),
+            (
+                json!({"tls": {"type": "Secret", "agentSecretName": "a"}}),
+                "spec.tls.modelServerSecretName",
+            ),
+            (json!({"tls": {"type": "CertManager"}}), "spec.tls.issuer"),
+            (
+                json!({"modelServer": {"storage": {"type": "ExistingClaim"}}}),
+                "spec.modelServer.storage.claimName",
+            ),
+            (
+                json!({"modelServer": {"storage": {"type": "EmptyDir", "size": "much"}}}),
+                "spec.modelServer.storage.size",
+            ),
+            (
+                json!({"networkPolicy": {"metricsFrom": {"a b": "c"}}}),
+                "spec.networkPolicy.metricsFrom",
+            ),
+            (
+                json!({"serviceMonitor": {"interval": "1s"}}),
+                "spec.serviceMonitor.interval",
+            ),
+            (
+                json!({"serviceMonitor": {"labels": {"a": "-"}}}),
+                "spec.serviceMonitor.labels[a]",
+            ),
+        ];
+        for (spec, path) in cases {
+            let faults = validate(&monitor("tanso", spec.clone())).unwrap_err();
+            assert!(
+                faults.0.len() == 1 && faults.0[0].path == path,
+                "{spec}: {faults}"
+            );
+        }
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use sha2::{Digest as _, Sha256};
+use tanso_crds::power_monitor::IdleSharing;
 
 use super::{AGENT, MODEL_SERVER_PORT, Plan};
-use crate::controllers::power_monitor::validate::source_name;
+use crate::controllers::power_monitor::validate::{Exports, source_name};
 
 /// Variable with the meters in the order of preference.
 pub(super) const METERS: &str = "TANSO_METERS";
@@ -20,6 +21,25 @@ pub(super) const INTERVAL: &str = "TANSO_INTERVAL";
 pub(super) const LISTEN: &str = "TANSO_LISTEN";
 /// Variable with the address of the model server; absent when there is none.
 pub(super) const MODEL_SERVER_URL: &str = "TANSO_MODEL_SERVER";
+
+/// Where the agent's certificate is mounted.
+pub(super) const TLS_DIR: &str = "/etc/tanso/tls";
+/// Where the agent's token for the model server is mounted.
+pub(super) const MODEL_TOKEN_DIR: &str = "/var/run/secrets/tanso.dev/model-server";
+/// Name of the token's file there.
+pub(super) const TOKEN_FILE: &str = "token";
+
+/// The authority's certificate, for readers of metrics.
+pub(super) fn authority(plan: Plan<'_>, certificate: &str) -> ConfigMap {
+    ConfigMap {
+        metadata: plan.meta(plan.names().authority, AGENT),
+        data: Some(BTreeMap::from([(
+            "ca.crt".to_owned(),
+            certificate.to_owned(),
+        )])),
+        ..ConfigMap::default()
+    }
+}
 
 pub(super) fn agent(plan: Plan<'_>) -> ConfigMap {
     let monitor = plan.monitor;
@@ -34,18 +54,74 @@ pub(super) fn agent(plan: Plan<'_>) -> ConfigMap {
         (INTERVAL.to_owned(), monitor.interval.to_string()),
         (LISTEN.to_owned(), format!("0.0.0.0:{}", monitor.port)),
     ]);
+    let mut set = |name: &str, value: String| {
+        data.insert(name.to_owned(), value);
+    };
+    let server = |service: &str| {
+        let host = plan.host(service);
+        format!("{}://{host}:{MODEL_SERVER_PORT}", plan.scheme())
+    };
     if monitor.model_server.is_some() {
-        let url = format!(
-            "http://{}.{}.svc:{MODEL_SERVER_PORT}",
-            names.model_server, plan.installation.namespace
-        );
-        data.insert(MODEL_SERVER_URL.to_owned(), url);
+        set(MODEL_SERVER_URL, server(&names.model_server));
+        if monitor.tls.is_some() {
+            set("TANSO_MODEL_SERVER_CA", format!("{TLS_DIR}/ca.crt"));
+        }
+    }
+    if monitor.samples {
+        set("TANSO_SAMPLES", "on".to_owned());
+        let token = format!("{MODEL_TOKEN_DIR}/{TOKEN_FILE}");
+        set("TANSO_MODEL_SERVER_TOKEN", token);
+        if plan.has_readers() {
+            set("TANSO_SAMPLES_SERVER", server(&names.model_lead));
+        }
+    }
+    match monitor.idle_sharing {
+        IdleSharing::Apart => {}
+        IdleSharing::Use => set("TANSO_IDLE_SHARING", "use".to_owned()),
+        IdleSharing::Requests => set("TANSO_IDLE_SHARING", "requests".to_owned()),
+    }
+    for (name, value) in exports(&monitor.exports) {
+        set(name, value);
+    }
+    if monitor.tls.is_some() {
+        set("TANSO_TLS_CERTIFICATE", format!("{TLS_DIR}/tls.crt"));
+        set("TANSO_TLS_KEY", format!("{TLS_DIR}/tls.key"));
     }
     ConfigMap {
         metadata: plan.meta(names.agent, AGENT),
         data: Some(data),
         ..ConfigMap::default()
     }
+}
+
+/// What is exported, to whom and how fine, by the agent's variables.
+fn exports(exports: &Exports) -> Vec<(&'static str, String)> {
+    let mut settings = Vec::new();
+    if let Some(levels) = &exports.levels {
+        settings.push(("TANSO_METRICS_LEVEL", levels.clone()));
+    }
+    if exports.legacy_beside {
+        settings.push(("TANSO_LEGACY_METRICS", "on".to_owned()));
+    }
+    if let Some(port) = exports.legacy_port {
+        settings.push(("TANSO_LEGACY_LISTEN", format!("0.0.0.0:{port}")));
+    }
+    if let Some((endpoint, interval)) = &exports.push {
+        settings.push(("TANSO_OTLP_ENDPOINT", endpoint.clone()));
+        settings.push(("TANSO_OTLP_INTERVAL", interval.clone()));
+    }
+    if let Some(audiences) = &exports.audiences {
+        settings.push(("TANSO_TOKEN_REVIEW", "on".to_owned()));
+        settings.push(("TANSO_TOKEN_AUDIENCE", audiences.join(",")));
+    }
+    if let Some((word, coarse)) = &exports.anonymous {
+        settings.push(("TANSO_ANONYMOUS", (*word).to_owned()));
+        if let Some((window, step_joules)) = coarse {
+            settings.push(("TANSO_ANONYMOUS_WINDOW", window.clone()));
+            settings.push(("TANSO_ANONYMOUS_STEP_JOULES", step_joules.to_string()));
+        }
+    }
+    settings
 }
 
 /// The digest of the settings, 16 hexadecimal digits.

@@ -14,20 +14,30 @@ use k8s_openapi::api::apps::v1::{
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar,
     EnvVarSource, HTTPGetAction, HostPathVolumeSource, ObjectFieldSelector, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, Volume,
-    VolumeMount,
+    PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile,
+    SecretVolumeSource, SecurityContext, ServiceAccountTokenProjection, Volume, VolumeMount,
+    VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tanso_crds::power_monitor::SecurityMode;
 
-use super::config_map::{INTERVAL, LISTEN, METERS, MODEL_SERVER_URL};
-use super::services::PORT_NAME;
+use super::config_map::{
+    INTERVAL, LISTEN, METERS, MODEL_SERVER_URL, MODEL_TOKEN_DIR, TLS_DIR, TOKEN_FILE,
+};
+use super::model_server::MODEL_AUDIENCE;
+use super::services::{LEGACY_PORT_NAME, PORT_NAME};
 use super::{AGENT, Plan};
 
 /// Annotation with the digest of the settings.
 pub const CONFIG_DIGEST: &str = "tanso.dev/config-digest";
+
+/// Volume with the certificate.
+pub(super) const TLS: &str = "tls";
+
+/// Volume with the token for the model server.
+const MODEL_TOKEN: &str = "model-server-token";
 
 /// Where an agent keeps its journal, on the node and in the pod.
 const STATE_DIR: &str = "/var/lib/tanso";
@@ -72,13 +82,83 @@ fn pod(plan: Plan<'_>) -> PodSpec {
         tolerations: Some(plan.monitor.tolerations.clone()),
         termination_grace_period_seconds: Some(30),
         containers: vec![container(plan)],
-        volumes: Some(vec![
-            host_path("proc", "/proc", "Directory"),
-            host_path("sys", "/sys", "Directory"),
-            host_path("state", STATE_DIR, "DirectoryOrCreate"),
-        ]),
+        volumes: Some(volumes(plan)),
         ..PodSpec::default()
     }
+}
+
+fn volumes(plan: Plan<'_>) -> Vec<Volume> {
+    let mut volumes = vec![
+        host_path("proc", "/proc", "Directory"),
+        host_path("sys", "/sys", "Directory"),
+        host_path("state", STATE_DIR, "DirectoryOrCreate"),
+    ];
+    if let Some((secret, _)) = plan.tls_secrets() {
+        volumes.push(secret_volume(TLS, secret));
+    }
+    if plan.monitor.samples {
+        volumes.push(model_token());
+    }
+    volumes
+}
+
+/// A token of the pod that is good for the model server alone.
+fn model_token() -> Volume {
+    Volume {
+        name: MODEL_TOKEN.into(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(vec![VolumeProjection {
+                service_account_token: Some(ServiceAccountTokenProjection {
+                    audience: Some(MODEL_AUDIENCE.into()),
+                    expiration_seconds: Some(3_600),
+                    path: TOKEN_FILE.into(),
+                }),
+                ..VolumeProjection::default()
+            }]),
+            ..ProjectedVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+fn mounts(plan: Plan<'_>) -> Vec<VolumeMount> {
+    let mut mounts = vec![
+        mount("proc", "/host/proc"),
+        // The cgroup file systems are mounted below /sys and come with it.
+        // No mount propagation: it would need a shared mount, which not
+        // every node has.
+        mount("sys", "/host/sys"),
+        VolumeMount {
+            read_only: None,
+            // Nodes may share a machine (a laptop, a test).
+            sub_path_expr: Some("$(NODE_NAME)".into()),
+            ..mount("state", STATE_DIR)
+        },
+    ];
+    if plan.monitor.tls.is_some() {
+        mounts.push(mount(TLS, TLS_DIR));
+    }
+    if plan.monitor.samples {
+        mounts.push(mount(MODEL_TOKEN, MODEL_TOKEN_DIR));
+    }
+    mounts
+}
+
+fn ports(plan: Plan<'_>) -> Vec<ContainerPort> {
+    let port = |name: &str, port: u16| ContainerPort {
+        name: Some(name.into()),
+        container_port: i32::from(port),
+        protocol: Some("TCP".into()),
+        ..ContainerPort::default()
+    };
+    let mut ports = vec![port(PORT_NAME, plan.monitor.port)];
+    ports.extend(
+        plan.monitor
+            .exports
+            .legacy_port
+            .map(|legacy| port(LEGACY_PORT_NAME, legacy)),
+    );
+    ports
 }
 
 fn container(plan: Plan<'_>) -> Container {
@@ -105,34 +185,17 @@ fn container(plan: Plan<'_>) -> Container {
             }),
             ..EnvFromSource::default()
         }]),
-        ports: Some(vec![ContainerPort {
-            name: Some(PORT_NAME.into()),
-            container_port: i32::from(plan.monitor.port),
-            protocol: Some("TCP".into()),
-            ..ContainerPort::default()
-        }]),
-        liveness_probe: Some(probe("/healthz", 10, 6)),
-        readiness_probe: Some(probe("/readyz", 2, 3)),
+        ports: Some(ports(plan)),
+        liveness_probe: Some(probe(plan, "/healthz", 10, 6)),
+        readiness_probe: Some(probe(plan, "/readyz", 2, 3)),
         resources: Some(
             plan.monitor
                 .agent_resources
                 .clone()
                 .unwrap_or_else(|| resources(("50m", "64Mi"), ("1", "512Mi"))),
         ),
-        security_context: Some(security(plan.monitor.security)),
-        volume_mounts: Some(vec![
-            mount("proc", "/host/proc"),
-            // The cgroup file systems are mounted below /sys and come with it.
-            // No mount propagation: it would need a shared mount, which not
-            // every node has.
-            mount("sys", "/host/sys"),
-            VolumeMount {
-                read_only: None,
-                // Nodes may share a machine (a laptop, a test).
-                sub_path_expr: Some("$(NODE_NAME)".into()),
-                ..mount("state", STATE_DIR)
-            },
-        ]),
+        security_context: Some(security(plan)),
+        volume_mounts: Some(mounts(plan)),
         ..Container::default()
     }
 }
@@ -155,8 +218,8 @@ fn args(plan: Plan<'_>) -> Vec<String> {
     args
 }
 
-fn security(mode: SecurityMode) -> SecurityContext {
-    match mode {
+fn security(plan: Plan<'_>) -> SecurityContext {
+    match plan.monitor.security {
         SecurityMode::Minimal => SecurityContext {
             privileged: Some(false),
             allow_privilege_escalation: Some(false),
@@ -166,9 +229,15 @@ fn security(mode: SecurityMode) -> SecurityContext {
                 drop: Some(vec!["ALL".into()]),
                 add: Some(vec!["BPF".into(), "PERFMON".into()]),
             }),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".into(),
-                ..SeccompProfile::default()
+            seccomp_profile: Some(match &plan.monitor.seccomp_file {
+                Some(file) => SeccompProfile {
+                    type_: "Localhost".into(),
+                    localhost_profile: Some(file.clone()),
+                },
+                None => SeccompProfile {
+                    type_: "RuntimeDefault".into(),
+                    ..SeccompProfile::default()
+                },
             }),
             ..SecurityContext::default()
         },
@@ -181,7 +250,7 @@ fn security(mode: SecurityMode) -> SecurityContext {
     }
 }
 
-fn mount(name: &str, path: &str) -> VolumeMount {
+pub(super) fn mount(name: &str, path: &str) -> VolumeMount {
     VolumeMount {
         name: name.into(),
         mount_path: path.into(),
@@ -201,11 +270,23 @@ fn host_path(name: &str, path: &str, type_: &str) -> Volume {
     }
 }
 
-pub(super) fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
+pub(super) fn secret_volume(name: &str, secret: String) -> Volume {
+    Volume {
+        name: name.into(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(secret),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+pub(super) fn probe(plan: Plan<'_>, path: &str, period_seconds: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.into()),
             port: IntOrString::String(PORT_NAME.into()),
+            scheme: plan.monitor.tls.is_some().then(|| "HTTPS".to_owned()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period_seconds),

@@ -34,6 +34,11 @@ fn children(name: &str, spec: Value) -> Children {
         monitor: &monitor,
         installation: &installation,
         owner: &owner,
+        authority: monitor
+            .tls
+            .as_ref()
+            .map(|_| "-----BEGIN CERTIFICATE-----\n"),
+        has_service_monitors: true,
     })
 }
 
@@ -59,6 +64,33 @@ fn yaml(children: &Children) -> String {
         add(&mut text, &server.deployment);
         add(&mut text, &server.service);
     }
+    let extras = &children.extras;
+    for binding in [
+        &extras.agent_reviews,
+        &extras.agent_samples,
+        &extras.model_reviews,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        add(&mut text, binding);
+    }
+    macro_rules! add_some {
+        ($($field:ident),*) => {$(
+            if let Some(object) = &extras.$field {
+                add(&mut text, object);
+            }
+        )*};
+    }
+    add_some!(
+        authority,
+        claim,
+        readers,
+        lead_service,
+        budget,
+        agent_policy
+    );
+    add_some!(model_policy, agent_scrape, model_scrape);
     text
 }
 
@@ -107,6 +139,58 @@ fn a_monitor_with_every_field_set_is_as_the_golden_file() {
 }
 
 #[test]
+fn a_monitor_with_every_protection_is_as_the_golden_file() {
+    let spec = json!({
+        "agent": {
+            "samples": "Enabled",
+            "seccompProfile": {"type": "Localhost"},
+            "metrics": {"levels": ["Node", "Pod"], "legacyNames": "OwnPort"},
+            "otlp": {"endpoint": "http://collector.monitoring:4318", "interval": "30s"},
+            "access": {"tokens": "Enabled", "audiences": ["https://kubernetes.default.svc"], "anonymous": "Coarse"},
+        },
+        "modelServer": {
+            "replicas": 3,
+            "storage": {"type": "PersistentVolumeClaim", "size": "2Gi", "storageClassName": "fast"},
+        },
+        "tls": {"type": "SelfSigned"},
+        "networkPolicy": {"type": "Enabled", "metricsFrom": {"kubernetes.io/metadata.name": "monitoring"}},
+        "serviceMonitor": {"type": "Enabled", "labels": {"release": "prometheus"}, "bearerTokenFile": "/var/run/tanso/token"},
+    });
+    golden(
+        "power_monitor_protected.yaml",
+        &yaml(&children("tanso", spec)),
+    );
+}
+
+#[test]
+fn where_learned_models_are_kept_is_one_field() {
+    let pod = |storage: Value| {
+        let spec = json!({"agent": {"samples": "Enabled"}, "modelServer": {"storage": storage}});
+        let server = children("tanso", spec).model_server.unwrap();
+        let deployment = serde_json::to_value(server.deployment).unwrap();
+        deployment["spec"]["template"]["spec"].clone()
+    };
+    let memory = pod(json!({}));
+    assert_eq!(memory["volumes"], Value::Null);
+    let args = memory["containers"][0]["args"].as_array().unwrap();
+    assert!(
+        !args
+            .iter()
+            .any(|arg| arg.as_str().unwrap().contains("--store"))
+    );
+    let folder = pod(json!({"type": "EmptyDir", "size": "5Gi"}));
+    assert_eq!(folder["volumes"][0]["emptyDir"]["sizeLimit"], "5Gi");
+    let mine = pod(json!({"type": "ExistingClaim", "claimName": "mine"}));
+    let claim = &mine["volumes"][0]["persistentVolumeClaim"]["claimName"];
+    assert_eq!(claim, "mine");
+    for pod in [&folder, &mine] {
+        let args = pod["containers"][0]["args"].as_array().unwrap();
+        assert!(args.contains(&json!("--store=/var/lib/tanso")), "{args:?}");
+        assert_eq!(pod["containers"][0]["volumeMounts"][0]["name"], "store");
+    }
+}
+
+#[test]
 fn a_minimal_agent_is_not_privileged_and_only_reads_the_host() {
     let set = serde_json::to_value(children("tanso", json!({})).agent_set).unwrap();
     let container = &set["spec"]["template"]["spec"]["containers"][0];
@@ -118,6 +202,18 @@ fn a_minimal_agent_is_not_privileged_and_only_reads_the_host() {
     for mount in container["volumeMounts"].as_array().unwrap() {
         let writable = mount["name"] == json!("state");
         assert_eq!(mount["readOnly"] == json!(true), !writable, "{mount}");
+    }
+}
+
+#[test]
+fn who_is_charged_with_idle_energy_reaches_the_agents() {
+    let told = |spec: Value| {
+        let config = children("tanso", json!({"agent": spec})).agent_config;
+        config.data.unwrap().get("TANSO_IDLE_SHARING").cloned()
+    };
+    assert_eq!(told(json!({})), None);
+    for (wish, word) in [("Use", "use"), ("Requests", "requests")] {
+        assert_eq!(told(json!({"idleSharing": wish})).as_deref(), Some(word));
     }
 }
 

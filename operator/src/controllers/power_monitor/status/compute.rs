@@ -13,6 +13,7 @@ use super::super::overlap::Conflict;
 use super::super::validate::Faults;
 use crate::cluster::fault::Class;
 use crate::cluster::set_condition;
+use crate::collect::CpuTimeSource;
 
 /// Most nodes listed with the reason why they have no source of power.
 const REASONS_LISTED: usize = 10;
@@ -54,6 +55,9 @@ pub struct Findings<'a> {
     pub facts: &'a Facts,
     /// Whether a model server is wished.
     pub wants_model_server: bool,
+    /// Whether `ServiceMonitor`s are wished, and whether their kind is
+    /// installed.
+    pub service_monitors: Option<bool>,
     /// The time of the visit.
     pub now: Timestamp,
 }
@@ -194,6 +198,26 @@ fn running(
     ] {
         put(status, type_, content, findings.generation, findings.now);
     }
+    service_monitors(findings, status);
+}
+
+/// Said where they are wished, and nowhere else.
+fn service_monitors(findings: &Findings<'_>, status: &mut PowerMonitorStatus) {
+    let content = match findings.service_monitors {
+        Some(true) => say("True", reasons::SUCCEEDED, ""),
+        Some(false) => say(
+            "False",
+            reasons::NOT_FOUND,
+            "kind ServiceMonitor of monitoring.coreos.com/v1 is not installed; they are made as soon as it is",
+        ),
+        None => {
+            let type_ = types::SERVICE_MONITORS_READY;
+            status.conditions.retain(|c| c.type_ != type_);
+            return;
+        }
+    };
+    let type_ = types::SERVICE_MONITORS_READY;
+    put(status, type_, &content, findings.generation, findings.now);
 }
 
 fn stalled(findings: &Findings<'_>, reason: &str, message: &str, status: &mut PowerMonitorStatus) {
@@ -360,6 +384,12 @@ fn counts(findings: &Findings<'_>, set: Option<&DaemonSet>) -> NodeCounts {
         let Some(fact) = findings.facts.get(node) else {
             continue;
         };
+        match fact.cpu_time {
+            Some(CpuTimeSource::Ebpf) => counts.cpu_time.ebpf += 1,
+            Some(CpuTimeSource::CgroupFiles) => counts.cpu_time.cgroup_files += 1,
+            Some(CpuTimeSource::Proc) => counts.cpu_time.proc += 1,
+            None => {}
+        }
         match fact.provenance {
             Some(Provenance::Measured) => counts.measured += 1,
             Some(Provenance::Modelled) => counts.modelled += 1,

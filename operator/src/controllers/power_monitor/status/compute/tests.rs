@@ -16,6 +16,7 @@ fn told(facts: &[(&str, Option<Provenance>, u64)]) -> Facts {
                 provenance: *provenance,
                 power: Some(Watts::from_microwatts(power_w * 1_000_000)),
                 reason: provenance.is_none().then(|| "no meter".to_owned()),
+                cpu_time: provenance.map(|_| CpuTimeSource::Ebpf),
             };
             ((*node).to_owned(), fact)
         })
@@ -51,6 +52,7 @@ fn findings<'a>(chosen: &'a [String], facts: &'a Facts) -> Findings<'a> {
         trouble: Some("pod \"p\": ErrImagePull"),
         facts,
         wants_model_server: true,
+        service_monitors: None,
         now: Timestamp::from_second(1_000).unwrap(),
     }
 }
@@ -288,4 +290,55 @@ fn power_has_three_digits() {
     ] {
         assert_eq!(in_words(Watts::from_microwatts(power_mw * 1_000)), text);
     }
+}
+
+#[test]
+fn nodes_are_counted_by_where_their_cpu_time_comes_from() {
+    let chosen = nodes(&["a", "b", "c", "d"]);
+    let mut facts = told(&[
+        ("a", Some(Provenance::Measured), 1),
+        ("b", Some(Provenance::Measured), 1),
+        ("c", Some(Provenance::Measured), 1),
+    ]);
+    facts.get_mut("b").unwrap().cpu_time = Some(CpuTimeSource::CgroupFiles);
+    facts.get_mut("c").unwrap().cpu_time = Some(CpuTimeSource::Proc);
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 4, 4, 4)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    let counts = serde_json::to_value(&status.nodes.cpu_time).unwrap();
+    assert_eq!(counts, json!({"ebpf": 1, "cgroupFiles": 1, "proc": 1}));
+}
+
+#[test]
+fn of_service_monitors_is_said_what_is_wished_and_nothing_else() {
+    let chosen = nodes(&["a"]);
+    let facts = Facts::new();
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 1, 1, 1)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let mut given = findings(&chosen, &facts);
+    given.service_monitors = Some(false);
+    let missing = compute(&given, Outcome::RolledOut(&rollout));
+    let found = condition(&missing.conditions, types::SERVICE_MONITORS_READY).unwrap();
+    assert_eq!(
+        (found.status.as_str(), found.reason.as_str()),
+        ("False", "NotFound")
+    );
+    // Agents are ready all the same.
+    let ready = condition(&missing.conditions, types::READY).unwrap();
+    assert_eq!(ready.status, "True");
+    given.before = Some(&missing);
+    given.service_monitors = Some(true);
+    let there = compute(&given, Outcome::RolledOut(&rollout));
+    let found = condition(&there.conditions, types::SERVICE_MONITORS_READY).unwrap();
+    assert_eq!(found.status, "True");
+    given.before = Some(&there);
+    given.service_monitors = None;
+    let unwished = compute(&given, Outcome::RolledOut(&rollout));
+    assert!(condition(&unwished.conditions, types::SERVICE_MONITORS_READY).is_none());
 }

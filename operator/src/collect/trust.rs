@@ -1,0 +1,54 @@
+//! Whom to trust for agents that speak TLS, by their monitor.
+//!
+//! The controller that rolls agents out says it; the collector only reads. An
+//! agent of a monitor with TLS is never asked in the clear.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How the agents of a monitor are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentTrust {
+    /// Certificates of the authority that vouches for them, PEM.
+    pub authority: String,
+    /// The name in their certificates.
+    pub server_name: String,
+}
+
+/// What is known of all monitors; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct TrustBoard {
+    monitors: Arc<RwLock<BTreeMap<String, Arc<AgentTrust>>>>,
+}
+
+impl TrustBoard {
+    /// Says how a monitor's agents are known; `None`: they speak plain HTTP.
+    pub fn set(&self, monitor: &str, trust: Option<AgentTrust>) {
+        // No code panics while it holds the lock.
+        let mut monitors = self
+            .monitors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        match trust {
+            Some(trust) => {
+                let known = monitors.get(monitor).is_some_and(|known| **known == trust);
+                if !known {
+                    monitors.insert(monitor.to_owned(), Arc::new(trust));
+                }
+            }
+            None => {
+                monitors.remove(monitor);
+            }
+        }
+    }
+
+    /// How a monitor's agents are known, if they speak TLS.
+    #[must_use]
+    pub fn of(&self, monitor: &str) -> Option<Arc<AgentTrust>> {
+        self.monitors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(monitor)
+            .cloned()
+    }
+}
