@@ -147,7 +147,12 @@ async fn learn(stage: &Stage, args: &Args) -> Result<(Reference, Vec<Plan>, usiz
     if !free.is_empty() {
         println!("fields that differ from run to run by themselves: {free:#?}");
     }
-    let granted = rights::granted(include_str!("../../../config/rbac/operator.yaml"))?;
+    // What the owner of a namespace binds is used there too.
+    let granted = rights::granted(concat!(
+        include_str!("../../../config/rbac/operator.yaml"),
+        "\n---\n",
+        include_str!("../../../config/rbac/actions.yaml")
+    ))?;
     let used = ends.iter().flat_map(|end| {
         let calls = end.record.points.iter().map(|point| &point.call);
         rights::used(calls, end.record.created.keys())

@@ -1,7 +1,7 @@
 //! The operator's rights against what it really asks for: none is missing, and
 //! none is there that nothing uses.
 //!
-//! Pure. Granted is what `config/rbac/operator.yaml` says, used is what the
+//! Pure. Granted is what `config/rbac/{operator,actions}.yaml` say, used is what the
 //! proxy saw in runs without faults, with the operator's own account.
 
 use std::collections::BTreeSet;

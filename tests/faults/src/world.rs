@@ -20,7 +20,7 @@ pub const FOREIGN: &str = "/api/v1/namespaces/tanso-system/services/second-agent
 const OURS: &str = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dtanso-operator";
 
 /// Every list that a run may change; the policy kinds first.
-const LISTS: [&str; 11] = [
+const LISTS: [&str; 12] = [
     "/apis/tanso.dev/v1alpha1/powermonitors",
     "/apis/tanso.dev/v1alpha1/carbonpolicies",
     "/apis/tanso.dev/v1alpha1/clustercarbonpolicies",
@@ -32,10 +32,14 @@ const LISTS: [&str; 11] = [
     "/api/v1/namespaces/tanso-system/serviceaccounts",
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "/apis/coordination.k8s.io/v1/namespaces/tanso-system/leases",
+    CRON_JOBS,
 ];
 
+/// Where a policy that is gone left a change.
+const CRON_JOBS: &str = "/apis/batch/v1/namespaces/fault-shop/cronjobs";
+
 /// Lists that are the operator's alone, and may be emptied.
-const EMPTIED: [&str; 9] = [
+const EMPTIED: [&str; 10] = [
     "/apis/tanso.dev/v1alpha1/powermonitors",
     "/apis/tanso.dev/v1alpha1/namespaces/fault-shop/carbonpolicies",
     "/apis/tanso.dev/v1alpha1/clustercarbonpolicies",
@@ -45,6 +49,7 @@ const EMPTIED: [&str; 9] = [
     "/apis/apps/v1/namespaces/tanso-system/deployments",
     "/apis/events.k8s.io/v1/namespaces/default/events",
     "/apis/events.k8s.io/v1/namespaces/fault-shop/events",
+    CRON_JOBS,
 ];
 
 const MONITORS: &str = "/apis/tanso.dev/v1alpha1/powermonitors";
@@ -60,6 +65,20 @@ pub struct World {
 pub struct Snapshot {
     /// The objects.
     pub objects: BTreeMap<String, Value>,
+}
+
+/// A `CronJob` as a policy left it that went while no operator was there.
+fn moved() -> Value {
+    let template =
+        json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}});
+    json!({"apiVersion": "batch/v1", "kind": "CronJob",
+        "metadata": {"name": "moved",
+            "labels": {"tanso.dev/actions": "apply", "tanso.dev/applied-by": "uid-of-one-that-is-gone"},
+            "annotations": {"tanso.dev/original-schedule": "0 18 * * *",
+                "tanso.dev/original-time-zone": "", "tanso.dev/applied-schedule": "0 11 * * *",
+                "tanso.dev/suspended": "true"}},
+        "spec": {"schedule": "0 11 * * *", "timeZone": "Asia/Seoul", "suspend": true,
+            "jobTemplate": {"spec": {"template": template}}}})
 }
 
 impl World {
@@ -98,7 +117,17 @@ impl World {
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {
             "name": "fault-node", "labels": {"kubernetes.io/os": "linux"}}});
         let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SHOP}});
-        for (path, object) in [("/api/v1/nodes", node), ("/api/v1/namespaces", shop)] {
+        let binding = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": {"name": "tanso-actions"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+                "name": "tanso-operator-actions"},
+            "subjects": [{"kind": "ServiceAccount", "name": "tanso-operator", "namespace": NAMESPACE}]});
+        let bindings = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{SHOP}/rolebindings");
+        for (path, object) in [
+            ("/api/v1/nodes", node),
+            ("/api/v1/namespaces", shop),
+            (bindings.as_str(), binding),
+        ] {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
             if self
                 .ask("GET", &format!("{path}/{name}"), None)
@@ -163,6 +192,7 @@ impl World {
             "metadata": {"name": "judged"}, "spec": policy});
         let path = format!("/apis/tanso.dev/v1alpha1/namespaces/{SHOP}/carbonpolicies");
         self.create(&path, &judged).await?;
+        self.create(CRON_JOBS, &moved()).await?;
         let everything = json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "ClusterCarbonPolicy",
             "metadata": {"name": "everything"},
             "spec": {"namespaceSelector": {}, "policy": policy}});

@@ -18,7 +18,7 @@ pub(super) const NAME: &str =
 const CLUSTER: &str = "e2e-faults";
 
 /// What the operator finds installed, under `config/`.
-const INSTALLED: [&str; 7] = [
+const INSTALLED: [&str; 8] = [
     "crd/powermonitors.yaml",
     "crd/carbonpolicies.yaml",
     "crd/clustercarbonpolicies.yaml",
@@ -26,6 +26,7 @@ const INSTALLED: [&str; 7] = [
     "operator/namespace.yaml",
     "rbac/agent.yaml",
     "rbac/operator.yaml",
+    "rbac/actions.yaml",
 ];
 
 /// Runs within the whole of the end-to-end tests: half a minute. Asked for by

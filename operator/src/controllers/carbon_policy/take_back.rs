@@ -24,13 +24,17 @@ use tanso_runtime::Shutdown;
 use super::act::{self, Wish};
 use super::kinds::Policy;
 use super::{Context, Shared};
+use crate::cluster::ApplyFault;
 use crate::ledger::Scope;
 
 /// Time between two looks; they read memory only.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// First and last wait after a failure.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mins(10));
+const BACK_OFF: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(10));
+
+/// A failure that may pass by itself is told once it was waited for so long.
+const TOLD_AFTER: Duration = Duration::from_secs(30);
 
 /// The policies that there are.
 pub(super) struct Known {
@@ -106,6 +110,22 @@ fn why(
 struct Again {
     at: Instant,
     wait: Duration,
+    was_told: bool,
+}
+
+impl Again {
+    /// After one more failure; says whether it is to be told.
+    fn after(before: Option<&Self>, is_forbidden: bool) -> (Self, bool) {
+        let wait = before.map_or(BACK_OFF.0, |again| (again.wait * 2).min(BACK_OFF.1));
+        let was_told = before.is_some_and(|again| again.was_told);
+        let is_told = !was_told && (is_forbidden || wait >= TOLD_AFTER);
+        let again = Self {
+            at: Instant::now() + wait,
+            wait,
+            was_told: was_told || is_told,
+        };
+        (again, is_told)
+    }
 }
 
 /// Looks for what must be taken back until the shutdown begins.
@@ -178,35 +198,15 @@ async fn take_back(
             )
         }
         Err(fault) => {
-            let again = failed.get(&(namespace.clone(), name.clone()));
-            let wait = again.map_or(BACK_OFF.0, |again| (again.wait * 2).min(BACK_OFF.1));
-            let is_news = again.is_none();
-            let again = Again {
-                at: Instant::now() + wait,
-                wait,
-            };
-            failed.insert((namespace.clone(), name.clone()), again);
-            if !is_news {
+            let key = (namespace.clone(), name.clone());
+            let (again, is_told) = Again::after(failed.get(&key), fault.is_forbidden());
+            failed.insert(key, again);
+            if !is_told {
+                tracing::debug!(namespace, workload = name, error = %fault, "taking back an action failed; tried again");
                 return;
             }
-            let remedy = if fault.is_forbidden() {
-                format!(
-                    "; bind the ClusterRole tanso-operator-actions in namespace \"{namespace}\", or set back schedule, timeZone and suspend by its annotations tanso.dev/original-* and remove the label {}",
-                    act::APPLIED_BY
-                )
-            } else {
-                "; tried again".to_owned()
-            };
-            let reason = if fault.is_forbidden() {
-                "ActionForbidden"
-            } else {
-                "ActionFailed"
-            };
-            (
-                EventType::Warning,
-                reason,
-                format!("what a policy changed stays ({why}): {fault}{remedy}"),
-            )
+            let (reason, note) = what_stays(&fault, &namespace, why);
+            (EventType::Warning, reason, note)
         }
     };
     tracing::info!(
@@ -222,9 +222,44 @@ async fn take_back(
         .await;
 }
 
+/// Reason and note of an Event about a change that could not be taken back.
+fn what_stays(fault: &ApplyFault, namespace: &str, why: &str) -> (&'static str, String) {
+    let (reason, remedy) = if fault.is_forbidden() {
+        let remedy = format!(
+            "bind the ClusterRole tanso-operator-actions in namespace \"{namespace}\", or set back schedule, timeZone and suspend by its annotations tanso.dev/original-* and remove the label {}",
+            act::APPLIED_BY
+        );
+        ("ActionForbidden", remedy)
+    } else {
+        ("ActionFailed", "tried again".to_owned())
+    };
+    (
+        reason,
+        format!("what a policy changed stays ({why}): {fault}; {remedy}"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_right_is_told_at_once_and_a_hitch_only_when_it_lasts_and_both_once() {
+        let mut told = Vec::new();
+        for is_forbidden in [true, false] {
+            let mut last: Option<Again> = None;
+            for time in 1..20 {
+                let (again, is_told) = Again::after(last.as_ref(), is_forbidden);
+                if is_told {
+                    told.push((is_forbidden, time));
+                }
+                last = Some(again);
+            }
+            assert_eq!(last.unwrap().wait, BACK_OFF.1);
+        }
+        // 2, 4, 8, 16, 32 s.
+        assert_eq!(told, [(true, 1), (false, 5)]);
+    }
 
     #[test]
     fn a_change_stays_only_while_its_policy_acts_there_and_the_workload_asks() {
