@@ -136,7 +136,7 @@ impl<'s> Fleet<'s> {
     /// What is not kept is delivered as well as what is.
     fn not_compliant_delivers(&self) -> Result<Fact> {
         let ((), seconds) = self.wait("a policy to be judged NonCompliant", |session| {
-            let policy = policy(session, "korea-hours")?;
+            let policy = policy(session, "old-hall")?;
             let judged = policy["status"]["verdict"] == "NonCompliant";
             Ok((judged && is_ready(&policy)).then_some(()))
         })?;
