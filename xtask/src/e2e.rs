@@ -25,8 +25,8 @@ const CLUSTER: &str = "e2e";
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only the tests whose name contains one of these; or one suite, which builds
-    /// what it runs against first: helm, flux, dashboards, doctor, faces; or web, which
-    /// needs no cluster
+    /// what it runs against first: helm, flux, flux-helm, dashboards, doctor, faces; or
+    /// web, which needs no cluster
     pub names: Vec<String>,
     /// How the API server fails
     #[command(flatten)]
@@ -59,9 +59,10 @@ type Suite = fn(&Session) -> Result<Vec<Fact>>;
 
 /// Suites that need programs of others. Each runs by its name alone: what they
 /// build from nothing would not fit into the time of `cargo xtask test`.
-const SUITES: [(&str, Suite); 5] = [
+const SUITES: [(&str, Suite); 6] = [
     ("helm", helm::run),
     ("flux", flux::run),
+    ("flux-helm", flux::release::run),
     ("dashboards", dashboards::run),
     ("doctor", doctor::run),
     ("faces", faces::run),

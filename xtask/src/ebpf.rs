@@ -72,47 +72,103 @@ pub struct Args {
 /// When the toolchain is missing and cannot be installed here, or the build fails.
 pub fn run(args: &Args) -> Result<()> {
     if args.force {
-        let _ = fs::remove_file(stamp());
+        let _ = fs::remove_file(Variant::here().stamp());
     }
     ensure_built()?;
     println!("{}", object().display());
     Ok(())
 }
 
-/// Where the kernel programs are once built.
+/// A build of the kernel programs: of which checkout, below which folder, for
+/// which machines.
+#[derive(Debug, Clone)]
+pub struct Variant {
+    root: PathBuf,
+    target_dir: PathBuf,
+    arch: Option<&'static str>,
+}
+
+impl Variant {
+    /// Of this checkout, for this machine.
+    #[must_use]
+    pub fn here() -> Self {
+        Self::new(workspace::root(), workspace::target_dir(), None)
+    }
+
+    /// Of the checkout `root`, built below `target_dir`; `arch` names the
+    /// machines, as Rust does, where they are not of this one's kind.
+    #[must_use]
+    pub const fn new(root: PathBuf, target_dir: PathBuf, arch: Option<&'static str>) -> Self {
+        Self {
+            root,
+            target_dir,
+            arch,
+        }
+    }
+
+    fn source(&self) -> PathBuf {
+        self.root.join("agent-ebpf")
+    }
+
+    fn dir(&self) -> PathBuf {
+        let dir = self.target_dir.join("ebpf");
+        self.arch.map_or(dir.clone(), |arch| dir.join(arch))
+    }
+
+    /// Where the kernel programs are once built.
+    #[must_use]
+    pub fn object(&self) -> PathBuf {
+        self.dir().join("tanso-agent-ebpf.o")
+    }
+
+    fn stamp(&self) -> PathBuf {
+        self.object().with_extension("key")
+    }
+
+    /// Builds them unless nothing that goes into them changed.
+    ///
+    /// # Errors
+    /// When the toolchain is missing and cannot be installed here, or the build fails.
+    pub fn ensure_built(&self) -> Result<()> {
+        let toolchain = Toolchain::find()?;
+        let linker = linker()?;
+        let key = self.key(&toolchain, &linker)?;
+        if self.object().is_file() && fs::read_to_string(self.stamp()).is_ok_and(|old| old == key) {
+            return Ok(());
+        }
+        self.build(&toolchain, &linker)?;
+        // Anew: the first build in a checkout may have written the lock file.
+        let key = self.key(&toolchain, &linker)?;
+        fs::write(self.stamp(), key)
+            .with_context(|| format!("writing \"{}\"", self.stamp().display()))
+    }
+
+    /// Has a Cargo command embed the kernel programs in the agent, and fail
+    /// rather than build an agent without them.
+    pub fn give(&self, command: &mut Command) {
+        command
+            .env("TANSO_EBPF_OBJECT", self.object())
+            .env("TANSO_REQUIRE_EBPF", "1");
+    }
+}
+
+/// Where the kernel programs of this checkout are once built.
 #[must_use]
 pub fn object() -> PathBuf {
-    workspace::target_dir().join("ebpf/tanso-agent-ebpf.o")
+    Variant::here().object()
 }
 
-/// Has a Cargo command embed the kernel programs in the agent, and fail rather
-/// than build an agent without them.
+/// As [`Variant::give`], of this checkout.
 pub fn give(command: &mut Command) {
-    command
-        .env("TANSO_EBPF_OBJECT", object())
-        .env("TANSO_REQUIRE_EBPF", "1");
+    Variant::here().give(command);
 }
 
-fn stamp() -> PathBuf {
-    object().with_extension("key")
-}
-
-/// Builds the kernel programs unless nothing that goes into them changed.
+/// As [`Variant::ensure_built`], of this checkout.
 ///
 /// # Errors
-/// When the toolchain is missing and cannot be installed here, or the build fails.
+/// As there.
 pub fn ensure_built() -> Result<()> {
-    let toolchain = Toolchain::find()?;
-    let linker = linker()?;
-    let source = workspace::root().join("agent-ebpf");
-    let key = key(&source, &toolchain, &linker)?;
-    if object().is_file() && fs::read_to_string(stamp()).is_ok_and(|old| old == key) {
-        return Ok(());
-    }
-    build(&source, &toolchain, &linker)?;
-    // Anew: the first build in a checkout may have written the lock file.
-    let key = self::key(&source, &toolchain, &linker)?;
-    fs::write(stamp(), key).with_context(|| format!("writing \"{}\"", stamp().display()))
+    Variant::here().ensure_built()
 }
 
 /// Which compiler.
@@ -160,7 +216,7 @@ impl Toolchain {
     }
 
     fn cargo(&self) -> Command {
-        let mut command = match self {
+        match self {
             Self::Debian => {
                 let mut command = Command::new(DEBIAN_CARGO);
                 command
@@ -175,10 +231,7 @@ impl Toolchain {
                 command.args(["--target", TARGET, "-Z", "build-std=core"]);
                 command
             }
-        };
-        // The kernel takes only whole debug information, as BTF.
-        command.env("RUSTFLAGS", "-C debuginfo=2 -C link-arg=--btf");
-        command
+        }
     }
 }
 
@@ -244,38 +297,76 @@ fn linker() -> Result<PathBuf> {
     Ok(cached)
 }
 
-fn build(source: &Path, toolchain: &Toolchain, linker: &Path) -> Result<()> {
-    let mut step = Step::new("building the kernel programs");
-    let out = workspace::target_dir().join("ebpf/build");
-    let mut command = toolchain.cargo();
-    command
-        .current_dir(source)
-        .env("CARGO_TARGET_DIR", &out)
-        .env("PATH", path_with(linker)?);
-    // What our own Cargo says about itself is not for another one.
-    for name in [
-        "CARGO",
-        "RUSTUP_TOOLCHAIN",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "RUSTC_WRAPPER",
-    ] {
-        command.env_remove(name);
+impl Variant {
+    fn build(&self, toolchain: &Toolchain, linker: &Path) -> Result<()> {
+        let mut step = Step::new("building the kernel programs");
+        let out = self.dir().join("build");
+        let mut command = toolchain.cargo();
+        command
+            .current_dir(self.source())
+            .env("CARGO_TARGET_DIR", &out)
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
+            .env("PATH", path_with(linker)?);
+        if let Some(arch) = self.arch {
+            command.env("AYA_BPF_TARGET_ARCH", arch);
+        }
+        // What our own Cargo says about itself is not for another one.
+        for name in ["CARGO", "RUSTUP_TOOLCHAIN", "RUSTC_WRAPPER"] {
+            command.env_remove(name);
+        }
+        let log = workspace::target_dir().join("logs/ebpf.log");
+        process::run_logged(&mut command, &log, &mut step, "cargo build in agent-ebpf")?;
+        let built = out.join(TARGET).join("release/tanso-agent-ebpf");
+        let (object, partial) = (self.object(), self.object().with_extension("partial"));
+        fs::copy(&built, &partial).with_context(|| format!("reading \"{}\"", built.display()))?;
+        let objcopy = Path::new(LLVM_PREFIX).join("bin/llvm-objcopy");
+        if objcopy.is_file() {
+            // Debug sections go, BTF stays: a sixth of the size. GNU's objcopy refuses.
+            process::output(Command::new(objcopy).arg("--strip-debug").arg(&partial))?;
+        }
+        fs::rename(&partial, &object)
+            .with_context(|| format!("writing \"{}\"", object.display()))?;
+        let size = fs::metadata(&object).map_or(0, |meta| meta.len());
+        step.done(&format!("built the kernel programs ({} kB)", size / 1000));
+        Ok(())
     }
-    let log = workspace::target_dir().join("logs/ebpf.log");
-    process::run_logged(&mut command, &log, &mut step, "cargo build in agent-ebpf")?;
-    let built = out.join(TARGET).join("release/tanso-agent-ebpf");
-    let partial = object().with_extension("partial");
-    fs::copy(&built, &partial).with_context(|| format!("reading \"{}\"", built.display()))?;
-    let objcopy = Path::new(LLVM_PREFIX).join("bin/llvm-objcopy");
-    if objcopy.is_file() {
-        // Debug sections go, BTF stays: a sixth of the size. GNU's objcopy refuses.
-        process::output(Command::new(objcopy).arg("--strip-debug").arg(&partial))?;
+
+    /// The kernel takes only whole debug information, as BTF; the files that it
+    /// names have the same names wherever the checkout lies.
+    fn flags(&self) -> Result<String> {
+        let home = workspace::cargo_home()?;
+        let mut flags = vec!["-Cdebuginfo=2".to_owned(), "-Clink-arg=--btf".to_owned()];
+        flags.extend(workspace::same_names(&[
+            (&self.root, "/tanso"),
+            (&home, "/cargo"),
+        ]));
+        Ok(flags.join(workspace::BETWEEN_FLAGS))
     }
-    fs::rename(&partial, object())
-        .with_context(|| format!("writing \"{}\"", object().display()))?;
-    let size = fs::metadata(object()).map_or(0, |meta| meta.len());
-    step.done(&format!("built the kernel programs ({} kB)", size / 1000));
-    Ok(())
+
+    /// What a build depends on: sources, compiler, linker, machine.
+    fn key(&self, toolchain: &Toolchain, linker: &Path) -> Result<String> {
+        let mut hash = Sha256::new();
+        hash.update(toolchain.version()?);
+        hash.update(process::output(Command::new(linker).arg("--version")).unwrap_or_default());
+        hash.update(self.arch.unwrap_or("same names"));
+        let source = self.source();
+        let mut files = Vec::new();
+        collect(&source, &mut files)?;
+        files.sort();
+        for file in files {
+            let content =
+                fs::read(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
+            hash.update(
+                file.strip_prefix(&source)
+                    .unwrap_or(&file)
+                    .to_string_lossy()
+                    .as_bytes(),
+            );
+            hash.update([0]);
+            hash.update(Sha256::digest(&content));
+        }
+        Ok(kubeparts::hex(&hash.finalize()))
+    }
 }
 
 fn path_with(linker: &Path) -> Result<OsString> {
@@ -283,28 +374,6 @@ fn path_with(linker: &Path) -> Result<OsString> {
     let own = linker.parent().map(Path::to_path_buf);
     std::env::join_paths(own.into_iter().chain(std::env::split_paths(&path)))
         .context("putting bpf-linker into PATH")
-}
-
-/// What a build depends on: sources, compiler, linker.
-fn key(source: &Path, toolchain: &Toolchain, linker: &Path) -> Result<String> {
-    let mut hash = Sha256::new();
-    hash.update(toolchain.version()?);
-    hash.update(process::output(Command::new(linker).arg("--version")).unwrap_or_default());
-    let mut files = Vec::new();
-    collect(source, &mut files)?;
-    files.sort();
-    for file in files {
-        let content = fs::read(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
-        hash.update(
-            file.strip_prefix(source)
-                .unwrap_or(&file)
-                .to_string_lossy()
-                .as_bytes(),
-        );
-        hash.update([0]);
-        hash.update(Sha256::digest(&content));
-    }
-    Ok(kubeparts::hex(&hash.finalize()))
 }
 
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

@@ -1,6 +1,8 @@
 //! OCI images without a container daemon: one static program each, on nothing.
 
+mod compile;
 mod oci;
+mod reproduce;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +11,13 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::packages::{self, Need};
-use crate::progress::Step;
-use crate::{ebpf, process, workspace};
+use crate::{process, workspace};
+pub use compile::Arch;
+use compile::Place;
 use oci::{Entry, Image};
+
+/// The largest image that users are asked to pull, bytes, unpacked.
+const BYTES_MAX: u64 = 30_000_000;
 
 /// Which images, and how they are built.
 #[derive(Debug, clap::Args)]
@@ -21,6 +27,13 @@ pub struct Args {
     /// Optimise for use instead of for a short build
     #[arg(long)]
     release: bool,
+    /// For these architectures, by default this machine's; of several one archive
+    #[arg(long, value_enum, value_delimiter = ',')]
+    arch: Vec<Arch>,
+    /// Build all of it a second time, from nothing and from a copy of the checkout
+    /// in another folder, and compare the digests
+    #[arg(long, requires = "release")]
+    check_reproducible: bool,
 }
 
 /// How programs are compiled.
@@ -33,7 +46,7 @@ pub enum Build {
 }
 
 impl Build {
-    fn profile(self) -> &'static str {
+    const fn profile(self) -> &'static str {
         match self {
             Self::Demo => "demo",
             Self::Release => "release",
@@ -50,7 +63,8 @@ struct Recipe {
     tag: &'static str,
     user: &'static str,
     ca_certificates: bool,
-    kernel_programs: bool,
+    /// Whether users run it, rather than tests alone.
+    is_released: bool,
 }
 
 const NOBODY: &str = "65532:65532";
@@ -62,7 +76,7 @@ const RECIPES: [Recipe; 5] = [
         tag: "dev",
         user: NOBODY,
         ca_certificates: true,
-        kernel_programs: false,
+        is_released: true,
     },
     Recipe {
         name: "tanso-agent",
@@ -70,7 +84,7 @@ const RECIPES: [Recipe; 5] = [
         tag: "dev",
         user: "0:0",
         ca_certificates: false,
-        kernel_programs: true,
+        is_released: true,
     },
     Recipe {
         name: "tanso-model-server",
@@ -78,7 +92,7 @@ const RECIPES: [Recipe; 5] = [
         tag: "dev",
         user: NOBODY,
         ca_certificates: true,
-        kernel_programs: false,
+        is_released: true,
     },
     Recipe {
         name: "demo-load",
@@ -86,7 +100,7 @@ const RECIPES: [Recipe; 5] = [
         tag: "dev",
         user: NOBODY,
         ca_certificates: false,
-        kernel_programs: false,
+        is_released: false,
     },
     Recipe {
         name: "pause",
@@ -94,35 +108,119 @@ const RECIPES: [Recipe; 5] = [
         tag: "1",
         user: NOBODY,
         ca_certificates: false,
-        kernel_programs: false,
+        is_released: false,
     },
 ];
 
-/// Builds the images and prints their archives.
+/// An image that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Its name, without registry and tag.
+    pub name: &'static str,
+    /// The archive.
+    pub archive: PathBuf,
+    /// What a registry will know it by: `sha256:` and 64 digits.
+    pub digest: String,
+    /// For each architecture what a node stores, bytes.
+    pub bytes: Vec<(Arch, u64)>,
+}
+
+impl Written {
+    /// A line for each architecture: size, architecture, digest.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line = |(arch, bytes): &(Arch, u64)| {
+            format!(
+                "{:>6.1} MB  {:<5}  {}  {}",
+                megabytes(*bytes),
+                arch.name(),
+                self.digest,
+                self.name
+            )
+        };
+        self.bytes.iter().map(line).collect()
+    }
+
+    /// Fails when an image for users is larger than promised.
+    ///
+    /// # Errors
+    /// Names the image, its size and what is promised.
+    pub fn check_size(&self) -> Result<()> {
+        let Some((arch, bytes)) = self.bytes.iter().find(|(_, bytes)| *bytes > BYTES_MAX) else {
+            return Ok(());
+        };
+        bail!(
+            "image {} for {} has {:.1} MB; at most {:.0} MB are promised",
+            self.name,
+            arch.name(),
+            megabytes(*bytes),
+            megabytes(BYTES_MAX)
+        );
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Builds the images and prints size, architecture, digest and archive of each.
 ///
 /// # Errors
-/// See [`build_for`].
+/// See [`build`]; with `--release`, when one is larger than promised; with
+/// `--check-reproducible`, when a second build differs.
 pub fn run(args: &Args) -> Result<()> {
-    let mut names: Vec<&str> = args.names.iter().map(String::as_str).collect();
-    if names.is_empty() {
-        names = all();
-    }
     let how = if args.release {
         Build::Release
     } else {
         Build::Demo
     };
-    for archive in build_for(&names, how)? {
-        let size = fs::metadata(&archive).map_or(0, |meta| meta.len());
-        println!("{} ({} kB)", archive.display(), size / 1000);
+    let names: Vec<&str> = match args.names.as_slice() {
+        [] if how == Build::Release || !args.arch.is_empty() => released().collect(),
+        [] => all(),
+        names => names.iter().map(String::as_str).collect(),
+    };
+    let archs = architectures(&args.arch)?;
+    if args.check_reproducible {
+        return reproduce::check(&names, &archs);
+    }
+    let written = write_all(&Place::here(), &names, how, &archs)?;
+    for image in &written {
+        for line in image.lines() {
+            println!("{line}");
+        }
+        println!("  {}", image.archive.display());
+    }
+    if how == Build::Release {
+        written.iter().try_for_each(Written::check_size)?;
     }
     Ok(())
+}
+
+/// Those named, each once and in order; this machine's own where none is named.
+///
+/// # Errors
+/// When none is named and this machine is of a kind that no image is built for.
+pub fn architectures(named: &[Arch]) -> Result<Vec<Arch>> {
+    let mut all = named.to_vec();
+    if all.is_empty() {
+        all.push(Arch::native()?);
+    }
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
 }
 
 /// The names of all images.
 #[must_use]
 pub fn all() -> Vec<&'static str> {
     RECIPES.iter().map(|recipe| recipe.name).collect()
+}
+
+/// The names of the images that users run.
+pub fn released() -> impl Iterator<Item = &'static str> {
+    let for_users = RECIPES.iter().filter(|recipe| recipe.is_released);
+    for_users.map(|recipe| recipe.name)
 }
 
 /// The reference under which a node knows an image, for example
@@ -141,40 +239,69 @@ pub fn reference(name: &str) -> Result<String> {
 /// # Errors
 /// When a name is unknown, a compiler is missing, or a program does not build.
 pub fn build(names: &[&str]) -> Result<Vec<PathBuf>> {
-    build_for(names, Build::Demo)
+    let written = write_all(&Place::here(), names, Build::Demo, &[Arch::native()?])?;
+    Ok(written.into_iter().map(|image| image.archive).collect())
 }
 
-/// As [`build`], compiled as told.
+/// As [`build`], compiled for users and for these architectures; gives digests
+/// and sizes too.
 ///
 /// # Errors
 /// As there.
-pub fn build_for(names: &[&str], how: Build) -> Result<Vec<PathBuf>> {
+pub fn build_release(names: &[&str], archs: &[Arch]) -> Result<Vec<Written>> {
+    write_all(&Place::here(), names, Build::Release, archs)
+}
+
+fn write_all(place: &Place, names: &[&str], how: Build, archs: &[Arch]) -> Result<Vec<Written>> {
     let recipes = names
         .iter()
         .map(|name| recipe(name))
         .collect::<Result<Vec<_>>>()?;
-    if recipes.iter().any(|recipe| recipe.kernel_programs) {
-        ebpf::ensure_built()?;
-    }
     let programs: Vec<_> = recipes.iter().filter_map(|recipe| recipe.program).collect();
-    let compiled = if programs.is_empty() {
-        PathBuf::new()
-    } else {
-        compile(&programs, how)?
-    };
-    let dir = workspace::target_dir().join("images");
-    fs::create_dir_all(&dir).with_context(|| format!("creating \"{}\"", dir.display()))?;
-    let mut archives = Vec::new();
-    for recipe in recipes {
-        let archive = dir.join(format!("{}.tar", recipe.name));
-        let program = match recipe.program {
-            Some((_, binary)) => compiled.join(binary),
-            None => compile_pause()?,
-        };
-        oci::write(&image(recipe, program)?, &archive)?;
-        archives.push(archive);
+    let mut compiled = Vec::new();
+    for arch in archs {
+        if !programs.is_empty() {
+            compiled.push((*arch, compile::programs(place, &programs, how, *arch)?));
+        }
     }
-    Ok(archives)
+    let native = Arch::native()?;
+    let dir = place.target_dir.join("images");
+    fs::create_dir_all(&dir).with_context(|| format!("creating \"{}\"", dir.display()))?;
+    let mut all = Vec::new();
+    for recipe in recipes {
+        let mut images = Vec::new();
+        match recipe.program {
+            Some((_, binary)) => {
+                for (arch, folder) in &compiled {
+                    images.push((*arch, image(recipe, folder.join(binary))?));
+                }
+            }
+            None if archs == [native] => images.push((native, image(recipe, compile_pause()?)?)),
+            None => bail!(
+                "image \"{}\" is built for this machine's architecture only",
+                recipe.name
+            ),
+        }
+        let archive = dir.join(format!("{}.tar", file_name(recipe.name, archs, native)));
+        let (digest, bytes) = oci::write(&images, &archive)?;
+        all.push(Written {
+            name: recipe.name,
+            archive,
+            digest,
+            bytes,
+        });
+    }
+    Ok(all)
+}
+
+/// An archive for other machines never stands in the place of one that tests here take.
+fn file_name(name: &str, archs: &[Arch], native: Arch) -> String {
+    match archs {
+        [arch] if *arch == native => name.to_owned(),
+        archs => archs.iter().fold(name.to_owned(), |text, arch| {
+            format!("{text}-{}", arch.name())
+        }),
+    }
 }
 
 fn recipe(name: &str) -> Result<&'static Recipe> {
@@ -210,42 +337,13 @@ fn image(recipe: &Recipe, program: PathBuf) -> Result<Image> {
     })
 }
 
-/// Compiles static programs; gives the folder they are in.
-fn compile(programs: &[(&str, &str)], how: Build) -> Result<PathBuf> {
-    // Without naming the target, build scripts would get the flag too, and fail.
-    let target = host_target()?;
-    let mut command = Command::new("cargo");
-    command.current_dir(workspace::root());
-    command.args(["build", "--profile", how.profile(), "--target", &target]);
-    for (package, binary) in programs {
-        command.args(["--package", package, "--bin", binary]);
-    }
-    give_flags(&mut command, how)?;
-    if programs
-        .iter()
-        .any(|(package, _)| *package == "tanso-agent")
-    {
-        ebpf::give(&mut command);
-    }
-    let names: Vec<_> = programs.iter().map(|(_, binary)| *binary).collect();
-    let mut step = Step::new(format!("compiling {} for images", names.join(", ")));
-    let log = workspace::target_dir().join("logs/images.log");
-    process::run_logged(
-        &mut command,
-        &log,
-        &mut step,
-        "cargo build of static programs",
-    )?;
-    step.done(&format!("compiled {}", names.join(", ")));
-    Ok(workspace::target_dir().join(target).join(how.profile()))
-}
-
 /// Compiles one static program of the workspace.
 ///
 /// # Errors
 /// When it does not build.
-pub fn program(package: &'static str, binary: &'static str, how: Build) -> Result<PathBuf> {
-    Ok(compile(&[(package, binary)], how)?.join(binary))
+pub fn program(package: &str, binary: &str, how: Build, arch: Arch) -> Result<PathBuf> {
+    let folder = compile::programs(&Place::here(), &[(package, binary)], how, arch)?;
+    Ok(folder.join(binary))
 }
 
 /// Wraps a static program of others as an image that tests run.
@@ -267,43 +365,8 @@ pub fn wrap(name: &str, program: &Path) -> Result<PathBuf> {
             mode: 0o755,
         }],
     };
-    oci::write(&image, &archive)?;
+    oci::write(&[(Arch::native()?, image)], &archive)?;
     Ok(archive)
-}
-
-/// Sets the compilers' flags: static; for users also the same bytes wherever
-/// the checkout and Cargo's home lie.
-fn give_flags(command: &mut Command, how: Build) -> Result<()> {
-    let mut rust = vec!["-C target-feature=+crt-static".to_owned()];
-    if how == Build::Release {
-        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
-        let home = home.context("finding Cargo's home: set HOME")?;
-        let mut c = Vec::new();
-        for (from, to) in [
-            (workspace::target_dir(), "/target"),
-            (workspace::root(), "/tanso"),
-            (home, "/cargo"),
-        ] {
-            let from = from.to_string_lossy();
-            if from.contains(char::is_whitespace) {
-                bail!("a release is not built below a folder with a space in its name: \"{from}\"");
-            }
-            rust.push(format!("--remap-path-prefix={from}={to}"));
-            c.push(format!("-ffile-prefix-map={from}={to}"));
-        }
-        command.env("CFLAGS", c.join(" "));
-    }
-    command.env("RUSTFLAGS", rust.join(" "));
-    Ok(())
-}
-
-fn host_target() -> Result<String> {
-    let text = process::output(Command::new("rustc").arg("-vV"))?;
-    text.lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .map(str::to_owned)
-        .context("asking rustc for its host: no such line in `rustc -vV`")
 }
 
 fn compile_pause() -> Result<PathBuf> {
@@ -350,6 +413,31 @@ mod tests {
         let error = build(&["tanso-oracle"]).unwrap_err().to_string();
         assert!(
             error.contains("\"tanso-oracle\"") && error.contains("tanso-agent"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_archive_for_others_never_replaces_this_machines_own() {
+        use Arch::{Amd64, Arm64};
+        let name = |archs: &[Arch]| file_name("a", archs, Amd64);
+        assert_eq!(name(&[Amd64]), "a");
+        assert_eq!(name(&[Arm64]), "a-arm64");
+        assert_eq!(name(&[Amd64, Arm64]), "a-amd64-arm64");
+    }
+
+    #[test]
+    fn an_image_over_the_promised_size_is_refused_with_both_sizes() {
+        let image = |bytes| Written {
+            name: "tanso-agent",
+            archive: PathBuf::new(),
+            digest: String::new(),
+            bytes: vec![(Arch::Amd64, 1), (Arch::Arm64, bytes)],
+        };
+        image(BYTES_MAX).check_size().unwrap();
+        let error = image(31_500_000).check_size().unwrap_err().to_string();
+        assert!(
+            error.contains("arm64 has 31.5 MB") && error.contains("30 MB"),
             "{error}"
         );
     }

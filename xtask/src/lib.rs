@@ -3,11 +3,13 @@
 //! Nothing of this is shipped; what a user installs never depends on it.
 
 pub mod bench;
+pub mod chart;
 pub mod check;
 pub mod cluster;
 pub mod codegen;
 pub mod dashboards;
 pub mod demo;
+pub mod deny;
 pub mod docs;
 pub mod e2e;
 pub mod ebpf;
@@ -61,6 +63,10 @@ enum Verb {
     Kubeparts(kubeparts::Args),
     /// Run a real Kubernetes on this machine, in namespaces of its own
     Cluster(cluster::Args),
+    /// Lint, render and compare the Helm chart, without a cluster
+    Chart(chart::Args),
+    /// Judge licences, sources and known faults of what is linked in
+    Deny(deny::Args),
     /// Feed the parsers with anything and see that they bear it
     Fuzz(fuzz::Args),
     /// Ask a real Prometheus the queries of Kepler's dashboards over a real agent
@@ -96,6 +102,8 @@ impl Cli {
             Verb::Release(args) => release::run(&args),
             Verb::Kubeparts(args) => kubeparts::run(&args),
             Verb::Cluster(args) => cluster::run(args),
+            Verb::Chart(args) => chart::run(&args),
+            Verb::Deny(args) => deny::run(&args),
             Verb::Fuzz(args) => fuzz::run(&args),
             Verb::Dashboards(args) => dashboards::run(&args),
             Verb::Rights(args) => rights::run(&args),

@@ -1,5 +1,6 @@
 //! Everything of a release in one folder: images with their bills of
-//! materials, the chart, the installation, the plug-in, and checksums of all.
+//! materials, the chart, the manifests, the plug-in, and checksums of all. What
+//! is linked in is judged first.
 
 mod sbom;
 
@@ -10,90 +11,147 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
-use crate::images::{self, Build};
+use crate::images::{self, Arch, Build, Written};
 use crate::kubeparts::hex;
 use crate::process::output;
 use crate::progress::Step;
 use crate::tools::Tool;
-use crate::workspace;
+use crate::{chart, deny, workspace};
+use sbom::Subject;
 
-/// The largest image that users are asked to pull, bytes.
-const IMAGE_BYTES_MAX: u64 = 30_000_000;
-
-/// The images of a release and the packages that they are of.
-const IMAGES: [(&str, &str); 3] = [
-    ("tanso-operator", "tanso-operator"),
-    ("tanso-agent", "tanso-agent"),
-    ("tanso-model-server", "tanso-model-server"),
+/// The images of a release, and what is in them.
+const IMAGES: [(&str, Subject); 3] = [
+    (
+        "tanso-operator",
+        Subject {
+            package: "tanso-operator",
+            has_kernel_programs: false,
+            has_certificates: true,
+        },
+    ),
+    (
+        "tanso-agent",
+        Subject {
+            package: "tanso-agent",
+            has_kernel_programs: true,
+            has_certificates: false,
+        },
+    ),
+    (
+        "tanso-model-server",
+        Subject {
+            package: "tanso-model-server",
+            has_kernel_programs: false,
+            has_certificates: true,
+        },
+    ),
 ];
 
-/// What users apply, as it lies in the checkout, and its name in the release.
-const MANIFESTS: [(&str, &str); 2] = [
+/// What lies in the checkout as users take it, and its name in the release.
+const FILES: [(&str, &str); 4] = [
     ("config/default/install.yaml", "install.yaml"),
     ("config/prometheus/rules.yaml", "prometheus-rules.yaml"),
+    (
+        "config/seccomp/tanso-agent.json",
+        "seccomp-tanso-agent.json",
+    ),
+    ("LICENSE", "LICENSE"),
 ];
 
-/// Where to.
+/// Folders that kustomize renders, and the name of the render.
+const RENDERED: [(&str, &str); 5] = [
+    ("config/crd", "crds.yaml"),
+    ("config/overlays/simple", "install-simple.yaml"),
+    ("config/overlays/production", "install-production.yaml"),
+    ("config/grafana", "dashboards.yaml"),
+    ("config/flux", "flux.yaml"),
+];
+
+/// Where to, and for which machines.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to fill; by default `release` of the target folder
+    /// The folder to fill; by default `release-files` of the target folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// For these architectures, by default this machine's
+    #[arg(long, value_enum, value_delimiter = ',')]
+    arch: Vec<Arch>,
+    /// What is linked in
+    #[command(flatten)]
+    deny: deny::Args,
 }
 
 /// Builds a release.
 ///
 /// # Errors
-/// When a part cannot be built, or an image is larger than promised.
+/// When something that is linked in is refused, a part cannot be built, an image
+/// is larger than promised, or the folder has something of before.
 pub fn run(args: &Args) -> Result<()> {
     let out = match &args.out {
         Some(dir) => dir.clone(),
         None => workspace::target_dir().join("release-files"),
     };
     fs::create_dir_all(&out).with_context(|| format!("creating \"{}\"", out.display()))?;
-    let names: Vec<&str> = IMAGES.iter().map(|(image, _)| *image).collect();
-    let archives = images::build_for(&names, Build::Release)?;
-    for (archive, (image, package)) in archives.iter().zip(IMAGES) {
-        copy(archive, &out.join(format!("{image}.oci.tar")))?;
-        let bill = sbom::of(package)?;
-        write(&out.join(format!("{image}.cdx.json")), bill.as_bytes())?;
+    if fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_some()) {
+        // What is left of an earlier release would get a checksum of this one.
+        bail!(
+            "\"{}\" is not empty; remove it, or name another folder by --out",
+            out.display()
+        );
     }
-    for (source, name) in MANIFESTS {
+    deny::run(&args.deny)?;
+    let archs = images::architectures(&args.arch)?;
+    let written = images(&out, &archs)?;
+    for (source, name) in FILES {
         copy(&workspace::root().join(source), &out.join(name))?;
     }
-    plugin(&out)?;
-    chart(&out)?;
+    for (folder, name) in RENDERED {
+        write(&out.join(name), chart::kustomize(folder)?.as_bytes())?;
+    }
+    for arch in archs {
+        plugin(&out, arch)?;
+    }
+    package(&out)?;
     let sums = checksums(&out)?;
     write(&out.join("SHA256SUMS"), sums.as_bytes())?;
-    for archive in &archives {
-        let size = fs::metadata(archive).map_or(0, |meta| meta.len());
-        let name = archive.file_stem().unwrap_or_default().to_string_lossy();
-        println!("{:>6.1} MB  {name}", mega(size));
-        if size > IMAGE_BYTES_MAX {
-            bail!(
-                "image {name} has {:.1} MB; at most {:.0} MB are promised",
-                mega(size),
-                mega(IMAGE_BYTES_MAX)
-            );
-        }
+    for line in written.iter().flat_map(Written::lines) {
+        println!("{line}");
     }
-    println!("{}", out.display());
+    written.iter().try_for_each(Written::check_size)?;
+    println!(
+        "{} files in \"{}\"",
+        sums.lines().count() + 1,
+        out.display()
+    );
     Ok(())
 }
 
-#[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-fn mega(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
+fn images(out: &Path, archs: &[Arch]) -> Result<Vec<Written>> {
+    let names: Vec<&str> = IMAGES.iter().map(|(image, _)| *image).collect();
+    let written = images::build_release(&names, archs)?;
+    for (image, (name, subject)) in written.iter().zip(IMAGES) {
+        copy(&image.archive, &out.join(format!("{name}.oci.tar")))?;
+        let bill = sbom::of(subject)?;
+        write(&out.join(format!("{name}.cdx.json")), bill.as_bytes())?;
+    }
+    Ok(written)
 }
 
-fn plugin(out: &Path) -> Result<()> {
-    let program = images::program("tanso-cli", "kubectl-tanso", Build::Release)?;
-    copy(&program, &out.join("kubectl-tanso"))?;
-    let bill = sbom::of("tanso-cli")?;
+fn plugin(out: &Path, arch: Arch) -> Result<()> {
+    let program = images::program("tanso-cli", "kubectl-tanso", Build::Release, arch)?;
+    copy(
+        &program,
+        &out.join(format!("kubectl-tanso-linux-{}", arch.name())),
+    )?;
+    let bill = sbom::of(Subject {
+        package: "tanso-cli",
+        has_kernel_programs: false,
+        has_certificates: false,
+    })?;
     write(&out.join("kubectl-tanso.cdx.json"), bill.as_bytes())
 }
 
-fn chart(out: &Path) -> Result<()> {
+fn package(out: &Path) -> Result<()> {
     let helm = Tool::Helm.ensure()?;
     let step = Step::new("packaging the chart");
     let mut command = Command::new(helm);

@@ -24,6 +24,8 @@ pub enum Tool {
     SourceController,
     /// Flux: applies what was fetched.
     KustomizeController,
+    /// Flux: installs charts that were fetched.
+    HelmController,
 }
 
 impl Tool {
@@ -54,6 +56,12 @@ impl Tool {
                 "kustomize-controller",
                 "github.com/fluxcd/kustomize-controller",
                 "3 minutes",
+            ),
+            Self::HelmController => (
+                "helm-controller",
+                "helm-controller",
+                "github.com/fluxcd/helm-controller",
+                "4 minutes",
             ),
         }
     }

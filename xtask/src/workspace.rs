@@ -45,3 +45,30 @@ pub fn in_path(name: &str) -> Option<PathBuf> {
         .map(|dir| dir.join(name))
         .find(|file| file.is_file())
 }
+
+/// Cargo's own folder, where the sources of dependencies lie.
+///
+/// # Errors
+/// When neither `CARGO_HOME` nor `HOME` is set.
+pub fn cargo_home() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("CARGO_HOME") {
+        return Ok(PathBuf::from(dir));
+    }
+    let home = env::var_os("HOME").context("finding Cargo's home: set CARGO_HOME or HOME")?;
+    Ok(PathBuf::from(home).join(".cargo"))
+}
+
+/// What stands between two flags in `CARGO_ENCODED_RUSTFLAGS`, so that a flag
+/// may have blanks.
+pub const BETWEEN_FLAGS: &str = "\u{1f}";
+
+/// Flags of rustc by which files below the first of each pair are named as if
+/// they lay below the second: what is built says nothing of where it was built.
+#[must_use]
+pub fn same_names(pairs: &[(&Path, &str)]) -> Vec<String> {
+    let flag = |(from, to): &(&Path, &str)| {
+        // rustc takes the last that fits.
+        format!("--remap-path-prefix={}={to}", from.display())
+    };
+    pairs.iter().map(flag).collect()
+}

@@ -133,9 +133,11 @@ fn readme(rows: &[Row]) -> String {
         "# tanso: Helm chart\n\n\
          Written by `cargo xtask codegen` from the comments of `values.yaml`.\n\n\
          ```console\n\
-         helm install tanso oci://ghcr.io/tanso-dev/charts/tanso --namespace tanso-system --create-namespace\n\
+         helm install tanso charts/tanso --namespace tanso-system --create-namespace \\\n  \
+           --set image.repository=REGISTRY\n\
          kubectl get powermonitor -o wide\n\
          ```\n\n\
+         `REGISTRY` is where you pushed the images, as `docs/install/index.md` says: none are published yet.\n\
          `values-simple.yaml` is for a laptop, kind or minikube; `values-production.yaml` for a cluster in\n\
          earnest. Values that the schema does not know are refused by name. The kinds in `crds/` are brought\n\
          up to date by a Job before each upgrade (`crds.upgrade`), and outlive an uninstallation, as the\n\

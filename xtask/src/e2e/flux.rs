@@ -1,24 +1,21 @@
 //! Delivery by the real Flux controllers, from a Git repository on the
 //! cluster's own network: what a platform team relies on, each with its time.
 
+pub(in crate::e2e) mod fleet;
+pub(super) mod release;
+
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::Fact;
-use super::git::Repository;
 use crate::demo::session::Session;
-use crate::progress::Step;
-use crate::tools::{self, Tool};
-use crate::{images, workspace};
+use fleet::{FLUX, Fleet, KUSTOMIZE, SOURCE, delivered, is_ready, message, text};
 
 /// How many syncs without a difference must write nothing.
 const QUIET_CYCLES: u32 = 10;
-
-/// The namespace of Flux's objects.
-const FLUX: &str = "flux-system";
 
 /// Folders of the checkout that the repository has.
 const DELIVERED: [&str; 3] = ["config/crd", "config/rbac", "config/operator"];
@@ -28,103 +25,56 @@ const WATCHED: &str = "powermonitors,carbonpolicies,clustercarbonpolicies,custom
                        namespaces,serviceaccounts,configmaps,services,daemonsets,deployments,\
                        clusterroles,clusterrolebindings,roles,rolebindings,persistentvolumeclaims";
 
+/// Flux's kind, by its whole name: kustomize has one of the same name.
+const KUSTOMIZATIONS: &str = "kustomizations.kustomize.toolkit.fluxcd.io";
+
 /// Runs the suite; the seven facts.
 pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
-    let fleet = Fleet::new(session)?;
-    let mut facts = vec![fleet.first_sync()?];
-    facts.push(fleet.not_compliant_delivers()?);
-    facts.push(fleet.commit_changes_status()?);
-    facts.push(fleet.edit_is_reverted()?);
-    facts.push(fleet.suspend()?);
-    facts.push(fleet.prune_takes_reports()?);
-    facts.push(fleet.quiet()?);
-    Ok(facts)
+    let delivery = Delivery(Fleet::new(session, &[SOURCE, KUSTOMIZE])?);
+    for folder in DELIVERED {
+        delivery.0.copy(folder)?;
+    }
+    let repository = &delivery.0.repository;
+    repository.write("fleet/workloads.yaml", &text("config/demo/workloads.yaml")?)?;
+    for (name, document) in policies()? {
+        repository.write(&format!("fleet/{name}.yaml"), &document)?;
+    }
+    Ok(vec![
+        delivery.first_sync()?,
+        delivery.not_compliant_delivers()?,
+        delivery.commit_changes_status()?,
+        delivery.edit_is_reverted()?,
+        delivery.suspend()?,
+        delivery.prune_takes_reports()?,
+        delivery.quiet()?,
+    ])
 }
 
-struct Fleet<'s> {
-    session: &'s Session,
-    repository: Repository,
-}
+/// tanso delivered by Kustomizations.
+struct Delivery<'s>(Fleet<'s>);
 
-impl<'s> Fleet<'s> {
-    /// Flux's controllers at work, and a repository that has tanso in it.
-    fn new(session: &'s Session) -> Result<Self> {
-        let cluster = session.cluster()?;
-        let mut archives = Vec::new();
-        for (tool, name) in [
-            (Tool::SourceController, "source-controller"),
-            (Tool::KustomizeController, "kustomize-controller"),
-        ] {
-            archives.push(images::wrap(name, &tool.ensure()?)?);
-            let module = format!("github.com/fluxcd/{name}");
-            let kinds = tools::module_dir(name, &module)?.join("config/crd/bases");
-            session.kubectl(&["apply", "--server-side", "-f", &kinds.to_string_lossy()])?;
-        }
-        cluster.load_images(&archives)?;
-        session.apply(&text("tests/flux/controllers.yaml")?)?;
-        session.apply(&session.ledger_volume()?)?;
-        let repository = Repository::serve(cluster)?;
-        for folder in DELIVERED {
-            copy(&repository, folder)?;
-        }
-        repository.write("fleet/workloads.yaml", &text("config/demo/workloads.yaml")?)?;
-        for (name, document) in policies()? {
-            repository.write(&format!("fleet/{name}.yaml"), &document)?;
-        }
-        Ok(Self {
-            session,
-            repository,
-        })
-    }
-
-    fn wait<T>(
-        &self,
-        what: &str,
-        probe: impl FnMut(&Session) -> Result<Option<T>>,
-    ) -> Result<(T, f64)> {
-        let begun = Instant::now();
-        let mut step = Step::new(what.to_owned());
-        let found = self
-            .session
-            .wait(&mut step, what, Duration::from_mins(10), probe)?;
-        let seconds = begun.elapsed().as_secs_f64();
-        step.done(what);
-        Ok((found, seconds))
-    }
-
+impl Delivery<'_> {
     fn first_sync(&self) -> Result<Fact> {
-        let commit = self.repository.commit("the whole of tanso")?;
-        let path = workspace::root().join("tests/flux");
-        let objects = self
-            .session
-            .kubectl(&["kustomize", &path.to_string_lossy()])?
-            .replace("GIT_URL", self.repository.url());
-        self.session.apply(&objects)?;
-        let ((), seconds) =
-            self.wait("kinds, operator and policies to be delivered", |session| {
-                let all = session.json(&[
-                    "get",
-                    "kustomizations.kustomize.toolkit.fluxcd.io",
-                    "-n",
-                    FLUX,
-                    "-o",
-                    "json",
-                ])?;
-                let items = all["items"].as_array().context("items")?;
-                let waiting: Vec<String> = items
-                    .iter()
-                    .filter(|item| !delivered(item, &commit))
-                    .map(|item| {
-                        let name = item["metadata"]["name"].as_str().unwrap_or_default();
-                        format!("{name}: {}", message(item))
-                    })
-                    .collect();
-                if waiting.is_empty() {
-                    Ok(Some(()))
-                } else {
-                    bail!("{}", waiting.join("; "))
-                }
-            })?;
+        let commit = self.0.repository.commit("the whole of tanso")?;
+        self.0.point("tests/flux")?;
+        let what = "kinds, operator and policies to be delivered";
+        let ((), seconds) = self.0.wait(what, |session| {
+            let all = session.json(&["get", KUSTOMIZATIONS, "-n", FLUX, "-o", "json"])?;
+            let items = all["items"].as_array().context("items")?;
+            let waiting: Vec<String> = items
+                .iter()
+                .filter(|item| !delivered(item, &commit))
+                .map(|item| {
+                    let name = item["metadata"]["name"].as_str().unwrap_or_default();
+                    format!("{name}: {}", message(item))
+                })
+                .collect();
+            if waiting.is_empty() {
+                Ok(Some(()))
+            } else {
+                bail!("{}", waiting.join("; "))
+            }
+        })?;
         Ok(Fact::new(
             "first sync",
             format!(
@@ -135,19 +85,14 @@ impl<'s> Fleet<'s> {
 
     /// What is not kept is delivered as well as what is.
     fn not_compliant_delivers(&self) -> Result<Fact> {
-        let ((), seconds) = self.wait("a policy to be judged NonCompliant", |session| {
-            let policy = policy(session, "old-hall")?;
-            let judged = policy["status"]["verdict"] == "NonCompliant";
-            Ok((judged && is_ready(&policy)).then_some(()))
-        })?;
-        let kustomization = self.session.json(&[
-            "get",
-            "kustomization.kustomize.toolkit.fluxcd.io/tanso-resources",
-            "-n",
-            FLUX,
-            "-o",
-            "json",
-        ])?;
+        let ((), seconds) = self
+            .0
+            .wait("a policy to be judged NonCompliant", |session| {
+                let policy = policy(session, "old-hall")?;
+                let judged = policy["status"]["verdict"] == "NonCompliant";
+                Ok((judged && is_ready(&policy)).then_some(()))
+            })?;
+        let kustomization = self.0.object(KUSTOMIZATIONS, "tanso-resources")?;
         if !is_ready(&kustomization) {
             bail!(
                 "a NonCompliant policy blocks delivery: {}",
@@ -162,44 +107,32 @@ impl<'s> Fleet<'s> {
         ))
     }
 
-    /// Writes a PUE into the repository's `korea-year`, and commits.
-    fn commit_pue(&self, pue: &str) -> Result<String> {
-        let name = "fleet/korea-year.yaml";
-        let file = self.repository.path().join(name);
-        let before = std::fs::read_to_string(&file)
-            .with_context(|| format!("reading \"{}\"", file.display()))?;
-        let old = before
-            .lines()
-            .find(|line| line.trim_start().starts_with("value:"))
-            .context("korea-year has a PUE")?;
-        let indent = old.len() - old.trim_start().len();
-        let new = format!("{}value: {pue}", " ".repeat(indent));
-        self.repository
-            .write(name, &before.replacen(old, &new, 1))?;
-        self.repository.commit(&format!("PUE {pue}"))
+    /// Replaces the PUE of the repository's `korea-year`, and commits.
+    fn commit_pue(&self, from: &str, to: &str) -> Result<String> {
+        let (from, to) = (format!("value: {from}"), format!("value: {to}"));
+        self.0.change("fleet/korea-year.yaml", &from, &to)
     }
 
     fn commit_changes_status(&self) -> Result<Fact> {
-        let before = policy(self.session, "korea-year")?["status"]["pue"].clone();
-        self.commit_pue("1.38")?;
-        let ((), seconds) = self.wait("the commit to reach the policy's status", |session| {
+        let before = judged_pue(&policy(self.0.session, "korea-year")?);
+        self.commit_pue("1.32", "1.38")?;
+        let what = "the commit to reach the policy's status";
+        let ((), seconds) = self.0.wait(what, |session| {
             let policy = policy(session, "korea-year")?;
-            let seen = policy["status"]["observedGeneration"] == policy["metadata"]["generation"];
-            let changed = pue(&policy) == Some(1.38);
-            let judged = policy.to_string().contains("1.38")
-                && policy["status"].to_string().contains("1.38");
-            Ok((seen && changed && judged).then_some(()))
+            let judged = is_ready(&policy) && judged_pue(&policy) == Some(1.38);
+            Ok((pue(&policy) == Some(1.38) && judged).then_some(()))
         })?;
         Ok(Fact::new(
             "commit",
             format!(
-                "PUE 1.32 -> 1.38 committed, in the policy's status after {seconds:.1} s (before: {before})"
+                "PUE {} -> 1.38 committed, in the policy's status after {seconds:.1} s",
+                before.map_or_else(|| "unknown".to_owned(), |pue| pue.to_string())
             ),
         ))
     }
 
     fn edit_is_reverted(&self) -> Result<Fact> {
-        self.session.kubectl(&[
+        self.0.session.kubectl(&[
             "patch",
             "carbonpolicy",
             "korea-year",
@@ -209,7 +142,7 @@ impl<'s> Fleet<'s> {
             "-p",
             r#"{"spec":{"site":{"pue":{"value":1.9}}}}"#,
         ])?;
-        let ((), seconds) = self.wait("the manual edit to be reverted", |session| {
+        let ((), seconds) = self.0.wait("the manual edit to be reverted", |session| {
             Ok((pue(&policy(session, "korea-year")?) == Some(1.38)).then_some(()))
         })?;
         Ok(Fact::new(
@@ -222,36 +155,22 @@ impl<'s> Fleet<'s> {
     fn suspend(&self) -> Result<Fact> {
         let suspend = |suspended: bool| {
             let patch = format!(r#"{{"spec":{{"suspend":{suspended}}}}}"#);
-            self.session.kubectl(&[
-                "patch",
-                "kustomization.kustomize.toolkit.fluxcd.io/tanso-resources",
-                "-n",
-                FLUX,
-                "--type=merge",
-                "-p",
-                &patch,
-            ])
+            self.0.patch(KUSTOMIZATIONS, "tanso-resources", &patch)
         };
         suspend(true)?;
-        let commit = self.commit_pue("1.36")?;
+        let commit = self.commit_pue("1.38", "1.36")?;
         // Others apply the new commit: this one had its chance.
-        self.wait("the new commit to be delivered elsewhere", |session| {
-            let other = session.json(&[
-                "get",
-                "kustomization.kustomize.toolkit.fluxcd.io/tanso-operator",
-                "-n",
-                FLUX,
-                "-o",
-                "json",
-            ])?;
+        let what = "the new commit to be delivered elsewhere";
+        self.0.wait(what, |_| {
+            let other = self.0.object(KUSTOMIZATIONS, "tanso-operator")?;
             Ok(delivered(&other, &commit).then_some(()))
         })?;
-        let held = pue(&policy(self.session, "korea-year")?);
+        let held = pue(&policy(self.0.session, "korea-year")?);
         if held != Some(1.38) {
             bail!("a suspended Kustomization applied: PUE is {held:?}");
         }
         suspend(false)?;
-        let ((), seconds) = self.wait("the resumed delivery", |session| {
+        let ((), seconds) = self.0.wait("the resumed delivery", |session| {
             Ok((pue(&policy(session, "korea-year")?) == Some(1.36)).then_some(()))
         })?;
         Ok(Fact::new(
@@ -275,26 +194,28 @@ impl<'s> Fleet<'s> {
                 .filter_map(|report| report["metadata"]["name"].as_str().map(str::to_owned))
                 .collect())
         };
-        let (before, _) = self.wait("reports of the policy", |session| {
+        let (before, _) = self.0.wait("reports of the policy", |session| {
             let names = reports(session)?;
             Ok((!names.is_empty()).then_some(names.len()))
         })?;
-        std::fs::remove_file(self.repository.path().join("fleet/korea-hours.yaml"))
+        std::fs::remove_file(self.0.repository.path().join("fleet/korea-hours.yaml"))
             .context("removing korea-hours.yaml")?;
-        self.repository.commit("without korea-hours")?;
-        let ((), seconds) = self.wait("the pruned policy and its reports to go", |session| {
-            let left = session.kubectl(&[
-                "get",
-                "carbonpolicy",
-                "korea-hours",
-                "-n",
-                "shop",
-                "--ignore-not-found",
-                "-o",
-                "name",
-            ])?;
-            Ok((left.trim().is_empty() && reports(session)?.is_empty()).then_some(()))
-        })?;
+        self.0.repository.commit("without korea-hours")?;
+        let ((), seconds) = self
+            .0
+            .wait("the pruned policy and its reports to go", |session| {
+                let left = session.kubectl(&[
+                    "get",
+                    "carbonpolicy",
+                    "korea-hours",
+                    "-n",
+                    "shop",
+                    "--ignore-not-found",
+                    "-o",
+                    "name",
+                ])?;
+                Ok((left.trim().is_empty() && reports(session)?.is_empty()).then_some(()))
+            })?;
         Ok(Fact::new(
             "prune",
             format!("the policy and its {before} report(s) gone {seconds:.1} s after the commit"),
@@ -308,25 +229,18 @@ impl<'s> Fleet<'s> {
         for (name, document) in policies()? {
             let file = format!("fleet/{name}.yaml");
             if name != "korea-hours" {
-                self.repository
-                    .write(&file, &document.replace("interval: 10s", "interval: 1h"))?;
+                let hourly = document.replace("interval: 10s", "interval: 1h");
+                self.0.repository.write(&file, &hourly)?;
             }
         }
-        let commit = self.repository.commit("evaluate by the hour")?;
-        self.wait("the last commit", |session| {
-            let resources = session.json(&[
-                "get",
-                "kustomization.kustomize.toolkit.fluxcd.io/tanso-resources",
-                "-n",
-                FLUX,
-                "-o",
-                "json",
-            ])?;
+        let commit = self.0.repository.commit("evaluate by the hour")?;
+        self.0.wait("the last commit", |_| {
+            let resources = self.0.object(KUSTOMIZATIONS, "tanso-resources")?;
             Ok(delivered(&resources, &commit).then_some(()))
         })?;
         let mut last = self.versions()?;
-        self.wait("a first quiet cycle", |_| {
-            self.cycle()?;
+        self.0.wait("a first quiet cycle", |_| {
+            self.0.cycle(KUSTOMIZATIONS)?;
             let now = self.versions()?;
             let still = now == last;
             last = now;
@@ -335,7 +249,7 @@ impl<'s> Fleet<'s> {
         let before = self.versions()?;
         let begun = Instant::now();
         for _ in 0..QUIET_CYCLES {
-            self.cycle()?;
+            self.0.cycle(KUSTOMIZATIONS)?;
         }
         let after = self.versions()?;
         let changed: Vec<&String> = after
@@ -356,60 +270,44 @@ impl<'s> Fleet<'s> {
         ))
     }
 
-    /// Asks for a sync and waits until it has been done.
-    fn cycle(&self) -> Result<()> {
-        let token = format!("{:?}", Instant::now());
-        let kind = "kustomizations.kustomize.toolkit.fluxcd.io";
-        self.session.kubectl(&[
-            "annotate",
-            kind,
-            "-n",
-            FLUX,
-            "--all",
-            "--overwrite",
-            &format!("reconcile.fluxcd.io/requestedAt={token}"),
-        ])?;
-        let begun = Instant::now();
-        loop {
-            let all = self
-                .session
-                .json(&["get", kind, "-n", FLUX, "-o", "json"])?;
-            let items = all["items"].as_array().context("items")?;
-            if items.iter().all(|item| {
-                item["status"]["lastHandledReconcileAt"] == token.as_str() && is_ready(item)
-            }) {
-                return Ok(());
-            }
-            if begun.elapsed() > Duration::from_mins(5) {
-                bail!("a sync that was asked for was not done within 5 minutes");
-            }
-            std::thread::sleep(Duration::from_millis(300));
-        }
-    }
-
     /// The version of every object that tanso has or made.
     fn versions(&self) -> Result<BTreeMap<String, String>> {
-        let all = self.session.json(&["get", WATCHED, "-A", "-o", "json"])?;
-        let mut versions = BTreeMap::new();
-        for item in all["items"].as_array().context("items")? {
-            let meta = &item["metadata"];
-            let ours = meta["namespace"] == "tanso-system"
-                || meta["name"]
-                    .as_str()
-                    .is_some_and(|name| name.contains("tanso"))
-                || item["apiVersion"] == "tanso.dev/v1alpha1";
-            if ours {
-                let key = format!(
-                    "{} {}/{}",
-                    item["kind"].as_str().unwrap_or_default(),
-                    meta["namespace"].as_str().unwrap_or_default(),
-                    meta["name"].as_str().unwrap_or_default()
-                );
-                versions.insert(key, meta["resourceVersion"].to_string());
-            }
-        }
-        Ok(versions)
+        let words = ["get", WATCHED, "-A", "-o", "json"];
+        let all = self.0.session.json(&words)?;
+        let items = all["items"].as_array().context("items")?;
+        let name = |item: &Value| {
+            let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let (kind, meta) = (part(&item["kind"]), &item["metadata"]);
+            format!(
+                "{kind} {}/{}",
+                part(&meta["namespace"]),
+                part(&meta["name"])
+            )
+        };
+        let ours = items.iter().filter(|item| is_ours(item));
+        Ok(ours.map(|item| (name(item), version(item))).collect())
     }
+}
+
+fn is_ours(item: &Value) -> bool {
+    let meta = &item["metadata"];
+    let named = |name: &str| name.contains("tanso");
+    meta["namespace"] == "tanso-system"
+        || meta["name"].as_str().is_some_and(named)
+        || item["apiVersion"] == "tanso.dev/v1alpha1"
+}
+
+/// What changes when an object is written. A monitor's power is news of each
+/// minute and is written by right: its other content counts.
+fn version(item: &Value) -> String {
+    if item["kind"] != "PowerMonitor" {
+        return item["metadata"]["resourceVersion"].to_string();
+    }
+    let (spec, mut status) = (&item["spec"], item["status"].clone());
+    if let Some(status) = status.as_object_mut() {
+        status.remove("summary");
+    }
+    format!("{spec} {status}")
 }
 
 fn policy(session: &Session, name: &str) -> Result<Value> {
@@ -420,32 +318,10 @@ fn pue(policy: &Value) -> Option<f64> {
     policy["spec"]["site"]["pue"]["value"].as_f64()
 }
 
-fn is_ready(object: &Value) -> bool {
-    let conditions = object["status"]["conditions"].as_array();
-    conditions.is_some_and(|all| {
-        all.iter()
-            .any(|one| one["type"] == "Ready" && one["status"] == "True")
-    })
-}
-
-fn message(object: &Value) -> String {
-    let conditions = object["status"]["conditions"].as_array();
-    conditions
-        .and_then(|all| all.iter().find(|one| one["type"] == "Ready"))
-        .and_then(|one| one["message"].as_str())
-        .unwrap_or("nothing said yet")
-        .to_owned()
-}
-
-/// Whether a Kustomization is Ready with that commit.
-fn delivered(kustomization: &Value, commit: &str) -> bool {
-    let revision = kustomization["status"]["lastAppliedRevision"].as_str();
-    is_ready(kustomization) && revision.is_some_and(|revision| revision.ends_with(commit))
-}
-
-fn text(path: &str) -> Result<String> {
-    let file = workspace::root().join(path);
-    std::fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))
+/// The PUE that the last evaluation counted with.
+fn judged_pue(policy: &Value) -> Option<f64> {
+    let shown = policy["status"]["summary"]["pue"].as_str()?;
+    shown.split_whitespace().next()?.parse().ok()
 }
 
 /// The demo's monitor and policies, a document each, by name.
@@ -461,16 +337,45 @@ fn policies() -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// Copies a folder of the checkout into the repository.
-fn copy(repository: &Repository, folder: &str) -> Result<()> {
-    let dir = workspace::root().join(folder);
-    let entries =
-        std::fs::read_dir(&dir).with_context(|| format!("reading \"{}\"", dir.display()))?;
-    for entry in entries {
-        let name = entry.with_context(|| format!("reading \"{}\"", dir.display()))?;
-        let name = name.file_name().to_string_lossy().into_owned();
-        let path = format!("{folder}/{name}");
-        repository.write(&path, &text(&path)?)?;
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{judged_pue, policies, version};
+
+    #[test]
+    fn a_monitors_power_is_news_and_its_nodes_are_a_write() {
+        let monitor = |power: &str, ready: u32| {
+            version(&json!({
+                "kind": "PowerMonitor",
+                "metadata": {"resourceVersion": power},
+                "spec": {},
+                "status": {"summary": {"power": power}, "nodes": {"ready": ready}},
+            }))
+        };
+        assert_eq!(monitor("1W", 1), monitor("2W", 1));
+        assert_ne!(monitor("1W", 1), monitor("1W", 2));
+        let other = |version_of: &str| {
+            version(&json!({"kind": "Service", "metadata": {"resourceVersion": version_of}}))
+        };
+        assert_ne!(other("1"), other("2"));
     }
-    Ok(())
+
+    #[test]
+    fn the_pue_that_was_judged_is_the_number_of_the_summary() {
+        let policy = json!({"status": {"summary": {"pue": "1.32 Compliant"}}});
+        assert_eq!(judged_pue(&policy), Some(1.32));
+    }
+
+    #[test]
+    fn the_suite_finds_the_policies_that_it_changes() {
+        let all = policies().unwrap();
+        let of = |name: &str| {
+            all.iter()
+                .find(|(other, _)| other == name)
+                .map(|(_, text)| text)
+        };
+        assert!(of("korea-year").unwrap().contains("value: 1.32"));
+        assert!(of("korea-hours").unwrap().contains("interval: 10s"));
+    }
 }

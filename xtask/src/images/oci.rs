@@ -1,15 +1,20 @@
-//! Writes an image as an OCI archive: the same input gives the same bytes.
+//! Writes an image, for one architecture or several, as an OCI archive: the same
+//! input gives the same bytes.
 
 use std::fs;
 use std::io::BufWriter;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::Arch;
 use crate::kubeparts::hex;
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// What goes into an image.
 #[derive(Debug, Clone)]
@@ -37,15 +42,65 @@ pub(super) struct Entry {
     pub(super) mode: u32,
 }
 
-/// Writes the archive.
+/// A file of the archive: its name and content.
+type Member = (String, Vec<u8>);
+
+/// Writes the archive of an image for one architecture, or of a list of one for
+/// each; gives the digest that a registry will know it by, and what a node
+/// stores of each.
 ///
 /// # Errors
 /// When a source cannot be read or the archive not written.
-pub(super) fn write(image: &Image, archive: &Path) -> Result<()> {
+pub(super) fn write(
+    images: &[(Arch, Image)],
+    archive: &Path,
+) -> Result<(String, Vec<(Arch, u64)>)> {
+    let Some((_, first)) = images.first() else {
+        bail!("an image is of one architecture at least");
+    };
+    let mut members = Vec::new();
+    let mut manifests = Vec::new();
+    let mut sizes = Vec::new();
+    for (arch, image) in images {
+        let (described, blobs) = manifest(*arch, image)?;
+        sizes.push((*arch, blobs.iter().map(|(_, blob)| length(blob)).sum()));
+        manifests.push(described);
+        members.extend(blobs);
+    }
+    let mut top = match manifests.as_slice() {
+        [one] => one.clone(),
+        several => {
+            let list = encode(&json!({
+                "schemaVersion": 2,
+                "mediaType": INDEX,
+                "manifests": several,
+            }))?;
+            let described = descriptor(INDEX, &list);
+            members.push(blob(list));
+            described
+        }
+    };
+    let known_by = top["digest"].as_str().unwrap_or_default().to_owned();
+    top["annotations"] = json!({
+        "io.containerd.image.name": first.reference,
+        "org.opencontainers.image.ref.name": first.reference,
+    });
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top]});
+    members.push(("index.json".to_owned(), encode(&index)?));
+    let layout = br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec();
+    members.push(("oci-layout".to_owned(), layout));
+    members.sort();
+    // Certificates, say, are the same for every architecture.
+    members.dedup();
+    save(&members, archive)?;
+    Ok((known_by, sizes))
+}
+
+/// The image's descriptor, with its platform, and its blobs.
+fn manifest(arch: Arch, image: &Image) -> Result<(Value, Vec<Member>)> {
     let layer = layer(&image.files)?;
-    let layer_digest = digest(&layer);
     let config = encode(&json!({
-        "architecture": architecture(),
+        "architecture": arch.name(),
         "os": "linux",
         "config": {
             "Entrypoint": image.entrypoint,
@@ -59,44 +114,30 @@ pub(super) fn write(image: &Image, archive: &Path) -> Result<()> {
                 "org.opencontainers.image.source": env!("CARGO_PKG_REPOSITORY"),
             },
         },
-        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer_digest}")]},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", digest(&layer))]},
     }))?;
-    let config_digest = digest(&config);
     let manifest = encode(&json!({
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "mediaType": MANIFEST,
         "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
         "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
     }))?;
-    let manifest_digest = digest(&manifest);
-    let mut described = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-    described["annotations"] = json!({
-        "io.containerd.image.name": image.reference,
-        "org.opencontainers.image.ref.name": image.reference,
-    });
-    described["platform"] = json!({"architecture": architecture(), "os": "linux"});
-    let index = encode(&json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [described],
-    }))?;
-    let mut members = vec![
-        (format!("blobs/sha256/{layer_digest}"), layer),
-        (format!("blobs/sha256/{config_digest}"), config),
-        (format!("blobs/sha256/{manifest_digest}"), manifest),
-        ("index.json".to_owned(), index),
-        (
-            "oci-layout".to_owned(),
-            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
-        ),
-    ];
-    members.sort();
-    save(&members, archive)
+    let mut described = descriptor(MANIFEST, &manifest);
+    described["platform"] = json!({"architecture": arch.name(), "os": "linux"});
+    Ok((described, vec![blob(layer), blob(config), blob(manifest)]))
+}
+
+fn blob(content: Vec<u8>) -> Member {
+    (format!("blobs/sha256/{}", digest(&content)), content)
+}
+
+fn length(content: &[u8]) -> u64 {
+    u64::try_from(content.len()).unwrap_or(u64::MAX)
 }
 
 /// Two tests may write the same archive at once: each writes a file of its own
 /// and puts it in place whole.
-fn save(members: &[(String, Vec<u8>)], archive: &Path) -> Result<()> {
+fn save(members: &[Member], archive: &Path) -> Result<()> {
     let write = || -> std::io::Result<()> {
         let dir = archive.parent().unwrap_or(Path::new("."));
         let partial = tempfile::Builder::new()
@@ -148,8 +189,7 @@ fn append<W: std::io::Write>(
     content: &[u8],
     mode: u32,
 ) -> std::io::Result<()> {
-    let length = u64::try_from(content.len()).map_err(std::io::Error::other)?;
-    tar.append_data(&mut header(length, mode), name, content)
+    tar.append_data(&mut header(length(content), mode), name, content)
 }
 
 /// No time, no owner: they would make two builds differ.
@@ -177,15 +217,6 @@ fn descriptor(media_type: &str, content: &[u8]) -> Value {
 
 fn digest(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
-}
-
-/// The machine's architecture by its OCI name.
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -239,7 +270,7 @@ mod tests {
             let source = File::open(dir.join("text")).unwrap();
             let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(reverse));
             source.set_modified(old).unwrap();
-            write(&image, &dir.join("one.tar")).unwrap();
+            write(&[(Arch::Amd64, image)], &dir.join("one.tar")).unwrap();
             fs::read(dir.join("one.tar")).unwrap()
         };
         assert!(build(first.path(), false) == build(second.path(), true));
@@ -249,7 +280,7 @@ mod tests {
     fn builds_of_one_archive_at_once_leave_one_whole_archive() {
         let dir = tempfile::tempdir().unwrap();
         let archive = dir.path().join("one.tar");
-        let image = image(dir.path());
+        let image = [(Arch::Amd64, image(dir.path()))];
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
@@ -273,7 +304,7 @@ mod tests {
     fn every_digest_in_the_archive_names_a_blob_with_that_content() {
         let dir = tempfile::tempdir().unwrap();
         let archive = dir.path().join("one.tar");
-        write(&image(dir.path()), &archive).unwrap();
+        let (known_by, sizes) = write(&[(Arch::Amd64, image(dir.path()))], &archive).unwrap();
         let members = members(&archive);
         let get = |name: &str| {
             members
@@ -300,6 +331,12 @@ mod tests {
             first["annotations"]["io.containerd.image.name"],
             "localhost/tanso/one:dev"
         );
+        assert_eq!(first["digest"], known_by.as_str());
+        let blobs = members
+            .iter()
+            .filter(|(name, _)| name.starts_with("blobs/"));
+        let stored: usize = blobs.map(|(_, content)| content.len()).sum();
+        assert_eq!(sizes, [(Arch::Amd64, u64::try_from(stored).unwrap())]);
         let manifest: Value = serde_json::from_slice(blob(&first["digest"])).unwrap();
         let config: Value = serde_json::from_slice(blob(&manifest["config"]["digest"])).unwrap();
         assert_eq!(config["config"]["User"], "7:11");
@@ -315,5 +352,39 @@ mod tests {
             .map(|entry| entry.unwrap().path().unwrap().display().to_string())
             .collect();
         assert_eq!(names, ["etc/", "etc/deep/", "etc/deep/text", "one"]);
+    }
+
+    #[test]
+    fn an_archive_for_two_architectures_has_a_list_that_names_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("one.tar");
+        let one = image(dir.path());
+        let mut other = one.clone();
+        other.files.pop();
+        let images = [(Arch::Amd64, one), (Arch::Arm64, other)];
+        let (known_by, sizes) = write(&images, &archive).unwrap();
+        assert_eq!(sizes.len(), 2);
+        let members = members(&archive);
+        let read = |name: &str| -> Value {
+            let found = members.iter().find(|(other, _)| other == name).unwrap();
+            serde_json::from_slice(&found.1).unwrap()
+        };
+        let top = &read("index.json")["manifests"][0];
+        assert_eq!(top["digest"], known_by.as_str());
+        let list = read(&known_by.replacen("sha256:", "blobs/sha256/", 1));
+        for (place, name) in [(0, "amd64"), (1, "arm64")] {
+            let described = &list["manifests"][place];
+            assert_eq!(described["platform"]["architecture"], name);
+            let blob = |value: &Value| {
+                read(
+                    &value["digest"]
+                        .as_str()
+                        .unwrap()
+                        .replacen("sha256:", "blobs/sha256/", 1),
+                )
+            };
+            let config = blob(&blob(described)["config"]);
+            assert_eq!(config["architecture"], name);
+        }
     }
 }

@@ -1,64 +1,102 @@
 //! A program's bill of materials in `CycloneDX` 1.6: the crates that are linked
-//! into it, from Cargo's own resolution, with the checksums of `Cargo.lock`.
-//! The same checkout gives the same bytes: no time, no random number.
+//! into it and which needs which, from Cargo's own resolution, with the checksums
+//! of the lock file; and what is linked in that is no crate. The same checkout on
+//! the same machine gives the same bytes: no time, no random number.
+
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::kubeparts::hex;
 use crate::process::output;
 use crate::workspace;
+use tree::{Crate, Tree};
 
-/// A crate: name, version, licence as its manifest says it.
-type Crate = (String, String, String);
+/// What a bill is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject {
+    /// The package of the workspace.
+    pub(super) package: &'static str,
+    /// Whether the kernel programs are in it.
+    pub(super) has_kernel_programs: bool,
+    /// Whether the authorities' certificates lie beside it.
+    pub(super) has_certificates: bool,
+}
 
-/// The bill of a package of the workspace, as JSON.
+/// A part that is no crate.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    name: &'static str,
+    version: String,
+    licence: &'static str,
+}
+
+impl Part {
+    fn purl(&self) -> String {
+        format!("pkg:generic/{}@{}", self.name, self.version)
+    }
+}
+
+/// The bill, as JSON.
 ///
 /// # Errors
-/// When Cargo does not know the package.
-pub(super) fn of(package: &str) -> Result<String> {
-    let mut command = Command::new("cargo");
-    command.current_dir(workspace::root()).args([
-        "tree",
-        "--package",
-        package,
-        "--edges",
-        "normal",
-        "--prefix",
-        "none",
-        "--no-dedupe",
-        "--format",
-        "{p}|{l}",
-    ]);
-    let crates = parse(&output(&mut command)?)?;
-    let file = workspace::root().join("Cargo.lock");
-    let lock =
-        fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
-    let bill = bill(package, &crates, &checksums(&lock))?;
+/// When Cargo does not know the package, or a part's version cannot be told.
+pub(super) fn of(subject: Subject) -> Result<String> {
+    let root = workspace::root();
+    let tree = tree::of(&root, Some(subject.package))?;
+    let mut sums = checksums(&lock(&root.join("Cargo.lock"))?);
+    let mut kernel = None;
+    if subject.has_kernel_programs {
+        let folder = root.join("agent-ebpf");
+        sums.extend(checksums(&lock(&folder.join("Cargo.lock"))?));
+        kernel = Some(tree::of(&folder, None)?);
+    }
+    let parts = parts(subject)?;
+    let bill = bill(&tree, kernel.as_ref(), &parts, &sums)?;
     let text = serde_json::to_string_pretty(&bill).context("writing a bill of materials")?;
     Ok(format!("{text}\n"))
 }
 
-/// Lines as `serde v1.0.2 (proc-macro)|MIT OR Apache-2.0`.
-fn parse(tree: &str) -> Result<BTreeSet<Crate>> {
-    let mut crates = BTreeSet::new();
-    for line in tree.lines().filter(|line| !line.is_empty()) {
-        let (named, licence) = line
-            .split_once('|')
-            .with_context(|| format!("reading cargo tree: no licence in {line:?}"))?;
-        let mut words = named.split_whitespace();
-        let (Some(name), Some(version)) = (words.next(), words.next()) else {
-            bail!("reading cargo tree: no version in {line:?}");
-        };
-        let version = version.trim_start_matches('v');
-        crates.insert((name.to_owned(), version.to_owned(), licence.to_owned()));
+fn lock(file: &std::path::Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("reading \"{}\"", file.display()))
+}
+
+/// What a static program has in it besides crates, and the image besides it.
+fn parts(subject: Subject) -> Result<Vec<Part>> {
+    let says = output(Command::new("ldd").arg("--version"))?;
+    let first = says.lines().next().unwrap_or_default();
+    let glibc = first.split_whitespace().next_back();
+    let mut parts = vec![
+        Part {
+            name: "glibc",
+            version: glibc.context("asking ldd for its version")?.to_owned(),
+            licence: "LGPL-2.1-or-later",
+        },
+        Part {
+            name: "libgcc",
+            version: output(Command::new("gcc").arg("-dumpfullversion"))?
+                .trim()
+                .to_owned(),
+            licence: "GPL-3.0-or-later WITH GCC-exception-3.1",
+        },
+    ];
+    if subject.has_certificates {
+        let mut query = Command::new("dpkg-query");
+        query.args(["--show", "--showformat", "${Version}", "ca-certificates"]);
+        parts.push(Part {
+            name: "ca-certificates",
+            // Elsewhere than on Debian its digest in the image must do.
+            version: output(&mut query).unwrap_or_else(|_| "unknown".to_owned()),
+            licence: "MPL-2.0",
+        });
     }
-    Ok(crates)
+    Ok(parts)
 }
 
 /// SHA-256 by name and version.
@@ -78,46 +116,78 @@ fn checksums(lock: &str) -> BTreeMap<(String, String), String> {
     all
 }
 
+fn component(kind: &str, name: &str, version: &str, licence: &str, purl: &str) -> Value {
+    let mut component = json!({
+        "type": kind,
+        "bom-ref": purl,
+        "name": name,
+        "version": version,
+        "purl": purl,
+    });
+    if !licence.is_empty() {
+        // Old manifests separate by a slash what SPDX joins by OR.
+        component["licenses"] = json!([{"expression": licence.replace('/', " OR ")}]);
+    }
+    component
+}
+
 fn bill(
-    package: &str,
-    crates: &BTreeSet<Crate>,
+    tree: &Tree,
+    kernel: Option<&Tree>,
+    parts: &[Part],
     sums: &BTreeMap<(String, String), String>,
 ) -> Result<Value> {
-    let Some((_, version, licence)) = crates.iter().find(|(name, _, _)| name == package) else {
-        bail!("\"{package}\" is not in its own tree");
-    };
-    let component = |kind: &str, name: &str, version: &str, licence: &str| {
-        let purl = format!("pkg:cargo/{name}@{version}");
-        let mut component = json!({
-            "type": kind,
-            "bom-ref": purl,
-            "name": name,
-            "version": version,
-            "purl": purl,
-        });
-        if !licence.is_empty() {
-            // Old manifests separate by a slash what SPDX joins by OR.
-            component["licenses"] = json!([{"expression": licence.replace('/', " OR ")}]);
+    let of_crate = |kind: &str, one: &Crate| {
+        let mut shown = component(kind, &one.name, &one.version, &one.licence, &one.purl());
+        if let Some(sum) = sums.get(&(one.name.clone(), one.version.clone())) {
+            shown["hashes"] = json!([{"alg": "SHA-256", "content": sum}]);
         }
-        if let Some(sum) = sums.get(&(name.to_owned(), version.to_owned())) {
-            component["hashes"] = json!([{"alg": "SHA-256", "content": sum}]);
-        }
-        component
+        shown
     };
-    let parts: Vec<Value> = crates
+    let main = of_crate("application", &tree.root);
+    let crates: BTreeSet<&Crate> = tree
+        .crates
         .iter()
-        .filter(|(name, _, _)| name != package)
-        .map(|(name, version, licence)| component("library", name, version, licence))
+        .chain(kernel.into_iter().flat_map(|kernel| &kernel.crates))
+        .filter(|one| **one != tree.root)
         .collect();
-    let main = component("application", package, version, licence);
-    let content = serde_json::to_vec(&(&main, &parts)).context("writing a bill of materials")?;
+    let mut components: Vec<Value> = crates
+        .into_iter()
+        .map(|one| of_crate("library", one))
+        .collect();
+    for part in parts {
+        let Part {
+            name,
+            version,
+            licence,
+        } = part;
+        components.push(component("library", name, version, licence, &part.purl()));
+    }
+    let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (from, to) in tree
+        .needs
+        .iter()
+        .chain(kernel.into_iter().flat_map(|kernel| &kernel.needs))
+    {
+        needs.entry(from.clone()).or_default().insert(to.clone());
+    }
+    let own = needs.entry(tree.root.purl()).or_default();
+    own.extend(kernel.map(|kernel| kernel.root.purl()));
+    own.extend(parts.iter().map(Part::purl));
+    let needs: Vec<Value> = needs
+        .into_iter()
+        .map(|(from, to)| json!({"ref": from, "dependsOn": to}))
+        .collect();
+    let content =
+        serde_json::to_vec(&(&main, &components, &needs)).context("writing a bill of materials")?;
     Ok(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": format!("urn:uuid:{}", uuid(&content)),
         "version": 1,
         "metadata": {"component": main},
-        "components": parts,
+        "components": components,
+        "dependencies": needs,
     }))
 }
 
@@ -143,18 +213,59 @@ fn uuid(content: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const TREE: &str = "app v0.1.0 (here)|MIT\nserde v1.0.2 (proc-macro)|MIT/Apache-2.0\nserde v1.0.2|MIT/Apache-2.0\n";
+    const TREE: &str = "0!app v0.1.0 (here)|MIT\n1!kube v3.0.1|MIT\n2!serde v1.0.2|MIT/Apache-2.0\n\
+                        1!serde v1.0.2|MIT/Apache-2.0 (*)\n";
+    const KERNEL: &str = "0!probe v0.2.0 (here)|MIT\n1!aya v5.0.4|MIT\n";
     const LOCK: &str = "[[package]]\nname = \"serde\"\nversion = \"1.0.2\"\nsource = \"registry\"\nchecksum = \"ab12\"\n";
+
+    fn glibc() -> Part {
+        Part {
+            name: "glibc",
+            version: "2.36".to_owned(),
+            licence: "LGPL-2.1-or-later",
+        }
+    }
 
     #[test]
     fn a_crate_is_named_once_with_its_licence_and_checksum() {
-        let bill = bill("app", &parse(TREE).unwrap(), &checksums(LOCK)).unwrap();
+        let tree = tree::parse(TREE).unwrap();
+        let bill = bill(&tree, None, &[], &checksums(LOCK)).unwrap();
         assert_eq!(bill["metadata"]["component"]["version"], "0.1.0");
-        let parts = bill["components"].as_array().unwrap();
-        assert_eq!(parts.len(), 1);
-        assert_eq!(parts[0]["purl"], "pkg:cargo/serde@1.0.2");
-        assert_eq!(parts[0]["hashes"][0]["content"], "ab12");
-        assert_eq!(parts[0]["licenses"][0]["expression"], "MIT OR Apache-2.0");
+        let components = bill["components"].as_array().unwrap();
+        assert_eq!(components.len(), 2);
+        assert_eq!(components[1]["purl"], "pkg:cargo/serde@1.0.2");
+        assert_eq!(components[1]["hashes"][0]["content"], "ab12");
+        assert_eq!(
+            components[1]["licenses"][0]["expression"],
+            "MIT OR Apache-2.0"
+        );
+    }
+
+    #[test]
+    fn what_needs_what_is_told_with_the_kernel_programs_and_what_is_no_crate() {
+        let (tree, kernel) = (tree::parse(TREE).unwrap(), tree::parse(KERNEL).unwrap());
+        let bill = bill(&tree, Some(&kernel), &[glibc()], &checksums(LOCK)).unwrap();
+        let needs = bill["dependencies"].as_array().unwrap();
+        let of = |name: &str| {
+            let found = needs.iter().find(|one| one["ref"] == name);
+            found.map(|one| one["dependsOn"].to_string()).unwrap()
+        };
+        let app = of("pkg:cargo/app@0.1.0");
+        for part in [
+            "pkg:cargo/kube@3.0.1",
+            "pkg:cargo/serde@1.0.2",
+            "pkg:cargo/probe@0.2.0",
+            "pkg:generic/glibc@2.36",
+        ] {
+            assert!(app.contains(part), "{part}: {app}");
+        }
+        assert_eq!(of("pkg:cargo/kube@3.0.1"), r#"["pkg:cargo/serde@1.0.2"]"#);
+        assert_eq!(of("pkg:cargo/probe@0.2.0"), r#"["pkg:cargo/aya@5.0.4"]"#);
+        // Whatever is named is there.
+        let known = bill.to_string();
+        for name in ["aya", "probe", "glibc"] {
+            assert!(known.contains(&format!("\"name\":\"{name}\"")), "{name}");
+        }
     }
 
     #[test]
@@ -164,10 +275,5 @@ mod tests {
         let text = uuid(b"one");
         let lengths: Vec<usize> = text.split('-').map(str::len).collect();
         assert_eq!(lengths, [8, 4, 4, 4, 12]);
-    }
-
-    #[test]
-    fn a_package_that_is_not_in_its_tree_is_an_error() {
-        assert!(bill("other", &parse(TREE).unwrap(), &BTreeMap::new()).is_err());
     }
 }
