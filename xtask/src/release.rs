@@ -76,9 +76,9 @@ pub struct Args {
     /// For these architectures, by default this machine's
     #[arg(long, value_enum, value_delimiter = ',')]
     arch: Vec<Arch>,
-    /// What is linked in
-    #[command(flatten)]
-    deny: deny::Args,
+    /// Fail also when the database of known faults cannot be fetched
+    #[arg(long)]
+    require_advisories: bool,
 }
 
 /// Builds a release.
@@ -99,7 +99,9 @@ pub fn run(args: &Args) -> Result<()> {
             out.display()
         );
     }
-    deny::run(&args.deny)?;
+    deny::run(&deny::Args {
+        require_advisories: args.require_advisories,
+    })?;
     let archs = images::architectures(&args.arch)?;
     let written = images(&out, &archs)?;
     for (source, name) in FILES {
