@@ -154,16 +154,18 @@ pub(super) fn facility(writer: &Writer<'_>) -> Section {
     for one in &writer.report.spec.accounting.indicators {
         let name = match one.metric {
             IndicatorMetric::Wue => writer.pick("WUE (L/kWh)", "물사용효율 WUE (L/kWh)"),
-            IndicatorMetric::Erf => writer.pick("ERF", "에너지재사용률 ERF"),
-            IndicatorMetric::Ref => writer.pick("REF", "재생에너지율 REF"),
+            IndicatorMetric::Erf => writer.pick("ERF (%)", "에너지재사용률 ERF (%)"),
+            IndicatorMetric::Ref => writer.pick("REF (%)", "재생에너지율 REF (%)"),
             IndicatorMetric::RenewableShare => {
                 writer.pick("Renewable share (%)", "재생에너지 비율(%)")
             }
         };
         let evidence = writer.language.pue_evidence(one.evidence);
+        let figure = one.litres_per_kwh.or(one.percent);
+        let figure = figure.map_or_else(|| "-".to_owned(), |figure| figure.to_string());
         facts.push((
             name,
-            format!("{} ({evidence}) {}", one.value, one.reference),
+            format!("{figure} ({evidence}) {}", one.reference),
         ));
     }
     let note = writer.text(
