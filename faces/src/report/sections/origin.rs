@@ -163,10 +163,7 @@ pub(super) fn facility(writer: &Writer<'_>) -> Section {
         let evidence = writer.language.pue_evidence(one.evidence);
         let figure = one.litres_per_kwh.or(one.percent);
         let figure = figure.map_or_else(|| "-".to_owned(), |figure| figure.to_string());
-        facts.push((
-            name,
-            format!("{figure} ({evidence}) {}", one.reference),
-        ));
+        facts.push((name, format!("{figure} ({evidence}) {}", one.reference)));
     }
     let note = writer.text(
         "tanso measures the energy of IT equipment; what the facility uses beside is stated by its operator (Delegated Regulation (EU) 2024/1364 for its definitions).",
