@@ -34,7 +34,7 @@ impl Percent {
     }
 }
 
-/// Water per energy of IT equipment, litres per kWh (m³ per MWh).
+/// Water per energy of IT equipment, litres per kWh.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct LitresPerKwh(f64);

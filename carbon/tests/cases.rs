@@ -154,9 +154,9 @@ fn case_2_a_counter_that_was_reset_is_added_up_by_its_steps() {
     for (quarter, kilojoules) in (0..).zip(kilojoules) {
         let reading_uj = kilojoules * 1_000_000_000;
         let first = counter.last_uj().is_none();
-        let counted = counter.advance(reading_uj);
+        let step = counter.advance(reading_uj);
         let since_reset = Joules::from_microjoules(reading_uj);
-        let energy = counted.or((!first).then_some(since_reset));
+        let energy = step.or((!first).then_some(since_reset));
         let Some(energy) = energy else { continue };
         rows.push(EnergyRow {
             hour: UtcHour::from_unix_seconds(start.unix_seconds() + quarter * 900 - 1),
