@@ -302,7 +302,11 @@ fn print(session: &Session, facts: &Facts) -> Result<()> {
         table::answers(&facts.policies, &grids::SAME_WORKLOADS)
     );
     println!("{}", table::workloads(&facts.policies, "korea-hours"));
-    println!("{}", table::totals(&facts.totals, facts.killed));
+    let provenance = table::provenance(&facts.policies);
+    println!(
+        "{}",
+        table::totals(&facts.totals, facts.killed, &provenance)
+    );
     if let Some(storm) = &facts.storm {
         println!("{}", table::storm(storm));
     }

@@ -183,7 +183,11 @@ fn is_chosen(name: &str, wanted: &[String]) -> bool {
 
 fn energy(session: &Session) -> Result<()> {
     let facts = demo::show(session)?;
-    println!("{}", table::totals(&facts.totals, facts.killed));
+    let provenance = table::provenance(&facts.policies);
+    println!(
+        "{}",
+        table::totals(&facts.totals, facts.killed, &provenance)
+    );
     if let Some(storm) = &facts.storm {
         println!("{}", table::storm(storm));
     }

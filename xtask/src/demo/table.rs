@@ -113,10 +113,16 @@ fn source(figures: &Value) -> String {
 
 /// The three totals.
 #[must_use]
-pub fn totals(totals: &Totals, killed: usize) -> String {
+pub fn totals(totals: &Totals, killed: usize, provenance: &Value) -> String {
     let verdict = if totals.agree() { "equal" } else { "DIFFERENT" };
+    let known = ["measured", "modelled", "simulated"]
+        .iter()
+        .filter(|how| number(&provenance[**how]) > 0)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(" and ");
     format!(
-        "Energy of the closed minutes up to booking {}, after kill -9 of {killed} processes: {verdict}\n\
+        "Energy of the closed minutes ({known}) up to booking {}, after kill -9 of {killed} processes: {verdict}\n\
          \x20 agents  {:>16} J\n\x20 ledger  {:>16} J\n\x20 status  {:>16} J\n",
         totals.ledger_revision,
         decimal(totals.agent),

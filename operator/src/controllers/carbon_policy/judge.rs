@@ -21,7 +21,7 @@ use tanso_carbon::account::{self, Account, Coverage, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::market::market_based;
 use tanso_carbon::recommend::consolidate;
-use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod};
+use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod, WorkloadVerdict};
 use tanso_carbon::report::Digest;
 use tanso_carbon::verdict::{self, Combined, Evidence, Judgement};
 use tanso_carbon::{GramsCo2e, HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
@@ -378,7 +378,9 @@ fn account_within(
 /// over the policy's window. Budgets and paths are of all that the policy
 /// selects, and a longer period is not in a workload's figures.
 fn is_of_workload(rule: &Rule) -> bool {
-    rule.metric == Metric::GridIntensity && rule.period == RulePeriod::Window
+    rule.metric == Metric::GridIntensity
+        && rule.period == RulePeriod::Window
+        && rule.workload_verdict == WorkloadVerdict::Policy
 }
 
 fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -> WorkloadResult {

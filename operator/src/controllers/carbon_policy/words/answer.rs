@@ -1,7 +1,7 @@
 //! The whole evaluation as a few sentences, first in `kubectl describe`; pure.
 
 use tanso_carbon::verdict::Verdict;
-use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
+use tanso_crds::carbon_policy::status::{Figures, Recommendation, WorkloadResult};
 
 use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity};
 
@@ -29,8 +29,9 @@ fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
         .as_ref()
         .map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value));
     format!(
-        "{count} {workloads} used {} in {} h{} and emitted {} CO2eq ({} to {}): energy{factor} x {} gCO2eq/kWh.",
+        "{count} {workloads} used {}{} in {} h{} and emitted {} CO2eq ({} to {}): energy{factor} x {} gCO2eq/kWh.",
         energy(figures.energy_microjoules.value),
+        known_by(figures),
         policy.window_hours,
         recorded(evaluation),
         emissions(mass.value),
@@ -38,6 +39,25 @@ fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
         emissions(mass.high),
         intensity(figures),
     )
+}
+
+/// How the energy is known: a figure that is not measured says so beside
+/// itself.
+fn known_by(figures: &Figures) -> String {
+    let shares = [
+        (figures.measured_percent, "measured"),
+        (figures.modelled_percent, "modelled"),
+        (figures.simulated_percent, "simulated"),
+    ];
+    let known: Vec<String> = shares
+        .iter()
+        .filter(|(percent, _)| *percent > 0)
+        .map(|(percent, how)| format!("{percent} % {how}"))
+        .collect();
+    if known.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", known.join(", "))
 }
 
 fn priced(policy: &ValidatedPolicy) -> String {
