@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod explain;
 pub mod figures;
 pub mod live;
+pub mod mcp;
 pub mod policies;
 pub mod regions;
 pub mod report;
@@ -55,6 +56,8 @@ enum Verb {
     Whatif(Box<whatif::Args>),
     /// Make an experiment's report from its raw figures, deal its trials, plan their number
     Study(study::Args),
+    /// Serve the Model Context Protocol on standard input and output, for assistants and editors
+    Mcp(mcp::Args),
     /// Print the completion script of a shell
     Completion(completion::Args),
 }
@@ -129,6 +132,7 @@ impl Cli {
             Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
             Verb::Whatif(args) => whatif::run(&args, out),
             Verb::Study(args) => study::run(&args, out),
+            Verb::Mcp(args) => mcp::run(&args, &self.cluster.connect().await?).await,
             Verb::Completion(args) => completion::run(args, out),
         }
     }

@@ -27,6 +27,7 @@ use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
 
 use crate::cluster::ApplyFault;
 use crate::cluster::apply::bounded;
+pub(crate) use wanted::is_service;
 use wanted::{Credentials, Wanted};
 
 /// What the services of one policy said.

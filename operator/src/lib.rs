@@ -10,6 +10,7 @@ pub mod collect;
 pub mod controllers;
 pub mod intensity;
 pub mod ledger;
+pub mod mcp;
 pub mod metrics;
 pub mod owners;
 pub mod regulations;
@@ -206,6 +207,14 @@ impl Operator {
             .router()
             .route("/metrics", get(text))
             .merge(api::router(self.ledger.clone()))
+            .merge(mcp::router(mcp::Parts {
+                client: self.client.clone(),
+                namespace: self.settings.namespace.clone(),
+                ledger: self.ledger.clone(),
+                feeds: self.feeds.clone(),
+                hosts: self.settings.mcp_host.clone(),
+                per_second: mcp::PER_SECOND,
+            }))
     }
 
     /// Runs the writing parts while the lease is held, again and again.

@@ -67,6 +67,15 @@ pub struct Settings {
     #[arg(long, env = "TANSO_AGENT_TOKEN", value_name = "FILE")]
     pub agent_token: Option<PathBuf>,
 
+    /// Host by which MCP clients call this server, beside the Service's names and the loopback's; an Ingress's for example. Repeat it, or separate by commas
+    #[arg(
+        long,
+        env = "TANSO_MCP_HOSTS",
+        value_delimiter = ',',
+        value_name = "HOST"
+    )]
+    pub mcp_host: Vec<String>,
+
     /// How long a renewal of the lease lasts: 3s to 300s
     #[arg(long, env = "TANSO_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
     pub lease_duration: Period,

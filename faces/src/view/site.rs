@@ -2,6 +2,7 @@
 //! places, as the operator makes them; pure.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -10,7 +11,8 @@ use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
 use tanso_carbon::pue::{Entity, PueCategory, PueScope};
 use tanso_carbon::regions::Region;
-use tanso_carbon::{FacilityPue, Pue, PueEvidence};
+use tanso_carbon::series::{Point, SeriesInfo};
+use tanso_carbon::{FacilityPue, HourlyIntensity, Pue, PueEvidence, UtcHour};
 use tanso_crds::carbon_policy as crd;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider, IntensityProviderKind};
 use tanso_intensity::bundled::Bundled;
@@ -84,6 +86,23 @@ impl PlaceAt {
         }
     }
 
+    /// The place with its grid, or with none where only figures of another
+    /// kind are known: they would not add up with the site's.
+    fn priced_like(mut self, site: &Loaded) -> Self {
+        let (there, here) = (self.intensity.series.info(), site.series.info());
+        let kind = |info: &SeriesInfo| (info.method, info.boundary, info.basis);
+        if kind(there) != kind(here) {
+            let info = SeriesInfo {
+                zone: there.zone.clone(),
+                source: format!("none that is {}", here.boundary),
+                ..here.clone()
+            };
+            self.intensity.filled_by = "nothing: no figures of this kind are known".to_owned();
+            self.intensity.series = Arc::new(Unlike(info));
+        }
+        self
+    }
+
     /// As the engine takes it.
     #[must_use]
     pub fn place(&self, metering: Metering) -> Place<'_> {
@@ -91,6 +110,19 @@ impl PlaceAt {
             metering,
             ..Place::new(&*self.intensity.series, self.pue.as_ref())
         }
+    }
+}
+
+/// A grid of which only figures of another kind are known.
+struct Unlike(SeriesInfo);
+
+impl HourlyIntensity for Unlike {
+    fn info(&self) -> &SeriesInfo {
+        &self.0
+    }
+
+    fn at(&self, _: UtcHour) -> Option<Point> {
+        None
     }
 }
 
@@ -321,7 +353,7 @@ fn others(
         } else {
             // A region of a zone without figures stays at the site.
             match PlaceAt::of(region, year) {
-                Ok(found) => found,
+                Ok(found) => found.priced_like(site),
                 Err(_) => continue,
             }
         };

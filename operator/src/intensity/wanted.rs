@@ -56,7 +56,7 @@ pub(super) struct Wanted {
 }
 
 /// Whether a provider is a service on the network.
-pub(super) const fn is_service(provider: &ProviderSpec) -> bool {
+pub(crate) const fn is_service(provider: &ProviderSpec) -> bool {
     !matches!(provider.kind, Kind::Bundled | Kind::Static | Kind::Table)
 }
 

@@ -57,6 +57,11 @@ const ELSEWHERE: [(&str, &[&str], &str); 11] = [
         "credentials of intensity services: operator/tests/api_carbon_policy.rs",
     ),
     (
+        "tokenreviews subjectaccessreviews",
+        &["create"],
+        "who asks over MCP: operator/src/mcp.rs",
+    ),
+    (
         "configmaps",
         &["get", "list"],
         "tables and rules of the user: operator/tests/api_carbon_policy.rs",

@@ -1,0 +1,175 @@
+//! The MCP server at `/mcp`: who asks is asked about at the API server, and
+//! sees what they may see there.
+//!
+//! Read only; serves whether or not this process holds the lease. Rights:
+//! create tokenreviews and subjectaccessreviews; get and list what is shown.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use jiff::Timestamp;
+use kube::Client;
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_crds::carbon_policy::IntensityProvider;
+use tanso_faces::mcp::{Gate, GateSettings, Server};
+use tanso_faces::view::{
+    Answer, Books, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Reader, Reviewer, Scope,
+    Services, WorkloadKey,
+};
+
+use crate::intensity::{Feeds, is_service};
+use crate::ledger::{self, Ledger, LedgerAccount, Snapshot, query};
+
+/// The operator's Service.
+const SERVICE: &str = "tanso-operator";
+
+/// What the server stands on.
+pub struct Parts {
+    /// Reads the cluster with the operator's own rights.
+    pub client: Client,
+    /// Namespace of the installation.
+    pub namespace: String,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The intensity services.
+    pub feeds: Feeds,
+    /// Hosts by which clients call it, beside the Service's names.
+    pub hosts: Vec<String>,
+    /// Requests a second of one caller; three times as many at once.
+    pub per_second: u32,
+}
+
+/// Requests a second of one caller, unless set otherwise.
+pub const PER_SECOND: u32 = 20;
+
+/// The route of the server.
+#[must_use]
+pub fn router(parts: Parts) -> Router {
+    let Parts {
+        client,
+        namespace,
+        ledger,
+        feeds,
+        hosts,
+        per_second,
+    } = parts;
+    let books = LedgerBooks {
+        client: client.clone(),
+        namespace: namespace.clone(),
+        ledger,
+        feeds,
+    };
+    let reader = Reader::new(client.clone(), &namespace, Arc::new(books));
+    let settings = GateSettings {
+        per_second,
+        burst: per_second.saturating_mul(3),
+        ..GateSettings::of_service(SERVICE, &namespace, &hosts)
+    };
+    let gate = Gate::new(&settings, Reviewer::new(client, Vec::new()));
+    Server::router(reader, gate)
+}
+
+/// The ledger and the services at first hand.
+struct LedgerBooks {
+    client: Client,
+    namespace: String,
+    ledger: Ledger,
+    feeds: Feeds,
+}
+
+impl LedgerBooks {
+    async fn booked(&self, scope: &Scope, period: Period) -> Result<Energy, FactsFault> {
+        let scope = match scope {
+            Scope::All => ledger::Scope::All,
+            Scope::Namespace(name) => ledger::Scope::Namespaces([name.clone()].into()),
+        };
+        let read = self
+            .ledger
+            .call(move |connection| query::snapshot(connection, &scope, period));
+        let snapshot = read.await.map_err(|fault| FactsFault::Unreachable {
+            action: "reading the ledger".to_owned(),
+            cause: fault.to_string(),
+        })?;
+        Ok(energy(&snapshot))
+    }
+
+    async fn asked(&self, policy: &Policy) -> Result<Services, FactsFault> {
+        let home = policy.namespace.as_deref().unwrap_or(&self.namespace);
+        let spec = &policy.spec;
+        let now = Timestamp::now();
+        let window = policy.window();
+        let from = window.map_or_else(|| UtcHour::containing(now), |window| window.from);
+        let asked = self.feeds.ask(&self.client, home, spec, from, now).await;
+        let asked = asked.map_err(|fault| FactsFault::Unreachable {
+            action: format!("reading what {} names", policy.title()),
+            cause: fault.to_string(),
+        })?;
+        let named = spec
+            .intensity
+            .providers
+            .iter()
+            .filter(|one| is_service(one));
+        let average = |one: &IntensityProvider| {
+            let found = asked.average(&one.name)?.clone();
+            Some((one.name.clone(), found))
+        };
+        let query = spec.site.pue.as_ref().and_then(|pue| pue.query.as_ref());
+        Ok(Services {
+            average: named.filter_map(average).collect(),
+            pue: match query {
+                Some(query) => Some(self.feeds.number(&query.endpoint, &query.query).await),
+                None => None,
+            },
+        })
+    }
+}
+
+impl Books for LedgerBooks {
+    fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+        Box::pin(self.booked(scope, period))
+    }
+
+    fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services> {
+        Box::pin(self.asked(policy))
+    }
+}
+
+/// A snapshot's rows by workload.
+pub(crate) fn energy(snapshot: &Snapshot) -> Energy {
+    let mut keys: HashMap<&str, EnergyAccount> = HashMap::new();
+    let mut workloads: HashMap<(&str, &str, &str), Arc<WorkloadKey>> = HashMap::new();
+    let unnamed: Arc<str> = Arc::from("unnamed");
+    for (uid, pod) in &snapshot.pods {
+        let key = (&*pod.namespace, &*pod.workload_kind, &*pod.workload_name);
+        let workload = workloads
+            .entry(key)
+            .or_insert_with_key(|(namespace, kind, name)| {
+                Arc::new(WorkloadKey {
+                    namespace: (*namespace).to_owned(),
+                    kind: (*kind).to_owned(),
+                    name: (*name).to_owned(),
+                })
+            });
+        keys.insert(uid, EnergyAccount::Workload(Arc::clone(workload)));
+    }
+    let rows = snapshot.rows.iter().map(|row| EnergyHour {
+        hour: row.hour,
+        node: Arc::clone(&row.node),
+        account: match &row.account {
+            LedgerAccount::Named(name) => EnergyAccount::Named(Arc::from(*name)),
+            LedgerAccount::Pod(uid) => {
+                let known = keys.get(&**uid).cloned();
+                known.unwrap_or_else(|| EnergyAccount::Named(Arc::clone(&unnamed)))
+            }
+        },
+        provenance: row.provenance,
+        energy: row.energy,
+        cpu_us: row.cpu_us,
+        minutes: row.minutes,
+    });
+    Energy {
+        revision: Some(snapshot.revision),
+        rows: rows.collect(),
+    }
+}
