@@ -10,6 +10,7 @@ mod flux;
 mod git;
 mod helm;
 mod lifecycle;
+mod mcp;
 mod web;
 
 use std::time::Instant;
@@ -59,11 +60,12 @@ type Suite = fn(&Session) -> Result<Vec<Fact>>;
 
 /// Suites that need programs of others. Each runs by its name alone: what they
 /// build from nothing would not fit into the time of `cargo xtask test`.
-const SUITES: [(&str, Suite); 6] = [
+const SUITES: [(&str, Suite); 7] = [
     ("helm", helm::run),
     ("flux", flux::run),
     ("flux-helm", flux::release::run),
     ("dashboards", dashboards::run),
+    ("mcp", mcp::run),
     ("doctor", doctor::run),
     ("faces", faces::run),
 ];

@@ -18,6 +18,7 @@ use crate::regulations::Rules;
 mod advice;
 mod beside;
 mod evidence;
+mod faces;
 mod periods;
 mod settled;
 
