@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod owners;
 pub mod regulations;
 pub mod settings;
+pub mod web;
 
 use std::io;
 use std::sync::Arc;
@@ -214,6 +215,13 @@ impl Operator {
                 feeds: self.feeds.clone(),
                 hosts: self.settings.mcp_host.clone(),
                 per_second: mcp::PER_SECOND,
+            }))
+            .merge(web::router(web::Process {
+                client: self.client.clone(),
+                namespace: self.settings.namespace.clone(),
+                ledger: self.ledger.clone(),
+                feeds: self.feeds.clone(),
+                board: self.board.clone(),
             }))
     }
 

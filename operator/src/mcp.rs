@@ -54,13 +54,7 @@ pub fn router(parts: Parts) -> Router {
         hosts,
         per_second,
     } = parts;
-    let books = LedgerBooks {
-        client: client.clone(),
-        namespace: namespace.clone(),
-        ledger,
-        feeds,
-    };
-    let reader = Reader::new(client.clone(), &namespace, Arc::new(books));
+    let reader = reader(&client, &namespace, ledger, feeds);
     let settings = GateSettings {
         per_second,
         burst: per_second.saturating_mul(3),
@@ -68,6 +62,18 @@ pub fn router(parts: Parts) -> Router {
     };
     let gate = Gate::new(&settings, Reviewer::new(client, Vec::new()));
     Server::router(reader, gate)
+}
+
+/// The facts of the cluster with the operator's own rights, its ledger and
+/// what its services said.
+pub fn reader(client: &Client, namespace: &str, ledger: Ledger, feeds: Feeds) -> Reader {
+    let books = LedgerBooks {
+        client: client.clone(),
+        namespace: namespace.to_owned(),
+        ledger,
+        feeds,
+    };
+    Reader::new(client.clone(), namespace, Arc::new(books))
 }
 
 /// The ledger and the services at first hand.

@@ -42,6 +42,10 @@ fn name(writer: &Writer<'_>, rule: &RuleFacts) -> String {
     if name.is_empty() {
         return rule.result.rule.clone();
     }
+    // Statutes stand in corner brackets in Korean.
+    if writer.language == Language::Korean && rule.result.kind == "law" {
+        return format!("「{name}」 [{}]", rule.result.rule);
+    }
     format!("{name} [{}]", rule.result.rule)
 }
 

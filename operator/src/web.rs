@@ -1,0 +1,129 @@
+//! The web page: what only this process knows beside the facts of the cluster.
+//!
+//! Read only; serves whether or not this process holds the lease, but only
+//! the holder reads agents and knows their power. Rights: create tokenreviews
+//! and subjectaccessreviews; list configmaps in its own namespace; list what
+//! is shown.
+
+use std::sync::Arc;
+
+use axum::Router;
+use futures::future::BoxFuture;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt as _};
+use tanso_faces::view::{FactsFault, Reviewer};
+use tanso_faces::web::{Live, LiveNode, StudyFiles, Web};
+use tanso_power::Watts;
+
+use crate::collect::NodeBoard;
+use crate::intensity::Feeds;
+use crate::ledger::Ledger;
+use crate::mcp;
+
+/// Label of `ConfigMaps` in the operator's namespace that hold studies.
+const STUDIES: &str = "tanso.dev/study=true";
+/// Most studies on the page.
+const STUDIES_MAX: u32 = 20;
+
+/// What the pages stand on.
+pub struct Process {
+    /// Reads the cluster with the operator's own rights.
+    pub client: Client,
+    /// Namespace of the installation.
+    pub namespace: String,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The intensity services.
+    pub feeds: Feeds,
+    /// What the collector knows of agents.
+    pub board: NodeBoard,
+}
+
+/// The routes of the pages.
+pub fn router(process: Process) -> Router {
+    let Process {
+        client,
+        namespace,
+        ledger,
+        feeds,
+        board,
+    } = process;
+    let reader = mcp::reader(&client, &namespace, ledger, feeds);
+    let reviewer = Reviewer::new(client.clone(), Vec::new());
+    let own = Own {
+        client,
+        namespace,
+        board,
+    };
+    Web::new(reader, reviewer, Arc::new(own)).router()
+}
+
+/// The agents' board and the studies.
+struct Own {
+    client: Client,
+    namespace: String,
+    board: NodeBoard,
+}
+
+impl Live for Own {
+    fn nodes(&self) -> Vec<LiveNode> {
+        let all = self.board.all().into_iter();
+        all.map(|(node, facts)| LiveNode {
+            node,
+            monitor: facts.monitor,
+            pod: facts.pod,
+            provenance: facts.provenance,
+            power_mw: facts.power.map(milliwatts),
+            last_success: facts.last_success,
+            error: facts.error,
+        })
+        .collect()
+    }
+
+    fn studies(&self) -> BoxFuture<'_, Result<Vec<StudyFiles>, FactsFault>> {
+        Box::pin(self.listed())
+    }
+}
+
+impl Own {
+    async fn listed(&self) -> Result<Vec<StudyFiles>, FactsFault> {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let params = ListParams::default().labels(STUDIES).limit(STUDIES_MAX);
+        let listed = api.list(&params).await;
+        let listed = listed.map_err(|error| FactsFault::of("listing studies", &error))?;
+        let study = |map: ConfigMap| {
+            let name = map.name_any();
+            let mut data = map.data?;
+            Some(StudyFiles {
+                name,
+                plan: data.remove("plan.yaml"),
+                trials: data.remove("trials.csv")?,
+            })
+        };
+        Ok(listed.into_iter().filter_map(study).collect())
+    }
+}
+
+/// Whole milliwatts.
+fn milliwatts(power: Watts) -> i64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and power is never that large"
+    )]
+    let whole = (power.as_watts_f64() * 1e3).round() as i64;
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_is_in_whole_milliwatts() {
+        assert_eq!(
+            milliwatts(Watts::try_from_watts(212.4004).unwrap()),
+            212_400
+        );
+    }
+}
