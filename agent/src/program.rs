@@ -108,18 +108,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
     let names = Arc::new(NameTable::default());
     let model = Arc::new(ModelSource::open(&directory));
     let features = fetch::features(&machine);
-    if let Some(server) = settings.model_server.clone()
-        && settings.meters.contains(&MeterName::Model)
-    {
-        let features = features.clone();
-        model.refuse("no power model yet: the model server was not asked yet");
-        let source = Arc::clone(&model);
-        let server = fetch::ModelServer {
-            url: server,
-            files: settings.model_client.clone(),
-        };
-        tokio::spawn(fetch::keep(source, server, features, shutdown.clone()));
-    }
+    ask_model_server(&settings, &model, &features, &shutdown);
     let bmc = bmc(&settings);
     if let Some(own) = settings.redfish.clone()
         && settings.meters.contains(&MeterName::Redfish)
@@ -261,6 +250,26 @@ async fn export(
         tokio::spawn(push::keep(sources.clone(), push, shutdown.clone()));
     }
     Ok(tls)
+}
+
+/// Keeps the power model as the model server has it, where that is wanted.
+fn ask_model_server(
+    settings: &Settings,
+    model: &Arc<ModelSource>,
+    features: &MachineFeatures,
+    shutdown: &Shutdown,
+) {
+    if let Some(url) = settings.model_server.clone()
+        && settings.meters.contains(&MeterName::Model)
+    {
+        model.refuse("no power model yet: the model server was not asked yet");
+        let server = fetch::ModelServer {
+            url,
+            files: settings.model_client.clone(),
+        };
+        let (source, features) = (Arc::clone(model), features.clone());
+        tokio::spawn(fetch::keep(source, server, features, shutdown.clone()));
+    }
 }
 
 fn idle_rule(settings: &Settings, processors: usize) -> IdleRule {

@@ -132,7 +132,7 @@ impl Cli {
             Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
             Verb::Whatif(args) => whatif::run(&args, out),
             Verb::Study(args) => study::run(&args, out),
-            Verb::Mcp(args) => mcp::run(&args, &self.cluster.connect().await?).await,
+            Verb::Mcp(args) => Box::pin(mcp::run(&args, &self.cluster.connect().await?)).await,
             Verb::Completion(args) => completion::run(args, out),
         }
     }

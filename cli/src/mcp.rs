@@ -37,6 +37,6 @@ pub async fn run(args: &Args, cluster: &Cluster) -> Result<Outcome, Error> {
     let input = tokio::fs::File::from_std(io::stdin().as_fd().try_clone_to_owned()?.into());
     let output = tokio::fs::File::from_std(io::stdout().as_fd().try_clone_to_owned()?.into());
     let facts = Arc::new(reader.seen_by(Access::Own));
-    serve_stdio(facts, input, output).await?;
+    Box::pin(serve_stdio(facts, input, output)).await?;
     Ok(Outcome::Fine)
 }

@@ -71,7 +71,7 @@ fn spec() -> Value {
     })
 }
 
-fn status(listed: Vec<Value>, not_listed: usize, reports: usize) -> Value {
+fn status(listed: &[Value], not_listed: usize, reports: usize) -> Value {
     let reports: Vec<_> = (0..reports).map(|page| format!("page-{page}")).collect();
     json!({
         "verdict": "NonCompliant", "dataThrough": THROUGH, "ledgerRevision": 812,
@@ -98,18 +98,18 @@ fn given() -> Given {
             &mut facts,
             &format!("uid-{number}"),
             Some(namespace(number)),
-            own,
+            &own,
         );
     }
-    add(&mut facts, "uid-all", None, all);
+    add(&mut facts, "uid-all", None, &all);
     facts.energy = Some(energy());
     facts
 }
 
-fn add(facts: &mut Given, uid: &str, namespace: Option<String>, workloads: Vec<Value>) {
+fn add(facts: &mut Given, uid: &str, namespace: Option<String>, workloads: &[Value]) {
     let pages: Vec<_> = workloads.chunks(PAGE).collect();
     let status = status(
-        workloads.iter().take(20).cloned().collect(),
+        workloads.get(..20).unwrap_or_default(),
         workloads.len() - 20,
         pages.len(),
     );
@@ -126,22 +126,19 @@ fn add(facts: &mut Given, uid: &str, namespace: Option<String>, workloads: Vec<V
     });
     let reports = reports.collect();
     facts.add_reports(uid, reports);
-    let policy = match namespace {
-        Some(namespace) => {
-            let object = json!({
-                "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy", "spec": spec(), "status": status,
-                "metadata": {"name": "korea", "namespace": namespace, "uid": uid},
-            });
-            Policy::from(serde_json::from_value::<CarbonPolicy>(object).unwrap())
-        }
-        None => {
-            let object = json!({
-                "apiVersion": "tanso.dev/v1alpha1", "kind": "ClusterCarbonPolicy", "status": status,
-                "spec": {"namespaceSelector": {}, "policy": spec()},
-                "metadata": {"name": "everything", "uid": uid},
-            });
-            Policy::from(serde_json::from_value::<ClusterCarbonPolicy>(object).unwrap())
-        }
+    let policy = if let Some(namespace) = namespace {
+        let object = json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy", "spec": spec(), "status": status,
+            "metadata": {"name": "korea", "namespace": namespace, "uid": uid},
+        });
+        Policy::from(serde_json::from_value::<CarbonPolicy>(object).unwrap())
+    } else {
+        let object = json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "ClusterCarbonPolicy", "status": status,
+            "spec": {"namespaceSelector": {}, "policy": spec()},
+            "metadata": {"name": "everything", "uid": uid},
+        });
+        Policy::from(serde_json::from_value::<ClusterCarbonPolicy>(object).unwrap())
     };
     facts.policies.push(policy);
 }

@@ -44,7 +44,6 @@ pub struct Parts {
 pub const PER_SECOND: u32 = 20;
 
 /// The route of the server.
-#[must_use]
 pub fn router(parts: Parts) -> Router {
     let Parts {
         client,
@@ -66,6 +65,7 @@ pub fn router(parts: Parts) -> Router {
 
 /// The facts of the cluster with the operator's own rights, its ledger and
 /// what its services said.
+#[must_use]
 pub fn reader(client: &Client, namespace: &str, ledger: Ledger, feeds: Feeds) -> Reader {
     let books = LedgerBooks {
         client: client.clone(),

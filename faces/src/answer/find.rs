@@ -71,14 +71,18 @@ pub async fn find(facts: &dyn Facts, named: Named<'_>) -> Result<Vec<Found>, Ans
             result: result.clone(),
         }));
     }
-    let mut names: Vec<_> = found.iter().map(Found::name).collect();
-    names.sort();
-    names.dedup();
-    match names.len() {
+    let mut several: Vec<_> = found.iter().map(Found::name).collect();
+    several.sort();
+    several.dedup();
+    match several.len() {
         0 => Err(not_found(named)),
         1 => Ok(found),
         count => {
-            let which: Vec<_> = names.iter().take(NAMED).map(ToString::to_string).collect();
+            let which: Vec<_> = several
+                .iter()
+                .take(NAMED)
+                .map(ToString::to_string)
+                .collect();
             Err(AnswerFault::Ambiguous {
                 what: format!("\"{}\"", named.workload),
                 count,

@@ -438,8 +438,8 @@ fn outcomes(load: &Load, placed: &[(&Region, PlaceAt)], now: jiff::Timestamp) ->
             pue: place.place(metering).pue_factor().value,
         })
         .collect();
-    let places = site.places();
-    let Some(current) = places.first() else {
+    let here = site.places();
+    let Some(current) = here.first() else {
         return Outcomes::new();
     };
     let mut hours: BTreeMap<UtcHour, Joules> = BTreeMap::new();

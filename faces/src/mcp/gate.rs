@@ -138,6 +138,7 @@ impl Gate {
 
     /// Host and origin: a page of another site in a caller's browser is none
     /// of ours.
+    #[expect(clippy::result_large_err, reason = "a refusal is the whole answer")]
     fn is_meant(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Response> {
         let named = headers
             .get(header::HOST)
@@ -193,6 +194,7 @@ impl Gate {
         }
     }
 
+    #[expect(clippy::result_large_err, reason = "a refusal is the whole answer")]
     fn take_turn(&self, user: &str) -> Result<(), Response> {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = pace.take(user, Instant::now());

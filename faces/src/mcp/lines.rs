@@ -80,7 +80,7 @@ mod tests {
     async fn a_line_that_is_too_long_is_cut_and_the_next_one_is_whole() {
         let (mut into, from) = tokio::io::duplex(64);
         let writer = tokio::spawn(async move {
-            into.write_all(&[b'x'; 100_000]).await.unwrap();
+            into.write_all(&vec![b'x'; 100_000]).await.unwrap();
             into.write_all(b"\nshort\n").await.unwrap();
         });
         let mut text = String::new();

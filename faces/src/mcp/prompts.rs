@@ -140,7 +140,8 @@ impl Prompt {
             {
                 Some(value) => {
                     let value: String = line(value).chars().take(ARGUMENT_MAX).collect();
-                    values += &format!("\n- {}: {}", argument.name, serde_json::Value::from(value));
+                    let value = serde_json::Value::from(value);
+                    values.extend(["\n- ", argument.name, ": ", &value.to_string()]);
                 }
                 None if argument.is_required => {
                     return Err(format!(

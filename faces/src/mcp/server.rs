@@ -61,7 +61,7 @@ enum Source {
     /// One caller's, from the start.
     Fixed(Arc<dyn Facts>),
     /// Those of the caller that the gate let in.
-    OfCaller(Reader, Reviewer),
+    OfCaller(Box<Reader>, Reviewer),
 }
 
 /// The server.
@@ -81,10 +81,9 @@ impl Server {
 
     /// The route `/mcp` over streamable HTTP: each request is answered as the
     /// caller whom the gate let in.
-    #[must_use]
     pub fn router(reader: Reader, gate: Gate) -> Router {
         let server = Self {
-            source: Source::OfCaller(reader, gate.reviewer().clone()),
+            source: Source::OfCaller(Box::new(reader), gate.reviewer().clone()),
         };
         // Host and origin are the gate's.
         let config = StreamableHttpServerConfig::default()

@@ -296,7 +296,13 @@ impl KubeFacts {
             // Where the policy's energy was used is part of the policy, so no right is asked for.
             tanso_crds::carbon_policy::Placement::NodeRegion => self.all_nodes().await?,
         };
-        site::site(policy, table, &services, &nodes, (self.reader.clock)())
+        site::site(
+            policy,
+            table.as_ref(),
+            &services,
+            &nodes,
+            (self.reader.clock)(),
+        )
     }
 
     async fn all_nodes(&self) -> Result<Vec<Node>, FactsFault> {

@@ -140,7 +140,13 @@ impl Facts for Given {
     fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site> {
         let table = self.tables.get(&policy.uid).cloned().map(Ok);
         let services = no_services(policy, "no services are given");
-        ready(site::site(policy, table, &services, &self.nodes, self.now))
+        ready(site::site(
+            policy,
+            table.as_ref(),
+            &services,
+            &self.nodes,
+            self.now,
+        ))
     }
 
     fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>> {

@@ -97,7 +97,7 @@ impl PlaceAt {
                 source: format!("none that is {}", here.boundary),
                 ..here.clone()
             };
-            self.intensity.filled_by = "nothing: no figures of this kind are known".to_owned();
+            "nothing: no figures of this kind are known".clone_into(&mut self.intensity.filled_by);
             self.intensity.series = Arc::new(Unlike(info));
         }
         self
@@ -158,7 +158,7 @@ pub(super) const fn is_service(provider: &IntensityProvider) -> bool {
 /// Makes a policy's site.
 pub(super) fn site(
     policy: &Policy,
-    table: Option<Result<Table, String>>,
+    table: Option<&Result<Table, String>>,
     services: &Services,
     nodes: &[Node],
     now: Timestamp,
@@ -169,13 +169,13 @@ pub(super) fn site(
         reason,
     };
     let year = TimeZone::UTC.to_datetime(now).year();
-    let mut notes = Vec::new();
-    let intensity = intensity(spec, table.as_ref(), services, year)
+    let mut remarks = Vec::new();
+    let intensity = intensity(spec, table, services, year)
         .map_err(|fault| broken("spec.intensity", fault.to_string()))?;
-    notes.extend(intensity.freshness.notes.iter().cloned());
+    remarks.extend(intensity.freshness.notes.iter().cloned());
     let pue = spec.site.pue.as_ref();
     let pue = pue
-        .map(|pue| facility(pue, services, &mut notes))
+        .map(|pue| facility(pue, services, &mut remarks))
         .transpose();
     let pue = pue.map_err(|fault| broken("spec.site.pue", fault))?;
     let time_zone = calendar::time_zone(&spec.site.time_zone)
@@ -192,7 +192,7 @@ pub(super) fn site(
         intensity,
         others,
         of_node,
-        notes,
+        notes: remarks,
     })
 }
 

@@ -189,7 +189,14 @@ fn trials() -> String {
             let order = block * 2 + i32::try_from(index).unwrap_or(0) - 1;
             let noise = (block * 37 + order * 11) % 19;
             let joules = 1_000 + noise + if index == 1 { 25 } else { 0 };
-            text += &format!("{order},{block},{arm},measured,{joules}\n");
+            let row = [
+                &order.to_string(),
+                &block.to_string(),
+                arm,
+                "measured",
+                &joules.to_string(),
+            ];
+            text.extend([&row.join(","), "\n"]);
         }
     }
     text

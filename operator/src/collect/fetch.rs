@@ -149,6 +149,9 @@ pub enum FetchFault {
 type Plain = Client<HttpConnector, Empty<Bytes>>;
 type Secure = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
 
+/// Clients by monitor, each with what it trusts.
+type ByMonitor = BTreeMap<String, (Arc<AgentTrust>, Secure)>;
+
 /// An HTTP client for agents. Follows no redirect and uses no proxy.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
@@ -156,7 +159,7 @@ pub struct Fetcher {
     trust: TrustBoard,
     token: Option<PathBuf>,
     /// Clients by monitor, each made for what was trusted then.
-    secure: Arc<Mutex<BTreeMap<String, (Arc<AgentTrust>, Secure)>>>,
+    secure: Arc<Mutex<ByMonitor>>,
 }
 
 impl Default for Fetcher {

@@ -219,10 +219,10 @@ enum Done {
 }
 
 async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
-    let mut observed = match context.observer.observe(name).await {
+    let mut observed = match Box::pin(context.observer.observe(name)).await {
         Ok(observed) => observed,
         Err(ObserveFault::Gone(_)) => return Ok(Done::Gone),
-        Err(fault) => return unobserved(context, name, &fault).await,
+        Err(fault) => return Box::pin(unobserved(context, name, &fault)).await,
     };
     if observed.monitor.status.is_none() {
         let status = first_visit(observed.monitor.metadata.generation, Timestamp::now());

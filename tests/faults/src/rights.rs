@@ -15,7 +15,7 @@ use crate::call::Call;
 pub type Right = (String, String);
 
 /// Rights that these runs do not use: resource, verbs, and what does.
-const ELSEWHERE: [(&str, &[&str], &str); 11] = [
+const ELSEWHERE: [(&str, &[&str], &str); 12] = [
     (
         "powermonitors/finalizers carbonpolicies/finalizers clustercarbonpolicies/finalizers",
         &["update"],

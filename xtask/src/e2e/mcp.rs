@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::Fact;
 use crate::demo::session::{NAMESPACE, Session};
-use crate::images::{self, Build};
+use crate::images::{self, Arch, Build};
 use crate::process::{self, output};
 use crate::progress::Step;
 use crate::workspace;
@@ -69,7 +69,7 @@ subjects: [{kind: ServiceAccount, name: stranger, namespace: elsewhere}]
 /// Runs the suite; a fact per promise.
 pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     let python = python::ensure()?;
-    let program = images::program("tanso-cli", "kubectl-tanso", Build::Demo)?;
+    let program = images::program("tanso-cli", "kubectl-tanso", Build::Demo, Arch::native()?)?;
     session.install()?;
     session.apply_file("workloads.yaml")?;
     session.apply_file("policies.yaml")?;
@@ -185,7 +185,7 @@ fn plan(session: &Session, program: &Path) -> Result<Value> {
 
 /// Runs the client inside the cluster's network.
 fn ask(session: &Session, python: &Path, program: &Path, folder: &Path) -> Result<Value> {
-    let mut step = Step::new("asking every tool by a client of others");
+    let step = Step::new("asking every tool by a client of others");
     let (script, file) = (folder.join("client.py"), folder.join("plan.json"));
     fs::write(&script, CLIENT).context("writing the client")?;
     fs::write(&file, plan(session, program)?.to_string()).context("writing the plan")?;

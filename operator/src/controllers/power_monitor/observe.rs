@@ -136,7 +136,7 @@ impl Observer {
             Ok(Err(_)) | Err(_) => return Err(ObserveFault::NoNodes),
         }
         Ok(Observed {
-            live: self.live(&Names::of(name), &monitor.spec).await?,
+            live: Box::pin(self.live(&Names::of(name), &monitor.spec)).await?,
             others: all
                 .iter()
                 .filter(|other| other.name_any() != name)
@@ -183,8 +183,8 @@ impl Observer {
             model_service,
             ..Live::default()
         };
-        let live = self.live_extras(names, spec, live).await?;
-        self.live_certificates(names, spec, live).await
+        let live = Box::pin(self.live_extras(names, spec, live)).await?;
+        Box::pin(self.live_certificates(names, spec, live)).await
     }
 
     async fn live_extras(

@@ -23,7 +23,7 @@ pub(super) fn agent(plan: Plan<'_>, scrape: &Scrape) -> ServiceMonitor {
     for endpoint in &mut endpoints {
         endpoint.insert("honorLabels".into(), Value::Bool(true));
     }
-    monitor(plan, scrape, service, AGENT, endpoints)
+    monitor(plan, scrape, &service, AGENT, &endpoints)
 }
 
 pub(super) fn model_server(plan: Plan<'_>, scrape: &Scrape) -> ServiceMonitor {
@@ -31,7 +31,7 @@ pub(super) fn model_server(plan: Plan<'_>, scrape: &Scrape) -> ServiceMonitor {
     let mut endpoint = endpoint(plan, scrape, PORT_NAME, &service, "node");
     // Anybody may read the model server's metrics.
     endpoint.remove("bearerTokenFile");
-    monitor(plan, scrape, service, MODEL_SERVER, vec![endpoint])
+    monitor(plan, scrape, &service, MODEL_SERVER, &[endpoint])
 }
 
 fn endpoint(
@@ -67,11 +67,11 @@ fn endpoint(
 fn monitor(
     plan: Plan<'_>,
     scrape: &Scrape,
-    name: String,
+    name: &str,
     component: &str,
-    endpoints: Vec<Map<String, Value>>,
+    endpoints: &[Map<String, Value>],
 ) -> ServiceMonitor {
-    let mut metadata = plan.meta(name.clone(), component);
+    let mut metadata = plan.meta(name.to_owned(), component);
     if let Some(labels) = &mut metadata.labels {
         // What is ours stays ours.
         for (key, value) in &scrape.labels {

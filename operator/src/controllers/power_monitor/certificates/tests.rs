@@ -14,7 +14,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(tls: Value) -> Self {
+    fn new(tls: &Value) -> Self {
         let spec = json!({"tls": tls});
         let monitor = PowerMonitor::new("tanso", serde_json::from_value(spec).unwrap());
         Self {
@@ -69,7 +69,7 @@ fn day(days: i64) -> Timestamp {
 
 #[test]
 fn a_certificate_is_made_once_and_renewed_after_two_thirds_of_its_life() {
-    let mut rig = Rig::new(json!({"type": "SelfSigned"}));
+    let mut rig = Rig::new(&json!({"type": "SelfSigned"}));
     let all = ["tanso-ca", "tanso-agent-tls", "tanso-model-tls"];
     assert!(matches!(
         rig.authority(),
@@ -97,7 +97,7 @@ fn a_certificate_is_made_once_and_renewed_after_two_thirds_of_its_life() {
 
 #[test]
 fn a_new_authority_is_trusted_beside_the_old_one() {
-    let mut rig = Rig::new(json!({"type": "SelfSigned"}));
+    let mut rig = Rig::new(&json!({"type": "SelfSigned"}));
     rig.visit(day(0));
     let old = text(rig.live.authority.as_ref(), "tls.crt").unwrap();
     assert_eq!(rig.visit(day(2_500)).len(), 3);
@@ -108,7 +108,7 @@ fn a_new_authority_is_trusted_beside_the_old_one() {
 
 #[test]
 fn what_was_damaged_is_made_anew() {
-    let mut rig = Rig::new(json!({"type": "SelfSigned"}));
+    let mut rig = Rig::new(&json!({"type": "SelfSigned"}));
     rig.visit(day(0));
     let data = |secret: &mut Option<Secret>, key: &str| {
         secret.as_mut().unwrap().data.as_mut().unwrap().remove(key);
@@ -127,7 +127,7 @@ async fn a_handshake_holds_by_the_names_of_the_services_and_by_no_other() {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
     tanso_runtime::crypto::install();
-    let mut rig = Rig::new(json!({"type": "SelfSigned"}));
+    let mut rig = Rig::new(&json!({"type": "SelfSigned"}));
     rig.visit(Timestamp::now());
     let mut roots = rustls::RootCertStore::empty();
     let authority = rig.authority().unwrap().unwrap();
@@ -188,7 +188,7 @@ fn shake(
 #[test]
 fn cert_manager_is_asked_and_waited_for() {
     let issuer = json!({"type": "CertManager", "issuer": {"name": "internal"}});
-    let mut rig = Rig::new(issuer);
+    let mut rig = Rig::new(&issuer);
     let missing = wish(rig.plan(), &rig.live, day(0)).unwrap_err();
     assert!(
         missing.to_string().contains("install cert-manager"),
@@ -209,7 +209,7 @@ fn cert_manager_is_asked_and_waited_for() {
 fn a_secret_of_somebody_is_named_with_what_it_lacks() {
     let given =
         json!({"type": "Secret", "agentSecretName": "mine", "modelServerSecretName": "its"});
-    let mut rig = Rig::new(given);
+    let mut rig = Rig::new(&given);
     assert_eq!(
         wish(rig.plan(), &rig.live, day(0)).unwrap(),
         Wish::default()
