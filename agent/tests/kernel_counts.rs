@@ -131,8 +131,10 @@ fn a_process_that_moves_is_charged_to_both_groups_rightly() {
         let (seen, truth) = (cell.seen(&reading), cell.truth());
         eprintln!("moved: {:.3} ms of {:.3} ms", ms(seen), ms(truth));
         assert!(truth > Duration::from_millis(20));
+        // The scheduler brings a running task's sum up to date at ticks, and
+        // what it ran since is booked where it is by then: 10 ms at 100 Hz.
         assert!(
-            seen.abs_diff(truth) < Duration::from_millis(3),
+            seen.abs_diff(truth) <= Duration::from_millis(10),
             "{seen:?}, {truth:?}"
         );
     }
