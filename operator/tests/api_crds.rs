@@ -228,7 +228,7 @@ fn power_monitor_parts() -> Cases {
             agent(json!({"seccompProfile": {"localhostProfile": "../agent.json"}})),
             &[
                 "localhostProfile \"../agent.json\"",
-                "below the kubelet's folder",
+                "accepted is a path below the kubelet",
             ],
         ),
         (
@@ -670,6 +670,7 @@ fn rules(schema: &Value, found: &mut Vec<Value>) {
 fn every_rule_of_every_kind_is_broken_by_a_case() {
     let cases = [
         power_monitors(),
+        power_monitor_parts(),
         sites(),
         times(),
         intensities(),
