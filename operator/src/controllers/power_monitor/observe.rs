@@ -27,6 +27,7 @@ use super::build::{Extras, MONITOR_LABEL, Names};
 use super::overlap::{Claimant, Node};
 use super::validate::OS_LABEL;
 use crate::cluster::apply::{ApplyFault, Object, bounded};
+use crate::cluster::fault::Class;
 
 /// How long a visit waits for the first list of nodes; short, since a shutdown
 /// waits for it too.
@@ -294,9 +295,18 @@ impl Observer {
     }
 }
 
+/// The object, or `None`, also where its kind is not installed: the API server
+/// answers that with a bare 404, which `get_opt` takes for a fault.
+///
 /// Boxed: eight of these at once would be a future of tens of kilobytes.
 fn find<K: Object>(api: Api<K>, name: &str) -> BoxFuture<'_, Result<Option<K>, ApplyFault>> {
-    async move { bounded::<K, _>("get", name, api.get_opt(name)).await }.boxed()
+    async move {
+        match bounded::<K, _>("get", name, api.get_opt(name)).await {
+            Err(fault) if fault.class() == Class::Absent => Ok(None),
+            found => found,
+        }
+    }
+    .boxed()
 }
 
 fn claimant(monitor: &PowerMonitor) -> Claimant {
