@@ -558,11 +558,13 @@ impl Bench {
         note("authority", meta(&configs, &names.authority).await);
         let claims = self.inside::<PersistentVolumeClaim>();
         let claim = meta(&claims, &names.model_server).await;
-        // One that goes is held by the API server until a controller lets go.
-        note(
-            "claim",
-            claim.filter(|meta| meta.deletion_timestamp.is_none()),
-        );
+        // One that goes is held by the API server until a controller lets go;
+        // the cluster's own controllers write to one that stays.
+        let mut claim = claim.filter(|meta| meta.deletion_timestamp.is_none());
+        if let Some(meta) = &mut claim {
+            meta.resource_version = meta.uid.clone();
+        }
+        note("claim", claim);
         let readers = self.inside::<Deployment>();
         note("readers", meta(&readers, &names.model_reader).await);
         let services = self.inside::<Service>();
