@@ -1,70 +1,30 @@
 //! Figures of a status as words: three digits that count, the unit attached.
 
-use tanso_crds::carbon_policy::status::{Bounded, Figures, Verdict};
-
-/// Microjoules in a kWh.
-const MICROJOULES_PER_KWH: f64 = 3.6e12;
-
-/// A whole number as a fraction, for showing only.
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
-pub fn float(whole: i64) -> f64 {
-    whole as f64
-}
+use tanso_crds::carbon_policy::status::{Bounded, Figures};
+use tanso_faces::words;
+pub use tanso_faces::words::{float, intensity, kwh, milli, verdict};
 
 /// Energy: `980J`, `12.3Wh`, `4.31kWh`, `1.20MWh`.
 #[must_use]
 pub fn energy(energy_uj: i64) -> String {
-    let kwh = float(energy_uj) / MICROJOULES_PER_KWH;
-    if kwh.abs() < 1e-3 {
-        format!("{}J", digits(float(energy_uj) / 1e6))
-    } else if kwh.abs() < 1.0 {
-        format!("{}Wh", digits(kwh * 1e3))
-    } else if kwh.abs() < 1e3 {
-        format!("{}kWh", digits(kwh))
-    } else {
-        format!("{}MWh", digits(kwh / 1e3))
-    }
+    attached(&words::energy(energy_uj))
 }
 
 /// Emissions: `12.3mg`, `980g`, `2.47kg`, `1.20t`.
 #[must_use]
 pub fn emissions(emissions_mg: i64) -> String {
-    let grams = float(emissions_mg) / 1e3;
-    if grams.abs() < 1.0 {
-        format!("{}mg", digits(float(emissions_mg)))
-    } else if grams.abs() < 1e3 {
-        format!("{}g", digits(grams))
-    } else if grams.abs() < 1e6 {
-        format!("{}kg", digits(grams / 1e3))
-    } else {
-        format!("{}t", digits(grams / 1e6))
-    }
+    attached(&words::emissions(emissions_mg))
 }
 
 /// Power: `1.23W`, `212W`, `1.63kW`.
 #[must_use]
 pub fn power(power_w: f64) -> String {
-    if power_w.abs() < 1e3 {
-        format!("{}W", digits(power_w))
-    } else {
-        format!("{}kW", digits(power_w / 1e3))
-    }
+    attached(&words::watts(power_w))
 }
 
-/// Energy in kWh for a formula: `0.412 kWh`.
-#[must_use]
-pub fn kwh(energy_uj: i64) -> String {
-    format!(
-        "{} kWh",
-        significant(float(energy_uj) / MICROJOULES_PER_KWH, 4)
-    )
-}
-
-/// Intensity: `415.3 g/kWh`.
-#[must_use]
-pub fn intensity(mg_per_kwh: i64) -> String {
-    format!("{:.1} g/kWh", float(mg_per_kwh) / 1e3)
+/// A figure in one word, for columns.
+fn attached(figure: &str) -> String {
+    figure.replace(' ', "")
 }
 
 /// The larger distance of a bound from the value: `14%`, `-` without a value.
@@ -107,60 +67,6 @@ pub fn source(figures: &Figures) -> String {
         }
         Some((percent, word)) => format!("{percent}%{word}"),
     }
-}
-
-/// The verdict's name.
-#[must_use]
-pub const fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Compliant => "Compliant",
-        Verdict::NonCompliant => "NonCompliant",
-        Verdict::Inconclusive => "Inconclusive",
-        Verdict::Unknown => "Unknown",
-        Verdict::NotYetBinding => "NotYetBinding",
-    }
-}
-
-/// Thousandths as a plain number without trailing zeros: `1.32`, `424`.
-#[must_use]
-pub fn milli(thousandths: i64) -> String {
-    let sign = if thousandths < 0 { "-" } else { "" };
-    let (whole, rest) = (
-        thousandths.unsigned_abs() / 1_000,
-        thousandths.unsigned_abs() % 1_000,
-    );
-    if rest == 0 {
-        return format!("{sign}{whole}");
-    }
-    format!("{sign}{whole}.{rest:03}")
-        .trim_end_matches('0')
-        .to_owned()
-}
-
-fn digits(figure: f64) -> String {
-    significant(figure, 3)
-}
-
-/// A figure with so many digits that count, never fewer than the whole ones.
-fn significant(figure: f64, count: usize) -> String {
-    if figure == 0.0 {
-        return "0".to_owned();
-    }
-    let mut decimals = count - 1;
-    let mut bound = 10.0;
-    while decimals > 0 && figure.abs() >= bound {
-        decimals -= 1;
-        bound *= 10.0;
-    }
-    if figure.abs() < 1.0 {
-        // 0.00123 keeps its three digits too, to a point.
-        let zeros = [0.1, 0.01, 0.001]
-            .iter()
-            .filter(|limit| figure.abs() < **limit)
-            .count();
-        decimals += zeros + 1;
-    }
-    format!("{figure:.decimals$}")
 }
 
 #[cfg(test)]

@@ -66,12 +66,26 @@ pub fn intensity(mg_per_kwh: i64) -> String {
 /// Power: `1.23 W`, `212 W`, `1.63 kW`.
 #[must_use]
 pub fn power(power_mw: i64) -> String {
-    let watts = float(power_mw) / 1e3;
-    if watts.abs() < 1e3 {
-        format!("{} W", digits(watts))
+    watts(float(power_mw) / 1e3)
+}
+
+/// Power in watts, likewise.
+#[must_use]
+pub fn watts(power_w: f64) -> String {
+    if power_w.abs() < 1e3 {
+        format!("{} W", digits(power_w))
     } else {
-        format!("{} kW", digits(watts / 1e3))
+        format!("{} kW", digits(power_w / 1e3))
     }
+}
+
+/// Energy in kWh for a formula: `0.4120 kWh`.
+#[must_use]
+pub fn kwh(energy_uj: i64) -> String {
+    format!(
+        "{} kWh",
+        significant(float(energy_uj) / MICROJOULES_PER_KWH, 4)
+    )
 }
 
 /// Thousandths of a percent: `7.93 %`.
@@ -105,18 +119,29 @@ pub const fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Three digits that count, never fewer than the whole ones.
 fn digits(figure: f64) -> String {
-    let size = figure.abs();
-    let decimals: usize = match size {
-        _ if size == 0.0 => 0,
-        _ if size >= 100.0 => 0,
-        _ if size >= 10.0 => 1,
-        _ if size >= 1.0 => 2,
-        _ if size >= 0.1 => 3,
-        _ if size >= 0.01 => 4,
-        _ => 5,
-    };
+    significant(figure, 3)
+}
+
+/// A figure with so many digits that count, never fewer than the whole ones.
+fn significant(figure: f64, count: usize) -> String {
+    if figure == 0.0 {
+        return "0".to_owned();
+    }
+    let mut decimals = count - 1;
+    let mut bound = 10.0;
+    while decimals > 0 && figure.abs() >= bound {
+        decimals -= 1;
+        bound *= 10.0;
+    }
+    if figure.abs() < 1.0 {
+        // 0.00123 keeps its three digits too, to a point.
+        let zeros = [0.1, 0.01, 0.001]
+            .iter()
+            .filter(|limit| figure.abs() < **limit)
+            .count();
+        decimals += zeros + 1;
+    }
     format!("{figure:.decimals$}")
 }
 

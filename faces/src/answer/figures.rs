@@ -1,5 +1,5 @@
-//! Accounts and judgements as a status shows them: the same rounding, so that
-//! a figure computed here is the figure that the operator would write; pure.
+//! Accounts and judgements as a status shows them: the one place of their
+//! rounding, for the operator's status and for every face; pure.
 
 use tanso_carbon::account::Account;
 use tanso_carbon::regulation::{Preset, Rule};
@@ -64,7 +64,9 @@ pub fn nearest(figure: f64) -> i64 {
     whole
 }
 
-fn percent(share: f64) -> i32 {
+/// A share in whole percent.
+#[must_use]
+pub fn percent(share: f64) -> i32 {
     i32::try_from(nearest(share)).unwrap_or(0).clamp(0, 100)
 }
 
@@ -107,7 +109,6 @@ pub fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> Regula
     } else {
         &rule.id
     };
-    let short = |text: &str, letters: usize| text.chars().take(letters).collect::<String>();
     RegulationResult {
         rule: short(id, 63),
         kind: judgement.kind.as_str().to_owned(),
@@ -119,4 +120,10 @@ pub fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> Regula
         unit: short(&judgement.unit, 63),
         source: short(&rule.citation(), 512),
     }
+}
+
+/// A text of at most so many letters.
+#[must_use]
+pub fn short(text: &str, letters: usize) -> String {
+    text.chars().take(letters).collect()
 }

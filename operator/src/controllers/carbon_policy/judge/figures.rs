@@ -1,120 +1,17 @@
-//! Accounts and judgements as a status shows them; pure.
+//! Accounts and judgements as a status shows them: by the same code that the
+//! faces answer with, so that one figure is one number everywhere; pure.
 
 use tanso_carbon::account::Account;
-use tanso_carbon::regulation::{Preset, Rule};
-use tanso_carbon::verdict::{self, Judgement};
-use tanso_carbon::{GramsCo2e, Intensity};
-use tanso_crds::carbon_policy::status::{Bounded, Figures, RegulationResult, Verdict};
-use tanso_power::{Estimate, Joules, Provenance, apportion};
+use tanso_crds::carbon_policy::status::Figures;
+use tanso_faces::answer::figures as shown;
 
-const NANOGRAMS_PER_MILLIGRAM: u128 = 1_000_000;
-const MICROGRAMS_PER_MILLIGRAM: u32 = 1_000;
+pub use shown::{bounded, verdict_of};
+pub(super) use shown::{milligrams, nearest, percent, regulation, short};
+
 const MICROSECONDS_PER_MILLISECOND: u64 = 1_000;
-
-/// The verdict as the API names it.
-#[must_use]
-pub const fn verdict_of(verdict: verdict::Verdict) -> Verdict {
-    match verdict {
-        verdict::Verdict::Compliant => Verdict::Compliant,
-        verdict::Verdict::NonCompliant => Verdict::NonCompliant,
-        verdict::Verdict::Inconclusive => Verdict::Inconclusive,
-        verdict::Verdict::Unknown => Verdict::Unknown,
-        verdict::Verdict::NotYetBinding => Verdict::NotYetBinding,
-    }
-}
-
-/// A figure with its bounds.
-#[must_use]
-pub fn bounded<T: Copy + PartialOrd>(figure: Estimate<T>, whole: impl Fn(T) -> i64) -> Bounded {
-    Bounded {
-        low: whole(figure.low),
-        value: whole(figure.value),
-        high: whole(figure.high),
-    }
-}
-
-pub(super) fn milligrams(mass: GramsCo2e) -> i64 {
-    let rounded = (mass.nanograms() + NANOGRAMS_PER_MILLIGRAM / 2) / NANOGRAMS_PER_MILLIGRAM;
-    i64::try_from(rounded).unwrap_or(i64::MAX)
-}
-
-fn microjoules(energy: Joules) -> i64 {
-    i64::try_from(energy.microjoules()).unwrap_or(i64::MAX)
-}
-
-/// A whole number of a figure that is no count, to the nearest.
-pub(super) fn nearest(figure: f64) -> i64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the cast saturates, and NaN becomes 0"
-    )]
-    let whole = figure.round() as i64;
-    whole
-}
-
-/// A share in whole percent.
-pub(super) fn percent(share: f64) -> i32 {
-    i32::try_from(nearest(share)).unwrap_or(0).clamp(0, 100)
-}
 
 /// The figures of an account.
 pub(super) fn figures(account: &Account, cpu_us: u64) -> Figures {
-    let part = |provenance| {
-        account
-            .by_provenance
-            .get(&provenance)
-            .map_or(0, |e| e.microjoules())
-    };
-    // Split exactly, so that the shares add up to 100.
-    let shares = apportion(100, &Provenance::ALL.map(part)).unwrap_or_else(|| vec![0; 3]);
-    let share = |index: usize| {
-        shares
-            .get(index)
-            .and_then(|s| i32::try_from(*s).ok())
-            .unwrap_or(0)
-    };
-    let intensity = account.effective_intensity().map(|estimate| estimate.value);
-    Figures {
-        energy_microjoules: bounded(account.it_energy, microjoules),
-        emissions_milligrams: bounded(account.emissions, milligrams),
-        intensity_milligrams_per_kwh: intensity.map(milligrams_per_kwh),
-        cpu_milliseconds: i64::try_from(cpu_us / MICROSECONDS_PER_MILLISECOND).unwrap_or(i64::MAX),
-        measured_percent: share(0),
-        modelled_percent: share(1),
-        simulated_percent: share(2),
-        intensity_estimated_percent: percent(account.estimated_percent()),
-        coverage_percent: percent(account.coverage.percent()),
-    }
-}
-
-fn milligrams_per_kwh(intensity: Intensity) -> i64 {
-    let micrograms = intensity.micrograms_per_kwh();
-    i64::from(micrograms.saturating_add(MICROGRAMS_PER_MILLIGRAM / 2) / MICROGRAMS_PER_MILLIGRAM)
-}
-
-/// The result of a rule. A preset with one rule in force goes by the id that
-/// the spec names; of several, each by its own.
-pub(super) fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> RegulationResult {
-    let milli = |figure: f64| nearest(figure * 1e3);
-    let id = if preset.rules.len() == 1 {
-        &preset.id
-    } else {
-        &rule.id
-    };
-    RegulationResult {
-        rule: short(id, 63),
-        kind: judgement.kind.as_str().to_owned(),
-        verdict: verdict_of(judgement.verdict),
-        reason: judgement.reason.as_str().to_owned(),
-        message: short(&judgement.message, 512),
-        limit_milli: judgement.limit.map(milli),
-        value_milli: judgement.value.map(|value| bounded(value, milli)),
-        unit: short(&judgement.unit, 63),
-        source: short(&rule.citation(), 512),
-    }
-}
-
-/// A text of at most so many letters.
-pub(super) fn short(text: &str, letters: usize) -> String {
-    text.chars().take(letters).collect()
+    let milliseconds = i64::try_from(cpu_us / MICROSECONDS_PER_MILLISECOND).unwrap_or(i64::MAX);
+    shown::figures(account, milliseconds)
 }
