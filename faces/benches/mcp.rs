@@ -207,6 +207,10 @@ fn questions(index: usize) -> Vec<(&'static str, Value)> {
         ),
         ("explain_verdict", named.clone()),
         ("get_power", json!({"limit": 25})),
+        (
+            "generate_report",
+            json!({"policy": "korea", "namespace": namespace(workload)}),
+        ),
     ]
 }
 

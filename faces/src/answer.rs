@@ -16,6 +16,7 @@ pub mod list;
 pub mod power;
 mod profile;
 pub mod regions;
+pub mod report;
 pub mod schedule;
 
 use jiff::Timestamp;

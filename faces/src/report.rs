@@ -29,10 +29,14 @@ pub use model::{
 };
 pub use seal::{Verified, VerifyError, verify};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// How a report is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Format {
     /// Markdown with tables.
+    #[default]
     Markdown,
     /// One HTML file, ready to print; nothing is loaded from elsewhere.
     Html,

@@ -74,15 +74,7 @@ pub trait Facts: Send + Sync {
 
     /// What one workload used within a period, by hour and node; faults as of
     /// [`Facts::energy`].
-    fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy> {
-        Box::pin(async move {
-            let scope = Scope::Namespace(workload.namespace.clone());
-            let mut energy = self.energy(&scope, period).await?;
-            let is_its = |account: &EnergyAccount| matches!(account, EnergyAccount::Workload(key) if **key == *workload);
-            energy.rows.retain(|row| is_its(&row.account));
-            Ok(energy)
-        })
-    }
+    fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy>;
 
     /// Where a policy's energy is used: its grid, facility and time zone.
     fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site>;
@@ -243,6 +235,16 @@ pub struct Energy {
     pub revision: Option<i64>,
     /// The rows, by hour.
     pub rows: Vec<EnergyHour>,
+}
+
+impl Energy {
+    /// The rows of one workload alone.
+    #[must_use]
+    pub fn of(mut self, workload: &WorkloadKey) -> Self {
+        let is_its = |account: &EnergyAccount| matches!(account, EnergyAccount::Workload(key) if **key == *workload);
+        self.rows.retain(|row| is_its(&row.account));
+        self
+    }
 }
 
 /// What one account used on one node in one hour, by provenance.

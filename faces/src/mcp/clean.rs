@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use crate::letters::is_hidden;
+
 /// Most letters of one text.
 const LETTERS_MAX: usize = 2_000;
 /// What stands at the end of a text that was cut.
@@ -56,13 +58,7 @@ pub fn line(text: &str) -> String {
 }
 
 fn steers(letter: char) -> bool {
-    let is_control = letter.is_control() && letter != '\n';
-    let is_hidden = matches!(
-        letter,
-        '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
-    );
-    is_control || is_hidden || letter == '<' || letter == '>'
+    is_hidden(letter) || letter == '<' || letter == '>'
 }
 
 #[cfg(test)]

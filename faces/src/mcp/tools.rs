@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::clean::clean;
-use crate::answer::{AnswerFault, assess, compare, explain, list, power, regions, schedule};
+use crate::answer::{
+    AnswerFault, assess, compare, explain, list, power, regions, report, schedule,
+};
 use crate::view::Facts;
 
 /// A JSON object.
@@ -109,6 +111,7 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
             explain::explain -> Explanation.text,
             "Why a workload or a policy has its verdict: the formula with the numbers filled in, the evidence against what the policy demands, each rule with document and clause, and what is in the way."
         ),
+        report_tool(),
         tool!(
             "get_power",
             "Tell who uses how much power",
@@ -117,6 +120,31 @@ static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
         ),
     ]
 });
+
+/// The report's own text stays as it was sealed: it is clean of what steers,
+/// and a letter less would break its digest.
+fn report_tool() -> Tool {
+    Tool {
+        name: "generate_report",
+        title: "Write the report of a policy",
+        description: "What a regulator or auditor gets of one policy: scope, period, method, energy with provenance, intensity sources and gaps, PUE with its evidence, the verdict of each rule with clause and source, reduction path, uncertainty, digests of all inputs and the commands that compute it again. As Markdown, HTML for print, CSV or JSON, in English (en) or Korean (ko), sealed with its digest. Of the policy's window with the status' own numbers, or of a day, month, year or any hours, computed anew. Long reports come in parts: ask for part 2 and on with the same arguments, and put them together unchanged.",
+        input: schema::<report::Question>(false),
+        output: schema::<report::Answer>(true),
+        call: |facts, arguments| {
+            Box::pin(async move {
+                let question: report::Question = question(arguments)?;
+                let mut answer = report::report(facts, &question).await?;
+                let text = std::mem::take(&mut answer.text);
+                let summary = answer.summary.clone();
+                let mut found = answered(&answer, summary)?;
+                if let Some(fields) = found.structured.as_object_mut() {
+                    fields.insert("text".to_owned(), Value::String(text));
+                }
+                Ok(found)
+            })
+        },
+    }
+}
 
 /// Every tool, always in this order.
 #[must_use]

@@ -5,16 +5,33 @@
 //! on emission reports and the Korean Kubernetes documentation; sentences end
 //! in -다, statutes stand in 「」.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tanso_crds::carbon_policy::spec::{PueCategory, PueEvidence, PueScope};
 use tanso_crds::carbon_policy::status::Verdict;
 
 /// A language of reports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 pub enum Language {
     /// English.
     #[default]
+    #[serde(rename = "en")]
     English,
     /// Korean.
+    #[serde(rename = "ko")]
     Korean,
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tanso_carbon::report::Digest;
 
 use super::{Report, SCHEMA};
+use crate::letters;
 
 /// What stands before the digest.
 const MARK: &str = "tanso-report sha256:";
@@ -21,10 +22,11 @@ pub enum Comment {
     Hash,
 }
 
-/// A text with the digest of all its letters as its last line.
+/// A text with the digest of all its letters as its last line, and without
+/// letters that nobody sees.
 #[must_use]
 pub fn seal(text: &str, comment: Comment) -> String {
-    let mut sealed = text.trim_end().to_owned();
+    let mut sealed = letters::shown(text.trim_end()).into_owned();
     sealed.push('\n');
     let digest = Digest::of_text(&sealed);
     let line = match comment {
@@ -34,10 +36,12 @@ pub fn seal(text: &str, comment: Comment) -> String {
     sealed + &line
 }
 
-/// A report as JSON, with the digest of its canonical form beside it.
+/// A report as JSON, with the digest of its canonical form beside it, and
+/// without letters that nobody sees.
 #[must_use]
 pub fn json(report: &Report) -> String {
-    let value = serde_json::to_value(report).unwrap_or_default();
+    let mut value = serde_json::to_value(report).unwrap_or_default();
+    letters::show(&mut value);
     let digest = digest_of(&value);
     let whole = serde_json::json!({ "digest": digest.to_string(), "report": value });
     let mut text = serde_json::to_string_pretty(&whole).unwrap_or_default();

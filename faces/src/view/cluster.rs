@@ -22,7 +22,7 @@ use tokio::sync::Mutex;
 
 use super::access::{Access, Ask};
 use super::pages::{Pages, list_all};
-use super::{Answer, Energy, Facts, FactsFault, Policy, Schedule, Scope, Site, site};
+use super::{Answer, Energy, Facts, FactsFault, Policy, Schedule, Scope, Site, WorkloadKey, site};
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
 const RULES_LABEL: &str = "tanso.dev/regulations=true";
@@ -42,6 +42,15 @@ pub trait Books: Send + Sync {
     /// What was booked; see [`Facts::energy`]. Whether the caller may see it
     /// was decided before.
     fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy>;
+
+    /// What one workload used; see [`Facts::energy_of`]. Whoever can read less
+    /// than its whole namespace for that, does.
+    fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy> {
+        Box::pin(async move {
+            let scope = Scope::Namespace(workload.namespace.clone());
+            Ok(self.energy(&scope, period).await?.of(workload))
+        })
+    }
 
     /// What the services of a policy's list said, and its meters.
     fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services>;
@@ -305,6 +314,21 @@ impl KubeFacts {
         )
     }
 
+    async fn may_read_energy(&self, scope: &Scope) -> Result<(), FactsFault> {
+        let namespace = match scope {
+            Scope::All => None,
+            Scope::Namespace(name) => Some(name.as_str()),
+        };
+        let ask = Ask::list("carbonreports", namespace);
+        if scope.is_proper() && self.access.may(&ask).await? {
+            return Ok(());
+        }
+        Err(FactsFault::Absent {
+            what: "energy by the hour",
+            reason: "it needs the right to list carbonreports there".to_owned(),
+        })
+    }
+
     async fn all_nodes(&self) -> Result<Vec<Node>, FactsFault> {
         let api: Api<Node> = Api::all(self.client());
         list_all(&api, ListParams::default().limit(500), "nodes").await
@@ -402,18 +426,16 @@ impl Facts for KubeFacts {
 
     fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
         Box::pin(async move {
-            let namespace = match scope {
-                Scope::All => None,
-                Scope::Namespace(name) => Some(name.as_str()),
-            };
-            let ask = Ask::list("carbonreports", namespace);
-            if !scope.is_proper() || !self.access.may(&ask).await? {
-                return Err(FactsFault::Absent {
-                    what: "energy by the hour",
-                    reason: "it needs the right to list carbonreports there".to_owned(),
-                });
-            }
+            self.may_read_energy(scope).await?;
             self.reader.books.energy(scope, period).await
+        })
+    }
+
+    fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy> {
+        Box::pin(async move {
+            self.may_read_energy(&Scope::Namespace(workload.namespace.clone()))
+                .await?;
+            self.reader.books.energy_of(workload, period).await
         })
     }
 

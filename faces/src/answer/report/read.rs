@@ -1,0 +1,177 @@
+//! What a report is made of, read as one caller sees it: for the command line
+//! and for programs, so that both make the same report.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tanso_carbon::{Period, RuleSet};
+use tanso_crds::carbon_policy::status::WorkloadResult;
+
+use crate::report::period::{PeriodError, between, energy_table, parse, restate};
+use crate::report::{BuildError, Inputs, Report, Statement, build, hours};
+use crate::view::{Energy, Facts, FactsFault, Policy, Scope, Site};
+
+/// Which time a report is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// The policy's window: the figures are those of its status.
+    #[default]
+    Window,
+    /// A local day, month or year: `2026-06-15`, `2026-06`, `2026`.
+    Named(String),
+    /// Between two instants.
+    Between(Timestamp, Timestamp),
+}
+
+/// How much may be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Whether a ledger out of reach is a fault; without it only another time
+    /// than the window needs one.
+    pub needs_hours: bool,
+    /// Most rows of energy: pods times hours.
+    pub rows: u64,
+}
+
+/// Why there is no report.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ReadFault {
+    /// The cluster did not say what is needed.
+    #[error(transparent)]
+    Facts(#[from] FactsFault),
+    /// The time is none, or nothing was booked then.
+    #[error(transparent)]
+    Period(#[from] PeriodError),
+    /// The policy has no figures.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// It would be read for too long.
+    #[error(
+        "{pods} pods in {hours} hours are more than {most} rows; take a shorter time, or `kubectl tanso report`, which reads them by the day"
+    )]
+    TooMuch {
+        /// Pods of the policy's workloads.
+        pods: u64,
+        /// Hours asked for.
+        hours: u64,
+        /// Most rows.
+        most: u64,
+    },
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Read {
+    policy: Policy,
+    workloads: Arc<Vec<WorkloadResult>>,
+    site: Site,
+    asked: Option<Period>,
+    energy: Option<(Period, Energy)>,
+    without_hours: Option<ReadFault>,
+}
+
+/// Reads what a report of `policy` is made of.
+///
+/// # Errors
+/// If the cluster does not say it, or the time is none.
+pub async fn read(
+    facts: &dyn Facts,
+    policy: Policy,
+    when: &When,
+    limits: Limits,
+) -> Result<Read, ReadFault> {
+    let (workloads, site) = (facts.workloads(&policy).await?, facts.site(&policy).await?);
+    is_whole(&policy, &workloads)?;
+    let asked = match when {
+        When::Window => None,
+        When::Named(text) => Some(parse(text, &site)?),
+        When::Between(from, until) => Some(between(*from, *until)?),
+    };
+    let mut read = Read {
+        policy,
+        workloads,
+        site,
+        asked,
+        energy: None,
+        without_hours: None,
+    };
+    let Some(window) = asked.or_else(|| read.policy.window()) else {
+        return Ok(read);
+    };
+    match booked(facts, &read, window, limits.rows).await {
+        Ok(energy) => read.energy = Some((window, energy)),
+        // The status needs no ledger; what was asked for beside it does.
+        Err(fault) if asked.is_some() || limits.needs_hours => return Err(fault),
+        Err(fault) => read.without_hours = Some(fault),
+    }
+    Ok(read)
+}
+
+/// A report of some of the workloads would not add up to its own totals.
+fn is_whole(policy: &Policy, workloads: &[WorkloadResult]) -> Result<(), FactsFault> {
+    let listed = policy.status.workloads.len();
+    if policy.status.workloads_not_listed <= 0 || workloads.len() > listed {
+        return Ok(());
+    }
+    Err(FactsFault::Absent {
+        what: "workloads beyond those of the status",
+        reason: "it needs the right to list carbonreports beside the policy; with it, its pages are being written anew: try again".to_owned(),
+    })
+}
+
+async fn booked(
+    facts: &dyn Facts,
+    read: &Read,
+    window: Period,
+    most: u64,
+) -> Result<Energy, ReadFault> {
+    let pods = read.workloads.iter().map(|one| one.pods.max(1));
+    let pods = pods.fold(0_i64, i64::saturating_add).unsigned_abs();
+    let hours = u64::from(window.hour_count());
+    if pods.saturating_mul(hours) > most {
+        return Err(ReadFault::TooMuch { pods, hours, most });
+    }
+    let scope = Scope::of(read.policy.namespace.as_deref());
+    Ok(facts.energy(&scope, window).await?)
+}
+
+impl Read {
+    /// Why the report has no hours, if it has none.
+    #[must_use]
+    pub const fn without_hours(&self) -> Option<&ReadFault> {
+        self.without_hours.as_ref()
+    }
+
+    /// The hourly energy as `kubectl tanso whatif` reads it.
+    #[must_use]
+    pub fn energy_table(&self) -> Option<String> {
+        let (window, energy) = self.energy.as_ref()?;
+        let (policy, workloads) = (&self.policy, &self.workloads);
+        Some(energy_table(policy, workloads, energy, &self.site, *window))
+    }
+
+    /// The report: of the window with the status' own figures, of another
+    /// time computed anew.
+    ///
+    /// # Errors
+    /// If the policy has no figures, or nothing was booked in that time.
+    pub fn report(mut self, rules: &RuleSet, statement: &Statement) -> Result<Report, ReadFault> {
+        if let (Some(period), Some((_, energy))) = (self.asked, &self.energy) {
+            let (policy, judged) = (&self.policy, &self.workloads);
+            let found = restate(policy, judged, energy, &self.site, rules, period)?;
+            self.policy = found.policy;
+            self.workloads = Arc::new(found.workloads);
+        }
+        let hours = self.energy.as_ref().map(|(window, energy)| {
+            hours::hours(energy, Some(&self.workloads), &self.site, *window, 0)
+        });
+        Ok(build(&Inputs {
+            policy: &self.policy,
+            workloads: &self.workloads,
+            rules,
+            hours: hours.as_ref(),
+            statement,
+            period: self.asked,
+        })?)
+    }
+}
