@@ -19,7 +19,7 @@ use tanso_faces::view::{
 };
 
 use crate::intensity::{Feeds, is_service};
-use crate::ledger::{self, Ledger, LedgerAccount, Snapshot, query};
+use crate::ledger::{self, Ledger, LedgerAccount, LedgerFault, Snapshot, query};
 
 /// The operator's Service.
 const SERVICE: &str = "tanso-operator";
@@ -93,10 +93,20 @@ impl LedgerBooks {
         let read = self
             .ledger
             .call(move |connection| query::snapshot(connection, &scope, period));
-        let snapshot = read.await.map_err(|fault| FactsFault::Unreachable {
-            action: "reading the ledger".to_owned(),
-            cause: fault.to_string(),
-        })?;
+        let snapshot = read.await.map_err(|fault| unreachable(&fault))?;
+        Ok(energy(&snapshot))
+    }
+
+    async fn booked_of(&self, key: WorkloadKey, period: Period) -> Result<Energy, FactsFault> {
+        let read = self.ledger.call(move |connection| {
+            let WorkloadKey {
+                namespace,
+                kind,
+                name,
+            } = &key;
+            query::of_workload(connection, [namespace, kind, name], period)
+        });
+        let snapshot = read.await.map_err(|fault| unreachable(&fault))?;
         Ok(energy(&snapshot))
     }
 
@@ -136,8 +146,19 @@ impl Books for LedgerBooks {
         Box::pin(self.booked(scope, period))
     }
 
+    fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy> {
+        Box::pin(self.booked_of(workload.clone(), period))
+    }
+
     fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services> {
         Box::pin(self.asked(policy))
+    }
+}
+
+fn unreachable(fault: &LedgerFault) -> FactsFault {
+    FactsFault::Unreachable {
+        action: "reading the ledger".to_owned(),
+        cause: fault.to_string(),
     }
 }
 

@@ -113,3 +113,6 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<PodNames> {
 /// The columns that [`from_row`] reads, in order.
 pub(super) const COLUMNS: &str = "p.uid, p.namespace, p.name, p.node, p.workload_kind, \
     p.workload_name, p.labels, p.cpu_request_milli, p.started_at, p.finished_at, p.container";
+
+/// How many they are.
+pub(super) const COLUMN_COUNT: usize = 11;

@@ -184,6 +184,55 @@ pub fn folded(
     Ok(snapshot)
 }
 
+/// What the pods of one workload used within `period`: rows, names and the
+/// revision alone. `workload` is its namespace, kind and name.
+///
+/// # Errors
+/// As [`snapshot`].
+pub fn of_workload(
+    connection: &mut Connection,
+    workload: [&str; 3],
+    period: Period,
+) -> Result<Snapshot, LedgerFault> {
+    let fault = LedgerFault::of("reading the ledger");
+    let transaction = connection.transaction().map_err(&fault)?;
+    let sql = format!(
+        "SELECT {}, a.id FROM pods AS p JOIN accounts AS a ON a.kind = 'pod' AND a.pod_uid = p.uid
+         WHERE p.namespace = ?1 AND p.workload_kind = ?2 AND p.workload_name = ?3",
+        names::COLUMNS
+    );
+    let (mut pods, mut accounts) = (HashMap::new(), HashMap::new());
+    {
+        let mut query = transaction.prepare(&sql).map_err(&fault)?;
+        let mut rows = query.query(workload).map_err(&fault)?;
+        while let Some(row) = rows.next().map_err(&fault)? {
+            let pod = names::from_row(row).map_err(&fault)?;
+            let uid: Arc<str> = Arc::from(pod.uid.as_str());
+            let id: i64 = read(row, names::COLUMN_COUNT).map_err(&fault)?;
+            accounts.insert(id, LedgerAccount::Pod(Arc::clone(&uid)));
+            pods.insert(uid, pod);
+        }
+    }
+    let nodes = node_names(&transaction)?;
+    let mut gathered = Gathered {
+        idle: HashSet::new(),
+        fold: None,
+        accounts: &accounts,
+        names: &nodes,
+        found: Snapshot {
+            revision: last_revision(&transaction)?,
+            ..Snapshot::default()
+        },
+        node_hours: BTreeSet::new(),
+        last_seen: None,
+    };
+    rows::visit(&transaction, period, &mut gathered)?;
+    Ok(Snapshot {
+        pods,
+        ..gathered.finish()
+    })
+}
+
 fn pod_of(row: &HourRow) -> Option<&Arc<str>> {
     match &row.account {
         LedgerAccount::Pod(uid) => Some(uid),

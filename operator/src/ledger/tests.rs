@@ -193,6 +193,18 @@ fn a_name_that_comes_late_names_energy_booked_before_and_outlives_its_pod() {
         .filter(|n| n % 4 == 2)
         .map(|n| record(n).energy_uj.value.microjoules());
     assert_eq!(sum, expected.sum::<u64>());
+    let of = |ledger: &mut _, workload| query::of_workload(ledger, workload, all_time()).unwrap();
+    let till = of(&mut ledger, ["shop", "Deployment", "till"]);
+    assert_eq!((&till.rows, &till.pods), (&snapshot.rows, &snapshot.pods));
+    assert_eq!(till.revision, snapshot.revision);
+    for other in [
+        ["bank", "Deployment", "till"],
+        ["shop", "StatefulSet", "till"],
+        ["shop", "Deployment", "tills"],
+    ] {
+        let found = of(&mut ledger, other);
+        assert!(found.rows.is_empty() && found.pods.is_empty(), "{other:?}");
+    }
 }
 
 #[test]
