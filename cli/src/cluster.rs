@@ -20,6 +20,12 @@ pub struct ClusterArgs {
     /// Kubeconfig file; default $KUBECONFIG, then ~/.kube/config
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
+    /// User to act as; the API server decides whether you may
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub as_user: Option<String>,
+    /// Group to act as, once or more often; together with --as
+    #[arg(long, global = true, value_name = "GROUP", requires = "as_user")]
+    pub as_group: Vec<String>,
 }
 
 /// A cluster that can be asked.
@@ -130,6 +136,7 @@ impl ClusterArgs {
         let mut config = self.config().await?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(READ_TIMEOUT);
+        self.impersonate(&mut config);
         let server = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config).map_err(|source| ClusterError::Client {
@@ -141,6 +148,15 @@ impl ClusterArgs {
             namespace,
             server,
         })
+    }
+
+    /// What the flags say goes before what the context says.
+    fn impersonate(&self, config: &mut Config) {
+        if let Some(user) = &self.as_user {
+            config.auth_info.impersonate = Some(user.clone());
+            let groups = (!self.as_group.is_empty()).then(|| self.as_group.clone());
+            config.auth_info.impersonate_groups = groups;
+        }
     }
 
     async fn config(&self) -> Result<Config, ClusterError> {

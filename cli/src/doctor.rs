@@ -119,8 +119,8 @@ pub async fn run(
         },
     };
     match args.output {
-        Output::Json => {
-            crate::write_json(out, &findings)?;
+        output @ (Output::Json | Output::Yaml) => {
+            output.write(out, &findings)?;
         }
         Output::Table => {
             for finding in &findings {

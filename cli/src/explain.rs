@@ -119,12 +119,12 @@ async fn explain_policy(
     };
     match args.output {
         Output::Table => write!(out, "{}", text::policy(policy))?,
-        Output::Json => {
+        output @ (Output::Json | Output::Yaml) => {
             let whole = json!({
                 "kind": policy.kind, "namespace": policy.namespace, "name": policy.name,
                 "spec": policy.spec, "status": policy.status,
             });
-            crate::write_json(out, &whole)?;
+            output.write(out, &whole)?;
         }
     }
     Ok(Outcome::Fine)
@@ -169,12 +169,12 @@ async fn explain_workload(
                 write!(out, "{}", text::workload(policy, workload))?;
             }
         }
-        Output::Json => {
+        output @ (Output::Json | Output::Yaml) => {
             let whole: Vec<_> = found
                 .iter()
                 .map(|(policy, workload)| json!({ "policy": policy.name, "kind": policy.kind, "workload": workload }))
                 .collect();
-            crate::write_json(out, &whole)?;
+            output.write(out, &whole)?;
         }
     }
     Ok(Outcome::Fine)

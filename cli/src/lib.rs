@@ -70,6 +70,8 @@ pub enum Output {
     Table,
     /// JSON for programs: whole numbers, the unit in each name
     Json,
+    /// The same as YAML
+    Yaml,
 }
 
 /// How a command ended that did its work.
@@ -93,6 +95,9 @@ pub enum Error {
     /// The bundled tables are broken.
     #[error(transparent)]
     Regions(#[from] regions::RegionsError),
+    /// There is no power to show.
+    #[error(transparent)]
+    Power(#[from] top::PowerFault),
     /// There is no report.
     #[error(transparent)]
     Report(#[from] report::ReportFault),
@@ -111,6 +116,9 @@ pub enum Error {
     /// The answer could not be encoded.
     #[error("encoding the answer: {0}")]
     Encode(#[from] serde_json::Error),
+    /// The answer could not be encoded as YAML.
+    #[error("encoding the answer as YAML: {0}")]
+    Yaml(String),
 }
 
 impl Cli {
@@ -138,17 +146,45 @@ impl Cli {
     }
 }
 
-/// Writes a value as JSON, with a line end.
-fn write_json(out: &mut impl Write, value: &impl serde::Serialize) -> Result<(), Error> {
-    let text = serde_json::to_string_pretty(value)?;
-    Ok(writeln!(out, "{text}")?)
+impl Output {
+    /// Writes a value for programs, with a line end; a table is its command's
+    /// own, and this one's is JSON.
+    fn write(self, out: &mut impl Write, value: &impl serde::Serialize) -> Result<(), Error> {
+        if self == Self::Yaml {
+            // By way of JSON, so that both have the same names and numbers.
+            let value = serde_json::to_value(value)?;
+            let text = serde_saphyr::to_string(&value);
+            let text = text.map_err(|fault| Error::Yaml(fault.to_string()))?;
+            return Ok(writeln!(out, "{}", text.trim_end())?);
+        }
+        let text = serde_json::to_string_pretty(value)?;
+        Ok(writeln!(out, "{text}")?)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+    use serde_json::{Value, json};
 
-    use super::Cli;
+    use super::{Cli, Output};
+
+    #[test]
+    fn yaml_says_what_json_says() {
+        let value = json!({"policies": [{"name": "no", "energyMicrojoules": 12_345_678_901_i64}]});
+        let write = |output: Output| {
+            let mut out = Vec::new();
+            output.write(&mut out, &value).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let read: Value = serde_saphyr::from_str(&write(Output::Yaml)).unwrap();
+        assert_eq!(read, value);
+        assert!(!write(Output::Yaml).contains('{'));
+        assert_eq!(
+            serde_json::from_str::<Value>(&write(Output::Json)).unwrap(),
+            value
+        );
+    }
 
     #[test]
     fn the_command_line_has_no_contradictions() {

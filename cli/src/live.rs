@@ -56,18 +56,8 @@ pub async fn power(cluster: &Cluster, scope: &Scope) -> Power {
 }
 
 async fn try_power(cluster: &Cluster, scope: &Scope) -> Result<Power, ClusterError> {
-    let agents: Api<Pod> = Api::all(cluster.client.clone());
-    let labelled = ListParams::default().labels(AGENT_LABEL);
-    let agents = list_all(cluster, &agents, labelled, "the agents' pods").await?;
-    let answers = join_all(agents.iter().map(|pod| metrics(cluster, pod))).await;
     let mut power = Power::default();
-    let mut by_pod = BTreeMap::new();
-    for answer in answers {
-        match answer {
-            Ok(text) => scrape::add_pod_power(&text, &mut by_pod),
-            Err(error) => power.faults.push(error.to_string()),
-        }
-    }
+    let by_pod = by_pod(cluster, &mut power.faults).await?;
     let owners = Owners::read(cluster, scope).await?;
     for ((namespace, pod), power_mw) in by_pod {
         if let Some((kind, name)) = owners.of_pod(&namespace, &pod) {
@@ -79,6 +69,46 @@ async fn try_power(cluster: &Cluster, scope: &Scope) -> Result<Power, ClusterErr
         }
     }
     Ok(power)
+}
+
+/// Milliwatts by namespace and name of each running pod that an agent speaks
+/// of; why some are missing is added to `faults`.
+async fn by_pod(
+    cluster: &Cluster,
+    faults: &mut Vec<String>,
+) -> Result<BTreeMap<(String, String), i64>, ClusterError> {
+    let agents: Api<Pod> = Api::all(cluster.client.clone());
+    let labelled = ListParams::default().labels(AGENT_LABEL);
+    let agents = list_all(cluster, &agents, labelled, "the agents' pods").await?;
+    let answers = join_all(agents.iter().map(|pod| metrics(cluster, pod))).await;
+    let mut by_pod = BTreeMap::new();
+    for answer in answers {
+        match answer {
+            Ok(text) => scrape::add_pod_power(&text, &mut by_pod),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    Ok(by_pod)
+}
+
+/// Namespace, name and milliwatts of the running pods of a scope, and why
+/// some are missing.
+pub async fn pods(cluster: &Cluster, scope: &Scope) -> (Vec<(String, String, i64)>, Vec<String>) {
+    let mut faults = Vec::new();
+    let found = by_pod(cluster, &mut faults).await;
+    let found = found.unwrap_or_else(|error| {
+        faults.push(error.to_string());
+        BTreeMap::new()
+    });
+    let is_in = |namespace: &str| match scope {
+        Scope::All => true,
+        Scope::Namespace(name) => name == namespace,
+    };
+    let pods = found
+        .into_iter()
+        .filter(|((namespace, _), _)| is_in(namespace))
+        .map(|((namespace, name), power_mw)| (namespace, name, power_mw));
+    (pods.collect(), faults)
 }
 
 /// Whether an agent answers; why not, if it does not.
@@ -94,7 +124,10 @@ pub async fn health(cluster: &Cluster, pod: &Pod) -> Result<(), String> {
 }
 
 /// The text of an agent's metrics.
-async fn metrics(cluster: &Cluster, pod: &Pod) -> Result<String, ClusterError> {
+///
+/// # Errors
+/// What the API server says of it.
+pub async fn metrics(cluster: &Cluster, pod: &Pod) -> Result<String, ClusterError> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let action = format!("reading the metrics of agent \"{name}\"");
     ask(cluster, pod, &action, "metrics").await

@@ -111,8 +111,8 @@ struct View {
 pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
     let view = view(args)?;
     match args.output {
-        Output::Json => {
-            crate::write_json(out, &view)?;
+        output @ (Output::Json | Output::Yaml) => {
+            output.write(out, &view)?;
         }
         Output::Table => write!(out, "{}", view.text())?,
     }

@@ -10,14 +10,9 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use tanso_carbon::Period;
-use tanso_crds::carbon_policy::status::WorkloadResult;
-use tanso_faces::report::{
-    self, BuildError, Format, Hours, Inputs, Language, Statement, VerifyError, period,
-};
-use tanso_faces::view::{
-    Access, Energy, Facts, FactsFault, KubeFacts, Policy, ProxyBooks, Reader, Scope, Site,
-};
+use tanso_faces::answer::report::{Limits, ReadFault, When, read};
+use tanso_faces::report::{self, Format, Language, Statement, VerifyError};
+use tanso_faces::view::{Access, Facts, FactsFault, KubeFacts, Policy, ProxyBooks, Reader, Scope};
 
 use crate::cluster::Cluster;
 use crate::{Error, Outcome};
@@ -117,12 +112,9 @@ pub enum ReportFault {
     /// Which policy is not clear.
     #[error("{0}")]
     Policy(String),
-    /// The policy has no figures.
+    /// There is no report of that policy and time.
     #[error(transparent)]
-    Build(#[from] BuildError),
-    /// The time is none.
-    #[error(transparent)]
-    Period(#[from] period::PeriodError),
+    Read(#[from] ReadFault),
     /// The cluster did not say what is needed.
     #[error(transparent)]
     Facts(#[from] FactsFault),
@@ -202,13 +194,6 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
     Ok(Outcome::Fine)
 }
 
-/// What was read for a report.
-struct Read {
-    policy: Policy,
-    workloads: Arc<Vec<WorkloadResult>>,
-    site: Site,
-}
-
 async fn made(
     args: &Args,
     facts: &KubeFacts,
@@ -216,35 +201,16 @@ async fn made(
     server: &str,
 ) -> Result<String, ReportFault> {
     let policy = chosen(args, facts, namespace).await?;
-    let (workloads, site) = (facts.workloads(&policy).await?, facts.site(&policy).await?);
-    let read = Read {
-        policy,
-        workloads,
-        site,
+    let limits = Limits {
+        needs_hours: args.energy_csv.is_some(),
+        rows: u64::MAX,
     };
-    let asked = asked(args, &read.site)?;
-    let window = asked.or_else(|| read.policy.window());
-    let scope = Scope::of(read.policy.namespace.as_deref());
-    let energy = match window {
-        Some(window) => Some((window, facts.energy(&scope, window).await)),
-        None => None,
-    };
-    let energy = match energy {
-        Some((window, Ok(energy))) => Some((window, energy)),
-        // The status needs no ledger; what was asked for beside it does.
-        Some((_, Err(fault))) if asked.is_some() || args.energy_csv.is_some() => {
-            return Err(fault.into());
-        }
-        Some((_, Err(fault))) => {
-            // Nothing is left to do when standard error is gone.
-            let _ = writeln!(std::io::stderr(), "note: no hours in the report: {fault}");
-            None
-        }
-        None => None,
-    };
-    if let (Some(path), Some((window, energy))) = (&args.energy_csv, &energy) {
-        let table =
-            period::energy_table(&read.policy, &read.workloads, energy, &read.site, *window);
+    let read = read(facts, policy, &when(args), limits).await?;
+    if let Some(fault) = read.without_hours() {
+        // Nothing is left to do when standard error is gone.
+        let _ = writeln!(std::io::stderr(), "note: no hours in the report: {fault}");
+    }
+    if let (Some(path), Some(table)) = (&args.energy_csv, read.energy_table()) {
         write_file(path, &table)?;
     }
     let rules = facts.rules().await?;
@@ -254,16 +220,7 @@ async fn made(
         cluster: args.cluster.clone().unwrap_or_else(|| server.to_owned()),
         ..Statement::default()
     };
-    let read = restated(read, asked, energy.as_ref(), &rules)?;
-    let hours = energy.map(|(window, energy)| of_hours(&read, window, &energy));
-    let report = report::build(&Inputs {
-        policy: &read.policy,
-        workloads: &read.workloads,
-        rules: &rules,
-        hours: hours.as_ref(),
-        statement: &statement,
-        period: asked,
-    })?;
+    let report = read.report(&rules, &statement)?;
     Ok(report::render(
         &report,
         args.format.into(),
@@ -271,42 +228,11 @@ async fn made(
     ))
 }
 
-/// The policy over the time that was asked for; as it was without one.
-fn restated(
-    read: Read,
-    asked: Option<Period>,
-    energy: Option<&(Period, Energy)>,
-    rules: &tanso_carbon::RuleSet,
-) -> Result<Read, ReportFault> {
-    let (Some(period), Some((_, energy))) = (asked, energy) else {
-        return Ok(read);
-    };
-    let found = period::restate(
-        &read.policy,
-        &read.workloads,
-        energy,
-        &read.site,
-        rules,
-        period,
-    )?;
-    Ok(Read {
-        policy: found.policy,
-        workloads: Arc::new(found.workloads),
-        site: read.site,
-    })
-}
-
-fn of_hours(read: &Read, window: Period, energy: &Energy) -> Hours {
-    report::hours::hours(energy, Some(&read.workloads), &read.site, window, 0)
-}
-
-fn asked(args: &Args, site: &Site) -> Result<Option<Period>, ReportFault> {
-    if let Some(text) = &args.period {
-        return Ok(Some(period::parse(text, site)?));
-    }
-    match (args.from, args.until) {
-        (Some(from), Some(until)) => Ok(Some(period::between(from, until)?)),
-        _ => Ok(None),
+fn when(args: &Args) -> When {
+    match (&args.period, args.from, args.until) {
+        (Some(text), _, _) => When::Named(text.clone()),
+        (None, Some(from), Some(until)) => When::Between(from, until),
+        _ => When::Window,
     }
 }
 

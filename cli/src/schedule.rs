@@ -107,7 +107,7 @@ pub async fn run(
         planned(&facts, &question).await?
     };
     match args.output {
-        Output::Json => crate::write_json(out, &plan)?,
+        output @ (Output::Json | Output::Yaml) => output.write(out, &plan)?,
         Output::Table => write!(out, "{}", text(&plan))?,
     }
     Ok(Outcome::Fine)

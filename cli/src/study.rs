@@ -170,7 +170,7 @@ fn run_report(args: &ReportArgs, out: &mut impl Write) -> Result<Outcome, Error>
     }
     match args.output {
         Form::Markdown => write!(out, "{}", markdown(&found))?,
-        Form::Json => crate::write_json(out, &found)?,
+        Form::Json => crate::Output::Json.write(out, &found)?,
     }
     // A known difference that is not found is a fault of the experiment.
     let missed =

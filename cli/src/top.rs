@@ -1,24 +1,33 @@
-//! `kubectl tanso top`: workloads by emissions, energy or power.
+//! `kubectl tanso top`: workloads by emissions, energy or power; namespaces,
+//! nodes and pods by power.
 //!
-//! The figures are those of the policies' statuses and reports; power is what
-//! the agents say now.
+//! The figures of workloads are those of the policies' statuses and reports;
+//! power is what the agents say now, of namespaces and nodes the mean of the
+//! newest booked hour.
 
+mod power;
 mod view;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
+use std::time::Duration;
 
 use clap::ValueEnum;
+use tanso_faces::answer::power::By;
 
 use crate::cluster::Cluster;
 use crate::policies::{self, Scope};
 use crate::{Error, Outcome, Output, live};
 
+pub use power::PowerFault;
 pub use view::PolicyView;
 
 /// What to show.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
+    /// What to show
+    #[arg(value_enum, default_value_t)]
+    what: What,
     /// Namespace whose policies are shown; default that of the context
     #[arg(short, long, conflicts_with = "all_namespaces")]
     namespace: Option<String>,
@@ -28,12 +37,36 @@ pub struct Args {
     /// What comes first
     #[arg(long, value_enum, default_value_t)]
     sort: Sort,
-    /// Most workloads shown for each policy; the others are one line
+    /// Most lines shown; of workloads for each policy
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
+    /// Show it again every so many seconds until interrupted; 5 without a number
+    #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, require_equals = true,
+          default_missing_value = "5", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    watch: Option<u64>,
+    /// Namespace of the installation
+    #[arg(long, default_value = "tanso-system", value_name = "NAME")]
+    operator_namespace: String,
     /// How to write it
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+}
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Workloads with verdict, emissions, energy and power
+    #[default]
+    Workloads,
+    /// Namespaces by power, with all that is no workload's
+    #[value(alias = "ns", alias = "namespace")]
+    Namespaces,
+    /// Nodes by power
+    #[value(alias = "node")]
+    Nodes,
+    /// Pods by power now
+    #[value(alias = "pod", alias = "po")]
+    Pods,
 }
 
 /// What comes first.
@@ -48,25 +81,56 @@ pub enum Sort {
     Power,
 }
 
-/// Shows each policy's workloads.
+/// Shows it, once or again and again.
 ///
 /// # Errors
 /// If policies or reports cannot be read. Agents that do not answer only
 /// leave the power column empty.
 pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result<Outcome, Error> {
+    let Some(seconds) = args.watch else {
+        return once(args, cluster, out).await;
+    };
+    loop {
+        let mut text = Vec::new();
+        once(args, cluster, &mut text).await?;
+        if std::io::stdout().is_terminal() {
+            // Home, and all below it away.
+            out.write_all(b"\x1b[H\x1b[J")?;
+        }
+        out.write_all(&text)?;
+        out.flush()?;
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
+async fn once(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result<Outcome, Error> {
     let scope = match (&args.namespace, args.all_namespaces) {
         (_, true) => Scope::All,
         (Some(namespace), _) => Scope::Namespace(namespace.clone()),
         (None, _) => Scope::Namespace(cluster.namespace.clone()),
     };
-    let mut found = policies::namespaced(cluster, &scope).await?;
-    if scope == Scope::All {
+    match args.what {
+        What::Workloads => workloads(args, &scope, cluster, out).await,
+        What::Namespaces => power::booked(args, By::Namespace, cluster, out).await,
+        What::Nodes => power::booked(args, By::Node, cluster, out).await,
+        What::Pods => power::pods(args, &scope, cluster, out).await,
+    }
+}
+
+async fn workloads(
+    args: &Args,
+    scope: &Scope,
+    cluster: &Cluster,
+    out: &mut impl Write,
+) -> Result<Outcome, Error> {
+    let mut found = policies::namespaced(cluster, scope).await?;
+    if *scope == Scope::All {
         found.extend(policies::cluster_wide(cluster).await?);
     }
     let power = if found.is_empty() {
         live::Power::default()
     } else {
-        live::power(cluster, &scope).await
+        live::power(cluster, scope).await
     };
     let mut views = Vec::with_capacity(found.len());
     for policy in &found {
@@ -81,11 +145,11 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
         ));
     }
     match args.output {
-        Output::Json => {
+        output @ (Output::Json | Output::Yaml) => {
             let whole = BTreeMap::from([("policies", &views)]);
-            crate::write_json(out, &whole)?;
+            output.write(out, &whole)?;
         }
-        Output::Table if views.is_empty() => writeln!(out, "{}", nothing(&scope))?,
+        Output::Table if views.is_empty() => writeln!(out, "{}", nothing(scope))?,
         Output::Table => {
             for (index, view) in views.iter().enumerate() {
                 if index > 0 {

@@ -104,7 +104,7 @@ pub enum WhatifFault {
 pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
     let report = report(args)?;
     match args.output {
-        Output::Json => crate::write_json(out, &report)?,
+        output @ (Output::Json | Output::Yaml) => output.write(out, &report)?,
         Output::Table => text::write(&report, out)?,
     }
     let failing = report.combined.verdict == tanso_carbon::Verdict::NonCompliant;

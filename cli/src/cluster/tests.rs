@@ -63,7 +63,7 @@ async fn a_silent_server_is_named() {
 async fn a_missing_kubeconfig_is_named() {
     let args = ClusterArgs {
         kubeconfig: Some("/nonexistent/kubeconfig".into()),
-        context: None,
+        ..ClusterArgs::default()
     };
     let text = args.connect().await.err().unwrap().to_string();
     assert!(
@@ -71,4 +71,23 @@ async fn a_missing_kubeconfig_is_named() {
         "{text}"
     );
     assert!(text.contains("--kubeconfig"), "{text}");
+}
+
+#[test]
+fn who_acts_as_another_says_so_in_place_of_the_context() {
+    let mut config = Config::new("https://10.0.0.1:6443".parse().unwrap());
+    config.auth_info.impersonate = Some("of-the-context".to_owned());
+    ClusterArgs::default().impersonate(&mut config);
+    assert_eq!(
+        config.auth_info.impersonate.as_deref(),
+        Some("of-the-context")
+    );
+    let args = ClusterArgs {
+        as_user: Some("auditor".to_owned()),
+        as_group: vec!["audit".to_owned(), "eu".to_owned()],
+        ..ClusterArgs::default()
+    };
+    args.impersonate(&mut config);
+    assert_eq!(config.auth_info.impersonate.as_deref(), Some("auditor"));
+    assert_eq!(config.auth_info.impersonate_groups, Some(args.as_group));
 }

@@ -3,6 +3,7 @@
 
 mod parts;
 mod pods;
+mod scrape;
 mod surroundings;
 
 use jiff::{SignedDuration, Timestamp};
@@ -35,6 +36,8 @@ pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
         findings.extend(parts::monitors(facts));
         findings.extend(pods::agents(facts));
         findings.extend(surroundings::silent(facts));
+        findings.extend(scrape::costs(facts, now));
+        findings.extend(scrape::scraped(facts));
         findings.extend(surroundings::clocks(facts, now));
         findings.extend(policies(facts, now));
     }

@@ -2,6 +2,7 @@
 //! a fact: the others are still looked at.
 
 mod reach;
+mod scrape;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -15,6 +16,7 @@ use crate::live::AGENT_LABEL;
 use crate::policies::{self, Policy, Scope, list_all};
 
 pub(super) use reach::{MissingRight, Silent};
+pub(super) use scrape::{Cost, Prometheus, Scraped, Scraping};
 
 /// Name of the operator's Deployment.
 pub(super) const OPERATOR: &str = "tanso-operator";
@@ -51,6 +53,10 @@ pub(super) struct Facts {
     pub(super) missing_rights: Read<Vec<MissingRight>>,
     /// Agents that are ready and do not answer.
     pub(super) silent: Vec<Silent>,
+    /// What the Prometheus Operator has, if it is installed.
+    pub(super) scraping: Read<Option<Scraping>>,
+    /// What agents cost.
+    pub(super) costs: Vec<Cost>,
 }
 
 /// The API server's version; the first question, since without it no other
@@ -89,6 +95,8 @@ impl Facts {
             pods: list_all(cluster, &pods, all(), "pods").await,
             deployments: list_all(cluster, &deployments, all(), "deployments").await,
             nodes: list_all(cluster, &Api::all(client.clone()), all(), "nodes").await,
+            scraping: scrape::scraping(cluster).await,
+            costs: scrape::costs(cluster, agents.as_deref().unwrap_or_default()).await,
             silent: reach::silent(cluster, agents.as_deref().unwrap_or_default()).await,
             missing_rights: reach::missing_rights(
                 cluster,

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 use tanso_crds::{CarbonPolicy, PowerMonitor};
 
-use super::facts::{MissingRight, Silent};
+use super::facts::{Cost, MissingRight, Prometheus, Scraped, Scraping, Silent};
 use super::*;
 use crate::policies::Policy;
 
@@ -85,6 +85,8 @@ fn healthy() -> Facts {
         server_time: Some(NOW.parse().unwrap()),
         missing_rights: Ok(Vec::new()),
         silent: Vec::new(),
+        scraping: Ok(None),
+        costs: Vec::new(),
     }
 }
 
@@ -450,4 +452,82 @@ fn intensity_that_is_old_warns_with_its_message() {
         text.contains("WARN  CarbonPolicy shop/korea: the grid's intensity is not fresh: Stale: last answer 7 h old"),
         "{text}"
     );
+}
+
+#[test]
+fn an_agent_that_costs_much_is_named_with_what_makes_it_dear() {
+    let cost = |since: &str, cpu_s, source: &str| Cost {
+        pod: "tanso-agent-n1".to_owned(),
+        node: "n1".to_owned(),
+        since: since.parse().unwrap(),
+        cpu_s,
+        source: source.to_owned(),
+    };
+    let of = |cost| {
+        report(&Facts {
+            costs: vec![cost],
+            ..healthy()
+        })
+    };
+    let dear = of(cost("2026-11-21T09:56:00Z", 60.0, "proc"));
+    assert!(
+        dear.contains("WARN  agent tanso-agent-n1 on node \"n1\" uses 10.0 % of a CPU; its CPU times come from proc\n      fix: let the kernel count"),
+        "{dear}"
+    );
+    // A start costs more, and six seconds in ten minutes are little.
+    for cheap in [
+        cost("2026-11-21T10:05:00Z", 30.0, "ebpf"),
+        cost("2026-11-21T09:56:00Z", 6.0, "ebpf"),
+    ] {
+        assert!(!of(cheap).contains("of a CPU"));
+    }
+}
+
+#[test]
+fn agents_that_no_prometheus_chooses_are_named_with_the_labels_it_wants() {
+    let stack: k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector =
+        of(json!({"matchLabels": {"release": "stack"}}));
+    let prometheus = Prometheus {
+        namespace: "monitoring".to_owned(),
+        name: "k8s".to_owned(),
+        monitors: Some(stack),
+        namespaces: Some(of(json!({}))),
+    };
+    let scraped = |labels: Value| Scraped {
+        namespace: "tanso-system".to_owned(),
+        name: "tanso-agent".to_owned(),
+        labels: of(labels),
+        ..Scraped::default()
+    };
+    let with = |prometheus: &Prometheus, agents: Vec<Scraped>| {
+        report(&Facts {
+            scraping: Ok(Some(Scraping {
+                prometheuses: vec![prometheus.clone()],
+                agents,
+            })),
+            ..healthy()
+        })
+    };
+    let none = with(&prometheus, Vec::new());
+    assert!(
+        none.contains("fix: set spec.serviceMonitor of PowerMonitor tanso: {type: Enabled, labels: {release: stack}}\n"),
+        "{none}"
+    );
+    let other = with(&prometheus, vec![scraped(json!({"release": "other"}))]);
+    assert!(
+        other.contains("no Prometheus chooses ServiceMonitor tanso-system/tanso-agent"),
+        "{other}"
+    );
+    let own = vec![scraped(json!({"release": "stack"}))];
+    let chosen = with(&prometheus, own.clone());
+    assert!(
+        chosen.contains("OK    Prometheus monitoring/k8s scrapes the agents\n"),
+        "{chosen}"
+    );
+    // Without a selector of namespaces it looks into its own alone.
+    let near = Prometheus {
+        namespaces: None,
+        ..prometheus
+    };
+    assert!(with(&near, own).contains("agents are not scraped"));
 }
