@@ -26,7 +26,7 @@ const CLUSTER: &str = "e2e";
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only the tests whose name contains one of these; or one suite, which builds
-    /// what it runs against first: helm, flux, flux-helm, dashboards, doctor, faces; or
+    /// what it runs against first: helm, flux, flux-helm, dashboards, mcp, doctor, faces; or
     /// web, which needs no cluster
     pub names: Vec<String>,
     /// How the API server fails

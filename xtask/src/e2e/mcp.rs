@@ -1,7 +1,8 @@
 //! The MCP server of the demo's cluster, as clients that are not ours see it:
 //! every tool over standard input and output and over HTTP with its answer
 //! held against its own schema, a token of another namespace, one number for
-//! status and tools, and the protocol's own conformance programs.
+//! status and tools, frames that mean harm, and the protocol's own conformance
+//! programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,12 @@ use serde_json::{Value, json};
 
 use super::Fact;
 use crate::demo::session::{NAMESPACE, Session};
-use crate::images::{self, Arch, Build};
 use crate::process::{self, output};
 use crate::progress::Step;
 use crate::workspace;
 
 mod conformance;
+mod hostile;
 mod python;
 
 /// The client that runs the plan.
@@ -69,7 +70,7 @@ subjects: [{kind: ServiceAccount, name: stranger, namespace: elsewhere}]
 /// Runs the suite; a fact per promise.
 pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     let python = python::ensure()?;
-    let program = images::program("tanso-cli", "kubectl-tanso", Build::Demo, Arch::native()?)?;
+    let program = super::faces::build()?;
     session.install()?;
     session.apply_file("workloads.yaml")?;
     session.apply_file("policies.yaml")?;
@@ -93,6 +94,8 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     ];
     facts.push(foreign(&found["foreign"])?);
     facts.push(one_number(session, &program, &found)?);
+    facts.push(reported(session, &program, &found, folder.path())?);
+    facts.extend(hostile::run(session, &python, &plan(session, &program)?)?);
     let (url, token) = (url(session)?, token(session, "auditor")?);
     facts.push(conformance::run(session, &python, &url, &token)?);
     Ok(facts)
@@ -131,17 +134,35 @@ fn url(session: &Session) -> Result<String> {
     ))
 }
 
-/// A case per tool; the stranger's with a name that is there and one that is
-/// not.
+/// What the client asks and as whom.
 fn plan(session: &Session, program: &Path) -> Result<Value> {
-    let kubeconfig = session.cluster()?.kubeconfig();
+    Ok(json!({
+        "stdio": [program, "--kubeconfig", session.cluster()?.kubeconfig(), "mcp", "--operator-namespace", NAMESPACE],
+        "url": url(session)?,
+        "token": token(session, "auditor")?,
+        "foreign": token(session, "stranger")?,
+        "cases": cases()?,
+        "hidden": hidden(),
+    }))
+}
+
+fn case(tool: &str, arguments: &Value) -> Value {
+    json!({"tool": tool, "arguments": arguments})
+}
+
+/// Arguments with more of them.
+fn with(mut arguments: Value, more: &Value) -> Value {
+    if let (Some(fields), Some(more)) = (arguments.as_object_mut(), more.as_object()) {
+        fields.extend(more.clone());
+    }
+    arguments
+}
+
+/// Calls of every tool.
+fn cases() -> Result<Vec<Value>> {
     let of = |workload: &str, more: Value| {
-        let mut arguments =
-            json!({"workload": workload, "namespace": "shop", "policy": "korea-hours"});
-        if let (Some(fields), Some(more)) = (arguments.as_object_mut(), more.as_object()) {
-            fields.extend(more.clone());
-        }
-        arguments
+        let named = json!({"workload": workload, "namespace": "shop", "policy": "korea-hours"});
+        with(named, &more)
     };
     let changes = json!([
         {"type": "shift", "hours": 6}, {"type": "moveRegion", "region": "eu-north-1"},
@@ -149,38 +170,127 @@ fn plan(session: &Session, program: &Path) -> Result<Value> {
         {"type": "resize", "fromMillicores": 120, "toMillicores": 60, "replicas": 4},
         {"type": "replicas", "from": 4, "to": 2, "requestMillicores": 120},
     ]);
-    let case = |tool: &str, arguments: Value| json!({"tool": tool, "arguments": arguments});
-    let hidden = |tool: &str, arguments: Value| json!({"tool": tool, "arguments": arguments, "there": "storefront", "nowhere": "nowherezz"});
     let conditions =
         json!({"window": "6h", "region": "eu-north-1", "standards": ["kr-carbon-2050"]});
     let job = json!({"durationMinutes": 240, "powerWatts": 900.0, "zone": "KR", "timeZone": "Asia/Seoul"});
-    Ok(json!({
-        "stdio": [program, "--kubeconfig", kubeconfig, "mcp", "--operator-namespace", NAMESPACE],
-        "url": url(session)?,
-        "token": token(session, "auditor")?,
-        "foreign": token(session, "stranger")?,
-        "cases": [
-            case("assess_workload_compliance", of("deploy/storefront", json!({}))),
-            case("assess_workload_compliance", of("storefront", conditions)),
-            case("compare_optimization_impact", of("storefront", json!({"changes": changes}))),
-            case("list_workloads_by_compliance", json!({"namespace": "shop", "sort": "Energy", "limit": 2})),
-            case("get_regional_comparison", of("storefront", json!({"regions": ["us-east-1", "eu-north-1", "ap-northeast-2"]}))),
-            case("get_regional_comparison", json!({"energyKwh": 12.5, "provider": "gcp"})),
-            case("calculate_optimal_schedule", job),
-            case("calculate_optimal_schedule", of("storefront", json!({"durationMinutes": 90}))),
-            case("explain_verdict", json!({"workload": "deploy/storefront", "namespace": "shop"})),
-            case("explain_verdict", json!({"policy": "korea-year"})),
-            case("get_power", json!({})),
-            case("get_power", json!({"by": "Namespace"})),
-        ],
-        "hidden": [
-            hidden("assess_workload_compliance", json!({"workload": "NAME", "namespace": "shop"})),
-            hidden("compare_optimization_impact", json!({"workload": "NAME", "changes": [{"type": "shift", "hours": 1}]})),
-            hidden("get_regional_comparison", json!({"workload": "NAME", "regions": ["eu-north-1"]})),
-            hidden("calculate_optimal_schedule", json!({"workload": "NAME", "durationMinutes": 60})),
-            hidden("explain_verdict", json!({"workload": "NAME", "namespace": "shop"})),
-        ],
-    }))
+    let regions = json!({"regions": ["us-east-1", "eu-north-1", "ap-northeast-2"]});
+    let report = |more: Value| with(json!({"policy": "korea-hours", "namespace": "shop"}), &more);
+    let now = jiff::Timestamp::now();
+    let earlier = now.checked_sub(jiff::SignedDuration::from_hours(3))?;
+    let calls = [
+        (
+            "assess_workload_compliance",
+            of("deploy/storefront", json!({})),
+        ),
+        ("assess_workload_compliance", of("storefront", conditions)),
+        (
+            "compare_optimization_impact",
+            of("storefront", json!({"changes": changes})),
+        ),
+        (
+            "list_workloads_by_compliance",
+            json!({"namespace": "shop", "sort": "Energy", "limit": 2}),
+        ),
+        ("get_regional_comparison", of("storefront", regions)),
+        (
+            "get_regional_comparison",
+            json!({"energyKwh": 12.5, "provider": "gcp"}),
+        ),
+        ("calculate_optimal_schedule", job),
+        (
+            "calculate_optimal_schedule",
+            of("storefront", json!({"durationMinutes": 90})),
+        ),
+        (
+            "explain_verdict",
+            json!({"workload": "deploy/storefront", "namespace": "shop"}),
+        ),
+        ("explain_verdict", json!({"policy": "korea-year"})),
+        ("get_power", json!({})),
+        ("get_power", json!({"by": "Namespace"})),
+        (
+            "generate_report",
+            report(json!({"format": "Json", "organisation": "e2e"})),
+        ),
+        ("generate_report", report(json!({}))),
+        (
+            "generate_report",
+            report(json!({"format": "Html", "language": "ko"})),
+        ),
+        (
+            "generate_report",
+            report(json!({"format": "Csv", "from": earlier.to_string(), "until": now.to_string()})),
+        ),
+    ];
+    Ok(calls
+        .iter()
+        .map(|(tool, arguments)| case(tool, arguments))
+        .collect())
+}
+
+/// What a stranger asks for: each with a name that is there and one that is
+/// not.
+fn hidden() -> Vec<Value> {
+    let asked =
+        |there: &str, what: Value| json!({"what": what, "there": there, "nowhere": "nowherezz"});
+    let tool = |there: &str, name: &str, arguments: Value| asked(there, case(name, &arguments));
+    let shift = json!([{"type": "shift", "hours": 1}]);
+    vec![
+        tool(
+            "storefront",
+            "assess_workload_compliance",
+            json!({"workload": "NAME", "namespace": "shop"}),
+        ),
+        tool(
+            "storefront",
+            "compare_optimization_impact",
+            json!({"workload": "NAME", "changes": shift}),
+        ),
+        tool(
+            "storefront",
+            "get_regional_comparison",
+            json!({"workload": "NAME", "regions": ["eu-north-1"]}),
+        ),
+        tool(
+            "storefront",
+            "calculate_optimal_schedule",
+            json!({"workload": "NAME", "durationMinutes": 60}),
+        ),
+        tool(
+            "storefront",
+            "explain_verdict",
+            json!({"workload": "NAME", "namespace": "shop"}),
+        ),
+        tool("korea-hours", "explain_verdict", json!({"policy": "NAME"})),
+        tool(
+            "korea-hours",
+            "generate_report",
+            json!({"policy": "NAME", "namespace": "shop"}),
+        ),
+        tool(
+            "shop",
+            "generate_report",
+            json!({"namespace": "NAME", "policy": "korea-hours"}),
+        ),
+        tool(
+            "shop",
+            "list_workloads_by_compliance",
+            json!({"namespace": "NAME"}),
+        ),
+        tool("shop", "get_power", json!({"namespace": "NAME"})),
+        asked(
+            "shop",
+            json!({"resource": "tanso://policies/NAME/korea-hours"}),
+        ),
+        asked(
+            "shop",
+            json!({"resource": "tanso://policies/NAME/korea-hours/intensity"}),
+        ),
+        asked(
+            "shop",
+            json!({"resource": "tanso://reports/NAME/korea-hours/1"}),
+        ),
+    ]
 }
 
 /// Runs the client inside the cluster's network.
@@ -234,7 +344,7 @@ fn foreign(found: &Value) -> Result<Fact> {
     Ok(Fact::new(
         "a token of another namespace",
         format!(
-            "{} tools answer the same for what is there and what is not; 0 workloads listed",
+            "{} questions to tools and resources answered the same for what is there and what is not; 0 workloads listed",
             pairs.len()
         ),
     ))
@@ -277,6 +387,51 @@ fn one_number(session: &Session, program: &Path, found: &Value) -> Result<Fact> 
         format!(
             "status, command line, stdio, HTTP: {} mg, {} uJ",
             figures["emissionsMilligrams"]["value"], figures["energyMicrojoules"]["value"]
+        ),
+    ))
+}
+
+/// The tool's report by each transport: the status' own figures, and whole as
+/// the command line looks at it.
+fn reported(session: &Session, program: &Path, found: &Value, folder: &Path) -> Result<Fact> {
+    let words = [
+        "get",
+        "carbonpolicy",
+        "korea-hours",
+        "-n",
+        "shop",
+        "-o",
+        "json",
+    ];
+    let status = session.json(&words)?["status"].clone();
+    let mut looked = 0;
+    for transport in ["stdio", "http", "modern"] {
+        let reports = found[transport]["tools"]["generate_report"].as_array();
+        let reports = reports.with_context(|| format!("reports by {transport}"))?;
+        for (index, report) in reports.iter().enumerate() {
+            let text = report["answer"]["text"].as_str().context("a report")?;
+            let file = folder.join(format!("report-{transport}-{index}"));
+            fs::write(&file, text).context("writing a report")?;
+            let mut command = session.cluster()?.exec([program]);
+            output(command.args(["report", "verify"]).arg(&file))?;
+            looked += 1;
+        }
+        let text = reports
+            .first()
+            .and_then(|one| one["answer"]["text"].as_str());
+        let report: Value = serde_json::from_str(text.unwrap_or_default())
+            .with_context(|| format!("the JSON report by {transport}"))?;
+        let report = &report["report"];
+        ensure!(
+            report["totals"] == status["totals"] && report["workloads"] == status["workloads"],
+            "the report by {transport} says {report}, the status {status}"
+        );
+    }
+    let energy = &status["totals"]["energyMicrojoules"]["value"];
+    Ok(Fact::new(
+        "reports by the tool",
+        format!(
+            "{looked} in four formats, whole by `report verify`; totals of the status, {energy} uJ"
         ),
     ))
 }
