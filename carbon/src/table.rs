@@ -288,11 +288,6 @@ impl<'a> Table<'a> {
         });
     }
 
-    /// The faults found so far.
-    pub(crate) fn faults(self) -> TableFaults {
-        self.faults
-    }
-
     /// The faults, if there are any.
     pub(crate) fn finish(self) -> Result<(), TableFaults> {
         if self.faults.faults.is_empty() {
@@ -318,9 +313,14 @@ impl Row<'_, '_> {
             .unwrap_or_default()
     }
 
+    /// Its line in the file, from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.record.position().map_or(0, csv::Position::line)
+    }
+
     /// Notes a fault in a cell.
     pub(crate) fn fault(&mut self, column: &str, reason: String) {
-        let row = self.record.position().map_or(0, csv::Position::line);
+        let row = self.number();
         let value = self.get(column).to_owned();
         self.table.fault_at(row, column, &value, reason);
     }

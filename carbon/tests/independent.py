@@ -3,7 +3,7 @@
 
 usage: independent.py ENERGY.csv INTENSITY.csv MONTH TIME_ZONE
 
-ENERGY     datetime_utc,workload,zone,pue,energy_kwh
+ENERGY     datetime_utc,workload,node,zone,pue,energy_kwh
 INTENSITY  datetime_utc,zone,ci_direct_gco2eq_kwh,ci_lifecycle_gco2eq_kwh,estimated (plain or .gz), or one column a zone
 MONTH      2024-10
 

@@ -72,16 +72,20 @@ fn grids() -> BTreeMap<String, IntensitySeries> {
 /// Hourly energy of three weeks around the month: some hours twice, since a
 /// workload moved within them, some not at all.
 fn energy(dice: &mut Dice, month: Period) -> String {
-    let mut text = "datetime_utc,workload,zone,pue,energy_kwh\n".to_owned();
+    let mut text = "datetime_utc,workload,node,zone,pue,energy_kwh\n".to_owned();
     let first = month.from.plus_hours(-100);
     for offset in 0..i32::try_from(month.hour_count()).unwrap() + 200 {
         for workload in ["shop", "batch", "search", "train"] {
-            for _ in 0..dice.roll(3) {
+            for node in 0..dice.roll(3) {
                 let hour = first.plus_hours(offset);
                 let zone = dice.pick(&["KR", "DE", "GB", "US-CAL-CISO"]);
                 let pue = dice.pick(&["1", "1.09", "1.4", "1.587"]);
                 let (whole, part) = (dice.roll(30), dice.roll(1_000_000));
-                writeln!(text, "{hour},{workload},{zone},{pue},{whole}.{part:06}").unwrap();
+                writeln!(
+                    text,
+                    "{hour},{workload},n{node},{zone},{pue},{whole}.{part:06}"
+                )
+                .unwrap();
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::account::EnergyRow;
 use crate::calendar::{Period, UtcHour};
 use crate::market::Contract;
 use crate::pue::PueEvidence;
-use crate::table::{Row, Table, TableFaults, parse_intensity};
+use crate::table::{Row, Table, TableFault, TableFaults, parse_intensity};
 use crate::units::{GramsCo2e, Intensity, Pue};
 
 /// Columns of energy and their size in microjoules.
@@ -67,10 +67,11 @@ pub struct EnergyTable {
 }
 
 /// Columns of any table.
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "datetime_utc",
     "workload",
     "node",
+    "pod",
     "zone",
     "pue",
     "pue_evidence",
@@ -79,12 +80,11 @@ const COLUMNS: [&str; 9] = [
     "embodied_grams",
 ];
 /// Columns of an export of the operator's ledger, beside those above.
-const LEDGER: [&str; 8] = [
+const LEDGER: [&str; 7] = [
     "hour_utc",
     "account",
     "namespace",
     "workload_kind",
-    "pod",
     "pod_uid",
     "cpu_microseconds",
     "minutes",
@@ -95,12 +95,13 @@ const PODS: &str = "pod";
 impl EnergyTable {
     /// Reads CSV with the columns `datetime_utc` and `energy_kwh`
     /// (or `energy_wh`, `energy_joules`, `energy_microjoules`), and, where
-    /// they are given, `workload`, `node`, `zone`, `pue`, `pue_evidence`
+    /// they are given, `workload`, `node`, `pod`, `zone`, `pue`, `pue_evidence`
     /// (`Measured`, `Certificate`, `PublishedForRegion`, `ProviderAverage`,
     /// `Assumed`), `provenance` (`measured`, `modelled`, `simulated`),
     /// `functional_units`, `embodied_grams`, and the bounds `energy_low_kwh`
     /// and `energy_high_kwh` in the unit of the energy. Several lines of one
-    /// workload and hour are added up: it may have moved.
+    /// workload and hour are added up: it may have moved. Two that differ in
+    /// nothing but figures are the same energy told twice, and a fault.
     ///
     /// An export of the operator's ledger is read as it is: its `hour_utc` is
     /// the hour, `namespace/workload_kind/workload` the workload, and what is
@@ -119,11 +120,15 @@ impl EnergyTable {
         table.demand(&[columns.hour, &columns.value]);
         table.allow(&columns.known());
         let (mut lines, mut unallocated) = (Vec::new(), Vec::new());
+        let mut told = BTreeMap::new();
         while let Some(mut row) = table.next_row() {
             let account = row.get("account").to_owned();
             let Some(line) = line(&mut row, &columns) else {
                 continue;
             };
+            if is_told_twice(&mut told, &mut row, &columns, &line) {
+                continue;
+            }
             if account.is_empty() || account == PODS {
                 lines.push(line);
             } else {
@@ -135,8 +140,18 @@ impl EnergyTable {
             others.chain(lines.iter().map(|line: &EnergyLine| line.hour))
         };
         let (Some(first), Some(last)) = (hours().min(), hours().max()) else {
-            table.fault_at(1, "", "", "the table has no hour".to_owned());
-            return Err(table.faults());
+            // Of a table whose rows are all broken their faults say enough.
+            table.finish()?;
+            return Err(TableFaults {
+                faults: vec![TableFault {
+                    file: file.to_owned(),
+                    row: 1,
+                    column: String::new(),
+                    value: String::new(),
+                    reason: "the table has no hour".to_owned(),
+                }],
+                more: 0,
+            });
         };
         table.finish()?;
         let period = Period {
@@ -226,6 +241,49 @@ impl Columns {
         let ledger = LEDGER.iter().copied().filter(|_| is_ledger);
         common.chain(own).chain(ledger).collect()
     }
+}
+
+/// Cells that tell energy of one hour from other energy of it.
+const TELLING: [&str; 9] = [
+    "account",
+    "namespace",
+    "workload_kind",
+    "workload",
+    "node",
+    "pod",
+    "pod_uid",
+    "zone",
+    "pue",
+];
+
+/// Which energy a line is about.
+type Identity = (
+    UtcHour,
+    [String; TELLING.len()],
+    Option<PueEvidence>,
+    Provenance,
+);
+
+/// Notes a fault if an earlier row is about the same energy: a line that was
+/// pasted twice would count twice.
+fn is_told_twice(
+    told: &mut BTreeMap<Identity, u64>,
+    row: &mut Row<'_, '_>,
+    columns: &Columns,
+    line: &EnergyLine,
+) -> bool {
+    let cells = TELLING.map(|column| row.get(column).to_owned());
+    let about = (line.hour, cells, line.pue_evidence, line.provenance);
+    let number = row.number();
+    let first = *told.entry(about).or_insert(number);
+    if first != number {
+        let reason = format!(
+            "the same hour stands in row {first}: lines of one workload and hour must differ in \
+             node, pod, zone, PUE or provenance"
+        );
+        row.fault(columns.hour, reason);
+    }
+    first != number
 }
 
 fn line(row: &mut Row<'_, '_>, columns: &Columns) -> Option<EnergyLine> {
@@ -359,9 +417,8 @@ pub fn parse_contracts(file: &str, text: &str) -> Result<Vec<Contract>, TableFau
             continue;
         };
         let name = row.get("contract").to_owned();
-        let fault = deliver(&mut contracts, name, hour, energy, intensity).err();
-        if let Some(reason) = fault {
-            row.fault("gco2eq_per_kwh", reason);
+        if let Err((column, reason)) = deliver(&mut contracts, name, hour, energy, intensity) {
+            row.fault(column, reason);
         }
     }
     table.finish()?;
@@ -374,16 +431,22 @@ fn deliver(
     hour: UtcHour,
     energy: Joules,
     intensity: Intensity,
-) -> Result<(), String> {
+) -> Result<(), (&'static str, String)> {
     match contracts.iter_mut().find(|one| one.name == name) {
-        Some(known) if known.intensity != intensity => Err(format!(
-            "contract {name:?} has {} in an earlier row: a contract has one intensity",
-            known.intensity
+        Some(known) if known.intensity != intensity => Err((
+            "gco2eq_per_kwh",
+            format!(
+                "contract {name:?} has {} in an earlier row: a contract has one intensity",
+                known.intensity
+            ),
         )),
-        Some(known) => {
-            *known.delivered.entry(hour).or_default() += energy;
-            Ok(())
-        }
+        Some(known) => match known.delivered.insert(hour, energy) {
+            None => Ok(()),
+            Some(_) => Err((
+                "datetime_utc",
+                format!("hour {hour} of contract {name:?} stands twice"),
+            )),
+        },
         None => {
             let delivered = BTreeMap::from([(hour, energy)]);
             contracts.push(Contract {
@@ -405,6 +468,7 @@ mod tests {
         let text = "datetime_utc,workload,energy_kwh,energy_low_kwh,pue\n\
             2026-06-01T00:00Z,a,1,2,\n2026-06-01T00:30Z,a,1,,\n2026-06-01T01:00Z,a,-1,,0.9\n";
         let told = EnergyTable::parse("e.csv", text).unwrap_err().to_string();
+        assert!(!told.contains("has no hour"), "{told}");
         for part in [
             "e.csv row 2, energy_kwh \"1\": the bounds",
             "row 3, datetime_utc",
@@ -413,6 +477,33 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part}: {told}");
         }
+    }
+
+    /// A line that was pasted twice counted twice, without a word.
+    #[test]
+    fn a_line_that_stands_twice_is_refused_and_a_workload_that_moved_is_not() {
+        let head = "datetime_utc,workload,node,zone,pue,provenance,energy_kwh\n";
+        let moved = "2026-06-01T00:00Z,shop,n1,KR,1.2,,1\n2026-06-01T00:00Z,shop,n2,KR,1.2,,1\n\
+            2026-06-01T00:00Z,shop,n1,DE,1.2,,1\n2026-06-01T00:00Z,shop,n1,KR,1.3,,1\n\
+            2026-06-01T00:00Z,shop,n1,KR,1.2,modelled,1\n2026-06-01T01:00Z,shop,n1,KR,1.2,,1\n\
+            2026-06-01T00:00Z,batch,n1,KR,1.2,,1\n";
+        let table = EnergyTable::parse("e.csv", &format!("{head}{moved}")).unwrap();
+        assert_eq!(table.lines().len(), 7);
+        let twice = format!("{head}{moved}2026-06-01T09:00+09:00,shop,n1,KR,1.2,measured,7\n");
+        let told = EnergyTable::parse("e.csv", &twice).unwrap_err().to_string();
+        assert!(
+            told.starts_with(
+                "e.csv row 9, datetime_utc \"2026-06-01T09:00+09:00\": the same hour stands in row 2"
+            ),
+            "{told}"
+        );
+        let contracts = "datetime_utc,contract,energy_kwh,gco2eq_per_kwh\n\
+            2026-06-01T00:00Z,sun,1,0\n2026-06-01T00:00Z,wind,1,9\n2026-06-01T00:00Z,sun,2,0\n";
+        let told = parse_contracts("c.csv", contracts).unwrap_err().to_string();
+        assert!(
+            told.contains("row 4, datetime_utc") && told.contains("stands twice"),
+            "{told}"
+        );
     }
 
     /// A column `energy_hgih_kwh` was passed over, and with it the upper bound.
