@@ -66,6 +66,10 @@ pub struct Inputs<'a> {
     /// What is added up; from the first to the last hour of the table, if
     /// none.
     pub period: Option<Period>,
+    /// Until when energy could be known. Hours from here on are to come: no
+    /// period misses them, but one that is held against a whole year. Without
+    /// it every hour of a period should be in the table.
+    pub data_through: Option<UtcHour>,
     /// The time zone of local days.
     pub time_zone: &'a TimeZone,
     /// The rules.
@@ -108,6 +112,7 @@ impl<'a> Inputs<'a> {
             pue: None,
             metering: Metering::ItEquipment,
             period: None,
+            data_through: None,
             time_zone,
             presets: &[],
             thresholds: Thresholds::default(),
@@ -118,6 +123,17 @@ impl<'a> Inputs<'a> {
             functional_units: None,
             unit: "unit",
             base_year_grams: None,
+        }
+    }
+}
+
+impl Inputs<'_> {
+    /// The part of a period whose hours could be known.
+    fn passed(&self, period: Period) -> Period {
+        let until = self.data_through.unwrap_or(period.until);
+        Period {
+            until: period.until.min(until.max(period.from)),
+            ..period
         }
     }
 }
@@ -306,7 +322,7 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
     let places = sites.places(inputs);
     let all = Lines::of(inputs.energy, &sites);
     let lines = all.within(period);
-    let coverage = all.coverage(period);
+    let coverage = all.coverage(inputs.passed(period));
     if coverage.with_data() == 0 {
         let Period { from, until } = period;
         return Err(WhatifError::NoEnergy { from, until });

@@ -147,6 +147,7 @@ fn report(args: &Args) -> Result<Report, WhatifFault> {
             Metering::ItEquipment
         },
         period: period.transpose()?,
+        data_through: args.data_through,
         presets: &presets,
         thresholds: Thresholds {
             min_coverage_percent: args.min_coverage,

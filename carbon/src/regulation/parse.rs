@@ -87,7 +87,7 @@ struct RawRule {
     op: Op,
     limit: Option<Spanned<f64>>,
     unit: Spanned<String>,
-    period: RulePeriod,
+    period: Spanned<RulePeriod>,
     #[serde(default)]
     pue_scope: PueScope,
     pue_category: Option<PueCategory>,
@@ -284,6 +284,13 @@ fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
         faults.add(basis, field("basis"), reason);
     }
     if rule.metric == Metric::ReductionPath {
+        if rule.period.value != RulePeriod::Year {
+            let reason = format!(
+                "period {:?} of a reduction path: accepted is Year, since it is held against the emissions of a whole year",
+                rule.period.value
+            );
+            faults.add(&rule.period, field("period"), reason);
+        }
         match (rule.base_year, rule.target_year) {
             (Some(base), Some(target)) if base < target => {}
             _ => faults.add(
@@ -366,7 +373,7 @@ impl From<RawRule> for Rule {
             op: raw.op,
             limit: raw.limit.map(|limit| limit.value),
             unit: raw.unit.value,
-            period: raw.period,
+            period: raw.period.value,
             pue_scope: raw.pue_scope,
             pue_category: raw.pue_category,
             basis: raw.basis.map_or(Basis::Location, |basis| basis.value),

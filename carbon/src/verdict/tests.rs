@@ -11,9 +11,14 @@ use tanso_power::{Joules, Provenance};
 const TODAY: Date = date(2026, 11, 21);
 
 fn rule(fields: &str) -> Rule {
+    let period = if fields.contains("ReductionPath") {
+        "Year"
+    } else {
+        "Window"
+    };
     let text = format!(
         "id: own\ntitle: own\njurisdiction: XX\ntimeZone: UTC\nrules:\n  - {{id: R, name: The rule, \
-         authority: us, binds: Facility, source: board, evidence: none, period: Window, {fields}}}\n"
+         authority: us, binds: Facility, source: board, evidence: none, period: {period}, {fields}}}\n"
     );
     RuleSet::parse("own.yaml", &text).unwrap().rules.remove(0)
 }

@@ -42,6 +42,7 @@ pub(super) fn digest(
     let head = [
         format!("period {} {}", period.from, period.until),
         format!("days {:?}", inputs.time_zone.iana_name()),
+        format!("through {:?}", inputs.data_through),
         format!("zone {}", inputs.zone),
         format!("energy {} of {}", Digest::of_rows(rows), sorted(all)),
         format!("pue {:?}", inputs.pue),

@@ -38,7 +38,8 @@ pub(super) struct Case<'a> {
 
 /// Judges all rules that are to be judged on the last local day.
 pub(super) fn judge_all(case: &Case<'_>) -> Vec<Judged> {
-    let last = case.period.until.plus_hours(-1).start();
+    let passed = case.inputs.passed(case.period);
+    let last = passed.until.plus_hours(-1).start();
     let of_preset = |preset: &Preset| {
         let day = local_day(last, &preset.zone);
         let rules = preset.on(day).into_iter();
@@ -56,7 +57,7 @@ pub(super) fn judge_all(case: &Case<'_>) -> Vec<Judged> {
 
 impl Case<'_> {
     fn judge(&self, rule: &Rule, own: Option<Period>, day: jiff::civil::Date) -> Judged {
-        let of_own = own.map(|period| self.account_of(period));
+        let of_own = own.map(|period| self.account_of(rule, period));
         let (account, market) = match &of_own {
             Some((account, market)) => (account, market.as_ref()),
             None => (self.sum, self.market),
@@ -78,9 +79,15 @@ impl Case<'_> {
         }
     }
 
-    fn account_of(&self, period: Period) -> (Account, Option<MarketAccount>) {
+    fn account_of(&self, rule: &Rule, period: Period) -> (Account, Option<MarketAccount>) {
         let rows = self.lines.within(period).rows();
-        let sum = account(&rows, self.places, self.lines.coverage(period));
+        // Half a year emits half of a base year, and reduces nothing.
+        let should_be_known = match rule.metric {
+            Metric::ReductionPath => period,
+            _ => self.inputs.passed(period),
+        };
+        let coverage = self.lines.coverage(should_be_known);
+        let sum = account(&rows, self.places, coverage);
         // What contracts deliver after the table's end has matched nothing yet.
         let matched = Period {
             until: period.until.min(self.inputs.energy.period().until),

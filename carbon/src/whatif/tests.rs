@@ -97,6 +97,44 @@ fn a_rule_is_judged_over_its_own_period_and_not_over_the_hours_given() {
     assert_eq!(of_window.combined.verdict, Verdict::NonCompliant);
 }
 
+/// The operator called a year that was seen up to now covered, and nobody could
+/// get the same verdict from its export before the year was over.
+#[test]
+fn hours_to_come_are_no_gap_but_of_a_reduction_against_a_whole_year() {
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let rules = [
+        preset("metric: CarbonBudget, op: AtMost, limit: 4, unit: tCO2eq, period: Year"),
+        preset(
+            "metric: ReductionPath, op: AtLeast, limit: 10, unit: percent, period: Year, baseYear: 2018, \
+             targetYear: 2030",
+        ),
+    ];
+    // The first hundred days of a year in Seoul.
+    let energy = kilowatt("2024-12-31T15:00Z", 100);
+    let judged = |data_through| {
+        let report = whatif(&Inputs {
+            presets: &rules,
+            data_through,
+            base_year_grams: Some(4e6),
+            ..at_facility(&energy, &grids)
+        });
+        let judged = report.unwrap().judgements.into_iter();
+        let told = judged.map(|one| (one.judgement.verdict, one.coverage_percent.round()));
+        told.collect::<Vec<_>>()
+    };
+    let unknown = (Verdict::Unknown, 27.0);
+    assert_eq!(judged(None), [unknown, unknown]);
+    let through = energy.period().until;
+    assert_eq!(
+        judged(Some(through)),
+        [(Verdict::Compliant, 100.0), unknown]
+    );
+    // Ten days of silence since are ten days that are missing.
+    let later = judged(Some(through.plus_hours(240)));
+    assert_eq!(later, [(Verdict::Unknown, 91.0), unknown]);
+}
+
 /// Two reports with different rules, and so with different verdicts, had one
 /// digest.
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use tanso_carbon::UtcHour;
 use tanso_carbon::indicator::{Indicator, Stated};
 use tanso_carbon::pue::{Entity, PueCategory, PueEvidence, PueScope};
 use tanso_carbon::regulation::Metric;
@@ -13,9 +14,9 @@ use crate::Output;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// CSV of hourly energy: `datetime_utc,energy_kwh` (or `_wh`, `_joules`, `_microjoules`) and, if you have
-    /// them, `workload`, `node`, `zone`, `pue`, `pue_evidence`, `provenance` (measured, modelled, simulated),
+    /// them, `workload`, `node`, `pod`, `zone`, `pue`, `pue_evidence`, `provenance` (measured, modelled, simulated),
     /// `functional_units`, `embodied_grams`, `energy_low_kwh` and `energy_high_kwh`; or an export of the operator's
-    /// ledger as it is. Any other column is refused
+    /// ledger as it is. Any other column is refused, and so is a line that stands twice
     pub(super) energy: PathBuf,
     /// Only workloads of this namespace, in an export of the ledger; may be given more than once
     #[arg(long = "namespace", value_name = "NAME")]
@@ -80,6 +81,10 @@ pub struct Args {
     /// A local day, month or year to add up: 2026-06-15, 2026-06 or 2026. Without it, all of the table
     #[arg(long, value_name = "PERIOD")]
     pub(super) period: Option<String>,
+    /// Until when energy could be known, an hour as in 2026-10-05T09:00Z: hours from here on are to come, and no
+    /// period misses them. Without it each hour of a period, and of a rule's, should be in the table
+    #[arg(long, value_name = "HOUR", value_parser = hour)]
+    pub(super) data_through: Option<UtcHour>,
     /// IANA time zone of local days
     #[arg(long, default_value = "UTC", value_name = "ZONE")]
     pub(super) time_zone: String,
@@ -222,6 +227,10 @@ impl From<CategoryArg> for PueCategory {
             CategoryArg::Device => Self::Device,
         }
     }
+}
+
+fn hour(text: &str) -> Result<UtcHour, String> {
+    UtcHour::parse(text).map_err(|fault| fault.to_string())
 }
 
 /// A share from 0 to 100.

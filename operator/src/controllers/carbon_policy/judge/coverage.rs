@@ -18,6 +18,8 @@ pub(super) enum Since {
     FirstRecord,
     /// From the period's begin.
     Begin,
+    /// From the period's begin, and to its end: hours to come are missing too.
+    BeginToEnd,
 }
 
 impl Since {
@@ -26,6 +28,9 @@ impl Since {
         let is_ratio = matches!(rule.metric, Metric::GridIntensity | Metric::Sci);
         if is_ratio && rule.period == RulePeriod::Window {
             Self::FirstRecord
+        } else if rule.metric == Metric::ReductionPath {
+            // Half a year emits half of a base year, and reduces nothing.
+            Self::BeginToEnd
         } else {
             Self::Begin
         }
@@ -53,11 +58,14 @@ pub(super) fn coverage(inputs: &Inputs<'_>, period: Period, since: Since) -> Cov
         let within = seen.map_or(0, |seen| seen.range(from..until.max(from)).count());
         with_data += u64::try_from(within).unwrap_or(0);
     }
-    if since == Since::Begin {
-        let blind = blind_hours(inputs, period);
+    if since != Since::FirstRecord {
+        let mut blind = blind_hours(inputs, period);
         let known = hours(period.from, end).saturating_sub(blind);
         // As many nodes as since, at least one.
         let nodes = expected.div_ceil(known.max(1)).max(1);
+        if since == Since::BeginToEnd {
+            blind += hours(end, period.until);
+        }
         expected += blind.saturating_mul(nodes);
     }
     Coverage::new(expected, with_data)
@@ -79,17 +87,31 @@ pub(super) fn recorded_since(inputs: &Inputs<'_>) -> Option<UtcHour> {
 }
 
 /// What is missing of a rule's period, in words; nothing if all of it is known.
-pub(super) fn missing_in_words(inputs: &Inputs<'_>, period: Period) -> Option<String> {
+pub(super) fn missing_in_words(
+    inputs: &Inputs<'_>,
+    period: Period,
+    since: Since,
+) -> Option<String> {
     let blind = blind_hours(inputs, period);
     let first = inputs.snapshot.node_first.values().min()?;
     let end = period.until.min(inputs.window.until);
-    (blind > 0).then(|| {
+    let before = (blind > 0).then(|| {
         format!(
             "of {} h since {} the first {blind} h are missing: energy is recorded since {first}",
             hours(period.from, end),
             period.from
         )
-    })
+    });
+    let to_come = Some(hours(end, period.until))
+        .filter(|to_come| since == Since::BeginToEnd && *to_come > 0)
+        .map(|to_come| {
+            format!(
+                "it is about a whole period, and {to_come} h until {} are to come",
+                period.until
+            )
+        });
+    let parts: Vec<String> = before.into_iter().chain(to_come).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn hours(from: UtcHour, until: UtcHour) -> u64 {

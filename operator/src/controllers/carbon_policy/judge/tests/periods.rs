@@ -170,3 +170,36 @@ fn hours_before_the_window_are_priced_by_their_own_intensity() {
     let flat = Intensity::try_from_grams_per_kwh(417.3).unwrap();
     assert_ne!(sum.effective_intensity().unwrap().value, flat);
 }
+
+/// Nine months of emissions were held against twelve of the base year: every
+/// path was kept, most of all in January.
+#[test]
+fn a_part_of_a_year_is_no_reduction_against_a_whole_one() {
+    let yaml = BUDGETS.replace(
+        "metric: CarbonBudget, op: AtMost, limit: 1000, unit: kgCO2eq",
+        "metric: ReductionPath, op: AtLeast, limit: 40, unit: percent, baseYear: 2018, targetYear: 2030",
+    );
+    let rules = Rules::bundled().with([("own.yaml", yaml.as_str())]);
+    let mut own = spec(IntensitySource::Static);
+    own.regulations = vec![RegulationRef { rule: "own".into() }];
+    own.accounting.base_year = Some(crd::BaseYearSpec {
+        tonnes: 0.01,
+        reference: "annual report".into(),
+    });
+    let policy = policy_by(&own, &Observed::default(), &rules);
+    let found = judged(&policy, &with_past(snapshot(), new_year()), &Cluster);
+    assert_eq!(found.combined.reason.as_str(), "CoverageTooLow");
+    let said = &found.combined.message;
+    // 6,667 of 8,760 h have passed.
+    assert!(
+        said.starts_with("YEAR: 76.1 % of the period has energy data")
+            && said.contains("2093 h until 2026-12-31T15:00Z are to come"),
+        "{said}"
+    );
+    // Accepted as it is, what is not seen widens the bounds to the worst.
+    own.evidence.min_coverage_percent = 70;
+    let policy = policy_by(&own, &Observed::default(), &rules);
+    let found = judged(&policy, &with_past(snapshot(), new_year()), &Cluster);
+    let value = found.regulations[0].value_milli.as_ref().unwrap();
+    assert!(value.low < value.value, "{value:?}");
+}
