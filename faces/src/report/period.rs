@@ -14,8 +14,9 @@ use jiff::civil::Date;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tanso_carbon::account::{Account, Coverage, EnergyRow, Place, account};
 use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
+use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
 use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
-use tanso_carbon::{Preset, RuleSet, Thresholds, judge};
+use tanso_carbon::{Preset, Rule, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::status::{CarbonPolicyStatus, RegulationResult, WorkloadResult};
 
 use crate::answer::figures::{figures, regulation, verdict_of};
@@ -109,11 +110,14 @@ pub fn restate(
     let Period { from, until } = period;
     let last = last.ok_or(PeriodError::NoEnergy { from, until })?;
     let hours: BTreeSet<UtcHour> = energy.rows.iter().map(|row| row.hour).collect();
-    let seen = hours.iter().filter(|hour| period.contains(**hour)).count();
-    let seen = u64::try_from(seen).unwrap_or(u64::MAX);
+    let seen: BTreeSet<UtcHour> = hours
+        .into_iter()
+        .filter(|hour| period.contains(*hour))
+        .collect();
     let terms = Terms {
         places: site.places(),
-        coverage: Coverage::new(u64::from(period.hour_count()), seen),
+        period,
+        seen,
         presets: presets(policy, rules),
         thresholds: Thresholds {
             min_coverage_percent: f64::from(policy.spec.evidence.min_coverage_percent),
@@ -137,8 +141,8 @@ pub fn restate(
     let one = |(key, rows): (&Arc<WorkloadKey>, &Vec<&EnergyHour>)| terms.workload(key, rows);
     let mut workloads: Vec<_> = by_workload.iter().map(one).collect();
     workloads.sort_by_key(|one| std::cmp::Reverse(one.figures.emissions_milligrams.value));
-    let (sum, cpu_ms) = terms.account(&rows);
-    let (regulations, combined) = terms.judge(&sum, true);
+    let (sum, cpu_ms) = terms.account(&rows, period);
+    let (regulations, combined) = terms.judge(&rows, &sum, |_| true);
     let before = &policy.status;
     let status = CarbonPolicyStatus {
         observed_generation: before.observed_generation,
@@ -193,7 +197,10 @@ fn presets(policy: &Policy, rules: &RuleSet) -> Vec<Preset> {
 /// What rows are priced and judged by.
 struct Terms<'a> {
     places: Vec<Place<'a>>,
-    coverage: Coverage,
+    /// What the report is about.
+    period: Period,
+    /// Hours of it that have energy.
+    seen: BTreeSet<UtcHour>,
     presets: Vec<Preset>,
     thresholds: Thresholds,
     base_year_grams: Option<f64>,
@@ -202,23 +209,27 @@ struct Terms<'a> {
 }
 
 impl Terms<'_> {
-    /// The account of rows, and their CPU time in milliseconds.
-    fn account(&self, rows: &[&EnergyHour]) -> (Account, i64) {
+    /// The account of a period's rows, and their CPU time in milliseconds.
+    fn account(&self, rows: &[&EnergyHour], period: Period) -> (Account, i64) {
+        let rows = || rows.iter().filter(|row| period.contains(row.hour));
         let priced = |row: &&EnergyHour| EnergyRow {
             hour: row.hour,
             place: self.site.place_of(&row.node),
             energy: row.energy,
             provenance: row.provenance,
         };
-        let energy: Vec<EnergyRow> = rows.iter().map(priced).collect();
-        let cpu_us: u64 = rows.iter().map(|row| row.cpu_us).sum();
-        let sum = account(&energy, &self.places, self.coverage);
+        let energy: Vec<EnergyRow> = rows().map(priced).collect();
+        let cpu_us: u64 = rows().map(|row| row.cpu_us).sum();
+        let seen = self.seen.iter().filter(|hour| period.contains(**hour));
+        let seen = u64::try_from(seen.count()).unwrap_or(u64::MAX);
+        let coverage = Coverage::new(u64::from(period.hour_count()), seen);
+        let sum = account(&energy, &self.places, coverage);
         (sum, i64::try_from(cpu_us / 1_000).unwrap_or(i64::MAX))
     }
 
     fn workload(&self, key: &WorkloadKey, rows: &[&EnergyHour]) -> WorkloadResult {
-        let (sum, cpu_ms) = self.account(rows);
-        let (_, combined) = self.judge(&sum, false);
+        let (sum, cpu_ms) = self.account(rows, self.period);
+        let (_, combined) = self.judge(rows, &sum, is_of_workload);
         WorkloadResult {
             namespace: key.namespace.clone(),
             kind: key.kind.clone(),
@@ -228,24 +239,30 @@ impl Terms<'_> {
             pods: 0,
             figures: figures(&sum, cpu_ms),
             together_milligrams_per_day: None,
+            in_parts: None,
             settled: Vec::new(),
             recommendations: Vec::new(),
             no_advice: Vec::new(),
         }
     }
 
-    /// Every rule's verdict on an account; those of the facility only where
-    /// they are asked for.
-    fn judge(&self, sum: &Account, with_facility: bool) -> (Vec<RegulationResult>, Combined) {
+    /// The verdict of each rule that is asked for, over its own period: what
+    /// the report does not have of it is missing.
+    fn judge(
+        &self,
+        rows: &[&EnergyHour],
+        sum: &Account,
+        wanted: impl Fn(&Rule) -> bool,
+    ) -> (Vec<RegulationResult>, Combined) {
         let (mut results, mut judgements) = (Vec::new(), Vec::<Judgement>::new());
         for preset in &self.presets {
             let day = local_day(self.last, &preset.zone);
-            for rule in preset.on(day) {
-                if rule.metric.is_facility() && !with_facility {
-                    continue;
-                }
+            for rule in preset.on(day).into_iter().filter(|rule| wanted(rule)) {
+                let own = preset.period(rule, day).ok().flatten();
+                let own = own.filter(|own| *own != self.period && !rule.metric.is_facility());
+                let of_own = own.map(|own| self.account(rows, own).0);
                 let evidence = Evidence {
-                    account: Some(sum),
+                    account: Some(of_own.as_ref().unwrap_or(sum)),
                     pue: self.site.pue.as_ref(),
                     base_year_grams: self.base_year_grams,
                     ..Evidence::default()
@@ -257,6 +274,14 @@ impl Terms<'_> {
         }
         (results, combine(&judgements))
     }
+}
+
+/// Whether a rule can be judged for one workload: a ratio of its own energy
+/// over the report's time. Budgets and paths are of all that the policy selects.
+fn is_of_workload(rule: &Rule) -> bool {
+    rule.metric == Metric::GridIntensity
+        && rule.period == RulePeriod::Window
+        && rule.workload_verdict == WorkloadVerdict::Policy
 }
 
 /// The rows of a policy's workloads as the table that `kubectl tanso whatif`
@@ -297,3 +322,6 @@ pub fn energy_table(
     }
     out
 }
+
+#[cfg(test)]
+mod tests;
