@@ -17,6 +17,9 @@ pub struct Rules {
     pub set: RuleSet,
     /// File and fault of what could not.
     pub broken: Vec<(String, String)>,
+    /// Ids that a broken file claims, with file and fault: the bundled rule of
+    /// such an id is not the one that was meant.
+    refused: BTreeMap<String, String>,
     /// File and text of each rule that could be read, by its id.
     texts: Arc<BTreeMap<String, (String, String)>>,
 }
@@ -37,12 +40,26 @@ impl Rules {
                 Ok(preset) => {
                     let text = (file.to_owned(), yaml.to_owned());
                     Arc::make_mut(&mut self.texts).insert(preset.id.clone(), text);
+                    self.refused.remove(&preset.id);
                     self.set.insert(preset);
                 }
-                Err(faults) => self.broken.push((file.to_owned(), faults.to_string())),
+                Err(faults) => {
+                    if let Some(id) = claimed(yaml) {
+                        let why = format!("rule file \"{file}\" could not be read: {faults}");
+                        self.refused.insert(id.to_owned(), why);
+                    }
+                    self.broken.push((file.to_owned(), faults.to_string()));
+                }
             }
         }
         self
+    }
+
+    /// Why a rule must not be used although there may be one of its id: a
+    /// broken file of the user claims it.
+    #[must_use]
+    pub fn refused(&self, id: &str) -> Option<&str> {
+        self.refused.get(id).map(String::as_str)
     }
 
     /// File and text of a rule.
@@ -50,6 +67,14 @@ impl Rules {
     pub fn text(&self, id: &str) -> Option<&(String, String)> {
         self.texts.get(id)
     }
+}
+
+/// The id that a file claims, as far as its text tells: broken YAML has no
+/// fields.
+fn claimed(yaml: &str) -> Option<&str> {
+    let id = yaml.lines().find_map(|line| line.strip_prefix("id:"))?;
+    let id = id.split('#').next()?.trim().trim_matches(['"', '\'']);
+    (!id.is_empty()).then_some(id)
 }
 
 #[cfg(test)]
@@ -77,5 +102,23 @@ mod tests {
         let rules = Rules::bundled().with([("mine/own.yaml", "id: [")]);
         assert_eq!(rules.broken.len(), 1);
         assert!(rules.set.get("kr-carbon-2050").is_some());
+    }
+
+    /// A slip in the user's own version of a bundled rule brought the bundled
+    /// one back, without a word.
+    #[test]
+    fn a_broken_file_is_no_reason_to_judge_by_the_bundled_rule_of_its_id() {
+        let broken = "title: ours\nid: \"kr-carbon-2050\" # stricter\nrules: [\n";
+        let rules = Rules::bundled().with([("mine/own.yaml", broken)]);
+        let why = rules.refused("kr-carbon-2050").unwrap();
+        assert!(
+            why.starts_with("rule file \"mine/own.yaml\" could not be read: mine/own.yaml line"),
+            "{why}"
+        );
+        assert_eq!(rules.refused("kr-green-datacenter"), None);
+        // Mended, it is used.
+        let (_, text) = Rules::bundled().text("kr-carbon-2050").unwrap().clone();
+        let mended = rules.with([("mine/own.yaml", text.as_str())]);
+        assert_eq!(mended.refused("kr-carbon-2050"), None);
     }
 }
