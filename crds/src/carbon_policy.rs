@@ -74,7 +74,7 @@ pub use status::CarbonPolicyStatus;
     printcolumn(name = "Data", type_ = "date", json_path = ".status.dataThrough")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("duration(self.interval) <= duration(self.window)").message(Message::Expression("'interval ' + self.interval + ' is longer than window ' + self.window + '; accepted is an interval up to the window'".into())))]
+#[x_kube(validation = Rule::new("!self.interval.matches('^[0-9]{1,7}(s|m|h)$') || !self.window.matches('^[0-9]{1,7}(s|m|h)$') || duration(self.interval) <= duration(self.window)").message(Message::Expression("'interval ' + self.interval + ' is longer than window ' + self.window + '; accepted is an interval up to the window'".into())))]
 pub struct CarbonPolicySpec {
     /// Which workloads of the namespace; default all.
     #[serde(default)]
@@ -91,12 +91,12 @@ pub struct CarbonPolicySpec {
     /// How far back energy is added up, for example `24h`; accepted are 1h to 744h. Default `24h`.
     #[serde(default = "spec::default_window")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9]+(s|m|h)$') && duration(self) >= duration('1h') && duration(self) <= duration('744h')").message(Message::Expression("'window \"' + self + '\"; accepted are 1h to 744h, as in 24h'".into())))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,7}(s|m|h)$') && duration(self) >= duration('1h') && duration(self) <= duration('744h')").message(Message::Expression("'window \"' + self + '\"; accepted are 1h to 744h, as in 24h'".into())))]
     pub window: String,
     /// Time between two evaluations, for example `5m`; accepted are 10s up to the window. Default `5m`.
     #[serde(default = "spec::default_interval")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9]+(s|m|h)$') && duration(self) >= duration('10s')").message(Message::Expression("'interval \"' + self + '\"; accepted are 10s up to the window, as in 5m'".into())))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,7}(s|m|h)$') && duration(self) >= duration('10s')").message(Message::Expression("'interval \"' + self + '\"; accepted are 10s up to the window, as in 5m'".into())))]
     pub interval: String,
     /// What must be known before a verdict is given.
     #[serde(default)]

@@ -98,6 +98,11 @@ async fn check((accepted, refused): Cases) {
                 "{part:?} should be in:\n{message}\nfor {object}"
             );
         }
+        // A rule that cannot be evaluated tells its source, not what is accepted.
+        assert!(
+            !message.contains("evaluating rule"),
+            "{message}\nfor {object}"
+        );
     }
 }
 
@@ -394,6 +399,16 @@ fn times() -> Cases {
             ],
         ),
         (
+            policy(&json!({"interval": "soon"})),
+            &[
+                "spec.interval",
+                "interval \"soon\"",
+                "accepted are 10s up to the window",
+            ],
+        ),
+        // More hours than a duration of the expression language holds.
+        (policy(&json!({"window": "999999999999h"})), window),
+        (
             policy(&json!({"window": "1h", "interval": "2h"})),
             &[
                 "interval 2h is longer than window 1h",
@@ -605,6 +620,43 @@ async fn bounds_of_lists_and_percentages_hold() {
     check(bounds()).await;
 }
 
+fn runs_in_parts() -> Cases {
+    let accepted = vec![policy(&json!({"recommendations": {"interruptible": [
+        {"cronJob": "train", "restartPercent": 0}, {"cronJob": "etl.v2", "restartPercent": 1000}
+    ]}}))];
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
+        (
+            policy(&json!({"recommendations": {"interruptible": [
+                {"cronJob": "train", "restartPercent": 1001}
+            ]}})),
+            &[
+                "spec.recommendations.interruptible[0].restartPercent",
+                "1001",
+                "accepted restart costs are 0 to 1000 percent of an hour's energy",
+            ],
+        ),
+        (
+            policy(&json!({"recommendations": {"interruptible": [{"cronJob": "train"}]}})),
+            &[
+                "spec.recommendations.interruptible[0].restartPercent",
+                "Required",
+            ],
+        ),
+        (
+            policy(&json!({"recommendations": {"interruptible": [
+                {"cronJob": "train", "restartPercent": 1}, {"cronJob": "train", "restartPercent": 2}
+            ]}})),
+            &["spec.recommendations.interruptible[1]", "Duplicate value"],
+        ),
+    ];
+    (accepted, refused)
+}
+
+#[tokio::test]
+async fn a_run_in_parts_needs_its_restart_cost() {
+    check(runs_in_parts()).await;
+}
+
 fn cluster_policies() -> Cases {
     let accepted = vec![
         cluster_policy(&json!({})),
@@ -675,6 +727,7 @@ fn every_rule_of_every_kind_is_broken_by_a_case() {
         times(),
         intensities(),
         bounds(),
+        runs_in_parts(),
         cluster_policies(),
     ];
     let told: Vec<&str> = cases

@@ -67,6 +67,10 @@ pub struct Facts {
 /// # Errors
 /// When a step fails, or when the totals do not agree.
 pub fn run(args: &Args) -> Result<()> {
+    // Said before the minutes that the demonstration takes.
+    if let Some(file) = &args.json {
+        std::fs::write(file, "").with_context(|| format!("writing \"{}\"", file.display()))?;
+    }
     let session = Session::start(CLUSTER, &args.existing)?;
     let result = show(&session).and_then(|facts| {
         print(&session, &facts)?;

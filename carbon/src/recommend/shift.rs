@@ -17,11 +17,14 @@ use crate::units::{GramsCo2e, Intensity};
 
 mod ahead;
 mod cron;
+mod in_parts;
 mod interrupted;
 mod within;
 
 use ahead::{Ahead, known};
+use cron::invalid;
 pub use cron::shift_cron;
+pub use in_parts::cron_in_parts;
 pub use interrupted::{InterruptAdvice, InterruptRequest, shift_interruptible};
 pub use within::Within;
 

@@ -180,7 +180,7 @@ pub struct IntensitySpec {
     /// How old a service's last good answer may be before IntensityFresh turns False and its forecast is no longer used; accepted are 1h to 168h. Default `6h`.
     #[serde(default = "default_stale_after")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9]+(s|m|h)$') && duration(self) >= duration('1h') && duration(self) <= duration('168h')").message(Message::Expression("'staleAfter \"' + self + '\"; accepted are 1h to 168h, as in 6h'".into())))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,7}(s|m|h)$') && duration(self) >= duration('1h') && duration(self) <= duration('168h')").message(Message::Expression("'staleAfter \"' + self + '\"; accepted are 1h to 168h, as in 6h'".into())))]
     pub stale_after: String,
 }
 
@@ -401,7 +401,7 @@ pub struct RecommendationSpec {
     /// How much later (or earlier) than planned a CronJob may start, for example `24h`. Default `24h`.
     #[serde(default = "default_slack")]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.matches('^[0-9]+(s|m|h)$') && duration(self) <= duration('168h')").message(Message::Expression("'slack \"' + self + '\"; accepted are 0h to 168h, as in 24h'".into())))]
+    #[x_kube(validation = Rule::new("self.matches('^[0-9]{1,7}(s|m|h)$') && duration(self) <= duration('168h')").message(Message::Expression("'slack \"' + self + '\"; accepted are 0h to 168h, as in 24h'".into())))]
     pub slack: String,
     /// Local time of day before which no CronJob is advised to start, as in `22:00`, in the CronJob's own time zone. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -411,6 +411,11 @@ pub struct RecommendationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 5), regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub deadline: Option<String>,
+    /// CronJobs whose runs may be stopped and started again: the best hours of their next run are told, neighbours or not. Default: none, a run is one piece.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["cronJob".into()]))]
+    pub interruptible: Vec<InterruptibleSpec>,
     /// Least saving worth advice, percent of the workload's emissions. Default 1.
     #[serde(default = "default_min_saving")]
     #[schemars(range(min = 0, max = 100))]
@@ -448,6 +453,7 @@ impl Default for RecommendationSpec {
             slack: default_slack(),
             earliest_start: None,
             deadline: None,
+            interruptible: Vec::new(),
             min_saving_percent: default_min_saving(),
             regions: Vec::new(),
             residency: Vec::new(),
@@ -457,6 +463,22 @@ impl Default for RecommendationSpec {
             max_listed: default_max_listed(),
         }
     }
+}
+
+/// A CronJob whose runs may be stopped and started again.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterruptibleSpec {
+    /// Its name, in each namespace that the policy covers.
+    #[schemars(
+        length(min = 1, max = 52),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    )]
+    pub cron_job: String,
+    /// What each restart costs, percent of the energy of an hour of the run: loading a checkpoint again, work that is done twice. 0 if nothing.
+    #[schemars(range(min = 0, max = 1000))]
+    #[x_kube(validation = Rule::new("self >= 0 && self <= 1000").message("accepted restart costs are 0 to 1000 percent of an hour's energy"))]
+    pub restart_percent: i32,
 }
 
 /// A region that workloads may move to.

@@ -289,10 +289,34 @@ pub struct WorkloadResult {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub recommendations: Vec<Recommendation>,
+    /// The best hours of the next run in parts, of a CronJob that `recommendations.interruptible` names; instead of advice to shift it, not on top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_parts: Option<RunInParts>,
     /// What was looked for and is not advised, with the reason; in a policy's status only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub no_advice: Vec<Unadvised>,
+}
+
+/// A run in parts.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunInParts {
+    /// Begin and end of each part in local time; at most 24 are listed.
+    #[schemars(length(max = 24), inner(length(max = 128)))]
+    pub parts: Vec<String>,
+    /// How often the run is started again.
+    pub restarts: i32,
+    /// Expected saving of the run against its planned start, restarts paid, milligrams of CO2eq.
+    pub saving_milligrams: Bounded,
+    /// The same in thousandths of a percent of what the run would emit as planned.
+    pub saving_milli_percent: i64,
+    /// `High`, `Medium` or `Low`.
+    #[schemars(length(max = 16))]
+    pub confidence: String,
+    /// What the advice is based on.
+    #[schemars(length(max = 512))]
+    pub basis: String,
 }
 
 /// Why there is no advice of a kind.

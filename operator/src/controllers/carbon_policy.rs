@@ -50,6 +50,10 @@ use observe::RuleBook;
 /// Policies that are evaluated at a time.
 const AT_A_TIME: u16 = 8;
 
+/// How long a policy waits at most that has no energy yet, or lacks something
+/// that it names: a table that is made after the policy is found soon.
+const WAITING: Duration = Duration::from_secs(30);
+
 /// First and last wait after a failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
 
@@ -185,7 +189,7 @@ async fn reconcile<P: Policy>(
     let begun = Instant::now();
     let result = driver::visit(&*policy, &shared, last.is_none()).await;
     let (label, failures) = match &result {
-        Ok(()) => ("ok", 0),
+        Ok(_) => ("ok", 0),
         Err(fault) => (
             label(fault.class()),
             last.as_ref()
@@ -197,7 +201,10 @@ async fn reconcile<P: Policy>(
         .context
         .metrics
         .reconciled(P::CONTROLLER, label, begun.elapsed());
-    let interval = interval(policy.policy().interval.as_str());
+    let mut interval = interval(policy.policy().interval.as_str());
+    if let Ok(driver::Found::Waiting) = result {
+        interval = interval.min(WAITING);
+    }
     let visit = Visit {
         generation: policy.meta().generation,
         requested_at: requested_at(&*policy),
@@ -206,7 +213,7 @@ async fn reconcile<P: Policy>(
         failures,
     };
     shared.visits.lock().await.insert(uid, visit);
-    result.map(|()| Action::requeue(interval.saturating_sub(begun.elapsed())))
+    result.map(|_| Action::requeue(interval.saturating_sub(begun.elapsed())))
 }
 
 fn label(class: Class) -> &'static str {

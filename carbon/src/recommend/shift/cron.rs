@@ -85,7 +85,7 @@ fn stays_within(request: &CronRequest<'_>, cron: &Cron, day: Date) -> bool {
     local.all(|start| request.within.holds(start, request.job.seconds()))
 }
 
-fn invalid(error: &dyn std::fmt::Display) -> NoAdvice {
+pub(super) fn invalid(error: &dyn std::fmt::Display) -> NoAdvice {
     NoAdvice::new(WhyNot::Invalid, error.to_string())
 }
 

@@ -39,12 +39,21 @@ struct Judged {
     has_data: bool,
 }
 
+/// What a visit came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// All there is to say until the next interval.
+    All,
+    /// Something is missing that may come at any time.
+    Waiting,
+}
+
 /// Visits a policy and writes what was found, also of a failure.
 pub(super) async fn visit<P: Policy>(
     policy: &P,
     shared: &Shared,
     is_first: bool,
-) -> Result<(), ReconcileFault> {
+) -> Result<Found, ReconcileFault> {
     let context = &shared.context;
     let mut before = policy.status().cloned();
     if before
@@ -60,7 +69,8 @@ pub(super) async fn visit<P: Policy>(
         before = Some(first);
     }
     if policy.policy().suspend {
-        return write(policy, context, before.as_ref(), &Outcome::Suspended).await;
+        write(policy, context, before.as_ref(), &Outcome::Suspended).await?;
+        return Ok(Found::All);
     }
     let result = match prepare(policy, shared).await {
         Ok(Ok(prepared)) => {
@@ -68,7 +78,8 @@ pub(super) async fn visit<P: Policy>(
             evaluate(context, prepared, known).await
         }
         Ok(Err(faults)) => {
-            return write(policy, context, before.as_ref(), &Outcome::Faulty(&faults)).await;
+            write(policy, context, before.as_ref(), &Outcome::Faulty(&faults)).await?;
+            return Ok(Found::Waiting);
         }
         Err(fault) => Err(fault),
     };
@@ -78,7 +89,13 @@ pub(super) async fn visit<P: Policy>(
             if published.is_ok() {
                 act_on(policy, context, &judged).await;
             }
-            published
+            published.map(|()| {
+                if judged.has_data {
+                    Found::All
+                } else {
+                    Found::Waiting
+                }
+            })
         }
         Err(fault) => Err(fault),
     };

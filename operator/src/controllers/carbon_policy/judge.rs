@@ -318,7 +318,7 @@ fn judge_all<'a>(
                 _ => inputs.window,
             };
             let since = Since::of(rule);
-            let of_period = (period != inputs.window || since == Since::Begin)
+            let of_period = (period != inputs.window || since != Since::FirstRecord)
                 .then(|| account_within(inputs, of_window, period, since));
             let account = of_period.as_ref().unwrap_or(of_window);
             let beside = &inputs.policy.accounting;
@@ -340,9 +340,9 @@ fn judge_all<'a>(
                 embodied,
             };
             let mut judgement = judge_rule(rule, &evidence, inputs.policy.thresholds, day);
-            if since == Since::Begin
+            if since != Since::FirstRecord
                 && !rule.metric.is_facility()
-                && let Some(missing) = coverage::missing_in_words(inputs, period)
+                && let Some(missing) = coverage::missing_in_words(inputs, period, since)
             {
                 judgement.message = format!("{}; {missing}", judgement.message);
             }
@@ -413,6 +413,7 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
         together_milligrams_per_day: advised.together,
         settled: settled::settled(inputs, workload),
         recommendations: advised.pieces,
+        in_parts: advised.in_parts,
         no_advice: advised.without,
     }
 }
@@ -482,9 +483,10 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
         ),
         format!("demands {:?}", policy.thresholds),
         format!(
-            "advice {} {:?} {} {:?} {} {:?}",
+            "advice {} {:?} {:?} {} {:?} {} {:?}",
             wanted.slack_hours,
             wanted.within,
+            wanted.interruptible,
             wanted.min_saving_percent,
             wanted.limits,
             wanted.gigabytes_per_day,

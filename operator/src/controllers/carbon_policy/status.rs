@@ -12,7 +12,7 @@ use tanso_intensity::Loaded;
 use super::judge::{Evaluation, verdict_of};
 use super::validate::{PolicyFault, ValidatedPolicy};
 use super::words;
-use crate::cluster::set_condition;
+use crate::cluster::{condition, set_condition};
 
 const NOT_STALLED: &str = "nothing is in the way";
 
@@ -136,12 +136,35 @@ pub fn after(
     }
     match outcome {
         Outcome::Evaluated(evaluated) => fill(&mut status, evaluated),
-        Outcome::NoData | Outcome::Faulty(_) | Outcome::Forbidden(_) => {
-            status.verdict = Some(crd::Verdict::Unknown);
-        }
+        Outcome::NoData | Outcome::Faulty(_) | Outcome::Forbidden(_) => void(&mut status),
         Outcome::Unavailable(_) | Outcome::Suspended => {}
     }
     status
+}
+
+/// Takes back every verdict of the evaluation before: what was said by another
+/// spec or other data would be taken for an answer to the present one. Figures
+/// stay, with the time that they are of.
+fn void(status: &mut CarbonPolicyStatus) {
+    let ready = condition(&status.conditions, types::READY);
+    let (reason, why) = ready.map_or_else(Default::default, |ready| {
+        (ready.reason.clone(), ready.message.clone())
+    });
+    let of = status.data_through.as_ref().map_or_else(String::new, |at| {
+        format!(
+            " The figures are those of the last evaluation, up to {}.",
+            at.0
+        )
+    });
+    let why: String = why.chars().take(900 - of.len()).collect();
+    status.answer = format!("Not evaluated: {why}.{of}");
+    status.verdict = Some(crd::Verdict::Unknown);
+    status.summary = None;
+    status.regulations.clear();
+    for workload in &mut status.workloads {
+        workload.verdict = crd::Verdict::Unknown;
+        workload.reason.clone_from(&reason);
+    }
 }
 
 type SetCondition<'a> = dyn FnMut(&str, &str, &str, &str) + 'a;
@@ -307,7 +330,6 @@ pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::condition;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -344,6 +366,67 @@ mod tests {
             ready.message,
             "spec.intensity.table: grid/t.csv row 3: broken"
         );
+    }
+
+    /// Answer, columns and the rules' verdicts of the spec before stood beside
+    /// `Stalled=True`.
+    #[test]
+    fn a_fault_takes_back_what_was_answered_by_the_spec_before() {
+        let rule = crd::RegulationResult {
+            rule: "kr-carbon-2050".into(),
+            kind: "quotedTarget".into(),
+            verdict: crd::Verdict::Compliant,
+            reason: "WithinLimit".into(),
+            message: "417.3 keeps 424".into(),
+            limit_milli: None,
+            value_milli: None,
+            unit: String::new(),
+            source: String::new(),
+        };
+        let workload = crd::WorkloadResult {
+            namespace: "shop".into(),
+            kind: "Deployment".into(),
+            name: "api".into(),
+            verdict: crd::Verdict::Compliant,
+            reason: "WithinLimit".into(),
+            pods: 1,
+            figures: crd::Figures::default(),
+            together_milligrams_per_day: None,
+            settled: Vec::new(),
+            recommendations: Vec::new(),
+            in_parts: None,
+            no_advice: Vec::new(),
+        };
+        let before = CarbonPolicyStatus {
+            answer: "Compliant with kr-carbon-2050.".into(),
+            summary: Some(crd::Summary::default()),
+            data_through: Some(Time(at(60))),
+            regulations: vec![rule],
+            workloads: vec![workload],
+            ..first(Some(1), at(5))
+        };
+        let fault = PolicyFault {
+            reason: reasons::NOT_FOUND,
+            path: "spec.intensity.table",
+            message: "ConfigMap \"grid\" does not exist in namespace \"shop\"".into(),
+        };
+        let faulty = Outcome::Faulty(&[fault]);
+        let status = after(Some(&before), &faulty, Some(2), at(99));
+        assert_eq!(
+            status.answer,
+            "Not evaluated: spec.intensity.table: ConfigMap \"grid\" does not exist in namespace \"shop\". \
+             The figures are those of the last evaluation, up to 1970-01-01T00:01:00Z."
+        );
+        assert_eq!(
+            (status.summary.as_ref(), status.regulations.len()),
+            (None, 0)
+        );
+        let row = &status.workloads[0];
+        assert_eq!(
+            (row.verdict, row.reason.as_str()),
+            (crd::Verdict::Unknown, "NotFound")
+        );
+        assert_eq!(after(Some(&status), &faulty, Some(2), at(200)), status);
     }
 
     #[test]

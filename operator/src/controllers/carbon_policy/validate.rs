@@ -108,6 +108,9 @@ pub struct Wanted {
     pub slack_hours: u8,
     /// The local hours of day that runs must stay in.
     pub within: Within,
+    /// `CronJobs` whose runs may be interrupted, with what a restart costs in
+    /// thousandths of an hour's energy.
+    pub interruptible: BTreeMap<String, u32>,
     /// Least saving worth advice, percent.
     pub min_saving_percent: f64,
     /// Regions that workloads may move to.
@@ -279,6 +282,11 @@ fn advice(spec: &CarbonPolicySpec, year: i16) -> Result<Wanted, Vec<PolicyFault>
             deadline: time_of_day("spec.recommendations.deadline", wanted.deadline.as_deref())?,
         },
         slack_hours: u8::try_from(slack / HOUR_S).unwrap_or(u8::MAX),
+        interruptible: wanted
+            .interruptible
+            .iter()
+            .map(|one| (one.cron_job.clone(), unsigned(one.restart_percent) * 10))
+            .collect(),
         min_saving_percent: f64::from(wanted.min_saving_percent),
         targets: places::targets(wanted, year)?,
         limits: Limits {
@@ -436,6 +444,11 @@ fn presets(spec: &CarbonPolicySpec, rules: &Rules) -> Result<Vec<Preset>, Vec<Po
     let mut found = Vec::new();
     let mut faults = Vec::new();
     for wanted in &spec.regulations {
+        if let Some(why) = rules.refused(&wanted.rule) {
+            let message = format!("rule \"{}\": {why}", wanted.rule);
+            faults.push(PolicyFault::input("spec.regulations", message));
+            continue;
+        }
         match rules.set.get(&wanted.rule) {
             Some(preset) => found.push(preset.clone()),
             None => faults.push(PolicyFault::input(
@@ -605,6 +618,32 @@ mod tests {
             Some(Err("ConfigMap \"grid\" does not exist".into())),
         );
         assert_eq!(found[0].reason, reasons::NOT_FOUND);
+    }
+
+    #[test]
+    fn a_rule_whose_own_file_is_broken_is_not_judged_by_another_of_its_name() {
+        let rules = Rules::bundled().with([("own/kr.yaml", "id: kr-carbon-2050\nrules: 3\n")]);
+        let sources = Sources {
+            table: None,
+            asked: &Asked::default(),
+            rules: &rules,
+            year: 2026,
+            observed: &Observed::default(),
+        };
+        let found = validate(&spec(), &sources).err().unwrap_or_default();
+        let [fault] = found.as_slice() else {
+            panic!("{found:?}");
+        };
+        assert_eq!(
+            (fault.path, fault.reason),
+            ("spec.regulations", reasons::INVALID_INPUT)
+        );
+        assert!(
+            fault
+                .message
+                .starts_with("rule \"kr-carbon-2050\": rule file \"own/kr.yaml\""),
+            "{fault}"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Zoned};
 use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
@@ -14,10 +14,12 @@ use tanso_carbon::recommend::idle::{IdleRequest, remove_idle};
 use tanso_carbon::recommend::rightsize::{
     CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
 };
-use tanso_carbon::recommend::shift::{CronRequest, ShiftAdvice, Window, shift_cron};
+use tanso_carbon::recommend::shift::{
+    CronRequest, InterruptAdvice, ShiftAdvice, Window, cron_in_parts, shift_cron,
+};
 use tanso_carbon::recommend::{self, Action, AttributedGrams, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
-use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation, Unadvised};
+use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation, RunInParts, Unadvised};
 use tanso_intensity::Marginal;
 use tanso_power::{Estimate, Joules};
 
@@ -34,6 +36,8 @@ const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
 /// Most reasons that are told of one workload.
 const REASONS_MAX: usize = 5;
+/// Most parts of a run that are listed.
+const PARTS_MAX: usize = 24;
 
 /// Advice for a workload.
 #[derive(Debug, Default)]
@@ -42,6 +46,8 @@ pub(super) struct Advised {
     pub(super) pieces: Vec<Recommendation>,
     /// What they save together per day, milligrams.
     pub(super) together: Option<i64>,
+    /// The next run in parts, if it may be interrupted.
+    pub(super) in_parts: Option<RunInParts>,
     /// What was looked for and is not advised, with the reason.
     pub(super) without: Vec<Unadvised>,
 }
@@ -77,6 +83,14 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
                 measures.push(Measure::Shift(hours));
             }
             Err(why) => found.without(Action::ShiftInTime, &why),
+        }
+        match in_parts(inputs, workload) {
+            Some(Ok(advice)) => found.in_parts = Some(shown_parts(&advice)),
+            Some(Err(why)) => {
+                let message = format!("in parts: {}", why.message);
+                found.without(Action::ShiftInTime, &NoAdvice { message, ..why });
+            }
+            None => {}
         }
     } else {
         match Running::of(inputs, workload) {
@@ -161,19 +175,8 @@ fn shown(advice: &recommend::Recommendation) -> Recommendation {
 /// marginal intensity says of the same move.
 fn shown_shift(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Recommendation {
     let window = |window: &Window| {
-        let (start, end) = (&window.start, &window.end);
-        let at = window
-            .intensity
-            .map_or_else(String::new, |at| format!(", {at}"));
-        format!(
-            "{} {:02}:{:02} to {:02}:{:02} {}{at}",
-            start.date(),
-            start.hour(),
-            start.minute(),
-            end.hour(),
-            end.minute(),
-            start.offset()
-        )
+        let at = window.intensity.map(|at| format!(", {at}"));
+        span(&window.start, &window.end) + &at.unwrap_or_default()
     };
     let mut shown = shown(&advice.recommendation);
     if let Some(beside) = marginal(inputs, advice) {
@@ -250,6 +253,53 @@ fn mean_run(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Job> {
 
 /// Another time, and how many hours later it is.
 fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<(Recommendation, i32), NoAdvice> {
+    let advice = of_cron(inputs, workload, shift_cron)?;
+    Ok((shown_shift(inputs, &advice), hours_moved(&advice)))
+}
+
+/// The next run in parts; `None` if nobody says that it may be interrupted.
+fn in_parts(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+) -> Option<Result<InterruptAdvice, NoAdvice>> {
+    let restart = *inputs.policy.advice.interruptible.get(workload.key.name)?;
+    Some(of_cron(inputs, workload, |request| {
+        cron_in_parts(request, restart)
+    }))
+}
+
+fn shown_parts(advice: &InterruptAdvice) -> RunInParts {
+    let parts = advice.parts.iter().take(PARTS_MAX);
+    let piece = &advice.recommendation;
+    RunInParts {
+        parts: parts.map(|(from, until)| span(from, until)).collect(),
+        restarts: i32::try_from(advice.restarts).unwrap_or(i32::MAX),
+        saving_milligrams: bounded(piece.saving_per_day, milligrams),
+        saving_milli_percent: nearest(piece.saving_percent.value * 1e3),
+        confidence: piece.confidence.as_str().to_owned(),
+        basis: short(&piece.basis, 512),
+    }
+}
+
+/// `2026-06-15 13:00 to 14:00 +09`.
+fn span(start: &Zoned, end: &Zoned) -> String {
+    format!(
+        "{} {:02}:{:02} to {:02}:{:02} {}",
+        start.date(),
+        start.hour(),
+        start.minute(),
+        end.hour(),
+        end.minute(),
+        start.offset()
+    )
+}
+
+/// Advice on the mean run of a `CronJob` and its schedule.
+fn of_cron<T>(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    advise: impl Fn(&CronRequest<'_>) -> Result<T, NoAdvice>,
+) -> Result<T, NoAdvice> {
     let nothing = |reason, message: String| NoAdvice { reason, message };
     let (namespace, name) = (workload.key.namespace, workload.key.name);
     let schedule = inputs.facts.schedule(namespace, name);
@@ -274,8 +324,7 @@ fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<(Recommendation
         series: inputs.at(workload).series,
         terms: terms(inputs),
     };
-    let advice = shift_cron(&request)?;
-    Ok((shown_shift(inputs, &advice), hours_moved(&advice)))
+    advise(&request)
 }
 
 /// How many whole hours the best window lies after the present start.

@@ -67,3 +67,49 @@ fn why_there_is_no_advice_stands_in_the_status_and_not_in_the_pages() {
     let rows = pages.iter().flat_map(|page| &page.spec.workloads);
     assert!(rows.clone().count() > 0 && rows.clone().all(|row| row.no_advice.is_empty()));
 }
+
+/// Runs in parts were in the library and no policy could ask for them.
+#[test]
+fn a_job_that_may_be_interrupted_is_told_its_best_hours_and_what_they_save() {
+    let mut hours = snapshot();
+    for pod in hours.pods.values_mut() {
+        pod.started_at = Some(THROUGH - 9_600);
+    }
+    let by = |restart: Option<i32>| {
+        let mut spec = spec(IntensitySource::Bundled);
+        let listed = restart.map(|restart_percent| crd::InterruptibleSpec {
+            cron_job: "etl".into(),
+            restart_percent,
+        });
+        spec.recommendations.interruptible = listed.into_iter().collect();
+        evaluate(&spec, &hours).1
+    };
+    let plain = by(None);
+    assert_eq!(workload(&plain, "etl").in_parts, None);
+    let free = by(Some(0));
+    let etl = workload(&free, "etl");
+    let parts = etl.in_parts.as_ref().unwrap();
+    // Two and a half hours are counted as three.
+    assert!(parts.restarts > 0 && parts.parts.len() <= 3, "{parts:?}");
+    assert!(parts.parts.iter().all(|part| part.ends_with(" +09")));
+    assert!(parts.saving_milligrams.value > 0 && parts.saving_milli_percent > 0);
+    assert!(
+        parts.basis.contains("restarts at 0 thousandths"),
+        "{parts:?}"
+    );
+    // The advice to shift it whole stays, and what asks for nothing else gets nothing.
+    assert_eq!(etl.recommendations, workload(&plain, "etl").recommendations);
+    assert_eq!(workload(&free, "api").in_parts, None);
+    // A restart that costs ten hours' energy keeps it together, and that is said.
+    let dear = by(Some(1_000));
+    let etl = workload(&dear, "etl");
+    assert_eq!(etl.in_parts, None);
+    let said = etl.no_advice.iter().map(|why| why.message.as_str());
+    let said: Vec<_> = said.filter(|said| said.starts_with("in parts: ")).collect();
+    assert_eq!(
+        said,
+        ["in parts: its best hours are neighbours: a break saves nothing"]
+    );
+    // It is another wish, and so another evaluation.
+    assert_ne!(free.inputs_digest, plain.inputs_digest);
+}
