@@ -8,6 +8,8 @@ use crate::letters::is_hidden;
 
 /// Most letters of one text.
 const LETTERS_MAX: usize = 2_000;
+/// Most letters of a text of ours that is made of many.
+const LONG_MAX: usize = 40_000;
 /// What stands at the end of a text that was cut.
 const CUT: char = '…';
 
@@ -30,13 +32,24 @@ pub fn clean(value: &mut Value) {
 /// `None` if there is nothing to clean.
 #[must_use]
 pub fn cleaned(text: &str) -> Option<String> {
-    let is_long = text.len() > LETTERS_MAX && text.chars().count() > LETTERS_MAX;
+    cleaned_to(text, LETTERS_MAX)
+}
+
+/// The same of a text of ours that has many texts of a cluster in it: it may
+/// be longer than each.
+#[must_use]
+pub fn long(text: String) -> String {
+    cleaned_to(&text, LONG_MAX).unwrap_or(text)
+}
+
+fn cleaned_to(text: &str, most: usize) -> Option<String> {
+    let is_long = text.len() > most && text.chars().count() > most;
     if !is_long && !text.chars().any(steers) {
         return None;
     }
     let mut other: String = text
         .chars()
-        .take(LETTERS_MAX)
+        .take(most)
         .map(|letter| match letter {
             '<' => '‹',
             '>' => '›',
@@ -82,9 +95,12 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_and_says_so_and_korean_stays() {
         assert_eq!(cleaned("탄소중립기본법"), None);
-        let long = cleaned(&"가".repeat(3_000)).unwrap();
-        assert_eq!(long.chars().count(), LETTERS_MAX + 1);
-        assert!(long.ends_with(CUT));
+        let cut = cleaned(&"가".repeat(3_000)).unwrap();
+        assert_eq!(cut.chars().count(), LETTERS_MAX + 1);
+        assert!(cut.ends_with(CUT));
         assert_eq!(line("one\ntwo"), "one two");
+        let ours = format!("{}\u{202e}", "가".repeat(3_000));
+        assert_eq!(long(ours).chars().count(), 3_001);
+        assert!(long("가".repeat(50_000)).ends_with(CUT));
     }
 }

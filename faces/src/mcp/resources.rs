@@ -1,6 +1,7 @@
 //! The resources: rules, policies, pages of reports and intensity series,
 //! each at an address. Plain functions: no protocol here.
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::regulation::Preset;
@@ -15,6 +16,8 @@ use crate::view::{Facts, Policy, PolicyKind, Scope};
 const AROUND_H: i32 = 24;
 /// Resources of a page of the list.
 pub const PAGE: usize = 50;
+/// Policies whose pages are read at once.
+const AT_ONCE: usize = 8;
 const HINT: &str = "resources/list shows what there is";
 
 /// A resource in a list.
@@ -96,8 +99,12 @@ pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
         name: line(&preset.id),
         description: line(&preset.title),
     }));
-    for policy in facts.policies(&Scope::All).await? {
-        let uri = PolicyName::of(&policy).uri();
+    let policies = facts.policies(&Scope::All).await?;
+    let asked: Vec<_> = policies.iter().map(|one| pages(facts, one)).collect();
+    let pages = stream::iter(asked).buffered(AT_ONCE);
+    let pages: Vec<Vec<i32>> = pages.try_collect().await?;
+    for (policy, pages) in policies.iter().zip(pages) {
+        let uri = PolicyName::of(policy).uri();
         let title = policy.title();
         if policy.kind == PolicyKind::CarbonPolicy {
             listed.push(Listed {
@@ -107,11 +114,11 @@ pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
             });
         }
         if let Some(namespace) = &policy.namespace {
-            let pages = (1..).zip(&policy.status.reports);
-            listed.extend(pages.map(|(page, _)| Listed {
+            let count = pages.len();
+            listed.extend(pages.into_iter().map(|page| Listed {
                 uri: format!("tanso://reports/{namespace}/{}/{page}", policy.name),
                 name: format!("{title}: page {page} of its workloads"),
-                description: format!("Page {page} of {}", policy.status.reports.len()),
+                description: format!("Page {page} of {count}"),
             }));
         }
         listed.push(Listed {
@@ -122,6 +129,15 @@ pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
     }
     listed.sort_by(|a, b| a.uri.cmp(&b.uri));
     Ok(listed)
+}
+
+/// The pages of a namespace's policy that the caller can read.
+async fn pages(facts: &dyn Facts, policy: &Policy) -> Result<Vec<i32>, AnswerFault> {
+    if policy.namespace.is_none() || policy.status.reports.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = facts.reports(policy).await?;
+    Ok(found.iter().map(|one| one.spec.page).collect())
 }
 
 /// What lies at an address, as JSON.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::clean::clean;
+use super::clean::{clean, long};
 use crate::answer::{
     AnswerFault, assess, compare, explain, list, power, regions, report, schedule,
 };
@@ -181,12 +181,19 @@ fn answered<A: Serialize>(answer: &A, text: String) -> Result<Answered, AnswerFa
         what: "the answer".to_owned(),
         reason: fault.to_string(),
     })?;
+    // What is written in words of ours is made of many texts of the cluster.
+    let words = structured.get_mut("text").map(Value::take);
     clean(&mut structured);
-    let text = super::clean::cleaned(&text).unwrap_or(text);
-    Ok(Answered { structured, text })
+    if let (Some(Value::String(words)), Some(fields)) = (words, structured.as_object_mut()) {
+        fields.insert("text".to_owned(), Value::String(long(words)));
+    }
+    Ok(Answered {
+        structured,
+        text: long(text),
+    })
 }
 
-/// The schema of a type, without what only an API server reads.
+/// The schema of a type, without what only an API server or a compiler reads.
 fn schema<T: JsonSchema>(is_answer: bool) -> Object {
     let settings = SchemaSettings::draft2020_12();
     let settings = if is_answer {
@@ -208,7 +215,15 @@ fn schema<T: JsonSchema>(is_answer: bool) -> Object {
 fn strip(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|key, _| !key.starts_with("x-kubernetes"));
+            // Widths of numbers are no formats of JSON Schema: validators complain of them.
+            let is_width = |key: &str, value: &Value| {
+                let text = value.as_str().unwrap_or_default();
+                key == "format"
+                    && ["uint", "int", "double", "float"]
+                        .iter()
+                        .any(|word| text.starts_with(word))
+            };
+            fields.retain(|key, value| !key.starts_with("x-kubernetes") && !is_width(key, value));
             fields.values_mut().for_each(strip);
         }
         Value::Array(values) => values.iter_mut().for_each(strip),
