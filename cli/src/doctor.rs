@@ -122,7 +122,7 @@ pub async fn run(
         output @ (Output::Json | Output::Yaml) => {
             output.write(out, &findings)?;
         }
-        Output::Table => {
+        Output::Table | Output::Wide => {
             for finding in &findings {
                 write!(out, "{finding}")?;
             }

@@ -118,7 +118,7 @@ async fn explain_policy(
         .into());
     };
     match args.output {
-        Output::Table => write!(out, "{}", text::policy(policy))?,
+        Output::Table | Output::Wide => write!(out, "{}", text::policy(policy))?,
         output @ (Output::Json | Output::Yaml) => {
             let whole = json!({
                 "kind": policy.kind, "namespace": policy.namespace, "name": policy.name,
@@ -161,7 +161,7 @@ async fn explain_workload(
         .into());
     }
     match args.output {
-        Output::Table => {
+        Output::Table | Output::Wide => {
             for (index, (policy, workload)) in found.iter().enumerate() {
                 if index > 0 {
                     writeln!(out)?;

@@ -68,6 +68,8 @@ pub enum Output {
     /// Aligned columns for people
     #[default]
     Table,
+    /// The same with more columns, where a command has more
+    Wide,
     /// JSON for programs: whole numbers, the unit in each name
     Json,
     /// The same as YAML

@@ -114,7 +114,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
         output @ (Output::Json | Output::Yaml) => {
             output.write(out, &view)?;
         }
-        Output::Table => write!(out, "{}", view.text())?,
+        Output::Table | Output::Wide => write!(out, "{}", view.text())?,
     }
     Ok(Outcome::Fine)
 }

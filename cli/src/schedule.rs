@@ -108,7 +108,7 @@ pub async fn run(
     };
     match args.output {
         output @ (Output::Json | Output::Yaml) => output.write(out, &plan)?,
-        Output::Table => write!(out, "{}", text(&plan))?,
+        Output::Table | Output::Wide => write!(out, "{}", text(&plan))?,
     }
     Ok(Outcome::Fine)
 }

@@ -140,17 +140,16 @@ async fn workloads(
             } else {
                 policy.status.workloads.clone()
             };
-        views.push(PolicyView::new(
-            policy, workloads, &power, args.sort, args.limit,
-        ));
+        let view = PolicyView::new(policy, workloads, &power, args.sort, args.limit);
+        views.push(view.widened(args.output == Output::Wide));
     }
     match args.output {
         output @ (Output::Json | Output::Yaml) => {
             let whole = BTreeMap::from([("policies", &views)]);
             output.write(out, &whole)?;
         }
-        Output::Table if views.is_empty() => writeln!(out, "{}", nothing(scope))?,
-        Output::Table => {
+        Output::Table | Output::Wide if views.is_empty() => writeln!(out, "{}", nothing(scope))?,
+        Output::Table | Output::Wide => {
             for (index, view) in views.iter().enumerate() {
                 if index > 0 {
                     writeln!(out)?;

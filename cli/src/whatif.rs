@@ -105,7 +105,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
     let report = report(args)?;
     match args.output {
         output @ (Output::Json | Output::Yaml) => output.write(out, &report)?,
-        Output::Table => text::write(&report, out)?,
+        Output::Table | Output::Wide => text::write(&report, out)?,
     }
     let failing = report.combined.verdict == tanso_carbon::Verdict::NonCompliant;
     Ok(if failing {

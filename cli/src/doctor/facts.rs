@@ -88,6 +88,14 @@ impl Facts {
             .get_opt(OPERATOR)
             .await
             .map_err(|error| cluster.refusal(format!("reading deployment \"{OPERATOR}\""), &error));
+        // An agent behind a firewall is waited for once.
+        let (silent, costs) = {
+            let agents = agents.as_deref().unwrap_or_default();
+            futures::join!(
+                reach::silent(cluster, agents),
+                scrape::costs(cluster, agents)
+            )
+        };
         Self {
             namespace: namespace.to_owned(),
             kinds: kinds(cluster).await,
@@ -96,8 +104,8 @@ impl Facts {
             deployments: list_all(cluster, &deployments, all(), "deployments").await,
             nodes: list_all(cluster, &Api::all(client.clone()), all(), "nodes").await,
             scraping: scrape::scraping(cluster).await,
-            costs: scrape::costs(cluster, agents.as_deref().unwrap_or_default()).await,
-            silent: reach::silent(cluster, agents.as_deref().unwrap_or_default()).await,
+            costs,
+            silent,
             missing_rights: reach::missing_rights(
                 cluster,
                 namespace,

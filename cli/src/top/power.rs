@@ -47,7 +47,7 @@ pub(super) async fn booked(
     let found = power(&facts, &question).await.map_err(PowerFault::from)?;
     match args.output {
         output @ (Output::Json | Output::Yaml) => output.write(out, &found)?,
-        Output::Table => write!(out, "{}", text(&found, by))?,
+        Output::Table | Output::Wide => write!(out, "{}", text(&found, by))?,
     }
     Ok(Outcome::Fine)
 }
@@ -98,7 +98,7 @@ pub(super) async fn pods(
                 &json!({"pods": lines, "total": total, "faults": faults}),
             )?;
         }
-        Output::Table => {
+        Output::Table | Output::Wide => {
             let mut table = Table::new(&[
                 ("NAMESPACE", Align::Left),
                 ("POD", Align::Left),

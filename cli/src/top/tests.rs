@@ -253,3 +253,67 @@ async fn json_carries_whole_numbers_with_their_units() {
     assert_eq!(policy["others"]["count"], 3);
     assert_eq!(policy["verdict"], "Inconclusive");
 }
+
+#[tokio::test]
+async fn wide_adds_intensity_coverage_and_reason() {
+    let mut answers = agent_and_owners();
+    answers.push((POLICIES, list(&json!([policy("korea", &status())]))));
+    answers.push((REPORTS, list(&json!([]))));
+    let text = shown(&["-o", "wide"], &cluster(&answers)).await.unwrap();
+    let last = |start: &str| -> Vec<String> {
+        let line = text.lines().find(|line| line.starts_with(start)).unwrap();
+        let words = line.split_whitespace().skip(8);
+        words.map(str::to_owned).collect()
+    };
+    assert_eq!(last("WORKLOAD"), ["G/KWH", "COVERAGE", "REASON"]);
+    assert_eq!(last("cronjob/etl"), ["417.3", "97%", "OverLimit"]);
+    assert_eq!(last("(3-more)"), ["-", "-", "-"]);
+    assert_eq!(last("TOTAL"), ["417.3", "97%", "-"]);
+}
+
+#[tokio::test]
+async fn pods_are_shown_with_what_the_agents_say_of_them() {
+    let cluster = cluster(&agent_and_owners());
+    let expected = "\
+NAMESPACE   POD        WATTS
+shop        etl-1-a   96.400
+";
+    assert_eq!(shown(&["pods"], &cluster).await.unwrap(), expected);
+    let other = shown(&["pods", "-n", "bank", "-o", "yaml"], &cluster)
+        .await
+        .unwrap();
+    assert!(other.contains("total: 0"), "{other}");
+}
+
+#[tokio::test]
+async fn nodes_are_shown_with_the_mean_power_of_the_newest_hour() {
+    let hour = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:00Z");
+    let line = |node: &str, provenance: &str, energy_uj: u64| {
+        let line = json!({
+            "hour_utc": hour.to_string(), "node": node, "account": "pod", "namespace": "shop",
+            "workload_kind": "Deployment", "workload": "api", "provenance": provenance,
+            "energy_low_microjoules": energy_uj, "energy_microjoules": energy_uj,
+            "energy_high_microjoules": energy_uj, "cpu_microseconds": 1, "minutes": 10,
+        });
+        format!("{line}\n")
+    };
+    // Of ten minutes: 12 W and 3 W.
+    let export = line("n1", "measured", 5_400_000_000)
+        + &line("n1", "modelled", 1_800_000_000)
+        + &line("n2", "modelled", 1_800_000_000);
+    let answers = [
+        ("/apis/tanso.dev/v1alpha1/powermonitors", list(&json!([]))),
+        (
+            "/api/v1/namespaces/tanso-system/services/tanso-operator:http/proxy/v1/ledger/export",
+            Value::from(export),
+        ),
+    ];
+    let text = shown(&["nodes"], &cluster(&answers)).await.unwrap();
+    let rows: Vec<&str> = text.lines().take(3).collect();
+    let expected = [
+        "NODE    WATTS   MEASURED",
+        "n1     12.000        75%",
+        "n2      3.000         0%",
+    ];
+    assert_eq!(rows, expected, "{text}");
+}

@@ -26,6 +26,8 @@ pub struct PolicyView {
     name: String,
     #[serde(skip)]
     title: String,
+    #[serde(skip)]
+    is_wide: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<Verdict>,
     window: String,
@@ -103,6 +105,7 @@ impl PolicyView {
             namespace: policy.namespace.clone(),
             name: policy.name.clone(),
             title: policy.title(),
+            is_wide: false,
             verdict: policy.status.verdict,
             window: policy.spec.window.clone(),
             zone: policy.spec.site.zone.clone(),
@@ -116,6 +119,12 @@ impl PolicyView {
             total,
             unallocated: policy.status.unallocated.clone(),
         }
+    }
+
+    /// The same with more columns, or without them.
+    #[must_use]
+    pub fn widened(self, is_wide: bool) -> Self {
+        Self { is_wide, ..self }
     }
 
     fn header(&self) -> String {
@@ -133,7 +142,7 @@ impl PolicyView {
     }
 
     fn table(&self) -> Table {
-        let mut table = Table::new(&[
+        let mut columns = vec![
             ("WORKLOAD", Align::Left),
             ("PODS", Align::Right),
             ("POWER", Align::Right),
@@ -142,16 +151,33 @@ impl PolicyView {
             ("+-90%", Align::Right),
             ("SOURCE", Align::Left),
             ("VERDICT", Align::Left),
-        ]);
+        ];
+        if self.is_wide {
+            columns.extend([
+                ("G/KWH", Align::Right),
+                ("COVERAGE", Align::Right),
+                ("REASON", Align::Left),
+            ]);
+        }
+        let mut table = Table::new(&columns);
         let qualified = self.kind == Kind::ClusterCarbonPolicy;
         for row in &self.workloads {
-            table.push(row.cells(qualified));
+            let mut cells = row.cells(qualified);
+            if self.is_wide {
+                cells.extend(more(&row.figures));
+                cells.push(row.reason.clone());
+            }
+            table.push(cells);
         }
         if let Some(others) = &self.others {
             table.push(others.cells());
         }
         if let Some(total) = &self.total {
-            table.push(self.total_cells(total));
+            let mut cells = self.total_cells(total);
+            if self.is_wide {
+                cells.extend(more(total));
+            }
+            table.push(cells);
             self.push_nodes(&mut table, total);
         }
         table
@@ -328,6 +354,17 @@ impl Others {
             figures::spread(&self.emissions_milligrams),
         ]
     }
+}
+
+/// The effective intensity and the hours with data.
+fn more(figures: &Figures) -> [String; 2] {
+    let intensity = figures.intensity_milligrams_per_kwh;
+    [
+        intensity.map_or(String::new(), |one| {
+            format!("{:.1}", figures::float(one) / 1e3)
+        }),
+        format!("{}%", figures.coverage_percent),
+    ]
 }
 
 fn watts(power_mw: i64) -> String {
