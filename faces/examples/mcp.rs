@@ -16,6 +16,6 @@ mod sample;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let facts = Arc::new(sample::facts());
-    serve_stdio(facts, tokio::io::stdin(), tokio::io::stdout()).await?;
+    Box::pin(serve_stdio(facts, tokio::io::stdin(), tokio::io::stdout())).await?;
     Ok(())
 }
