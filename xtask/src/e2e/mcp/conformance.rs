@@ -24,8 +24,8 @@ const PACKAGES: [&str; 3] = [
 
 /// Scenarios that a server of a product can be held against, each with the
 /// revision of the protocol. The others call tools, resources and prompts of
-/// the suite's own test server (`test_simple_text`, …).
-const SCENARIOS: [(&str, &str); 13] = [
+/// the suite's own test server (`test_simple_text`, `test_missing_capability`, …).
+const SCENARIOS: [(&str, &str); 14] = [
     ("server-initialize", "2025-11-25"),
     ("ping", "2025-11-25"),
     ("tools-list", "2025-11-25"),
@@ -39,6 +39,7 @@ const SCENARIOS: [(&str, &str); 13] = [
     ("dns-rebinding-protection", "2026-07-28"),
     ("caching", "2026-07-28"),
     ("http-header-validation", "2026-07-28"),
+    ("completion-complete", "2026-07-28"),
 ];
 
 /// Passes requests on with a token: neither program can send one everywhere.
