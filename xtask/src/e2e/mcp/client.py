@@ -26,10 +26,22 @@ async def over_stdio(plan):
         yield session
 
 
+class Patient(httpx2.AsyncHTTPTransport):
+    """Comes again when it is told that it came too often."""
+
+    async def handle_async_request(self, request):
+        while True:
+            response = await super().handle_async_request(request)
+            if response.status_code != 429:
+                return response
+            await response.aread()
+            await asyncio.sleep(float(response.headers.get("Retry-After", "1")))
+
+
 @contextlib.asynccontextmanager
 async def over_http(plan, token):
     headers = {"Authorization": "Bearer " + token}
-    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=60, transport=Patient()) as http:
         async with streamable_http_client(plan["url"], http_client=http) as streams:
             async with ClientSession(streams[0], streams[1]) as session:
                 yield session

@@ -6,6 +6,7 @@ Arguments: the token's file and the address to pass on to; prints its own port.
 import http.client
 import http.server
 import sys
+import time
 import urllib.parse
 
 TOKEN = open(sys.argv[1], encoding="utf-8").read().strip()
@@ -20,14 +21,18 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         kept = {name: value for name, value in self.headers.items() if name.lower() not in DROPPED}
         kept["Authorization"] = "Bearer " + TOKEN
-        there = http.client.HTTPConnection(TARGET.hostname, TARGET.port, timeout=60)
-        there.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in kept.items():
-            there.putheader(name, value)
-        there.putheader("Content-Length", str(len(body)))
-        there.endheaders(body)
-        answer = there.getresponse()
-        text = answer.read()
+        while True:
+            there = http.client.HTTPConnection(TARGET.hostname, TARGET.port, timeout=60)
+            there.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in kept.items():
+                there.putheader(name, value)
+            there.putheader("Content-Length", str(len(body)))
+            there.endheaders(body)
+            answer = there.getresponse()
+            text = answer.read()
+            if answer.status != 429:
+                break
+            time.sleep(float(answer.getheader("Retry-After") or 1))
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in DROPPED:
