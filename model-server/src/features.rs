@@ -67,7 +67,16 @@ const NOT_FEATURES: &[&str] = &[
     "turbo_mhz",
     "psu",
     "method",
+    "ssj_ops_100",
+    "overall_ssj_ops_per_w",
 ];
+
+/// Whether a column is a figure that was measured at a load, such as `w_30` or
+/// `load_30`: what is asked for, and no feature.
+fn is_measured(name: &str) -> bool {
+    let load = name.strip_prefix("w_").or(name.strip_prefix("load_"));
+    load.is_some_and(|load| matches!(load.parse::<u8>(), Ok(0..=100)))
+}
 
 impl Machine {
     /// A machine of which only the contract's features are known.
@@ -188,7 +197,8 @@ impl Reader<'_> {
             "system_vendor",
         ];
         for (name, value) in self.object {
-            if !KNOWN.contains(&name.as_str()) && !NOT_FEATURES.contains(&name.as_str()) {
+            let name = name.as_str();
+            if !KNOWN.contains(&name) && !NOT_FEATURES.contains(&name) && !is_measured(name) {
                 self.faults.push(Fault {
                     field: format!("machine.{name}"),
                     value: shown(value),
@@ -309,6 +319,27 @@ mod tests {
         assert_eq!(machine.features.year, Some(2_017));
         assert_eq!(machine.server.l3_mb_per_socket, None);
         assert_eq!(machine.server.form_factor.as_deref(), Some("2U"));
+    }
+
+    /// The results of a row were refused, so that a whole row was no machine.
+    #[test]
+    fn every_column_of_the_training_tables_may_be_sent_and_results_are_not_read() {
+        let tables = [
+            include_str!("../data/specpower_curves.csv"),
+            include_str!("../data/specpower_endpoints_2022h2_2024.csv"),
+        ];
+        for table in tables {
+            let header = table.lines().next().unwrap();
+            let row: Map<String, Value> = header
+                .split(',')
+                .map(|column| (column.to_owned(), Value::Null))
+                .collect();
+            assert!(row.len() > 15, "{header}");
+            assert_eq!(Machine::from_json(&row).unwrap(), read(&json!({})).unwrap());
+        }
+        let told = read(&json!({"w_30": 150.0, "load_100": 0.99})).unwrap();
+        assert_eq!(told, read(&json!({})).unwrap());
+        assert_eq!(read(&json!({"w_max": 150.0})).unwrap_err().len(), 1);
     }
 
     #[test]
