@@ -16,7 +16,6 @@ pub mod perf;
 pub mod probe;
 pub mod rapl;
 pub mod redfish;
-pub mod topology;
 
 mod integrator;
 mod plan;
@@ -28,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+pub use tanso_agent_wire::zone::{Zone, ZoneClass};
 use tanso_power::counter::EnergyCounter;
 use tanso_power::idle::IdleFloor;
 use tanso_power::{Joules, Provenance, Utilisation, Watts};
@@ -35,7 +35,6 @@ use tanso_power::{Joules, Provenance, Utilisation, Watts};
 pub use bench::Bench;
 pub use guard::{Refusal, Refusals};
 pub use sensor::{SensorReport, SensorState};
-pub use topology::{Zone, ZoneClass};
 
 use crate::attribution::ZoneEnergy;
 

@@ -64,10 +64,12 @@ pub enum HttpFault {
         limit: Duration,
     },
     /// The body broke off or is too large.
-    #[error("asking {endpoint}: {reason}; at most {BODY_MAX} bytes are read")]
+    #[error("asking {endpoint}: {reason}; at most {limit} bytes are read")]
     Body {
         /// Where.
         endpoint: String,
+        /// The limit, bytes.
+        limit: usize,
         /// Why.
         reason: String,
     },
@@ -129,6 +131,7 @@ pub struct Http {
     client: Client<HttpsConnector<HttpConnector<GuardedResolver>>, Empty<Bytes>>,
     guard: Arc<Guard>,
     timeout: Duration,
+    body_max: usize,
 }
 
 impl Http {
@@ -165,6 +168,7 @@ impl Http {
             client,
             guard,
             timeout: TIMEOUT,
+            body_max: BODY_MAX,
         })
     }
 
@@ -172,6 +176,13 @@ impl Http {
     #[must_use]
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same for answers of up to so many bytes.
+    #[must_use]
+    pub const fn with_body_max(mut self, bytes: usize) -> Self {
+        self.body_max = bytes;
         self
     }
 
@@ -223,10 +234,11 @@ impl Http {
                 to: header(&head.headers, &LOCATION),
             });
         }
-        let body = Limited::new(body, BODY_MAX).collect().await;
+        let body = Limited::new(body, self.body_max).collect().await;
         let body = body
             .map_err(|fault| HttpFault::Body {
                 endpoint: named(),
+                limit: self.body_max,
                 reason: fault.to_string(),
             })?
             .to_bytes();

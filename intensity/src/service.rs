@@ -122,7 +122,8 @@ pub(crate) fn info(source: &str, zone: &str, method: Method, boundary: Boundary)
 }
 
 /// `name=value&…`, encoded.
-pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+#[must_use]
+pub fn query(pairs: &[(&str, &str)]) -> String {
     let encoded = pairs
         .iter()
         .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, PLAIN)));

@@ -9,6 +9,7 @@ pub mod accept;
 pub mod board;
 pub mod fetch;
 pub mod metrics;
+pub mod prometheus;
 pub mod trust;
 
 use std::path::PathBuf;
@@ -57,6 +58,9 @@ pub enum CollectFault {
         #[source]
         refusal: Refusal,
     },
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] prometheus::StoreFault),
     /// The ledger did not take it.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),

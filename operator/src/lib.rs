@@ -34,6 +34,7 @@ use tokio::time::timeout;
 use crate::chore::{Chore, ChoreFault};
 use crate::cluster::lease::{Claim, Keeper};
 use crate::cluster::{Applier, CARBON_POLICY_MANAGER, Events};
+use crate::collect::prometheus::{Source, StoreFault};
 use crate::collect::{CollectMetrics, Collector, NodeBoard, TrustBoard};
 use crate::controllers::carbon_policy::board::PolicyBoard;
 use crate::controllers::power_monitor::build::Installation;
@@ -68,6 +69,9 @@ pub enum OperatorFault {
     /// Intensity services cannot be asked.
     #[error("preparing to ask intensity services: {0}")]
     Tls(#[from] rustls::Error),
+    /// The store of counters cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
     /// The ledger cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),
@@ -79,6 +83,7 @@ pub enum OperatorFault {
 /// Everything that lives as long as the process.
 struct Operator {
     settings: Settings,
+    source: Option<Source>,
     client: Client,
     ledger: Ledger,
     feeds: Feeds,
@@ -126,6 +131,7 @@ pub async fn run_with(
     client: Client,
     shutdown: Shutdown,
 ) -> Result<(), OperatorFault> {
+    let source = settings.source()?;
     let health = Health::new(&PARTS);
     let listener = serve::listen(settings.listen).await?;
     let ledger = Ledger::open(&settings.ledger)?;
@@ -142,6 +148,7 @@ pub async fn run_with(
         policies: PolicyBoard::default(),
         claim: Claim::none(),
         health,
+        source,
         settings,
     };
     let server = serve::serve(
@@ -306,10 +313,23 @@ impl Operator {
         let monitors = Arc::new(monitors.trusting(self.trust.clone()));
         tokio::join!(
             watch.run(self.ledger.clone(), term.clone()),
-            collector.run(inventory, term.clone()),
+            collect_from(collector, self.source.clone(), inventory, term.clone()),
             upkeep::run(self.ledger.clone(), settings.backups(), term.clone()),
             carbon_policy::run(policies, term.clone()),
             power_monitor::run(monitors, node_ticks, term),
         );
+    }
+}
+
+/// Collects from the store that is named, or from the agents.
+async fn collect_from(
+    collector: Collector,
+    source: Option<Source>,
+    inventory: Inventory,
+    term: Shutdown,
+) {
+    match source {
+        Some(source) => collector.run_from(source, inventory, term).await,
+        None => collector.run(inventory, term).await,
     }
 }

@@ -9,6 +9,7 @@ use tanso_runtime::logs::Format;
 use tanso_runtime::settings::Period;
 
 use crate::chore::Chore;
+use crate::collect::prometheus::{Address, Source, Store, StoreFault};
 use crate::ledger::upkeep::Backups;
 
 /// Shortest and longest lease that is accepted.
@@ -67,6 +68,31 @@ pub struct Settings {
     #[arg(long, env = "TANSO_AGENT_TOKEN", value_name = "FILE")]
     pub agent_token: Option<PathBuf>,
 
+    /// URL of a Prometheus-compatible store (Prometheus, Thanos, Mimir and the like) whose counters are booked instead of the agents' records: kepler_* and tanso_* metrics, of agents or of Kepler
+    #[arg(long, env = "TANSO_PROMETHEUS", value_name = "URL")]
+    pub prometheus: Option<String>,
+
+    /// Label matchers that choose this cluster's metrics in the store, without braces, as in cluster="a"
+    #[arg(
+        long,
+        env = "TANSO_PROMETHEUS_SELECTOR",
+        value_name = "MATCHERS",
+        default_value = ""
+    )]
+    pub prometheus_selector: String,
+
+    /// File with a bearer token for the store; read anew for each question
+    #[arg(long, env = "TANSO_PROMETHEUS_TOKEN", value_name = "FILE")]
+    pub prometheus_token: Option<PathBuf>,
+
+    /// File with certificates of authorities that the store's may be signed by, beside the public ones
+    #[arg(long, env = "TANSO_PROMETHEUS_AUTHORITY", value_name = "FILE")]
+    pub prometheus_authority: Option<PathBuf>,
+
+    /// How far back the store is read when nothing of it was booked yet: up to 744h
+    #[arg(long, env = "TANSO_PROMETHEUS_BACKFILL", default_value = "24h", value_parser = backfill)]
+    pub prometheus_backfill: Period,
+
     /// Host by which MCP clients call this server, beside the Service's names and the loopback's; an Ingress's for example. Repeat it, or separate by commas
     #[arg(
         long,
@@ -90,6 +116,24 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The store whose counters are booked, if there is one.
+    ///
+    /// # Errors
+    /// If its URL, selector or files are of no use.
+    pub fn source(&self) -> Result<Option<Source>, StoreFault> {
+        let Some(url) = self.prometheus.clone() else {
+            return Ok(None);
+        };
+        let store = Store::try_new(Address {
+            url,
+            selector: self.prometheus_selector.clone(),
+            token: self.prometheus_token.clone(),
+            authority: self.prometheus_authority.clone(),
+        })?;
+        let first = self.prometheus_backfill.0;
+        Ok(Some(Source { store, first }))
+    }
+
     /// Where backups of the ledger go, if anywhere.
     #[must_use]
     pub fn backups(&self) -> Option<Backups> {
@@ -99,6 +143,17 @@ impl Settings {
             keep: usize::from(self.ledger_backups_kept),
         })
     }
+}
+
+/// Longest time that is read back.
+const BACKFILL_MAX: Duration = Duration::from_hours(744);
+
+fn backfill(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse().map_err(|fault| format!("{fault}"))?;
+    if period.0 > BACKFILL_MAX {
+        return Err(format!("backfill \"{text}\"; accepted are 0s to 744h"));
+    }
+    Ok(period)
 }
 
 fn lease_duration(text: &str) -> Result<Period, String> {
@@ -142,5 +197,25 @@ mod tests {
         let refusal = parse("1s").unwrap_err().to_string();
         assert!(refusal.contains("accepted are 3s to 300s"), "{refusal}");
         assert!(parse("3500ms").is_err());
+    }
+
+    #[test]
+    fn a_store_is_checked_before_anything_starts() {
+        let parse = |words: &[&str]| {
+            let words = ["tanso-operator"].iter().chain(words);
+            Settings::try_parse_from(words).unwrap()
+        };
+        assert!(parse(&[]).source().unwrap().is_none());
+        let good = parse(&["--prometheus", "http://prometheus:9090"]);
+        let source = good.source().unwrap().unwrap();
+        assert_eq!(source.first, Duration::from_hours(24));
+        let refusal = parse(&["--prometheus", "prometheus"]).source().unwrap_err();
+        assert!(
+            refusal.to_string().contains("--prometheus \"prometheus\""),
+            "{refusal}"
+        );
+        let long = ["tanso-operator", "--prometheus-backfill", "745h"];
+        let refusal = Settings::try_parse_from(long).unwrap_err().to_string();
+        assert!(refusal.contains("accepted are 0s to 744h"), "{refusal}");
     }
 }

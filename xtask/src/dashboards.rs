@@ -43,8 +43,7 @@ struct Query<'a> {
 /// # Errors
 /// When one that this node can answer stays empty.
 pub fn run(args: &Args) -> Result<()> {
-    let place = workspace::target_dir().join("dashboards");
-    let tools = prometheus(&place)?;
+    let tools = prometheus()?;
     process::run(Command::new("cargo").current_dir(workspace::root()).args([
         "build",
         "--package",
@@ -152,8 +151,13 @@ fn configuration(agent_port: u16) -> String {
     )
 }
 
-/// The folder with `prometheus` and `promtool`.
-fn prometheus(place: &Path) -> Result<PathBuf> {
+/// The folder with `prometheus` and `promtool`: what `PATH` has, or Debian's
+/// package, unpacked and not installed.
+///
+/// # Errors
+/// When there is neither.
+pub fn prometheus() -> Result<PathBuf> {
+    let place = &workspace::target_dir().join("dashboards");
     if let Some(found) = workspace::in_path("prometheus") {
         return Ok(found.parent().map(Path::to_owned).unwrap_or_default());
     }

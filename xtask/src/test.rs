@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::cluster::{self, Options, Profile};
-use crate::{check, codegen, e2e, ebpf, kubeparts, openapi, process, workspace};
+use crate::{check, codegen, dashboards, e2e, ebpf, kubeparts, openapi, process, workspace};
 
 /// What to leave out.
 #[derive(Debug, clap::Args)]
@@ -77,13 +77,15 @@ fn tests() -> Result<()> {
     ebpf::give(&mut build);
     process::run(&mut build)?;
     cluster::down(API_CLUSTER)?;
+    let prometheus = dashboards::prometheus()?;
     let api = cluster::up(&Options {
         profile: Profile::Api,
         ..Options::new(API_CLUSTER)
     })?;
     let mut run = api.exec(["cargo", "test", "--workspace", "--offline"]);
     run.current_dir(workspace::root())
-        .env("TANSO_TEST_KUBECONFIG", api.kubeconfig());
+        .env("TANSO_TEST_KUBECONFIG", api.kubeconfig())
+        .env("TANSO_TEST_PROMETHEUS", prometheus);
     openapi::give(&mut run);
     ebpf::give(&mut run);
     let result = process::run(&mut run);

@@ -5,3 +5,4 @@
 
 pub mod energy;
 pub mod families;
+pub mod zone;

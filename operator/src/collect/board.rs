@@ -30,6 +30,19 @@ pub struct NodeFacts {
     pub error: Option<String>,
 }
 
+impl NodeFacts {
+    fn see(&mut self, last: &LastMinute, now: Timestamp) {
+        if let Some(power) = last.power() {
+            self.power = Some(power);
+            self.provenance = last.provenance();
+        }
+        self.cpu_time = last.cpu_time().or(self.cpu_time);
+        self.closed_until = self.closed_until.max(last.closed_until());
+        self.last_success = Some(now);
+        self.error = None;
+    }
+}
+
 /// The nodes by name; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct NodeBoard {
@@ -68,16 +81,12 @@ impl NodeBoard {
     }
 
     pub(super) fn visited(&self, agent: &Agent, last: &LastMinute, now: Timestamp) {
-        self.update(agent, |facts| {
-            if let Some(power) = last.power() {
-                facts.power = Some(power);
-                facts.provenance = last.provenance();
-            }
-            facts.cpu_time = last.cpu_time().or(facts.cpu_time);
-            facts.closed_until = facts.closed_until.max(last.closed_until());
-            facts.last_success = Some(now);
-            facts.error = None;
-        });
+        self.update(agent, |facts| facts.see(last, now));
+    }
+
+    /// Notes figures of a node that no agent gave.
+    pub(super) fn read_elsewhere(&self, node: &str, last: &LastMinute, now: Timestamp) {
+        self.write(|nodes| nodes.entry(node.to_owned()).or_default().see(last, now));
     }
 
     pub(super) fn failed(&self, agent: &Agent, error: String) {

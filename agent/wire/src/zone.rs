@@ -76,6 +76,16 @@ impl ZoneClass {
         }
     }
 
+    /// The class of that name in the label `zone`.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        match label {
+            "gpu" => Some(Self::Gpu),
+            "platform" => Some(Self::Platform),
+            kernels => Self::from_kernel(kernels),
+        }
+    }
+
     /// Whether a total over `present` zones takes this one.
     #[must_use]
     pub fn counts_among(self, present: &[Self]) -> bool {
