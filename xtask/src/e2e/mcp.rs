@@ -139,6 +139,7 @@ fn plan(session: &Session, program: &Path) -> Result<Value> {
     Ok(json!({
         "stdio": [program, "--kubeconfig", session.cluster()?.kubeconfig(), "mcp", "--operator-namespace", NAMESPACE],
         "url": url(session)?,
+        "host": format!("tanso-operator.{NAMESPACE}.svc"),
         "token": token(session, "auditor")?,
         "foreign": token(session, "stranger")?,
         "cases": cases()?,

@@ -40,7 +40,8 @@ class Patient(httpx2.AsyncHTTPTransport):
 
 @contextlib.asynccontextmanager
 async def over_http(plan, token):
-    headers = {"Authorization": "Bearer " + token}
+    # By the address of the pod, in the name of its Service: the server answers to no other.
+    headers = {"Authorization": "Bearer " + token, "Host": plan["host"]}
     async with httpx2.AsyncClient(headers=headers, timeout=60, transport=Patient()) as http:
         async with streamable_http_client(plan["url"], http_client=http) as streams:
             async with ClientSession(streams[0], streams[1]) as session:

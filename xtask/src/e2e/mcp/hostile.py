@@ -55,6 +55,7 @@ def frame(number):
 
 def headers_of(plan, extra, body):
     plain = {
+        "Host": plan["host"],
         "Content-Type": "application/json",
         "Accept": "application/json, text/event-stream",
         "Authorization": "Bearer " + plan["token"],
@@ -70,7 +71,7 @@ def send(plan, extra, body):
     while True:
         connection = http.client.HTTPConnection(url.hostname, url.port, timeout=60)
         try:
-            connection.putrequest("POST", url.path, skip_host="Host" in extra, skip_accept_encoding=True)
+            connection.putrequest("POST", url.path, skip_host=True, skip_accept_encoding=True)
             for name, value in headers_of(plan, extra, body).items():
                 connection.putheader(name, value)
             connection.endheaders()
