@@ -144,7 +144,8 @@ async fn ask(
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let path = format!(
-        "/api/v1/namespaces/{namespace}/pods/{name}:{}/proxy/{what}",
+        "/api/v1/namespaces/{namespace}/pods/{}{name}:{}/proxy/{what}",
+        scheme(pod),
         port(pod)
     );
     let request = hyper::Request::get(path)
@@ -167,6 +168,18 @@ pub fn port(pod: &Pod) -> i32 {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
     ports.next().map_or(AGENT_PORT, |port| port.container_port)
+}
+
+/// What the API server's proxy takes before a pod's name where the pod speaks
+/// TLS, as its probes tell.
+fn scheme(pod: &Pod) -> &'static str {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut probes = containers.flat_map(|container| &container.readiness_probe);
+    let is_tls = probes.any(|probe| {
+        let http = probe.http_get.as_ref();
+        http.and_then(|http| http.scheme.as_deref()) == Some("HTTPS")
+    });
+    if is_tls { "https:" } else { "" }
 }
 
 /// Who owns what, by namespace and name.
@@ -257,6 +270,18 @@ mod tests {
     ) -> ((String, String), Option<(String, String)>) {
         let owner = owner.map(|(kind, name)| (kind.to_owned(), name.to_owned()));
         (("shop".to_owned(), name.to_owned()), owner)
+    }
+
+    #[test]
+    fn an_agent_with_tls_is_asked_by_it() {
+        let pod = |scheme: Option<&str>| -> Pod {
+            let probe = serde_json::json!({"httpGet": {"port": "http", "scheme": scheme}});
+            let agent = serde_json::json!({"name": "agent", "readinessProbe": probe});
+            serde_json::from_value(serde_json::json!({"spec": {"containers": [agent]}})).unwrap()
+        };
+        assert_eq!(scheme(&pod(None)), "");
+        assert_eq!(scheme(&pod(Some("HTTP"))), "");
+        assert_eq!(scheme(&pod(Some("HTTPS"))), "https:");
     }
 
     #[test]

@@ -34,3 +34,23 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
+
+{{/* The PowerMonitor's spec: who scrapes and who may connect as the chart's own values say, unless it says so itself. */}}
+{{- define "tanso.monitorSpec" -}}
+{{- $spec := dict }}
+{{- with .Values.monitoring.serviceMonitor }}
+{{- if .enabled }}
+{{- $scrape := dict "type" "Enabled" "interval" .interval }}
+{{- with .labels }}{{ $_ := set $scrape "labels" . }}{{ end }}
+{{- $_ := set $spec "serviceMonitor" $scrape }}
+{{- end }}
+{{- end }}
+{{- with .Values.networkPolicy }}
+{{- if .enabled }}
+{{- $closed := dict "type" "Enabled" }}
+{{- with .metricsFrom }}{{ $_ := set $closed "metricsFrom" . }}{{ end }}
+{{- $_ := set $spec "networkPolicy" $closed }}
+{{- end }}
+{{- end }}
+{{- toYaml (mergeOverwrite $spec (deepCopy .Values.powerMonitor.spec)) }}
+{{- end }}
