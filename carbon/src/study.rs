@@ -3,7 +3,8 @@
 //!
 //! The way through: a [`Plan`] states arms, responses, rules for outliers and
 //! for disturbed trials, and when to stop, before the first trial runs;
-//! [`order`] deals the trials in randomised blocks; [`trial`] reads the raw
+//! [`order`] deals the trials in randomised blocks and [`stream`] what happens in
+//! each; [`checkpoint`] goes on after a crash; [`trial`] reads the raw
 //! figures of each trial from CSV; [`report()`] compares arms block by block.
 //!
 //! All is a function of its arguments: a report is the same again from the
@@ -12,6 +13,8 @@
 //! result is shown with and without it.
 
 pub mod bootstrap;
+pub mod checkpoint;
+pub mod delivery;
 pub mod difference;
 pub mod dist;
 pub mod drift;
@@ -20,10 +23,12 @@ pub mod outlier;
 pub mod plan;
 pub mod plot;
 pub mod power;
+pub mod progress;
 pub mod random;
 pub mod report;
 pub mod sample;
 pub mod stopping;
+pub mod stream;
 pub mod trial;
 
 pub use difference::{Confidence, Interval};

@@ -4,7 +4,7 @@
 //! Never fatal: an agent that does not answer is a fault to mention, and its
 //! workloads have no power figure rather than a wrong one.
 
-mod scrape;
+pub(crate) mod scrape;
 
 use std::collections::BTreeMap;
 
@@ -121,6 +121,18 @@ pub async fn health(cluster: &Cluster, pod: &Pod) -> Result<(), String> {
         Err(ClusterError::Refused { message, .. }) => Err(message),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// The text of every agent's metrics; all of them, or none.
+///
+/// # Errors
+/// If the agents cannot be listed, or one does not answer.
+pub async fn agents_metrics(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let agents: Api<Pod> = Api::all(cluster.client.clone());
+    let labelled = ListParams::default().labels(AGENT_LABEL);
+    let agents = list_all(cluster, &agents, labelled, "the agents' pods").await?;
+    let answers = join_all(agents.iter().map(|pod| metrics(cluster, pod))).await;
+    answers.into_iter().collect()
 }
 
 /// The text of an agent's metrics.

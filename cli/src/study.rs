@@ -1,6 +1,8 @@
-//! `kubectl tanso study`: what the raw figures of an experiment say. Reads a
-//! plan and a CSV, asks no cluster, and computes with the operator's own
-//! engine, so that anybody can make a published report again.
+//! `kubectl tanso study`: an experiment of one's own, and what the raw figures
+//! of any say. Only `run` asks a cluster; a report is made of a plan and a CSV
+//! with the operator's own engine, so that anybody can make a published one again.
+
+mod run;
 
 use std::fs;
 use std::io::Write;
@@ -8,11 +10,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use tanso_carbon::study::plan::PlanError;
+use tanso_carbon::study::progress::progress;
 use tanso_carbon::study::report::ReportError;
+use tanso_carbon::study::report::html::{Picture, html};
 use tanso_carbon::study::report::markdown::markdown;
 use tanso_carbon::study::{Plan, Report, Trials, plot, power, report};
 use tanso_carbon::table::TableFaults;
 
+use crate::cluster::ClusterArgs;
 use crate::table::{Align, Table};
 use crate::{Error, Outcome};
 
@@ -25,6 +30,10 @@ pub struct Args {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Verb {
+    /// Run an experiment on the cluster: set up each arm, change it, measure it by tanso's agents
+    Run(run::RunArgs),
+    /// How far an experiment is, and when it will be done
+    Status(StatusArgs),
     /// Make a study's report again from its raw figures
     Report(ReportArgs),
     /// Print the order of a plan's trials: randomised blocks from its seed
@@ -65,8 +74,18 @@ enum Form {
     /// Tables and sentences for people
     #[default]
     Markdown,
+    /// The same as one page with pictures
+    Html,
     /// Every figure with all digits, for programs
     Json,
+}
+
+/// Which experiment to look at.
+#[derive(Clone, Debug, clap::Args)]
+struct StatusArgs {
+    /// The folder that `run` writes
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
 }
 
 /// Whose trials to order.
@@ -108,6 +127,46 @@ pub enum StudyFault {
         /// Why.
         source: std::io::Error,
     },
+    /// How it is to be run is broken, or does not fit the plan.
+    #[error("{file}: {faults}")]
+    How {
+        /// The file.
+        file: String,
+        /// All faults.
+        faults: String,
+    },
+    /// The folder has figures already.
+    #[error("{0:?} has trials already; go on with --resume, or name another folder by --out")]
+    Begun(PathBuf),
+    /// The folder is another study's.
+    #[error("{0:?} was begun with another plan; give that one, or name another folder by --out")]
+    OtherPlan(PathBuf),
+    /// A file of the study cannot be written.
+    #[error("writing {path:?}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A command of an arm failed.
+    #[error("{name} of arm {arm:?}, `{command}`: {reason}")]
+    Command {
+        /// Which command.
+        name: &'static str,
+        /// The arm.
+        arm: String,
+        /// What was run.
+        command: String,
+        /// How it ended.
+        reason: String,
+    },
+    /// Nobody measures.
+    #[error("no agent of tanso gives figures; `kubectl tanso doctor` says why")]
+    NoAgents,
+    /// Time went backwards.
+    #[error("the agents' clocks went back between two readings; the trial is not kept")]
+    Clock,
     /// The picture cannot be written.
     #[error("writing {path:?}: {source}")]
     Plot {
@@ -147,9 +206,16 @@ pub enum StudyFault {
 /// Answers.
 ///
 /// # Errors
-/// If a file is broken or the answer cannot be written.
-pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
+/// If a file is broken, the cluster does not answer to a run, or the answer
+/// cannot be written.
+pub async fn run(
+    args: &Args,
+    cluster: &ClusterArgs,
+    out: &mut impl Write,
+) -> Result<Outcome, Error> {
     match &args.verb {
+        Verb::Run(args) => run::run(args, cluster, out).await,
+        Verb::Status(args) => run_status(args, out),
         Verb::Report(args) => run_report(args, out),
         Verb::Order(args) => run_order(args, out),
         Verb::Power(args) => run_power(args, out),
@@ -163,6 +229,36 @@ fn read(path: &Path) -> Result<String, StudyFault> {
     })
 }
 
+fn run_status(args: &StatusArgs, out: &mut impl Write) -> Result<Outcome, Error> {
+    let (plan, trials) = run::look(&args.folder)?;
+    let planned = plan.slots(run::blocks_max(plan.stopping)).len();
+    let found = progress(&trials, u32::try_from(planned).unwrap_or(u32::MAX));
+    writeln!(
+        out,
+        "{}: {} of {} trials",
+        plan.title, found.done, found.planned
+    )?;
+    if let Some(last) = trials.measured().last() {
+        let began = last.started_at.map(|at| at.to_string()).unwrap_or_default();
+        writeln!(out, "last: trial {}, arm {}, {began}", last.order, last.arm)?;
+    }
+    let disturbed = trials.measured();
+    let disturbed = disturbed.filter(|row| !plan.disturbance.reasons(row).is_empty());
+    writeln!(out, "disturbed: {}", disturbed.count())?;
+    if report(&plan, &trials).is_ok_and(|report| report.decision.is_stop()) {
+        writeln!(out, "done: the plan's rule asks for no more trials")?;
+        return Ok(Outcome::Fine);
+    }
+    if let Some(rest) = found.rest {
+        let (hours, minutes) = (rest.as_secs() / 3600, rest.as_secs() / 60 % 60);
+        writeln!(
+            out,
+            "at most about {hours} h {minutes:02} min to go, at its pace so far"
+        )?;
+    }
+    Ok(Outcome::Fine)
+}
+
 fn run_report(args: &ReportArgs, out: &mut impl Write) -> Result<Outcome, Error> {
     let found = reported(args)?;
     if let Some(path) = &args.plot {
@@ -170,6 +266,15 @@ fn run_report(args: &ReportArgs, out: &mut impl Write) -> Result<Outcome, Error>
     }
     match args.output {
         Form::Markdown => write!(out, "{}", markdown(&found))?,
+        Form::Html => {
+            let title = found.plan.primary_response.clone();
+            let picture = plot::differences(&found, &title);
+            let pictures: Vec<_> = picture
+                .map(|svg| Picture { title, svg })
+                .into_iter()
+                .collect();
+            write!(out, "{}", html(&found, &pictures))?;
+        }
         Form::Json => crate::Output::Json.write(out, &found)?,
     }
     // A known difference that is not found is a fault of the experiment.

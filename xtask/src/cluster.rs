@@ -301,6 +301,15 @@ impl Cluster {
         part.process.is_alive().then_some(part.process.pid)
     }
 
+    /// The processes of the components and of all that they started, without
+    /// those in containers.
+    ///
+    /// # Errors
+    /// When the mount table cannot be read.
+    pub fn part_processes(&self) -> Result<Vec<i32>> {
+        cgroups::processes(&format!("{}/parts", self.state.cgroup))
+    }
+
     /// Ends the cluster and removes all it left.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ pub mod process;
 pub mod progress;
 pub mod release;
 pub mod rights;
+pub mod study;
 pub mod test;
 pub mod tools;
 pub mod workspace;
@@ -75,6 +76,8 @@ enum Verb {
     Rights(rights::Args),
     /// Let a fuzzing client of the `OpenAPI` world talk to the model server
     Openapi(openapi::Args),
+    /// Run a controlled experiment on an embedded cluster, and report it
+    Study(study::Args),
     /// Run the benchmarks
     Bench(bench::Args),
     /// What keeps a cluster; started by `cluster up`
@@ -108,6 +111,7 @@ impl Cli {
             Verb::Dashboards(args) => dashboards::run(&args),
             Verb::Rights(args) => rights::run(&args),
             Verb::Openapi(args) => openapi::run(&args),
+            Verb::Study(args) => study::run(&args),
             Verb::Bench(args) => bench::run(&args),
             Verb::ClusterSupervise(args) => cluster::supervise::run(&args),
             Verb::Enter(args) => cluster::enter::run(args),

@@ -18,6 +18,7 @@ use super::sample::Sample;
 use super::stopping::Decision;
 use super::trial::{Trial, Trials, Unit};
 
+pub mod html;
 pub mod markdown;
 mod scaled;
 mod threats;

@@ -1,4 +1,4 @@
-//! The pod power families in an agent's metrics text.
+//! Samples in an agent's metrics text, and the pod power families among them.
 //!
 //! Zones that contain each other are not added up: platform contains psys,
 //! psys contains package, and core and uncore are parts of package.
@@ -6,6 +6,40 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tanso_agent_wire::families::POD_WATTS;
+
+/// A line of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Line {
+    /// The labels.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The figure.
+    pub(crate) value: f64,
+}
+
+/// The lines of a family; those that cannot be read are passed over.
+pub(crate) fn samples(text: &str, family: &str) -> Vec<Line> {
+    let line = |line: &str| {
+        let rest = line.strip_prefix(family)?;
+        let (labels, rest) = match rest.strip_prefix('{') {
+            Some(rest) => labels(rest)?,
+            None => (BTreeMap::new(), rest),
+        };
+        let value = rest.strip_prefix(' ')?.split_whitespace().next()?;
+        let value = value.parse().ok().filter(|value: &f64| value.is_finite())?;
+        Some(Line { labels, value })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The lines of a family by power zone, without zones that others contain.
+pub(crate) fn counted(text: &str, family: &str) -> Vec<Line> {
+    let mut found = samples(text, family);
+    let zone = |line: &Line| line.labels.get("zone").cloned().unwrap_or_default();
+    let names: Vec<String> = found.iter().map(zone).collect();
+    let zones: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    found.retain(|line| counts(&zone(line), &zones));
+    found
+}
 
 /// Adds each running pod's power in milliwatts, by namespace and name. Lines
 /// that cannot be read are passed over.

@@ -130,3 +130,35 @@ fn the_documented_plan_and_figures_are_read() {
     let threats = report(&plan, &trials).unwrap().threats;
     assert!(threats.iter().any(|threat| threat.kind == "disturbed"));
 }
+
+#[tokio::test]
+async fn status_tells_how_far_a_study_is_and_when_it_will_be_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(
+        at("plan.json"),
+        PLAN.replace("order", "stopping: {blocks: 4}\norder"),
+    )
+    .unwrap();
+    let rows = "trial,block,arm,phase,started_at,steal_ratio,node_joules\n\
+                1,1,snow,measured,2026-01-01T00:00:00Z,0,5\n2,1,flux,measured,2026-01-01T00:20:00Z,0.5,6\n3,2,fl";
+    fs::write(at("trials.csv"), rows).unwrap();
+    let (text, outcome) = ran(&["status", &folder.path().display().to_string()]).await;
+    assert_eq!(outcome.unwrap(), Outcome::Fine);
+    assert_eq!(
+        text,
+        "T: 2 of 8 trials\nlast: trial 2, arm flux, 2026-01-01T00:20:00Z\ndisturbed: 1\n\
+         at most about 2 h 00 min to go, at its pace so far\n"
+    );
+}
+
+#[tokio::test]
+async fn a_report_as_a_page_has_its_picture_inside() {
+    let (_folder, [data, plan, _]) = files();
+    let (text, outcome) = ran(&["report", "--data", &data, "--plan", &plan, "-o", "html"]).await;
+    assert_eq!(outcome.unwrap(), Outcome::Fine);
+    assert!(
+        text.starts_with("<!doctype html>") && text.contains("<svg "),
+        "{text}"
+    );
+}

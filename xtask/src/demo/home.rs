@@ -57,13 +57,18 @@ pub(super) enum Home {
 impl Home {
     /// Starts a cluster with all images on its node, or finds the one named.
     pub(super) fn open(name: &str, existing: &Existing) -> Result<Self> {
+        Self::open_with(name, existing, &IMAGES)
+    }
+
+    /// As [`Home::open`], with these images only.
+    pub(super) fn open_with(name: &str, existing: &Existing, images: &[&str]) -> Result<Self> {
         if existing.context.is_some() {
             return Ok(Self::Existing {
                 kubectl: kubectl()?,
                 existing: existing.clone(),
             });
         }
-        let archives = images::build(&IMAGES)?;
+        let archives = images::build(images)?;
         cluster::down(name)?;
         let options = cluster::Options {
             images: archives,

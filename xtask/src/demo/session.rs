@@ -52,6 +52,16 @@ impl Session {
         })
     }
 
+    /// As [`Session::bare`], with these images only.
+    ///
+    /// # Errors
+    /// When a part cannot be built or started.
+    pub fn bare_with(name: &str, images: &[&str]) -> Result<Self> {
+        Ok(Self {
+            home: Home::open_with(name, &Existing::default(), images)?,
+        })
+    }
+
     /// The cluster, where it is ours.
     ///
     /// # Errors

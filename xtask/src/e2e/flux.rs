@@ -1,7 +1,7 @@
 //! Delivery by the real Flux controllers, from a Git repository on the
 //! cluster's own network: what a platform team relies on, each with its time.
 
-pub(in crate::e2e) mod fleet;
+pub(crate) mod fleet;
 pub(super) mod release;
 
 use std::collections::BTreeMap;

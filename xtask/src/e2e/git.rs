@@ -21,7 +21,7 @@ use crate::cluster::Cluster;
 use crate::process::output;
 
 /// A work tree whose commits are served; the folder goes with it.
-pub(super) struct Repository {
+pub(crate) struct Repository {
     dir: tempfile::TempDir,
     url: String,
 }
@@ -31,7 +31,7 @@ impl Repository {
     ///
     /// # Errors
     /// When git is missing, or nothing can listen inside the cluster.
-    pub(super) fn serve(cluster: &Cluster) -> Result<Self> {
+    pub(crate) fn serve(cluster: &Cluster) -> Result<Self> {
         let dir = tempfile::tempdir().context("making a folder for a repository")?;
         let address = listen(cluster, dir.path().to_path_buf())?;
         let this = Self {
@@ -43,7 +43,7 @@ impl Repository {
     }
 
     /// Where a controller fetches from.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
@@ -56,7 +56,7 @@ impl Repository {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
         let file = self.path().join(name);
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)
@@ -69,7 +69,7 @@ impl Repository {
     ///
     /// # Errors
     /// When there is nothing to commit.
-    pub(super) fn commit(&self, message: &str) -> Result<String> {
+    pub(crate) fn commit(&self, message: &str) -> Result<String> {
         self.git(&["add", "--all"])?;
         self.git(&["commit", "--quiet", "-m", message])?;
         Ok(self.git(&["rev-parse", "HEAD"])?.trim().to_owned())

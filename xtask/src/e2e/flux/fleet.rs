@@ -15,14 +15,14 @@ use crate::tools::{self, Tool};
 use crate::{images, workspace};
 
 /// The namespace of Flux's objects.
-pub(super) const FLUX: &str = "flux-system";
+pub(crate) const FLUX: &str = "flux-system";
 
 /// A controller of Flux: its program, and its name, which is its folder's in
 /// `tests/tools` and its module's too.
-pub(super) type Controller = (Tool, &'static str);
+pub(crate) type Controller = (Tool, &'static str);
 
-pub(super) const SOURCE: Controller = (Tool::SourceController, "source-controller");
-pub(super) const KUSTOMIZE: Controller = (Tool::KustomizeController, "kustomize-controller");
+pub(crate) const SOURCE: Controller = (Tool::SourceController, "source-controller");
+pub(crate) const KUSTOMIZE: Controller = (Tool::KustomizeController, "kustomize-controller");
 pub(super) const HELM: Controller = (Tool::HelmController, "helm-controller");
 
 /// Gives the cluster the kinds of all of Flux's controllers.
@@ -41,14 +41,14 @@ fn kinds_of(session: &Session, (_, name): Controller) -> Result<()> {
 }
 
 /// A cluster with Flux on it, and a repository.
-pub(super) struct Fleet<'s> {
-    pub(super) session: &'s Session,
-    pub(super) repository: Repository,
+pub(crate) struct Fleet<'s> {
+    pub(crate) session: &'s Session,
+    pub(crate) repository: Repository,
 }
 
 impl<'s> Fleet<'s> {
     /// The controllers at work, the ledger's volume, and an empty repository.
-    pub(super) fn new(session: &'s Session, controllers: &[Controller]) -> Result<Self> {
+    pub(crate) fn new(session: &'s Session, controllers: &[Controller]) -> Result<Self> {
         let cluster = session.cluster()?;
         session.apply(&text("tests/flux/account.yaml")?)?;
         let mut archives = Vec::new();
@@ -198,7 +198,7 @@ pub(super) fn message(object: &Value) -> String {
 }
 
 /// Whether a Kustomization is Ready with that commit.
-pub(super) fn delivered(kustomization: &Value, commit: &str) -> bool {
+pub(crate) fn delivered(kustomization: &Value, commit: &str) -> bool {
     let revision = kustomization["status"]["lastAppliedRevision"].as_str();
     is_ready(kustomization) && revision.is_some_and(|revision| revision.ends_with(commit))
 }
