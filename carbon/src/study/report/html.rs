@@ -142,7 +142,10 @@ fn row(line: &str, is_head: bool, out: &mut String) -> fmt::Result {
 
 /// Text that is no markup; what Markdown escaped already stays so.
 fn text(text: &str) -> String {
-    let raw = text.replace("&lt;", "<").replace("&#124;", "|");
+    let raw = text
+        .replace("&lt;", "<")
+        .replace("&#124;", "|")
+        .replace("\\|", "|");
     raw.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
