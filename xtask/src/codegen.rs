@@ -3,6 +3,7 @@
 mod chart;
 mod grafana;
 mod reference;
+mod values;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -86,6 +87,11 @@ fn generate() -> Result<Vec<Generated>> {
     let boards = grafana::generate()?;
     files.extend(chart::generate(&boards)?);
     files.extend(boards);
+    files.push(values::schema(&[
+        ("carbonPolicySpec", CarbonPolicy::crd()),
+        ("clusterCarbonPolicySpec", ClusterCarbonPolicy::crd()),
+        ("powerMonitorSpec", PowerMonitor::crd()),
+    ])?);
     files.extend(reference::pages(&[
         PowerMonitor::crd(),
         CarbonPolicy::crd(),

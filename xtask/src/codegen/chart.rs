@@ -66,7 +66,8 @@ fn prometheus_rule() -> Result<String> {
     Ok(text)
 }
 
-fn read(path: &str) -> Result<String> {
+/// A file of the checkout.
+pub(super) fn read(path: &str) -> Result<String> {
     let file = workspace::root().join(path);
     fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::Fact;
+use super::{Fact, helm};
 use crate::demo::session::{NAMESPACE, Session};
 use crate::process::output;
 use crate::progress::Step;
@@ -210,8 +210,15 @@ impl<'s> Server<'s> {
     fn start(session: &'s Session, prometheus: &Path, rules: &Path) -> Result<Self> {
         let dir = tempfile::tempdir().context("making a folder for Prometheus")?;
         let config = dir.path().join("prometheus.yaml");
+        let what = "every pod of tanso to be ready";
+        let mut step = Step::new(what);
+        let limit = Duration::from_mins(10);
+        let targets = session.wait(&mut step, what, limit, |session| {
+            configuration(session, rules).map(Some)
+        })?;
+        step.done("every pod of tanso is ready");
         let log = fs::File::create(dir.path().join("log")).context("creating a log")?;
-        fs::write(&config, configuration(session, rules)?).context("configuring Prometheus")?;
+        fs::write(&config, targets).context("configuring Prometheus")?;
         let child = session
             .cluster()?
             .exec([prometheus])
@@ -250,7 +257,7 @@ impl<'s> Server<'s> {
         let mut open: Vec<&Ask> = asks.iter().collect();
         let waited = self
             .session
-            .wait(&mut step, what, Duration::from_mins(4), |_| {
+            .wait(&mut step, what, Duration::from_mins(10), |_| {
                 let mut still = Vec::new();
                 for ask in &open {
                     if self.ask(promtool, &ask.query)?.is_empty() {
@@ -328,6 +335,9 @@ fn configuration(session: &Session, rules: &Path) -> Result<String> {
         for pod in items {
             let address = pod["status"]["podIP"].as_str().context("a pod's address")?;
             let node = pod["spec"]["nodeName"].as_str().context("a pod's node")?;
+            if helm::condition(pod, "Ready") != Some("True") {
+                bail!("a pod of {name} is not ready");
+            }
             targets.push(serde_json::json!({
                 "targets": [format!("{address}:{port}")],
                 "labels": {"instance": node},

@@ -238,6 +238,12 @@ impl Delivery<'_> {
             let resources = self.0.object(KUSTOMIZATIONS, "tanso-resources")?;
             Ok(delivered(&resources, &commit).then_some(()))
         })?;
+        // From here on a sync is one that was asked for, with the intervals that
+        // users have.
+        for name in ["tanso-crds", "tanso-operator", "tanso-resources"] {
+            self.0
+                .patch(KUSTOMIZATIONS, name, r#"{"spec":{"interval":"10m"}}"#)?;
+        }
         let mut last = self.versions()?;
         self.0.wait("a first quiet cycle", |_| {
             self.0.cycle(KUSTOMIZATIONS)?;

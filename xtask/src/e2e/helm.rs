@@ -12,12 +12,22 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 
 use super::Fact;
+use super::flux::fleet;
 use crate::chart::{Chart, FILES};
 use crate::demo::session::{NAMESPACE, Session};
 use crate::process::output;
 use crate::progress::Step;
 use crate::tools;
 use crate::workspace;
+
+/// What production adds by way of the release's `PowerMonitor`.
+const OF_MONITOR: [&str; 5] = [
+    "NetworkPolicy/tanso-agent-in",
+    "NetworkPolicy/tanso-model-in",
+    "PodDisruptionBudget/tanso-model-server",
+    "ServiceMonitor/tanso-agent",
+    "ServiceMonitor/tanso-model-server",
+];
 
 /// Runs the chart's life; a fact per promise.
 pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
@@ -101,7 +111,8 @@ impl Release<'_> {
         let limit = Duration::from_mins(10);
         self.session.wait(step, what, limit, |session| {
             let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
-            let ready = condition(&monitor, "Ready") == Some("True");
+            // An upgrade's monitor is not the one that was ready before.
+            let ready = fleet::is_ready(&monitor);
             let agents = monitor["status"]["nodes"]["ready"].as_i64().unwrap_or(0);
             let shown = format!("PowerMonitor Ready, {agents} agent(s) ready");
             Ok((ready && agents >= 1).then_some(shown))
@@ -135,25 +146,69 @@ impl Release<'_> {
         if !owner.split_whitespace().any(|name| name == "tanso-crds") {
             bail!("the Job did not bring the kinds up to date: managers are {owner}");
         }
-        let count = self.extras()?.lines().count();
-        if count < 8 {
-            bail!("the production values bring {count} further objects only");
-        }
+        let (chart, monitor) = self.owners(&mut Step::new("what production adds"))?;
         Ok(Fact::new(
             "upgrade",
             format!(
-                "to values-production.yaml in {seconds:.0} s: {agents}; {count} monitoring, network and \
-                 disruption objects; kinds applied by the Job"
+                "to values-production.yaml in {seconds:.0} s: {agents}, with TLS; {chart} monitoring, \
+                 network and disruption objects of the chart and {monitor} of the PowerMonitor, none of \
+                 both; kinds applied by the Job"
             ),
         ))
     }
 
+    /// How many of the objects that production adds are the chart's, and how
+    /// many the monitor's; each has one owner.
+    fn owners(&self, step: &mut Step) -> Result<(usize, usize)> {
+        let what = "the PowerMonitor's own monitoring, network and disruption objects";
+        let limit = Duration::from_mins(5);
+        let items = self.session.wait(step, what, limit, |_| {
+            let items = self.extras()?;
+            let names: Vec<String> = items.iter().map(name).collect();
+            let missing = OF_MONITOR
+                .iter()
+                .find(|wanted| !names.contains(&(**wanted).to_owned()));
+            match missing {
+                None => Ok(Some(items)),
+                Some(missing) => bail!("{missing} is not there"),
+            }
+        })?;
+        let mut counts = (0, 0);
+        for item in &items {
+            let helm = item["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm";
+            let owner = &item["metadata"]["ownerReferences"][0]["kind"];
+            match (
+                helm,
+                owner == "PowerMonitor",
+                OF_MONITOR.contains(&name(item).as_str()),
+            ) {
+                (true, false, false) => counts.0 += 1,
+                (false, true, true) => counts.1 += 1,
+                _ => bail!("{} has not one owner: {}", name(item), item["metadata"]),
+            }
+        }
+        let tls = self.session.json(&[
+            "get",
+            "daemonset",
+            "tanso-agent",
+            "-n",
+            NAMESPACE,
+            "-o",
+            "json",
+        ])?;
+        let probe = &tls["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"];
+        if probe["scheme"] != "HTTPS" {
+            bail!("the production values' agents do not speak TLS: {probe}");
+        }
+        Ok(counts)
+    }
+
     /// What the production values have and the simple ones have not.
-    fn extras(&self) -> Result<String> {
+    fn extras(&self) -> Result<Vec<Value>> {
         let kinds = "servicemonitors,prometheusrules,networkpolicies,poddisruptionbudgets";
-        let label = "app.kubernetes.io/instance=tanso";
-        self.session
-            .kubectl(&["get", kinds, "-n", NAMESPACE, "-l", label, "-o", "name"])
+        let words = ["get", kinds, "-n", NAMESPACE, "-o", "json"];
+        let all = self.session.json(&words)?;
+        Ok(all["items"].as_array().cloned().unwrap_or_default())
     }
 
     fn rollback(&self) -> Result<Fact> {
@@ -164,10 +219,16 @@ impl Release<'_> {
         self.measured(&mut step)?;
         let seconds = step.elapsed().as_secs_f64();
         step.done("rolled back");
-        let left = self.extras()?;
-        if !left.trim().is_empty() {
-            bail!("after the roll-back there is still {left}");
-        }
+        let what = "what the upgrade added to go";
+        let limit = Duration::from_mins(5);
+        self.session.wait(&mut Step::new(what), what, limit, |_| {
+            let left = self.extras()?;
+            if left.is_empty() {
+                return Ok(Some(()));
+            }
+            let left: Vec<String> = left.iter().map(name).collect();
+            bail!("after the roll-back there is still {}", left.join(", "))
+        })?;
         Ok(Fact::new(
             "rollback",
             format!(
@@ -202,6 +263,16 @@ impl Release<'_> {
             ),
         ))
     }
+}
+
+/// Kind and name.
+fn name(object: &Value) -> String {
+    let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    format!(
+        "{}/{}",
+        part(&object["kind"]),
+        part(&object["metadata"]["name"])
+    )
 }
 
 /// The status of a condition.

@@ -1,6 +1,7 @@
 //! Flux's controllers at work on a cluster, the Git repository that they deliver
 //! from, and what their objects say.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -144,22 +145,28 @@ impl<'s> Fleet<'s> {
         self.session.kubectl(&words).map(drop)
     }
 
-    /// Asks all objects of a kind for a sync, and waits until it has been done.
+    /// Asks all objects of a kind for a sync, and waits until each has done it
+    /// and been Ready: not all at one time, since one that syncs anew is not Ready
+    /// meanwhile, nor is what depends on it.
     pub(super) fn cycle(&self, kind: &str) -> Result<()> {
         let token = format!("{:?}", Instant::now());
         let asked = format!("reconcile.fluxcd.io/requestedAt={token}");
         let words = ["annotate", kind, "-n", FLUX, "--all", "--overwrite", &asked];
         self.session.kubectl(&words)?;
         let begun = Instant::now();
+        let mut done = BTreeSet::new();
         loop {
             let all = self
                 .session
                 .json(&["get", kind, "-n", FLUX, "-o", "json"])?;
             let items = all["items"].as_array().context("items")?;
-            let done = |item: &Value| {
-                item["status"]["lastHandledReconcileAt"] == token.as_str() && is_ready(item)
-            };
-            if items.iter().all(done) {
+            for item in items {
+                let handled = item["status"]["lastHandledReconcileAt"] == token.as_str();
+                if handled && is_ready(item) {
+                    done.insert(item["metadata"]["name"].to_string());
+                }
+            }
+            if done.len() == items.len() {
                 return Ok(());
             }
             if begun.elapsed() > Duration::from_mins(5) {
@@ -180,7 +187,7 @@ pub(super) fn text(path: &str) -> Result<String> {
 }
 
 /// Whether the condition `Ready` is true, of the object's present generation.
-pub(super) fn is_ready(object: &Value) -> bool {
+pub(in crate::e2e) fn is_ready(object: &Value) -> bool {
     let conditions = object["status"]["conditions"].as_array();
     let is = |one: &Value| one["type"] == "Ready" && one["status"] == "True";
     let seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
