@@ -54,6 +54,14 @@ pub fn report_page(report: &Report<'_>) -> String {
         );
     }
     page.push_str("</table>");
+    for target in report.targets.iter().filter(|target| !target.met()) {
+        let _ = write!(
+            page,
+            "<p>{}: not met. Tried: {}.</p>",
+            escaped(target.name),
+            escaped(target.tried)
+        );
+    }
     for split in Split::ALL {
         let _ = write!(
             page,
