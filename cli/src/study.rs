@@ -16,6 +16,7 @@ use tanso_carbon::study::report::html::{Picture, html};
 use tanso_carbon::study::report::markdown::markdown;
 use tanso_carbon::study::{Plan, Report, Trials, plot, power, report};
 use tanso_carbon::table::TableFaults;
+use tanso_study::{FolderFault, look};
 
 use crate::cluster::ClusterArgs;
 use crate::table::{Align, Table};
@@ -135,20 +136,12 @@ pub enum StudyFault {
         /// All faults.
         faults: String,
     },
-    /// The folder has figures already.
-    #[error("{0:?} has trials already; go on with --resume, or name another folder by --out")]
-    Begun(PathBuf),
     /// The folder is another study's.
     #[error("{0:?} was begun with another plan; give that one, or name another folder by --out")]
     OtherPlan(PathBuf),
-    /// A file of the study cannot be written.
-    #[error("writing {path:?}: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The study's folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
     /// A command of an arm failed.
     #[error("{name} of arm {arm:?}, `{command}`: {reason}")]
     Command {
@@ -230,8 +223,8 @@ fn read(path: &Path) -> Result<String, StudyFault> {
 }
 
 fn run_status(args: &StatusArgs, out: &mut impl Write) -> Result<Outcome, Error> {
-    let (plan, trials) = run::look(&args.folder)?;
-    let planned = plan.slots(run::blocks_max(plan.stopping)).len();
+    let (plan, trials) = look(&args.folder).map_err(StudyFault::Folder)?;
+    let planned = plan.slots(plan.stopping.blocks_max()).len();
     let found = progress(&trials, u32::try_from(planned).unwrap_or(u32::MAX));
     writeln!(
         out,

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::Boundary;
 use tanso_carbon::table::TableFaults;
+use tanso_carbon::units::Intensity;
 use tanso_carbon::{TypicalYear, YearlyZones};
 
 use crate::provider::{Freshness, IntensityProvider, Loaded, Past, ProviderFault, Series};
@@ -37,6 +38,14 @@ static TYPICAL_YEARS: LazyLock<Result<Years, TableFaults>> = LazyLock::new(|| {
 });
 static YEARLY: LazyLock<Result<YearlyZones, TableFaults>> =
     LazyLock::new(|| YearlyZones::parse("zones_yearly.csv", ZONES));
+
+/// A zone's mean intensity of the year that is nearest to `year` among those that
+/// come with tanso, and which year that is; `None` if the zone has no figures.
+#[must_use]
+pub fn yearly_mean(zone: &str, year: i16) -> Option<(i16, Intensity)> {
+    let zones = YEARLY.as_ref().ok()?;
+    zones.get(zone)?.nearest(year)
+}
 
 /// The bundled tables.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,29 +2,33 @@
 //! tanso's own agent and judged by `carbon::study`.
 //!
 //! The rooms: [`design`] says what is run (pure), `bench` keeps cluster, agent and
-//! Flux, `trial` runs one trial, `figures` makes its row of two readings (pure), and
-//! `folder` keeps plan, raw figures and report so that a kill loses at most
-//! the trial that ran. Nothing here computes a difference.
+//! Flux, `trial` runs one trial, and `figures` makes its row of two readings (pure).
+//! `tanso_study` keeps plan and raw figures so that a kill loses at most the trial
+//! that ran. Nothing here computes a difference.
 
 mod bench;
 pub mod design;
 mod figures;
-mod folder;
 mod load;
 mod machine;
+mod prove;
 mod published;
 mod trial;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use tanso_carbon::study::order::Slot;
 use tanso_carbon::study::progress::progress;
+use tanso_study::{Folder, TRIALS};
 
 use self::bench::Bench;
 use self::design::{Choice, Design};
-use self::folder::Folder;
+
+/// The design's file, beside the plan.
+const DESIGN: &str = "design.json";
 
 /// Which study.
 #[derive(Debug, clap::Args)]
@@ -60,9 +64,9 @@ struct Gitops {
     /// Seconds of each measured phase [default: 120; 10 with --quick]
     #[arg(long, value_name = "SECONDS")]
     measured: Option<u64>,
-    /// Kustomizations that Flux delivers, 1 to 500
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    kustomizations: usize,
+    /// Kustomizations that Flux delivers, 1 to 500; of several numbers, as in 5,50,200, each makes arms of its own
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "5")]
+    kustomizations: Vec<usize>,
     /// Wanted changes in each trial of a busy arm [default: one for every 5 seconds measured]
     #[arg(long, value_name = "N")]
     changes: Option<u32>,
@@ -75,6 +79,13 @@ struct Gitops {
     /// A folder with the programs tanso-agent and tanso-model-server [default: built as for images]
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// End this part with the first trial that ends after so many minutes; --resume runs the next part
+    #[arg(long, value_name = "MINUTES")]
+    part_minutes: Option<u64>,
+    /// Run the study in a process of its own, kill that with SIGKILL in the middle of a trial after so many trials each,
+    /// let another go on, and compare the report with that of the same figures uninterrupted
+    #[arg(long, value_name = "TRIALS", value_delimiter = ',', conflicts_with_all = ["resume", "report"])]
+    prove_resume: Vec<usize>,
     /// Where plan, raw figures and report go
     #[arg(long, value_name = "DIR", default_value = "target/studies/gitops")]
     out: PathBuf,
@@ -94,48 +105,76 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn gitops(args: &Gitops) -> Result<()> {
     if args.report {
-        return published::write(&Folder::open(&args.out)?);
+        let (plan, trials) = tanso_study::look(&args.out)?;
+        return published::write(&args.out, &plan, &trials);
+    }
+    if !args.prove_resume.is_empty() {
+        return prove::resume(&args.out, &args.prove_resume);
     }
     let design = Design::choose(&Choice {
         quick: args.quick,
         blocks: args.trials,
         measured_seconds: args.measured,
-        kustomizations: args.kustomizations,
+        kustomizations: &args.kustomizations,
         changes: args.changes,
         arms: &args.arms,
         seed: args.seed,
     })
     .map_err(|faults| anyhow::anyhow!("{}", faults.join("; ")))?;
-    let mut folder = if args.resume {
-        Folder::resume(&args.out, &design)?
-    } else {
-        Folder::begin(&args.out, &design, machine::environment(&design))?
-    };
-    let rest = folder.rest()?;
-    if rest.is_empty() {
+    let mut folder = open(args, &design)?;
+    if folder.next().is_none() {
         eprintln!("every planned trial is there already");
     } else {
-        run_trials(&design, args.programs.as_deref(), &mut folder, &rest)?;
+        run_trials(&design, args, &mut folder)?;
     }
-    published::write(&folder)
+    published::write(&args.out, folder.plan(), folder.trials())
 }
 
-fn run_trials(
-    design: &Design,
-    programs: Option<&Path>,
-    folder: &mut Folder,
-    rest: &[Slot],
-) -> Result<()> {
+/// Begins a folder, or goes on with one of the same design.
+fn open(args: &Gitops, design: &Design) -> Result<Folder> {
+    let text = serde_json::to_string_pretty(design).context("writing the design")?;
+    if !(args.resume && args.out.join(TRIALS).exists()) {
+        let plan = design.plan(machine::environment(design));
+        let beside = [(DESIGN, text.as_str())];
+        return Ok(Folder::begin(
+            &args.out,
+            &plan,
+            trial::responses(),
+            &beside,
+        )?);
+    }
+    let file = args.out.join(DESIGN);
+    let begun = std::fs::read_to_string(&file)
+        .with_context(|| format!("reading \"{}\"", file.display()))?;
+    if begun != text {
+        bail!(
+            "\"{}\" was begun with another design: give the same flags, or another folder by --out",
+            args.out.display()
+        );
+    }
+    Ok(Folder::resume(&args.out, trial::responses())?)
+}
+
+fn run_trials(design: &Design, args: &Gitops, folder: &mut Folder) -> Result<()> {
+    let programs = args.programs.as_deref();
     let session = bench::cluster(programs)?;
+    let begun = Instant::now();
+    let until = args
+        .part_minutes
+        .map(|minutes| Duration::from_secs(60 * minutes));
     let result = Bench::new(&session, programs, design).and_then(|mut bench| {
-        rest.iter().try_for_each(|slot| {
+        while let Some(slot) = folder.next() {
+            if until.is_some_and(|until| begun.elapsed() > until) {
+                eprintln!("this part is over; go on with --resume");
+                break;
+            }
             let arm = design.arm(&slot.arm).context("a planned trial's arm")?;
-            let rows = trial::run(&mut bench, design, arm, slot)
+            let rows = trial::run(&mut bench, design, arm, &slot)
                 .with_context(|| format!("trial {} of arm \"{}\"", slot.order, slot.arm))?;
-            folder.append(rows)?;
-            say(design, folder, slot);
-            Ok(())
-        })
+            folder.append(&rows)?;
+            say(design, folder, &slot);
+        }
+        Ok(())
     });
     if result.is_err() {
         eprintln!("{}", session.state_of_pods());

@@ -304,6 +304,20 @@ impl Plan {
         randomised_blocks(&names, blocks, self.order_seed)
     }
 
+    /// The trial to run after these; none when all are there or the rule asks
+    /// for no more. It is asked between blocks only: half a block says nothing.
+    #[must_use]
+    pub fn next(&self, trials: &Trials) -> Option<Slot> {
+        let done: BTreeSet<u32> = trials.measured().map(|row| row.order).collect();
+        let is_block = done.len().is_multiple_of(self.arms.len().max(1));
+        let is_enough = || super::report(self, trials).is_ok_and(|one| one.decision.is_stop());
+        if is_block && is_enough() {
+            return None;
+        }
+        let mut planned = self.slots(self.stopping.blocks_max()).into_iter();
+        planned.find(|slot| !done.contains(&slot.order))
+    }
+
     /// All that is wrong with it.
     fn faults(&self) -> Vec<String> {
         let mut faults = self.arm_faults();

@@ -58,6 +58,15 @@ impl Decision {
 }
 
 impl StoppingRule {
+    /// The most blocks that it may ask for.
+    #[must_use]
+    pub const fn blocks_max(self) -> u32 {
+        match self {
+            Self::Blocks(blocks) => blocks,
+            Self::HalfWidth { blocks_max, .. } => blocks_max,
+        }
+    }
+
     /// The decision after so many complete blocks, with the widest relative
     /// half width among the comparisons; `None` if one has no interval yet.
     ///

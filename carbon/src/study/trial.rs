@@ -170,6 +170,18 @@ impl Trials {
         }
     }
 
+    /// These and further ones, with the columns of both.
+    #[must_use]
+    pub fn joined(self, more: Self) -> Self {
+        let mut responses = self.responses;
+        responses.extend(more.responses);
+        let rows = self.rows.into_iter().chain(more.rows).collect();
+        Self {
+            responses,
+            ..Self::new(rows)
+        }
+    }
+
     /// The responses: columns with their units.
     #[must_use]
     pub const fn responses(&self) -> &BTreeMap<String, Unit> {

@@ -5,7 +5,6 @@
 //!
 //! It runs with the caller's own rights and changes nothing by itself.
 
-mod folder;
 mod how;
 mod reading;
 
@@ -18,15 +17,13 @@ use jiff::Timestamp;
 use tanso_carbon::study::Plan;
 use tanso_carbon::study::order::Slot;
 use tanso_carbon::study::progress::progress;
-use tanso_carbon::study::stopping::StoppingRule;
 use tanso_carbon::study::stream::{Busy, deal};
 use tanso_carbon::study::trial::{Phase, Trial};
+use tanso_study::{Folder, PLAN, TRIALS};
 
 use super::StudyFault;
 use crate::cluster::ClusterArgs;
 use crate::{Error, Outcome, live};
-use folder::Folder;
-pub(super) use folder::look;
 use how::{ArmHow, How};
 use reading::Reading;
 
@@ -65,24 +62,18 @@ pub(super) async fn run(
         &super::read(&args.how)?,
         &plan,
     )?;
-    let mut folder = Folder::open(&args.out, &plan, how.responses(), args.resume)?;
+    let mut folder = open(&args.out, &plan, &how, args.resume)?;
     let cluster = cluster.connect().await?;
     let read = async || -> Result<Reading, Error> {
         Ok(Reading::of(&live::agents_metrics(&cluster).await?)?)
     };
-    let planned = plan.slots(blocks_max(plan.stopping));
-    for slot in folder.rest(&planned)? {
-        if folder.is_enough(&plan) {
-            break;
-        }
+    let planned = u32::try_from(folder.planned().len()).unwrap_or(u32::MAX);
+    while let Some(slot) = folder.next() {
         let arm = how.arm(&slot.arm);
         let changes = changes_of(&plan, &slot.arm);
         let rows = trial(&how, arm, &slot, (changes, plan.order_seed), &read).await?;
-        folder.append(rows)?;
-        let found = progress(
-            folder.trials(),
-            u32::try_from(planned.len()).unwrap_or(u32::MAX),
-        );
+        folder.append(&rows).map_err(StudyFault::Folder)?;
+        let found = progress(folder.trials(), planned);
         let rest = found.rest.map_or_else(String::new, |rest| {
             format!(", at most about {} s to go", rest.as_secs())
         });
@@ -95,18 +86,22 @@ pub(super) async fn run(
     writeln!(
         out,
         "done: kubectl tanso study report --data {} --plan {}",
-        folder.trials_file().display(),
-        folder.plan_file().display()
+        args.out.join(TRIALS).display(),
+        args.out.join(PLAN).display()
     )?;
     Ok(Outcome::Fine)
 }
 
-/// The most blocks that a rule may ask for.
-pub(super) const fn blocks_max(rule: StoppingRule) -> u32 {
-    match rule {
-        StoppingRule::Blocks(blocks) => blocks,
-        StoppingRule::HalfWidth { blocks_max, .. } => blocks_max,
+/// Begins a folder, or goes on with one that has the same plan.
+fn open(path: &Path, plan: &Plan, how: &How, resume: bool) -> Result<Folder, StudyFault> {
+    if !(resume && path.join(TRIALS).exists()) {
+        return Ok(Folder::begin(path, plan, how.responses(), &[])?);
     }
+    let folder = Folder::resume(path, how.responses())?;
+    if folder.plan() != plan {
+        return Err(StudyFault::OtherPlan(path.to_owned()));
+    }
+    Ok(folder)
 }
 
 fn changes_of(plan: &Plan, arm: &str) -> u32 {
@@ -211,11 +206,6 @@ async fn shell(
 fn one_line(text: &str) -> String {
     let fits = |c: &char| !";\n\r".contains(*c);
     text.chars().filter(fits).take(160).collect()
-}
-
-/// A path of a folder, for messages.
-fn at(folder: &Path, name: &str) -> PathBuf {
-    folder.join(name)
 }
 
 #[cfg(test)]

@@ -76,15 +76,15 @@ impl<'s> Bench<'s> {
             watch: Watch::start(cluster, NAMESPACE, WATCHED)?,
             fleet,
             agent,
-            wanted: vec!["begin".to_owned(); design.kustomizations],
+            wanted: vec!["begin".to_owned(); design.applications()],
             known: BTreeMap::new(),
             sightings: Vec::new(),
             load: 0,
         };
-        for number in 0..design.kustomizations {
+        for number in 0..design.applications() {
             this.write_application(number)?;
         }
-        this.start_flux(Duration::from_mins(10), 0)?;
+        this.start_flux(Duration::from_mins(10), design.applications(), 0)?;
         this.stop_flux()?;
         step.tick("the load's pod");
         this.load = this.until("the load's pod", |this| this.find_load().map(Some))?;
@@ -166,9 +166,17 @@ impl<'s> Bench<'s> {
         })
     }
 
-    /// Switches Flux on with an interval and waits until it has delivered all.
-    pub(super) fn start_flux(&mut self, interval: Duration, trial: u32) -> Result<()> {
-        let objects = applications::flux(self.fleet.repository.url(), interval, self.wanted.len());
+    /// Switches Flux on with an interval for the first `count` applications, and
+    /// waits until it has delivered them. Kustomizations of the others are
+    /// suspended; what nobody delivers keeps what it was last given.
+    pub(super) fn start_flux(
+        &mut self,
+        interval: Duration,
+        count: usize,
+        trial: u32,
+    ) -> Result<()> {
+        let url = self.fleet.repository.url();
+        let objects = applications::flux(url, interval, self.wanted.len(), count);
         self.session().apply(&objects)?;
         // A commit of its own: only this start can have delivered it.
         self.fleet
@@ -181,12 +189,13 @@ impl<'s> Bench<'s> {
                 .session()
                 .json(&["get", KUSTOMIZATIONS, "-n", FLUX, "-o", "json"])?;
             let items = all["items"].as_array().context("items")?;
-            let waiting = items.iter().filter(|item| !delivered(item, &commit));
-            let count = waiting.count();
-            if count > 0 {
-                bail!("{count} of {} Kustomizations wait", items.len());
+            let active = items.iter().filter(|item| item["spec"]["suspend"] != true);
+            let (there, waiting): (Vec<_>, Vec<_>) =
+                active.partition(|item| delivered(item, &commit));
+            if there.len() != count {
+                bail!("{} of {count} Kustomizations wait", waiting.len());
             }
-            Ok((!items.is_empty()).then_some(()))
+            Ok(Some(()))
         })
     }
 
@@ -222,8 +231,13 @@ impl<'s> Bench<'s> {
     }
 
     /// Commits what an interval's time of changes would have brought.
-    pub(super) fn let_changes_wait(&mut self, count: f64, trial: u32) -> Result<()> {
-        for number in 0..self.wanted.len() {
+    pub(super) fn let_changes_wait(
+        &mut self,
+        count: f64,
+        applications: usize,
+        trial: u32,
+    ) -> Result<()> {
+        for number in 0..applications.min(self.wanted.len()) {
             // As many as there are applications; further ones meet the same again.
             if f64::from(u32::try_from(number).unwrap_or(u32::MAX)) < count {
                 self.want(number, &format!("waiting-{trial}"))?;

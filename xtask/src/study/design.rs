@@ -35,8 +35,8 @@ pub struct Choice<'a> {
     pub blocks: Option<u32>,
     /// Length of measured phases.
     pub measured_seconds: Option<u64>,
-    /// How many Kustomizations.
-    pub kustomizations: usize,
+    /// How many Kustomizations; of several, each makes arms of its own.
+    pub kustomizations: &'a [usize],
     /// Wanted changes in a busy trial.
     pub changes: Option<u32>,
     /// Only these arms; none: those of the mode.
@@ -57,8 +57,9 @@ pub struct Design {
     pub measured_seconds: u64,
     /// Rest after a measured phase.
     pub rest_seconds: u64,
-    /// How many Kustomizations Flux delivers, an application each.
-    pub kustomizations: usize,
+    /// How many Kustomizations Flux delivers, an application each, fewest
+    /// first; changes and edits fall on those that every arm has.
+    pub kustomizations: Vec<usize>,
     /// Wanted changes in a busy trial.
     pub changes: u32,
     /// Edits by hand in a trial with edits.
@@ -91,9 +92,20 @@ impl Design {
         };
         demand("trials", blocks.into(), 2, 1_000);
         demand("measured", measured, 5, 86_400);
-        demand("kustomizations", choice.kustomizations as u64, 1, 500);
+        let mut kustomizations = choice.kustomizations.to_vec();
+        kustomizations.sort_unstable();
+        kustomizations.dedup();
+        for count in &kustomizations {
+            demand("kustomizations", *count as u64, 1, 500);
+        }
+        demand(
+            "kustomizations (numbers given)",
+            kustomizations.len() as u64,
+            1,
+            8,
+        );
         demand("changes", changes.into(), 1, 10_000);
-        let arms = arms::chosen(choice.quick, choice.arms);
+        let arms = arms::chosen(choice.quick, choice.arms, &kustomizations);
         if let Err(fault) = &arms {
             faults.push(fault.clone());
         }
@@ -105,13 +117,19 @@ impl Design {
             settle_seconds: if choice.quick { 1 } else { 10 },
             measured_seconds: measured,
             rest_seconds: if choice.quick { 0 } else { 5 },
-            kustomizations: choice.kustomizations,
+            kustomizations,
             changes,
             edits: (changes / 2).max(1),
             load_cpu_seconds: LOAD_SHARE * Duration::from_secs(measured).as_secs_f64(),
             seed: choice.seed,
             arms,
         })
+    }
+
+    /// How many applications there are on the cluster, in every arm.
+    #[must_use]
+    pub fn applications(&self) -> usize {
+        self.kustomizations.last().copied().unwrap_or_default()
     }
 
     /// The length of measured phases.
@@ -140,7 +158,7 @@ impl Design {
         let busy = Busy {
             changes: self.changes,
             edits: self.edits,
-            objects: self.kustomizations,
+            objects: self.kustomizations.first().copied().unwrap_or_default(),
         };
         let mut events = deal(busy, self.measured(), self.seed, block);
         events.retain(|event| match event.deed {
@@ -165,7 +183,14 @@ impl Design {
                 "Energy and CPU time of a cluster whose {} applications are delivered by Flux at several intervals, \
                  against changes that a script applies by hand, and against nothing at all; {} changes and {} edits \
                  by hand in each busy trial of {} s.",
-                self.kustomizations, self.changes, self.edits, self.measured_seconds
+                self.kustomizations
+                    .iter()
+                    .map(usize::to_string)
+                    .collect::<Vec<_>>()
+                    .join(" or "),
+                self.changes,
+                self.edits,
+                self.measured_seconds
             ),
             arms: self.arms.iter().map(|arm| self.plan_arm(arm)).collect(),
             comparisons: self.comparisons(),
@@ -198,10 +223,11 @@ impl Design {
     /// Flux against the script where both get the same stream, idle arms and
     /// the script against nothing, then the two that must come out as known.
     fn comparisons(&self) -> Vec<Comparison> {
-        let against = |arm: &ArmDesign| -> Option<Comparison> {
-            let base = arm.against()?;
-            self.arm(base)?;
-            Some(Comparison {
+        let against = |arm: &ArmDesign| -> Vec<Comparison> {
+            // More Kustomizations also against the fewest of the same arm.
+            let bases = arm.against().into_iter().chain(arm.of_fewest());
+            let there = bases.filter(|base| self.arm(base).is_some());
+            let comparison = |base: &str| Comparison {
                 arm: arm.name.clone(),
                 against: base.to_owned(),
                 placebo: arm.is_placebo(),
@@ -209,9 +235,10 @@ impl Design {
                     response: "cluster_cpu_seconds".to_owned(),
                     difference: self.load_cpu_seconds,
                 }),
-            })
+            };
+            there.map(comparison).collect()
         };
-        self.arms.iter().filter_map(against).collect()
+        self.arms.iter().flat_map(against).collect()
     }
 }
 
@@ -242,7 +269,7 @@ mod tests {
             quick,
             blocks: None,
             measured_seconds: None,
-            kustomizations: 5,
+            kustomizations: &[5],
             changes: None,
             arms: &[],
             seed: 7,
@@ -290,12 +317,58 @@ mod tests {
     }
 
     #[test]
+    fn of_several_numbers_of_kustomizations_each_makes_arms_that_get_the_same_stream() {
+        let arms = ["flux-1m".to_owned(), "flux-10m-idle-of-200".to_owned()];
+        let design = Design::choose(&Choice {
+            kustomizations: &[200, 5, 50],
+            arms: &arms,
+            ..choice(false)
+        })
+        .unwrap();
+        let found: Vec<_> = design
+            .arms
+            .iter()
+            .map(|arm| (arm.name.as_str(), arm.kustomizations))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("nothing", 0),
+                ("snowflake", 0),
+                ("flux-1m", 5),
+                ("flux-1m-of-50", 50),
+                ("flux-1m-of-200", 200),
+                ("flux-10m-idle-of-200", 200)
+            ]
+        );
+        let of = |name| design.events(design.arm(name).unwrap(), 3);
+        assert_eq!(of("flux-1m-of-200"), of("snowflake"));
+        assert!(of("snowflake").iter().all(|event| event.object < 5));
+        assert_eq!(design.applications(), 200);
+        let compared = design.comparisons();
+        let pairs = compared
+            .iter()
+            .map(|one| (one.arm.as_str(), one.against.as_str()));
+        let pairs: Vec<_> = pairs.filter(|(arm, _)| arm.contains("-of-")).collect();
+        assert_eq!(
+            pairs,
+            [
+                ("flux-1m-of-50", "snowflake"),
+                ("flux-1m-of-50", "flux-1m"),
+                ("flux-1m-of-200", "snowflake"),
+                ("flux-1m-of-200", "flux-1m"),
+                ("flux-10m-idle-of-200", "nothing")
+            ]
+        );
+    }
+
+    #[test]
     fn what_cannot_be_run_is_refused_with_flag_value_and_what_is_accepted() {
         let arms = ["flux-2m".to_owned()];
         let told = Design::choose(&Choice {
             blocks: Some(1),
             measured_seconds: Some(1),
-            kustomizations: 0,
+            kustomizations: &[0],
             arms: &arms,
             ..choice(false)
         });

@@ -43,8 +43,9 @@ pub(super) struct Container {
     used: Used,
     /// Its pod's uid.
     pub(super) pod: String,
-    /// One of its processes.
-    pub(super) process: Option<i32>,
+    /// Its processes, also those that ended lately: a runtime's own, which set a
+    /// container up, end before its program begins.
+    pub(super) processes: BTreeSet<i32>,
 }
 
 /// A sample of the exposition format.
@@ -132,7 +133,7 @@ impl Reading {
         let container = sample.label("container_id");
         if !container.is_empty() {
             let entry = self.containers.entry(container.to_owned()).or_default();
-            entry.process.get_or_insert(pid);
+            entry.processes.insert(pid);
         }
     }
 
@@ -164,6 +165,44 @@ pub(super) const COMPONENTS: [&str; 7] = [
     "node_services",
     "workloads",
 ];
+
+/// What went through the network of each pod of a component so far, by the
+/// pod's uid. A pod's containers share one network, so one process that answers
+/// speaks for all; the pod is left out if none does.
+///
+/// `bytes_of` tells what went through the network that a process sees; `None` if
+/// it is gone.
+pub(super) fn network(
+    reading: &Reading,
+    cast: &BTreeMap<String, &'static str>,
+    component: &str,
+    bytes_of: impl Fn(i32) -> Option<u64>,
+) -> BTreeMap<String, u64> {
+    let mut found = BTreeMap::new();
+    for container in reading.containers.values() {
+        let is_asked = cast.get(&container.pod) == Some(&component);
+        if is_asked && !found.contains_key(&container.pod) {
+            let mut processes = container.processes.iter();
+            let bytes = processes.find_map(|process| bytes_of(*process));
+            found.extend(bytes.map(|bytes| (container.pod.clone(), bytes)));
+        }
+    }
+    found
+}
+
+/// What went through the network between two readings of [`network`]; `None`
+/// where a pod did not answer both times, which is not 0.
+pub(super) fn network_between(
+    first: &BTreeMap<String, u64>,
+    last: &BTreeMap<String, u64>,
+    pods: usize,
+) -> Option<u64> {
+    let both = last
+        .iter()
+        .filter_map(|(pod, bytes)| bytes.checked_sub(*first.get(pod)?));
+    let both: Vec<u64> = both.collect();
+    (both.len() == pods).then(|| both.iter().sum())
+}
 
 /// The figures of what lies between two readings.
 ///
@@ -312,7 +351,56 @@ mod tests {
             assert_eq!(values.get(name), Some(&expected), "{name}");
         }
         assert_eq!((last.at, last.provenance.as_str()), (110.0, "modelled"));
-        assert_eq!(last.containers["c1"].process, Some(21));
+        assert_eq!(last.containers["c1"].processes, [21].into());
+    }
+
+    #[test]
+    fn a_runtime_s_process_that_ended_does_not_silence_its_pod() {
+        // What the study saw for days: the first process of each container had set
+        // it up and was gone, so that the network of every pod came to 0.
+        let line = |pid: i32, container: &str| {
+            format!(
+                "kepler_process_cpu_seconds_total{{pid=\"{pid}\",comm=\"c\",exe=\"\",type=\"container\",container_id=\"{container}\",vm_id=\"\",node_name=\"n\"}} 1\n"
+            )
+        };
+        let of_pod = |container: &str, pod: &str| {
+            format!(
+                "kepler_container_cpu_seconds_total{{container_id=\"{container}\",container_name=\"\",runtime=\"containerd\",state=\"running\",pod_id=\"{pod}\",node_name=\"n\"}} 1\n"
+            )
+        };
+        let text = [
+            (10, "pause1", "p1"),
+            (19, "c1", "p1"),
+            (21, "c1", "p1"),
+            (30, "c2", "p2"),
+            (40, "c3", "p3"),
+        ]
+        .map(|(pid, container, pod)| line(pid, container) + &of_pod(container, pod))
+        .concat();
+        let reading = Reading::parse(&text);
+        let pods: BTreeMap<String, &'static str> = [
+            ("p1".to_owned(), "flux"),
+            ("p2".to_owned(), "flux"),
+            ("p3".to_owned(), "workloads"),
+        ]
+        .into();
+        let at = |of_p2: Option<u64>, grown: u64| {
+            network(&reading, &pods, "flux", |process| match process {
+                21 | 10 => Some(1_000 + grown),
+                30 => of_p2,
+                40 => Some(7),
+                _ => None,
+            })
+        };
+        let (first, last) = (at(Some(50), 0), at(Some(80), 200));
+        // Once for the pod, though two of its containers share the network.
+        assert_eq!(network_between(&first, &last, 2), Some(230));
+        assert_eq!(network_between(&at(None, 0), &last, 2), None);
+        assert_eq!(network_between(&first, &at(Some(3), 200), 2), None);
+        assert_eq!(
+            network_between(&BTreeMap::new(), &BTreeMap::new(), 0),
+            Some(0)
+        );
     }
 
     #[test]

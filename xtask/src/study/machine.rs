@@ -240,7 +240,7 @@ mod tests {
             quick: true,
             blocks: None,
             measured_seconds: None,
-            kustomizations: 5,
+            kustomizations: &[5],
             changes: None,
             arms: &[],
             seed: 1,

@@ -1,15 +1,16 @@
 //! A study's report as files, and its first table on the terminal: made of
 //! plan and raw figures alone, so that it is the same whenever it is made.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use tanso_carbon::study::plot;
 use tanso_carbon::study::report::html::{Picture, html};
 use tanso_carbon::study::report::markdown::markdown;
 use tanso_carbon::study::report::{Compared, Report, plain, report};
-
-use super::folder::Folder;
+use tanso_carbon::study::{Plan, Trials, plot};
 
 /// Responses that have a picture, and stand in the table on the terminal.
 const SHOWN: [&str; 6] = [
@@ -26,22 +27,14 @@ const SHOWN: [&str; 6] = [
 /// # Errors
 /// When nothing was measured, a file cannot be written, or a difference that is
 /// known was not found.
-pub(super) fn write(folder: &Folder) -> Result<()> {
-    let found = report(folder.plan(), folder.trials()).context("the study's report")?;
-    let mut pictures = Vec::new();
-    for response in SHOWN {
-        if let Some(svg) = plot::differences(&found, response) {
-            folder.put(&format!("{response}.svg"), &svg)?;
-            let title = response.to_owned();
-            pictures.push(Picture { title, svg });
-        }
+pub(super) fn write(folder: &Path, plan: &Plan, trials: &Trials) -> Result<()> {
+    let found = report(plan, trials).context("the study's report")?;
+    for (name, text) in files(&found)? {
+        let file = folder.join(name);
+        fs::write(&file, text).with_context(|| format!("writing \"{}\"", file.display()))?;
     }
-    folder.put("report.md", &markdown(&found))?;
-    folder.put("report.html", &html(&found, &pictures))?;
-    let json = serde_json::to_string(&found).context("the report as JSON")?;
-    folder.put("report.json", &(json + "\n"))?;
     print!("{}", told(&found));
-    println!("report: {}", folder.path().join("report.html").display());
+    println!("report: {}", folder.join("report.html").display());
     let missed = missed(&found);
     if !missed.is_empty() {
         bail!(
@@ -50,6 +43,27 @@ pub(super) fn write(folder: &Folder) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The files of a report, by name.
+pub(super) fn files(found: &Report) -> Result<BTreeMap<String, String>> {
+    let pictures = SHOWN.iter().filter_map(|response| {
+        let svg = plot::differences(found, response)?;
+        let title = (*response).to_owned();
+        Some(Picture { title, svg })
+    });
+    let pictures: Vec<Picture> = pictures.collect();
+    let json = serde_json::to_string(found).context("the report as JSON")?;
+    let mut files: BTreeMap<String, String> = [
+        ("report.md", markdown(found)),
+        ("report.html", html(found, &pictures)),
+        ("report.json", json + "\n"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text))
+    .into();
+    let drawn = pictures.into_iter();
+    files.extend(drawn.map(|picture| (format!("{}.svg", picture.title), picture.svg)));
+    Ok(files)
 }
 
 fn name(one: &Compared) -> String {

@@ -16,7 +16,7 @@ use tanso_power::units::Utilisation;
 
 use super::bench::Bench;
 use super::design::{ArmDesign, By, Design};
-use super::figures::{COMPONENTS, Cast, Reading, between};
+use super::figures::{COMPONENTS, Cast, Reading, between, network, network_between};
 use super::load::Load;
 use super::machine::{Cpu, Helpers, network_bytes};
 
@@ -101,14 +101,14 @@ fn prepare(
     match arm.interval() {
         None => bench.bring_to_wanted()?,
         Some(interval) => {
-            bench.start_flux(interval, slot.order)?;
+            bench.start_flux(interval, arm.kustomizations, slot.order)?;
             let longer = interval > phase;
             let at = sampled(phase, interval, design.seed, slot.block, &arm.name);
             if let Some(at) = at.filter(|_| longer) {
                 if arm.changes {
                     let times = interval.as_secs_f64() / phase.as_secs_f64();
                     let waiting = f64::from(design.changes) * times;
-                    bench.let_changes_wait(waiting, slot.order)?;
+                    bench.let_changes_wait(waiting, arm.kustomizations, slot.order)?;
                 }
                 due.push((at, Due::Sync));
             }
@@ -123,7 +123,8 @@ struct Before {
     reading: Reading,
     cpu: Cpu,
     helpers: Helpers,
-    bytes: u64,
+    /// What went through the network of each of Flux's pods so far.
+    bytes: BTreeMap<String, u64>,
 }
 
 fn measure(
@@ -143,7 +144,7 @@ fn measure(
         .checked_sub(age.try_into().unwrap_or_default())
         .unwrap_or_else(Instant::now);
     let before = Before {
-        bytes: flux_bytes(&reading, &pods),
+        bytes: network(&reading, &pods, "flux", network_bytes),
         reading,
         cpu: Cpu::read()?,
         helpers: Helpers::read()?,
@@ -177,16 +178,6 @@ fn wait_until(moment: Instant) {
 fn moment(seconds: f64) -> Result<Timestamp> {
     let since = Duration::try_from_secs_f64(seconds).context("the agent's time of reading")?;
     Ok(Timestamp::UNIX_EPOCH + since)
-}
-
-/// Bytes through the network of Flux's pods.
-fn flux_bytes(reading: &Reading, pods: &BTreeMap<String, &'static str>) -> u64 {
-    let of_flux = reading
-        .containers
-        .values()
-        .filter(|container| pods.get(&container.pod) == Some(&"flux"));
-    let processes = of_flux.filter_map(|container| container.process);
-    processes.filter_map(network_bytes).sum()
 }
 
 /// A measured phase that runs.
@@ -256,10 +247,16 @@ impl Run<'_> {
         let mut values = between(&before.reading, last, cast);
         let children = helpers.children - before.helpers.children;
         values.insert("outside_cpu_seconds".to_owned(), children.max(0.0));
-        let bytes = flux_bytes(last, &cast.pods).saturating_sub(before.bytes);
-        // Bytes of one trial are far below 2^32.
-        let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
-        values.insert("flux_bytes".to_owned(), bytes);
+        let bytes = network(last, &cast.pods, "flux", network_bytes);
+        let pods = cast.pods.values().filter(|part| **part == "flux").count();
+        match network_between(&before.bytes, &bytes, pods) {
+            // Bytes of one trial are far below 2^32.
+            Some(bytes) => {
+                let bytes = f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+                values.insert("flux_bytes".to_owned(), bytes);
+            }
+            None => self.marks.push("a pod of Flux told no bytes".to_owned()),
+        }
         self.delivered(bench, length, &mut values);
         if let Some(load) = self.load.take() {
             // It ended long before the phase did; its time is no helper's.

@@ -45,8 +45,8 @@ pub(super) fn manifests(namespace: &str, number: usize, revision: &str) -> Strin
     )
 }
 
-/// Flux's source and Kustomizations.
-pub(super) fn flux(url: &str, interval: Duration, count: usize) -> String {
+/// Flux's source and all Kustomizations, of which the first `active` deliver.
+pub(super) fn flux(url: &str, interval: Duration, all: usize, active: usize) -> String {
     let interval = format!("{}s", interval.as_secs());
     let source = json!({
         "apiVersion": "source.toolkit.fluxcd.io/v1",
@@ -54,7 +54,7 @@ pub(super) fn flux(url: &str, interval: Duration, count: usize) -> String {
         "metadata": {"name": "study", "namespace": super::FLUX},
         "spec": {"url": url, "interval": interval, "ref": {"branch": "main"}, "timeout": "60s"},
     });
-    let kustomizations = (0..count).map(|number| {
+    let kustomizations = (0..all).map(|number| {
         json!({
             "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
             "kind": "Kustomization",
@@ -64,6 +64,7 @@ pub(super) fn flux(url: &str, interval: Duration, count: usize) -> String {
                 "retryInterval": interval,
                 "path": format!("./apps/{}", name(number)),
                 "prune": true,
+                "suspend": number >= active,
                 "sourceRef": {"kind": "GitRepository", "name": "study"},
             },
         })
@@ -104,10 +105,15 @@ mod tests {
     #[test]
     fn every_kustomization_has_the_interval_and_a_folder_of_its_own() {
         let all: Value =
-            serde_json::from_str(&flux("http://x/y.git", Duration::from_mins(10), 3)).unwrap();
+            serde_json::from_str(&flux("http://x/y.git", Duration::from_mins(10), 3, 2)).unwrap();
         let items = all["items"].as_array().unwrap();
         assert_eq!(items.len(), 4);
         assert!(items.iter().all(|item| item["spec"]["interval"] == "600s"));
         assert_eq!(items[3]["spec"]["path"], "./apps/app-002");
+        let suspended: Vec<_> = items
+            .iter()
+            .map(|item| item["spec"]["suspend"] == true)
+            .collect();
+        assert_eq!(suspended, [false, false, false, true]);
     }
 }

@@ -35,6 +35,9 @@ pub struct ArmDesign {
     pub edits: bool,
     /// Whether a load of known cost runs beside.
     pub load: bool,
+    /// How many Kustomizations Flux delivers; 0 where it does not run.
+    #[serde(default)]
+    pub kustomizations: usize,
 }
 
 const fn flux(minutes: u64, seconds: u64) -> By {
@@ -79,31 +82,74 @@ const ALL: [(&str, By, [bool; 3], bool); 14] = [
 /// Without these there is nothing to compare against.
 const NEEDED: [&str; 2] = ["nothing", "snowflake"];
 
-/// The arms of a choice; all of the mode if none is named.
-pub(super) fn chosen(quick: bool, named: &[String]) -> Result<Vec<ArmDesign>, String> {
-    let known = || ALL.iter().map(|(name, ..)| *name);
-    if let Some(unknown) = named.iter().find(|one| known().all(|name| name != *one)) {
-        let all = known().collect::<Vec<_>>().join(", ");
-        return Err(format!("--arms {unknown:?}: accepted are {all}"));
+/// What stands before the number in the name of an arm of more Kustomizations
+/// than the fewest.
+const OF: &str = "-of-";
+
+/// The arms of a choice, Flux's once for each number of Kustomizations, fewest
+/// first; all of the mode if none is named. `flux-1m` names those of all numbers,
+/// `flux-1m-of-50` one.
+pub(super) fn chosen(
+    quick: bool,
+    named: &[String],
+    kustomizations: &[usize],
+) -> Result<Vec<ArmDesign>, String> {
+    let all = ALL.iter().flat_map(|row| numbered(row, kustomizations));
+    let all: Vec<(&str, bool, ArmDesign)> = all.collect();
+    let is_known = |name: &String| {
+        all.iter()
+            .any(|(base, _, arm)| name == base || *name == arm.name)
+    };
+    if let Some(unknown) = named.iter().find(|name| !is_known(name)) {
+        let known: Vec<_> = all.iter().map(|(_, _, arm)| arm.name.as_str()).collect();
+        return Err(format!(
+            "--arms {unknown:?}: accepted are {}",
+            known.join(", ")
+        ));
     }
-    let is_chosen = |name: &str, is_quick: bool| {
+    let is_chosen = |(base, is_quick, arm): &(&str, bool, ArmDesign)| {
         if named.is_empty() {
-            is_quick || !quick
+            *is_quick || !quick
         } else {
-            NEEDED.contains(&name) || named.iter().any(|one| one == name)
+            NEEDED.contains(base) || named.iter().any(|name| name == base || *name == arm.name)
         }
     };
-    let arms = ALL
-        .iter()
-        .filter(|(name, _, _, quick)| is_chosen(name, *quick));
-    let arm = |(name, by, [changes, edits, load], _): &(&str, By, [bool; 3], bool)| ArmDesign {
-        name: (*name).to_owned(),
+    Ok(all
+        .into_iter()
+        .filter(is_chosen)
+        .map(|(_, _, arm)| arm)
+        .collect())
+}
+
+/// An arm's name without number, whether it is part of a quick study, and the
+/// arm: once, or for each number of Kustomizations.
+fn numbered<'a>(
+    (name, by, [changes, edits, load], is_quick): &'a (&'a str, By, [bool; 3], bool),
+    kustomizations: &[usize],
+) -> Vec<(&'a str, bool, ArmDesign)> {
+    let arm = |place: usize, count: usize| ArmDesign {
+        name: if place == 0 {
+            (*name).to_owned()
+        } else {
+            format!("{name}{OF}{count}")
+        },
         by: *by,
         changes: *changes,
         edits: *edits,
         load: *load,
+        kustomizations: count,
     };
-    Ok(arms.map(arm).collect())
+    let arms: Vec<_> = match by {
+        By::Flux { .. } => kustomizations
+            .iter()
+            .enumerate()
+            .map(|(place, count)| arm(place, *count))
+            .collect(),
+        By::Nobody | By::Script => vec![arm(0, 0)],
+    };
+    arms.into_iter()
+        .map(|arm| (*name, *is_quick, arm))
+        .collect()
 }
 
 impl ArmDesign {
@@ -116,6 +162,11 @@ impl ArmDesign {
             (By::Flux { .. }, true, false) => Some("snowflake-no-edits"),
             (By::Script | By::Flux { .. }, ..) => Some("nothing"),
         }
+    }
+
+    /// The same arm with the fewest Kustomizations, if it has more.
+    pub(super) fn of_fewest(&self) -> Option<&str> {
+        self.name.split_once(OF).map(|(base, _)| base)
     }
 
     /// Whether it is another arm under a second name.
@@ -140,8 +191,9 @@ impl ArmDesign {
                 "kubectl apply --server-side by a script at each change; nothing watches, Flux is not running".to_owned()
             }
             By::Flux { interval_seconds } => format!(
-                "Flux (source-controller, kustomize-controller), interval {interval_seconds} s for source and \
-                 Kustomizations; a change is a commit"
+                "Flux (source-controller, kustomize-controller), interval {interval_seconds} s for source and {} \
+                 Kustomizations; a change is a commit",
+                self.kustomizations
             ),
         };
         let what = match (self.changes, self.edits) {
