@@ -4,6 +4,7 @@
 //! `run`. It never talks to the API server but for its own node's pods, and
 //! never depends on another binary.
 
+pub mod activity;
 pub mod attribution;
 pub mod books;
 pub mod charges;

@@ -28,6 +28,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 pub use tanso_agent_wire::zone::{Zone, ZoneClass};
+use tanso_power::activity::Activity;
 use tanso_power::counter::EnergyCounter;
 use tanso_power::idle::IdleFloor;
 use tanso_power::{Joules, Provenance, Utilisation, Watts};
@@ -83,6 +84,8 @@ pub struct Span {
     /// The share of CPU time that a hypervisor gave to others while this
     /// machine wanted it.
     pub stolen: Utilisation,
+    /// What processors did beside being busy, as far as it was looked at.
+    pub activity: Activity,
 }
 
 /// What a reading gave: each zone's energy since the reading before.

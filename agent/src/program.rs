@@ -19,6 +19,7 @@ use tanso_runtime::{Health, Shutdown};
 use state::{new_journal_id, state_dir};
 
 use crate::READINESS;
+use crate::activity::{self, Watcher};
 use crate::checkpoint::Checkpoint;
 use crate::clock::Now;
 use crate::host::{Hierarchies, HostError, Machine};
@@ -161,7 +162,10 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         boot_id: machine.boot_id,
     };
     let sampler = sampler(&settings, features, &shutdown);
-    let cycle = Cycle::start(parts, saved, Now::read())?.sampling(sampler);
+    let watcher = Watcher::new(&settings.roots, machine.virtualised);
+    let cycle = Cycle::start(parts, saved, Now::read())?
+        .sampling(sampler)
+        .watching(watcher, model);
     tracing::info!(node = settings.node_name, listen = %settings.listen, state = %directory.display(), "measuring");
     let (stop, stopped) = mpsc::channel::<()>();
     let thread_health = health.clone();
@@ -344,8 +348,12 @@ pub async fn probe(settings: Settings) -> Result<String, RunFault> {
     }
     let bench = bench(&settings, &machine, &model, &bmc);
     let table = shown_rights(&rights::rights(&settings.roots));
-    let shown = tokio::task::spawn_blocking(move || probe::table(bench, probe::SPAN)).await;
+    let watcher = Watcher::new(&settings.roots, machine.virtualised);
+    let shown = tokio::task::spawn_blocking(move || {
+        probe::table(bench, probe::SPAN) + &activity::table(watcher, probe::SPAN)
+    });
     shown
+        .await
         .map(|meters| table + &meters)
         .map_err(|_| RunFault::Died)
 }

@@ -1,6 +1,7 @@
 //! Samples for the model server, if settings ask for them: once a minute the
-//! load and the measured power of a short window, so that nodes that cannot
-//! measure get a model of this kind of machine.
+//! load and the measured power of a short window, with the processors' clock
+//! and events where the machine tells them, so that nodes that cannot measure
+//! get a model of this kind of machine.
 //!
 //! The reading thread only adds up and never waits; sending is another task's
 //! ([`send`]). Simulated and modelled power is never sent, and of workloads
@@ -12,9 +13,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tanso_power::sample::{Sample, ZONES};
+use tanso_power::sample::{EVENTS, Sample, ZONES};
 use tanso_power::{Joules, Provenance, Utilisation};
 
+use crate::activity::Seen;
 use crate::meters::bench::BenchReading;
 use crate::meters::{Zone, ZoneClass};
 
@@ -27,6 +29,9 @@ const WINDOW_SHORT: Duration = Duration::from_secs(10);
 /// Sensors of the whole machine may show the mean of half a minute.
 const WINDOW_LONG: Duration = Duration::from_secs(50);
 const MINUTE_MS: i64 = 60_000;
+/// Readings that are farther apart are so few that clock and events may be
+/// read at each of them; nearer ones are read within windows only.
+const READ_ALWAYS: Duration = Duration::from_secs(2);
 
 /// Samples that wait to be sent; shared by who measures and who sends.
 #[derive(Debug, Default)]
@@ -103,6 +108,16 @@ struct Window {
     elapsed: Duration,
     busy: Duration,
     zones: BTreeMap<ZoneClass, Joules>,
+    clock: Clock,
+    /// Counts by event, and the time that they are of.
+    events: [(f64, Duration); EVENTS.len()],
+}
+
+/// Clocks, added up with the weight of the work done at each.
+#[derive(Debug, Default)]
+struct Clock {
+    mhz: f64,
+    weight: f64,
 }
 
 impl Sampler {
@@ -121,6 +136,13 @@ impl Sampler {
         }
     }
 
+    /// Whether the next reading, after an interval about as long as `last`,
+    /// is to tell clock and events.
+    #[must_use]
+    pub fn wants_activity(&self, last: Duration) -> bool {
+        self.window.is_some() || last >= READ_ALWAYS
+    }
+
     /// Takes the reading of an interval that ended at `unix_ms`; `None` and
     /// figures that were not measured end the window without a sample.
     pub fn note(
@@ -129,6 +151,7 @@ impl Sampler {
         elapsed: Duration,
         utilisation: Utilisation,
         reading: Option<&BenchReading>,
+        seen: &Seen,
     ) {
         let measured = reading
             .filter(|reading| reading.provenance == Provenance::Measured && !elapsed.is_zero());
@@ -154,13 +177,17 @@ impl Sampler {
                 elapsed: Duration::ZERO,
                 busy: Duration::ZERO,
                 zones: BTreeMap::new(),
+                clock: Clock::default(),
+                events: Default::default(),
             });
         }
         let Some(window) = self.window.as_mut() else {
             return;
         };
         window.elapsed += elapsed;
-        window.busy += elapsed.mul_f64(utilisation.ratio());
+        let busy = elapsed.mul_f64(utilisation.ratio());
+        window.busy += busy;
+        window.saw(seen, elapsed, busy);
         for (zone, energy) in &reading.zones {
             *window.zones.entry(zone.class).or_default() += energy.energy.value;
         }
@@ -196,6 +223,30 @@ fn length<'a>(mut zones: impl Iterator<Item = &'a Zone>) -> Duration {
 }
 
 impl Window {
+    /// Adds clock and events of an interval.
+    fn saw(&mut self, seen: &Seen, elapsed: Duration, busy: Duration) {
+        if let Some(mhz) = seen.frequency_mhz {
+            // A clock without work has no weight, unless there is no other.
+            let weight = busy.as_secs_f64().max(1e-9);
+            self.clock.mhz += weight * mhz;
+            self.clock.weight += weight;
+        }
+        for ((sum, time), count) in self.events.iter_mut().zip(seen.counts.0) {
+            if let Some(count) = count {
+                *sum += count;
+                *time += elapsed;
+            }
+        }
+    }
+
+    fn events(&self) -> BTreeMap<String, f64> {
+        let rates = EVENTS.iter().zip(&self.events);
+        rates
+            .filter(|(_, (_, time))| !time.is_zero())
+            .map(|(name, (sum, time))| ((*name).to_owned(), (sum / time.as_secs_f64()).round()))
+            .collect()
+    }
+
     /// The sample of a window that ended at `unix_ms`; none if it was longer
     /// than a sample may be, as after a sleep.
     fn sample(&self, unix_ms: i64) -> Option<Sample> {
@@ -213,8 +264,9 @@ impl Window {
             seconds: (seconds * 1e3).round() / 1e3,
             utilisation: (self.busy.as_secs_f64() / seconds).clamp(0.0, 1.0),
             watts: watts.collect(),
-            frequency_mhz: None,
-            events: BTreeMap::new(),
+            frequency_mhz: (self.clock.weight > 0.0)
+                .then(|| (self.clock.mhz / self.clock.weight).round()),
+            events: self.events(),
         })
     }
 }

@@ -23,6 +23,7 @@ use gpus::GpuUsers;
 pub use idle::IdleRule;
 pub use run::run;
 
+use crate::activity::{Seen, Watcher};
 use crate::books::{Booking, Books};
 use crate::charges::Charges;
 use crate::checkpoint::{Checkpoint, State};
@@ -32,6 +33,7 @@ use crate::host::{CgroupIndex, HostError, HostRoots, NodeTimes};
 use crate::journal::Journal;
 use crate::kernel::CpuTime;
 use crate::meters::bench::BenchReading;
+use crate::meters::model::ModelSource;
 use crate::meters::{Bench, Span};
 use crate::names::NameTable;
 use crate::processes::Processes;
@@ -95,6 +97,7 @@ pub struct Cycle {
     stolen: Utilisation,
     idle_of_devices: IdleOfDevices,
     sampler: Option<Sampler>,
+    watching: Option<Watching>,
     gpu_users: Option<GpuUsers>,
 }
 
@@ -107,6 +110,13 @@ pub enum StartFault {
     /// CPU time cannot be read.
     #[error(transparent)]
     Cpu(#[from] crate::kernel::KernelError),
+}
+
+/// Who reads what processors do beside being busy, and for whom.
+struct Watching {
+    watcher: Watcher,
+    /// Asks for it.
+    model: Arc<ModelSource>,
 }
 
 /// The node's CPU time in an interval.
@@ -149,6 +159,7 @@ impl Cycle {
             stolen: Utilisation::IDLE,
             idle_of_devices: IdleOfDevices::default(),
             sampler: None,
+            watching: None,
             gpu_users: None,
             parts,
         };
@@ -161,7 +172,7 @@ impl Cycle {
             cycle.take_up(saved, &node, now);
         } else {
             cycle.parts.bench.start(None);
-            cycle.read_meters(Duration::ZERO, Utilisation::IDLE);
+            cycle.read_meters(Duration::ZERO, Utilisation::IDLE, &Seen::default());
         }
         cycle.set_baseline(&node, now);
         cycle.list_containers(now);
@@ -173,6 +184,14 @@ impl Cycle {
     #[must_use]
     pub fn sampling(mut self, sampler: Option<Sampler>) -> Self {
         self.sampler = sampler;
+        self
+    }
+
+    /// Reads clock and events from now on whenever samples or `model` ask for
+    /// them.
+    #[must_use]
+    pub fn watching(mut self, watcher: Watcher, model: Arc<ModelSource>) -> Self {
+        self.watching = Some(Watching { watcher, model });
         self
     }
 
@@ -194,9 +213,11 @@ impl Cycle {
         };
         let delta = self.node_delta(&node);
         self.stolen = self.stolen_since(&node);
-        let energy = self.read_meters(elapsed, delta.utilisation);
+        let seen = self.look_at_processors(elapsed);
+        let energy = self.read_meters(elapsed, delta.utilisation, &seen);
         if let Some(sampler) = &mut self.sampler {
-            sampler.note(now.unix_ms, elapsed, delta.utilisation, energy.as_ref());
+            let reading = energy.as_ref();
+            sampler.note(now.unix_ms, elapsed, delta.utilisation, reading, &seen);
         }
         let books = &mut self.state.books;
         let cpu_ns = cpu.as_ref().map_or_else(Vec::new, |cpu| {
@@ -278,11 +299,32 @@ impl Cycle {
         self.state.total_ns = nanoseconds(node.cpu.total());
     }
 
-    fn read_meters(&mut self, elapsed: Duration, utilisation: Utilisation) -> Option<BenchReading> {
+    /// Clock and events of the interval, if anybody asks for them.
+    fn look_at_processors(&mut self, elapsed: Duration) -> Seen {
+        let Some(watching) = &mut self.watching else {
+            return Seen::default();
+        };
+        let sampler = self.sampler.as_ref();
+        let wanted = sampler.is_some_and(|sampler| sampler.wants_activity(elapsed));
+        if wanted || watching.model.wants_activity() {
+            watching.watcher.read(elapsed)
+        } else {
+            watching.watcher.rest();
+            Seen::default()
+        }
+    }
+
+    fn read_meters(
+        &mut self,
+        elapsed: Duration,
+        utilisation: Utilisation,
+        seen: &Seen,
+    ) -> Option<BenchReading> {
         let mut reading = self.parts.bench.read(&Span {
             elapsed,
             utilisation,
             stolen: self.stolen,
+            activity: seen.activity(),
         });
         if let Some(reading) = &mut reading {
             self.parts.idle.tell(&mut reading.zones, utilisation);

@@ -7,11 +7,16 @@
 
 pub mod drift;
 pub mod fit;
+pub mod node;
+pub mod refine;
 pub mod robust;
 pub mod sensor;
 pub mod validate;
 
+use tanso_power::activity::Activity;
+
 use crate::host::{Curve, LOADS, count, load};
+pub use refine::Refined;
 
 /// The fewest trusted nodes that may teach: of two that differ nobody can
 /// tell which is right.
@@ -21,7 +26,7 @@ pub const NODES_MIN: usize = 3;
 pub const SAMPLES_MIN: usize = 12;
 
 /// One sample as it is learned from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observation {
     /// End of its window, seconds of Unix time.
     pub at_s: i64,
@@ -29,6 +34,8 @@ pub struct Observation {
     pub utilisation: f64,
     /// Watts, above 0.
     pub watts: f64,
+    /// What the processors did beside being busy, as far as it was counted.
+    pub activity: Activity,
 }
 
 /// One node's samples by rising time.
@@ -67,11 +74,44 @@ impl Band {
     pub fn residual(&self, observation: &Observation) -> f64 {
         (observation.watts / self.watts_at(observation.utilisation).max(WATTS_LEAST)).ln()
     }
+}
 
-    /// Whether an observation lies within the bounds.
+/// A model as it answers: by load, and by more than load where that was found
+/// better and the sample tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learned {
+    /// By load alone.
+    pub band: Band,
+    /// By more.
+    pub refined: Option<Refined>,
+}
+
+impl From<Band> for Learned {
+    fn from(band: Band) -> Self {
+        Self {
+            band,
+            refined: None,
+        }
+    }
+}
+
+impl Learned {
+    /// Watts and the factor's logarithm for a sample.
     #[must_use]
-    pub fn holds(&self, observation: &Observation) -> bool {
-        self.residual(observation).abs() <= self.half_at(observation.utilisation)
+    pub fn answer(&self, observation: &Observation) -> (f64, f64) {
+        let refined = self.refined.as_ref();
+        refined
+            .and_then(|refined| refined.answer(observation))
+            .unwrap_or_else(|| {
+                let load = observation.utilisation;
+                (self.band.watts_at(load), self.band.half_at(load))
+            })
+    }
+
+    /// Logarithm of an observation's ratio to what the model says.
+    #[must_use]
+    pub fn residual(&self, observation: &Observation) -> f64 {
+        (observation.watts / self.answer(observation).0.max(WATTS_LEAST)).ln()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod node_type;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use tanso_power::activity::Activity;
 use tanso_power::sample::{BATCH_MAX, EVENTS, Measured, SCHEMA, Sample, WINDOW_S_MAX, ZONES};
 
 use crate::features::{Fault, Machine, shown};
@@ -117,6 +118,7 @@ fn sort(machine: &Machine, samples: &[Sample]) -> Vec<Typed> {
                     at_s: sample.at,
                     utilisation: sample.utilisation,
                     watts,
+                    activity: Activity::of(sample),
                 };
                 Some((observation, serde_json::to_string(sample).ok()?))
             };

@@ -162,6 +162,7 @@ impl Selector {
                 Domain::WallSpecpower
             },
             curve: points(&curve, assessed, level)?,
+            refined: None,
             error: ModelError {
                 level,
                 mape_percent: (assessed.score.mape_percent * 10.0).round() / 10.0,

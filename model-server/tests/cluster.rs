@@ -7,7 +7,7 @@ mod machines;
 #[path = "common/server.rs"]
 mod server;
 
-use machines::{Kind, Node, Sensor, epyc, xeon};
+use machines::{Kind, Node, Sensor, capped, epyc, xeon};
 use serde_json::{Value, json};
 use server::{Server, now_s, until};
 
@@ -171,6 +171,123 @@ fn an_hour_of_twenty_nodes_halves_the_error_and_an_hour_finds_a_drift() {
         head.contains("text/html") && page.contains("<svg") && !page.contains("http"),
         "{head}"
     );
+}
+
+/// Mean absolute error in percent over loads and clocks for nodes that never
+/// sent a sample; the clock is told, or not.
+fn error_over_clocks(server: &Server, nodes: &[Node], told: bool) -> f64 {
+    let loads: Vec<f64> = (0..=10).map(|step| f64::from(step) / 10.0).collect();
+    let (mut errors, mut count) = (0.0, 0_u32);
+    for node in nodes {
+        for clock_mhz in [1_600.0, 2_100.0, 2_600.0, 3_200.0] {
+            let mut question = json!({"machine": node.kind.machine, "utilisation": loads});
+            if told {
+                question["activity"] = json!({"frequencyMhz": clock_mhz});
+            }
+            let (status, answer) = server.post("/v1/predict", &question);
+            assert_eq!(status, 200, "{answer}");
+            for (at, load) in loads.iter().enumerate() {
+                let truth = node.true_watts_at(*load, clock_mhz);
+                errors += (answer["watts"][at].as_f64().unwrap() / truth - 1.0).abs();
+                count += 1;
+            }
+        }
+    }
+    errors / f64::from(count) * 100.0
+}
+
+#[test]
+fn a_clock_that_power_goes_with_is_learned_from_samples_and_one_bad_node_in_ten_is_not_heard() {
+    let store = tempfile::tempdir().unwrap();
+    let honest = Server::start(store.path(), &[]);
+    let begin = now_s() - 3_600;
+    let kind_of = |number: u64| if number < 10 { capped() } else { xeon() };
+    let node = |number: u64, sensor: Sensor| {
+        Node::new(
+            format!("node-{number}"),
+            kind_of(number),
+            sensor,
+            number + 1,
+        )
+    };
+    let mut nodes: Vec<Node> = (0..20).map(|number| node(number, Sensor::Honest)).collect();
+    an_hour(&honest, &mut nodes, begin, [1.0, 1.0]);
+    honest.train();
+    let unseen: Vec<Node> = (0..5)
+        .map(|number| {
+            let name = format!("left-out-{number}");
+            Node::new(name, capped(), Sensor::Honest, number + 900)
+        })
+        .collect();
+    let with = error_over_clocks(&honest, &unseen, true);
+    let without = error_over_clocks(&honest, &unseen, false);
+    let types = honest.node_types();
+    let version = |kind: &Kind| type_of(&types, kind)["versions"][0].clone();
+    println!(
+        "{}",
+        json!({
+            "test": "clock", "exponent": 2.2, "error_percent_with_clock": with, "error_percent_by_load_alone": without,
+            "judged": version(&capped())["verdict"]["refinement"], "of_a_kind_that_does_not_go_with_it": version(&xeon())["verdict"]["refinement"],
+        })
+    );
+    assert!(
+        with < without / 3.0 && with < 5.0,
+        "{with} % against {without} %"
+    );
+    // Who gains nothing by more knowledge has a curve of load alone.
+    let document = |server: &Server, kind: &Kind| {
+        let (_, selected) = server.post("/v1/select", &json!({"machine": kind.machine}));
+        selected["document"].clone()
+    };
+    assert!(document(&honest, &xeon())["refined"].is_null());
+    let clean = document(&honest, &capped());
+    let exponent = clean["refined"]["terms"][0]["exponent"].as_f64().unwrap();
+    assert!((exponent - 2.2).abs() < 0.3, "{clean}");
+
+    // The same nodes, but that one in ten of each kind lies or is stuck.
+    for sensor in [Sensor::Lying, Sensor::Stuck] {
+        let store = tempfile::tempdir().unwrap();
+        let server = Server::start(store.path(), &[]);
+        let mut nodes: Vec<Node> = (0..20)
+            .map(|number| {
+                node(
+                    number,
+                    if number % 10 == 4 {
+                        sensor
+                    } else {
+                        Sensor::Honest
+                    },
+                )
+            })
+            .collect();
+        an_hour(&server, &mut nodes, begin, [1.0, 1.0]);
+        server.train();
+        let mut most = 0.0_f64;
+        for kind in [capped(), xeon()] {
+            let (clean, moved) = (document(&honest, &kind), document(&server, &kind));
+            for (of_clean, of_moved) in [
+                (&clean["curve"], &moved["curve"]),
+                (&clean["refined"]["curve"], &moved["refined"]["curve"]),
+            ] {
+                assert_eq!(of_clean.is_null(), of_moved.is_null(), "{moved}");
+                for (a, b) in of_clean
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .zip(of_moved.as_array().into_iter().flatten())
+                {
+                    let of = |name: &str| a["power"][name].as_f64().unwrap();
+                    let value = b["power"]["value"].as_f64().unwrap();
+                    assert!((of("low")..=of("high")).contains(&value), "{a} became {b}");
+                    most = most.max((value / of("value") - 1.0).abs() * 100.0);
+                }
+            }
+        }
+        println!(
+            "{}",
+            json!({"test": "one bad node in ten", "bad": format!("{sensor:?}"), "moved_percent_most": most, "beyond_its_interval": false})
+        );
+    }
 }
 
 #[test]

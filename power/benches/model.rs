@@ -5,8 +5,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use tanso_power::activity::{Activity, Input};
 use tanso_power::model::{
-    CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, Part, SCHEMA,
+    CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, Part, Refined, SCHEMA, Term,
 };
 use tanso_power::{Estimate, Utilisation, Watts};
 
@@ -24,6 +25,12 @@ fn main() {
     );
     print("whole machine", &document, whole, Utilisation::IDLE);
     print("share of a host, time stolen", &document, share, stolen);
+    print(
+        "a share, stolen time, clock and counters",
+        &refined(document.clone()),
+        share,
+        stolen,
+    );
 }
 
 fn print(case: &str, document: &ModelDocument, part: Part, stolen: Utilisation) {
@@ -50,9 +57,44 @@ fn round_ns(document: &ModelDocument, part: Part, stolen: Utilisation) -> f64 {
     for call in 0..CALLS {
         let load = f64::from(call.wrapping_mul(7_919) % 1_000) / 1_000.0;
         let load = Utilisation::try_new(load).unwrap_or(Utilisation::IDLE);
-        black_box(document.power_of(black_box(part), black_box(load), black_box(stolen)));
+        let activity = Activity {
+            frequency_mhz: Some(1_000.0 + f64::from(call % 2_000)),
+            instructions_per_cycle: Some(1.3),
+            misses_per_kilo_instruction: Some(2.0),
+        };
+        let power = document.power_given(
+            black_box(part),
+            black_box(load),
+            black_box(stolen),
+            black_box(&activity),
+        );
+        black_box(power);
     }
     begin.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+}
+
+/// The same document with all three terms.
+fn refined(document: ModelDocument) -> ModelDocument {
+    let term = |input: Input, reference: f64| Term {
+        input,
+        reference,
+        exponent: 0.7,
+        least: reference / 4.0,
+        most: reference * 4.0,
+    };
+    let terms = vec![
+        term(Input::FrequencyMhz, 2_000.0),
+        term(Input::InstructionsPerCycle, 1.0),
+        term(Input::MissesPerKiloInstruction, 3.0),
+    ];
+    ModelDocument {
+        refined: Some(Refined {
+            curve: document.curve.clone(),
+            terms,
+            error: document.error.clone(),
+        }),
+        ..document
+    }
 }
 
 fn document() -> ModelDocument {
@@ -79,6 +121,7 @@ fn document() -> ModelDocument {
             ..MachineFeatures::default()
         },
         curve: (0..=10).map(point).collect(),
+        refined: None,
         error: ModelError {
             level: 0.9,
             mape_percent: 12.0,

@@ -7,6 +7,7 @@
 //! Energy is kept in whole microjoules ([`Joules`]), so that parts add up to
 //! their whole exactly, whatever the order of the additions.
 
+pub mod activity;
 pub mod apportion;
 pub mod counter;
 pub mod estimate;

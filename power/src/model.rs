@@ -6,13 +6,17 @@
 //! the document.
 
 mod guest;
+mod refined;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub use guest::Part;
+pub use refined::{EXPONENT_MOST, Refined, Term};
 
+use crate::activity::Activity;
 use crate::{Estimate, Utilisation, Watts};
+use guest::Shape;
 
 /// The format that this crate reads and writes.
 pub const SCHEMA: &str = "tanso.dev/power-model/v1";
@@ -114,6 +118,10 @@ pub struct ModelDocument {
     pub machine: MachineFeatures,
     /// The curve by rising utilisation, from 0 to 1; power never falls.
     pub curve: Vec<CurvePoint>,
+    /// What is known where more than the load is told; missing where that was
+    /// not found to be better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refined: Option<Refined>,
     /// How good it is.
     pub error: ModelError,
     /// SHA-256 of the data it was made from, `sha256:…`.
@@ -136,6 +144,9 @@ pub enum ModelFault {
     /// The curve is unusable.
     #[error("power model's curve: {0}")]
     Curve(&'static str),
+    /// The terms of a refined curve are unusable.
+    #[error("power model's terms: {0}")]
+    Terms(&'static str),
     /// The content is not what its name says.
     #[error("power model has digest {found}, asked for was {wanted}")]
     Digest {
@@ -167,30 +178,8 @@ impl ModelDocument {
         if self.schema != SCHEMA {
             return Err(ModelFault::Schema(self.schema.clone()));
         }
-        let (Some(first), Some(last)) = (self.curve.first(), self.curve.last()) else {
-            return Err(ModelFault::Curve("has no point; accepted are 2 or more"));
-        };
-        if first.utilisation != Utilisation::IDLE || last.utilisation != Utilisation::FULL {
-            return Err(ModelFault::Curve(
-                "must begin at utilisation 0 and end at 1",
-            ));
-        }
-        let in_order = |p: &Estimate<Watts>| p.low <= p.value && p.value <= p.high;
-        if !self.curve.iter().all(|point| in_order(&point.power)) {
-            return Err(ModelFault::Curve("has a point outside its own bounds"));
-        }
-        for (a, b) in self.curve.iter().zip(self.curve.iter().skip(1)) {
-            if a.utilisation >= b.utilisation {
-                return Err(ModelFault::Curve("must have rising utilisation"));
-            }
-            if a.power.value > b.power.value
-                || a.power.low > b.power.low
-                || a.power.high > b.power.high
-            {
-                return Err(ModelFault::Curve("falls with load"));
-            }
-        }
-        Ok(())
+        check_curve(&self.curve)?;
+        self.refined.as_ref().map_or(Ok(()), Refined::check)
     }
 
     /// The document's canonical JSON: fields in the order of the type, no
@@ -219,34 +208,76 @@ impl ModelDocument {
     /// Power at a utilisation, linear between the curve's points.
     #[must_use]
     pub fn power_at(&self, utilisation: Utilisation) -> Estimate<Watts> {
-        let after = self
-            .curve
-            .partition_point(|point| point.utilisation < utilisation);
-        let right = self.curve.get(after).or(self.curve.last());
-        let left = after
-            .checked_sub(1)
-            .and_then(|index| self.curve.get(index))
-            .or(right);
-        let (Some(left), Some(right)) = (left, right) else {
-            return Estimate::exact(Watts::ZERO);
-        };
-        let span = right.utilisation.ratio() - left.utilisation.ratio();
-        let share = if span > 0.0 {
-            ((utilisation.ratio() - left.utilisation.ratio()) / span).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        let between = |a: Watts, b: Watts| {
-            let watts = a.as_watts_f64() + share * (b.as_watts_f64() - a.as_watts_f64());
-            // Between two powers lies a power.
-            Watts::try_from_watts(watts).unwrap_or(a)
-        };
-        Estimate {
-            low: between(left.power.low, right.power.low),
-            value: between(left.power.value, right.power.value),
-            high: between(left.power.high, right.power.high),
+        Shape::plain(&self.curve).power_at(utilisation)
+    }
+
+    /// Power of a part of the machine while a share `stolen` of its CPU time
+    /// went to others.
+    ///
+    /// Idle power goes by vCPUs, the rest by CPU time: of what the host draws
+    /// above idle at its own load, the part's CPU time's share. The host's
+    /// load is not seen from inside. The value takes the part's neighbours to
+    /// be as busy as itself, and busier by what was stolen from it; the
+    /// bounds also hold a part alone on its host and one on a full host.
+    #[must_use]
+    pub fn power_of(
+        &self,
+        part: Part,
+        utilisation: Utilisation,
+        stolen: Utilisation,
+    ) -> Estimate<Watts> {
+        Shape::plain(&self.curve).power_of(part, utilisation, stolen)
+    }
+
+    /// As [`ModelDocument::power_of`], by the refined curve if there is one
+    /// and `activity` tells all that it asks for.
+    #[must_use]
+    pub fn power_given(
+        &self,
+        part: Part,
+        utilisation: Utilisation,
+        stolen: Utilisation,
+        activity: &Activity,
+    ) -> Estimate<Watts> {
+        let refined = self
+            .refined
+            .as_ref()
+            .and_then(|refined| Some((refined, refined.factor(activity)?)));
+        let shape = refined.map_or_else(
+            || Shape::plain(&self.curve),
+            |(refined, factor)| Shape {
+                curve: &refined.curve,
+                factor: Some(factor),
+            },
+        );
+        shape.power_of(part, utilisation, stolen)
+    }
+}
+
+/// Whether a curve goes from idle to full load and never falls.
+fn check_curve(curve: &[CurvePoint]) -> Result<(), ModelFault> {
+    let (Some(first), Some(last)) = (curve.first(), curve.last()) else {
+        return Err(ModelFault::Curve("has no point; accepted are 2 or more"));
+    };
+    if first.utilisation != Utilisation::IDLE || last.utilisation != Utilisation::FULL {
+        return Err(ModelFault::Curve(
+            "must begin at utilisation 0 and end at 1",
+        ));
+    }
+    let in_order = |p: &Estimate<Watts>| p.low <= p.value && p.value <= p.high;
+    if !curve.iter().all(|point| in_order(&point.power)) {
+        return Err(ModelFault::Curve("has a point outside its own bounds"));
+    }
+    for (a, b) in curve.iter().zip(curve.iter().skip(1)) {
+        if a.utilisation >= b.utilisation {
+            return Err(ModelFault::Curve("must have rising utilisation"));
+        }
+        if a.power.value > b.power.value || a.power.low > b.power.low || a.power.high > b.power.high
+        {
+            return Err(ModelFault::Curve("falls with load"));
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -85,8 +85,9 @@ impl Meter for Model {
         };
         let document = &loaded.document;
         let part = Part::of(document, self.guest.threads, self.guest.virtualised);
-        let power = document.power_of(part, span.utilisation, span.stolen);
-        let idle_power = document.power_of(part, Utilisation::IDLE, Utilisation::IDLE);
+        let power = document.power_given(part, span.utilisation, span.stolen, &span.activity);
+        let idle = Utilisation::IDLE;
+        let idle_power = document.power_given(part, idle, idle, &span.activity);
         let amount = ZoneEnergy {
             energy: self.energy.add(power, span.elapsed),
             idle: self.idle.add(idle_power, span.elapsed),

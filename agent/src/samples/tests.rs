@@ -39,6 +39,7 @@ fn sampled(seconds: i64, reading: impl Fn(i64) -> Option<BenchReading>) -> Vec<S
             SECOND,
             utilisation,
             reading(second).as_ref(),
+            &Seen::default(),
         );
     }
     waiting.oldest(usize::MAX).1
@@ -58,6 +59,45 @@ fn a_minute_gives_one_sample_of_a_short_window() {
     let seconds: std::collections::BTreeSet<i64> =
         samples.iter().map(|sample| sample.at % 60).collect();
     assert!(seconds.len() > 4, "always the same seconds: {seconds:?}");
+}
+
+#[test]
+fn a_sample_tells_the_clock_of_its_work_and_the_rates_of_its_events() {
+    let waiting = Arc::new(Waiting::default());
+    let mut sampler = Sampler::new("node-1", Arc::clone(&waiting));
+    let measured = reading(ZoneClass::Package, 90, Provenance::Measured);
+    let mut asked = 0;
+    for second in 1..=120 {
+        // Even seconds work three times as much as odd ones, and faster.
+        let (load, mhz) = if second % 2 == 0 {
+            (0.6, 3_000.0)
+        } else {
+            (0.2, 1_000.0)
+        };
+        let wanted = sampler.wants_activity(SECOND);
+        asked += u32::from(wanted);
+        let seen = Seen {
+            frequency_mhz: Some(mhz),
+            counts: crate::activity::Counts([Some(4e9), Some(6e9), None]),
+        };
+        let seen = if wanted { seen } else { Seen::default() };
+        let load = Utilisation::try_new(load).unwrap();
+        sampler.note(second * 1_000, SECOND, load, Some(&measured), &seen);
+    }
+    let taken = waiting.oldest(usize::MAX).1;
+    assert!(!taken.is_empty() && asked < 40, "{asked}");
+    for sample in &taken {
+        // Nine or ten seconds were seen: within a second of the mean by work.
+        let mhz = sample.frequency_mhz.unwrap();
+        assert!((mhz - 2_500.0).abs() < 130.0, "{mhz}");
+        let events: Vec<(&str, f64)> = sample
+            .events
+            .iter()
+            .map(|(name, rate)| (name.as_str(), *rate))
+            .collect();
+        assert_eq!(events, [("cycles", 4e9), ("instructions", 6e9)]);
+    }
+    assert!(sampler.wants_activity(Duration::from_secs(10)));
 }
 
 #[test]

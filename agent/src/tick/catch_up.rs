@@ -11,6 +11,7 @@ use std::time::Duration;
 use tanso_agent_wire::energy::Account;
 
 use super::{ByAccount, Cycle};
+use crate::activity::Seen;
 use crate::books::Books;
 use crate::checkpoint::State;
 use crate::clock::Now;
@@ -51,7 +52,11 @@ impl Cycle {
                 book.since_basis_ns = 0;
             }
             self.parts.bench.start(None);
-            self.read_meters(Duration::ZERO, tanso_power::Utilisation::IDLE);
+            self.read_meters(
+                Duration::ZERO,
+                tanso_power::Utilisation::IDLE,
+                &Seen::default(),
+            );
             return;
         }
         self.state.busy_ns = saved.busy_ns;
@@ -77,7 +82,7 @@ impl Cycle {
             self.charges.list(index, &mut self.state.books);
         }
         let cpu = self.gap_cpu(&known, delta.busy);
-        let energy = self.read_meters(gap, delta.utilisation);
+        let energy = self.read_meters(gap, delta.utilisation, &Seen::default());
         let mut cpu_ns: Vec<(usize, u64)> = cpu.into_iter().filter(|&(_, ns)| ns > 0).collect();
         cpu_ns.sort_unstable();
         self.set_names(now);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::robust::median;
-use super::{Band, Node};
+use super::{Learned, Node};
 
 /// A mean difference below this is no drift: seasons and fans do as much.
 const SLACK: f64 = 0.02;
@@ -55,7 +55,7 @@ impl Sum {
 
 /// Watches nodes against the model in service, from their first sample on.
 #[must_use]
-pub fn watch(nodes: &[Node], model: &Band) -> Option<Drift> {
+pub fn watch(nodes: &[Node], model: &Learned) -> Option<Drift> {
     let mut minutes: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
     for node in nodes {
         for sample in &node.observations {

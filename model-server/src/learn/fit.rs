@@ -1,24 +1,16 @@
 //! The fit: each node by itself, then all nodes by their median.
 //!
 //! Fitted is the logarithm of the ratio to the prior's curve at each load
-//! level, held smooth, so that levels without samples follow their
-//! neighbours. One node: Huber's weights (Huber 1964), so that spikes count
-//! little. All nodes: the median by level.
+//! level. One node: [`super::node`]. All nodes: the median by level. Where
+//! samples tell more than load, [`super::refine`] offers curves that know it.
 
+use super::node::{NodeFit, fit_node};
+use super::refine::{self, Refined};
 use super::robust::{median, spread, student_factor, weighted_median};
 use super::sensor::stuck;
-use super::{Band, NODES_MIN, Node, Observation, SAMPLES_MIN, Trust, place};
+use super::{Band, NODES_MIN, Node, SAMPLES_MIN, Trust};
 use crate::host::{Curve, LOADS, count};
-use crate::matrix::{Square, dot};
 
-/// Steps between neighbouring levels weigh as this many samples.
-const SMOOTH: f64 = 2.0;
-/// Rounds of reweighting; the weights settle in five or six.
-const ROUNDS: usize = 12;
-/// Huber's constant: 95 % efficiency for normal errors.
-const HUBER: f64 = 1.345;
-/// Residuals below this are never taken for spikes.
-const SPREAD_LEAST: f64 = 0.005;
 /// A node's samples at one level weigh at most this many.
 const VOICE_MOST: f64 = 20.0;
 /// A node farther from the others than this many of their spreads, and than
@@ -33,17 +25,6 @@ const TWIN_SPREAD: f64 = 0.06;
 /// The assumption weighs as this many nodes.
 const TWIN_NODES: f64 = 3.0;
 
-/// One node's fit.
-#[derive(Clone, Debug)]
-struct NodeFit {
-    /// Log ratio to the prior by level.
-    ratio: Curve,
-    /// Samples near each level.
-    near: Curve,
-    /// Spread of its samples around its own curve.
-    noise: f64,
-}
-
 /// A type's fit.
 #[derive(Clone, Debug)]
 pub struct Fit {
@@ -53,6 +34,8 @@ pub struct Fit {
     pub trust: Vec<Trust>,
     /// Samples of trusted nodes.
     pub samples: usize,
+    /// Curves that know more than load, for whoever finds them better.
+    pub refined: Vec<Refined>,
 }
 
 impl Fit {
@@ -76,7 +59,7 @@ pub fn fit(nodes: &[Node], prior: &Band, level: f64) -> Option<Fit> {
         .zip(&trust)
         .map(|(node, trust)| {
             (*trust == Trust::Trusted)
-                .then(|| fit_node(&node.observations, prior))
+                .then(|| Some(fit_node(&node.observations, prior, &[])?.0))
                 .flatten()
         })
         .collect();
@@ -113,8 +96,15 @@ pub fn fit(nodes: &[Node], prior: &Band, level: f64) -> Option<Fit> {
         .filter(|(_, trust)| **trust == Trust::Trusted)
         .map(|(node, _)| node.observations.len())
         .sum();
+    let trusted: Vec<&Node> = nodes
+        .iter()
+        .zip(&trust)
+        .filter(|(_, trust)| **trust == Trust::Trusted)
+        .map(|(node, _)| node)
+        .collect();
     Some(Fit {
         band: band(prior, &ratio, &kept, level),
+        refined: refine::candidates(&trusted, prior, level),
         trust,
         samples,
     })
@@ -160,7 +150,7 @@ fn spread_about(values: &[f64], centre: f64) -> f64 {
 }
 
 /// The nodes' median log ratio by level; `None` without nodes.
-fn join(fits: &[&NodeFit]) -> Option<Curve> {
+pub(super) fn join(fits: &[&NodeFit]) -> Option<Curve> {
     let mut ratio = [0.0; LOADS];
     for (level, joined) in ratio.iter_mut().enumerate() {
         let voices: Vec<(f64, f64)> = fits
@@ -175,7 +165,7 @@ fn join(fits: &[&NodeFit]) -> Option<Curve> {
 /// The curve and its bounds. A new node differs from the median by the nodes'
 /// own spread, its samples by their noise; where no load was seen, the prior's
 /// doubt about the curve's shape comes on top.
-fn band(prior: &Band, ratio: &Curve, kept: &[&NodeFit], level: f64) -> Band {
+pub(super) fn band(prior: &Band, ratio: &Curve, kept: &[&NodeFit], level: f64) -> Band {
     let nodes = count(kept.len());
     let squares: f64 = kept.iter().map(|fit| distance(fit, ratio).powi(2)).sum();
     let among = (TWIN_NODES * TWIN_SPREAD * TWIN_SPREAD + squares) / (TWIN_NODES + nodes - 1.0);
@@ -194,76 +184,4 @@ fn band(prior: &Band, ratio: &Curve, kept: &[&NodeFit], level: f64) -> Band {
         half[at] = known.hypot(unseen);
     }
     Band { watts, half }
-}
-
-/// One node's log ratio to the prior; `None` if its samples cannot be fitted.
-fn fit_node(observations: &[Observation], prior: &Band) -> Option<NodeFit> {
-    let residuals: Vec<f64> = observations
-        .iter()
-        .map(|sample| prior.residual(sample))
-        .collect();
-    let places: Vec<(usize, f64)> = observations
-        .iter()
-        .map(|sample| place(sample.utilisation))
-        .collect();
-    let mut ratio = [median(&residuals)?; LOADS];
-    let mut scale = SPREAD_LEAST;
-    for _ in 0..ROUNDS {
-        let left: Vec<f64> = errors(&residuals, &places, &ratio);
-        scale = spread(&left).max(SPREAD_LEAST);
-        let weights: Vec<f64> = left
-            .iter()
-            .map(|error| (HUBER * scale / error.abs().max(f64::MIN_POSITIVE)).min(1.0))
-            .collect();
-        ratio = solve(&residuals, &places, &weights)?;
-    }
-    let mut near = [0.0; LOADS];
-    for (level, share) in &places {
-        near[*level] += 1.0 - share;
-        near[level + 1] += share;
-    }
-    Some(NodeFit {
-        ratio,
-        near,
-        noise: scale,
-    })
-}
-
-fn errors(residuals: &[f64], places: &[(usize, f64)], ratio: &Curve) -> Vec<f64> {
-    let at =
-        |(level, share): &(usize, f64)| ratio[*level] + share * (ratio[level + 1] - ratio[*level]);
-    residuals
-        .iter()
-        .zip(places)
-        .map(|(residual, place)| residual - at(place))
-        .collect()
-}
-
-/// Weighted least squares over the levels, steps between levels held small.
-fn solve(residuals: &[f64], places: &[(usize, f64)], weights: &[f64]) -> Option<Curve> {
-    let mut gram = [[0.0; LOADS]; LOADS];
-    let mut right = [0.0; LOADS];
-    for ((residual, (level, share)), weight) in residuals.iter().zip(places).zip(weights) {
-        let parts = [(*level, 1.0 - share), (level + 1, *share)];
-        for (row, a) in parts {
-            right[row] += weight * a * residual;
-            for (column, b) in parts {
-                gram[row][column] += weight * a * b;
-            }
-        }
-    }
-    for level in 1..LOADS {
-        for (row, column, sign) in [
-            (level, level, 1.0),
-            (level - 1, level - 1, 1.0),
-            (level, level - 1, -1.0),
-            (level - 1, level, -1.0),
-        ] {
-            gram[row][column] += sign * SMOOTH;
-        }
-    }
-    let inverse = Square::symmetric(LOADS, |row, column| gram[row][column])
-        .inverse()
-        .ok()?;
-    Some(std::array::from_fn(|level| dot(inverse.row(level), &right)))
 }

@@ -46,6 +46,7 @@ fn node(number: u64, own: f64, samples: u32, watts: impl Fn(f64, f64) -> f64) ->
             at_s: i64::from(minute) * 60,
             utilisation,
             watts: watts(true_watts, utilisation),
+            ..Observation::default()
         }
     });
     Node {
@@ -59,6 +60,21 @@ fn honest(number: u64) -> Node {
     chance.next();
     let own = 1.0 + 0.02 * (chance.next() - 0.5);
     node(number, own, 60, |watts, _| watts)
+}
+
+/// A node whose power above idle goes with its clock to the power of 1.8, and
+/// whose clock goes its own way; what it tells of the clock is `told`.
+fn clocked(number: u64, exponent: f64, told: fn(f64) -> f64) -> Node {
+    let mut clocks = Chance(number * 104_729 + 17);
+    let mut node = honest(number);
+    for sample in &mut node.observations {
+        let mhz = 1_400.0 + 1_900.0 * clocks.next();
+        let idle = hidden(0.0);
+        let above = (sample.watts - idle).max(0.0) * (mhz / 2_300.0).powf(exponent);
+        sample.watts = idle + above;
+        sample.activity.frequency_mhz = Some(told(mhz));
+    }
+    node
 }
 
 fn ten_with(bad: Node) -> Vec<Node> {
@@ -160,7 +176,7 @@ fn a_curve_never_falls_and_unseen_load_has_wide_bounds() {
 fn only_what_is_better_out_of_sample_is_promoted() {
     let nodes: Vec<Node> = (0..10).map(honest).collect();
     let first = fitted(&nodes);
-    let verdict = validate(&nodes, &first.trust, &prior(), &prior(), LEVEL);
+    let verdict = validate(&nodes, &first.trust, &prior(), &prior().into(), LEVEL);
     assert!(verdict.better, "{verdict:?}");
     assert!(
         verdict.mape_percent < verdict.prior_mape_percent / 2.0,
@@ -168,7 +184,13 @@ fn only_what_is_better_out_of_sample_is_promoted() {
     );
     assert!(verdict.coverage_percent > 85.0, "{verdict:?}");
     // The same again is not better than itself.
-    let again = validate(&nodes, &first.trust, &prior(), &first.band, LEVEL);
+    let again = validate(
+        &nodes,
+        &first.trust,
+        &prior(),
+        &first.band.clone().into(),
+        LEVEL,
+    );
     assert!(!again.better, "{again:?}");
 }
 
@@ -180,7 +202,7 @@ fn two_nodes_teach_nothing() {
 
 #[test]
 fn drift_of_all_is_found_within_the_hour_and_of_one_is_not() {
-    let band = fitted(&(0..10).map(honest).collect::<Vec<_>>()).band;
+    let band = fitted(&(0..10).map(honest).collect::<Vec<_>>()).band.into();
     let drifted = |factor: f64, nodes: std::ops::Range<u64>| -> Vec<Node> {
         (0..10)
             .map(|number| {
@@ -200,5 +222,76 @@ fn drift_of_all_is_found_within_the_hour_and_of_one_is_not() {
             (drift.ratio / factor).ln().abs() < 0.03,
             "{factor}: {drift:?}"
         );
+    }
+}
+
+#[test]
+fn a_clock_that_power_goes_with_is_learned_and_one_that_it_does_not_is_left_out() {
+    let of_clock: Vec<Node> = (0..10)
+        .map(|number| clocked(number, 1.8, |mhz| mhz))
+        .collect();
+    let fit = fitted(&of_clock);
+    let verdict = validate(&of_clock, &fit.trust, &prior(), &prior().into(), LEVEL);
+    let judged = verdict.refinement.unwrap();
+    assert!(
+        judged.better && judged.mape_percent < judged.without_percent / 3.0,
+        "{judged:?}"
+    );
+    assert!(judged.coverage_percent > 85.0, "{judged:?}");
+    let terms = &validate::find(&fit, &judged.inputs).unwrap().terms;
+    assert!((terms[0].exponent - 1.8).abs() < 0.15, "{terms:?}");
+    assert!((1_400.0..1_500.0).contains(&terms[0].least), "{terms:?}");
+
+    let of_load: Vec<Node> = (0..10)
+        .map(|number| clocked(number, 0.0, |mhz| mhz))
+        .collect();
+    let fit = fitted(&of_load);
+    let verdict = validate(&of_load, &fit.trust, &prior(), &prior().into(), LEVEL);
+    assert!(!verdict.refinement.unwrap().better);
+    assert!(verdict.better, "the curve of load is promoted all the same");
+}
+
+#[test]
+fn a_node_that_lies_about_its_clock_does_not_move_the_exponent() {
+    type Lie = (&'static str, fn(f64) -> f64);
+    let clean: Vec<Node> = (0..10)
+        .map(|number| clocked(number, 1.8, |mhz| mhz))
+        .collect();
+    let lies: [Lie; 4] = [
+        ("ten times", |mhz| mhz * 10.0),
+        ("turned round", |mhz| 4_700.0 - mhz),
+        ("stuck", |_| 2_300.0),
+        ("tiny", |_| 1.0),
+    ];
+    let answer = |nodes: &[Node], mhz: f64, load: f64| {
+        let fit = fitted(nodes);
+        let sample = Observation {
+            utilisation: load,
+            activity: tanso_power::activity::Activity {
+                frequency_mhz: Some(mhz),
+                ..Default::default()
+            },
+            ..Observation::default()
+        };
+        let inputs = [tanso_power::activity::Input::FrequencyMhz];
+        validate::find(&fit, &inputs)
+            .unwrap()
+            .answer(&sample)
+            .unwrap()
+    };
+    for (name, lie) in lies {
+        let mut nodes = clean.clone();
+        nodes[4] = clocked(4, 1.8, lie);
+        for mhz in [1_500.0, 2_300.0, 3_200.0] {
+            for load in [0.0, 0.3, 1.0] {
+                let (truth, half) = answer(&clean, mhz, load);
+                let (moved, _) = answer(&nodes, mhz, load);
+                let moved = (moved / truth).ln().abs();
+                assert!(
+                    moved < half && moved < 0.03,
+                    "{name}: {moved} of {half} at {mhz}, {load}"
+                );
+            }
+        }
     }
 }

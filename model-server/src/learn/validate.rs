@@ -2,9 +2,10 @@
 //! were left out, at times later than all that was learned from.
 
 use serde::{Deserialize, Serialize};
+use tanso_power::activity::Input;
 
-use super::fit::fit;
-use super::{Band, NODES_MIN, Node, Trust, mean};
+use super::fit::{Fit, fit};
+use super::{Band, Learned, NODES_MIN, Node, Observation, Trust, mean};
 use crate::host::count;
 
 /// Groups of nodes that are left out in turn, at most.
@@ -13,6 +14,9 @@ const FOLDS_MAX: usize = 10;
 const EARLY: f64 = 0.7;
 /// A newcomer's error must be below this share of the incumbent's.
 const BETTER: f64 = 0.98;
+/// Nodes that lack a quantity have no use of a curve that asks for it: one
+/// that asks for more must have an error below this share of a simpler one's.
+const WORTH_MORE: f64 = 0.9;
 /// Bounds at 90 % that hold less than this share of what they were not fitted
 /// to are refused.
 const COVERAGE_LEAST: f64 = 0.8;
@@ -40,6 +44,36 @@ pub struct Verdict {
     pub prior_mape_percent: f64,
     /// Share of the samples within the newcomer's bounds, percent.
     pub coverage_percent: f64,
+    /// What knowing more than load is worth; missing if no sample told more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refinement: Option<Refinement>,
+}
+
+/// A curve that knows more than load, against the one that does not, on the
+/// same later samples of left-out nodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refinement {
+    /// The quantities that it knows.
+    pub inputs: Vec<Input>,
+    /// Whether it is better, so that the model has it.
+    pub better: bool,
+    /// Mean absolute error with it, percent.
+    pub mape_percent: f64,
+    /// Without it.
+    pub without_percent: f64,
+    /// Share of the samples within its bounds, percent.
+    pub coverage_percent: f64,
+    /// Nodes that judged.
+    pub nodes: usize,
+    /// Samples that judged.
+    pub samples: usize,
+}
+
+/// One left-out node, and what was learned without it.
+struct Fold<'a> {
+    later: Vec<&'a Observation>,
+    fit: Option<Fit>,
 }
 
 /// One left-out node's errors.
@@ -59,7 +93,7 @@ pub fn validate(
     nodes: &[Node],
     trust: &[Trust],
     prior: &Band,
-    incumbent: &Band,
+    incumbent: &Learned,
     level: f64,
 ) -> Verdict {
     let trusted: Vec<&Node> = nodes
@@ -83,13 +117,37 @@ pub fn validate(
     let Some(cut_s) = cut(&trusted) else {
         return refuse("no samples".to_owned());
     };
-    let folds = trusted.len().min(FOLDS_MAX);
-    let mut judged = Vec::new();
-    for fold in 0..folds {
+    let folds = folds(nodes, &trusted, cut_s, prior, level);
+    let refinement = refinement(&folds);
+    let inputs = refinement
+        .as_ref()
+        .filter(|refinement| refinement.better)
+        .map(|refinement| refinement.inputs.as_slice());
+    let judged: Vec<Judged> = folds
+        .iter()
+        .map(|fold| judge(fold, inputs, incumbent, prior))
+        .collect();
+    Verdict {
+        refinement: refinement.clone(),
+        ..decide(&judged, refuse)
+    }
+}
+
+/// Each trusted node with what the others taught early.
+fn folds<'a>(
+    nodes: &[Node],
+    trusted: &[&'a Node],
+    cut_s: i64,
+    prior: &Band,
+    level: f64,
+) -> Vec<Fold<'a>> {
+    let groups = trusted.len().min(FOLDS_MAX);
+    let mut folds = Vec::new();
+    for group in 0..groups {
         let left_out: Vec<&Node> = trusted
             .iter()
             .enumerate()
-            .filter(|(at, _)| at % folds == fold)
+            .filter(|(at, _)| at % groups == group)
             .map(|(_, node)| *node)
             .collect();
         // All others teach, also those that are not trusted: the fit has to
@@ -99,17 +157,105 @@ pub fn validate(
             .filter(|node| !left_out.iter().any(|out| out.name == node.name))
             .map(|node| early(node, cut_s))
             .collect();
-        let band = fit(&teachers, prior, level).map(|fit| fit.band);
-        // Who is distrusted without the left-out ones may leave too few: the
-        // newcomer is then judged as if it were the prior.
-        let band = band.as_ref().unwrap_or(prior);
-        judged.extend(
-            left_out
-                .iter()
-                .map(|node| judge(node, cut_s, [band, incumbent, prior])),
-        );
+        let fit = fit(&teachers, prior, level);
+        folds.extend(left_out.iter().map(|node| {
+            Fold {
+                later: node
+                    .observations
+                    .iter()
+                    .filter(|sample| sample.at_s >= cut_s)
+                    .collect(),
+                fit: fit.clone(),
+            }
+        }));
     }
-    decide(&judged, refuse)
+    folds
+}
+
+/// The best of the refined curves, against the curves of load alone; the
+/// first, which is the simplest, unless a later one is clearly better.
+fn refinement(folds: &[Fold]) -> Option<Refinement> {
+    let mut best: Option<Refinement> = None;
+    let mut tried: Vec<Vec<Input>> = Vec::new();
+    for fit in folds.iter().filter_map(|fold| fold.fit.as_ref()) {
+        for refined in &fit.refined {
+            let inputs: Vec<Input> = refined.inputs().collect();
+            if !tried.contains(&inputs) {
+                tried.push(inputs);
+            }
+        }
+    }
+    tried.sort_by_key(Vec::len);
+    for inputs in tried {
+        let Some(one) = compared(folds, inputs) else {
+            continue;
+        };
+        let replaces = best.as_ref().is_none_or(|best| {
+            (one.better && !best.better)
+                || (one.better == best.better && one.mape_percent < best.mape_percent * WORTH_MORE)
+        });
+        if replaces {
+            best = Some(one);
+        }
+    }
+    best
+}
+
+/// One set of quantities on the later samples that tell them.
+fn compared(folds: &[Fold], inputs: Vec<Input>) -> Option<Refinement> {
+    let (mut with, mut without, mut held) = (Vec::new(), Vec::new(), Vec::new());
+    let mut samples = 0;
+    for fold in folds {
+        let Some(fit) = &fold.fit else { continue };
+        let Some(refined) = find(fit, &inputs) else {
+            continue;
+        };
+        let answers: Vec<(&Observation, (f64, f64))> = fold
+            .later
+            .iter()
+            .filter_map(|sample| Some((*sample, refined.answer(sample)?)))
+            .collect();
+        if answers.is_empty() {
+            continue;
+        }
+        samples += answers.len();
+        with.push(mean(
+            answers
+                .iter()
+                .map(|(sample, (watts, _))| error(*watts, sample)),
+        ));
+        without.push(mean(answers.iter().map(|(sample, _)| {
+            error(fit.band.watts_at(sample.utilisation), sample)
+        })));
+        held.push(mean(
+            answers
+                .iter()
+                .map(|(sample, answer)| holds(*answer, sample)),
+        ));
+    }
+    if samples < JUDGES_MIN {
+        return None;
+    }
+    let of = |figures: &[f64]| mean(figures.iter().copied());
+    let wins = with.iter().zip(&without).filter(|(a, b)| a < b).count();
+    let better =
+        of(&with) < of(&without) * BETTER && 2 * wins > with.len() && of(&held) >= COVERAGE_LEAST;
+    Some(Refinement {
+        inputs,
+        better,
+        mape_percent: of(&with) * 100.0,
+        without_percent: of(&without) * 100.0,
+        coverage_percent: of(&held) * 100.0,
+        nodes: with.len(),
+        samples,
+    })
+}
+
+/// The refined curve of a fit that knows these quantities.
+pub(crate) fn find<'a>(fit: &'a Fit, inputs: &[Input]) -> Option<&'a super::Refined> {
+    fit.refined
+        .iter()
+        .find(|refined| refined.inputs().eq(inputs.iter().copied()))
 }
 
 fn decide(all: &[Judged], refuse: impl Fn(String) -> Verdict) -> Verdict {
@@ -152,6 +298,7 @@ fn decide(all: &[Judged], refuse: impl Fn(String) -> Verdict) -> Verdict {
         incumbent_mape_percent: incumbent * 100.0,
         prior_mape_percent: of(|judged| judged.prior) * 100.0,
         coverage_percent: coverage * 100.0,
+        refinement: None,
     }
 }
 
@@ -183,27 +330,46 @@ fn early(node: &Node, cut_s: i64) -> Node {
     }
 }
 
-fn judge(node: &Node, cut_s: i64, [newcomer, incumbent, prior]: [&Band; 3]) -> Judged {
-    let later: Vec<_> = node
-        .observations
-        .iter()
-        .filter(|sample| sample.at_s >= cut_s)
-        .collect();
-    let error =
-        |band: &Band| {
-            mean(later.iter().map(|sample| {
-                (band.watts_at(sample.utilisation) - sample.watts).abs() / sample.watts
-            }))
-        };
-    Judged {
-        newcomer: error(newcomer),
-        incumbent: error(incumbent),
-        prior: error(prior),
-        held: mean(
-            later
+fn judge(fold: &Fold, inputs: Option<&[Input]>, incumbent: &Learned, prior: &Band) -> Judged {
+    // Who is distrusted without the left-out ones may leave too few: the
+    // newcomer is then judged as if it were the prior.
+    let newcomer = fold.fit.as_ref().map_or_else(
+        || Learned::from(prior.clone()),
+        |fit| Learned {
+            band: fit.band.clone(),
+            refined: inputs.and_then(|inputs| find(fit, inputs)).cloned(),
+        },
+    );
+    let of = |model: &Learned| {
+        mean(
+            fold.later
                 .iter()
-                .map(|sample| f64::from(u8::from(newcomer.holds(sample)))),
+                .map(|sample| error(model.answer(sample).0, sample)),
+        )
+    };
+    Judged {
+        newcomer: of(&newcomer),
+        incumbent: of(incumbent),
+        prior: mean(
+            fold.later
+                .iter()
+                .map(|sample| error(prior.watts_at(sample.utilisation), sample)),
         ),
-        samples: later.len(),
+        held: mean(
+            fold.later
+                .iter()
+                .map(|sample| holds(newcomer.answer(sample), sample)),
+        ),
+        samples: fold.later.len(),
     }
+}
+
+fn error(watts: f64, sample: &Observation) -> f64 {
+    (watts - sample.watts).abs() / sample.watts
+}
+
+/// 1 if the sample is within the bounds, 0 if not.
+fn holds((watts, half): (f64, f64), sample: &Observation) -> f64 {
+    let residual = (sample.watts / watts.max(super::WATTS_LEAST)).ln();
+    f64::from(u8::from(residual.abs() <= half))
 }

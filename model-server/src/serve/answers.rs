@@ -9,7 +9,8 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tanso_power::model::ModelDocument;
+use tanso_power::Utilisation;
+use tanso_power::model::{ModelDocument, Part};
 use tanso_power::sample::Measured;
 use tanso_runtime::Problem;
 
@@ -148,15 +149,21 @@ pub(super) async fn predict(
 fn prediction(answer: &Answer, question: &body::Predict) -> Value {
     let document = &answer.document;
     let (mut watts, mut lo, mut hi) = (Vec::new(), Vec::new(), Vec::new());
+    let none = Utilisation::IDLE;
+    let refined = document
+        .refined
+        .as_ref()
+        .filter(|refined| refined.factor(&question.activity).is_some());
+    let error = refined.map_or(&document.error, |refined| &refined.error);
     for utilisation in &question.utilisation {
-        let power = document.power_at(*utilisation);
+        let power = document.power_given(Part::WHOLE, *utilisation, none, &question.activity);
         watts.push(power.value.as_watts_f64());
         lo.push(power.low.as_watts_f64());
         hi.push(power.high.as_watts_f64());
     }
     json!({
         "watts": watts, "lo": lo, "hi": hi, "level": document.error.level, "model": answer.digest,
-        "domain": document.domain, "tier": answer.tier, "mapePercent": document.error.mape_percent,
+        "domain": document.domain, "tier": answer.tier, "mapePercent": error.mape_percent,
         "explanation": document.explanation,
     })
 }

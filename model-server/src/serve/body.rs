@@ -5,6 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 use tanso_power::Utilisation;
+use tanso_power::activity::{Activity, Input};
 use tanso_power::sample::Measured;
 use tanso_runtime::Problem;
 
@@ -29,6 +30,8 @@ pub(super) struct Predict {
     pub(super) level: Option<f64>,
     /// Measured powers of the machine itself.
     pub(super) readings: Vec<Reading>,
+    /// What the processors do beside being busy.
+    pub(super) activity: Activity,
 }
 
 /// As many readings as a curve has levels.
@@ -91,13 +94,21 @@ pub(super) fn train(body: Result<Bytes, BytesRejection>) -> Result<Option<String
 
 /// `{"machine": {…}, "utilisation": […], "level": 0.9, "readings": […]}`.
 pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Problem> {
-    let known = ["machine", "measured", "utilisation", "level", "readings"];
+    let known = [
+        "machine",
+        "measured",
+        "utilisation",
+        "level",
+        "readings",
+        "activity",
+    ];
     let object = object(body, &known)?;
     let mut faults = Vec::new();
     let machine = machine(&object, &mut faults);
     let measured = measured(&object, &mut faults);
     let utilisation = utilisation(&object, &mut faults);
     let readings = readings(&object, &mut faults);
+    let activity = activity(&object, &mut faults);
     let level = object
         .get("level")
         .filter(|level| !level.is_null())
@@ -115,6 +126,7 @@ pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Pr
             utilisation,
             level,
             readings,
+            activity,
         }),
         _ => Err(refused(&faults)),
     }
@@ -240,6 +252,23 @@ fn readings(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Reading
         }
     }
     read
+}
+
+/// `{"frequencyMhz": …, "instructionsPerCycle": …, "missesPerKiloInstruction": …}`.
+fn activity(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Activity {
+    let Some(value) = object.get("activity").filter(|value| !value.is_null()) else {
+        return Activity::default();
+    };
+    let read = serde_json::from_value::<Activity>(value.clone()).ok();
+    let within = |activity: &Activity| {
+        let mut figures = Input::ALL.iter().filter_map(|input| activity.get(*input));
+        figures.all(|figure| (0.0..=1e6).contains(&figure))
+    };
+    read.filter(within).unwrap_or_else(|| {
+        let accepted = "frequencyMhz, instructionsPerCycle and missesPerKiloInstruction, each a number from 0 to 1000000 or missing";
+        faults.push(fault("activity", value, accepted));
+        Activity::default()
+    })
 }
 
 pub(super) fn fault(field: &str, value: &Value, accepted: &str) -> Fault {

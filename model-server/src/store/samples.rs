@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use tanso_power::activity::Activity;
+
 use super::{StoreFault, unsigned};
 use crate::learn::{Node, Observation};
 use crate::samples::{Accepted, Typed};
@@ -140,7 +142,9 @@ pub fn of_type(
     let fault = StoreFault::of("reading samples");
     let mut select = transaction
         .prepare(
-            "SELECT nodes.name, at_s, utilisation, watts FROM samples
+            "SELECT nodes.name, at_s, utilisation, watts, json_extract(whole, '$.frequencyMhz'),
+                 json_extract(whole, '$.events.cycles'), json_extract(whole, '$.events.instructions'),
+                 json_extract(whole, '$.events.cacheMisses') FROM samples
              JOIN nodes ON nodes.id = samples.node
              WHERE samples.type = (SELECT id FROM node_types WHERE name = ?) AND at_s > ?
              ORDER BY nodes.name, at_s",
@@ -152,6 +156,7 @@ pub fn of_type(
                 at_s: row.get(1)?,
                 utilisation: row.get(2)?,
                 watts: row.get(3)?,
+                activity: Activity::of_rates(row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?),
             };
             Ok((row.get::<_, String>(0)?, observation))
         })

@@ -13,6 +13,7 @@ fn batch(node: &str, at_s: i64) -> Accepted {
         at_s,
         utilisation: 0.5,
         watts: 123.0,
+        ..Observation::default()
     };
     Accepted {
         node: node.to_owned(),

@@ -1,8 +1,9 @@
 //! Curves become documents, and documents curves.
 
 use sha2::{Digest as _, Sha256};
+use tanso_power::activity::Input;
 use tanso_power::model::{
-    CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA,
+    self, CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA,
 };
 use tanso_power::sample::Measured;
 use tanso_power::units::UnitError;
@@ -11,13 +12,29 @@ use tanso_power::{Estimate, Utilisation, Watts};
 use crate::host::{LOADS, load};
 use crate::learn::fit::Fit;
 use crate::learn::robust::normal_factor;
-use crate::learn::validate::Verdict;
-use crate::learn::{Band, Node, Trust, WATTS_LEAST};
+use crate::learn::validate::{Refinement, Verdict, find};
+use crate::learn::{Band, Learned, Node, Refined, Trust, WATTS_LEAST};
 use crate::store::types::moment;
 
 /// Bounds are never taken for narrower than this, as a logarithm: a prior
 /// that claims more knows less.
 const HALF_LEAST: f64 = 0.05;
+
+/// The document as it is learned from and judged.
+pub(crate) fn as_learned(document: &ModelDocument) -> Learned {
+    let refined = document.refined.as_ref().map(|refined| Refined {
+        band: band(&ModelDocument {
+            curve: refined.curve.clone(),
+            refined: None,
+            ..document.clone()
+        }),
+        terms: refined.terms.clone(),
+    });
+    Learned {
+        band: band(document),
+        refined,
+    }
+}
 
 /// The document's curve with the wider of its two bounds.
 pub(crate) fn band(document: &ModelDocument) -> Band {
@@ -60,6 +77,7 @@ pub(super) fn learned(
             Measured::Rapl => Domain::Rapl,
         },
         curve: points(&fit.band)?,
+        refined: refined(fit, verdict, level)?,
         error: ModelError {
             level,
             mape_percent: (verdict.mape_percent * 10.0).round() / 10.0,
@@ -75,6 +93,27 @@ pub(super) fn learned(
     };
     document.check()?;
     Ok(document)
+}
+
+/// The refined curve, if it was found better.
+fn refined(fit: &Fit, verdict: &Verdict, level: f64) -> Result<Option<model::Refined>, UnitError> {
+    let better = verdict.refinement.as_ref().filter(|one| one.better);
+    let Some((judged, refined)) = better.and_then(|one| Some((one, find(fit, &one.inputs)?)))
+    else {
+        return Ok(None);
+    };
+    Ok(Some(model::Refined {
+        curve: points(&refined.band)?,
+        terms: refined.terms.clone(),
+        error: ModelError {
+            level,
+            mape_percent: (judged.mape_percent * 10.0).round() / 10.0,
+            method: format!(
+                "leave one node out, tested on its later samples: {} nodes, {} samples; {:.1} % by load alone",
+                judged.nodes, judged.samples, judged.without_percent
+            ),
+        },
+    }))
 }
 
 /// Why a learned curve is no document.
@@ -125,19 +164,28 @@ pub(crate) fn at_level(
         let watts = value * ((bound / value).ln() * factor).exp();
         Watts::try_from_watts((watts * 100.0).round() / 100.0)
     };
-    let mut most = [Watts::ZERO; 2];
-    for point in &mut other.curve {
-        let power = point.power;
-        most[0] = most[0].max(scaled(power.low, power.value)?.min(power.value));
-        most[1] = most[1].max(scaled(power.high, power.value)?.max(power.value));
-        point.power.low = most[0];
-        point.power.high = most[1];
+    let rescale = |curve: &mut [CurvePoint]| -> Result<(), UnitError> {
+        let mut most = [Watts::ZERO; 2];
+        for point in curve {
+            let power = point.power;
+            most[0] = most[0].max(scaled(power.low, power.value)?.min(power.value));
+            most[1] = most[1].max(scaled(power.high, power.value)?.max(power.value));
+            point.power.low = most[0];
+            point.power.high = most[1];
+        }
+        Ok(())
+    };
+    rescale(&mut other.curve)?;
+    if let Some(refined) = &mut other.refined {
+        refined.error.level = level;
+        rescale(&mut refined.curve)?;
     }
     other.check()?;
     Ok(other)
 }
 
-/// Digest of the samples that taught: node, time, load and power of each.
+/// Digest of the samples that taught: node, time, load and power of each, and
+/// what else it told.
 fn digest(nodes: &[Node], trust: &[Trust]) -> String {
     use std::fmt::Write as _;
     let mut hash = Sha256::new();
@@ -152,6 +200,12 @@ fn digest(nodes: &[Node], trust: &[Trust]) -> String {
             hash.update(sample.at_s.to_be_bytes());
             hash.update(sample.utilisation.to_be_bytes());
             hash.update(sample.watts.to_be_bytes());
+            for (number, input) in (1_u8..).zip(Input::ALL) {
+                if let Some(quantity) = sample.activity.get(input) {
+                    hash.update([number]);
+                    hash.update(quantity.to_be_bytes());
+                }
+            }
         }
     }
     let mut text = String::from("sha256:");
@@ -183,12 +237,46 @@ fn explanation(measured: Measured, nodes: &[Node], fit: &Fit, verdict: &Verdict)
         verdict.prior_mape_percent,
         verdict.incumbent_mape_percent,
     );
+    if let Some(judged) = &verdict.refinement {
+        text.push_str(&refinement(fit, judged));
+    }
     let left_out = nodes.len() - fit.trusted();
     if left_out > 0 {
         text.push_str("; not believed: ");
         text.push_str(&left_out.to_string());
     }
     text
+}
+
+/// What knowing more than load was found to be worth, for people.
+fn refinement(fit: &Fit, judged: &Refinement) -> String {
+    let names: Vec<&str> = judged.inputs.iter().map(|input| input.words()).collect();
+    if !judged.better {
+        return format!(
+            "; knowing {} as well was not better ({:.1} against {:.1} %) and is left out",
+            names.join(", "),
+            judged.mape_percent,
+            judged.without_percent
+        );
+    }
+    let terms = find(fit, &judged.inputs).map_or(&[][..], |refined| refined.terms.as_slice());
+    let terms: Vec<String> = terms
+        .iter()
+        .map(|term| {
+            format!(
+                "({} / {})^{}",
+                term.input.words(),
+                term.reference,
+                term.exponent
+            )
+        })
+        .collect();
+    format!(
+        "; where they are told, power above idle goes with {}: error {:.1} %, by load alone {:.1} %",
+        terms.join(" "),
+        judged.mape_percent,
+        judged.without_percent
+    )
 }
 
 #[cfg(test)]
@@ -205,6 +293,7 @@ mod tests {
             band: band_90,
             trust: Vec::new(),
             samples: 0,
+            refined: Vec::new(),
         };
         let document = learned(
             MachineFeatures::default(),

@@ -5,13 +5,13 @@ use serde::Serialize;
 use tanso_power::model::{MachineFeatures, ModelDocument};
 use tanso_power::sample::Measured;
 
-use super::document::{self, DocumentFault, band};
+use super::document::{self, DocumentFault, as_learned, band};
 use super::now_s;
 use crate::features::Machine;
 use crate::learn::drift::{self, Drift};
 use crate::learn::fit::fit;
 use crate::learn::validate::{Verdict, validate};
-use crate::learn::{Node, Trust};
+use crate::learn::{Learned, Node, Trust};
 use crate::select::{SelectFault, Selector};
 use crate::store::types::{NodeType, PRIOR, Promotion};
 use crate::store::{Store, StoreFault, documents, samples, types};
@@ -68,7 +68,10 @@ pub(super) fn train(store: &Store, selector: &Selector, name: &str) -> Result<Ou
             .select_at(&Machine::new(material.machine.clone()), LEVEL)?
             .document,
     );
-    let incumbent = material.incumbent.as_ref().map(band);
+    let incumbent = material
+        .incumbent
+        .as_ref()
+        .map_or_else(|| Learned::from(prior.clone()), as_learned);
     let mut outcome = Outcome {
         node_type: name.to_owned(),
         promoted: None,
@@ -84,13 +87,7 @@ pub(super) fn train(store: &Store, selector: &Selector, name: &str) -> Result<Ou
     };
     outcome.trusted = fit.trusted();
     outcome.samples = fit.samples;
-    outcome.verdict = validate(
-        nodes,
-        &fit.trust,
-        &prior,
-        incumbent.as_ref().unwrap_or(&prior),
-        LEVEL,
-    );
+    outcome.verdict = validate(nodes, &fit.trust, &prior, &incumbent, LEVEL);
     let promotion = if outcome.verdict.better {
         let document = document::learned(
             material.machine.clone(),
@@ -206,7 +203,7 @@ pub(super) fn watch(
             .iter()
             .any(|other| other.node == node.name)
     });
-    let found = drift::watch(&nodes, &band(&model));
+    let found = drift::watch(&nodes, &as_learned(&model));
     if let Some(drift) = &found {
         types::set_drift(transaction, name, drift)?;
     }

@@ -29,9 +29,14 @@ impl Chance {
 #[derive(Clone)]
 pub(crate) struct Kind {
     pub(crate) machine: Value,
-    /// Watts at the plug by utilisation.
+    /// Watts at the plug by utilisation, at [`CLOCK_MHZ`].
     pub(crate) watts: fn(f64) -> f64,
+    /// With what exponent of the clock power above idle goes.
+    pub(crate) exponent: f64,
 }
+
+/// The clock at which a kind's figures hold.
+pub(crate) const CLOCK_MHZ: f64 = 2_400.0;
 
 /// Two sockets of Ice Lake with much memory: a high idle, a steep beginning.
 pub(crate) fn xeon() -> Kind {
@@ -41,6 +46,7 @@ pub(crate) fn xeon() -> Kind {
             "cores": 80, "threads": 160, "base_mhz": 2300.0, "mem_gb": 1007.4, "virtual_machine": false
         }),
         watts: |u| 245.0 + 190.0 * u.powf(0.55) + 330.0 * u,
+        exponent: 0.0,
     }
 }
 
@@ -52,11 +58,26 @@ pub(crate) fn epyc() -> Kind {
             "threads": 256, "mem_gb": 503.2, "virtual_machine": false
         }),
         watts: |u| 215.0 + 260.0 * u.powf(0.6) + 240.0 * u.powi(2),
+        exponent: 0.0,
+    }
+}
+
+/// A machine whose owner changes its clock at will, by power caps and
+/// governors: power above idle goes with the clock's power of 2.2.
+pub(crate) fn capped() -> Kind {
+    let mut kind = epyc();
+    kind.machine["cpu_name"] = json!("AMD EPYC 7543 32-Core Processor");
+    kind.machine["cores"] = json!(64);
+    kind.machine["threads"] = json!(128);
+    Kind {
+        watts: |u| 190.0 + 210.0 * u.powf(0.7) + 150.0 * u,
+        exponent: 2.2,
+        ..kind
     }
 }
 
 /// How a node's sensor behaves.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Sensor {
     Honest,
     /// It shows one figure for ever.
@@ -72,6 +93,7 @@ pub(crate) struct Node {
     /// How much more it draws than its kind: machines of one kind differ.
     own: f64,
     load: f64,
+    clock_mhz: f64,
     chance: Chance,
 }
 
@@ -89,12 +111,19 @@ impl Node {
             sensor,
             own,
             load,
+            clock_mhz: CLOCK_MHZ,
             chance,
         }
     }
 
     pub(crate) fn true_watts(&self, utilisation: f64) -> f64 {
-        (self.kind.watts)(utilisation) * self.own
+        self.true_watts_at(utilisation, CLOCK_MHZ)
+    }
+
+    pub(crate) fn true_watts_at(&self, utilisation: f64, clock_mhz: f64) -> f64 {
+        let idle = (self.kind.watts)(0.0);
+        let above = (self.kind.watts)(utilisation) - idle;
+        (idle + above * (clock_mhz / CLOCK_MHZ).powf(self.kind.exponent)) * self.own
     }
 
     /// One minute of the node's life: load wanders, jumps now and then.
@@ -104,14 +133,29 @@ impl Node {
         } else {
             (self.load + 0.08 * self.chance.noise()).clamp(0.0, 1.0)
         };
+        // The clock is set for some minutes at a time.
+        if self.chance.next() < 0.15 {
+            self.clock_mhz = 1_500.0 + 1_900.0 * self.chance.next();
+        }
         let noise = 1.0 + 0.015 * self.chance.noise();
-        let watts = self.true_watts(self.load) * factor * noise;
+        let watts = self.true_watts_at(self.load, self.clock_mhz) * factor * noise;
         let shown = match self.sensor {
             Sensor::Honest => watts.round(),
             Sensor::Stuck => 311.0,
             Sensor::Lying => (watts * 2.5).round(),
         };
-        json!({"at": at, "seconds": 10, "utilisation": self.load, "watts": {"platform": shown}})
+        json!({
+            "at": at, "seconds": 10, "utilisation": self.load, "watts": {"platform": shown},
+            "frequencyMhz": self.clock_mhz.round(), "events": self.events(),
+        })
+    }
+
+    /// Events of which power is no matter: what they are spent on wanders.
+    fn events(&mut self) -> Value {
+        let cycles = self.load * self.clock_mhz * 1e6 * 128.0;
+        let instructions = cycles * (0.6 + self.chance.next());
+        let misses = instructions * 0.004 * (0.5 + self.chance.next());
+        json!({"cycles": cycles.round(), "instructions": instructions.round(), "cacheMisses": misses.round()})
     }
 
     /// A batch of `minutes` samples that ends at `until`.

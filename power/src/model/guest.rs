@@ -3,7 +3,7 @@
 use crate::units::UnitError;
 use crate::{Estimate, Utilisation, Watts};
 
-use super::ModelDocument;
+use super::{CurvePoint, ModelDocument};
 
 /// How many times the modelled machine a machine is: the share of its host
 /// that a guest owns, or 1.
@@ -62,18 +62,45 @@ impl Part {
     }
 }
 
-impl ModelDocument {
-    /// Power of a part of the machine while a share `stolen` of its CPU time
-    /// went to others.
-    ///
-    /// Idle power goes by vCPUs, the rest by CPU time: of what the host draws
-    /// above idle at its own load, the part's CPU time's share. The host's
-    /// load is not seen from inside. The value takes the part's neighbours to
-    /// be as busy as itself, and busier by what was stolen from it; the
-    /// bounds also hold a part alone on its host and one on a full host.
-    #[must_use]
-    pub fn power_of(
-        &self,
+/// A curve, and the factor on what it says above idle, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape<'a> {
+    pub(super) curve: &'a [CurvePoint],
+    pub(super) factor: Option<f64>,
+}
+
+impl<'a> Shape<'a> {
+    /// A curve as it is.
+    pub(super) const fn plain(curve: &'a [CurvePoint]) -> Self {
+        Self {
+            curve,
+            factor: None,
+        }
+    }
+
+    /// Power at a utilisation, linear between the curve's points.
+    pub(super) fn power_at(self, utilisation: Utilisation) -> Estimate<Watts> {
+        let power = between_points(self.curve, utilisation);
+        let (Some(factor), Some(idle)) = (self.factor, self.curve.first()) else {
+            return power;
+        };
+        let of = |idle: Watts, power: Watts| {
+            let (idle_w, power_w) = (idle.as_watts_f64(), power.as_watts_f64());
+            // Power never falls with load, so that nothing is taken from idle.
+            let watts = idle_w + (power_w - idle_w).max(0.0) * factor;
+            Watts::try_from_watts(watts).unwrap_or(power)
+        };
+        let value = of(idle.power.value, power.value);
+        Estimate {
+            low: of(idle.power.low, power.low).min(value),
+            value,
+            high: of(idle.power.high, power.high).max(value),
+        }
+    }
+
+    /// As [`super::ModelDocument::power_of`].
+    pub(super) fn power_of(
+        self,
         part: Part,
         utilisation: Utilisation,
         stolen: Utilisation,
@@ -108,7 +135,7 @@ impl ModelDocument {
     /// Watts above idle, per part of the host, of who used `own` of its
     /// threads' time while the whole host's load was `host`: low, value,
     /// high. A load that is the part's alone is `own` times its factor.
-    fn above(&self, idle: Estimate<Watts>, own: f64, host: f64) -> [f64; 3] {
+    fn above(self, idle: Estimate<Watts>, own: f64, host: f64) -> [f64; 3] {
         if host <= 0.0 {
             return [0.0; 3];
         }
@@ -119,6 +146,35 @@ impl ModelDocument {
             share * (at.value.as_watts_f64() - idle.value.as_watts_f64()),
             share * (at.high.as_watts_f64() - idle.high.as_watts_f64()),
         ]
+    }
+}
+
+/// Power between the two points around a utilisation.
+fn between_points(curve: &[CurvePoint], utilisation: Utilisation) -> Estimate<Watts> {
+    let after = curve.partition_point(|point| point.utilisation < utilisation);
+    let right = curve.get(after).or(curve.last());
+    let left = after
+        .checked_sub(1)
+        .and_then(|index| curve.get(index))
+        .or(right);
+    let (Some(left), Some(right)) = (left, right) else {
+        return Estimate::exact(Watts::ZERO);
+    };
+    let span = right.utilisation.ratio() - left.utilisation.ratio();
+    let share = if span > 0.0 {
+        ((utilisation.ratio() - left.utilisation.ratio()) / span).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    let between = |a: Watts, b: Watts| {
+        let watts = a.as_watts_f64() + share * (b.as_watts_f64() - a.as_watts_f64());
+        // Between two powers lies a power.
+        Watts::try_from_watts(watts).unwrap_or(a)
+    };
+    Estimate {
+        low: between(left.power.low, right.power.low),
+        value: between(left.power.value, right.power.value),
+        high: between(left.power.high, right.power.high),
     }
 }
 

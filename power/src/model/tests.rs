@@ -30,6 +30,7 @@ pub(super) fn document() -> ModelDocument {
             point(0.5, 70.0, 90.0, 120.0),
             point(1.0, 100.0, 140.0, 190.0),
         ],
+        refined: None,
         error: ModelError {
             level: 0.9,
             mape_percent: 12.5,

@@ -90,6 +90,14 @@ impl ModelSource {
         self.slot.load_full()
     }
 
+    /// Whether the model in use knows more than load.
+    #[must_use]
+    pub fn wants_activity(&self) -> bool {
+        let slot = self.slot.load();
+        slot.as_ref()
+            .is_some_and(|loaded| loaded.document.refined.is_some())
+    }
+
     /// Why there is no model.
     #[must_use]
     pub fn reason(&self) -> String {

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use tanso_power::model::{CurvePoint, MachineFeatures, ModelDocument, ModelError, SCHEMA};
+use tanso_power::activity::{Activity, Input};
+use tanso_power::model::{
+    CurvePoint, MachineFeatures, ModelDocument, ModelError, Refined, SCHEMA, Term,
+};
 use tanso_power::{Estimate, Joules, Watts};
 use tempfile::TempDir;
 
@@ -26,6 +29,7 @@ fn document(idle: u64, full: u64, machine: MachineFeatures) -> ModelDocument {
         domain: Domain::WallSpecpower,
         machine,
         curve: vec![point(0.0, idle), point(1.0, full)],
+        refined: None,
         error: ModelError {
             level: 0.9,
             mape_percent: 12.0,
@@ -76,6 +80,7 @@ fn read(meter: &mut Model, load: f64, stolen: f64) -> ZoneEnergy {
         elapsed: Duration::from_secs(1),
         utilisation: Utilisation::try_new(load).unwrap(),
         stolen: Utilisation::try_new(stolen).unwrap(),
+        ..Span::default()
     };
     meter.read(&span).unwrap()[0].1
 }
@@ -163,4 +168,44 @@ fn stolen_time_is_not_work_of_this_guest() {
     // On a straight curve, CPU time costs the same on any host.
     assert_eq!(stolen, calm);
     assert!(stolen < busy);
+}
+
+#[test]
+fn a_model_that_knows_the_clock_asks_for_it_and_charges_by_it() {
+    let rig = Rig::new();
+    let mut document = document(100, 200, MachineFeatures::default());
+    rig.accept(document.clone());
+    assert!(!rig.source.wants_activity());
+    document.refined = Some(Refined {
+        curve: document.curve.clone(),
+        terms: vec![Term {
+            input: Input::FrequencyMhz,
+            reference: 2_000.0,
+            exponent: 2.0,
+            least: 500.0,
+            most: 4_000.0,
+        }],
+        error: document.error.clone(),
+    });
+    rig.accept(document);
+    assert!(rig.source.wants_activity());
+    let mut meter = rig.meter(8, false);
+    let mut at = |frequency_mhz: Option<f64>| {
+        let span = Span {
+            elapsed: Duration::from_secs(1),
+            utilisation: Utilisation::FULL,
+            activity: Activity {
+                frequency_mhz,
+                ..Activity::default()
+            },
+            ..Span::default()
+        };
+        meter.read(&span).unwrap()[0].1
+    };
+    assert_eq!(at(Some(2_000.0)).energy.value, joules(200));
+    let slow = at(Some(1_000.0));
+    assert_eq!(slow.energy.value, joules(125));
+    assert_eq!(slow.idle.value, joules(100));
+    // Where the clock cannot be read the curve of load alone answers.
+    assert_eq!(at(None).energy.value, joules(200));
 }
