@@ -22,6 +22,7 @@ use crate::READINESS;
 use crate::activity::{self, Watcher};
 use crate::checkpoint::Checkpoint;
 use crate::clock::Now;
+use crate::host::cgroup::MemoryFiles;
 use crate::host::{Hierarchies, HostError, Machine};
 use crate::journal::{Journal, JournalFault};
 use crate::kernel::{CpuTime, EbpfOptions, KernelError, Rung, climb};
@@ -152,6 +153,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         processes,
         cpu: source,
         usage: Hierarchies::detect(&settings.roots).usage(),
+        memory: MemoryFiles::detect(&settings.roots),
         bench: bench(&settings, &machine, &model, &bmc),
         roots: settings.roots.clone(),
         checkpoint,

@@ -9,6 +9,7 @@ mod containers;
 mod details;
 mod gpus;
 mod idle;
+mod memory;
 mod run;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use tanso_power::{Provenance, Utilisation};
 use details::IdleOfDevices;
 use gpus::GpuUsers;
 pub use idle::IdleRule;
+use memory::MemoryTurns;
 pub use run::run;
 
 use crate::activity::{Seen, Watcher};
@@ -28,7 +30,7 @@ use crate::books::{Booking, Books};
 use crate::charges::Charges;
 use crate::checkpoint::{Checkpoint, State};
 use crate::clock::{Now, minutes, own_cpu};
-use crate::host::cgroup::UsageFiles;
+use crate::host::cgroup::{MemoryFiles, UsageFiles};
 use crate::host::{CgroupIndex, HostError, HostRoots, NodeTimes};
 use crate::journal::Journal;
 use crate::kernel::CpuTime;
@@ -56,6 +58,8 @@ pub struct Parts {
     pub cpu: Box<dyn CpuTime>,
     /// The kernel's own counters by group, where there are any.
     pub usage: Option<UsageFiles>,
+    /// Where the kernel counts the memory of groups, if it does.
+    pub memory: Option<MemoryFiles>,
     /// The meters.
     pub bench: Bench,
     /// The place of checkpoints.
@@ -99,6 +103,7 @@ pub struct Cycle {
     sampler: Option<Sampler>,
     watching: Option<Watching>,
     gpu_users: Option<GpuUsers>,
+    memory_turns: MemoryTurns,
 }
 
 /// Why the agent cannot begin to read.
@@ -161,6 +166,7 @@ impl Cycle {
             sampler: None,
             watching: None,
             gpu_users: None,
+            memory_turns: MemoryTurns::default(),
             parts,
         };
         let cpu = cycle.parts.cpu.read()?;
@@ -250,6 +256,7 @@ impl Cycle {
             self.list_containers(now);
         }
         self.rebase_each_minute();
+        self.look_at_memory(elapsed);
         self.save();
         self.work.cycles += 1;
         self.work.last = begin.elapsed();

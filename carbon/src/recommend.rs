@@ -27,6 +27,8 @@ pub enum Action {
     ShiftInTime,
     /// Ask for as much CPU as is used.
     Rightsize,
+    /// Ask for as much memory as is held.
+    RightsizeMemory,
     /// Run fewer replicas while the grid is dirty.
     FewerReplicas,
     /// Run in another region.
@@ -42,6 +44,7 @@ impl Action {
         match self {
             Self::ShiftInTime => "ShiftInTime",
             Self::Rightsize => "Rightsize",
+            Self::RightsizeMemory => "RightsizeMemory",
             Self::FewerReplicas => "FewerReplicas",
             Self::MoveRegion => "MoveRegion",
             Self::RemoveIdle => "RemoveIdle",

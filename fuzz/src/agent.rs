@@ -53,5 +53,6 @@ fn record(sequence: u64) -> Record {
         provenance: Provenance::Simulated,
         model: None,
         caught_up: false,
+        memory_peak_bytes: None,
     }
 }

@@ -11,6 +11,7 @@ mod day;
 pub mod evidence;
 pub mod export;
 mod ids;
+pub mod memory;
 pub mod names;
 pub mod query;
 pub mod roll_up;
@@ -27,6 +28,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 pub use append::{Booked, Gap, GapKind, Page};
+pub use memory::{MemoryDay, MemoryDays};
 pub use names::PodNames;
 pub use query::{CpuMinute, Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
 pub use verify::Verification;

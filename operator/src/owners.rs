@@ -193,6 +193,13 @@ impl Inventory {
         u32::try_from(prune::milli_cpus(cpu)?).ok()
     }
 
+    /// The memory that a node has to give, bytes.
+    #[must_use]
+    pub fn allocatable_bytes(&self, node: &str) -> Option<u64> {
+        let node = self.nodes.get(&ObjectRef::new(node))?;
+        prune::bytes(node.status.as_ref()?.allocatable.as_ref()?.get("memory")?)
+    }
+
     /// The names and labels of all namespaces.
     #[must_use]
     pub fn namespaces(&self) -> Vec<(String, BTreeMap<String, String>)> {

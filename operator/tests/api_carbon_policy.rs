@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -113,7 +114,7 @@ impl Bench {
         .await;
         let node = read::<Node>(json!({"metadata": {"name": NODE}}));
         api::put(&self.all(), &node).await;
-        let status = json!({"status": {"allocatable": {"cpu": "4"}}});
+        let status = json!({"status": {"allocatable": {"cpu": "4", "memory": "8Gi"}}});
         self.all::<Node>()
             .patch_status(NODE, &PatchParams::default(), &Patch::Merge(status))
             .await
@@ -144,6 +145,17 @@ impl Bench {
         let owner = self.owner::<Job>("etl-1").await;
         self.pod("etl-1-x", json!([owner]), "Succeeded").await;
         self.pod("lonely", json!([]), "Running").await;
+        // Nothing makes its pod anew or takes it away while it is as wished.
+        let labels = json!({"app": "store"});
+        let store = read::<StatefulSet>(json!({"metadata": {"name": "store"}, "spec": {
+            "replicas": 1, "serviceName": "store", "updateStrategy": {"type": "OnDelete"},
+            "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "c", "image": "i"}]}}}}));
+        api::put(&self.shop(), &store).await;
+        let mut owner = self.owner::<StatefulSet>("store").await;
+        owner["apiVersion"] = json!("apps/v1");
+        owner["controller"] = json!(true);
+        self.pod("store-0", json!([owner]), "Running").await;
     }
 
     async fn owner<K>(&self, name: &str) -> Value
@@ -158,11 +170,10 @@ impl Bench {
     async fn pod(&self, name: &str, owners: Value, phase: &str) {
         let pods = self.shop::<Pod>();
         if pods.get_opt(name).await.unwrap().is_none() {
-            let pod = read::<Pod>(
-                json!({"metadata": {"name": name, "ownerReferences": owners},
+            let pod = read::<Pod>(json!({"metadata": {"name": name, "ownerReferences": owners,
+                    "labels": {"app": name.split('-').next()}},
                 "spec": {"nodeName": NODE, "restartPolicy": "Never",
-                    "containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "1"}}}]}}),
-            );
+                    "containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "100m", "memory": "4Gi"}}}]}}));
             api::put(&pods, &pod).await;
         }
         let begun = start();
@@ -183,7 +194,8 @@ impl Bench {
         self.shop::<Pod>().get(pod).await.unwrap().uid().unwrap()
     }
 
-    /// Books twelve minutes of both pods, a pod nobody knows, and idle power.
+    /// Books twelve minutes of three pods, a pod nobody knows, and idle power; of
+    /// the store also the memory of two days before.
     async fn book(&self) -> u64 {
         let container = |pod_uid: String| Account::Container {
             pod_uid,
@@ -192,24 +204,31 @@ impl Bench {
         let accounts = [
             container(self.uid("etl-1-x").await),
             container(self.uid("lonely").await),
+            container(self.uid("store-0").await),
             container("nobody-knows".into()),
             Account::Idle,
         ];
         let mut records = Vec::new();
-        for minute in 0..12_u64 {
+        let record = |sequence: usize, minute: i64, account: &Account, energy_uj: u64| Record {
+            sequence: u64::try_from(sequence).unwrap(),
+            minute: start() + 60 * minute,
+            account: account.clone(),
+            names: Names::default(),
+            energy_uj: Estimate::exact(Joules::from_microjoules(energy_uj)),
+            cpu_us: 1_000_000,
+            provenance: Provenance::Modelled,
+            model: Some("sha256:ab".into()),
+            caught_up: false,
+            memory_peak_bytes: (*account == accounts[2]).then_some(300 << 20),
+        };
+        for minute in -2_880..0 {
+            records.push(record(records.len() + 1, minute, &accounts[2], 0));
+        }
+        for minute in 0..12 {
             for account in &accounts {
-                let sequence = u64::try_from(records.len()).unwrap() + 1;
-                records.push(Record {
-                    sequence,
-                    minute: start() + 60 * i64::try_from(minute).unwrap(),
-                    account: account.clone(),
-                    names: Names::default(),
-                    energy_uj: Estimate::exact(Joules::from_microjoules(600_000_000 + sequence)),
-                    cpu_us: 1_000_000,
-                    provenance: Provenance::Modelled,
-                    model: Some("sha256:ab".into()),
-                    caught_up: false,
-                });
+                let sequence = records.len() + 1;
+                let energy_uj = 600_000_000 + u64::try_from(sequence).unwrap();
+                records.push(record(sequence, minute, account, energy_uj));
             }
         }
         let total = records
@@ -272,12 +291,8 @@ fn is(status: &CarbonPolicyStatus, type_: &str, value: &str) -> bool {
     condition(&status.conditions, type_).is_some_and(|c| c.status == value)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_beside() {
-    let Some(bench) = Bench::new().await else {
-        return;
-    };
-    let booked = bench.book().await;
+/// A policy that is right, one whose table is broken, and one of the cluster.
+async fn put_policies(bench: &Bench) {
     let given =
         json!({"source": "Static", "static": {"gramsPerKwh": 417.3, "reference": "official"}});
     let judged =
@@ -294,10 +309,19 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
     let everything = read::<ClusterCarbonPolicy>(json!({"metadata": {"name": "everything"},
         "spec": {"namespaceSelector": {}, "policy": policy(&json!({}))}}));
     api::put(&bench.all(), &everything).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_beside() {
+    let Some(bench) = Bench::new().await else {
+        return;
+    };
+    let booked = bench.book().await;
+    put_policies(&bench).await;
 
     // Names may come after the first evaluation.
     let status = until(&bench.shop::<CarbonPolicy>(), "judged", |s| {
-        s.workloads.len() == 2
+        s.workloads.len() == 3
     })
     .await;
     assert!(
@@ -312,7 +336,14 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
         .map(|w| (w.kind.as_str(), w.name.as_str()))
         .collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, [("CronJob", "etl"), ("Pod", "lonely")]);
+    assert_eq!(
+        kinds,
+        [
+            ("CronJob", "etl"),
+            ("Pod", "lonely"),
+            ("StatefulSet", "store")
+        ]
+    );
 
     let stalled = until(&bench.shop::<CarbonPolicy>(), "broken", |s| {
         is(s, "Stalled", "True")
@@ -327,7 +358,7 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
     );
 
     let all = until(&bench.all::<ClusterCarbonPolicy>(), "everything", |s| {
-        s.workloads.len() == 2
+        s.workloads.len() == 3
     })
     .await;
     let others: i64 = all
@@ -354,10 +385,11 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
         .first()
         .unwrap();
     assert_eq!(shift.action, "ShiftInTime");
+    memory_that_was_booked_is_advised_on(&all);
 
     let reports: Api<CarbonReport> = Api::namespaced(bench.admin.clone(), api::NAMESPACE);
     let page = reports.get(all.reports.first().unwrap()).await.unwrap();
-    assert_eq!((page.spec.workloads.len(), page.spec.pages), (2, 1));
+    assert_eq!((page.spec.workloads.len(), page.spec.pages), (3, 1));
     assert_eq!(
         page.owner_references().first().unwrap().kind,
         "ClusterCarbonPolicy"
@@ -376,7 +408,24 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
     a_report_is_made_again_as_it_stands(&bench, &status).await;
     nothing_is_written_when_nothing_changed(&bench).await;
     a_mended_table_ends_the_stall(&bench).await;
+    an_edited_table_reaches_the_status_long_before_the_interval(&bench).await;
     bench.shutdown.begin();
+}
+
+/// Two days of 300 MiB, of which 4 GiB are asked for, on a node of 8 GiB.
+fn memory_that_was_booked_is_advised_on(status: &CarbonPolicyStatus) {
+    let store = status.workloads.iter().find(|w| w.name == "store").unwrap();
+    let all = &store.recommendations;
+    let advice = all.iter().find(|one| one.action == "RightsizeMemory");
+    let advice = advice.unwrap_or_else(|| panic!("{store:#?}"));
+    let wanted = "kubectl -n policy-shop patch statefulset store";
+    assert!(advice.change.starts_with(wanted), "{}", advice.change);
+    let asked = advice.change.split("\"memory\":\"").nth(1).unwrap();
+    let mebibytes: u64 = asked.split("Mi").next().unwrap().parse().unwrap();
+    assert!((345..400).contains(&mebibytes), "{}", advice.change);
+    assert_eq!(advice.cluster_saving_milligrams_per_day, 0);
+    assert!(advice.saving_milligrams_per_day.value > 0);
+    assert!(advice.basis.contains("evicted first"), "{}", advice.basis);
 }
 
 /// The pages on the API server are those that are made again from what was
@@ -456,4 +505,27 @@ async fn a_mended_table_ends_the_stall(bench: &Bench) {
     })
     .await;
     assert_eq!(status.verdict, Some(Verdict::NonCompliant), "{status:#?}");
+}
+
+/// Its policy looks again by itself once an hour only.
+async fn an_edited_table_reaches_the_status_long_before_the_interval(bench: &Bench) {
+    let hourly = json!({"spec": {"interval": "1h"}});
+    let policies = bench.shop::<CarbonPolicy>();
+    let asked = PatchParams::default();
+    policies
+        .patch("broken", &asked, &Patch::Merge(hourly))
+        .await
+        .unwrap();
+    let generation = policies.get("broken").await.unwrap().metadata.generation;
+    until(&policies, "broken", |s| s.observed_generation == generation).await;
+    let hour = Timestamp::from_second(start()).unwrap();
+    let text = format!("datetime_utc,gco2eq_per_kwh\n{hour},77\n");
+    let table =
+        read::<ConfigMap>(json!({"metadata": {"name": "grid"}, "data": {"intensity.csv": text}}));
+    api::put(&bench.shop(), &table).await;
+    let status = until(&policies, "broken", |s| {
+        s.verdict == Some(Verdict::Compliant)
+    })
+    .await;
+    assert!(status.answer.contains("77 gCO2eq/kWh"), "{}", status.answer);
 }

@@ -44,6 +44,7 @@ fn record(sequence: u64) -> Record {
         provenance: Provenance::Measured,
         model: None,
         caught_up: false,
+        memory_peak_bytes: None,
     }
 }
 

@@ -37,6 +37,7 @@ fn record(sequence: u64) -> Record {
         provenance: Provenance::Modelled,
         model: None,
         caught_up: false,
+        memory_peak_bytes: None,
     }
 }
 

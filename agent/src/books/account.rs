@@ -44,6 +44,10 @@ pub struct AccountBook {
     pub(super) open: Vec<Entry>,
     /// CPU time of closed minutes that was less than a microsecond.
     pub(super) rest_ns: u64,
+    /// The most memory that it was seen with in the open minute, bytes. Not
+    /// saved: after a restart the minute's peak is that of its rest.
+    #[serde(skip)]
+    pub(super) memory_peak_bytes: Option<u64>,
     /// Energy by zone of the last interval.
     #[serde(skip)]
     pub last: Vec<Joules>,
@@ -75,6 +79,7 @@ impl Clone for AccountBook {
             ended_ms,
             open,
             rest_ns,
+            memory_peak_bytes,
             last,
             awaits_name_until_ms,
         } = source;
@@ -94,6 +99,7 @@ impl Clone for AccountBook {
         self.ended_ms = *ended_ms;
         self.open.clone_from(open);
         self.rest_ns = *rest_ns;
+        self.memory_peak_bytes = *memory_peak_bytes;
         self.last.clone_from(last);
         self.awaits_name_until_ms = *awaits_name_until_ms;
     }
@@ -114,6 +120,7 @@ impl AccountBook {
             ended_ms: None,
             open: Vec::new(),
             rest_ns: 0,
+            memory_peak_bytes: None,
             last: Vec::new(),
             awaits_name_until_ms: 0,
         }
@@ -124,6 +131,11 @@ impl AccountBook {
     #[must_use]
     pub fn awaits_name(&self, now_ms: i64) -> bool {
         self.names.container.is_none() && now_ms < self.awaits_name_until_ms
+    }
+
+    /// Notes its memory, as it was seen now.
+    pub fn note_memory(&mut self, bytes: u64) {
+        self.memory_peak_bytes = self.memory_peak_bytes.max(Some(bytes));
     }
 
     /// Whether nothing of it waits for its minute to close.

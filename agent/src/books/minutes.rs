@@ -22,6 +22,7 @@ impl Books {
 
     fn close(&mut self, minute: i64) {
         for book in &mut self.accounts {
+            let mut memory_peak_bytes = book.memory_peak_bytes.take();
             for entry in std::mem::take(&mut book.open) {
                 let cpu_ns = book.rest_ns.saturating_add(entry.cpu_ns);
                 book.rest_ns = cpu_ns % 1_000;
@@ -38,6 +39,8 @@ impl Books {
                     provenance: entry.provenance,
                     model: entry.model,
                     caught_up: entry.caught_up,
+                    // In one record of the minute, so that a reader may add up containers.
+                    memory_peak_bytes: memory_peak_bytes.take(),
                 });
                 self.next_sequence += 1;
             }

@@ -4,6 +4,7 @@
 //! the host's tree may be mounted anywhere.
 
 mod index;
+mod memory;
 mod tree;
 
 use std::{
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub use index::CgroupIndex;
+pub use memory::MemoryFiles;
 pub use tree::{Directory, scan};
 
 use super::{HostRoots, read_optional};

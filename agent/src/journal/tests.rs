@@ -15,6 +15,7 @@ fn record(sequence: u64, minute: i64) -> Record {
         provenance: Provenance::Simulated,
         model: None,
         caught_up: false,
+        memory_peak_bytes: None,
     }
 }
 

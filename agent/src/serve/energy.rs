@@ -4,7 +4,9 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use tanso_agent_wire::energy::{CPU_TIME_HEADER, Cursor, EnergyPage, PAGE_LIMIT, SCHEMA};
+use tanso_agent_wire::energy::{
+    CPU_TIME_HEADER, Cursor, EnergyPage, FIELDS_HEADER, MEMORY_FIELD, PAGE_LIMIT, SCHEMA,
+};
 use tanso_runtime::Problem;
 
 use super::access::trusted;
@@ -28,6 +30,7 @@ pub struct Question {
 pub async fn answer(
     State(sources): State<Sources>,
     reader: Extension<Reader>,
+    asked: HeaderMap,
     question: Result<Query<Question>, axum::extract::rejection::QueryRejection>,
 ) -> Result<(HeaderMap, Json<EnergyPage>), Problem> {
     trusted(reader)?;
@@ -55,10 +58,15 @@ pub async fn answer(
         let page = journal.page(since.as_ref(), limit);
         page.map_err(|fault| refuse(&fault, &journal))
     });
-    let page = read.await.map_err(|fault| {
+    let mut page = read.await.map_err(|fault| {
         tracing::error!(journal = %id, error = %fault, "reading energy records ended unexpectedly");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "reading records failed")
     })??;
+    if !knows(&asked, MEMORY_FIELD) {
+        for record in &mut page.records {
+            record.memory_peak_bytes = None;
+        }
+    }
     let page = Json(EnergyPage {
         schema: SCHEMA.to_owned(),
         node: sources.node.to_string(),
@@ -69,6 +77,15 @@ pub async fn answer(
         closed_until: page.closed_until,
     });
     Ok((headers, page))
+}
+
+/// Whether a reader says that it knows a field.
+fn knows(asked: &HeaderMap, field: &str) -> bool {
+    let fields = asked.get_all(FIELDS_HEADER).into_iter();
+    fields
+        .filter_map(|fields| fields.to_str().ok())
+        .flat_map(|fields| fields.split(','))
+        .any(|known| known.trim() == field)
 }
 
 fn limit(text: Option<&str>) -> Result<usize, Problem> {
@@ -109,6 +126,18 @@ fn refuse(fault: &JournalFault, journal: &Journal) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_reader_that_names_a_field_is_given_it() {
+        let asked = |fields: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(FIELDS_HEADER, HeaderValue::from_static(fields));
+            knows(&headers, MEMORY_FIELD)
+        };
+        assert!(asked("memory") && asked("later, memory"));
+        assert!(!asked("memory2") && !asked(""));
+        assert!(!knows(&HeaderMap::new(), MEMORY_FIELD));
+    }
 
     #[test]
     fn a_limit_is_bounded_and_what_is_none_is_refused() {

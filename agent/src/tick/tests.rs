@@ -81,7 +81,7 @@ impl Node {
         fs::create_dir_all(&container).unwrap();
         fs::create_dir_all(machine.path().join("proc")).unwrap();
         fs::write(cgroup.join("cgroup.controllers"), "cpu").unwrap();
-        fs::write(cgroup.join("cgroup.subtree_control"), "cpu").unwrap();
+        fs::write(cgroup.join("cgroup.subtree_control"), "cpu memory").unwrap();
         fs::write(cgroup.join("cpu.stat"), "usage_usec 0\n").unwrap();
         let node = Self {
             machine,
@@ -114,6 +114,12 @@ impl Node {
     fn container_used(&self, milliseconds: u64) {
         let text = format!("usage_usec {}\n", milliseconds * 1_000);
         fs::write(self.container.join("cpu.stat"), text).unwrap();
+    }
+
+    /// What is charged to the container, of it a hundred bytes of idle file pages.
+    fn container_holds(&self, bytes: u64) {
+        fs::write(self.container.join("memory.current"), bytes.to_string()).unwrap();
+        fs::write(self.container.join("memory.stat"), "inactive_file 100\n").unwrap();
     }
 
     /// What the source counted in the container since it was opened.
@@ -149,6 +155,7 @@ impl Node {
                 root: roots.cgroup.clone(),
             }),
             usage: Hierarchies::detect(&roots).usage(),
+            memory: MemoryFiles::detect(&roots),
             roots,
             bench: Bench::new(vec![fake], Vec::new()),
             checkpoint,
@@ -319,6 +326,48 @@ fn what_ran_while_the_agent_was_away_is_charged_from_the_kernels_counters() {
         .iter()
         .find(|record| matches!(record.account, Account::Container { .. }));
     assert_eq!(container.unwrap().cpu_us, 3_000_000);
+}
+
+#[test]
+fn a_minutes_record_carries_the_most_memory_that_was_seen_in_it() {
+    let mut node = Node::new();
+    let mut cycle = node.start();
+    let mut worked = 0;
+    // Readings 23, 43 and 63 s after a minute's begin; the third still closes it.
+    let looks = [
+        5_000, 9_000, 3_000, 2_000, 2_500, 1_100, 0, 0, 0, 0, 0, 700, 700,
+    ];
+    for bytes in looks {
+        if bytes == 0 {
+            let _ = fs::remove_file(node.container.join("memory.current"));
+        } else {
+            node.container_holds(bytes);
+        }
+        worked += 10;
+        node.pass(20_000);
+        node.container_used(worked);
+        node.source_counted(worked);
+        cycle.tick(node.now);
+    }
+    node.pass(60_000);
+    cycle.tick(node.now);
+    let mut peaks = Vec::new();
+    for minute in records(&cycle).chunk_by(|a, b| a.minute == b.minute) {
+        let mut carried = minute.iter().filter(|one| one.memory_peak_bytes.is_some());
+        let first = carried.next();
+        assert!(
+            first.is_none_or(|one| matches!(one.account, Account::Container { .. })),
+            "{first:?}"
+        );
+        assert_eq!(
+            carried.next(),
+            None,
+            "containers are added up: one record each"
+        );
+        peaks.push(first.and_then(|one| one.memory_peak_bytes));
+    }
+    let expected = [Some(8_900), Some(2_400), None, Some(600)];
+    assert_eq!(peaks, expected);
 }
 
 #[test]

@@ -25,6 +25,14 @@ pub const PAGE_LIMIT: usize = 5_000;
 /// `ebpf`, `cgroup-files` or `proc`; absent before the first reading.
 pub const CPU_TIME_HEADER: &str = "tanso-cpu-time";
 
+/// Header of the request that names fields which a reader knows beside those of
+/// the schema's first form, separated by commas; others are left out of the
+/// answer, so that a reader of before is never given what it would refuse.
+pub const FIELDS_HEADER: &str = "tanso-fields";
+
+/// The word in [`FIELDS_HEADER`] for [`Record::memory_peak_bytes`].
+pub const MEMORY_FIELD: &str = "memory";
+
 /// A position in one agent's journal: `JOURNAL-SEQUENCE`, the sequence number
 /// of the last record that was read (0 before the first).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,6 +167,13 @@ pub struct Record {
     /// charged afterwards from the kernel's own counters.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub caught_up: bool,
+    /// The most that a container's working set was in the minute, of the times
+    /// that it was looked at: memory in use less file pages that the kernel
+    /// would give up first, as the kubelet counts it. In one record of a minute
+    /// at most; `None` where it was not seen, and for readers that do not ask
+    /// for it ([`FIELDS_HEADER`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_peak_bytes: Option<u64>,
 }
 
 fn names_are_unknown(names: &Names) -> bool {
@@ -229,9 +244,18 @@ mod tests {
             provenance: Provenance::Modelled,
             model: Some("sha256:ab".into()),
             caught_up: true,
+            memory_peak_bytes: Some(9),
         };
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn a_record_of_before_memory_is_read_and_one_without_it_looks_as_before() {
+        let json = r#"{"sequence":1,"minute":60,"account":{"kind":"idle"},"energyUj":{"low":0,"value":1,"high":2},"cpuUs":0,"provenance":"measured"}"#;
+        let record: Record = serde_json::from_str(json).unwrap();
+        assert_eq!(record.memory_peak_bytes, None);
+        assert_eq!(serde_json::to_string(&record).unwrap(), json);
     }
 
     #[test]

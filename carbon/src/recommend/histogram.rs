@@ -100,7 +100,64 @@ impl Histogram {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn percentiles_rise_with_the_share_and_end_a_bucket_above_the_largest(
+            sizes in prop::collection::vec((0.0..1e12_f64, 0_i64..200), 1..80),
+            shares in (0.0..1.0_f64, 0.0..1.0_f64),
+        ) {
+            let mut histogram = Histogram::shaped(Shape::MEMORY, at(200));
+            for (size, hour) in &sizes {
+                histogram.add(at(*hour), *size, 1.0);
+            }
+            let (low, high) = (shares.0.min(shares.1), shares.0.max(shares.1));
+            let of = |share| histogram.percentile(share).unwrap();
+            prop_assert!(of(low) <= of(high) && of(high) <= of(1.0));
+            let largest = sizes.iter().map(|(size, _)| *size).fold(0.0, f64::max);
+            prop_assert!(of(1.0) > largest);
+            prop_assert!(of(1.0) <= (largest * GROWTH + 1e7) * 1.000_001);
+        }
+
+        #[test]
+        fn a_percentile_is_that_of_the_sorted_samples_to_a_bucket(
+            sizes in prop::collection::vec(0.0..1e12_f64, 1..80),
+            share in 0.01..1.0_f64,
+        ) {
+            let mut histogram = Histogram::shaped(Shape::MEMORY, at(0));
+            let mut sorted = sizes;
+            for size in &sorted {
+                histogram.add(at(0), *size, 1.0);
+            }
+            sorted.sort_by(f64::total_cmp);
+            let reached = |rank: &usize| {
+                u32::try_from(rank + 1).map(f64::from).unwrap()
+                    >= share * f64::from(u32::try_from(sorted.len()).unwrap()) * (1.0 - 1e-12)
+            };
+            let rank = (0..sorted.len()).find(reached).unwrap();
+            let (exact, found) = (sorted[rank], histogram.percentile(share).unwrap());
+            prop_assert!(found > exact, "{found} {exact}");
+            prop_assert!(found <= (exact * GROWTH + 1e7) * 1.000_001, "{found} {exact}");
+        }
+
+        #[test]
+        fn all_samples_grown_older_alike_say_the_same(
+            sizes in prop::collection::vec((0.0..1e12_f64, 0_i64..48), 1..40),
+            days in 0_i64..5,
+        ) {
+            let percentile = |now: i64| {
+                let mut histogram = Histogram::shaped(Shape::MEMORY, at(now));
+                for (size, hour) in &sizes {
+                    histogram.add(at(*hour), *size, 1.0);
+                }
+                histogram.percentile(0.9)
+            };
+            prop_assert_eq!(percentile(48), percentile(48 + 24 * days));
+        }
+    }
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + hour * 3_600).unwrap()

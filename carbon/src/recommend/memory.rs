@@ -2,11 +2,19 @@
 //! vertical pod autoscaler: the peaks of each day, weighed down by half each
 //! day, their 90th percentile and 15 %; a kill for want of memory counts as a
 //! fifth (at least 100 MiB) more than was used then.
+//!
+//! One thing is stricter than there: what was held once in these days may be
+//! held again, and who holds more than was asked for is evicted first, so
+//! advice never falls under the highest peak and 15 %.
+
+mod advice;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use advice::{Asks, MemoryAdvice, MemoryRequest, NodeGives, rightsize_memory};
 
 use super::histogram::{Histogram, Shape};
 use super::{NoAdvice, WhyNot};
@@ -17,7 +25,7 @@ const BUMP_MIN: u64 = 100 * MIB;
 /// The least request that is advised, in bytes.
 const FLOOR: u64 = 250 * MIB;
 /// How many days of peaks count.
-const DAYS: i64 = 8;
+pub const DAYS: i64 = 8;
 /// The percentile that a request should cover, and what is added.
 const TARGET: (f64, f64) = (0.90, 1.15);
 const DAY_S: i64 = 86_400;
@@ -43,8 +51,12 @@ pub struct MemorySizes {
     pub lower_bytes: u64,
     /// The most that could be needed, bytes.
     pub upper_bytes: u64,
+    /// The highest that counted, a kill with what is added to it, bytes.
+    pub peak_bytes: u64,
     /// Days that were seen.
     pub days: u32,
+    /// Whether a pod was killed for want of memory.
+    pub was_killed: bool,
 }
 
 /// The sizes from what was held up to `now`.
@@ -53,11 +65,13 @@ pub struct MemorySizes {
 /// [`NoAdvice`] without a sample of the last eight days.
 pub fn sizes(samples: &[MemorySample], now: Timestamp) -> Result<MemorySizes, NoAdvice> {
     let mut peaks: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut was_killed = false;
     for sample in samples {
         let age_s = now.as_second().saturating_sub(sample.at.as_second());
         if !(0..DAYS * DAY_S).contains(&age_s) {
             continue;
         }
+        was_killed |= sample.was_killed;
         let bytes = if sample.was_killed {
             let fifth = sample.bytes.saturating_add(sample.bytes / 5);
             fifth.max(sample.bytes.saturating_add(BUMP_MIN))
@@ -86,12 +100,18 @@ pub fn sizes(samples: &[MemorySample], now: Timestamp) -> Result<MemorySizes, No
     // The fewer days were seen, the wider the bounds.
     let doubt = 1.0 + 1.0 / f64::from(days.max(1));
     let (share, margin) = TARGET;
-    let target_bytes = whole(at(share)? * margin);
+    let peak_bytes = peaks.values().copied().max().unwrap_or(0);
+    // Whole numbers: 15 % above a peak must not round to less.
+    let safe = peak_bytes.saturating_add(peak_bytes.div_ceil(100).saturating_mul(15));
+    let target_bytes = whole(at(share)? * margin).max(whole_mebibytes(safe));
+    let lower_bytes = whole(at(0.5)? * margin / doubt).max(whole_mebibytes(peak_bytes));
     Ok(MemorySizes {
         target_bytes,
-        lower_bytes: whole(at(0.5)? * margin / doubt).min(target_bytes),
+        lower_bytes: lower_bytes.min(target_bytes),
         upper_bytes: whole(at(0.95)? * margin * doubt).max(target_bytes),
+        peak_bytes,
         days,
+        was_killed,
     })
 }
 
@@ -116,12 +136,66 @@ fn whole(bytes: f64) -> u64 {
         reason = "the cast saturates; no size is negative"
     )]
     let bytes = bytes.ceil() as u64;
+    whole_mebibytes(bytes)
+}
+
+fn whole_mebibytes(bytes: u64) -> u64 {
     bytes.div_ceil(MIB).saturating_mul(MIB).max(FLOOR)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn any_sample() -> impl Strategy<Value = MemorySample> {
+        (0..9 * DAY_S, 1..1_u64 << 40, any::<bool>()).prop_map(|(age_s, bytes, was_killed)| {
+            let second = at(8).as_second() - age_s;
+            MemorySample {
+                at: Timestamp::from_second(second).unwrap(),
+                bytes,
+                was_killed,
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn advice_is_never_under_the_highest_peak_and_its_margin(
+            samples in prop::collection::vec(any_sample(), 1..60),
+        ) {
+            let seen = |one: &&MemorySample| {
+                at(8).as_second() - one.at.as_second() < DAYS * DAY_S
+            };
+            let highest = samples.iter().filter(seen).map(|one| one.bytes).max();
+            match (sizes(&samples, at(8)), highest) {
+                (Ok(found), Some(highest)) => {
+                    prop_assert!(u128::from(found.target_bytes) * 100 >= u128::from(highest) * 115);
+                    prop_assert!(found.lower_bytes <= found.target_bytes);
+                    prop_assert!(found.target_bytes <= found.upper_bytes);
+                    prop_assert!(found.lower_bytes >= highest.max(FLOOR));
+                }
+                (Err(_), None) => {}
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+
+        #[test]
+        fn order_is_no_matter_and_more_memory_never_asks_for_less(
+            samples in prop::collection::vec(any_sample(), 2..40),
+            more in 0_u64..1 << 38,
+            which in any::<prop::sample::Index>(),
+        ) {
+            let Ok(before) = sizes(&samples, at(8)) else { return Ok(()) };
+            let mut turned = samples.clone();
+            turned.reverse();
+            prop_assert_eq!(sizes(&turned, at(8)).unwrap(), before);
+            which.get_mut(&mut turned).bytes += more;
+            let after = sizes(&turned, at(8)).unwrap();
+            prop_assert!(after.target_bytes >= before.target_bytes);
+        }
+    }
 
     fn at(day: i64) -> Timestamp {
         Timestamp::from_second(day * DAY_S + 3_600).unwrap()

@@ -166,7 +166,11 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
             request.samples.len(),
             sizes.span_in_words()
         ),
-        change: change(request, sizes.target),
+        change: requests_change(
+            request.target,
+            request.container,
+            &json!({"cpu": format!("{}m", sizes.target)}),
+        ),
         message: format!(
             "ask for {}m instead of {asked}m CPU per pod: {} a day less attributed, 0 g less for the cluster unless a node goes",
             sizes.target, moved.value
@@ -254,22 +258,24 @@ fn millicores(cores: f64) -> u32 {
     whole
 }
 
-fn change(request: &RightsizeRequest<'_>, millicores: u32) -> String {
-    let container = json!({
-        "name": request.container,
-        "resources": {"requests": {"cpu": format!("{millicores}m")}},
-    });
+/// A command that sets a container's requests.
+pub(super) fn requests_change(
+    target: &Target,
+    container: &str,
+    requests: &serde_json::Value,
+) -> String {
+    let container = json!({"name": container, "resources": {"requests": requests}});
     let template = json!({"spec": {"template": {"spec": {"containers": [container]}}}});
-    let patch = if request.target.kind.eq_ignore_ascii_case("CronJob") {
+    let patch = if target.kind.eq_ignore_ascii_case("CronJob") {
         json!({"spec": {"jobTemplate": template}})
     } else {
         template
     };
-    request.target.patch("strategic", &patch)
+    target.patch("strategic", &patch)
 }
 
 /// A mass in percent of another, at most 100.
-fn share_percent(part: GramsCo2e, whole: GramsCo2e) -> f64 {
+pub(super) fn share_percent(part: GramsCo2e, whole: GramsCo2e) -> f64 {
     let of = |mass: GramsCo2e| u64::try_from(mass.nanograms()).unwrap_or(u64::MAX);
     percent(of(part).min(of(whole)), of(whole))
 }

@@ -80,7 +80,7 @@ const COLUMNS: [&str; 10] = [
     "embodied_grams",
 ];
 /// Columns of an export of the operator's ledger, beside those above.
-const LEDGER: [&str; 7] = [
+const LEDGER: [&str; 9] = [
     "hour_utc",
     "account",
     "namespace",
@@ -88,6 +88,8 @@ const LEDGER: [&str; 7] = [
     "pod_uid",
     "cpu_microseconds",
     "minutes",
+    "cpu_request_millicores",
+    "memory_peak_bytes",
 ];
 /// The account of a ledger's export under which pods are.
 const PODS: &str = "pod";

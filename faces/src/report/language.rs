@@ -217,6 +217,7 @@ impl Language {
         let korean = match action {
             "ShiftInTime" => "실행 시간 이동",
             "Rightsize" => "자원 요청량 적정화",
+            "RightsizeMemory" => "메모리 요청량 적정화",
             "MoveRegion" => "리전 이전",
             "FewerReplicas" | "ScaleDown" => "레플리카 축소",
             "RemoveIdle" | "Remove" => "유휴 워크로드 제거",

@@ -21,6 +21,9 @@ const CAUGHT_UP_MAX_S: u64 = 48 * 3_600;
 /// Most CPUs of one node.
 const CPUS_MAX: u64 = 8_192;
 
+/// Most memory of one node, bytes: 64 TiB.
+const MEMORY_MAX_BYTES: u64 = 64 << 40;
+
 /// How far an agent's clock may be ahead of ours, seconds.
 const CLOCK_AHEAD_MAX_S: i64 = 120;
 
@@ -123,6 +126,16 @@ pub enum Refusal {
         /// Its CPU time.
         cpu_us: u128,
     },
+    /// More memory than a node can have, or of what has none of its own.
+    #[error("record {sequence} has {bytes} bytes of memory: {why}")]
+    Memory {
+        /// The record.
+        sequence: u64,
+        /// What it says, or the sum up to it.
+        bytes: u128,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// A name that no cluster gives.
     #[error("record {sequence} has a {what} of {length} bytes or with forbidden characters")]
     Text {
@@ -151,6 +164,7 @@ impl Refusal {
             Self::Bounds(_) => "bounds",
             Self::Power { .. } => "power",
             Self::CpuTime { .. } => "cpuTime",
+            Self::Memory { .. } => "memory",
             Self::Text { .. } => "text",
         }
     }
@@ -181,6 +195,7 @@ pub fn accept(asked: &Asked<'_>, page: EnergyPage) -> Result<Page, Refusal> {
     check_sequences(asked.cursor.map_or(0, |cursor| cursor.sequence), &page)?;
     check_times(&page, asked.now.as_second())?;
     check_amounts(&page.records)?;
+    check_memory(&page.records)?;
     for record in &page.records {
         check_texts(record)?;
         check_home(asked, record)?;
@@ -282,6 +297,38 @@ fn check_amounts(records: &[Record]) -> Result<(), Refusal> {
         }
         if cpu_us > u128::from(CPUS_MAX * seconds) * 1_000_000 {
             return Err(Refusal::CpuTime { minute, cpu_us });
+        }
+    }
+    Ok(())
+}
+
+/// Containers of a minute hold at most what a node can have; what is no
+/// container has no memory of its own.
+fn check_memory(records: &[Record]) -> Result<(), Refusal> {
+    let mut sums: BTreeMap<i64, u128> = BTreeMap::new();
+    for record in records {
+        let Some(bytes) = record.memory_peak_bytes else {
+            continue;
+        };
+        let refuse = |bytes, why| {
+            let sequence = record.sequence;
+            Err(Refusal::Memory {
+                sequence,
+                bytes,
+                why,
+            })
+        };
+        let is_container = matches!(
+            record.account,
+            Account::Container { .. } | Account::Standalone { .. }
+        );
+        if !is_container {
+            return refuse(u128::from(bytes), "only containers have a figure");
+        }
+        let sum = sums.entry(record.minute).or_default();
+        *sum += u128::from(bytes);
+        if *sum > u128::from(MEMORY_MAX_BYTES) {
+            return refuse(*sum, "a node has at most 64 TiB");
         }
     }
     Ok(())

@@ -19,7 +19,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
-use tanso_agent_wire::energy::{CPU_TIME_HEADER, Cursor, EnergyPage, PAGE_LIMIT, PATH};
+use tanso_agent_wire::energy::{
+    CPU_TIME_HEADER, Cursor, EnergyPage, FIELDS_HEADER, MEMORY_FIELD, PAGE_LIMIT, PATH,
+};
 
 use super::trust::{AgentTrust, TrustBoard};
 use crate::owners::Agent;
@@ -246,7 +248,7 @@ impl Fetcher {
             .path_and_query(query)
             .build()
             .map_err(|source| FetchFault::Address { address, source })?;
-        let mut request = Request::get(uri);
+        let mut request = Request::get(uri).header(FIELDS_HEADER, MEMORY_FIELD);
         // A token goes to agents that are known, and to nobody else.
         if let (Some(_), Some(path)) = (&trust, &self.token) {
             let token = std::fs::read_to_string(path).map_err(|source| FetchFault::Token {

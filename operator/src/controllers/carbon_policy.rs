@@ -13,6 +13,7 @@ pub mod act;
 pub mod apply;
 pub mod board;
 mod driver;
+mod edits;
 pub mod evidence;
 pub mod judge;
 mod kinds;
@@ -23,7 +24,7 @@ mod take_back;
 pub mod validate;
 pub mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,8 @@ struct Shared {
     context: Context,
     rules: RuleBook,
     visits: Mutex<HashMap<String, Visit>>,
+    /// Policies whose inputs were edited since their last visit began, by UID.
+    edited: Mutex<HashSet<String>>,
 }
 
 /// The last visit of a policy.
@@ -129,6 +132,7 @@ pub async fn run(context: Context, shutdown: Shutdown) {
         context,
         rules: RuleBook::default(),
         visits: Mutex::default(),
+        edited: Mutex::default(),
     });
     tokio::select! {
         () = shared.context.inventory.listed() => {}
@@ -137,10 +141,21 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     let namespaced = controller::<CarbonPolicy>(&shared);
     let cluster = controller::<ClusterCarbonPolicy>(&shared);
     let known = take_back::Known::new(namespaced.store(), cluster.store());
+    let (of_namespaces, edited) = edits::Told::new(namespaced.store());
+    let namespaced = namespaced.reconcile_all_on(edited);
+    let (of_cluster, edited) = edits::Told::new(cluster.store());
+    let cluster = cluster.reconcile_all_on(edited);
+    let looking = edits::run(
+        Arc::clone(&shared),
+        of_namespaces,
+        of_cluster,
+        shutdown.clone(),
+    );
     tokio::join!(
         // Boxed: a controller's future is large.
         Box::pin(control(namespaced, Arc::clone(&shared), shutdown.clone())),
         Box::pin(control(cluster, Arc::clone(&shared), shutdown.clone())),
+        Box::pin(looking),
         Box::pin(take_back::run(shared, known, shutdown)),
     );
 }
@@ -175,8 +190,11 @@ async fn reconcile<P: Policy>(
         return Ok(Action::await_change());
     }
     let last = shared.visits.lock().await.get(&uid).cloned();
+    // Before anything is read: an edit during the visit asks for another one.
+    let was_edited = shared.edited.lock().await.remove(&uid);
     // Our own status write comes back as a change: wait for the rest of the interval.
     if let Some(last) = &last
+        && !was_edited
         && last.failures == 0
         && last.generation == policy.meta().generation
         && last.requested_at == requested_at(&*policy)

@@ -12,6 +12,7 @@ use tanso_agent_wire::energy::{Account, Cursor, JournalId, Names, Record};
 use tanso_power::{Estimate, Joules};
 
 use super::ids::{Ids, id_of, provenance_number};
+use super::memory::{self, Told};
 use super::{LedgerFault, unsigned, whole};
 
 const SECONDS_PER_HOUR: i64 = 3_600;
@@ -261,6 +262,7 @@ fn add_rows(
     let mut ids = Ids::default();
     let mut sums: BTreeMap<RowKey, RowSum> = BTreeMap::new();
     let mut minutes: BTreeMap<(i64, i64), u64> = BTreeMap::new();
+    let mut held: BTreeMap<(i64, i64), Told> = BTreeMap::new();
     for record in records {
         let account = ids.account(transaction, &record.account)?;
         let key = RowKey {
@@ -277,6 +279,12 @@ fn add_rows(
         if matches!(record.account, Account::Container { .. }) && !record.caught_up {
             let minute = minutes.entry((record.minute, account)).or_default();
             *minute = minute.saturating_add(record.cpu_us);
+        }
+        if let (Account::Container { .. }, Some(bytes)) =
+            (&record.account, record.memory_peak_bytes)
+        {
+            let told = held.entry((record.minute, account)).or_default();
+            told.in_page = told.in_page.saturating_add(bytes);
         }
     }
     let fault = LedgerFault::of("booking energy");
@@ -312,13 +320,16 @@ fn add_rows(
             .map_err(&fault)?;
     }
     drop(upsert);
-    add_minutes(transaction, &minutes)
+    add_minutes(transaction, &minutes, &mut held)?;
+    memory::add(transaction, &held)
 }
 
-/// Adds CPU time by the minute and forgets what is too old.
+/// Adds CPU time and memory by the minute and forgets what is too old; completes
+/// what is held by what earlier pages told of the same minutes.
 fn add_minutes(
     transaction: &Transaction<'_>,
     minutes: &BTreeMap<(i64, i64), u64>,
+    held: &mut BTreeMap<(i64, i64), Told>,
 ) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("booking CPU time");
     let Some(((newest, _), _)) = minutes.last_key_value() else {
@@ -326,15 +337,28 @@ fn add_minutes(
     };
     let mut upsert = transaction
         .prepare(
-            "INSERT INTO minutes (minute, account, cpu_us) VALUES (?1, ?2, ?3)
-             ON CONFLICT DO UPDATE SET cpu_us = cpu_us + excluded.cpu_us",
+            "INSERT INTO minutes (minute, account, cpu_us, memory_bytes) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET cpu_us = cpu_us + excluded.cpu_us,
+                memory_bytes = coalesce(memory_bytes + excluded.memory_bytes,
+                                        memory_bytes, excluded.memory_bytes)
+             RETURNING memory_bytes",
         )
         .map_err(&fault)?;
-    for ((minute, account), cpu_us) in minutes {
-        if *minute > newest - MINUTES_KEPT_S {
-            upsert
-                .execute(params![minute, account, whole("CPU time", *cpu_us)?])
-                .map_err(&fault)?;
+    for (key @ (minute, account), cpu_us) in minutes {
+        if *minute <= newest - MINUTES_KEPT_S {
+            continue;
+        }
+        let mut told = held.get_mut(key);
+        let bytes = told.as_ref().map(|told| whole("memory", told.in_page));
+        let values = params![
+            minute,
+            account,
+            whole("CPU time", *cpu_us)?,
+            bytes.transpose()?
+        ];
+        let sum: Option<i64> = upsert.query_row(values, |row| row.get(0)).map_err(&fault)?;
+        if let (Some(told), Some(sum)) = (&mut told, sum) {
+            told.with_earlier = Some(unsigned("minutes", sum)?);
         }
     }
     transaction

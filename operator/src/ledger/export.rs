@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::Joules;
 
-use super::LedgerFault;
 use super::query::{HourRow, LedgerAccount, Scope, Snapshot, snapshot};
+use super::{LedgerFault, memory};
 
 /// The first line of a CSV export.
 pub const CSV_HEADER: &str = "hour_utc,node,account,namespace,workload_kind,workload,pod,pod_uid,\
-provenance,energy_low_microjoules,energy_microjoules,energy_high_microjoules,cpu_microseconds,minutes\n";
+provenance,energy_low_microjoules,energy_microjoules,energy_high_microjoules,cpu_microseconds,minutes,\
+cpu_request_millicores,memory_peak_bytes\n";
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -56,6 +57,11 @@ struct Line<'a> {
     energy_high_microjoules: u64,
     cpu_microseconds: u64,
     minutes: u64,
+    /// What the pod asks for; empty where that is not known.
+    cpu_request_millicores: Option<u64>,
+    /// The pod's highest working set in the hour, in each of its rows; empty
+    /// where no agent told it.
+    memory_peak_bytes: Option<u64>,
 }
 
 /// The rows of a scope that begin in one period, as text without a header, by
@@ -70,6 +76,8 @@ pub fn rows(
     format: Format,
 ) -> Result<String, LedgerFault> {
     let mut found = snapshot(connection, scope, period)?;
+    let fault = LedgerFault::of("reading memory");
+    let held = memory::hours(&connection.transaction().map_err(fault)?, period)?;
     let mut rows = std::mem::take(&mut found.rows);
     rows.sort_by(|a, b| {
         (a.hour, &a.node, &a.account)
@@ -78,7 +86,10 @@ pub fn rows(
     });
     let mut text = String::with_capacity(rows.len() * 160);
     for row in &rows {
-        let line = line(row, &found);
+        let mut line = line(row, &found);
+        if let LedgerAccount::Pod(uid) = &row.account {
+            line.memory_peak_bytes = held.get(&(row.hour, uid.to_string())).copied();
+        }
         match format {
             Format::Csv => csv(&mut text, &line),
             Format::Jsonl => {
@@ -130,6 +141,10 @@ fn line<'a>(row: &'a HourRow, snapshot: &'a Snapshot) -> Line<'a> {
         energy_high_microjoules: energy.high,
         cpu_microseconds: row.cpu_us,
         minutes: row.minutes,
+        cpu_request_millicores: pod
+            .and_then(|pod| pod.cpu_request_milli)
+            .and_then(|asks| u64::try_from(asks).ok()),
+        memory_peak_bytes: None,
     }
 }
 
@@ -153,14 +168,17 @@ fn csv(text: &mut String, line: &Line<'_>) {
         quote(text, word);
         text.push(',');
     }
+    let or_empty = |figure: Option<u64>| figure.map_or_else(String::new, |it| it.to_string());
     let _ = writeln!(
         text,
-        "{},{},{},{},{}",
+        "{},{},{},{},{},{},{}",
         line.energy_low_microjoules,
         line.energy_microjoules,
         line.energy_high_microjoules,
         line.cpu_microseconds,
-        line.minutes
+        line.minutes,
+        or_empty(line.cpu_request_millicores),
+        or_empty(line.memory_peak_bytes)
     );
 }
 

@@ -31,6 +31,12 @@ pub struct PodNames {
     pub cpu_request_milli: Option<i64>,
     /// Its only container that asks for CPU; empty if none or several do.
     pub container: String,
+    /// Sum of its containers' memory requests, bytes; `None` if none asks for any.
+    pub memory_request_bytes: Option<i64>,
+    /// Its only container that asks for memory; empty if none or several do.
+    pub memory_container: String,
+    /// When one of its containers was last killed for want of memory, seconds of Unix time.
+    pub oom_killed_at: Option<i64>,
     /// When it was started, seconds of Unix time.
     pub started_at: Option<i64>,
     /// When its last container ended, seconds of Unix time.
@@ -55,14 +61,18 @@ pub fn keep(
             .prepare(
                 "INSERT INTO pods (uid, namespace, name, node, workload_kind, workload_name,
                                    labels, cpu_request_milli, started_at, finished_at,
-                                   seen_at, container, confirmed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 1)
+                                   seen_at, container, memory_request_bytes, memory_container,
+                                   oom_killed_at, confirmed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 1)
                  ON CONFLICT DO UPDATE SET
                     namespace = excluded.namespace, name = excluded.name,
                     node = excluded.node, workload_kind = excluded.workload_kind,
                     workload_name = excluded.workload_name, labels = excluded.labels,
                     cpu_request_milli = excluded.cpu_request_milli,
                     container = excluded.container,
+                    memory_request_bytes = excluded.memory_request_bytes,
+                    memory_container = excluded.memory_container,
+                    oom_killed_at = coalesce(excluded.oom_killed_at, oom_killed_at),
                     started_at = coalesce(excluded.started_at, started_at),
                     finished_at = coalesce(excluded.finished_at, finished_at),
                     confirmed = 1, seen_at = excluded.seen_at",
@@ -84,6 +94,9 @@ pub fn keep(
                     pod.finished_at,
                     now.as_second(),
                     pod.container,
+                    pod.memory_request_bytes,
+                    pod.memory_container,
+                    pod.oom_killed_at,
                 ])
                 .map_err(&fault)?;
         }
@@ -107,12 +120,16 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<PodNames> {
         started_at: row.get(8)?,
         finished_at: row.get(9)?,
         container: row.get(10)?,
+        memory_request_bytes: row.get(11)?,
+        memory_container: row.get(12)?,
+        oom_killed_at: row.get(13)?,
     })
 }
 
 /// The columns that [`from_row`] reads, in order.
 pub(super) const COLUMNS: &str = "p.uid, p.namespace, p.name, p.node, p.workload_kind, \
-    p.workload_name, p.labels, p.cpu_request_milli, p.started_at, p.finished_at, p.container";
+    p.workload_name, p.labels, p.cpu_request_milli, p.started_at, p.finished_at, p.container, \
+    p.memory_request_bytes, p.memory_container, p.oom_killed_at";
 
 /// How many they are.
-pub(super) const COLUMN_COUNT: usize = 11;
+pub(super) const COLUMN_COUNT: usize = 14;

@@ -14,6 +14,7 @@ use tanso_power::{Estimate, Joules, Provenance};
 
 use super::day::Slot;
 use super::ids::provenance_of;
+use super::memory::{self, MemoryDays};
 use super::names::{self, PodNames};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
@@ -91,6 +92,8 @@ pub struct Snapshot {
     pub node_idle: BTreeMap<Arc<str>, (Joules, u64)>,
     /// CPU time of pods of the scope in each of the last minutes.
     pub cpu_minutes: Vec<CpuMinute>,
+    /// The highest memory of each workload by the day, of the last days.
+    pub memory: MemoryDays,
     /// The first hour ever booked for each node.
     pub node_first: BTreeMap<Arc<str>, UtcHour>,
 }
@@ -178,6 +181,7 @@ pub fn folded(
         }
     }
     snapshot.cpu_minutes = read_cpu_minutes(&transaction, &accounts)?;
+    snapshot.memory = memory::days(&transaction, &accounts, &pods, period.until)?;
     let used: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(pod_of).collect();
     pods.retain(|uid, _| used.contains(uid));
     snapshot.pods = pods;

@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::LedgerFault;
 use super::day::{Day, HOURS as HOURS_PER_DAY, Slot};
+use super::memory;
 
 /// How long what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +59,12 @@ pub fn roll_up(
     let day = now.as_second().div_euclid(86_400) - i64::from(retention.hourly_days);
     let transaction = connection.transaction().map_err(&fault)?;
     let hours = roll_hours(&transaction, day * HOURS_PER_DAY)?;
-    let days = match first_of_month(now, retention.daily_days.max(retention.hourly_days)) {
+    let month = first_of_month(now, retention.daily_days.max(retention.hourly_days));
+    let days = match month {
         Some(month) => roll_days(&transaction, month)?,
         None => 0,
     };
+    memory::roll_up(&transaction, day * HOURS_PER_DAY, month)?;
     let bookings = merge_bookings(&transaction, day * 86_400)?;
     let pods = transaction
         .execute(

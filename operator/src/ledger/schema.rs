@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::LedgerFault;
 
 /// Migrations in order; the n-th brings the file to version n.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const VERSION_1: &str = "
 -- How far each journal of each node was read.
@@ -163,6 +163,29 @@ ALTER TABLE evidence ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX evidence_by_revision ON evidence (policy, revision);
 ";
 
+const VERSION_4: &str = "
+-- Working set of a pod in the minute, its containers added up; NULL where no agent told it.
+ALTER TABLE minutes ADD COLUMN memory_bytes INTEGER;
+
+-- The highest working set of a pod in an hour (span 0), a UTC day (1), a UTC month (2);
+-- `begin` is the first hour of it. Hours and months age as those of energy do.
+CREATE TABLE memory (
+    span INTEGER NOT NULL,
+    begin INTEGER NOT NULL,
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    peak_bytes INTEGER NOT NULL,
+    -- Minutes in which it was seen.
+    minutes INTEGER NOT NULL,
+    PRIMARY KEY (span, begin, account)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE pods ADD COLUMN memory_request_bytes INTEGER;
+-- The only container that asks for memory; empty if none or several do.
+ALTER TABLE pods ADD COLUMN memory_container TEXT NOT NULL DEFAULT '';
+-- When the kernel last killed one of its containers for want of memory.
+ALTER TABLE pods ADD COLUMN oom_killed_at INTEGER;
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -217,6 +240,42 @@ mod tests {
             .unwrap();
         assert_eq!((rows, months), (7, 0));
         migrate(&mut ledger).unwrap();
+    }
+
+    #[test]
+    fn a_ledger_of_the_third_version_keeps_its_pods_and_minutes() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        for version in [VERSION_1, VERSION_2, VERSION_3] {
+            ledger.execute_batch(version).unwrap();
+        }
+        ledger.pragma_update(None, "user_version", 3).unwrap();
+        ledger
+            .execute_batch(
+                "INSERT INTO accounts VALUES (1, 'pod', 'u1');
+                 INSERT INTO minutes VALUES (60, 1, 5);
+                 INSERT INTO pods VALUES ('u1', 'shop', 'till', 'n1', 'Pod', 'till', '{}', 250,
+                                          'c', 1, 2, 1, 3);",
+            )
+            .unwrap();
+        migrate(&mut ledger).unwrap();
+        let kept: (i64, Option<i64>, i64, Option<i64>, String) = ledger
+            .query_row(
+                "SELECT m.cpu_us, m.memory_bytes, p.cpu_request_milli, p.memory_request_bytes,
+                        p.memory_container
+                 FROM minutes AS m, pods AS p",
+                [],
+                |row| {
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                    ))
+                },
+            )
+            .unwrap();
+        assert_eq!(kept, (5, None, 250, None, String::new()));
     }
 
     #[test]

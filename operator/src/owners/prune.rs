@@ -35,6 +35,7 @@ pub(super) fn pod(pod: &mut Pod) {
             let keep = |status: ContainerStatus| ContainerStatus {
                 name: status.name,
                 state: status.state,
+                last_state: status.last_state,
                 ..ContainerStatus::default()
             };
             all.into_iter().map(keep).collect()
@@ -123,7 +124,14 @@ pub(super) fn describe(pod: &Pod) -> Option<PodNames> {
             .unwrap_or_default(),
         labels: meta.labels.clone().unwrap_or_default(),
         cpu_request_milli: spec.and_then(cpu_request),
-        container: spec.and_then(only_requesting).unwrap_or_default(),
+        container: spec
+            .and_then(|spec| only_requesting(spec, "cpu"))
+            .unwrap_or_default(),
+        memory_request_bytes: spec.and_then(memory_request),
+        memory_container: spec
+            .and_then(|spec| only_requesting(spec, "memory"))
+            .unwrap_or_default(),
+        oom_killed_at: status.and_then(oom_killed_at),
         started_at: status
             .and_then(|s| s.start_time.as_ref())
             .map(|time| time.0.as_second()),
@@ -133,37 +141,43 @@ pub(super) fn describe(pod: &Pod) -> Option<PodNames> {
 }
 
 fn cpu_request(spec: &PodSpec) -> Option<i64> {
+    let requests = running(spec).filter_map(|container| {
+        let requests = container.resources.as_ref()?.requests.as_ref()?;
+        milli_cpus(requests.get("cpu")?)
+    });
+    requests.fold(None, |sum, request| Some(sum.unwrap_or(0) + request))
+}
+
+fn memory_request(spec: &PodSpec) -> Option<i64> {
+    let requests = running(spec).filter_map(|container| {
+        let requests = container.resources.as_ref()?.requests.as_ref()?;
+        i64::try_from(bytes(requests.get("memory")?)?).ok()
+    });
+    requests.fold(None, |sum: Option<i64>, request| {
+        Some(sum.unwrap_or(0).saturating_add(request))
+    })
+}
+
+/// Containers that run as long as the pod does.
+fn running(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     let sidecars = spec
         .init_containers
         .iter()
         .flatten()
         .filter(|container| is_sidecar(container));
-    let requests = spec
-        .containers
-        .iter()
-        .chain(sidecars)
-        .filter_map(|container| {
-            let requests = container.resources.as_ref()?.requests.as_ref()?;
-            milli_cpus(requests.get("cpu")?)
-        });
-    requests.fold(None, |sum, request| Some(sum.unwrap_or(0) + request))
+    spec.containers.iter().chain(sidecars)
 }
 
-/// The name of the only container that asks for CPU.
-fn only_requesting(spec: &PodSpec) -> Option<String> {
+/// The name of the only container that asks for a resource.
+fn only_requesting(spec: &PodSpec, resource: &str) -> Option<String> {
     let asks = |container: &&Container| {
         let requests = container
             .resources
             .as_ref()
             .and_then(|r| r.requests.as_ref());
-        requests.is_some_and(|requests| requests.contains_key("cpu"))
+        requests.is_some_and(|requests| requests.contains_key(resource))
     };
-    let sidecars = spec
-        .init_containers
-        .iter()
-        .flatten()
-        .filter(|container| is_sidecar(container));
-    let mut asking = spec.containers.iter().chain(sidecars).filter(asks);
+    let mut asking = running(spec).filter(asks);
     match (asking.next(), asking.next()) {
         (Some(only), None) => Some(only.name.clone()),
         _ => None,
@@ -232,6 +246,20 @@ fn finished_at(status: &PodStatus) -> Option<i64> {
     ends.max()
 }
 
+/// When a container was last killed for want of memory, as far as its pod
+/// still says.
+fn oom_killed_at(status: &PodStatus) -> Option<i64> {
+    let all = status.container_statuses.iter().flatten();
+    let kills = all
+        .flat_map(|container| [&container.state, &container.last_state])
+        .filter_map(|state| {
+            let ended = state.as_ref()?.terminated.as_ref()?;
+            let killed = ended.reason.as_deref() == Some("OOMKilled");
+            Some(ended.finished_at.as_ref()?.0.as_second()).filter(|_| killed)
+        });
+    kills.max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +278,9 @@ mod tests {
                     {"name": "b", "ports": [{"containerPort": 28282}]}]},
             "status": {"phase": "Succeeded", "startTime": "2026-10-05T07:00:00Z",
                 "containerStatuses": [{"name": "a", "image": "i", "imageID": "", "ready": false,
-                    "restartCount": 0,
+                    "restartCount": 1,
+                    "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled",
+                        "finishedAt": "2026-10-05T07:05:00Z"}},
                     "state": {"terminated": {"exitCode": 0, "finishedAt": "2026-10-05T07:10:00Z"}}}]}
         }))
         .unwrap()
@@ -264,6 +294,9 @@ mod tests {
         let names = describe(&pruned).unwrap();
         assert_eq!(names.cpu_request_milli, Some(300));
         assert_eq!(names.finished_at.unwrap() - names.started_at.unwrap(), 600);
+        assert_eq!(names.memory_request_bytes, Some(1 << 30));
+        assert_eq!(names.memory_container, "a");
+        assert_eq!(names.oom_killed_at, names.finished_at.map(|at| at - 300));
         assert!(pruned.metadata.annotations.is_none());
         assert_eq!(pruned.spec.unwrap().containers.first().unwrap().image, None);
     }

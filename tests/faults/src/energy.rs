@@ -38,6 +38,7 @@ pub async fn book(path: &Path) -> Result<()> {
                 provenance: Provenance::Measured,
                 model: None,
                 caught_up: false,
+                memory_peak_bytes: None,
             });
         }
     }

@@ -41,6 +41,10 @@ impl Facts for Cluster {
         Some(64_000)
     }
 
+    fn allocatable_bytes(&self, _: &str) -> Option<u64> {
+        Some(64 << 30)
+    }
+
     fn nodes(&self) -> Vec<consolidate::Node> {
         Vec::new()
     }

@@ -43,5 +43,6 @@ pub fn of_pod(sequence: u64, pod: u64, minute: i64) -> Record {
         provenance: Provenance::Measured,
         model: None,
         caught_up: false,
+        memory_peak_bytes: None,
     }
 }

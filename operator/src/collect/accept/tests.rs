@@ -28,6 +28,7 @@ fn record(sequence: u64) -> Record {
         provenance: Provenance::Modelled,
         model: Some("sha256:ab".into()),
         caught_up: false,
+        memory_peak_bytes: None,
     }
 }
 
@@ -174,6 +175,26 @@ fn amounts_that_cannot_be_are_refused() {
         "power"
     );
     assert_eq!(refused(|p| p.records[0].cpu_us = u64::MAX), "cpuTime");
+}
+
+#[test]
+fn memory_that_cannot_be_is_refused() {
+    const TIB: u64 = 1 << 40;
+    let with = |bytes: [u64; 2]| {
+        move |p: &mut EnergyPage| {
+            for (record, bytes) in p.records.iter_mut().zip(bytes) {
+                record.memory_peak_bytes = Some(bytes);
+            }
+        }
+    };
+    assert!(judge(with([TIB, 63 * TIB])).is_ok());
+    assert_eq!(refused(with([TIB, 63 * TIB + 1])), "memory");
+    assert_eq!(refused(with([u64::MAX, u64::MAX])), "memory");
+    let of_idle = |p: &mut EnergyPage| {
+        p.records[0].account = Account::Idle;
+        p.records[0].memory_peak_bytes = Some(1);
+    };
+    assert_eq!(refused(of_idle), "memory");
 }
 
 #[test]

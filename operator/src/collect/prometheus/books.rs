@@ -356,6 +356,7 @@ impl Figures {
             provenance: self.provenance,
             model: self.model.clone(),
             caught_up: false,
+            memory_peak_bytes: None,
         }
     }
 }

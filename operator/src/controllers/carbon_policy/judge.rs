@@ -10,6 +10,7 @@ mod coverage;
 mod elsewhere;
 mod figures;
 mod group;
+mod memory;
 mod settled;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +47,8 @@ pub trait Facts: Send + Sync {
     fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule>;
     /// The CPU that a node has to give, thousandths of a core.
     fn allocatable_millicores(&self, node: &str) -> Option<u32>;
+    /// The memory that a node has to give, bytes.
+    fn allocatable_bytes(&self, node: &str) -> Option<u64>;
     /// All nodes with what they have to give.
     fn nodes(&self) -> Vec<consolidate::Node>;
     /// All pods that hold a place on a node.
@@ -59,6 +62,10 @@ impl Facts for Inventory {
 
     fn allocatable_millicores(&self, node: &str) -> Option<u32> {
         Self::allocatable_millicores(self, node)
+    }
+
+    fn allocatable_bytes(&self, node: &str) -> Option<u64> {
+        Self::allocatable_bytes(self, node)
     }
 
     fn nodes(&self) -> Vec<consolidate::Node> {
@@ -448,6 +455,7 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
             row.hour, row.place, row.provenance, energy.low, energy.value, energy.high
         )
     }));
+    rows.extend(memory::lines(&inputs.snapshot.memory));
     rows.sort_unstable();
     let mut pods: Vec<String> = grouped
         .workloads

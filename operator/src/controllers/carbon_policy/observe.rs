@@ -17,7 +17,7 @@ use crate::owners::Inventory;
 use crate::regulations::Rules;
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
-const RULES_LABEL: &str = "tanso.dev/regulations=true";
+pub(super) const RULES_LABEL: &str = "tanso.dev/regulations=true";
 
 /// How long the user's rules are kept before they are read again.
 const RULES_KEPT: Duration = Duration::from_secs(15);
@@ -29,6 +29,11 @@ pub struct RuleBook {
 }
 
 impl RuleBook {
+    /// Reads anew when it is asked next.
+    pub(super) async fn forget(&self) {
+        *self.read.lock().await = None;
+    }
+
     /// All rules there are now.
     ///
     /// # Errors

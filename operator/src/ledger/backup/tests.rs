@@ -23,6 +23,7 @@ fn page(after: u64, through: u64) -> Page {
         provenance: Provenance::Measured,
         model: None,
         caught_up: false,
+        memory_peak_bytes: None,
     };
     Page {
         node: "n1".into(),

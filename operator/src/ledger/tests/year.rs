@@ -69,6 +69,7 @@ fn page_of(node: &str, uses: &[Use], after: u64) -> Page {
         provenance: one.provenance,
         model: None,
         caught_up: one.caught_up,
+        memory_peak_bytes: None,
     });
     let records: Vec<_> = records.collect();
     Page {

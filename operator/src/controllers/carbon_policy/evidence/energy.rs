@@ -10,7 +10,10 @@ use tanso_carbon::recommend::consolidate;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use crate::controllers::carbon_policy::judge::{Facts, Inputs};
-use crate::ledger::{CpuMinute, HourRow, LedgerAccount, NodeAt, PodNames, Snapshot};
+use crate::ledger::memory::WorkloadKey;
+use crate::ledger::{
+    CpuMinute, HourRow, LedgerAccount, MemoryDay, MemoryDays, NodeAt, PodNames, Snapshot,
+};
 use crate::owners::Schedule;
 
 /// The accounts that are no pods.
@@ -41,7 +44,17 @@ struct Pod {
     container: String,
     started_at: Option<i64>,
     finished_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memory_request_bytes: Option<i64>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    memory_container: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oom_killed_at: Option<i64>,
 }
+
+/// A workload's day of memory: the workload, the day's first hour, the peak,
+/// minutes seen, whether there was a kill.
+type Held = (WorkloadKey, UtcHour, u64, u64, bool);
 
 /// The ledger's rows of one instant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +68,9 @@ pub(super) struct EnergyRecord {
     node_idle: BTreeMap<String, (Joules, u64)>,
     node_first: BTreeMap<String, UtcHour>,
     cpu_minutes: Vec<(i64, String, u64)>,
+    /// Absent without any, as in records of before, whose digests stay so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    memory: Vec<Held>,
 }
 
 /// Names of the pods in the rows.
@@ -116,6 +132,7 @@ impl EnergyRecord {
                 .iter()
                 .map(|one| (one.minute, text(&one.pod), one.cpu_us))
                 .collect(),
+            memory: held(&snapshot.memory),
         }
     }
 
@@ -168,7 +185,22 @@ impl EnergyRecord {
                     cpu_us: *cpu_us,
                 })
                 .collect(),
+            memory: self.memory(),
         })
+    }
+
+    fn memory(&self) -> MemoryDays {
+        let mut days = MemoryDays::new();
+        for (workload, day, peak_bytes, minutes, was_killed) in &self.memory {
+            let of = days.entry(workload.clone()).or_default();
+            let held = MemoryDay {
+                peak_bytes: *peak_bytes,
+                minutes: *minutes,
+                was_killed: *was_killed,
+            };
+            of.insert(*day, held);
+        }
+        days
     }
 
     /// Energy of each hour that was over, of all rows, microjoules: what the
@@ -180,6 +212,17 @@ impl EnergyRecord {
         }
         sums
     }
+}
+
+fn held(memory: &MemoryDays) -> Vec<Held> {
+    let days = memory.iter().flat_map(|(workload, days)| {
+        let one = move |(day, held): (&UtcHour, &MemoryDay)| {
+            let (peak, minutes) = (held.peak_bytes, held.minutes);
+            (workload.clone(), *day, peak, minutes, held.was_killed)
+        };
+        days.iter().map(one)
+    });
+    days.collect()
 }
 
 fn keyed<T: Clone>(by_name: &BTreeMap<String, T>) -> BTreeMap<Arc<str>, T> {
@@ -202,6 +245,9 @@ impl NamesRecord {
             container: pod.container.clone(),
             started_at: pod.started_at,
             finished_at: pod.finished_at,
+            memory_request_bytes: pod.memory_request_bytes,
+            memory_container: pod.memory_container.clone(),
+            oom_killed_at: pod.oom_killed_at,
         };
         let pods = snapshot.pods.iter();
         Self(
@@ -224,6 +270,9 @@ impl NamesRecord {
                 container: pod.container.clone(),
                 started_at: pod.started_at,
                 finished_at: pod.finished_at,
+                memory_request_bytes: pod.memory_request_bytes,
+                memory_container: pod.memory_container.clone(),
+                oom_killed_at: pod.oom_killed_at,
             };
             (Arc::from(uid.as_str()), names)
         };
@@ -239,6 +288,8 @@ pub(super) struct ClusterRecord {
     pub(super) is_whole: bool,
     schedules: BTreeMap<String, (String, Option<String>)>,
     allocatable: BTreeMap<String, u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    allocatable_bytes: BTreeMap<String, u64>,
     nodes: Vec<consolidate::Node>,
     load: Vec<consolidate::Pod>,
 }
@@ -254,10 +305,17 @@ impl ClusterRecord {
             Some((key, (found.schedule, found.time_zone)))
         });
         let nodes: BTreeSet<&str> = snapshot.rows.iter().map(|row| &*row.node).collect();
-        let allocatable = nodes.into_iter().filter_map(|node| {
+        let allocatable = nodes.iter().filter_map(|node| {
             let gives = facts.allocatable_millicores(node)?;
-            Some((node.to_owned(), gives))
+            Some(((*node).to_owned(), gives))
         });
+        // Without figures of memory nothing asks for it.
+        let of_memory = nodes.iter().filter(|_| !snapshot.memory.is_empty());
+        let of_memory = of_memory.filter_map(|node| {
+            let gives = facts.allocatable_bytes(node)?;
+            Some(((*node).to_owned(), gives))
+        });
+        let (allocatable, allocatable_bytes) = (allocatable.collect(), of_memory.collect());
         let (nodes, load) = if inputs.is_whole {
             (facts.nodes(), facts.load())
         } else {
@@ -267,7 +325,8 @@ impl ClusterRecord {
             expected_nodes: inputs.expected_nodes.clone(),
             is_whole: inputs.is_whole,
             schedules: schedules.collect(),
-            allocatable: allocatable.collect(),
+            allocatable,
+            allocatable_bytes,
             nodes,
             load,
         }
@@ -285,6 +344,10 @@ impl Facts for ClusterRecord {
 
     fn allocatable_millicores(&self, node: &str) -> Option<u32> {
         self.allocatable.get(node).copied()
+    }
+
+    fn allocatable_bytes(&self, node: &str) -> Option<u64> {
+        self.allocatable_bytes.get(node).copied()
     }
 
     fn nodes(&self) -> Vec<consolidate::Node> {

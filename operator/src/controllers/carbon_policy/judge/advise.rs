@@ -27,6 +27,7 @@ use super::Inputs;
 use super::elsewhere;
 use super::figures::{bounded, milligrams, nearest, short};
 use super::group::Workload;
+use super::memory;
 use crate::ledger::PodNames;
 
 const MINUTE_S: i64 = 60;
@@ -54,7 +55,11 @@ pub(super) struct Advised {
 
 impl Advised {
     /// Keeps the advice, or the reason why there is none.
-    fn note(&mut self, action: Action, advice: Result<recommend::Recommendation, NoAdvice>) {
+    pub(super) fn note(
+        &mut self,
+        action: Action,
+        advice: Result<recommend::Recommendation, NoAdvice>,
+    ) {
         match advice {
             Ok(advice) => self.pieces.push(shown(&advice)),
             Err(why) => self.without(action, &why),
@@ -103,6 +108,9 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
                 }
             }
             Err(why) => found.without(Action::Rightsize, &why),
+        }
+        if let Some(advice) = memory::fit(inputs, workload, account) {
+            found.note(Action::RightsizeMemory, advice);
         }
     }
     if !inputs.policy.advice.targets.is_empty() && workload.key.kind != "DaemonSet" {
@@ -209,14 +217,14 @@ fn marginal(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Option<String> {
     ))
 }
 
-fn terms(inputs: &Inputs<'_>) -> Terms {
+pub(super) fn terms(inputs: &Inputs<'_>) -> Terms {
     Terms {
         now: inputs.data_through,
         min_saving_percent: inputs.policy.advice.min_saving_percent,
     }
 }
 
-fn target(workload: &Workload<'_>) -> Target {
+pub(super) fn target(workload: &Workload<'_>) -> Target {
     Target {
         namespace: workload.key.namespace.to_owned(),
         kind: workload.key.kind.to_owned(),
@@ -454,7 +462,7 @@ pub(super) fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
 }
 
 /// The mean of the nodes that the workload ran on.
-fn mean_node(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<NodeIdle> {
+pub(super) fn mean_node(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<NodeIdle> {
     let names: BTreeSet<&Arc<str>> = workload.hours.iter().map(|row| &row.node).collect();
     let (mut idle_uj, mut millicores, mut nodes) = (0_u64, 0_u64, 0_u64);
     for name in names {
@@ -480,7 +488,7 @@ fn mean_node(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<NodeIdle> {
 }
 
 /// Pods that used CPU in the newest minutes; at least one.
-fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
+pub(super) fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
     let newest = inputs
         .snapshot
         .cpu_minutes

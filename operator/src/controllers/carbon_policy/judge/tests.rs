@@ -12,7 +12,7 @@ use super::super::apply::{self, Owner};
 use super::super::status::{self, Evaluated, Outcome};
 use super::super::validate::{Observed, Sources, validate};
 use super::*;
-use crate::ledger::{CpuMinute, HourRow, LedgerAccount, NodeAt, PodNames};
+use crate::ledger::{CpuMinute, HourRow, LedgerAccount, MemoryDay, NodeAt, PodNames};
 use crate::regulations::Rules;
 
 mod advice;
@@ -38,6 +38,10 @@ impl Facts for Cluster {
 
     fn allocatable_millicores(&self, _: &str) -> Option<u32> {
         Some(4_000)
+    }
+
+    fn allocatable_bytes(&self, _: &str) -> Option<u64> {
+        Some(64 << 30)
     }
 
     fn nodes(&self) -> Vec<consolidate::Node> {
@@ -141,6 +145,7 @@ fn names(uid: &str, kind: &str, name: &str) -> (Arc<str>, PodNames) {
         container: "main".to_owned(),
         started_at: Some(THROUGH - 1_800),
         finished_at: (kind == "CronJob").then_some(THROUGH - 600),
+        ..PodNames::default()
     };
     (Arc::from(uid), names)
 }
@@ -187,8 +192,28 @@ fn snapshot() -> Snapshot {
             (Joules::from_microjoules(60_000_000_003), 30),
         )]),
         cpu_minutes: minutes.collect(),
+        memory: BTreeMap::new(),
         node_first: BTreeMap::from([(Arc::from("n1"), hour())]),
     }
+}
+
+/// Eight days of 4 GiB for a Deployment whose pods ask for 32 GiB.
+fn with_memory() -> Snapshot {
+    let mut snapshot = snapshot();
+    for pod in snapshot.pods.values_mut() {
+        pod.memory_request_bytes = Some(32 << 30);
+        pod.memory_container = "store".to_owned();
+    }
+    let day = |ago: i32| hour().plus_hours(-24 * ago);
+    let held = MemoryDay {
+        peak_bytes: 4 << 30,
+        minutes: 1_440,
+        was_killed: false,
+    };
+    let key = ["shop", "Deployment", "api"].map(str::to_owned);
+    let days = (0..8).map(|ago| (day(ago), held)).collect();
+    snapshot.memory.insert(key, days);
+    snapshot
 }
 
 fn evaluate(spec: &CarbonPolicySpec, snapshot: &Snapshot) -> (ValidatedPolicy, Evaluation) {

@@ -30,6 +30,61 @@ fn a_smaller_request_is_never_said_to_save_the_cluster_anything_by_itself() {
     assert_eq!(words::summary(&policy, &found).saving, format!("{shown}/d"));
 }
 
+#[test]
+fn memory_that_nobody_holds_is_advised_away_and_saves_the_cluster_nothing_by_itself() {
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &with_memory());
+    let all = &workload(&found, "api").recommendations;
+    let advice = all.iter().find(|one| one.action == "RightsizeMemory");
+    let advice = advice.unwrap_or_else(|| panic!("{:?}", workload(&found, "api").no_advice));
+    assert_eq!(advice.cluster_saving_milligrams_per_day, 0);
+    // Two pods of half a node's memory each bear a whole node's idle energy; with about
+    // 5 GiB of 64 the quarter of its CPU is more. Half an hour of idle energy is a 48th.
+    let idle_kwh = 60_000_000_003.0 * 48.0 / 3.6e12;
+    let whole_mg = idle_kwh * 1.32 * 417.3 * 1e3;
+    #[expect(clippy::cast_precision_loss, reason = "milligrams of a day")]
+    let moved = advice.saving_milligrams_per_day.value as f64 / whole_mg;
+    assert!((0.499..0.501).contains(&moved), "{moved}");
+    assert_eq!(advice.confidence, "High");
+    assert!(advice.change.contains("\"store\"") && advice.change.contains("\"memory\""));
+    assert!(advice.basis.contains("(4096Mi)"), "{}", advice.basis);
+    assert!(advice.basis.ends_with("advice on CPU"), "{}", advice.basis);
+    // The sleeper is removed, not made smaller; the others have no figures.
+    assert!(workload(&found, "sleeper").recommendations.len() <= 1);
+    let etl = &workload(&found, "etl").no_advice;
+    assert!(
+        etl.iter().all(|why| why.action != "RightsizeMemory"),
+        "{etl:?}"
+    );
+}
+
+#[test]
+fn why_a_memory_request_is_left_alone_is_said() {
+    let why = |change: &dyn Fn(&mut Snapshot)| {
+        let mut snapshot = with_memory();
+        change(&mut snapshot);
+        let (_, found) = evaluate(&spec(IntensitySource::Static), &snapshot);
+        let all = workload(&found, "api").no_advice.clone();
+        let of_memory = all.into_iter().find(|why| why.action == "RightsizeMemory");
+        of_memory.map(|why| why.reason)
+    };
+    let each_pod = |snapshot: &mut Snapshot, change: fn(&mut PodNames)| {
+        snapshot.pods.values_mut().for_each(change);
+    };
+    assert_eq!(why(&|_| {}), None);
+    let silent = why(&|s| s.memory.clear());
+    assert_eq!(silent.as_deref(), Some("TooFewSamples"));
+    let several = why(&|s| each_pod(s, |pod| pod.memory_container.clear()));
+    assert_eq!(several.as_deref(), Some("NoRequest"));
+    let tight = why(&|s| each_pod(s, |pod| pod.memory_request_bytes = Some(4 << 30)));
+    assert_eq!(tight.as_deref(), Some("SavesTooLittle"));
+    // Nobody asks where no agent tells of memory and no pod asks for any.
+    let none = why(&|s| {
+        s.memory.clear();
+        each_pod(s, |pod| pod.memory_request_bytes = None);
+    });
+    assert_eq!(none, None);
+}
+
 /// The reasons stood in the debug log only.
 #[test]
 fn why_there_is_no_advice_stands_in_the_status_and_not_in_the_pages() {

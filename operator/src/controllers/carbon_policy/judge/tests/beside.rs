@@ -388,6 +388,10 @@ impl Facts for Half {
         Some(4_000)
     }
 
+    fn allocatable_bytes(&self, _: &str) -> Option<u64> {
+        Some(64 << 30)
+    }
+
     fn nodes(&self) -> Vec<consolidate::Node> {
         ["n1", "n2"]
             .map(|name| consolidate::Node {

@@ -13,7 +13,7 @@ use super::*;
 /// An evaluation with the bytes that are kept of it.
 fn kept(spec: &CarbonPolicySpec, observed: &Observed) -> (Evaluation, Vec<u8>) {
     let policy = policy(spec, observed);
-    let snapshot = snapshot();
+    let snapshot = with_memory();
     let rules = Rules::bundled();
     let named = spec.regulations.iter();
     let given = Given {

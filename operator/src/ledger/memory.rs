@@ -1,0 +1,210 @@
+//! The memory of pods: the highest working set of each hour and day.
+//!
+//! A peak is no sum: what comes twice changes nothing, and a month's peak is
+//! the highest of its days. Containers of a pod are added up by the minute,
+//! as far as their records come within the two hours for which minutes are
+//! kept. Nothing here decides what a pod should ask for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rusqlite::{Transaction, params};
+use tanso_carbon::calendar::{Period, UtcHour};
+
+use super::query::{hour_number, read};
+use super::{LedgerAccount, LedgerFault, PodNames, unsigned, whole};
+
+/// Days of peaks that a snapshot holds: those that advice looks at, and the
+/// one that is not over.
+const DAYS: i64 = tanso_carbon::recommend::memory::DAYS + 1;
+const HOURS_PER_DAY: i64 = 24;
+const SECONDS_PER_HOUR: i64 = 3_600;
+
+/// What a row is the peak of, as it stands in the table.
+#[derive(Clone, Copy)]
+enum Span {
+    Hour = 0,
+    Day = 1,
+    Month = 2,
+}
+
+/// A workload: its namespace, kind and name.
+pub type WorkloadKey = [String; 3];
+
+/// The memory of a workload's pods on one UTC day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryDay {
+    /// The highest working set of one of its pods, bytes.
+    pub peak_bytes: u64,
+    /// Minutes in which one pod was seen: of the pod that was seen most.
+    pub minutes: u64,
+    /// Whether a pod was killed for want of memory.
+    pub was_killed: bool,
+}
+
+/// Days of each workload, by the day's first hour.
+pub type MemoryDays = BTreeMap<WorkloadKey, BTreeMap<UtcHour, MemoryDay>>;
+
+/// What the records of a page say of one pod's minute.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    /// Of all containers in the page, bytes.
+    pub(super) in_page: u64,
+    /// With those of earlier pages, where that is known.
+    pub(super) with_earlier: Option<u64>,
+}
+
+/// Keeps the peaks of a page's minutes, by minute and account.
+pub(super) fn add(
+    transaction: &Transaction<'_>,
+    told: &BTreeMap<(i64, i64), Told>,
+) -> Result<(), LedgerFault> {
+    let mut peaks: BTreeMap<(i64, i64, i64), (u64, i64)> = BTreeMap::new();
+    for (&(minute, account), told) in told {
+        let bytes = told.with_earlier.unwrap_or(told.in_page);
+        // A minute that an earlier page began is counted already.
+        let new = i64::from(bytes == told.in_page);
+        let hour = minute.div_euclid(SECONDS_PER_HOUR);
+        let day = hour - hour.rem_euclid(HOURS_PER_DAY);
+        for (span, begin) in [(Span::Hour, hour), (Span::Day, day)] {
+            let peak = peaks.entry((span as i64, begin, account)).or_default();
+            peak.0 = peak.0.max(bytes);
+            peak.1 += new;
+        }
+    }
+    let fault = LedgerFault::of("booking memory");
+    let mut upsert = transaction
+        .prepare(
+            "INSERT INTO memory (span, begin, account, peak_bytes, minutes)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT DO UPDATE SET
+                peak_bytes = max(peak_bytes, excluded.peak_bytes),
+                minutes = minutes + excluded.minutes",
+        )
+        .map_err(&fault)?;
+    for ((span, begin, account), (bytes, minutes)) in peaks {
+        upsert
+            .execute(params![
+                span,
+                begin,
+                account,
+                whole("memory", bytes)?,
+                minutes
+            ])
+            .map_err(&fault)?;
+    }
+    Ok(())
+}
+
+/// Drops hours before an hour, whose days are kept, and makes months of days
+/// before a month.
+pub(super) fn roll_up(
+    transaction: &Transaction<'_>,
+    before_hour: i64,
+    before_month: Option<i64>,
+) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("rolling up memory");
+    transaction
+        .execute(
+            "DELETE FROM memory WHERE span = ?1 AND begin < ?2",
+            params![Span::Hour as i64, before_hour],
+        )
+        .map_err(&fault)?;
+    let Some(before_month) = before_month else {
+        return Ok(());
+    };
+    transaction
+        .execute(
+            "INSERT INTO memory
+             SELECT ?1, unixepoch(begin * 3600, 'unixepoch', 'start of month') / 3600,
+                    account, max(peak_bytes), sum(minutes)
+             FROM memory WHERE span = ?2 AND begin < ?3 GROUP BY 2, 3
+             ON CONFLICT DO UPDATE SET
+                peak_bytes = max(peak_bytes, excluded.peak_bytes),
+                minutes = minutes + excluded.minutes",
+            params![Span::Month as i64, Span::Day as i64, before_month],
+        )
+        .map_err(&fault)?;
+    transaction
+        .execute(
+            "DELETE FROM memory WHERE span = ?1 AND begin < ?2",
+            params![Span::Day as i64, before_month],
+        )
+        .map_err(&fault)?;
+    Ok(())
+}
+
+/// The days of the workloads of some accounts that end with `until`.
+pub(super) fn days(
+    transaction: &Transaction<'_>,
+    accounts: &HashMap<i64, LedgerAccount>,
+    pods: &HashMap<Arc<str>, PodNames>,
+    until: UtcHour,
+) -> Result<MemoryDays, LedgerFault> {
+    let fault = LedgerFault::of("reading memory");
+    let from = hour_number(until) - DAYS * HOURS_PER_DAY;
+    let mut query = transaction
+        .prepare("SELECT account, begin, peak_bytes, minutes FROM memory WHERE span = ?1 AND begin >= ?2")
+        .map_err(&fault)?;
+    let mut rows = query
+        .query(params![Span::Day as i64, from])
+        .map_err(&fault)?;
+    let mut days = MemoryDays::new();
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let Some(LedgerAccount::Pod(uid)) = accounts.get(&read(row, 0).map_err(&fault)?) else {
+            continue;
+        };
+        let Some(pod) = pods.get(uid) else {
+            continue;
+        };
+        let day = entry(&mut days, pod, read(row, 1).map_err(&fault)?);
+        let peak = unsigned("memory", read(row, 2).map_err(&fault)?)?;
+        let minutes = unsigned("memory", read(row, 3).map_err(&fault)?)?;
+        day.peak_bytes = day.peak_bytes.max(peak);
+        day.minutes = day.minutes.max(minutes);
+    }
+    for pod in pods.values() {
+        let killed = pod.oom_killed_at.map(|at| at.div_euclid(SECONDS_PER_HOUR));
+        if let Some(hour) = killed.filter(|hour| *hour >= from) {
+            let day = entry(&mut days, pod, hour - hour.rem_euclid(HOURS_PER_DAY));
+            day.was_killed = true;
+            // It held its limit when it was killed, and asked for no more than that.
+            let asked = u64::try_from(pod.memory_request_bytes.unwrap_or(0)).unwrap_or(0);
+            day.peak_bytes = day.peak_bytes.max(asked);
+        }
+    }
+    Ok(days)
+}
+
+fn entry<'a>(days: &'a mut MemoryDays, pod: &PodNames, begin: i64) -> &'a mut MemoryDay {
+    let key = [&pod.namespace, &pod.workload_kind, &pod.workload_name].map(Clone::clone);
+    let begin = UtcHour::from_unix_seconds(begin.saturating_mul(SECONDS_PER_HOUR));
+    days.entry(key).or_default().entry(begin).or_default()
+}
+
+/// The peak of each pod in each hour of a period, by hour and UID.
+pub(super) fn hours(
+    transaction: &Transaction<'_>,
+    period: Period,
+) -> Result<HashMap<(UtcHour, String), u64>, LedgerFault> {
+    let fault = LedgerFault::of("reading memory");
+    let mut query = transaction
+        .prepare(
+            "SELECT m.begin, a.pod_uid, m.peak_bytes FROM memory AS m
+             JOIN accounts AS a ON a.id = m.account
+             WHERE m.span = ?1 AND m.begin >= ?2 AND m.begin < ?3",
+        )
+        .map_err(&fault)?;
+    let (from, until) = (hour_number(period.from), hour_number(period.until));
+    let mut rows = query
+        .query(params![Span::Hour as i64, from, until])
+        .map_err(&fault)?;
+    let mut hours = HashMap::new();
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let begin: i64 = read(row, 0).map_err(&fault)?;
+        let hour = UtcHour::from_unix_seconds(begin.saturating_mul(SECONDS_PER_HOUR));
+        let bytes = unsigned("memory", read(row, 2).map_err(&fault)?)?;
+        hours.insert((hour, read(row, 1).map_err(&fault)?), bytes);
+    }
+    Ok(hours)
+}

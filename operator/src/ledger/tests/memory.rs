@@ -1,0 +1,132 @@
+//! Peaks of memory: of hour, day and month, by workload, exported.
+
+use super::*;
+
+/// 2026-09-21T14:00Z, an hour's begin.
+const HOUR: i64 = 1_789_999_200;
+const DAY_S: i64 = 86_400;
+
+/// A container's minute; `bytes` are its peak.
+fn told(sequence: u64, minute: i64, container: &str, bytes: Option<u64>) -> Record {
+    Record {
+        minute,
+        account: Account::Container {
+            pod_uid: "pod-2".into(),
+            container_id: container.into(),
+        },
+        caught_up: false,
+        memory_peak_bytes: bytes,
+        ..record(sequence)
+    }
+}
+
+fn page_of(records: Vec<Record>) -> Page {
+    Page {
+        next_sequence: records.last().unwrap().sequence,
+        records,
+        ..page("n1", JOURNAL, 1, 1)
+    }
+}
+
+fn till() -> PodNames {
+    PodNames {
+        uid: "pod-2".into(),
+        namespace: "shop".into(),
+        name: "till-1".into(),
+        workload_kind: "Deployment".into(),
+        workload_name: "till".into(),
+        memory_request_bytes: Some(5_000),
+        memory_container: "main".into(),
+        ..PodNames::default()
+    }
+}
+
+fn days_of(ledger: &mut rusqlite::Connection, until: i64) -> Vec<(u64, u64, bool)> {
+    let until = UtcHour::from_unix_seconds(until);
+    let period = Period {
+        from: until.plus_hours(-24),
+        until,
+    };
+    let found = query::snapshot(ledger, &Scope::All, period).unwrap();
+    let key = ["shop", "Deployment", "till"].map(str::to_owned);
+    let days = found.memory.get(&key).into_iter().flatten();
+    days.map(|(_, day)| (day.peak_bytes, day.minutes, day.was_killed))
+        .collect()
+}
+
+#[test]
+fn containers_of_a_minute_are_added_up_also_over_two_pages_and_a_repeated_page_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    names::keep(&mut ledger, &[till()], now()).unwrap();
+    let first = page_of(vec![
+        told(1, HOUR, "main", Some(700)),
+        told(2, HOUR + 60, "main", Some(900)),
+    ]);
+    // The second minute's other container came with the next page.
+    let second = page_of(vec![
+        told(3, HOUR + 60, "mesh", Some(250)),
+        told(4, HOUR + 120, "main", Some(400)),
+        told(5, HOUR + 120, "mesh", None),
+    ]);
+    for page in [&first, &second, &first, &second] {
+        book(&mut ledger, page, now()).unwrap();
+    }
+    assert_eq!(days_of(&mut ledger, HOUR + 3_600), [(1_150, 3, false)]);
+    let hour = UtcHour::from_unix_seconds(HOUR);
+    let period = Period {
+        from: hour,
+        until: hour.plus_hours(1),
+    };
+    for (format, wanted) in [
+        (Format::Csv, ",1150"),
+        (Format::Jsonl, "\"memory_peak_bytes\":1150"),
+    ] {
+        let text = export::rows(&mut ledger, &Scope::All, period, format).unwrap();
+        assert!(text.lines().all(|line| line.contains(wanted)), "{text}");
+    }
+    assert!(export::CSV_HEADER.ends_with(",memory_peak_bytes\n"));
+}
+
+#[test]
+fn a_day_keeps_its_peak_when_its_hours_go_and_a_month_that_of_its_days() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    names::keep(&mut ledger, &[till()], now()).unwrap();
+    let records = [(HOUR, 300), (HOUR + 3_600, 800), (HOUR + DAY_S, 500)];
+    let records = records.iter().zip(1..);
+    let records = records.map(|((minute, bytes), n)| told(n, *minute, "main", Some(*bytes)));
+    book(&mut ledger, &page_of(records.collect()), now()).unwrap();
+    let days = [(800, 2, false), (500, 1, false)];
+    assert_eq!(days_of(&mut ledger, HOUR + 2 * DAY_S), days);
+    let at = |days: i64| Timestamp::from_second(HOUR + days * DAY_S).unwrap();
+    roll_up(&mut ledger, Retention::default(), at(100)).unwrap();
+    assert_eq!(days_of(&mut ledger, HOUR + 2 * DAY_S), days);
+    roll_up(&mut ledger, Retention::default(), at(600)).unwrap();
+    let kept: Vec<(i64, i64, i64)> = ledger
+        .prepare("SELECT span, peak_bytes, minutes FROM memory")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(kept, [(2, 800, 3)]);
+}
+
+#[test]
+fn a_kill_is_of_its_day_and_counts_at_least_what_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    let killed = PodNames {
+        oom_killed_at: Some(HOUR + 100),
+        ..till()
+    };
+    names::keep(&mut ledger, &[killed], now()).unwrap();
+    // A pod that is told of again without its kill keeps it.
+    names::keep(&mut ledger, &[till()], now()).unwrap();
+    let page = page_of(vec![told(1, HOUR, "main", Some(4_000))]);
+    book(&mut ledger, &page, now()).unwrap();
+    assert_eq!(days_of(&mut ledger, HOUR + 3_600), [(5_000, 1, true)]);
+    // Nine days later nobody asks any more.
+    assert!(days_of(&mut ledger, HOUR + 12 * DAY_S).is_empty());
+}
