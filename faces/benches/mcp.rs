@@ -167,6 +167,7 @@ fn energy() -> Energy {
                 energy: Estimate::exact(Joules::from_microjoules(index * 1_000_000)),
                 cpu_us: 1_000,
                 minutes: 60,
+                asked_millicore_seconds: 0,
             });
         }
     }

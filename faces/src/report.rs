@@ -12,6 +12,7 @@ pub mod document;
 pub mod figure;
 pub mod hours;
 mod html;
+mod korean;
 mod language;
 mod markdown;
 mod model;
@@ -21,7 +22,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use build::{BuildError, Inputs, build};
+pub use build::{BuildError, Inputs, OtherTime, build};
 pub use language::Language;
 pub use model::{
     Digests, EnergyOf, Hour, Hours, Method, PathPoint, Period, PolicyRef, ReductionPath, Report,

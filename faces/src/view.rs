@@ -6,6 +6,7 @@
 //! is not visible is not there. Nothing here judges, sums up or writes.
 
 mod access;
+mod beside;
 mod cluster;
 mod fault;
 pub mod given;
@@ -29,6 +30,8 @@ use tanso_crds::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus, CarbonRepor
 use tanso_power::{Estimate, Joules, Provenance};
 
 pub use access::{Access, Caller, Reviewer};
+pub(crate) use beside::allocatable;
+pub use beside::{Beside, Market};
 pub use cluster::{Books, Clock, KubeFacts, Reader, Services, no_services};
 pub use fault::FactsFault;
 pub use proxy::{ProxyBooks, read_export};
@@ -264,6 +267,9 @@ pub struct EnergyHour {
     pub cpu_us: u64,
     /// Minutes of the hour that have a record.
     pub minutes: u64,
+    /// What its pod asks for of a node's CPU, times the seconds that it was
+    /// there, thousandths of a core times seconds; 0 if it asks for none.
+    pub asked_millicore_seconds: u64,
 }
 
 /// Who is charged.

@@ -98,6 +98,7 @@ fn energy() -> Energy {
                 energy: Estimate::exact(Joules::from_microjoules(900_000_000_000)),
                 cpu_us: 1_000,
                 minutes: 60,
+                asked_millicore_seconds: 0,
             })
         });
     Energy {

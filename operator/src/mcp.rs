@@ -180,6 +180,13 @@ pub(crate) fn energy(snapshot: &Snapshot) -> Energy {
             });
         keys.insert(uid, EnergyAccount::Workload(Arc::clone(workload)));
     }
+    let asked = |account: &LedgerAccount| match account {
+        LedgerAccount::Named(_) => 0,
+        LedgerAccount::Pod(uid) => {
+            let asks = snapshot.pods.get(uid).and_then(|pod| pod.cpu_request_milli);
+            asks.and_then(|asks| u64::try_from(asks).ok()).unwrap_or(0)
+        }
+    };
     let rows = snapshot.rows.iter().map(|row| EnergyHour {
         hour: row.hour,
         node: Arc::clone(&row.node),
@@ -194,6 +201,7 @@ pub(crate) fn energy(snapshot: &Snapshot) -> Energy {
         energy: row.energy,
         cpu_us: row.cpu_us,
         minutes: row.minutes,
+        asked_millicore_seconds: asked(&row.account).saturating_mul(row.minutes.saturating_mul(60)),
     });
     Energy {
         revision: Some(snapshot.revision),

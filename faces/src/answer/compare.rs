@@ -22,7 +22,7 @@ use super::find::{Found, Named, find};
 use super::judge::{self, Judged, Terms, judge_rows};
 use super::profile::{Basis, Profile, profile};
 use super::{AnswerFault, PolicyName, WorkloadName, year_of};
-use crate::view::{EnergyAccount, Facts, PlaceAt, Scope, Site};
+use crate::view::{EnergyAccount, Facts, PlaceAt, Scope, Site, allocatable};
 use crate::words;
 
 /// Most changes at once.
@@ -486,15 +486,6 @@ async fn idle(
         idle_per_day: Joules::from_microjoules(u64::try_from(mean).unwrap_or(u64::MAX)),
         allocatable_millicores: u32::try_from(millicores / count).unwrap_or(u32::MAX),
     })
-}
-
-/// The CPU that a node has to give, thousandths of a core.
-pub(super) fn allocatable(node: &k8s_openapi::api::core::v1::Node) -> Option<u64> {
-    let cpu = node.status.as_ref()?.allocatable.as_ref()?.get("cpu")?;
-    match cpu.0.strip_suffix('m') {
-        Some(milli) => milli.parse().ok(),
-        None => cpu.0.parse::<u64>().ok()?.checked_mul(1_000),
-    }
 }
 
 fn attributed(

@@ -8,7 +8,9 @@ use serde_json::Value;
 use tanso_carbon::report::Digest;
 use tanso_carbon::{Rule, RuleSet};
 use tanso_crds::carbon_policy::spec::{IntensitySource, MeteringPoint};
-use tanso_crds::carbon_policy::status::{Figures, RegulationResult, Verdict, WorkloadResult};
+use tanso_crds::carbon_policy::status::{
+    Bounded, Figures, RegulationResult, Verdict, WorkloadResult,
+};
 
 use super::hours::{months, utc};
 use super::model::{
@@ -19,7 +21,7 @@ use super::seal::digest_of;
 use crate::view::Policy;
 
 /// What a report is made of.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Inputs<'a> {
     /// The policy with its status.
     pub policy: &'a Policy,
@@ -32,7 +34,18 @@ pub struct Inputs<'a> {
     /// Who reports; `evaluated` and `software` are filled in if they are empty.
     pub statement: &'a Statement,
     /// Which time, if it is not the policy's window.
-    pub period: Option<tanso_carbon::Period>,
+    pub other: Option<OtherTime>,
+}
+
+/// A report of another time than the policy's window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherTime {
+    /// Which.
+    pub period: tanso_carbon::Period,
+    /// The nodes' embodied emissions that belong to the workloads.
+    pub embodied: Option<Bounded>,
+    /// When advice was evaluated.
+    pub advice_through: Option<String>,
 }
 
 /// Why there is no report.
@@ -62,8 +75,9 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Report, BuildError> {
         ),
     };
     let totals = status.totals.clone().ok_or_else(not_yet)?;
-    let window = inputs
-        .period
+    let other = inputs.other.as_ref();
+    let window = other
+        .map(|other| other.period)
         .or_else(|| policy.window())
         .ok_or_else(not_yet)?;
     let through = status.data_through.as_ref().ok_or_else(not_yet)?;
@@ -100,6 +114,8 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Report, BuildError> {
         totals,
         market: status.market.clone(),
         software_carbon_intensity: status.software_carbon_intensity.clone(),
+        embodied_milligrams: other.and_then(|other| other.embodied),
+        advice_through: other.and_then(|other| other.advice_through.clone()),
         places: status.places.clone(),
         unallocated: status.unallocated.clone(),
         namespaces: namespaces(inputs.workloads),

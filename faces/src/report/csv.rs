@@ -54,6 +54,12 @@ pub(super) fn write(report: &Report) -> String {
             "mgCO2eq",
         );
     }
+    if let Some(embodied) = &report.embodied_milligrams {
+        out.bounded("embodied", "all", "emissions", embodied, "mgCO2eq");
+    }
+    if let Some(through) = &report.advice_through {
+        out.text("advice", "all", "dataThrough", through);
+    }
     parts(&mut out, report);
     rules(&mut out, report);
     for workload in &report.workloads {

@@ -40,6 +40,14 @@ pub struct Report {
     /// Software carbon intensity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_carbon_intensity: Option<SciFigures>,
+    /// The nodes' embodied emissions that belong to the workloads, milligrams,
+    /// in a report of another time than the window: without a number of
+    /// functional units there is no intensity per unit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embodied_milligrams: Option<Bounded>,
+    /// When advice was evaluated, if that is another time than the report's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice_through: Option<String>,
     /// Where energy was used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<PlaceFigures>,

@@ -5,6 +5,8 @@
 //! What such a report says was computed when it was made; that of the window
 //! is the status.
 
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -17,9 +19,11 @@ use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
 use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
 use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
 use tanso_carbon::{Preset, Rule, RuleSet, Thresholds, judge};
-use tanso_crds::carbon_policy::status::{CarbonPolicyStatus, RegulationResult, WorkloadResult};
+use tanso_crds::carbon_policy::status::{
+    Bounded, CarbonPolicyStatus, RegulationResult, SettledRun, WorkloadResult,
+};
 
-use crate::answer::figures::{figures, regulation, verdict_of};
+use crate::answer::figures::{bounded, figures, milligrams, regulation, verdict_of};
 use crate::view::{Energy, EnergyAccount, EnergyHour, Policy, Site, WorkloadKey};
 
 /// A local day, month or year: `2026-06-15`, `2026-06`, `2026`.
@@ -89,6 +93,8 @@ pub struct Restated {
     pub policy: Policy,
     /// Its workloads, largest emissions first.
     pub workloads: Vec<WorkloadResult>,
+    /// The nodes' embodied emissions that belong to them.
+    pub embodied: Option<Bounded>,
 }
 
 /// Prices and judges what was booked within a period.
@@ -138,18 +144,25 @@ pub fn restate(
             by_workload.entry(Arc::clone(key)).or_default().push(row);
         }
     }
-    let one = |(key, rows): (&Arc<WorkloadKey>, &Vec<&EnergyHour>)| terms.workload(key, rows);
+    let one = |(key, rows): (&Arc<WorkloadKey>, &Vec<&EnergyHour>)| {
+        let known = judged.iter().find(|one| key.is_of(one));
+        terms.workload(key, rows, known)
+    };
     let mut workloads: Vec<_> = by_workload.iter().map(one).collect();
     workloads.sort_by_key(|one| std::cmp::Reverse(one.figures.emissions_milligrams.value));
     let (sum, cpu_ms) = terms.account(&rows, period);
     let (regulations, combined) = terms.judge(&rows, &sum, |_| true);
     let before = &policy.status;
+    let market = beside::market(site, &sum, period);
+    let embodied = beside::embodied(site, &rows);
     let status = CarbonPolicyStatus {
         observed_generation: before.observed_generation,
         verdict: Some(verdict_of(combined.verdict)),
         data_through: Some(Time(last.plus_hours(1).start())),
         ledger_revision: energy.revision,
         totals: Some(figures(&sum, cpu_ms)),
+        market: market.and_then(|sum| beside::market_figures(site, &sum)),
+        recommendations: before.recommendations.clone(),
         regulations,
         intensity: before.intensity.clone(),
         ..CarbonPolicyStatus::default()
@@ -160,6 +173,7 @@ pub fn restate(
             ..policy.clone()
         },
         workloads,
+        embodied: embodied.map(|mass| bounded(mass, milligrams)),
     })
 }
 
@@ -227,7 +241,14 @@ impl Terms<'_> {
         (sum, i64::try_from(cpu_us / 1_000).unwrap_or(i64::MAX))
     }
 
-    fn workload(&self, key: &WorkloadKey, rows: &[&EnergyHour]) -> WorkloadResult {
+    /// A workload's figures of the period, with the advice of its last
+    /// evaluation and the runs of the period that are settled.
+    fn workload(
+        &self,
+        key: &WorkloadKey,
+        rows: &[&EnergyHour],
+        known: Option<&WorkloadResult>,
+    ) -> WorkloadResult {
         let (sum, cpu_ms) = self.account(rows, self.period);
         let (_, combined) = self.judge(rows, &sum, is_of_workload);
         WorkloadResult {
@@ -238,12 +259,21 @@ impl Terms<'_> {
             reason: combined.reason.as_str().to_owned(),
             pods: 0,
             figures: figures(&sum, cpu_ms),
-            together_milligrams_per_day: None,
-            in_parts: None,
-            settled: Vec::new(),
-            recommendations: Vec::new(),
-            no_advice: Vec::new(),
+            together_milligrams_per_day: known.and_then(|one| one.together_milligrams_per_day),
+            in_parts: known.and_then(|one| one.in_parts.clone()),
+            settled: known.map_or_else(Vec::new, |one| self.settled(one)),
+            recommendations: known.map_or_else(Vec::new, |one| one.recommendations.clone()),
+            no_advice: known.map_or_else(Vec::new, |one| one.no_advice.clone()),
         }
+    }
+
+    /// Runs that began within the period.
+    fn settled(&self, of: &WorkloadResult) -> Vec<SettledRun> {
+        let began = |run: &&SettledRun| {
+            let hour = UtcHour::containing(run.started.0);
+            self.period.contains(hour)
+        };
+        of.settled.iter().filter(began).cloned().collect()
     }
 
     /// The verdict of each rule that is asked for, over its own period: what
@@ -261,8 +291,20 @@ impl Terms<'_> {
                 let own = preset.period(rule, day).ok().flatten();
                 let own = own.filter(|own| *own != self.period && !rule.metric.is_facility());
                 let of_own = own.map(|own| self.account(rows, own).0);
+                let account = of_own.as_ref().unwrap_or(sum);
+                // What is delivered after the data's end has matched nothing yet.
+                let within = own.unwrap_or(self.period);
+                let matched = Period {
+                    until: within
+                        .until
+                        .min(UtcHour::containing(self.last).plus_hours(1)),
+                    ..within
+                };
+                let market = beside::market(self.site, account, matched);
                 let evidence = Evidence {
-                    account: Some(of_own.as_ref().unwrap_or(sum)),
+                    account: Some(account),
+                    market: market.as_ref(),
+                    indicators: &self.site.beside.indicators,
                     pue: self.site.pue.as_ref(),
                     base_year_grams: self.base_year_grams,
                     ..Evidence::default()

@@ -14,6 +14,7 @@ use tanso_crds::carbon_policy::status::Bounded;
 
 use super::document::{Block, Document, Section};
 use super::figure;
+use super::korean::{self, RuleNames};
 use super::{Language, Report};
 
 /// The whole report in a language.
@@ -111,6 +112,56 @@ impl Writer<'_> {
         match self.language {
             Language::English => format!("{value} ({low} to {high}, 90 %)"),
             Language::Korean => format!("{value} (신뢰수준 90 %, {low} ~ {high})"),
+        }
+    }
+
+    /// Names of the report's rules, for sentences that have them.
+    fn rule_names(&self) -> RuleNames {
+        let rules = self.report.rules.iter();
+        rules
+            .filter(|rule| !rule.name_ko.is_empty())
+            .map(|rule| (rule.name.clone(), rule.name_ko.clone()))
+            .collect()
+    }
+
+    /// A sentence of the engine in this language.
+    pub(super) fn engine(&self, sentence: &str) -> String {
+        match self.language {
+            Language::Korean if !sentence.is_empty() => {
+                korean::sentence(sentence, &self.rule_names())
+            }
+            _ => sentence.to_owned(),
+        }
+    }
+
+    /// What a rule or a person says in words of their own.
+    pub(super) fn own_text(&self, text: &str) -> String {
+        match self.language {
+            Language::English => text.to_owned(),
+            Language::Korean => korean::own_text(text),
+        }
+    }
+
+    /// A command as it is; advice in words as a sentence.
+    pub(super) fn change(&self, change: &str) -> String {
+        let is_command = change.starts_with("kubectl ");
+        match self.language {
+            Language::Korean => korean::known(change, &RuleNames::new()).unwrap_or_else(|| {
+                if is_command {
+                    change.to_owned()
+                } else {
+                    korean::own_text(change)
+                }
+            }),
+            Language::English => change.to_owned(),
+        }
+    }
+
+    /// The evaluation in a few sentences.
+    pub(super) fn answer(&self) -> String {
+        match self.language {
+            Language::English => self.report.answer.clone(),
+            Language::Korean => korean::answer(self, &self.rule_names()),
         }
     }
 

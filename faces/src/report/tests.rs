@@ -67,7 +67,7 @@ fn report_of(policy: &Policy) -> Report {
         rules: &rules,
         hours: Some(&hours()),
         statement: &statement,
-        period: None,
+        other: None,
     })
     .unwrap()
 }
@@ -233,7 +233,7 @@ fn a_policy_without_figures_gives_no_report_but_the_reason() {
         rules: &rules,
         hours: None,
         statement: &Statement::default(),
-        period: None,
+        other: None,
     })
     .unwrap_err();
     let text = fault.to_string();

@@ -13,6 +13,7 @@ use kube::api::{Api, ListParams};
 use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::Period;
 use tanso_carbon::regulation::BUNDLED;
+use tanso_crds::carbon_policy::Placement;
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
 use tanso_crds::{CarbonPolicy, CarbonReport, PowerMonitor};
@@ -275,39 +276,64 @@ impl KubeFacts {
         let Some(named) = policy.spec.intensity.table.as_ref() else {
             return Ok(None);
         };
-        let (name, home) = (&named.config_map, self.home(policy));
+        self.key_of(policy, &named.config_map, &named.key)
+            .await
+            .map(Some)
+    }
+
+    /// The contracts that a policy names.
+    async fn contracts(
+        &self,
+        policy: &Policy,
+    ) -> Result<Option<Result<Table, String>>, FactsFault> {
+        let market = policy.spec.accounting.market.as_ref();
+        let Some(named) = market.and_then(|market| market.contracts.as_ref()) else {
+            return Ok(None);
+        };
+        self.key_of(policy, &named.config_map, &named.key)
+            .await
+            .map(Some)
+    }
+
+    /// A key of a `ConfigMap` of a policy, or why there is none.
+    async fn key_of(
+        &self,
+        policy: &Policy,
+        name: &str,
+        key: &str,
+    ) -> Result<Result<Table, String>, FactsFault> {
+        let home = self.home(policy);
         let api: Api<ConfigMap> = Api::namespaced(self.client(), home);
         let found = match api.get_opt(name).await {
             Ok(found) => found,
             Err(error) => {
                 let fault = FactsFault::of(format!("reading ConfigMap \"{name}\""), &error);
-                return Ok(Some(Err(fault.to_string())));
+                return Ok(Err(fault.to_string()));
             }
         };
-        let text = found.and_then(|found| found.data?.remove(&named.key));
-        let file = format!("{name}/{}", named.key);
-        Ok(Some(text.map_or_else(
+        let text = found.and_then(|found| found.data?.remove(key));
+        let file = format!("{name}/{key}");
+        Ok(text.map_or_else(
             || {
                 Err(format!(
-                    "ConfigMap \"{name}\" in namespace \"{home}\" has no key \"{}\"",
-                    named.key
+                    "ConfigMap \"{name}\" in namespace \"{home}\" has no key \"{key}\""
                 ))
             },
             |text| Ok(Table { file, text }),
-        )))
+        ))
     }
 
     async fn site_of(&self, policy: &Policy) -> Result<Site, FactsFault> {
-        let table = self.table(policy).await?;
+        let (table, contracts) = (self.table(policy).await?, self.contracts(policy).await?);
         let services = self.reader.books.services(policy).await?;
         let nodes = match policy.spec.site.placement {
-            tanso_crds::carbon_policy::Placement::Site => Vec::new(),
+            Placement::Site if policy.spec.accounting.hardware.is_none() => Vec::new(),
             // Where the policy's energy was used is part of the policy, so no right is asked for.
-            tanso_crds::carbon_policy::Placement::NodeRegion => self.all_nodes().await?,
+            Placement::Site | Placement::NodeRegion => self.all_nodes().await?,
         };
         site::site(
             policy,
-            table.as_ref(),
+            (table.as_ref(), contracts.as_ref()),
             &services,
             &nodes,
             (self.reader.clock)(),

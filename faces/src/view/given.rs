@@ -139,10 +139,13 @@ impl Facts for Given {
 
     fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site> {
         let table = self.tables.get(&policy.uid).cloned().map(Ok);
+        let market = policy.spec.accounting.market.as_ref();
+        let contracts = market.and_then(|market| market.contracts.as_ref());
+        let contracts = contracts.map(|_| Err("no contracts are given".to_owned()));
         let services = no_services(policy, "no services are given");
         ready(site::site(
             policy,
-            table.as_ref(),
+            (table.as_ref(), contracts.as_ref()),
             &services,
             &self.nodes,
             self.now,

@@ -17,11 +17,19 @@ use super::{Answer, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Scope
 /// The operator's Service and the name of its port.
 const SERVICE: &str = "tanso-operator:http";
 
+/// Days that are read at a time.
+const DAYS_AT_A_TIME: i32 = 7;
+const HOURS_PER_DAY: i32 = 24;
+
+/// Is told how many days of how many were read.
+type Watcher = Arc<dyn Fn(u32, u32) + Send + Sync>;
+
 /// Reads the operator's ledger through the API server's Service proxy.
 #[derive(Clone)]
 pub struct ProxyBooks {
     client: Client,
     namespace: String,
+    watcher: Option<Watcher>,
 }
 
 impl ProxyBooks {
@@ -31,7 +39,40 @@ impl ProxyBooks {
         Self {
             client,
             namespace: namespace.to_owned(),
+            watcher: None,
         }
+    }
+
+    /// Tells `watcher` how many days of how many were read, before the first
+    /// and after each part.
+    #[must_use]
+    pub fn watched(self, watcher: impl Fn(u32, u32) + Send + Sync + 'static) -> Self {
+        Self {
+            watcher: Some(Arc::new(watcher)),
+            ..self
+        }
+    }
+
+    /// Reads a period in parts: a year in one answer would take long and say
+    /// nothing meanwhile.
+    async fn parts(&self, scope: &Scope, period: Period) -> Result<Energy, FactsFault> {
+        let parts = parts(period);
+        let days = |hours: u32| hours.div_ceil(HOURS_PER_DAY.unsigned_abs());
+        let all = days(period.hour_count());
+        let tell = |done: u32| {
+            if let Some(watcher) = &self.watcher {
+                watcher(done, all);
+            }
+        };
+        tell(0);
+        let mut energy = Energy::default();
+        let mut hours = 0_u32;
+        for part in parts {
+            energy.rows.extend(self.export(scope, part).await?.rows);
+            hours = hours.saturating_add(part.hour_count());
+            tell(days(hours));
+        }
+        Ok(energy)
     }
 
     async fn export(&self, scope: &Scope, period: Period) -> Result<Energy, FactsFault> {
@@ -72,13 +113,27 @@ impl ProxyBooks {
 
 impl Books for ProxyBooks {
     fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
-        Box::pin(self.export(scope, period))
+        Box::pin(self.parts(scope, period))
     }
 
     fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services> {
         let why = "only the operator asks services; its own answers are in the policy's status";
         Box::pin(async move { Ok(no_services(policy, why)) })
     }
+}
+
+/// A period in parts of some days, in their order.
+fn parts(period: Period) -> Vec<Period> {
+    let mut parts = Vec::new();
+    let mut from = period.from;
+    while from < period.until {
+        let until = from
+            .plus_hours(DAYS_AT_A_TIME * HOURS_PER_DAY)
+            .min(period.until);
+        parts.push(Period { from, until });
+        from = until;
+    }
+    parts
 }
 
 /// A line of an export, as the operator writes it.
@@ -96,6 +151,9 @@ struct Line {
     energy_high_microjoules: u64,
     cpu_microseconds: u64,
     minutes: u64,
+    /// Not told by an operator of before.
+    #[serde(default)]
+    cpu_request_millicores: Option<u64>,
 }
 
 /// The rows of an export in JSON lines.
@@ -150,6 +208,10 @@ impl Names {
             },
             cpu_us: line.cpu_microseconds,
             minutes: line.minutes,
+            asked_millicore_seconds: line
+                .cpu_request_millicores
+                .unwrap_or(0)
+                .saturating_mul(line.minutes.saturating_mul(60)),
         })
     }
 
@@ -184,6 +246,17 @@ mod tests {
     const LINE: &str = r#"{"hour_utc":"2026-11-21T09:00Z","node":"n1","account":"pod","namespace":"shop","workload_kind":"Deployment","workload":"api","pod":"api-1","pod_uid":"u-1","provenance":"modelled","energy_low_microjoules":9,"energy_microjoules":10,"energy_high_microjoules":12,"cpu_microseconds":3,"minutes":60}"#;
 
     #[test]
+    fn a_period_is_read_in_parts_without_a_rest() {
+        let from = UtcHour::from_unix_seconds(0);
+        let until = from.plus_hours(24 * 17 + 5);
+        let found = parts(Period { from, until });
+        let hours: Vec<_> = found.iter().map(|part| part.hour_count()).collect();
+        assert_eq!(hours, [168, 168, 77]);
+        assert_eq!(found[1].from, found[0].until);
+        assert!(parts(Period { from, until: from }).is_empty());
+    }
+
+    #[test]
     fn a_line_of_the_operators_export_is_a_row() {
         let energy = read_export(&format!("{LINE}\n")).unwrap();
         let row = &energy.rows[0];
@@ -193,6 +266,10 @@ mod tests {
             panic!("{row:?}");
         };
         assert_eq!(key.to_string(), "Deployment shop/api");
+        assert_eq!(row.asked_millicore_seconds, 0);
+        let asks = LINE.replace('}', r#","cpu_request_millicores":250}"#);
+        let row = &read_export(&asks).unwrap().rows[0];
+        assert_eq!(row.asked_millicore_seconds, 250 * 3_600);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use tanso_intensity::table::Table;
 use tanso_intensity::{IntensityProvider as _, Loaded, ProviderFault};
 use tanso_power::Estimate;
 
+use super::beside::{Beside, beside};
 use super::cluster::Services;
 use super::{FactsFault, Policy};
 
@@ -43,6 +44,8 @@ pub struct Site {
     pub others: Vec<PlaceAt>,
     /// Numbers of places by node; nodes that are not here are at the site.
     pub of_node: BTreeMap<String, usize>,
+    /// What stands beside the location-based sum.
+    pub beside: Beside,
     /// What could not be asked, in words.
     pub notes: Vec<String>,
 }
@@ -155,10 +158,13 @@ pub(super) const fn is_service(provider: &IntensityProvider) -> bool {
     )
 }
 
-/// Makes a policy's site.
+/// A table that a policy names: its text, or why there is none.
+pub(super) type Tables<'a> = Option<&'a Result<Table, String>>;
+
+/// Makes a policy's site, of its tables of intensity and of contracts.
 pub(super) fn site(
     policy: &Policy,
-    table: Option<&Result<Table, String>>,
+    (table, contracts): (Tables<'_>, Tables<'_>),
     services: &Services,
     nodes: &[Node],
     now: Timestamp,
@@ -181,6 +187,7 @@ pub(super) fn site(
     let time_zone = calendar::time_zone(&spec.site.time_zone)
         .map_err(|fault| broken("spec.site.timeZone", fault.to_string()))?;
     let (others, of_node) = others(spec, nodes, &intensity, pue.as_ref(), year);
+    let beside = beside(spec, contracts, nodes, &mut remarks);
     Ok(Site {
         zone: spec.site.zone.clone(),
         time_zone,
@@ -192,6 +199,7 @@ pub(super) fn site(
         intensity,
         others,
         of_node,
+        beside,
         notes: remarks,
     })
 }
@@ -291,7 +299,7 @@ fn facility(
     })
 }
 
-const fn evidence(evidence: crd::PueEvidence) -> PueEvidence {
+pub(super) const fn evidence(evidence: crd::PueEvidence) -> PueEvidence {
     match evidence {
         crd::PueEvidence::Measured => PueEvidence::Measured,
         crd::PueEvidence::Certificate => PueEvidence::Certificate,

@@ -118,6 +118,7 @@ fn energy(policy: &Policy, workloads: &[WorkloadResult]) -> Energy {
                     energy: Estimate::exact(Joules::from_microjoules(part / 10 * share)),
                     cpu_us: 1_000,
                     minutes: 60,
+                    asked_millicore_seconds: 0,
                 });
             }
         }

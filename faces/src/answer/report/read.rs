@@ -8,7 +8,7 @@ use tanso_carbon::{Period, RuleSet};
 use tanso_crds::carbon_policy::status::WorkloadResult;
 
 use crate::report::period::{PeriodError, between, energy_table, parse, restate};
-use crate::report::{BuildError, Inputs, Report, Statement, build, hours};
+use crate::report::{BuildError, Inputs, OtherTime, Report, Statement, build, hours};
 use crate::view::{Energy, Facts, FactsFault, Policy, Scope, Site};
 
 /// Which time a report is about.
@@ -156,11 +156,19 @@ impl Read {
     /// # Errors
     /// If the policy has no figures, or nothing was booked in that time.
     pub fn report(mut self, rules: &RuleSet, statement: &Statement) -> Result<Report, ReadFault> {
+        let mut other = None;
         if let (Some(period), Some((_, energy))) = (self.asked, &self.energy) {
+            let advised = self.policy.status.data_through.as_ref();
+            let advice_through = advised.map(|at| at.0.to_string());
             let (policy, judged) = (&self.policy, &self.workloads);
             let found = restate(policy, judged, energy, &self.site, rules, period)?;
             self.policy = found.policy;
             self.workloads = Arc::new(found.workloads);
+            other = Some(OtherTime {
+                period,
+                embodied: found.embodied,
+                advice_through,
+            });
         }
         let hours = self.energy.as_ref().map(|(window, energy)| {
             hours::hours(energy, Some(&self.workloads), &self.site, *window, 0)
@@ -171,7 +179,7 @@ impl Read {
             rules,
             hours: hours.as_ref(),
             statement,
-            period: self.asked,
+            other,
         })?)
     }
 }

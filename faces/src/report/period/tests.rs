@@ -2,7 +2,10 @@ use std::collections::BTreeMap;
 
 use tanso_carbon::account::Metering;
 use tanso_carbon::calendar::time_zone;
+use tanso_carbon::market::{Contract, Matching, ResidualMix};
+use tanso_carbon::sci::Hardware;
 use tanso_carbon::{FacilityPue, Pue, PueEvidence};
+use tanso_carbon::{GramsCo2e, Intensity};
 use tanso_crds::ClusterCarbonPolicy;
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_intensity::IntensityProvider as _;
@@ -10,6 +13,7 @@ use tanso_intensity::static_value::StaticValue;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::*;
+use crate::view::{Beside, Market};
 
 const OWN: &str = "
 id: own
@@ -57,6 +61,7 @@ fn site() -> Site {
         intensity: static_value.load("KR", 2026).unwrap(),
         others: Vec::new(),
         of_node: BTreeMap::new(),
+        beside: Beside::default(),
         notes: Vec::new(),
     }
 }
@@ -77,6 +82,7 @@ fn energy(policy: &Policy, period: Period) -> Energy {
         energy: Estimate::exact(Joules::from_microjoules(3_600_000_000_000)),
         cpu_us: 1,
         minutes: 60,
+        asked_millicore_seconds: 3_600 * 500,
     };
     Energy {
         revision: Some(1),
@@ -109,4 +115,72 @@ fn each_rule_is_judged_over_its_own_period_and_a_workload_by_its_own_ratio() {
     assert_eq!(told("MONTH"), (Verdict::NonCompliant, "OverLimit"));
     // 400 g/kWh keeps the quoted 424; the site's budget is not a workload's.
     assert_eq!(found.workloads[0].verdict, Verdict::Compliant);
+}
+
+/// Such reports had the location-based sum alone.
+#[test]
+fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
+    let mut policy = policy();
+    let advised = policy.status.workloads[0].clone();
+    let started: Timestamp = "2026-06-03T09:00:00Z".parse().unwrap();
+    let run = |at: Timestamp| SettledRun {
+        started: Time(at),
+        advised: Time(at),
+        best: Time(at),
+        forecast_issued: Time(at),
+        predicted_milligrams: 1,
+        realised: Vec::new(),
+    };
+    let years_end: Timestamp = "2026-12-31T09:00:00Z".parse().unwrap();
+    policy.status.workloads[0].settled = vec![run(started), run(years_end)];
+    let mut site = site();
+    let june = parse("2026-06", &site).unwrap();
+    let delivered = june.hours().take(360);
+    let grams = |grams| Intensity::try_from_grams_per_kwh(grams).unwrap();
+    site.beside = Beside {
+        market: Some(Market {
+            contracts: vec![Contract {
+                name: "solar".into(),
+                intensity: grams(0.0),
+                delivered: delivered
+                    .map(|hour| (hour, Joules::from_microjoules(9_000_000_000_000)))
+                    .collect(),
+            }],
+            matching: Matching::Hourly,
+            residual: ResidualMix {
+                intensity: Estimate::exact(grams(480.0)),
+                source: "supplier".into(),
+                data_year: None,
+            },
+        }),
+        hardware: Some(Hardware {
+            name: "node".into(),
+            total: Estimate::exact(GramsCo2e::try_from_grams(1_200_000.0).unwrap()),
+            lifespan_years: 4,
+            source: "maker".into(),
+        }),
+        millicores: [("n1".to_owned(), 4_000)].into(),
+        ..Beside::default()
+    };
+    let energy = energy(&policy, june);
+    let rules = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let judged = policy.status.workloads.clone();
+    let found = restate(&policy, &judged, &energy, &site, &rules.unwrap(), june).unwrap();
+    // 360 of 720 hours of 1.25 kWh are covered; the rest is 450 kWh of 480 g.
+    let market = found.policy.status.market.unwrap();
+    assert_eq!(market.emissions_milligrams.value, 216_000_000);
+    assert_eq!(
+        (market.covered_percent, market.matching.as_str()),
+        (50, "Hourly")
+    );
+    // 1.2 t over 4 years of 365 days: half a core of four, for 30 days.
+    let embodied = found.embodied.unwrap().value;
+    let exact = 1_200_000_000.0 * 30.0 / (4.0 * 365.0) / 8.0;
+    #[expect(clippy::cast_precision_loss, reason = "milligrams of a month")]
+    let off = (embodied as f64 / exact - 1.0).abs();
+    assert!(off < 0.001, "{embodied} {exact}");
+    let own = &found.workloads[0];
+    assert_eq!(own.recommendations, advised.recommendations);
+    let began: Vec<_> = own.settled.iter().map(|run| run.started.0).collect();
+    assert_eq!(began, [started]);
 }

@@ -79,8 +79,8 @@ pub(super) fn emissions(writer: &Writer<'_>) -> Section {
     ));
     if !report.answer.is_empty() {
         facts.push((
-            writer.pick("In a few sentences", "평가 요약(영어 원문)"),
-            report.answer.clone(),
+            writer.pick("In a few sentences", "평가 요약"),
+            writer.answer(),
         ));
     }
     writer.section(
@@ -96,6 +96,25 @@ pub(super) fn sci(writer: &Writer<'_>) -> Section {
         "Software carbon intensity (ISO/IEC 21031)",
         "소프트웨어 탄소 집약도(SCI, ISO/IEC 21031)",
     );
+    if let (None, Some(embodied)) = (
+        &writer.report.software_carbon_intensity,
+        &writer.report.embodied_milligrams,
+    ) {
+        let facts = vec![
+            (
+                writer.pick("M, embodied", "M, 내재 탄소"),
+                writer.bounded(embodied, |mg| writer.mass(mg)),
+            ),
+            (
+                writer.pick("Method", "방법"),
+                writer.pick(
+                    "shared by what pods asked for of a node's CPU, of nodes that are still there; functional units are known of the policy's window only, so there is no intensity per unit",
+                    "파드가 요청한 노드 CPU의 몫으로 배분하며 현재 있는 노드만 포함한다. 기능 단위 수는 정책의 평가 구간에 대해서만 알 수 있어 단위당 값은 산정하지 않는다",
+                ),
+            ),
+        ];
+        return writer.section("sci", title, vec![Block::Facts(facts)]);
+    }
     let Some(sci) = &writer.report.software_carbon_intensity else {
         let text = writer.text(
             "Not computed: the policy names no functional unit or no hardware.",

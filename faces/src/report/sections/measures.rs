@@ -96,7 +96,7 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
             &format!("#90 % (g{unit}/{})", writer.pick("d", "일")),
             &writer.pick("#Of its emissions (%)", "#배출량 대비 (%)"),
             &writer.pick("Confidence", "신뢰도"),
-            &writer.pick("Change to make", "변경 내용(영어 원문)"),
+            &writer.pick("Change to make", "변경 내용"),
         ],
     );
     let mut all: Vec<(String, &Recommendation)> = Vec::new();
@@ -129,13 +129,24 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
             ),
             figure::milli(advice.saving_milli_percent),
             writer.language.confidence(&advice.confidence),
-            advice.change.clone(),
+            writer.change(&advice.change),
         ]);
     }
     let mut blocks = vec![writer.text(
         "Savings are told apart from emissions and never subtracted from them. Those of one workload do not add up: together they were run through again hour by hour.",
         "절감량은 배출량과 따로 적으며 배출량에서 빼지 않는다. 한 워크로드의 여러 절감량은 단순히 더할 수 없어 시간별로 다시 계산하였다.",
     )];
+    if let Some(at) = &writer.report.advice_through {
+        let at = writer.local(at);
+        blocks.push(Block::Text(match writer.language {
+            Language::English => format!(
+                "Advice is of the policy's last evaluation, by data through {at}, and not of the time of this report; settled runs are those that began in it."
+            ),
+            Language::Korean => format!(
+                "권고는 이 보고서의 기간이 아니라 정책의 최근 평가({at}까지의 자료) 결과이다. 정산은 이 기간에 시작된 실행을 대상으로 한다."
+            ),
+        }));
+    }
     if all.is_empty() {
         blocks.push(writer.text(
             "Nothing that is looked for would save enough to advise it.",

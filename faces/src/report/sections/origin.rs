@@ -74,8 +74,8 @@ fn intensity(writer: &Writer<'_>, from: &IntensityProvenance) -> Vec<(String, St
         (writer.pick("Source", "출처"), from.source.clone()),
         (writer.pick("Data year", "자료 연도"), year),
         (
-            writer.pick("Hours filled by", "결측 처리 방법(영어 원문)"),
-            writer.or_not_stated(&from.filled_by),
+            writer.pick("Hours filled by", "결측 처리 방법"),
+            writer.or_not_stated(&writer.engine(&from.filled_by)),
         ),
         (
             writer.pick(

@@ -93,24 +93,35 @@ fn details(writer: &Writer<'_>, rule: &RuleFacts) -> Vec<(String, String)> {
             writer.language.verdict(rule.result.verdict)
         ),
     )];
+    let own = |text: &str| writer.own_text(text);
     let all = [
         (
-            ("Said by the engine", "판정 원문(영어)"),
+            ("Said by the engine", "판정 내용"),
             &rule.result.message,
+            writer.engine(&rule.result.message),
         ),
-        (("Issued by", "제정 기관"), &rule.authority),
-        (("Clause", "조항"), &rule.clause),
-        (("Source", "출처"), &rule.result.source),
+        (
+            ("Issued by", "제정 기관"),
+            &rule.authority,
+            own(&rule.authority),
+        ),
+        (("Clause", "조항"), &rule.clause, own(&rule.clause)),
+        (
+            ("Source", "출처"),
+            &rule.result.source,
+            own(&rule.result.source),
+        ),
         (
             ("How the source was checked", "출처 확인 방법"),
             &rule.evidence,
+            own(&rule.evidence),
         ),
-        (("In force", "시행 기간"), &binding),
-        (("Note", "비고"), &rule.note),
+        (("In force", "시행 기간"), &binding, binding.clone()),
+        (("Note", "비고"), &rule.note, own(&rule.note)),
     ];
-    for ((english, korean), text) in all {
+    for ((english, korean), text, shown) in all {
         if !text.is_empty() {
-            facts.push((writer.pick(english, korean), text.clone()));
+            facts.push((writer.pick(english, korean), shown));
         }
     }
     facts

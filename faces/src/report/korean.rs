@@ -1,0 +1,104 @@
+//! The engine's own sentences in Korean: verdicts, methods, advice.
+//!
+//! Each sentence has a code and a wording with places; a sentence is known by
+//! its English form, which is what a status holds. What has no wording here is
+//! never passed off as Korean: it is shown with a mark that it is the English
+//! original. No figure is changed, rounded or computed.
+
+mod answer;
+mod particle;
+mod phrases;
+mod words;
+
+use std::collections::BTreeMap;
+
+pub(super) use answer::answer;
+use phrases::{PHRASES, Place};
+
+/// The mark of what has no Korean wording.
+const ORIGINAL: &str = "(영어 원문)";
+
+/// Names of rules: English to Korean, as far as they have one.
+pub(super) type RuleNames = BTreeMap<String, String>;
+
+/// A sentence of the engine in Korean; one that is not known as it is, marked.
+pub(super) fn sentence(text: &str, names: &RuleNames) -> String {
+    known(text, names).unwrap_or_else(|| original(text))
+}
+
+/// A text that is somebody's own, marked if it is English.
+pub(super) fn own_text(text: &str) -> String {
+    if let Some(word) = words::text(text) {
+        return word.to_owned();
+    }
+    let letters = |c: char| c.is_ascii_alphabetic();
+    if text.chars().any(particle::is_hangul) || !text.chars().any(letters) {
+        text.to_owned()
+    } else {
+        original(text)
+    }
+}
+
+fn original(text: &str) -> String {
+    format!("{ORIGINAL} {text}")
+}
+
+/// A sentence that is known, also one of several with semicolons between.
+pub(super) fn known(text: &str, names: &RuleNames) -> Option<String> {
+    let whole = PHRASES.iter().find_map(|phrase| {
+        let places = matched(phrase.english, text)?;
+        let mut shown = Vec::with_capacity(places.len());
+        for (place, found) in places {
+            shown.push(in_place(place, found, names)?);
+        }
+        Some(particle::fill(phrase.korean, &shown))
+    });
+    whole.or_else(|| {
+        let mut breaks = text.rmatch_indices("; ");
+        breaks.find_map(|(at, _)| {
+            let (first, rest) = text.split_at(at);
+            let rest = rest.strip_prefix("; ")?;
+            Some(format!("{}; {}", known(first, names)?, known(rest, names)?))
+        })
+    })
+}
+
+/// What stands in the places of a form, if a text has that form. The shortest
+/// text for each place that lets the rest fit is taken.
+fn matched<'a>(form: &str, text: &'a str) -> Option<Vec<(Place, &'a str)>> {
+    let Some(open) = form.find('{') else {
+        return (form == text).then(Vec::new);
+    };
+    let (before, rest) = form.split_at(open);
+    let text = text.strip_prefix(before)?;
+    let (place, after) = rest.strip_prefix('{')?.split_once('}')?;
+    let place = Place::of(place)?;
+    let next = after.split('{').next().unwrap_or_default();
+    if after.is_empty() {
+        return place.takes(text).then(|| vec![(place, text)]);
+    }
+    let mut from = 0;
+    while let Some(found) = text.get(from..)?.find(next) {
+        let (here, behind) = text.split_at(from + found);
+        if place.takes(here)
+            && let Some(places) = matched(after, behind)
+        {
+            return Some([vec![(place, here)], places].concat());
+        }
+        from += found + next.chars().next().map_or(1, char::len_utf8);
+    }
+    None
+}
+
+fn in_place(place: Place, text: &str, names: &RuleNames) -> Option<String> {
+    match place {
+        Place::Number | Place::Name => Some(text.to_owned()),
+        Place::Value => Some(words::value(text)),
+        Place::Word => words::word(text),
+        Place::Rule => Some(names.get(text).cloned().unwrap_or_else(|| text.to_owned())),
+        Place::Sentence => known(text, names),
+    }
+}
+
+#[cfg(test)]
+mod tests;
