@@ -14,6 +14,7 @@ pub mod figures;
 pub mod live;
 pub mod mcp;
 pub mod policies;
+mod progress;
 pub mod regions;
 pub mod report;
 pub mod schedule;

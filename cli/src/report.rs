@@ -15,6 +15,7 @@ use tanso_faces::report::{self, Format, Language, Statement, VerifyError};
 use tanso_faces::view::{Access, Facts, FactsFault, KubeFacts, Policy, ProxyBooks, Reader, Scope};
 
 use crate::cluster::Cluster;
+use crate::progress::Progress;
 use crate::{Error, Outcome};
 
 /// What to report.
@@ -175,7 +176,10 @@ pub fn check(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
 /// # Errors
 /// If the policy has no figures, or the cluster or a file refuses.
 pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result<Outcome, Error> {
-    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
+    let progress = Progress::new("reading the ledger", 0, "days");
+    let bar = progress.clone();
+    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace)
+        .watched(move |done, days| bar.at(done, days));
     let reader = Reader::new(
         cluster.client.clone(),
         &args.operator_namespace,
@@ -183,7 +187,8 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
     );
     let facts = reader.seen_by(Access::Own);
     let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
-    let text = made(args, &facts, namespace, &cluster.server).await?;
+    let text = made(args, &facts, namespace, &cluster.server, &progress).await?;
+    progress.clear();
     match &args.file {
         Some(path) => {
             write_file(path, &text)?;
@@ -199,6 +204,7 @@ async fn made(
     facts: &KubeFacts,
     namespace: &str,
     server: &str,
+    progress: &Progress,
 ) -> Result<String, ReportFault> {
     let policy = chosen(args, facts, namespace).await?;
     let limits = Limits {
@@ -208,8 +214,12 @@ async fn made(
     let read = read(facts, policy, &when(args), limits).await?;
     if let Some(fault) = read.without_hours() {
         // Nothing is left to do when standard error is gone.
-        let _ = writeln!(std::io::stderr(), "note: no hours in the report: {fault}");
+        let _ = progress.beside(|| {
+            let mut err = std::io::stderr();
+            writeln!(err, "note: no hours in the report: {fault}")
+        });
     }
+    progress.say("pricing and judging");
     if let (Some(path), Some(table)) = (&args.energy_csv, read.energy_table()) {
         write_file(path, &table)?;
     }

@@ -37,6 +37,8 @@ const browser = await chromium.launch({
 let violations = 0;
 for (const [size, viewport] of Object.entries(sizes)) for (const scheme of ["light", "dark"]) for (const locale of ["en-US", "ko-KR"]) {
   const context = await browser.newContext({ viewport, colorScheme: scheme, locale, reducedMotion: "reduce" });
+  // Looked at for longer than a minute, a page would load anew in the middle.
+  await context.addInitScript(() => localStorage.setItem("reload", "off"));
   const page = await context.newPage();
   const foreign = [], complaints = [];
   page.on("request", (request) => { if (!request.url().startsWith(url)) foreign.push(request.url()); });
@@ -88,6 +90,25 @@ const after = await colour();
 check("the theme changes", before !== after, `${before} ${after}`);
 await page.reload();
 check("the theme is kept", await colour() === after);
+
+// A fresh page whose clock runs fast: it loads anew by itself, unless that is switched off.
+const watched = await browser.newContext({ locale: "en-US" });
+const wall = await watched.newPage();
+await wall.clock.install();
+await wall.goto(url);
+const mark = () => wall.evaluate(() => { window.isOld = true; });
+const isOld = () => wall.evaluate(() => window.isOld === true);
+await mark();
+const anew = wall.waitForEvent("load");
+await wall.clock.fastForward(70000);
+await anew;
+check("the page loads anew by itself", !await isOld());
+await wall.locator("#reload").click();
+check("that can be switched off", await wall.locator("#reload").getAttribute("aria-pressed") === "false");
+await mark();
+await wall.clock.fastForward(300000);
+check("and stays so", await isOld());
+await watched.close();
 
 // Without a script everything is still there.
 const plain = await browser.newContext({ javaScriptEnabled: false, locale: "en-US" });

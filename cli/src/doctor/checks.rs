@@ -1,6 +1,7 @@
 //! The checks: facts in, findings out. Pure, so that each can be tested
 //! without a cluster.
 
+mod certificates;
 mod parts;
 mod pods;
 mod scrape;
@@ -35,6 +36,7 @@ pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
         findings.extend(surroundings::rights(facts));
         findings.extend(parts::monitors(facts));
         findings.extend(pods::agents(facts));
+        findings.extend(certificates::certificates(facts, now));
         findings.extend(surroundings::silent(facts));
         findings.extend(scrape::costs(facts, now));
         findings.extend(scrape::scraped(facts));

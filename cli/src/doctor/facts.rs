@@ -1,6 +1,7 @@
 //! What the doctor looks at, read once. A part that cannot be read is itself
 //! a fact: the others are still looked at.
 
+mod certificates;
 mod reach;
 mod scrape;
 
@@ -15,6 +16,7 @@ use crate::cluster::{Cluster, ClusterError};
 use crate::live::AGENT_LABEL;
 use crate::policies::{self, Policy, Scope, list_all};
 
+pub(super) use certificates::{Certificate, Found};
 pub(super) use reach::{MissingRight, Silent};
 pub(super) use scrape::{Cost, Prometheus, Scraped, Scraping};
 
@@ -57,6 +59,8 @@ pub(super) struct Facts {
     pub(super) scraping: Read<Option<Scraping>>,
     /// What agents cost.
     pub(super) costs: Vec<Cost>,
+    /// Certificates of agents and model servers, where monitors have TLS.
+    pub(super) certificates: Vec<Certificate>,
 }
 
 /// The API server's version; the first question, since without it no other
@@ -106,6 +110,12 @@ impl Facts {
             scraping: scrape::scraping(cluster).await,
             costs,
             silent,
+            certificates: certificates::certificates(
+                cluster,
+                namespace,
+                monitors.as_deref().unwrap_or_default(),
+            )
+            .await,
             missing_rights: reach::missing_rights(
                 cluster,
                 namespace,

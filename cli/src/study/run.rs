@@ -23,6 +23,7 @@ use tanso_study::{Folder, PLAN, TRIALS};
 
 use super::StudyFault;
 use crate::cluster::ClusterArgs;
+use crate::progress::Progress;
 use crate::{Error, Outcome, live};
 use how::{ArmHow, How};
 use reading::Reading;
@@ -68,21 +69,27 @@ pub(super) async fn run(
         Ok(Reading::of(&live::agents_metrics(&cluster).await?)?)
     };
     let planned = u32::try_from(folder.planned().len()).unwrap_or(u32::MAX);
+    let bar = Progress::new("", planned, "trials");
     while let Some(slot) = folder.next() {
         let arm = how.arm(&slot.arm);
         let changes = changes_of(&plan, &slot.arm);
+        bar.at(progress(folder.trials(), planned).done, planned);
+        bar.say(&slot.arm);
         let rows = trial(&how, arm, &slot, (changes, plan.order_seed), &read).await?;
         folder.append(&rows).map_err(StudyFault::Folder)?;
         let found = progress(folder.trials(), planned);
         let rest = found.rest.map_or_else(String::new, |rest| {
             format!(", at most about {} s to go", rest.as_secs())
         });
-        writeln!(
-            out,
-            "trial {} of {}: {}{rest}",
-            found.done, found.planned, slot.arm
-        )?;
+        bar.beside(|| {
+            writeln!(
+                out,
+                "trial {} of {}: {}{rest}",
+                found.done, found.planned, slot.arm
+            )
+        })?;
     }
+    drop(bar);
     writeln!(
         out,
         "done: kubectl tanso study report --data {} --plan {}",

@@ -130,6 +130,7 @@ pub(super) fn page(frame: &Frame, title: &str, banner: Option<&str>, body: &Mark
                     }
                     p.tools {
                         a href=(format!("{}?lang={}", frame.path, other.0)) lang=(other.0) hreflang=(other.0) { (other.1) }
+                        button type="button" id="reload" hidden { (frame.pick("Reload each minute", "1분마다 새로 고침")) }
                         button type="button" id="theme" hidden { (frame.pick("Light or dark", "밝게/어둡게")) }
                     }
                 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt as _};
 use tanso_crds::PowerMonitor;
@@ -18,8 +19,12 @@ const MUCH: f64 = 0.05;
 /// Seconds before which a mean says nothing: a start costs more.
 const SETTLED_S: i64 = 300;
 
-/// Whether a Prometheus of the Prometheus Operator chooses the agents. Other
-/// ways of scraping leave nothing in the cluster to look at.
+/// The annotation by which many a Prometheus' own configuration goes.
+const SCRAPE: &str = "prometheus.io/scrape";
+
+/// Whether a Prometheus of the Prometheus Operator chooses the agents, or
+/// annotations ask for it. A plain Prometheus' own configuration cannot be
+/// seen, and that is said.
 pub(super) fn scraped(facts: &Facts) -> Vec<Finding> {
     let (Ok(scraping), Ok(monitors)) = (&facts.scraping, &facts.monitors) else {
         // Whoever may not see the Prometheus Operator's objects need not.
@@ -37,9 +42,28 @@ pub(super) fn scraped(facts: &Facts) -> Vec<Finding> {
             ),
             "install it, or set spec.serviceMonitor.type: Disabled and have your Prometheus scrape the Service of the agents",
         )],
-        None => Vec::new(),
+        None => vec![plain(facts)],
         Some(found) => by_operator(found, monitor, title),
     }
+}
+
+/// Without the Prometheus Operator: what annotations say.
+fn plain(facts: &Facts) -> Finding {
+    let asks = |pod: &&Pod| {
+        let annotations = pod.metadata.annotations.as_ref();
+        annotations.is_some_and(|all| all.get(SCRAPE).is_some_and(|value| value == "true"))
+    };
+    let agents = facts.agents.as_deref().unwrap_or_default();
+    let asking = agents.iter().filter(asks).count();
+    if asking == 0 {
+        return Finding::ok(format!(
+            "scraping: no Prometheus Operator, and no agent's pod has the annotation {SCRAPE}; whether a plain Prometheus scrapes them stands in its own configuration, which cannot be seen from here: look for kepler_build_info there"
+        ));
+    }
+    Finding::ok(format!(
+        "scraping: no Prometheus Operator; {asking} of {} agents' pods have the annotation {SCRAPE}, and whether a Prometheus goes by it cannot be seen from here",
+        agents.len()
+    ))
 }
 
 fn by_operator(found: &Scraping, monitor: &PowerMonitor, title: &str) -> Vec<Finding> {
