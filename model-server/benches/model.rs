@@ -58,10 +58,15 @@ fn main() {
             .unwrap();
         let router = service.router(&health);
         let server = tokio::spawn(serve(listener, router, Limits::default(), shutdown.clone()));
-        let mut times = tokio::task::spawn_blocking(move || over_http(address))
-            .await
-            .unwrap();
-        print("predict over HTTP", &mut times);
+        for (case, kinds) in [
+            ("predict over HTTP", u32::MAX),
+            ("predict over HTTP, of 64 kinds asked before", 64),
+        ] {
+            let mut times = tokio::task::spawn_blocking(move || over_http(address, kinds))
+                .await
+                .unwrap();
+            print(case, &mut times);
+        }
         shutdown.begin();
         server.await.unwrap();
     });
@@ -113,16 +118,16 @@ fn machine(number: u32) -> Machine {
     Machine::from_json(features(number).as_object().unwrap()).unwrap()
 }
 
-/// Microseconds from the first byte sent to the last one read.
-fn over_http(address: SocketAddr) -> Vec<f64> {
+/// Microseconds from the first byte sent to the last one read; of so many
+/// kinds of machines.
+fn over_http(address: SocketAddr, kinds: u32) -> Vec<f64> {
     let loads: Vec<f64> = (0..=10).map(|tenth| f64::from(tenth) / 10.0).collect();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     let mut times = Vec::new();
     for number in 0..QUESTIONS + WARM_UP {
         // Other machines than were asked about before.
-        let question =
-            json!({"machine": features(number + QUESTIONS), "utilisation": loads, "level": 0.9});
+        let question = json!({"machine": features(number % kinds + QUESTIONS), "utilisation": loads, "level": 0.9});
         let body = question.to_string();
         let request = format!(
             "POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",

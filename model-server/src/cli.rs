@@ -1,27 +1,31 @@
 //! The command line: serve, train, predict, explain, evaluate, export, backup.
 
+mod export;
+mod learning;
+mod machine;
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand};
-use serde_json::Value;
-use tanso_power::model::MachineFeatures;
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
 use tanso_runtime::serve::{Limits, Tls};
 use tanso_runtime::{Health, Shutdown};
 
-use crate::catalog::Catalog;
 use crate::evaluate::report::Report;
 use crate::evaluate::{ByFamily, Evaluation, page};
-use crate::features::{Machine, cpuinfo};
 use crate::host::{LOADS, load};
+use crate::matrix::Singular;
 use crate::plot::CurvePlot;
 use crate::reading::Reading;
-use crate::select::{Selection, Selector};
+use crate::select::{SelectFault, Selection};
 use crate::serve;
+use crate::tiers::LEVEL;
+use learning::{bar, learn, show};
+use machine::MachineArgs;
 
 /// How often the files of the server's identity are looked at.
 const TLS_LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -93,87 +97,13 @@ enum Command {
         #[arg(long)]
         tiers: bool,
     },
-    /// Print a machine's model document, or the one of a digest from a server's list.
+    /// Print a model document: of a machine, or of a name that --list shows.
     Export {
-        /// The digest that the document must have.
-        digest: Option<String>,
+        #[command(flatten)]
+        export: export::ExportArgs,
         #[command(flatten)]
         machine: MachineArgs,
     },
-}
-
-/// Where a machine's features come from; with none of them, from this machine.
-#[derive(Debug, Args)]
-struct MachineArgs {
-    /// CPU model name.
-    #[arg(long, group = "source")]
-    cpu_name: Option<String>,
-    /// A file as /proc/cpuinfo.
-    #[arg(long, group = "source", value_name = "FILE")]
-    cpuinfo: Option<PathBuf>,
-    /// Features as a JSON object, or @FILE with one.
-    #[arg(long, group = "source", value_name = "JSON")]
-    machine: Option<String>,
-    /// Cloud instance type.
-    #[arg(long)]
-    instance_type: Option<String>,
-}
-
-impl MachineArgs {
-    fn read(&self) -> anyhow::Result<Machine> {
-        let mut machine = if let Some(json) = &self.machine {
-            from_json(json)?
-        } else if let Some(name) = &self.cpu_name {
-            Machine::new(MachineFeatures {
-                cpu_name: Some(name.clone()),
-                ..MachineFeatures::default()
-            })
-        } else if let Some(file) = &self.cpuinfo {
-            from_cpuinfo(file)?
-        } else if self.instance_type.is_some() {
-            Machine::default()
-        } else {
-            from_cpuinfo(Path::new("/proc/cpuinfo"))?
-        };
-        if self.instance_type.is_some() {
-            machine
-                .features
-                .instance_type
-                .clone_from(&self.instance_type);
-        }
-        Ok(machine)
-    }
-}
-
-fn from_cpuinfo(file: &Path) -> anyhow::Result<Machine> {
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("reading \"{}\"", file.display()))?;
-    Ok(Machine::new(cpuinfo::parse(&text)))
-}
-
-fn from_json(json: &str) -> anyhow::Result<Machine> {
-    let text = match json.strip_prefix('@') {
-        Some(file) => {
-            std::fs::read_to_string(file).with_context(|| format!("reading \"{file}\""))?
-        }
-        None => json.to_owned(),
-    };
-    let Value::Object(object) = serde_json::from_str(&text).context("reading --machine as JSON")?
-    else {
-        bail!("--machine is no JSON object");
-    };
-    Machine::from_json(&object).map_err(|faults| {
-        let lines: Vec<String> = faults
-            .iter()
-            .map(|fault| {
-                format!(
-                    "{}: {}: accepted is {}",
-                    fault.field, fault.value, fault.accepted
-                )
-            })
-            .collect();
-        anyhow::anyhow!(lines.join("\n"))
-    })
 }
 
 fn level(text: &str) -> Result<f64, String> {
@@ -182,6 +112,27 @@ fn level(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|level| (0.5..=0.99).contains(level));
     level.ok_or_else(|| "accepted is a number from 0.5 to 0.99".to_owned())
+}
+
+/// How a command that failed ends: 2 if the command line, a file, an address
+/// or a store has to be mended, 1 if this program has. A reader such as `head`
+/// that has seen enough is no failure.
+#[must_use]
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let closed = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    let own = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<SelectFault>() || cause.is::<Singular>() || cause.is::<tokio::task::JoinError>()
+    };
+    if error.chain().any(closed) {
+        0
+    } else if error.chain().any(own) {
+        1
+    } else {
+        2
+    }
 }
 
 /// Does what the command line says.
@@ -206,7 +157,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
             reading,
             svg,
         } => {
-            let selection = learn()?.select_with(&machine.read()?, level, &reading)?;
+            let selection = machine.select(level, &reading)?;
             write!(out, "{}", Table(&selection))?;
             if let Some(file) = svg {
                 write_file(&file, &drawing(&selection))?;
@@ -214,7 +165,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Train { out: file } => train(&mut out, file.as_deref())?,
         Command::Explain { machine } => {
-            let selection = learn()?.select(&machine.read()?)?;
+            let selection = machine.select(LEVEL, &[])?;
             let document = &selection.document;
             writeln!(
                 out,
@@ -222,7 +173,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
                 document.name, selection.digest
             )?;
             writeln!(out, "machine {}", serde_json::to_string(&document.machine)?)?;
-            writeln!(out, "domain  {}", serde_json::to_string(&document.domain)?)?;
+            writeln!(
+                out,
+                "domain  {}: {}",
+                serde_json::to_string(&document.domain)?,
+                document.domain.boundary()
+            )?;
             writeln!(
                 out,
                 "error   {} % ({})",
@@ -237,16 +193,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Evaluate { json, html, tiers } => {
             evaluate(&mut out, json, html.as_deref(), tiers)?;
         }
-        Command::Export { digest, machine } => {
-            let selection = learn()?.select(&machine.read()?)?;
-            if let Some(wanted) = digest.filter(|wanted| *wanted != selection.digest) {
-                bail!(
-                    "the machine's model has digest {}, asked for was {wanted}; give the machine it was made for",
-                    selection.digest
-                );
-            }
-            out.write_all(&selection.document.to_json()?)?;
-            writeln!(out)?;
+        Command::Export { export, machine } => {
+            drop(out);
+            let text = export::run(export, machine).await?;
+            std::io::stdout().lock().write_all(text.as_bytes())?;
         }
     }
     Ok(())
@@ -272,15 +222,9 @@ fn evaluate(
         }
         return Ok(());
     }
-    let bar = indicatif::ProgressBar::new(0).with_style(
-        indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} folds, {elapsed}")
-            .context("the progress bar's template")?,
-    );
-    let report = Report::run(&selector, |done, all| {
-        bar.set_length(u64::try_from(all).unwrap_or(u64::MAX));
-        bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
-    })
-    .context("training a compared method")?;
+    let bar = bar("comparing, by folds")?;
+    let report = Report::run(&selector, |done, all| show(&bar, done, all))
+        .context("training a compared method")?;
     bar.finish_and_clear();
     if json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -351,21 +295,6 @@ fn drawing(selection: &Selection) -> String {
         measured: &[],
     }
     .svg()
-}
-
-fn learn() -> anyhow::Result<Selector> {
-    let begun = Instant::now();
-    let catalog = Catalog::bundled();
-    let refused = catalog.refused.len();
-    let machines = catalog.machines.len();
-    let selector = Selector::learn(catalog).context("training on the bundled tables")?;
-    tracing::debug!(
-        machines,
-        refused,
-        seconds = begun.elapsed().as_secs_f64(),
-        "trained on the bundled tables"
-    );
-    Ok(selector)
 }
 
 /// Takes the address at once, so that a taken one is known before the work,
@@ -441,6 +370,11 @@ impl std::fmt::Display for Table<'_> {
                 power.high
             )?;
         }
-        writeln!(f, "{}", document.explanation)
+        writeln!(
+            f,
+            "{}\n{}",
+            document.domain.boundary(),
+            document.explanation
+        )
     }
 }

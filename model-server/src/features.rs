@@ -38,6 +38,8 @@ pub struct ServerDetails {
     pub form_factor: Option<String>,
     /// Who built the machine, as its firmware says.
     pub system_vendor: Option<String>,
+    /// How busy its accelerators are, 0 to 1, where anybody tells.
+    pub gpu_load: Option<f64>,
 }
 
 /// One thing wrong with a request.
@@ -127,6 +129,8 @@ impl Machine {
             virtual_machine: reader.flag("virtual_machine"),
             instance_type: reader.text("instance_type"),
             year: reader.count("year", 2_100).or(sold),
+            gpus: reader.count("gpus", 64),
+            gpu_name: reader.text("gpu_name"),
         };
         let server = ServerDetails {
             // The published tables hold KiB in some rows: see the data's README.
@@ -139,6 +143,7 @@ impl Machine {
             nodes: reader.number("nodes", 1.0, 1_024.0),
             form_factor: reader.text("form_factor").filter(|form| form != "--"),
             system_vendor: reader.text("system_vendor"),
+            gpu_load: reader.number("gpu_load", 0.0, 1.0),
         };
         if reader.faults.is_empty() {
             Ok(Self { features, server })
@@ -195,6 +200,9 @@ impl Reader<'_> {
             "nodes",
             "form_factor",
             "system_vendor",
+            "gpus",
+            "gpu_name",
+            "gpu_load",
         ];
         for (name, value) in self.object {
             let name = name.as_str();

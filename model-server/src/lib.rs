@@ -8,6 +8,7 @@
 //! of the machine corrects its curve ([`reading`]). Models leave as documents of
 //! [`tanso_power::model`], by HTTP ([`serve`]) or command line ([`cli`]).
 
+pub mod accelerators;
 pub mod baselines;
 pub mod catalog;
 pub mod cli;
@@ -21,6 +22,7 @@ pub mod learn;
 pub mod matrix;
 pub mod plot;
 pub mod process;
+pub mod rapl;
 pub mod reading;
 pub mod resolve;
 pub mod samples;

@@ -63,6 +63,19 @@ impl Square {
         self.cells[row * self.size + column]
     }
 
+    /// `xᵀ A x` of a symmetric matrix; each pair of cells is read once, as
+    /// reading them is what it costs.
+    #[must_use]
+    pub fn quadratic(&self, x: &[f64]) -> f64 {
+        x.iter()
+            .enumerate()
+            .map(|(row, own)| {
+                let before = dot(&self.row(row)[..row], &x[..row]);
+                own * (2.0 * before + self.at(row, row) * own)
+            })
+            .sum()
+    }
+
     /// The inverse of a symmetric positive definite matrix.
     ///
     /// # Errors
@@ -189,5 +202,13 @@ mod tests {
     fn a_singular_matrix_is_refused_by_row() {
         let matrix = Square::symmetric(3, |_, _| 1.0);
         assert_eq!(matrix.inverse(), Err(Singular { size: 3, row: 1 }));
+    }
+
+    #[test]
+    fn half_of_a_symmetric_matrix_gives_its_quadratic_form() {
+        let matrix = Square::symmetric(7, |a, b| f64::from(u8::try_from(a * 3 + b).unwrap()).sin());
+        let x: Vec<f64> = (0..7_u8).map(|n| f64::from(n).cos()).collect();
+        let whole: f64 = (0..7).map(|row| x[row] * dot(matrix.row(row), &x)).sum();
+        assert!((matrix.quadratic(&x) - whole).abs() < 1e-12);
     }
 }

@@ -220,12 +220,7 @@ impl Process {
             .map(|row| self.kernel.between(&new, row))
             .collect();
         let level = |level: usize| dot(&near, &self.weights[level]);
-        let known: f64 = near
-            .iter()
-            .enumerate()
-            .map(|(row, k)| k * dot(self.inverse.row(row), &near))
-            .sum();
-        let variance = self.kernel.alone(&new) - known;
+        let variance = self.kernel.alone(&new) - self.inverse.quadratic(&near);
         self.belief(std::array::from_fn(level), variance, new.tdp_total_w)
     }
 
@@ -285,11 +280,7 @@ impl Process {
                 .sum();
             dot(&near, &self.weights[level]) - taken
         };
-        let all: f64 = near
-            .iter()
-            .enumerate()
-            .map(|(row, k)| k * dot(self.inverse.row(row), &near))
-            .sum();
+        let all = self.inverse.quadratic(&near);
         let taken: f64 = inside
             .iter()
             .enumerate()

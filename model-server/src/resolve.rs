@@ -371,7 +371,7 @@ fn is_metal(instance_type: &str) -> bool {
 }
 
 /// A whole count of a table.
-fn whole(number: f64) -> Option<u32> {
+pub(crate) fn whole(number: f64) -> Option<u32> {
     (1..=16_384).find(|n| (f64::from(*n) - number).abs() < 0.5)
 }
 

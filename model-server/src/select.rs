@@ -3,6 +3,8 @@
 //! The answer depends on the bundled tables and the machine only: the same
 //! question gets the same document, byte for byte.
 
+mod parts;
+
 use std::fmt::Write as _;
 
 use tanso_power::model::{
@@ -11,16 +13,23 @@ use tanso_power::model::{
 use tanso_power::units::UnitError;
 use tanso_power::{Estimate, Utilisation, Watts};
 
+use crate::accelerators::Boards;
 use crate::catalog::instances::INSTANCE_LOADS;
 use crate::catalog::{Catalog, ORIGIN};
 use crate::columns::View;
 use crate::conformal::Scored;
 use crate::features::Machine;
-use crate::host::{Host, LOADS, load};
+use crate::host::{Host, LOADS, load, median};
 use crate::matrix::Singular;
+use crate::rapl::Rapl;
 use crate::reading::Reading;
-use crate::resolve::{Atlas, Resolved};
-use crate::tiers::{Assessed, Knowledge, LEVEL, Tier};
+use crate::resolve::{Atlas, Resolved, whole};
+use crate::tiers::{Assessed, Knowledge, LEVEL, Steps, Tell, Tier};
+pub use parts::Component;
+use parts::add;
+
+/// The first year of machines that an unknown one is compared with.
+const RECENT: f64 = 2_017.0;
 
 /// Everything needed to answer: the catalogue, what was learned from it, and
 /// how wrong that is.
@@ -30,6 +39,8 @@ pub struct Selector {
     atlas: Atlas,
     knowledge: Knowledge,
     instance: Assessed,
+    rapl: Rapl,
+    boards: Boards,
 }
 
 /// A model and how it was come by.
@@ -41,6 +52,8 @@ pub struct Selection {
     pub document: ModelDocument,
     /// The model's name.
     pub digest: String,
+    /// Parts of the model's power that can be told apart.
+    pub components: Vec<Component>,
 }
 
 /// Why there is no model; a fault of the program, not of the question.
@@ -73,14 +86,29 @@ impl Selector {
     /// # Errors
     /// If a process cannot be trained.
     pub fn learn(catalog: Catalog) -> Result<Self, Singular> {
-        let knowledge = Knowledge::learn(&catalog)?;
+        Self::learn_telling(catalog, &|_, _| {})
+    }
+
+    /// As [`Selector::learn`]; `tell` hears how many steps of how many are
+    /// done, from several threads.
+    ///
+    /// # Errors
+    /// As [`Selector::learn`].
+    pub fn learn_telling(catalog: Catalog, tell: &Tell<'_>) -> Result<Self, Singular> {
+        let steps = Steps::new(tell);
+        let knowledge = Knowledge::learn(&catalog, &steps)?;
         let atlas = Atlas::new(&catalog);
         let instance = assess_instances(&atlas, &knowledge);
+        let tdp_w = |host: &Host| Some(with_design_power(&knowledge, host)?.0.tdp_total_w());
+        let rapl = Rapl::learn(&catalog, &atlas, tdp_w);
+        steps.done();
         Ok(Self {
+            boards: Boards::new(&catalog.accelerators),
             catalog,
             atlas,
             knowledge,
             instance,
+            rapl,
         })
     }
 
@@ -92,7 +120,23 @@ impl Selector {
 
     /// Every tier with its error, from the most to the least knowledge.
     pub fn assessed(&self) -> impl Iterator<Item = &Assessed> {
-        std::iter::once(&self.instance).chain(&self.knowledge.assessed)
+        std::iter::once(&self.instance)
+            .chain(&self.knowledge.assessed)
+            .chain(&self.rapl.assessed)
+    }
+
+    /// What RAPL would read.
+    #[must_use]
+    pub const fn rapl(&self) -> &Rapl {
+        &self.rapl
+    }
+
+    /// The usual number of hardware threads of a machine that does not say it.
+    #[must_use]
+    pub fn usual_threads(&self) -> u32 {
+        let recent = self.catalog.machines.iter().map(|machine| &machine.host);
+        let recent: Vec<&Host> = recent.filter(|host| host.year >= RECENT).collect();
+        whole(median(&recent, |host| host.threads)).unwrap_or(64)
     }
 
     /// The model for a machine, with bounds at 90 %.
@@ -145,23 +189,23 @@ impl Selector {
         let corrected = assessed.correction.apply(&curve.watts, readings);
         curve.watts = corrected.watts;
         curve.doubt = corrected.doubt;
-        let mut explanation = explanation(&curve, assessed, &resolved);
-        if curve.doubt.iter().any(|doubt| *doubt < 1.0) {
-            let _ = write!(
-                explanation,
-                "; corrected by {} reading(s) of this machine, so its error is less",
-                readings.len()
-            );
+        let mut explanation = explanation(&curve, assessed, &resolved, readings);
+        let mut curve_points = points(&curve, assessed, level)?;
+        let mut components = Vec::new();
+        if curve.tier != Tier::Instance
+            && let Some(draw) = self.accelerators(machine, &mut explanation)
+        {
+            components.push(add(&mut curve_points, draw)?);
         }
         let document = ModelDocument {
             schema: SCHEMA.to_owned(),
-            name: name(curve.tier, &resolved.features),
+            name: name(curve.tier.name(), &resolved.features),
             domain: if curve.tier == Tier::Instance {
                 Domain::Instance
             } else {
                 Domain::WallSpecpower
             },
-            curve: points(&curve, assessed, level)?,
+            curve: curve_points,
             refined: None,
             error: ModelError {
                 level,
@@ -183,6 +227,7 @@ impl Selector {
             tier: curve.tier,
             digest: document.digest()?,
             document,
+            components,
         })
     }
 }
@@ -337,7 +382,7 @@ fn points(curve: &Curve, assessed: &Assessed, level: f64) -> Result<Vec<CurvePoi
     curve.loads.iter().zip(bounds).map(point).collect()
 }
 
-fn name(tier: Tier, features: &MachineFeatures) -> String {
+fn name(tier: &str, features: &MachineFeatures) -> String {
     let machine = [
         &features.instance_type,
         &features.cpu_name,
@@ -347,8 +392,7 @@ fn name(tier: Tier, features: &MachineFeatures) -> String {
     .flatten()
     .next();
     format!(
-        "{}/{}",
-        tier.name(),
+        "{tier}/{}",
         machine.map_or("unknown machine", String::as_str)
     )
 }
@@ -356,7 +400,12 @@ fn name(tier: Tier, features: &MachineFeatures) -> String {
 /// A deviation, in the curves' spread, that no measured machine would have.
 const FAR: f64 = 1.0;
 
-fn explanation(curve: &Curve, assessed: &Assessed, resolved: &Resolved) -> String {
+fn explanation(
+    curve: &Curve,
+    assessed: &Assessed,
+    resolved: &Resolved,
+    readings: &[Reading],
+) -> String {
     let family = resolved.features.microarch.as_deref().unwrap_or("unknown");
     let reason = match curve.tier {
         Tier::Instance => "published figures of this instance type (CPU package, memory, a constant for the rest; accelerators idle)".to_owned(),
@@ -372,6 +421,8 @@ fn explanation(curve: &Curve, assessed: &Assessed, resolved: &Resolved) -> Strin
         Tier::Coefficients => format!("published watts per thread of family \"{family}\", of which no machine was measured"),
         Tier::AnyThread => "mean watts per thread of machines since 2017, as CPU model and family are unknown".to_owned(),
         Tier::AnyMachine => "mean of machines since 2017, as nothing is known of this one".to_owned(),
+        // What RAPL would read explains itself by component.
+        Tier::RaplHost | Tier::RaplTdp | Tier::RaplThread | Tier::RaplMemory => curve.tier.protocol().to_owned(),
     };
     let what = if curve.tier == Tier::Instance {
         "differs from wall-power models by"
@@ -397,8 +448,15 @@ fn explanation(curve: &Curve, assessed: &Assessed, resolved: &Resolved) -> Strin
     if curve.tier != Tier::Instance {
         text.push_str("; trained on tuned servers, so idle power in service is usually higher");
     }
+    if curve.doubt.iter().any(|doubt| *doubt < 1.0) {
+        let _ = write!(
+            text,
+            "; corrected by {} reading(s) of this machine, so its error is less",
+            readings.len()
+        );
+    }
     text
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,6 +9,7 @@ mod body;
 mod follow;
 mod kepler;
 mod learning;
+mod made;
 mod metrics;
 mod openapi;
 pub mod options;
@@ -32,6 +33,7 @@ use crate::samples::limits::Limits;
 use crate::select::Selector;
 use crate::store::{Given, Store, StoreFault};
 use crate::train::{InService, Pace, Trainer};
+use made::Made;
 use metrics::Metrics;
 use options::Options;
 
@@ -52,6 +54,7 @@ struct Server {
     selector: Arc<Selector>,
     in_service: Arc<InService>,
     given: Given,
+    made: Made,
     store: Store,
     role: Role,
     limits: Limits,
@@ -132,6 +135,7 @@ impl Service {
                 selector,
                 in_service,
                 given: Given::new(MODELS_KEPT),
+                made: Made::default(),
                 store,
                 role,
                 limits: Limits::default(),
@@ -144,7 +148,10 @@ impl Service {
     /// All routes of the server.
     pub fn router(&self, health: &Health) -> Router {
         Router::new()
-            .route("/v1/select", post(answers::select))
+            .route(
+                "/v1/select",
+                post(answers::select).get(answers::select_unless),
+            )
             .route("/v1/predict", post(answers::predict))
             .route("/v1/models", get(answers::models))
             .route("/v1/models/{digest}", get(answers::model))

@@ -4,6 +4,7 @@
 mod knowledge;
 mod left_out;
 mod means;
+mod steps;
 
 use serde::Serialize;
 
@@ -12,6 +13,8 @@ use crate::conformal::{Calibration, Score, Scored, score};
 use crate::reading::Correction;
 pub use knowledge::Knowledge;
 pub(crate) use means::mean_curve;
+pub(crate) use steps::Steps;
+pub use steps::Tell;
 
 /// How much is known of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +39,14 @@ pub enum Tier {
     AnyThread,
     /// Nothing is known.
     AnyMachine,
+    /// RAPL's package figure of this CPU was published.
+    RaplHost,
+    /// RAPL's package figure by the design power.
+    RaplTdp,
+    /// RAPL's package figure by the threads.
+    RaplThread,
+    /// RAPL's memory figure by the size.
+    RaplMemory,
 }
 
 impl Tier {
@@ -53,6 +64,10 @@ impl Tier {
             Self::Coefficients => "coefficients",
             Self::AnyThread => "any-thread",
             Self::AnyMachine => "any-machine",
+            Self::RaplHost => "rapl-host",
+            Self::RaplTdp => "rapl-tdp",
+            Self::RaplThread => "rapl-per-thread",
+            Self::RaplMemory => "rapl-memory",
         }
     }
 
@@ -65,9 +80,11 @@ impl Tier {
             | Self::CpuFamilyGuessed(view)
             | Self::UnseenFamily(view) => view.name(),
             Self::Instance => "instance type",
-            Self::TdpRatio => "TDP",
+            Self::TdpRatio | Self::RaplTdp => "TDP",
+            Self::RaplHost => "CPU model",
+            Self::RaplMemory => "memory",
             Self::FamilyPerThread | Self::Coefficients => "microarchitecture and threads",
-            Self::AnyThread => "threads",
+            Self::AnyThread | Self::RaplThread => "threads",
             Self::AnyMachine => "nothing",
         }
     }
@@ -91,6 +108,13 @@ impl Tier {
             Self::UnseenFamily(_) | Self::AnyThread | Self::AnyMachine => {
                 "leave one CPU family out"
             }
+            Self::RaplHost => {
+                "one published RAPL curve of a host against the others of its CPU; nobody published a measurement"
+            }
+            Self::RaplTdp | Self::RaplThread => {
+                "leave one CPU model of the published RAPL hosts out"
+            }
+            Self::RaplMemory => "leave one of the published RAPL hosts out",
             Self::TdpRatio => "leave one CPU vendor out",
             Self::Coefficients => {
                 "published coefficients on bundled machines, which their publisher may have seen"

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Transaction;
 use serde_json::Value;
 use tanso_runtime::Shutdown;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 pub(crate) use document::at_level;
@@ -28,6 +28,9 @@ use crate::store::{Store, StoreFault, samples, types};
 
 /// Jobs that may wait.
 const QUEUE: usize = 16;
+
+/// By how much training steps back for answers.
+const NICENESS: i32 = 10;
 
 /// How often old samples are dropped.
 const EXPIRE_EVERY: Duration = Duration::from_mins(10);
@@ -202,13 +205,34 @@ impl Trainer {
                 id = waiting.recv() => id,
             };
             let Some(id) = id else { return };
-            let trainer = self.clone();
-            let ended = tokio::task::spawn_blocking(move || trainer.run(id)).await;
-            if let Ok(Err(fault)) = &ended {
-                tracing::error!(job = id, error = %fault, "training job failed");
+            match self.in_background(id).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => {
+                    tracing::error!(job = id, error = %fault, "training job failed");
+                }
+                Err(reason) => tracing::error!(job = id, error = reason, "training job died"),
             }
             *locked(&self.inner.progress) = None;
         }
+    }
+
+    /// Runs a job on a thread of its own that steps back for those that
+    /// answer; `Err` if the thread cannot be made or dies.
+    async fn in_background(&self, id: u64) -> Result<Result<(), StoreFault>, String> {
+        let trainer = self.clone();
+        let (done, ended) = oneshot::channel();
+        let job = move || {
+            // On Linux that is of this thread alone; without it training is
+            // no worse.
+            let _ = rustix::process::nice(NICENESS);
+            // Who asked may be gone; the work is done all the same.
+            let _ = done.send(trainer.run(id));
+        };
+        std::thread::Builder::new()
+            .name("training".to_owned())
+            .spawn(job)
+            .map_err(|fault| fault.to_string())?;
+        ended.await.map_err(|fault| fault.to_string())
     }
 
     /// Runs a job to its end on this thread.

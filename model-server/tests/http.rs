@@ -175,7 +175,7 @@ fn bad_input_is_refused_with_field_value_and_what_is_accepted() {
             .0,
             413
         );
-        assert_eq!(ask(address, "GET", "/v1/select", b"").0, 405);
+        assert_eq!(ask(address, "GET", "/v1/predict", b"").0, 405);
         assert_eq!(ask(address, "GET", "/v1/models/sha256:00", b"").0, 404);
         assert_eq!(ask(address, "GET", "/elsewhere", b"").0, 404);
     });
@@ -224,5 +224,151 @@ fn the_server_says_what_it_has_how_good_it_is_and_how_it_is() {
         }
         let openapi = object(&ask(address, "GET", "/openapi.json", b"").2);
         assert_eq!(openapi["openapi"], "3.1.0");
+    });
+}
+
+fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
+    let (status, _, text) = ask(address, "POST", path, body.to_string().as_bytes());
+    assert_eq!(status, 200, "{text}");
+    object(&text)
+}
+
+#[test]
+fn what_rapl_would_read_says_so_and_tells_its_components() {
+    with_server(|address| {
+        let machine = json!({"cpu_name": "Intel(R) Xeon(R) Gold 6338 CPU @ 2.00GHz", "sockets": 2, "mem_gb": 256});
+        let question = |measured: &str| json!({"machine": machine, "utilisation": [0, 0.5, 1], "measured": measured});
+        let rapl = post(address, "/v1/predict", &question("rapl"));
+        assert_eq!(rapl["domain"], "rapl");
+        assert!(
+            rapl["boundary"].as_str().unwrap().contains("RAPL"),
+            "{rapl}"
+        );
+        for at in 0..3 {
+            let of = |part: &str| rapl["components"][part]["watts"][at].as_f64().unwrap();
+            let sum = of("package") + of("dram");
+            assert!(
+                (sum - rapl["watts"][at].as_f64().unwrap()).abs() < 0.02,
+                "{rapl}"
+            );
+        }
+        let wall = post(address, "/v1/predict", &question("wall"));
+        assert_eq!(wall["domain"], "wallSpecpower");
+        assert_ne!(wall["model"], rapl["model"]);
+        assert!(wall["components"].is_null(), "{wall}");
+        let mut with_boards = question("wall");
+        with_boards["machine"]["gpus"] = json!(4);
+        with_boards["machine"]["gpu_name"] = json!("NVIDIA H100 80GB HBM3");
+        let boards = post(address, "/v1/predict", &with_boards);
+        let gpu = boards["components"]["gpu"]["watts"][0].as_f64().unwrap();
+        let more = boards["watts"][0].as_f64().unwrap() - wall["watts"][0].as_f64().unwrap();
+        assert!(gpu > 50.0 && (more - gpu).abs() < 0.02, "{boards}");
+        // A reading is of the plug.
+        let mut reading = question("rapl");
+        reading["readings"] = json!([{"utilisation": 0.3, "watts": 200}]);
+        assert_eq!(
+            ask(
+                address,
+                "POST",
+                "/v1/predict",
+                reading.to_string().as_bytes()
+            )
+            .0,
+            422
+        );
+    });
+}
+
+#[test]
+fn the_predecessors_clients_get_an_answer_for_every_source_before_any_sample() {
+    with_server(|address| {
+        for (source, components) in [
+            (None, &["package", "dram"][..]),
+            (Some("rapl-sysfs"), &["package", "dram"]),
+            (Some("rapl-msr"), &["package", "dram"]),
+            (Some("trained_power_model"), &["package", "dram"]),
+            (Some("acpi"), &["platform"]),
+            (Some("redfish"), &["platform"]),
+            (Some("hmc"), &["platform"]),
+        ] {
+            for (spec, output) in [
+                (
+                    json!({"processor": "intel_xeon_platinum_8259cl", "cores": 96, "chips": 2, "memory": 377, "frequency": 3500}),
+                    "AbsPower",
+                ),
+                (json!({"cores": -1}), "AbsPower"),
+                (Value::Null, "DynPower"),
+            ] {
+                let question = json!({
+                    "metrics": ["bpf_cpu_time_ms"], "output_type": output, "source": source, "weight": true, "machine_spec": spec,
+                });
+                let answer = post(address, "/model", &question);
+                for component in components {
+                    let all = &answer[component]["All_Weights"];
+                    let feature = &all["Numerical_Variables"]["bpf_cpu_time_ms"];
+                    assert!(
+                        feature["weight"].as_f64().unwrap() > 0.0,
+                        "{source:?} {answer}"
+                    );
+                    assert!(all["Bias_Weight"].as_f64().unwrap() >= 0.0, "{answer}");
+                }
+                assert!(
+                    answer["boundary"].is_string() && answer["mae"].as_f64().unwrap() > 0.0,
+                    "{answer}"
+                );
+            }
+            let query = source.map_or_else(String::new, |source| format!("?source={source}"));
+            let (status, _, text) = ask(address, "GET", &format!("/best-models{query}"), b"");
+            assert_eq!(status, 200, "{text}");
+            for output in ["AbsPower", "DynPower"] {
+                let name = object(&text)[output]["BPFOnly"].clone();
+                assert!(
+                    name.as_str()
+                        .is_some_and(|name| name.starts_with("SGDRegressorTrainer_")),
+                    "{text}"
+                );
+            }
+        }
+        let (status, _, text) = ask(address, "GET", "/best-models?source=guess", b"");
+        assert!(
+            status == 400 && text.contains("rapl-sysfs"),
+            "{status} {text}"
+        );
+    });
+}
+
+#[test]
+fn who_has_the_model_is_told_so_and_nothing_more() {
+    with_server(|address| {
+        let path = "/v1/select?machine=%7B%22cpu_name%22%3A%22AMD%20EPYC%207763%22%7D";
+        let get = |more: &str| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            (head.to_lowercase(), body.to_owned())
+        };
+        let (head, body) = get("");
+        let digest = object(&body)["digest"].as_str().unwrap().to_owned();
+        assert!(head.contains(&format!("etag: \"{digest}\"")), "{head}");
+        assert_eq!(
+            post(
+                address,
+                "/v1/select",
+                &json!({"machine": {"cpu_name": "AMD EPYC 7763"}})
+            )["digest"],
+            digest
+        );
+        let (head, body) = get(&format!("if-none-match: \"{digest}\"\r\n"));
+        assert!(
+            head.starts_with("http/1.1 304") && body.is_empty(),
+            "{head} {body}"
+        );
+        let (head, _) = get("if-none-match: \"sha256:0\"\r\n");
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert_eq!(ask(address, "GET", "/v1/select?machine=x", b"").0, 400);
+        assert_eq!(ask(address, "GET", "/v1/select", b"").0, 400);
     });
 }

@@ -65,6 +65,13 @@ pub struct MachineFeatures {
     /// Year in which the machine was sold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<u32>,
+    /// Accelerator boards whose power the model is to hold; of a machine that
+    /// measures them itself: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<u32>,
+    /// Their name as the driver says it, `NVIDIA A100-SXM4-40GB`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu_name: Option<String>,
 }
 
 /// One point of a power curve.
@@ -89,6 +96,32 @@ pub enum Domain {
     Rapl,
     /// Published instance figures (package, memory and a constant for the rest).
     Instance,
+}
+
+impl Domain {
+    /// What is within the figure, and what is not, in words.
+    #[must_use]
+    pub const fn boundary(self) -> &'static str {
+        match self {
+            Self::WallSpecpower => {
+                "the whole machine at its plug, tuned as for SPECpower; accelerators only where the explanation says so"
+            }
+            Self::Wall => "the whole machine at its plug, as machines of its type measure it",
+            Self::Rapl => {
+                "processor packages and memory as RAPL counts them; not fans, disks, boards and losses of the supply"
+            }
+            Self::Instance => {
+                "the instance's share of package, memory and a constant for the rest of its host, accelerators idle"
+            }
+        }
+    }
+}
+
+/// Power on a curve at a utilisation, linear between its points; nothing on a
+/// curve without points.
+#[must_use]
+pub fn power_on(curve: &[CurvePoint], utilisation: Utilisation) -> Estimate<Watts> {
+    Shape::plain(curve).power_at(utilisation)
 }
 
 /// How good a model is, and how that is known.

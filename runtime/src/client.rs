@@ -52,6 +52,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// The body.
     pub body: Bytes,
+    /// By which name the answer can be asked for again, quotes included.
+    pub etag: Option<String>,
 }
 
 impl Reply {
@@ -105,11 +107,39 @@ impl ClientFiles {
         body: Option<Vec<u8>>,
         bounds: Bounds,
     ) -> Result<Reply, CallFault> {
+        self.exchange(method, url, body, None, bounds).await
+    }
+
+    /// Gets what is at an address, unless it is still what has the name
+    /// `etag`: then the answer is 304 (RFC 9110, 13.1.2).
+    ///
+    /// # Errors
+    /// As [`ClientFiles::call`].
+    pub async fn get_unless(
+        &self,
+        url: &str,
+        etag: Option<&str>,
+        bounds: Bounds,
+    ) -> Result<Reply, CallFault> {
+        self.exchange(Method::GET, url, None, etag, bounds).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<Vec<u8>>,
+        etag: Option<&str>,
+        bounds: Bounds,
+    ) -> Result<Reply, CallFault> {
         let address = || CallFault::Address(url.chars().take(256).collect());
         let uri: Uri = url.parse().map_err(|_| address())?;
         let mut request = Request::builder().method(method).uri(uri.clone());
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        if let Some(etag) = etag {
+            request = request.header(header::IF_NONE_MATCH, etag);
         }
         if let Some(file) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token(file)?));
@@ -189,11 +219,17 @@ where
         .await
         .map_err(|fault| CallFault::Transport(deepest(&fault)))?;
     let status = response.status();
+    let etag = response
+        .headers()
+        .get(header::ETAG)
+        .and_then(|etag| etag.to_str().ok())
+        .map(str::to_owned);
     let body = Limited::new(response.into_body(), bytes).collect().await;
     let body = body.map_err(|fault| CallFault::Transport(fault.to_string()))?;
     Ok(Reply {
         status,
         body: body.to_bytes(),
+        etag,
     })
 }
 

@@ -13,6 +13,14 @@ pub struct RaplCurve {
     pub machine: String,
     /// `package` or `dram`.
     pub component: String,
+    /// CPU model.
+    pub processor: String,
+    /// Hardware threads.
+    pub threads: f64,
+    /// Sockets.
+    pub sockets: f64,
+    /// Memory, GiB.
+    pub mem_gb: f64,
     /// Watts by load.
     pub watts: Curve,
 }
@@ -30,6 +38,11 @@ pub(super) fn curve(row: &Row) -> Result<RaplCurve, String> {
     Ok(RaplCurve {
         machine: row.text("machine")?,
         component: row.text("component")?,
+        processor: row.text("processor")?.replace('_', " "),
+        // The predecessor's cores are hardware threads.
+        threads: row.positive("cores")?,
+        sockets: row.positive("chips")?,
+        mem_gb: row.positive("memory")?,
         watts: row.watts("", ALL_LOADS)?,
     })
 }

@@ -21,6 +21,8 @@ const TRIED: [&[Input]; 3] = [
 /// The share of a node's samples on each side that does not count as its
 /// range.
 const TAIL: f64 = 0.02;
+/// Samples of one node that are worth fitting; of more, evenly chosen ones.
+const SAMPLES_MOST: usize = 500;
 /// A quantity below this is taken for this: nothing has no logarithm.
 const LEAST: f64 = 0.01;
 
@@ -112,7 +114,9 @@ fn telling(node: &Node, inputs: &[Input]) -> Vec<Observation> {
             .iter()
             .all(|input| sample.activity.get(*input).is_some())
     };
-    node.observations.iter().filter(tells).copied().collect()
+    let told: Vec<&Observation> = node.observations.iter().filter(tells).collect();
+    let step = told.len().div_ceil(SAMPLES_MOST).max(1);
+    told.into_iter().step_by(step).copied().collect()
 }
 
 /// Reference and range of a quantity: the medians of the nodes' own, so that

@@ -41,6 +41,11 @@ pub fn name(features: &MachineFeatures, measured: Measured) -> String {
         .mem_gb
         .map_or(0.0, |mem_gb| (mem_gb.log2() * 2.0).round() / 2.0);
     let _ = write!(text, " {:.0}g", memory.exp2());
+    // A plug's sensor sees them too.
+    if let Some(gpus) = features.gpus.filter(|gpus| *gpus > 0) {
+        let name = features.gpu_name.as_deref().unwrap_or("gpu");
+        let _ = write!(text, " {gpus}x {name}");
+    }
     let digest = Sha256::digest(format!(
         "{text}|{}",
         features.cpu_name.as_deref().unwrap_or_default()

@@ -9,6 +9,11 @@ use crate::features::cpuinfo;
 static SELECTOR: LazyLock<Selector> =
     LazyLock::new(|| Selector::learn(Catalog::bundled()).unwrap());
 
+/// A selector that tests share.
+pub(crate) fn selector() -> &'static Selector {
+    &SELECTOR
+}
+
 fn ask(features: MachineFeatures) -> Selection {
     SELECTOR.select(&Machine::new(features)).unwrap()
 }
@@ -243,6 +248,8 @@ fn features() -> impl Strategy<Value = MachineFeatures> {
                 virtual_machine: guest,
                 instance_type: None,
                 year,
+                gpus: guest.map(|_| 4),
+                gpu_name: guest.map(|_| "NVIDIA L4".to_owned()),
             }
         },
     )
@@ -253,9 +260,127 @@ proptest! {
 
     #[test]
     fn any_machine_has_a_curve_that_never_falls_and_an_idle_above_zero(machine in features(), level in 0.5..0.99) {
-        let selection = SELECTOR.select_at(&Machine::new(machine), level).unwrap();
-        selection.document.check().unwrap();
-        prop_assert!(selection.document.power_at(Utilisation::IDLE).value > Watts::ZERO);
-        prop_assert!((selection.document.error.level - level).abs() < 1e-12);
+        let machine = Machine::new(machine);
+        for selection in [SELECTOR.select_at(&machine, level), SELECTOR.select_rapl(&machine, level)] {
+            let document = selection.unwrap().document;
+            document.check().unwrap();
+            prop_assert!(document.power_at(Utilisation::IDLE).value > Watts::ZERO);
+            prop_assert!((document.error.level - level).abs() < 1e-12);
+        }
     }
+}
+
+#[test]
+fn what_rapl_would_read_is_its_own_domain_with_its_components_and_their_doubt() {
+    let bounds = |selection: &Selection, load: f64| {
+        let at = selection
+            .document
+            .power_at(Utilisation::try_new(load).unwrap());
+        at.map(Watts::as_watts_f64)
+    };
+    let of = |features: MachineFeatures| {
+        SELECTOR
+            .select_rapl(&Machine::new(features), LEVEL)
+            .unwrap()
+    };
+    let known = of(MachineFeatures {
+        sockets: Some(2),
+        threads: Some(96),
+        mem_gb: Some(377.0),
+        virtual_machine: Some(false),
+        ..named("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz")
+    });
+    assert_eq!(known.tier, Tier::RaplHost);
+    assert_eq!(known.document.domain, Domain::Rapl);
+    // Package 449 to 456 W and memory some 27 W were published of it.
+    let full = bounds(&known, 1.0);
+    assert!((455.0..505.0).contains(&full.value), "{full:?}");
+    let sum: f64 = known
+        .components
+        .iter()
+        .map(|part| {
+            tanso_power::model::power_on(&part.curve, Utilisation::FULL)
+                .value
+                .as_watts_f64()
+        })
+        .sum();
+    assert!((sum - full.value).abs() < 1e-3);
+    assert!(
+        known.document.explanation.contains("not power at the plug"),
+        "{known:?}"
+    );
+
+    let other = of(MachineFeatures {
+        sockets: Some(2),
+        mem_gb: Some(512.0),
+        ..named("AMD EPYC 7763")
+    });
+    assert_eq!(other.tier, Tier::RaplTdp);
+    let width = |selection: &Selection| {
+        let at = bounds(selection, 0.5);
+        (at.high - at.low) / at.value
+    };
+    assert!(
+        width(&other) > width(&known),
+        "{} {}",
+        width(&other),
+        width(&known)
+    );
+    assert!(
+        other
+            .document
+            .explanation
+            .contains("no host of this vendor"),
+        "{other:?}"
+    );
+    // Nothing known is wide, and no refusal.
+    let nothing = of(MachineFeatures::default());
+    assert_eq!(nothing.tier, Tier::RaplThread);
+    assert!(bounds(&nothing, 0.0).low > 0.0);
+}
+
+#[test]
+fn accelerators_that_nobody_measures_are_in_the_figure_and_may_be_at_their_limit() {
+    let host = MachineFeatures {
+        sockets: Some(2),
+        mem_gb: Some(512.0),
+        ..named("AMD EPYC 7763")
+    };
+    let with = |name: &str, load: Option<f64>| {
+        let mut machine = Machine::new(MachineFeatures {
+            gpus: Some(8),
+            gpu_name: Some(name.to_owned()),
+            ..host.clone()
+        });
+        machine.server.gpu_load = load;
+        SELECTOR.select(&machine).unwrap()
+    };
+    let watts = |selection: &Selection| {
+        selection
+            .document
+            .power_at(Utilisation::IDLE)
+            .map(Watts::as_watts_f64)
+    };
+    let (without, idle, busy) = (
+        ask(host.clone()),
+        with("NVIDIA A100-SXM4-40GB", None),
+        with("NVIDIA A100-SXM4-40GB", Some(1.0)),
+    );
+    let (without, idle, busy) = (watts(&without), watts(&idle), watts(&busy));
+    // Eight boards of 400 W.
+    assert!(
+        (200.0..600.0).contains(&(idle.value - without.value)),
+        "{idle:?}"
+    );
+    assert!(idle.high - without.high >= 3_200.0, "{idle:?}");
+    assert!(
+        busy.value - without.value > 2_500.0 && busy.low > idle.low,
+        "{busy:?}"
+    );
+    let strange = with("Voodoo 2", None);
+    assert!((watts(&strange).value - without.value).abs() < 1e-9);
+    assert!(
+        strange.document.explanation.contains("Voodoo 2"),
+        "{strange:?}"
+    );
 }

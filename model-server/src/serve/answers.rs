@@ -4,31 +4,35 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::{StatusCode, header};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
-use tanso_power::Utilisation;
-use tanso_power::model::{ModelDocument, Part};
+use serde_json::{Map, Value, json};
+use tanso_power::model::{ModelDocument, Part, power_on};
 use tanso_power::sample::Measured;
+use tanso_power::{Estimate, Utilisation, Watts};
 use tanso_runtime::Problem;
 
+use super::made::Made;
 use super::{
     JSON, Parameter, Server, Shared, body, finish, parameter, refuse, store_failed, unknown,
 };
 use crate::features::Machine;
 use crate::reading::Reading;
-use crate::select::SelectFault;
+use crate::select::{Component, SelectFault, Selection};
 use crate::store::documents::{self, Kept};
 use crate::tiers::LEVEL;
 use crate::train::{at_level, now_s};
 
 /// A model for a machine.
+#[derive(Debug)]
 pub(super) struct Answer {
     pub(super) digest: String,
     pub(super) document: ModelDocument,
     pub(super) tier: &'static str,
+    /// Parts of the power that can be told apart.
+    pub(super) components: Vec<Component>,
 }
 
 /// The tier of models learned from the cluster's own nodes.
@@ -39,33 +43,47 @@ const LISTED_MAX: u32 = 1_000;
 
 impl Server {
     /// The learned model of the machine's type in one of the senses `wanted`,
-    /// or else the one from the bundled tables.
+    /// or else the one from the bundled tables: of what RAPL would read if that
+    /// alone is wanted, of the plug if not.
     pub(super) fn answer(
         &self,
         machine: &Machine,
         wanted: &[Measured],
         level: f64,
-    ) -> Result<Answer, Problem> {
+    ) -> Result<Arc<Answer>, Problem> {
         if let Some(served) = self.in_service.find(&machine.features, wanted) {
             if (served.document.error.level - level).abs() < 1e-9 {
-                return Ok(Answer {
+                return Ok(Arc::new(Answer {
                     digest: served.digest.clone(),
                     document: served.document.clone(),
                     tier: LEARNED,
-                });
+                    components: Vec::new(),
+                }));
             }
             let document =
                 at_level(&served.document, level).map_err(|fault| internal(&fault.to_string()))?;
             let digest = document
                 .digest()
                 .map_err(|fault| internal(&fault.to_string()))?;
-            return self.given_out(Answer {
+            return self.given_out(Arc::new(Answer {
                 digest,
                 document,
                 tier: LEARNED,
-            });
+                components: Vec::new(),
+            }));
         }
-        self.corrected(machine, level, &[])
+        let rapl = wanted == [Measured::Rapl];
+        let question = Made::question(machine, rapl, level);
+        if let Some(answer) = self.made.get(&question) {
+            return self.given_out(answer);
+        }
+        let answer = if rapl {
+            self.bundled(self.selector.select_rapl(machine, level))?
+        } else {
+            self.corrected(machine, level, &[])?
+        };
+        self.made.keep(question, &answer);
+        Ok(answer)
     }
 
     /// The model from the bundled tables, corrected by what was read at the
@@ -75,21 +93,23 @@ impl Server {
         machine: &Machine,
         level: f64,
         readings: &[Reading],
-    ) -> Result<Answer, Problem> {
-        let selection = self
-            .selector
-            .select_with(machine, level, readings)
-            .map_err(|fault| internal(&fault.to_string()))?;
-        self.given_out(Answer {
+    ) -> Result<Arc<Answer>, Problem> {
+        self.bundled(self.selector.select_with(machine, level, readings))
+    }
+
+    fn bundled(&self, selection: Result<Selection, SelectFault>) -> Result<Arc<Answer>, Problem> {
+        let selection = selection.map_err(|fault| internal(&fault.to_string()))?;
+        self.given_out(Arc::new(Answer {
             tier: selection.tier.name(),
             digest: selection.digest,
             document: selection.document,
-        })
+            components: selection.components,
+        }))
     }
 
     /// Keeps a document so that it can be asked for by digest, also of a later
     /// process if there is room in the queue.
-    fn given_out(&self, answer: Answer) -> Result<Answer, Problem> {
+    fn given_out(&self, answer: Arc<Answer>) -> Result<Arc<Answer>, Problem> {
         if self.given.has(&answer.digest) {
             return Ok(answer);
         }
@@ -115,15 +135,51 @@ impl Server {
 }
 
 pub(super) async fn select(State(server): Shared, body: Result<Bytes, BytesRejection>) -> Response {
-    let begun = Instant::now();
-    let answer = body::select(body).and_then(|question| {
-        // Nodes are compared with nodes that measure: what those measure.
-        let wanted = question.measured.unwrap_or(&Measured::ALL);
-        let answer = server.answer(&question.machine, wanted, LEVEL)?;
-        server.metrics.answered("select", answer.tier, begun);
-        Ok(json!({ "digest": answer.digest, "document": answer.document }))
+    let answer = body::select(body).and_then(|question| selected(&server, &question));
+    finish(&server, "select", answer.map(|answer| shown(&answer)))
+}
+
+/// As [`select`], and nothing but 304 while the model is the one that the asker
+/// has: so that agents may ask often.
+pub(super) async fn select_unless(
+    State(server): Shared,
+    query: Result<Query<body::SelectQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Response {
+    let answer = match body::select_query(query).and_then(|question| selected(&server, &question)) {
+        Ok(answer) => answer,
+        Err(problem) => return refuse(&server, "select", problem),
+    };
+    let etag = format!("\"{}\"", answer.digest);
+    let has = headers.get_all(header::IF_NONE_MATCH).iter().any(|names| {
+        let names = names.to_str().unwrap_or_default();
+        names
+            .split(',')
+            .any(|name| name.trim().trim_start_matches("W/") == etag)
     });
-    finish(&server, "select", answer)
+    // Which model it is may change at any time.
+    let head = [
+        (header::ETAG, etag),
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+    ];
+    if has {
+        (StatusCode::NOT_MODIFIED, head).into_response()
+    } else {
+        (head, axum::Json(shown(&answer))).into_response()
+    }
+}
+
+fn selected(server: &Server, question: &body::Select) -> Result<Arc<Answer>, Problem> {
+    let begun = Instant::now();
+    // Nodes are compared with nodes that measure: what those measure.
+    let wanted = question.measured.unwrap_or(&Measured::ALL);
+    let answer = server.answer(&question.machine, wanted, LEVEL)?;
+    server.metrics.answered("select", answer.tier, begun);
+    Ok(answer)
+}
+
+fn shown(answer: &Answer) -> Value {
+    json!({ "digest": answer.digest, "document": answer.document })
 }
 
 pub(super) async fn predict(
@@ -161,11 +217,35 @@ fn prediction(answer: &Answer, question: &body::Predict) -> Value {
         lo.push(power.low.as_watts_f64());
         hi.push(power.high.as_watts_f64());
     }
-    json!({
+    let mut answer = json!({
         "watts": watts, "lo": lo, "hi": hi, "level": document.error.level, "model": answer.digest,
-        "domain": document.domain, "tier": answer.tier, "mapePercent": error.mape_percent,
-        "explanation": document.explanation,
-    })
+        "domain": document.domain, "boundary": document.domain.boundary(), "tier": answer.tier,
+        "mapePercent": error.mape_percent, "explanation": document.explanation,
+        "components": components(&answer.components, &question.utilisation),
+    });
+    if answer["components"].as_object().is_some_and(Map::is_empty)
+        && let Some(answer) = answer.as_object_mut()
+    {
+        answer.remove("components");
+    }
+    answer
+}
+
+/// Watts with bounds of each component.
+fn components(components: &[Component], utilisation: &[Utilisation]) -> Map<String, Value> {
+    let of = |component: &Component| {
+        let at = |pick: fn(Estimate<Watts>) -> Watts| -> Vec<f64> {
+            let powers = utilisation
+                .iter()
+                .map(|load| power_on(&component.curve, *load));
+            powers.map(|power| pick(power).as_watts_f64()).collect()
+        };
+        let figures = json!({
+            "watts": at(|power| power.value), "lo": at(|power| power.low), "hi": at(|power| power.high),
+        });
+        (component.name.to_owned(), figures)
+    };
+    components.iter().map(of).collect()
 }
 
 pub(super) async fn models(State(server): Shared) -> Response {

@@ -1,8 +1,10 @@
 //! Request bodies: parsed, checked, all faults named at once.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::Query;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use tanso_power::Utilisation;
 use tanso_power::activity::{Activity, Input};
@@ -42,14 +44,45 @@ const POINTS_MAX: usize = 1_001;
 
 /// `{"machine": {…}, "measured": "wall"}`.
 pub(super) fn select(body: Result<Bytes, BytesRejection>) -> Result<Select, Problem> {
-    let object = object(body, &["machine", "measured"])?;
+    selected(&object(body, &["machine", "measured"])?)
+}
+
+fn selected(object: &Map<String, Value>) -> Result<Select, Problem> {
     let mut faults = Vec::new();
-    let machine = machine(&object, &mut faults);
-    let measured = measured(&object, &mut faults);
+    let machine = machine(object, &mut faults);
+    let measured = measured(object, &mut faults);
     match machine {
         Some(machine) if faults.is_empty() => Ok(Select { machine, measured }),
         _ => Err(refused(&faults)),
     }
+}
+
+/// The same as a query: the machine as a JSON object.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SelectQuery {
+    machine: String,
+    measured: Option<String>,
+}
+
+/// `?machine={…}&measured=wall`.
+pub(super) fn select_query(
+    query: Result<Query<SelectQuery>, QueryRejection>,
+) -> Result<Select, Problem> {
+    let Query(query) = query.map_err(|rejection| {
+        Problem::new(StatusCode::BAD_REQUEST, "unreadable query")
+            .detail(rejection.body_text())
+            .with("accepted", "machine, an object as JSON, and measured")
+    })?;
+    let machine: Value = serde_json::from_str(&query.machine).map_err(|fault| {
+        Problem::new(StatusCode::BAD_REQUEST, "machine is no JSON").detail(fault.to_string())
+    })?;
+    let mut object = Map::new();
+    object.insert("machine".to_owned(), machine);
+    if let Some(measured) = query.measured {
+        object.insert("measured".to_owned(), Value::from(measured));
+    }
+    selected(&object)
 }
 
 /// A batch of samples.
@@ -109,6 +142,11 @@ pub(super) fn predict(body: Result<Bytes, BytesRejection>) -> Result<Predict, Pr
     let utilisation = utilisation(&object, &mut faults);
     let readings = readings(&object, &mut faults);
     let activity = activity(&object, &mut faults);
+    if !readings.is_empty() && measured == Some(&[Measured::Rapl][..]) {
+        let value = object.get("readings").unwrap_or(&Value::Null);
+        let accepted = "none with measured rapl: readings correct power at the plug";
+        faults.push(fault("readings", value, accepted));
+    }
     let level = object
         .get("level")
         .filter(|level| !level.is_null())
@@ -259,7 +297,9 @@ fn activity(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Activity {
     let Some(value) = object.get("activity").filter(|value| !value.is_null()) else {
         return Activity::default();
     };
-    let read = serde_json::from_value::<Activity>(value.clone()).ok();
+    // A list by the fields' order is none of the forms that are documented.
+    let object = value.is_object().then(|| value.clone());
+    let read = object.and_then(|object| serde_json::from_value::<Activity>(object).ok());
     let within = |activity: &Activity| {
         let mut figures = Input::ALL.iter().filter_map(|input| activity.get(*input));
         figures.all(|figure| (0.0..=1e6).contains(&figure))

@@ -5,14 +5,16 @@
 //! milliseconds per second. It is the least-squares line through the model's
 //! curve; how far the line is from the curve is within the stated error.
 
+use std::sync::Arc;
+
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tanso_power::model::{MachineFeatures, ModelDocument};
+use serde_json::{Map, Value, json};
+use tanso_power::model::{CurvePoint, MachineFeatures};
 use tanso_power::sample::Measured;
 
 use super::answers::Answer;
@@ -27,6 +29,10 @@ const FEATURE: &str = "bpf_cpu_time_ms";
 const GROUP: &str = "BPFOnly";
 /// The only one of the predecessor's trainers whose weights are linear.
 const TRAINER: &str = "SGDRegressorTrainer";
+/// Its sources whose power is a machine's at the plug, and those whose power is
+/// that of packages and memory; the first is its default.
+const PLATFORM: [&str; 3] = ["acpi", "hmc", "redfish"];
+const RAPL: [&str; 3] = ["rapl-sysfs", "rapl-msr", "trained_power_model"];
 const OUTPUTS: [&str; 2] = ["AbsPower", "DynPower"];
 
 /// The predecessor's question; what it does not know of a machine is -1.
@@ -130,64 +136,81 @@ fn weight(server: &Server, body: Result<Bytes, BytesRejection>) -> Result<Value,
         )));
     }
     let spec = question.machine_spec.or(question.spec).unwrap_or_default();
-    let (component, answer) = find(server, question.source.as_deref(), &spec.machine())?;
+    let mut machine = spec.machine();
+    if machine.features.threads.is_none() {
+        // Who does not say its size is taken for the usual one, as by the
+        // predecessor; the answer says which.
+        machine.features.threads = Some(server.selector.usual_threads());
+    }
+    let (answer, components) = find(server, question.source.as_deref(), &machine)?;
     let document = &answer.document;
-    let threads = document
-        .machine
-        .threads
-        .or(document.machine.cores)
-        .ok_or_else(|| refuse("machine_spec.cores is needed to turn CPU time into load"))?;
-    let line = Line::through(document);
-    let bias = if question.output_type == "AbsPower" {
-        line.bias
-    } else {
-        0.0
-    };
-    let feature = json!({ "scale": f64::from(threads) * 1_000.0, "weight": line.slope });
-    Ok(json!({
-        component: {"All_Weights": {
-            "Bias_Weight": bias,
-            "Categorical_Variables": {},
-            "Numerical_Variables": { FEATURE: feature },
-        }},
+    let threads = document.machine.threads.or(document.machine.cores);
+    let threads = threads.unwrap_or_else(|| server.selector.usual_threads());
+    let mut weights = Map::new();
+    let (mut mae, mut mean) = (0.0, 0.0);
+    for (component, curve) in components {
+        let line = Line::through(&curve);
+        let bias = if question.output_type == "AbsPower" {
+            line.bias
+        } else {
+            0.0
+        };
+        mae += line.mae;
+        mean += line.mean;
+        let feature = json!({ "scale": f64::from(threads) * 1_000.0, "weight": line.slope });
+        let all = json!({
+            "Bias_Weight": bias, "Categorical_Variables": {}, "Numerical_Variables": { FEATURE: feature },
+        });
+        weights.insert(component.to_owned(), json!({ "All_Weights": all }));
+    }
+    let mut answered = json!({
         "model_name": name(&answer),
         "machine_spec": {
             "vendor": document.machine.cpu_vendor, "processor": document.machine.cpu_name, "cores": threads,
             "chips": document.machine.sockets, "memory": document.machine.mem_gb, "frequency": document.machine.base_mhz,
         },
-        "mae": line.mae + document.error.mape_percent / 100.0 * line.mean,
+        "mae": mae + document.error.mape_percent / 100.0 * mean,
         "digest": answer.digest,
-    }))
+        "boundary": document.domain.boundary(),
+        "explanation": document.explanation,
+    });
+    if let Some(answered) = answered.as_object_mut() {
+        answered.extend(weights);
+    }
+    Ok(answered)
 }
 
-/// The component and the model: plug power for what measures platforms, RAPL
-/// power only where it was learned from RAPL.
+/// A component's name and curve.
+type Components = Vec<(&'static str, Vec<CurvePoint>)>;
+
+/// The model of a source's power, and its components by the predecessor's
+/// names: plug power for what measures platforms; package and memory for what
+/// reads RAPL. A model learned from RAPL knows the two together only.
 fn find(
     server: &Server,
     source: Option<&str>,
     machine: &Machine,
-) -> Result<(&'static str, Answer), Refusal> {
-    let platform = matches!(source, Some("acpi" | "hmc" | "redfish"));
-    if platform {
-        let answer = server
-            .answer(machine, &[Measured::Wall], LEVEL)
-            .map_err(|_| refuse("cannot find model at the moment"))?;
-        return Ok(("platform", answer));
+) -> Result<(Arc<Answer>, Components), Refusal> {
+    let (wanted, component) = match source.unwrap_or(RAPL[0]) {
+        source if PLATFORM.contains(&source) => (Measured::Wall, "platform"),
+        source if RAPL.contains(&source) => (Measured::Rapl, "package"),
+        _ => {
+            let known = [&RAPL[..], &PLATFORM[..]].concat().join(", ");
+            return Err(refuse(format!("source: accepted are {known}")));
+        }
+    };
+    let answer = server
+        .answer(machine, &[wanted], LEVEL)
+        .map_err(|_| refuse("cannot find model at the moment"))?;
+    let told = answer
+        .components
+        .iter()
+        .filter(|_| wanted == Measured::Rapl);
+    let mut components: Components = told.map(|part| (part.name, part.curve.clone())).collect();
+    if components.is_empty() {
+        components.push((component, answer.document.curve.clone()));
     }
-    server
-        .in_service
-        .find(&machine.features, &[Measured::Rapl])
-        .map(|served| {
-            let answer = Answer {
-                digest: served.digest.clone(),
-                document: served.document.clone(),
-                tier: "learned",
-            };
-            ("package", answer)
-        })
-        .ok_or_else(|| {
-            refuse("cannot find model of RAPL power: no node of this type sent samples; power at the plug has the source \"acpi\"")
-        })
+    Ok((answer, components))
 }
 
 fn name(answer: &Answer) -> String {
@@ -213,10 +236,9 @@ struct Line {
 impl Line {
     /// The least-squares line through a curve's points; its bias is not
     /// negative.
-    fn through(document: &ModelDocument) -> Self {
+    fn through(curve: &[CurvePoint]) -> Self {
         let points = || {
-            document
-                .curve
+            curve
                 .iter()
                 .map(|point| (point.utilisation.ratio(), point.power.value.as_watts_f64()))
         };
@@ -278,15 +300,17 @@ fn best(server: &Server, query: Result<Query<Wanted>, QueryRejection>) -> Result
         ));
     }
     let source = wanted.source.as_deref();
-    let found = (group == GROUP)
-        .then(|| find(server, source, &Machine::default()).ok())
-        .flatten();
+    let found = if group == GROUP {
+        Some(find(server, source, &Machine::default())?)
+    } else {
+        None
+    };
     let names: serde_json::Map<String, Value> = outputs
         .into_iter()
         .map(|output| {
             let models = found
                 .as_ref()
-                .map_or_else(|| json!({}), |(_, answer)| json!({ GROUP: name(answer) }));
+                .map_or_else(|| json!({}), |(answer, _)| json!({ GROUP: name(answer) }));
             (output.to_owned(), models)
         })
         .collect();

@@ -1,4 +1,4 @@
-//! Backup of a store, also of one that is in use.
+//! Backup of a store, and reading it, also of one that is in use.
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,24 @@ pub enum BackupFault {
     /// The database refuses.
     #[error(transparent)]
     Store(#[from] StoreFault),
+}
+
+/// Opens the store in `directory` for reading, also while a server uses it.
+///
+/// # Errors
+/// If there is no store, or the database refuses.
+pub fn read_only(directory: &Path) -> Result<Connection, BackupFault> {
+    let file = directory.join(FILE);
+    if !file.exists() {
+        return Err(BackupFault::Missing(directory.to_owned()));
+    }
+    let fault = StoreFault::of("opening the store");
+    let connection =
+        Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(&fault)?;
+    connection
+        .busy_timeout(std::time::Duration::from_secs(30))
+        .map_err(&fault)?;
+    Ok(connection)
 }
 
 /// Writes a consistent copy of the store in `directory` to the new file `to`

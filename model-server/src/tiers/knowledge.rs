@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::left_out::{assess_coefficients, assess_family_threads, left_out, train};
 use super::means::{coefficients, families, mean_curve, threads};
-use super::{Assessed, Tier};
+use super::{Assessed, Steps, Tier};
 use crate::catalog::Catalog;
 use crate::catalog::curves::TrainingMachine;
 use crate::columns::View;
@@ -38,14 +38,14 @@ impl Knowledge {
     ///
     /// # Errors
     /// If a process cannot be trained.
-    pub fn learn(catalog: &Catalog) -> Result<Self, Singular> {
+    pub(crate) fn learn(catalog: &Catalog, steps: &Steps<'_>) -> Result<Self, Singular> {
         let machines = catalog.machines.as_slice();
         let guess = Guess::learn(machines.iter().map(|machine| &machine.host));
         let trained = std::thread::scope(|scope| {
             let threads = View::ALL.map(|view| {
                 scope.spawn({
                     let guess = &guess;
-                    move || train(view, machines, guess)
+                    move || train(view, machines, guess, steps)
                 })
             });
             threads
@@ -91,6 +91,7 @@ impl Knowledge {
             |m| m.host.microarch.clone(),
         ));
         assessed.sort_by_key(|tier| tier.tier);
+        steps.done();
         Ok(Self {
             processes,
             guess,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::means::{families, mean_curve, threads};
-use super::{Assessed, Tier};
+use super::{Assessed, Steps, Tier};
 use crate::catalog::curves::TrainingMachine;
 use crate::columns::View;
 use crate::conformal::Scored;
@@ -18,8 +18,10 @@ pub(super) fn train(
     view: View,
     machines: &[TrainingMachine],
     guess: &Guess,
+    steps: &Steps<'_>,
 ) -> Result<(Process, [Assessed; 4]), Singular> {
     let process = Process::train(view, Kernel::default(), machines)?;
+    steps.done();
     let cpu = |m: &TrainingMachine| {
         if m.host.cpu.is_empty() {
             m.id.clone()
@@ -44,7 +46,10 @@ pub(super) fn train(
             .iter()
             .any(|other| other.host.vendor == m.host.vendor)
     })?;
-    let tier = |tier: Tier, scored: Vec<Scored>| Assessed::new(tier, &scored, LOADS, LOADS / 2);
+    let tier = |tier: Tier, scored: Vec<Scored>| {
+        steps.done();
+        Assessed::new(tier, &scored, LOADS, LOADS / 2)
+    };
     let guessed = guessed(&process, machines, guess)?;
     let assessed = [
         tier(Tier::CpuModel(view), model),
