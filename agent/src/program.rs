@@ -110,7 +110,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
     let names = Arc::new(NameTable::default());
     let model = Arc::new(ModelSource::open(&directory));
     let features = fetch::features(&machine);
-    ask_model_server(&settings, &model, &features, &shutdown);
+    ask_model_server(&settings, &model, &features, &published, &shutdown);
     let bmc = bmc(&settings);
     if let Some(own) = settings.redfish.clone()
         && settings.meters.contains(&MeterName::Redfish)
@@ -163,7 +163,9 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         published,
         boot_id: machine.boot_id,
     };
-    let sampler = sampler(&settings, features, &shutdown);
+    // A sensor of the whole machine sees its accelerators.
+    let whole = fetch::with_accelerators(&features, fetch::accelerators(&settings.roots));
+    let sampler = sampler(&settings, whole, &shutdown);
     let watcher = Watcher::new(&settings.roots, machine.virtualised);
     let cycle = Cycle::start(parts, saved, Now::read())?
         .sampling(sampler)
@@ -263,6 +265,7 @@ fn ask_model_server(
     settings: &Settings,
     model: &Arc<ModelSource>,
     features: &MachineFeatures,
+    published: &Arc<Published>,
     shutdown: &Shutdown,
 ) {
     if let Some(url) = settings.model_server.clone()
@@ -274,7 +277,21 @@ fn ask_model_server(
             files: settings.model_client.clone(),
         };
         let (source, features) = (Arc::clone(model), features.clone());
-        tokio::spawn(fetch::keep(source, server, features, shutdown.clone()));
+        let (published, roots) = (Arc::clone(published), settings.roots.clone());
+        // Whom a meter of their own measures, the model is not to hold too.
+        let machine = move || {
+            let snapshot = published.load_full();
+            let unmeasured = snapshot.is_some_and(|snapshot| {
+                let nvml = MeterName::Nvml.as_str();
+                let meters = &snapshot.meters;
+                !meters
+                    .iter()
+                    .any(|meter| meter.name == nvml && !meter.zones.is_empty())
+            });
+            let boards = unmeasured.then(|| fetch::accelerators(&roots)).flatten();
+            fetch::with_accelerators(&features, boards)
+        };
+        tokio::spawn(fetch::keep(source, server, machine, shutdown.clone()));
     }
 }
 

@@ -1,10 +1,16 @@
 //! Asks the model server for this machine's model: at once, then with
-//! growing pauses until there is one, then seldom.
+//! growing pauses until there is one, then every few minutes whether there is
+//! a better one. The answer to that is empty while there is none.
 
+use std::collections::hash_map::RandomState;
+use std::fs;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use tanso_power::model::MachineFeatures;
 use tanso_runtime::Shutdown;
@@ -13,7 +19,7 @@ use tokio::time::sleep;
 
 use super::ModelSource;
 use super::source::Selected;
-use crate::host::Machine;
+use crate::host::{HostRoots, Machine};
 
 const PATH: &str = "/v1/select";
 const BOUNDS: Bounds = Bounds {
@@ -22,8 +28,13 @@ const BOUNDS: Bounds = Bounds {
 };
 const PAUSE_FIRST: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
-/// How often a machine that has a model asks whether there is a better one.
-const REFRESH: Duration = Duration::from_hours(6);
+/// How often a machine that has a model asks whether there is a better one:
+/// a model learned is in use within minutes, and a thousand nodes ask six times
+/// a second.
+const REFRESH: Duration = Duration::from_mins(3);
+/// Nodes that were started together do not ask together: each pause is longer
+/// or shorter by up to this share.
+const JITTER: f64 = 0.33;
 
 #[derive(Serialize)]
 struct Question<'a> {
@@ -91,6 +102,36 @@ pub fn features(machine: &Machine) -> MachineFeatures {
     }
 }
 
+/// The accelerator boards that the driver shows, and the first one's name;
+/// `None` where there is none. Their own meter needs the driver's library,
+/// which a machine may lack.
+#[must_use]
+pub fn accelerators(roots: &HostRoots) -> Option<(u32, String)> {
+    let mut boards: Vec<PathBuf> = fs::read_dir(roots.proc.join("driver/nvidia/gpus"))
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path().join("information")))
+        .filter(|file| file.exists())
+        .collect();
+    boards.sort();
+    let text = fs::read_to_string(boards.first()?).ok()?;
+    let name = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
+    Some((u32::try_from(boards.len()).ok()?, name.trim().to_owned()))
+}
+
+/// A machine with these accelerators.
+#[must_use]
+pub fn with_accelerators(
+    machine: &MachineFeatures,
+    accelerators: Option<(u32, String)>,
+) -> MachineFeatures {
+    let (gpus, gpu_name) = accelerators.unzip();
+    MachineFeatures {
+        gpus,
+        gpu_name,
+        ..machine.clone()
+    }
+}
+
 /// The clock in a model's name: `… CPU @ 2.50GHz`.
 fn nominal_mhz(name: &str) -> Option<f64> {
     let ghz: f64 = name
@@ -117,26 +158,20 @@ pub struct ModelServer {
     pub files: ClientFiles,
 }
 
-/// Keeps `source` supplied until the shutdown.
+/// Keeps `source` supplied until the shutdown; `machine` is asked each time,
+/// as it changes when a meter takes over a part of it.
 pub async fn keep(
     source: Arc<ModelSource>,
     server: ModelServer,
-    machine: MachineFeatures,
+    machine: impl Fn() -> MachineFeatures,
     shutdown: Shutdown,
 ) {
     let mut pause = PAUSE_FIRST;
     loop {
-        let wait = match select(&server, &machine).await.and_then(|selected| {
-            source
-                .accept(selected)
-                .map_err(|fault| FetchFault::Content {
-                    url: server.url.clone(),
-                    reason: fault.to_string(),
-                })
-        }) {
+        let wait = match renew(&source, &server, &machine()).await {
             Ok(()) => {
                 pause = PAUSE_FIRST;
-                REFRESH
+                REFRESH.mul_f64(1.0 + JITTER * chance())
             }
             Err(fault) => {
                 let kept = source.current().is_some();
@@ -154,42 +189,74 @@ pub async fn keep(
     }
 }
 
-/// Asks once.
-async fn select(server: &ModelServer, machine: &MachineFeatures) -> Result<Selected, FetchFault> {
+/// From -1 to 1, another one each time.
+fn chance() -> f64 {
+    let bits = RandomState::new().build_hasher().finish() >> 32;
+    f64::from(u32::try_from(bits).unwrap_or(u32::MAX)) / f64::from(u32::MAX) * 2.0 - 1.0
+}
+
+/// Asks once, and takes what is new.
+async fn renew(
+    source: &ModelSource,
+    server: &ModelServer,
+    machine: &MachineFeatures,
+) -> Result<(), FetchFault> {
+    let has = source.current().map(|loaded| Arc::clone(&loaded.digest));
+    let Some(selected) = select(server, machine, has.as_deref()).await? else {
+        return Ok(());
+    };
+    source
+        .accept(selected)
+        .map_err(|fault| FetchFault::Content {
+            url: server.url.clone(),
+            reason: fault.to_string(),
+        })
+}
+
+/// Asks for a model other than the one of digest `has`; `None` if that is the
+/// one.
+async fn select(
+    server: &ModelServer,
+    machine: &MachineFeatures,
+    has: Option<&str>,
+) -> Result<Option<Selected>, FetchFault> {
     let url = format!("{}{PATH}", server.url.trim_end_matches('/'));
     let content = |fault: serde_json::Error| FetchFault::Content {
         url: url.clone(),
         reason: fault.to_string(),
     };
-    let question = serde_json::to_vec(&Question { machine }).map_err(content)?;
-    let reply = server
-        .files
-        .call(Method::POST, &url, Some(question), BOUNDS)
+    let call = |source| FetchFault::Call {
+        url: url.clone(),
+        source,
+    };
+    let features = serde_json::to_string(machine).map_err(content)?;
+    let query = utf8_percent_encode(&features, NON_ALPHANUMERIC);
+    let etag = has.map(|digest| format!("\"{digest}\""));
+    let files = &server.files;
+    let mut reply = files
+        .get_unless(&format!("{url}?machine={query}"), etag.as_deref(), BOUNDS)
         .await
-        .map_err(|source| FetchFault::Call {
-            url: url.clone(),
-            source,
-        })?;
-    if reply.status != StatusCode::OK {
-        return Err(FetchFault::Refused {
-            url,
-            status: reply.status,
-            body: reply.begin(200),
-        });
+        .map_err(call)?;
+    if reply.status == StatusCode::METHOD_NOT_ALLOWED {
+        // A server of before there was this question.
+        let question = serde_json::to_vec(&Question { machine }).map_err(content)?;
+        reply = files
+            .call(Method::POST, &url, Some(question), BOUNDS)
+            .await
+            .map_err(call)?;
     }
-    serde_json::from_slice(&reply.body).map_err(content)
+    match reply.status {
+        StatusCode::OK => serde_json::from_slice(&reply.body)
+            .map(Some)
+            .map_err(content),
+        StatusCode::NOT_MODIFIED if has.is_some() => Ok(None),
+        status => Err(FetchFault::Refused {
+            url,
+            status,
+            body: reply.begin(200),
+        }),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_is_read_out_of_the_name() {
-        assert_eq!(
-            nominal_mhz("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz"),
-            Some(2_500.0)
-        );
-        assert_eq!(nominal_mhz("AMD EPYC 7763"), None);
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use super::source::Selected;
 use super::*;
 
 /// A model of a machine that draws `idle` to `full` watts, ± a fifth.
-fn document(idle: u64, full: u64, machine: MachineFeatures) -> ModelDocument {
+pub(super) fn document(idle: u64, full: u64, machine: MachineFeatures) -> ModelDocument {
     let point = |ratio: f64, watts: u64| {
         let power = |percent: u64| Watts::from_microwatts(watts * percent * 10_000);
         CurvePoint {
