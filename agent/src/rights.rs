@@ -39,7 +39,7 @@ pub fn rights(roots: &HostRoots) -> Vec<Right> {
         Right {
             name: "perfmon",
             held: kernel.may_trace(),
-            lost: "counting in the kernel, as without BPF; and energy by perf's events",
+            lost: "counting in the kernel, as without BPF; energy by perf's events; and clock and events of processors, for samples and power models",
             remedy: "add the capability PERFMON",
         },
         Right {
