@@ -122,8 +122,7 @@ pub(crate) fn info(source: &str, zone: &str, method: Method, boundary: Boundary)
 }
 
 /// `name=value&…`, encoded.
-#[must_use]
-pub fn query(pairs: &[(&str, &str)]) -> String {
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
     let encoded = pairs
         .iter()
         .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, PLAIN)));

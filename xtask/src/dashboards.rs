@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{process, workspace};
+use crate::{packages, process, workspace};
 use load::Load;
 
 /// How long the queries may take to be answered; those over sub-queries of
@@ -157,28 +157,12 @@ fn configuration(agent_port: u16) -> String {
 /// # Errors
 /// When there is neither.
 pub fn prometheus() -> Result<PathBuf> {
-    let place = &workspace::target_dir().join("dashboards");
     if let Some(found) = workspace::in_path("prometheus") {
         return Ok(found.parent().map(Path::to_owned).unwrap_or_default());
     }
-    let tools = place.join("usr/bin");
-    if tools.join("promtool").exists() {
-        return Ok(tools);
-    }
-    fs::create_dir_all(place).with_context(|| format!("making \"{}\"", place.display()))?;
-    process::run(
-        Command::new("apt-get")
-            .current_dir(place)
-            .args(["download", "-q", "prometheus"]),
-    )
-    .context("Prometheus is needed: put it into PATH, or run this on Debian")?;
-    for entry in fs::read_dir(place)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            process::run(Command::new("dpkg").arg("-x").arg(&path).arg(place))?;
-        }
-    }
-    Ok(tools)
+    let place = workspace::target_dir().join("prometheus");
+    packages::unpack("prometheus", &place)?;
+    Ok(place.join("usr/bin"))
 }
 
 fn free_port() -> Result<u16> {

@@ -1,5 +1,6 @@
 //! Everything that must hold before a change goes in, cheapest first.
 
+use std::env;
 use std::process::Command;
 use std::time::Instant;
 
@@ -77,7 +78,14 @@ fn tests() -> Result<()> {
     ebpf::give(&mut build);
     process::run(&mut build)?;
     cluster::down(API_CLUSTER)?;
-    let prometheus = dashboards::prometheus()?;
+    let prometheus = match dashboards::prometheus() {
+        Ok(folder) => Some(folder),
+        Err(error) if env::var_os("CI").is_some() => return Err(error),
+        Err(error) => {
+            eprintln!("energy from Prometheus is not tested here: {error:#}");
+            None
+        }
+    };
     let api = cluster::up(&Options {
         profile: Profile::Api,
         ..Options::new(API_CLUSTER)
@@ -85,7 +93,7 @@ fn tests() -> Result<()> {
     let mut run = api.exec(["cargo", "test", "--workspace", "--offline"]);
     run.current_dir(workspace::root())
         .env("TANSO_TEST_KUBECONFIG", api.kubeconfig())
-        .env("TANSO_TEST_PROMETHEUS", prometheus);
+        .envs(prometheus.map(|folder| ("TANSO_TEST_PROMETHEUS", folder)));
     openapi::give(&mut run);
     ebpf::give(&mut run);
     let result = process::run(&mut run);

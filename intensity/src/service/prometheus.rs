@@ -3,6 +3,8 @@
 
 pub mod number;
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use tanso_carbon::Period;
@@ -28,9 +30,14 @@ pub struct Prometheus {
     pub token: Option<Secret>,
 }
 
-#[derive(Deserialize)]
-struct Line {
-    values: Vec<(f64, String)>,
+/// One series of an answer.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Line {
+    /// Labels by name, with `__name__`.
+    #[serde(default)]
+    pub metric: HashMap<String, String>,
+    /// Times, seconds of Unix time, with the values as text.
+    pub values: Vec<(f64, String)>,
 }
 
 #[derive(Deserialize)]
@@ -47,21 +54,48 @@ struct Page {
     data: Option<Data>,
 }
 
+/// Path and query that ask for a query's values from one time to another,
+/// seconds of Unix time, at every `step_s` seconds.
+#[must_use]
+pub fn range(text: &str, from: i64, until: i64, step_s: i64) -> String {
+    let (from, until) = (from.to_string(), until.to_string());
+    let step = step_s.to_string();
+    let pairs = [
+        ("query", text),
+        ("start", &from),
+        ("end", &until),
+        ("step", &step),
+    ];
+    format!("/api/v1/query_range?{}", query(&pairs))
+}
+
+/// The series of an answer to [`range`].
+///
+/// # Errors
+/// If the store refused, in its own words, or the answer has another shape.
+pub fn matrix(body: &[u8]) -> Result<Vec<Line>, AnswerFault> {
+    let page: Page = json(body)?;
+    let Some(data) = page.data.filter(|_| page.status == "success") else {
+        let why = page.error.unwrap_or_else(|| page.status.clone());
+        return Err(AnswerFault::Shape(why.chars().take(200).collect()));
+    };
+    if data.result_type != "matrix" {
+        return Err(AnswerFault::Shape(format!(
+            "a {}, expected a matrix",
+            data.result_type
+        )));
+    }
+    Ok(data.result)
+}
+
 impl Prometheus {
     /// From the first hour's begin to the last one's: a value at an hour's
     /// begin stands for the hour.
     fn between(&self, from: Timestamp, last: Timestamp) -> Ask {
-        let from = from.as_second().to_string();
-        let until = last.as_second().to_string();
-        let pairs = [
-            ("query", self.query.as_str()),
-            ("start", &from),
-            ("end", &until),
-            ("step", "3600"),
-        ];
+        let path = range(&self.query, from.as_second(), last.as_second(), 3_600);
         Ask {
             what: "history",
-            path: format!("/api/v1/query_range?{}", query(&pairs)),
+            path,
             header: self.token.as_ref().map(|token| {
                 let bearer = format!("Bearer {}", token.reveal());
                 ("authorization", Secret::new(&bearer))
@@ -97,21 +131,11 @@ impl Service for Prometheus {
     }
 
     fn read(&self, _: &str, body: &[u8], _: Timestamp) -> Result<Answer, AnswerFault> {
-        let page: Page = json(body)?;
-        let Some(data) = page.data.filter(|_| page.status == "success") else {
-            let why = page.error.unwrap_or_else(|| page.status.clone());
-            return Err(AnswerFault::Shape(why.chars().take(200).collect()));
-        };
-        if data.result_type != "matrix" {
-            return Err(AnswerFault::Shape(format!(
-                "a {}, expected a matrix",
-                data.result_type
-            )));
-        }
-        let [line] = data.result.as_slice() else {
+        let lines = matrix(body)?;
+        let [line] = lines.as_slice() else {
             return Err(AnswerFault::Shape(format!(
                 "{} series, expected 1: add labels or an aggregation to the query",
-                data.result.len()
+                lines.len()
             )));
         };
         let mut rows = Rows::new(self.unit, 3_600);

@@ -351,10 +351,9 @@ fn foreign(found: &Value) -> Result<Fact> {
     ))
 }
 
-/// The figures of a workload in the status, by the command line and by the
-/// tools over each transport: the same to the last digit.
-fn one_number(session: &Session, program: &Path, found: &Value) -> Result<Fact> {
-    let status = session.json(&[
+/// The status of the policy that all are asked about.
+fn status_of_policy(session: &Session) -> Result<Value> {
+    let words = [
         "get",
         "carbonpolicy",
         "korea-hours",
@@ -362,10 +361,15 @@ fn one_number(session: &Session, program: &Path, found: &Value) -> Result<Fact> 
         "shop",
         "-o",
         "json",
-    ])?;
-    let workloads = status["status"]["workloads"]
-        .as_array()
-        .context("workloads")?;
+    ];
+    Ok(session.json(&words)?["status"].clone())
+}
+
+/// The figures of a workload in the status, by the command line and by the
+/// tools over each transport: the same to the last digit.
+fn one_number(session: &Session, program: &Path, found: &Value) -> Result<Fact> {
+    let status = status_of_policy(session)?;
+    let workloads = status["workloads"].as_array().context("workloads")?;
     let own = workloads.iter().find(|one| one["name"] == "storefront");
     let figures = &own.context("storefront in the status")?["figures"];
     let said = explain(session, program)?;
@@ -395,16 +399,7 @@ fn one_number(session: &Session, program: &Path, found: &Value) -> Result<Fact> 
 /// The tool's report by each transport: the status' own figures, and whole as
 /// the command line looks at it.
 fn reported(session: &Session, program: &Path, found: &Value, folder: &Path) -> Result<Fact> {
-    let words = [
-        "get",
-        "carbonpolicy",
-        "korea-hours",
-        "-n",
-        "shop",
-        "-o",
-        "json",
-    ];
-    let status = session.json(&words)?["status"].clone();
+    let status = status_of_policy(session)?;
     let mut looked = 0;
     for transport in ["stdio", "http", "modern"] {
         let reports = found[transport]["tools"]["generate_report"].as_array();

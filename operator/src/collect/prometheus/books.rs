@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use tanso_agent_wire::energy::{Account, Names, Record};
 use tanso_agent_wire::families;
 use tanso_agent_wire::zone::{Zone, ZoneClass};
+use tanso_intensity::service::prometheus::Line;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::growth::Curve;
-use super::store::Line;
 
 /// A name for the pod's only entry: containers are not told apart here.
 const WHOLE_POD: &str = "pod";
@@ -240,25 +240,21 @@ impl NodeCurves {
                     counted.contains(class)
                 }
             };
-            for (_, curve) in pod.zones.iter().filter(|(class, _)| counts(class)) {
+            let zones = pod.zones.iter().filter(|(class, _)| counts(class));
+            let energy = zones.map(|(_, curve)| (curve, true));
+            let cpu = pod.cpu.values().map(|curve| (curve, false));
+            for (curve, is_energy) in energy.chain(cpu) {
                 for grown in curve.growth(from, seen) {
                     let minute = minutes.entry(grown.minute).or_default();
                     let used = minute
                         .pods
                         .entry(uid)
                         .or_insert_with(|| Used::of(&pod.names));
-                    used.energy += grown.amount;
-                    used.is_late |= grown.is_late;
-                }
-            }
-            for curve in pod.cpu.values() {
-                for grown in curve.growth(from, seen) {
-                    let minute = minutes.entry(grown.minute).or_default();
-                    let used = minute
-                        .pods
-                        .entry(uid)
-                        .or_insert_with(|| Used::of(&pod.names));
-                    used.cpu_us += grown.amount;
+                    if is_energy {
+                        used.energy += grown.amount;
+                    } else {
+                        used.cpu_us += grown.amount;
+                    }
                     used.is_late |= grown.is_late;
                 }
             }

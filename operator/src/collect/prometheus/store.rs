@@ -3,7 +3,6 @@
 //! One range query for everything, with a value at each whole minute. Nothing
 //! here interprets what a counter means.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,10 +10,10 @@ use std::time::Duration;
 use hyper::Uri;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use serde::Deserialize;
 use tanso_intensity::http::guard::Guard;
 use tanso_intensity::http::{Http, HttpFault};
-use tanso_intensity::service::{Ask, Secret, query};
+use tanso_intensity::service::prometheus::{self, Line};
+use tanso_intensity::service::{Ask, Secret};
 
 use super::growth::MINUTE_S;
 
@@ -84,29 +83,6 @@ pub enum StoreFault {
         /// What is wrong.
         reason: String,
     },
-}
-
-/// One counter with its labels.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Line {
-    /// Labels by name, with `__name__`.
-    pub metric: HashMap<String, String>,
-    /// Times, seconds of Unix time, with the values as text.
-    pub values: Vec<(f64, String)>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Data {
-    result_type: String,
-    result: Vec<Line>,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    status: String,
-    error: Option<String>,
-    data: Option<Data>,
 }
 
 /// A store that can be asked; clones share its connections.
@@ -180,15 +156,9 @@ impl Store {
             "{{__name__=~\"{names}\"{separator}{}}}",
             self.address.selector
         );
-        let pairs = [
-            ("query", wanted.as_str()),
-            ("start", &from.to_string()),
-            ("end", &until.to_string()),
-            ("step", &MINUTE_S.to_string()),
-        ];
         let ask = Ask {
             what: "counters",
-            path: format!("/api/v1/query_range?{}", query(&pairs)),
+            path: prometheus::range(&wanted, from, until, MINUTE_S),
             header: self.login()?,
             is_optional: false,
         };
@@ -210,24 +180,10 @@ impl Store {
     }
 
     fn read(&self, body: &[u8]) -> Result<Vec<Line>, StoreFault> {
-        let fault = |reason: String| StoreFault::Answer {
+        prometheus::matrix(body).map_err(|fault| StoreFault::Answer {
             url: self.address.url.clone(),
-            reason,
-        };
-        let answer: Answer =
-            serde_json::from_slice(body).map_err(|error| fault(error.to_string()))?;
-        if answer.status != "success" {
-            let said = answer.error.unwrap_or_default();
-            return Err(fault(format!("status \"{}\": {said}", answer.status)));
-        }
-        match answer.data {
-            Some(data) if data.result_type == "matrix" => Ok(data.result),
-            Some(data) => Err(fault(format!(
-                "a {}; expected is a matrix",
-                data.result_type
-            ))),
-            None => Err(fault("no data".to_owned())),
-        }
+            reason: fault.to_string(),
+        })
     }
 }
 
