@@ -30,6 +30,10 @@ pub struct Origin {
     pub model: Option<Arc<str>>,
 }
 
+/// Parts of a reading interval that can fail. Each has a counter from the
+/// start: a rate over one that appears with its first failure misses it.
+pub const PARTS: [&str; 4] = ["checkpoint", "cpu-time", "journal", "node-times"];
+
 /// What the agent knows of its own work, since its start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Work {
@@ -39,7 +43,7 @@ pub struct Work {
     pub spent: Duration,
     /// Time that the last one took.
     pub last: Duration,
-    /// Failures by part.
+    /// Failures by part, of [`PARTS`].
     pub failures: BTreeMap<&'static str, u64>,
     /// CPU time charged, and the node's busy time meanwhile.
     pub covered: (Duration, Duration),

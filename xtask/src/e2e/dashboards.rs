@@ -257,7 +257,7 @@ impl<'s> Server<'s> {
         let mut open: Vec<&Ask> = asks.iter().collect();
         let waited = self
             .session
-            .wait(&mut step, what, Duration::from_mins(10), |_| {
+            .wait(&mut step, what, Duration::from_mins(5), |_| {
                 let mut still = Vec::new();
                 for ask in &open {
                     if self.ask(promtool, &ask.query)?.is_empty() {

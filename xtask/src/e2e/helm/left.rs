@@ -11,6 +11,9 @@ use crate::progress::Step;
 /// Kinds whose objects come and go by themselves.
 const RESTLESS: [&str; 2] = ["events", "events.events.k8s.io"];
 
+/// The heartbeats of nodes: a node's first may be later than the first look.
+const HEARTBEATS: &str = "Lease/kube-node-lease/";
+
 /// What stays by intent until somebody deletes it: the kinds, which Helm never
 /// deletes, and what Kubernetes and the operator put into the namespace.
 const KINDS: [&str; 4] = [
@@ -48,7 +51,11 @@ pub(super) fn inventory(session: &Session) -> Result<Inventory> {
     let text = session.kubectl(&["get", &all, "--all-namespaces", "-o", line])?;
     Ok(Inventory {
         kinds: kinds.len(),
-        objects: text.lines().map(str::to_owned).collect(),
+        objects: text
+            .lines()
+            .filter(|name| !name.starts_with(HEARTBEATS))
+            .map(str::to_owned)
+            .collect(),
     })
 }
 

@@ -11,7 +11,7 @@ use super::{count, joules, seconds};
 use crate::books::AccountBook;
 use crate::charges::KVM;
 use crate::serve::metrics::exposition::Out;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{PARTS, Snapshot};
 
 /// Writes all of them.
 pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) {
@@ -148,9 +148,10 @@ fn work(snapshot: &Snapshot, out: &mut Out<'_>) {
     out.write(&f::CYCLE_LAST_SECONDS, [(vec![], work.last.as_secs_f64())]);
     out.write(
         &f::CYCLE_FAILURES,
-        work.failures
-            .iter()
-            .map(|(&part, &number)| (vec![part], count(number))),
+        PARTS.into_iter().map(|part| {
+            let number = work.failures.get(part).copied();
+            (vec![part], count(number.unwrap_or_default()))
+        }),
     );
     out.write(&f::AGENT_SECONDS, [(vec![], work.own_cpu.as_secs_f64())]);
     out.write(
