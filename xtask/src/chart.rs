@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::kubeparts;
 use crate::process::output;
@@ -107,6 +107,7 @@ impl Chart {
     pub(crate) fn facts(&self) -> Result<Vec<(&'static str, String)>> {
         Ok(vec![
             ("lint", self.lint()?),
+            ("labels", self.labels()?),
             ("values", cases::run(self)?),
             ("renders", self.golden()?),
             ("no drift", self.no_drift()?),
@@ -145,6 +146,32 @@ impl Chart {
     /// When Helm refuses the values.
     pub(crate) fn render(&self, files: &[&str], set: &[&str]) -> Result<String> {
         output(&mut self.template(files, set, true))
+    }
+
+    /// A version with build metadata, as Flux gives a chart from Git, is still
+    /// a valid label: it holds no plus sign.
+    fn labels(&self) -> Result<String> {
+        let version = "0.1.0+4735e14a8f86.1";
+        let folder = tempfile::tempdir().context("making a folder for the packed chart")?;
+        let mut pack = self.helm();
+        pack.arg("package").arg(&self.dir);
+        pack.args(["--version", version, "--destination"]);
+        output(pack.arg(folder.path()))?;
+        let packed = folder.path().join(format!("tanso-{version}.tgz"));
+        let rendered = output(self.helm().args(["template", "tanso"]).arg(&packed))?;
+        let labels = rendered
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("helm.sh/chart: "));
+        let mut seen = 0;
+        for label in labels {
+            ensure!(
+                label == "tanso-0.1.0_4735e14a8f86.1",
+                "the label helm.sh/chart of version {version} is \"{label}\""
+            );
+            seen += 1;
+        }
+        ensure!(seen > 0, "no object has the label helm.sh/chart");
+        Ok(format!("{seen} are valid where the version is {version}"))
     }
 
     fn lint(&self) -> Result<String> {

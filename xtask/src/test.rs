@@ -90,7 +90,13 @@ fn tests() -> Result<()> {
         profile: Profile::Api,
         ..Options::new(API_CLUSTER)
     })?;
-    let mut run = api.exec(["cargo", "test", "--no-fail-fast", "--workspace", "--offline"]);
+    let mut run = api.exec([
+        "cargo",
+        "test",
+        "--no-fail-fast",
+        "--workspace",
+        "--offline",
+    ]);
     run.current_dir(workspace::root())
         .env("TANSO_TEST_KUBECONFIG", api.kubeconfig())
         .envs(prometheus.map(|folder| ("TANSO_TEST_PROMETHEUS", folder)));
