@@ -2,6 +2,7 @@
 //! of any say. Only `run` asks a cluster; a report is made of a plan and a CSV
 //! with the operator's own engine, so that anybody can make a published one again.
 
+mod named;
 mod run;
 
 use std::fs;
@@ -35,7 +36,7 @@ enum Verb {
     Run(run::RunArgs),
     /// How far an experiment is, and when it will be done
     Status(StatusArgs),
-    /// Make a study's report again from its raw figures
+    /// The report of a study: of an EnergyStudy by its name, or again from raw figures
     Report(ReportArgs),
     /// Print the order of a plan's trials: randomised blocks from its seed
     Order(OrderArgs),
@@ -46,11 +47,13 @@ enum Verb {
 /// What to report.
 #[derive(Clone, Debug, clap::Args)]
 struct ReportArgs {
+    #[command(flatten)]
+    named: named::Named,
     /// Raw figures, CSV: `trial,block,arm`, if you have them `phase` (warm-up, measured, cool-down), `started_at`,
     /// `duration_seconds`, `provenance`, `steal_ratio`, `foreign_cpu_ratio`, `marks`, and a column for each response
     /// that ends with its unit, such as `node_joules`
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "name")]
+    data: Option<PathBuf>,
     /// The plan, YAML or JSON: arms, comparisons, primary response, rules and seeds. Without it every arm is compared
     /// with the baseline by the usual rules, and the report says that no plan was given
     #[arg(long, value_name = "FILE")]
@@ -61,6 +64,9 @@ struct ReportArgs {
     /// The response that answers the question, without a plan; the first in joules if not given
     #[arg(long, value_name = "COLUMN", conflicts_with = "plan")]
     response: Option<String>,
+    /// Also write the raw figures, CSV, and the plan beside them with `.plan.json` at its end
+    #[arg(long, value_name = "FILE", requires = "name")]
+    save: Option<PathBuf>,
     /// Also write a picture of the primary response's differences, SVG
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
@@ -160,6 +166,14 @@ pub enum StudyFault {
     /// Time went backwards.
     #[error("the agents' clocks went back between two readings; the trial is not kept")]
     Clock,
+    /// What a report is made of cannot be written.
+    #[error("writing {path:?}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The picture cannot be written.
     #[error("writing {path:?}: {source}")]
     Plot {
@@ -209,7 +223,7 @@ pub async fn run(
     match &args.verb {
         Verb::Run(args) => run::run(args, cluster, out).await,
         Verb::Status(args) => run_status(args, out),
-        Verb::Report(args) => run_report(args, out),
+        Verb::Report(args) => run_report(args, cluster, out).await,
         Verb::Order(args) => run_order(args, out),
         Verb::Power(args) => run_power(args, out),
     }
@@ -252,8 +266,20 @@ fn run_status(args: &StatusArgs, out: &mut impl Write) -> Result<Outcome, Error>
     Ok(Outcome::Fine)
 }
 
-fn run_report(args: &ReportArgs, out: &mut impl Write) -> Result<Outcome, Error> {
-    let found = reported(args)?;
+async fn run_report(
+    args: &ReportArgs,
+    cluster: &ClusterArgs,
+    out: &mut impl Write,
+) -> Result<Outcome, Error> {
+    let found = match &args.named.name {
+        Some(name) => {
+            let cluster = cluster.connect().await?;
+            let (plan, trials) = named::read(&args.named, name, &cluster).await?;
+            save(args, &plan, &trials)?;
+            report(&plan, &trials).map_err(StudyFault::Report)?
+        }
+        None => reported(args)?,
+    };
     if let Some(path) = &args.plot {
         draw(path, &found)?;
     }
@@ -279,8 +305,32 @@ fn run_report(args: &ReportArgs, out: &mut impl Write) -> Result<Outcome, Error>
     Ok(Outcome::Fine)
 }
 
+/// Keeps what a report is made of, so that it can be made again without the
+/// cluster.
+fn save(args: &ReportArgs, plan: &Plan, trials: &Trials) -> Result<(), StudyFault> {
+    let Some(path) = &args.save else {
+        return Ok(());
+    };
+    let put = |path: &Path, text: String| {
+        fs::write(path, text).map_err(|source| StudyFault::Write {
+            path: path.to_owned(),
+            source,
+        })
+    };
+    put(path, trials.to_csv())?;
+    let text = serde_json::to_string_pretty(plan).map_err(std::io::Error::from);
+    let beside = path.with_extension("plan.json");
+    let text = text.map_err(|source| StudyFault::Write {
+        path: beside.clone(),
+        source,
+    })?;
+    put(&beside, text)
+}
+
 fn reported(args: &ReportArgs) -> Result<Report, StudyFault> {
-    let trials = Trials::parse(&args.data.display().to_string(), &read(&args.data)?)?;
+    // One of both is given, or there is nothing to read: the flags say so.
+    let data = args.data.clone().unwrap_or_default();
+    let trials = Trials::parse(&data.display().to_string(), &read(&data)?)?;
     let plan = match &args.plan {
         Some(path) => Plan::parse(&path.display().to_string(), &read(path)?)?,
         None => Plan::unstated(&trials, args.baseline.as_deref(), args.response.as_deref()),

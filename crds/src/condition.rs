@@ -31,6 +31,12 @@ pub mod types {
         COMPLIANT = "Compliant";
         /// The intensity series covers the evaluated hours.
         INTENSITY_FRESH = "IntensityFresh";
+        /// An `EnergyStudy` has all the trials that its rule asks for.
+        COMPLETE = "Complete";
+        /// An `EnergyStudy` cannot go on; what was measured stays.
+        FAILED = "Failed";
+        /// An `EnergyStudy` waits, by `spec.suspend`.
+        SUSPENDED = "Suspended";
     }
 }
 
@@ -65,6 +71,16 @@ pub mod reasons {
         SUSPENDED = "Suspended";
         /// The part is switched off by the spec.
         SWITCHED_OFF = "SwitchedOff";
+        /// Trials are being run.
+        RUNNING = "Running";
+        /// The planned blocks were run.
+        BLOCKS_DONE = "BlocksDone";
+        /// The interval is narrow enough.
+        INTERVAL_NARROW = "IntervalNarrow";
+        /// All blocks were run and the interval is still wider than asked for.
+        INTERVAL_WIDE = "IntervalWide";
+        /// A trial failed more often in a row than the spec allows.
+        RETRIES_EXHAUSTED = "RetriesExhausted";
     }
 }
 

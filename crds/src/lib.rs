@@ -21,12 +21,14 @@ pub mod carbon_policy;
 pub mod carbon_report;
 pub mod cluster_carbon_policy;
 pub mod condition;
+pub mod energy_study;
 pub mod power_monitor;
 pub mod zones;
 
 pub use carbon_policy::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus};
 pub use carbon_report::{CarbonReport, CarbonReportSpec};
 pub use cluster_carbon_policy::{ClusterCarbonPolicy, ClusterCarbonPolicySpec};
+pub use energy_study::{EnergyStudy, EnergyStudySpec, EnergyStudyStatus};
 pub use power_monitor::{PowerMonitor, PowerMonitorSpec, PowerMonitorStatus};
 
 /// The API group of every kind here.

@@ -22,6 +22,7 @@ use tanso_runtime::Problem;
 use crate::controllers::carbon_policy::evidence::{self, Compared, MadeAgain};
 use crate::ledger::evidence as kept;
 use crate::ledger::export::{self, Format};
+use crate::ledger::study as studies;
 use crate::ledger::{Ledger, LedgerAccount, LedgerFault, Scope, Snapshot, query, verify};
 
 /// Longest period of a request, hours: 62 days.
@@ -38,6 +39,7 @@ pub fn router(ledger: Ledger) -> Router {
         .route("/v1/ledger/export", get(rows))
         .route("/v1/workloads", get(workloads))
         .route("/v1/reports/verify", get(report))
+        .route("/v1/studies", get(study))
         .with_state(ledger)
 }
 
@@ -303,6 +305,52 @@ async fn report(
         ledger_equal: hours_that_differ.is_empty(),
         hours_that_differ,
         pages: if asked.pages { again.pages } else { Vec::new() },
+    })
+    .into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Study {
+    namespace: String,
+    name: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StudyFigures {
+    /// UID of the `EnergyStudy`.
+    study: String,
+    /// The plan that its first trial stood on, JSON.
+    plan: String,
+    /// The raw figures of its whole trials, CSV.
+    trials: String,
+}
+
+/// Plan and raw figures of the study of that name that began last: all that
+/// its report is made of.
+async fn study(
+    State(ledger): State<Ledger>,
+    asked: Result<Query<Study>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(Study { namespace, name }) = asked.map_err(|fault| bad_request(fault.body_text()))?;
+    let told = format!("EnergyStudy \"{namespace}/{name}\" has no trial yet");
+    let found = ledger
+        .call(move |connection| {
+            let Some(begun) = studies::newest(connection, &namespace, &name)? else {
+                return Ok(None);
+            };
+            let trials = studies::figures(connection, &begun.study)?;
+            Ok(Some((begun, trials)))
+        })
+        .await
+        .map_err(|fault| unavailable(&fault))?;
+    let (begun, trials) =
+        found.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no such study").detail(told))?;
+    Ok(Json(StudyFigures {
+        study: begun.study,
+        plan: begun.plan,
+        trials,
     })
     .into_response())
 }

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, CustomResourceExt as _, ResourceExt as _};
-use tanso_crds::{CarbonPolicy, CarbonReport, ClusterCarbonPolicy, PowerMonitor};
+use tanso_crds::{CarbonPolicy, CarbonReport, ClusterCarbonPolicy, EnergyStudy, PowerMonitor};
 
 /// Owner of the fields of a kind that a chore writes.
 const MANAGER: &str = "tanso-crds";
@@ -72,12 +72,13 @@ pub enum ChoreFault {
 }
 
 /// Every kind of this version.
-fn kinds() -> [CustomResourceDefinition; 4] {
+fn kinds() -> [CustomResourceDefinition; 5] {
     [
         PowerMonitor::crd(),
         CarbonPolicy::crd(),
         ClusterCarbonPolicy::crd(),
         CarbonReport::crd(),
+        EnergyStudy::crd(),
     ]
 }
 

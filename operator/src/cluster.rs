@@ -24,6 +24,9 @@ pub const POWER_MONITOR_MANAGER: &str = "tanso-power-monitor";
 /// Field manager of the carbon policy controllers.
 pub const CARBON_POLICY_MANAGER: &str = "tanso-carbon-policy";
 
+/// Field manager of the `EnergyStudy` controller.
+pub const ENERGY_STUDY_MANAGER: &str = "tanso-energy-study";
+
 /// Longest value of that annotation that is told back.
 const REQUEST_LIMIT: usize = 64;
 

@@ -2,4 +2,5 @@
 //! build (or judge), apply, status.
 
 pub mod carbon_policy;
+pub mod energy_study;
 pub mod power_monitor;

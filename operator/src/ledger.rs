@@ -17,6 +17,7 @@ pub mod query;
 pub mod roll_up;
 mod rows;
 mod schema;
+pub mod study;
 mod total;
 pub mod upkeep;
 pub mod verify;

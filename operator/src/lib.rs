@@ -33,12 +33,12 @@ use tokio::time::timeout;
 
 use crate::chore::{Chore, ChoreFault};
 use crate::cluster::lease::{Claim, Keeper};
-use crate::cluster::{Applier, CARBON_POLICY_MANAGER, Events};
+use crate::cluster::{Applier, CARBON_POLICY_MANAGER, ENERGY_STUDY_MANAGER, Events};
 use crate::collect::prometheus::{Source, StoreFault};
 use crate::collect::{CollectMetrics, Collector, NodeBoard, TrustBoard};
 use crate::controllers::carbon_policy::board::PolicyBoard;
 use crate::controllers::power_monitor::build::Installation;
-use crate::controllers::{carbon_policy, power_monitor};
+use crate::controllers::{carbon_policy, energy_study, power_monitor};
 use crate::intensity::Feeds;
 use crate::ledger::{Ledger, LedgerFault, backup, upkeep};
 use crate::metrics::Metrics;
@@ -316,8 +316,31 @@ impl Operator {
             collect_from(collector, self.source.clone(), inventory, term.clone()),
             upkeep::run(self.ledger.clone(), settings.backups(), term.clone()),
             carbon_policy::run(policies, term.clone()),
-            power_monitor::run(monitors, node_ticks, term),
+            power_monitor::run(monitors, node_ticks, term.clone()),
+            Box::pin(energy_study::run(self.studies(), term)),
         );
+    }
+
+    /// What the controller of studies works with in this term of office.
+    fn studies(&self) -> energy_study::Context {
+        let (client, claim) = (self.client.clone(), self.claim.clone());
+        let identity = &self.settings.identity;
+        energy_study::Context {
+            ledger: self.ledger.clone(),
+            applier: Applier::new(ENERGY_STUDY_MANAGER, claim.clone(), self.metrics.clone()),
+            events: Events::new(
+                client.clone(),
+                ENERGY_STUDY_MANAGER,
+                identity,
+                claim.clone(),
+            ),
+            // A process that starts anew in its pod has the same name: the moment tells.
+            runner: format!("{identity}/{}", jiff::Timestamp::now().as_millisecond()),
+            metrics: self.metrics.clone(),
+            places: Arc::default(),
+            client,
+            claim,
+        }
     }
 }
 

@@ -688,6 +688,169 @@ async fn a_cluster_policy_is_held_to_the_rules_of_a_policy() {
     check(cluster_policies()).await;
 }
 
+fn study(over: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "EnergyStudy",
+        "metadata": {"name": "gitops", "namespace": "default"},
+        "spec": {"title": "T", "arms": [{"name": "snow"}, {"name": "flux"}]},
+    });
+    merge(&mut object, &json!({"spec": over}));
+    object
+}
+
+fn energy_studies() -> Cases {
+    let phases = |phases: Value| study(&json!({"phases": phases}));
+    let source = json!({"manifests": "a"});
+    let arms = |flux: Value| {
+        let mut arm = json!({"name": "flux"});
+        merge(&mut arm, &flux);
+        study(&json!({"arms": [{"name": "snow"}, arm]}))
+    };
+    let accepted = vec![
+        study(&json!({})),
+        phases(json!({"warmUp": "0s", "measured": "60m", "coolDown": "24h"})),
+        study(&json!({"stopping": {"type": "HalfWidth", "relativePercent": 5, "blocksMin": 5}})),
+        study(
+            &json!({"zone": "KR", "components": [{"name": "shop"}], "primaryResponse": "shop_joules"}),
+        ),
+        arms(json!({"changes": {"perTrial": 3, "source": source}, "setUp": source})),
+        arms(json!({"changes": {"perTrial": 3, "by": "Others"}})),
+        study(&json!({"comparisons": [{"arm": "flux", "against": "snow", "known": "Placebo"}]})),
+    ];
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
+        (
+            study(&json!({"comparisons": [{"arm": "flux", "against": "ice"}]})),
+            &["each of comparisons names two different arms of this study"],
+        ),
+        (
+            study(&json!({"comparisons": [{"arm": "flux", "against": "flux"}]})),
+            &["each of comparisons names two different arms of this study"],
+        ),
+        (
+            study(&json!({"primaryResponse": "shop_joules"})),
+            &[
+                "shop_joules",
+                "accepted are node_joules, node_active_joules",
+            ],
+        ),
+        (
+            study(&json!({"zone": "Mars"})),
+            &["spec.zone", "unknown grid zone", "Mars"],
+        ),
+        (
+            study(&json!({"zone": "X-OWN"})),
+            &["spec.zone", "is private and has no mean intensity here"],
+        ),
+        (
+            phases(json!({"warmUp": "25h"})),
+            &[
+                "spec.phases.warmUp",
+                "25h",
+                "accepted are 0s to 24h, as in 1m",
+            ],
+        ),
+        (
+            phases(json!({"measured": "90s"})),
+            &["spec.phases.measured", "90s", "accepted are 1m to 60m"],
+        ),
+        (
+            phases(json!({"measured": "0m"})),
+            &["spec.phases.measured", "accepted are 1m to 60m"],
+        ),
+        (
+            phases(json!({"coolDown": "soon"})),
+            &[
+                "spec.phases.coolDown",
+                "soon",
+                "accepted are 0s to 24h, as in 30s",
+            ],
+        ),
+        (
+            study(&json!({"stopping": {"type": "HalfWidth"}})),
+            &["relativePercent goes with type \"HalfWidth\""],
+        ),
+        (
+            study(&json!({"stopping": {"blocks": 5, "blocksMin": 6}})),
+            &["blocksMin is more than blocks; accepted is up to blocks"],
+        ),
+        (
+            arms(json!({"changes": {"perTrial": 3}})),
+            &["source goes with by \"Study\", and is needed there"],
+        ),
+        (
+            arms(json!({"setUp": {"manifests": "a", "configMap": {"name": "a", "key": "b"}}})),
+            &["give either manifests or configMap"],
+        ),
+        (
+            study(&json!({"components": [{"name": "node"}]})),
+            &[
+                "node",
+                "is a column of every study; accepted is any other name",
+            ],
+        ),
+        (
+            study(&json!({"arms": [{"name": "snow"}]})),
+            &["spec.arms", "at least 2"],
+        ),
+    ];
+    (accepted, refused)
+}
+
+#[tokio::test]
+async fn a_study_is_held_to_what_can_be_run() {
+    check(energy_studies()).await;
+}
+
+/// What of a study that is there may be changed, and what not.
+fn study_changes() -> Cases {
+    let immutable: &'static [&'static str] = &["all of spec but suspend is immutable"];
+    let refused = [
+        json!({"title": "U"}),
+        json!({"seed": 1}),
+        json!({"zone": "KR"}),
+        json!({"arms": [{"name": "snow"}, {"name": "flux"}, {"name": "more"}]}),
+        json!({"phases": {"measured": "6m"}}),
+    ];
+    let accepted = vec![study(&json!({"suspend": true}))];
+    (
+        accepted,
+        refused
+            .iter()
+            .map(|over| (study(over), immutable))
+            .collect(),
+    )
+}
+
+#[tokio::test]
+async fn of_a_study_only_suspend_may_change() {
+    let Some(client) = api::admin().await else {
+        return;
+    };
+    let api: Api<tanso_crds::EnergyStudy> = Api::namespaced(client, "default");
+    let name = format!("fixed-{}", std::process::id());
+    let mut object = study(&json!({}));
+    object["metadata"]["name"] = json!(name);
+    let object = serde_json::from_value(object).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let change = async |over: &Value| {
+        let patch = kube::api::Patch::Merge(json!({"spec": over["spec"]}));
+        let done = api
+            .patch(&name, &kube::api::PatchParams::default(), &patch)
+            .await;
+        done.map(drop).map_err(|error| error.to_string())
+    };
+    let (accepted, refused) = study_changes();
+    for over in &accepted {
+        change(over).await.unwrap();
+    }
+    for (over, parts) in &refused {
+        let told = change(over).await.unwrap_err();
+        assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    }
+    let params = kube::api::DeleteParams::default();
+    api.delete(&name, &params).await.unwrap();
+}
+
 /// The literal pieces of a rule's message, also of one that is an expression.
 fn pieces(rule: &Value) -> Vec<String> {
     if let Some(message) = rule["message"].as_str() {
@@ -729,6 +892,8 @@ fn every_rule_of_every_kind_is_broken_by_a_case() {
         bounds(),
         runs_in_parts(),
         cluster_policies(),
+        energy_studies(),
+        study_changes(),
     ];
     let told: Vec<&str> = cases
         .iter()
@@ -740,6 +905,7 @@ fn every_rule_of_every_kind_is_broken_by_a_case() {
         tanso_crds::CarbonPolicy::crd(),
         tanso_crds::ClusterCarbonPolicy::crd(),
         tanso_crds::CarbonReport::crd(),
+        tanso_crds::EnergyStudy::crd(),
     ] {
         rules(&serde_json::to_value(crd).unwrap(), &mut found);
     }

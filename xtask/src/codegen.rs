@@ -13,16 +13,17 @@ use anyhow::{Context as _, Result, bail};
 use kube::CustomResourceExt as _;
 use serde::Serialize;
 use tanso_agent_wire::families::{self, Family};
-use tanso_crds::{CarbonPolicy, CarbonReport, ClusterCarbonPolicy, PowerMonitor};
+use tanso_crds::{CarbonPolicy, CarbonReport, ClusterCarbonPolicy, EnergyStudy, PowerMonitor};
 
 use crate::workspace;
 
 /// The hand-written parts of the installation, in the order of application.
-const INSTALL_PARTS: [&str; 5] = [
+const INSTALL_PARTS: [&str; 6] = [
     "config/operator/namespace.yaml",
     "config/rbac/agent.yaml",
     "config/rbac/operator.yaml",
     "config/rbac/actions.yaml",
+    "config/rbac/studies.yaml",
     "config/operator/operator.yaml",
 ];
 
@@ -73,6 +74,7 @@ fn generate() -> Result<Vec<Generated>> {
         ("carbonpolicies", yaml(&CarbonPolicy::crd())?),
         ("clustercarbonpolicies", yaml(&ClusterCarbonPolicy::crd())?),
         ("carbonreports", yaml(&CarbonReport::crd())?),
+        ("energystudies", yaml(&EnergyStudy::crd())?),
     ];
     let mut files = vec![
         ("crds/src/zones.rs".to_owned(), zones()?),
@@ -97,6 +99,7 @@ fn generate() -> Result<Vec<Generated>> {
         CarbonPolicy::crd(),
         ClusterCarbonPolicy::crd(),
         CarbonReport::crd(),
+        EnergyStudy::crd(),
     ])?);
     Ok(files)
 }

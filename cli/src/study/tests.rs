@@ -162,3 +162,34 @@ async fn a_report_as_a_page_has_its_picture_inside() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_study_of_the_cluster_is_read_from_the_operator_by_its_name() {
+    let answer = serde_json::json!({"study": "u-1", "plan": serde_json::to_string(
+        &Plan::parse("p", PLAN).unwrap()).unwrap(), "trials": csv()});
+    let path = "/api/v1/namespaces/tanso-system/services/tanso-operator:http/proxy/v1/studies";
+    let cluster =
+        crate::top::tests::cluster(&[(path, serde_json::Value::from(answer.to_string()))]);
+    let words = ["kubectl-tanso", "study", "report", "gitops", "-n", "lab"];
+    let Verb::Report(args) = verb(&words) else {
+        unreachable!("asked for a report")
+    };
+    let (plan, trials) = named::read(&args.named, "gitops", &cluster).await.unwrap();
+    let (_folder, [data, file, _]) = files();
+    assert_eq!(trials, Trials::parse("t", &csv()).unwrap());
+    let text = markdown(&report(&plan, &trials).unwrap());
+    assert_eq!(
+        text,
+        ran(&["report", "--data", &data, "--plan", &file]).await.0
+    );
+    // Without a name there must be figures.
+    assert!(Cli::try_parse_from(["kubectl-tanso", "study", "report"]).is_err());
+}
+
+fn verb(words: &[&str]) -> Verb {
+    let cli = Cli::try_parse_from(words).unwrap();
+    match cli.verb {
+        crate::Verb::Study(args) => args.verb,
+        _ => unreachable!("asked for a study"),
+    }
+}

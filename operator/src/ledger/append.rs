@@ -17,7 +17,7 @@ use super::{LedgerFault, unsigned, whole};
 
 const SECONDS_PER_HOUR: i64 = 3_600;
 
-/// How long CPU time is kept by the minute, seconds.
+/// How long CPU time and energy are kept by the minute, seconds.
 const MINUTES_KEPT_S: i64 = 2 * SECONDS_PER_HOUR;
 
 /// What one answer of an agent brings; it has passed `collect::accept`.
@@ -88,6 +88,14 @@ struct RowKey {
     provenance: i64,
     model: i64,
     caught_up: bool,
+}
+
+/// What one account used in one minute, on all nodes.
+#[derive(Default)]
+struct MinuteSum {
+    cpu_us: u64,
+    energy: Joules,
+    provenance: i64,
 }
 
 #[derive(Default)]
@@ -261,7 +269,7 @@ fn add_rows(
 ) -> Result<(), LedgerFault> {
     let mut ids = Ids::default();
     let mut sums: BTreeMap<RowKey, RowSum> = BTreeMap::new();
-    let mut minutes: BTreeMap<(i64, i64), u64> = BTreeMap::new();
+    let mut minutes: BTreeMap<(i64, i64), MinuteSum> = BTreeMap::new();
     let mut held: BTreeMap<(i64, i64), Told> = BTreeMap::new();
     for record in records {
         let account = ids.account(transaction, &record.account)?;
@@ -272,13 +280,17 @@ fn add_rows(
             model: ids.model(transaction, record.model.as_deref().unwrap_or(""))?,
             caught_up: record.caught_up,
         };
+        let provenance = key.provenance;
         let sum = sums.entry(key).or_default();
         sum.energy = sum.energy + record.energy_uj;
         sum.cpu_us = sum.cpu_us.saturating_add(record.cpu_us);
         sum.minutes.insert(record.minute);
-        if matches!(record.account, Account::Container { .. }) && !record.caught_up {
+        // What was caught up is of an earlier time than its minute.
+        if !record.caught_up {
             let minute = minutes.entry((record.minute, account)).or_default();
-            *minute = minute.saturating_add(record.cpu_us);
+            minute.cpu_us = minute.cpu_us.saturating_add(record.cpu_us);
+            minute.energy += record.energy_uj.value;
+            minute.provenance = minute.provenance.max(provenance);
         }
         if let (Account::Container { .. }, Some(bytes)) =
             (&record.account, record.memory_peak_bytes)
@@ -324,11 +336,11 @@ fn add_rows(
     memory::add(transaction, &held)
 }
 
-/// Adds CPU time and memory by the minute and forgets what is too old; completes
-/// what is held by what earlier pages told of the same minutes.
+/// Adds CPU time, energy and memory by the minute and forgets what is too old;
+/// completes what is held by what earlier pages told of the same minutes.
 fn add_minutes(
     transaction: &Transaction<'_>,
-    minutes: &BTreeMap<(i64, i64), u64>,
+    minutes: &BTreeMap<(i64, i64), MinuteSum>,
     held: &mut BTreeMap<(i64, i64), Told>,
 ) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("booking CPU time");
@@ -337,14 +349,17 @@ fn add_minutes(
     };
     let mut upsert = transaction
         .prepare(
-            "INSERT INTO minutes (minute, account, cpu_us, memory_bytes) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO minutes (minute, account, cpu_us, energy_uj, provenance, memory_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT DO UPDATE SET cpu_us = cpu_us + excluded.cpu_us,
+                energy_uj = energy_uj + excluded.energy_uj,
+                provenance = max(provenance, excluded.provenance),
                 memory_bytes = coalesce(memory_bytes + excluded.memory_bytes,
                                         memory_bytes, excluded.memory_bytes)
              RETURNING memory_bytes",
         )
         .map_err(&fault)?;
-    for (key @ (minute, account), cpu_us) in minutes {
+    for (key @ (minute, account), used) in minutes {
         if *minute <= newest - MINUTES_KEPT_S {
             continue;
         }
@@ -353,7 +368,9 @@ fn add_minutes(
         let values = params![
             minute,
             account,
-            whole("CPU time", *cpu_us)?,
+            whole("CPU time", used.cpu_us)?,
+            whole("energy", used.energy.microjoules())?,
+            used.provenance,
             bytes.transpose()?
         ];
         let sum: Option<i64> = upsert.query_row(values, |row| row.get(0)).map_err(&fault)?;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::LedgerFault;
 
 /// Migrations in order; the n-th brings the file to version n.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 const VERSION_1: &str = "
 -- How far each journal of each node was read.
@@ -184,6 +184,36 @@ ALTER TABLE pods ADD COLUMN memory_request_bytes INTEGER;
 ALTER TABLE pods ADD COLUMN memory_container TEXT NOT NULL DEFAULT '';
 -- When the kernel last killed one of its containers for want of memory.
 ALTER TABLE pods ADD COLUMN oom_killed_at INTEGER;
+";
+
+const VERSION_5: &str = "
+-- Energy beside CPU time by the minute, of every account: what a study's trial used.
+ALTER TABLE minutes ADD COLUMN energy_uj INTEGER NOT NULL DEFAULT 0;
+-- The worst of the minute's provenances.
+ALTER TABLE minutes ADD COLUMN provenance INTEGER NOT NULL DEFAULT 0;
+
+-- Studies, by the UID of their object, with the plan that their first trial stood on.
+CREATE TABLE studies (
+    study TEXT PRIMARY KEY,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    began_at INTEGER NOT NULL,
+    plan TEXT NOT NULL,
+    -- Of all that the arms apply.
+    digest TEXT NOT NULL,
+    -- The first line of the raw figures.
+    header TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX studies_by_name ON studies (namespace, name, began_at);
+
+-- The raw figures of each whole trial, once.
+CREATE TABLE study_trials (
+    study TEXT NOT NULL REFERENCES studies (study),
+    trial INTEGER NOT NULL,
+    kept_at INTEGER NOT NULL,
+    lines TEXT NOT NULL,
+    PRIMARY KEY (study, trial)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings a ledger to the newest version; a new file gets all tables.

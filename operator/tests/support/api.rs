@@ -17,14 +17,14 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, Client, Config, CustomResourceExt as _, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tanso_crds::{CarbonPolicy, CarbonReport, ClusterCarbonPolicy, PowerMonitor};
+use tanso_crds::{CarbonPolicy, CarbonReport, ClusterCarbonPolicy, EnergyStudy, PowerMonitor};
 use tokio::sync::OnceCell;
 
 /// Namespace of the installation.
@@ -48,6 +48,22 @@ pub async fn as_operator() -> Option<Client> {
         "system:serviceaccount:{NAMESPACE}:tanso-operator"
     )))
     .await
+}
+
+/// The same as somebody who has this token and no other credentials, so that
+/// what impersonates can be tried.
+pub async fn with_token(token: String) -> Client {
+    let path = std::env::var_os(WHERE).unwrap();
+    let kubeconfig = Kubeconfig::read_from(path).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .unwrap();
+    config.auth_info = AuthInfo {
+        token: Some(token.into()),
+        ..AuthInfo::default()
+    };
+    Client::try_from(config).unwrap()
 }
 
 async fn connect(user: Option<String>) -> Option<Client> {
@@ -76,6 +92,7 @@ async fn install(client: Client) {
         CarbonPolicy::crd(),
         ClusterCarbonPolicy::crd(),
         CarbonReport::crd(),
+        EnergyStudy::crd(),
     ] {
         put(&crds, &crd).await;
         let name = crd.name_any();
@@ -93,6 +110,7 @@ async fn install(client: Client) {
         "rbac/agent.yaml",
         "rbac/operator.yaml",
         "rbac/actions.yaml",
+        "rbac/studies.yaml",
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../config")

@@ -15,7 +15,7 @@ use crate::call::Call;
 pub type Right = (String, String);
 
 /// Rights that these runs do not use: resource, verbs, and what does.
-const ELSEWHERE: [(&str, &[&str], &str); 12] = [
+const ELSEWHERE: [(&str, &[&str], &str); 13] = [
     (
         "powermonitors/finalizers carbonpolicies/finalizers clustercarbonpolicies/finalizers",
         &["update"],
@@ -55,6 +55,11 @@ const ELSEWHERE: [(&str, &[&str], &str); 12] = [
         "secrets",
         &["get"],
         "credentials of intensity services: operator/tests/api_carbon_policy.rs",
+    ),
+    (
+        "energystudies energystudies/status",
+        &["get", "patch"],
+        "a study that runs: operator/tests/api_energy_study.rs",
     ),
     (
         "tokenreviews subjectaccessreviews",

@@ -12,11 +12,12 @@ use crate::{process, workspace};
 const CLUSTER: &str = "bench-operator";
 
 /// What an operator finds installed, under `config/`.
-const INSTALLED: [&str; 6] = [
+const INSTALLED: [&str; 7] = [
     "crd/powermonitors.yaml",
     "crd/carbonpolicies.yaml",
     "crd/clustercarbonpolicies.yaml",
     "crd/carbonreports.yaml",
+    "crd/energystudies.yaml",
     "operator/namespace.yaml",
     "rbac/operator.yaml",
 ];

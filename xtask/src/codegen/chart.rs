@@ -11,10 +11,11 @@ use super::Generated;
 use crate::workspace;
 
 /// Where a file of the chart comes from.
-const COPIES: [(&str, &str); 4] = [
+const COPIES: [(&str, &str); 5] = [
     ("config/rbac/actions.yaml", "generated/rbac/actions.yaml"),
     ("config/rbac/agent.yaml", "generated/rbac/agent.yaml"),
     ("config/rbac/operator.yaml", "generated/rbac/operator.yaml"),
+    ("config/rbac/studies.yaml", "generated/rbac/studies.yaml"),
     (
         "config/prometheus/rules.yaml",
         "generated/prometheus/rules.yaml",

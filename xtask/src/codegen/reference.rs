@@ -289,6 +289,7 @@ mod tests {
             tanso_crds::CarbonPolicy::crd(),
             tanso_crds::ClusterCarbonPolicy::crd(),
             tanso_crds::CarbonReport::crd(),
+            tanso_crds::EnergyStudy::crd(),
         ];
         for (path, text) in pages(&crds).unwrap() {
             for line in text.lines().filter(|line| line.starts_with("| `")) {

@@ -18,11 +18,12 @@ pub(super) const NAME: &str =
 const CLUSTER: &str = "e2e-faults";
 
 /// What the operator finds installed, under `config/`.
-const INSTALLED: [&str; 8] = [
+const INSTALLED: [&str; 9] = [
     "crd/powermonitors.yaml",
     "crd/carbonpolicies.yaml",
     "crd/clustercarbonpolicies.yaml",
     "crd/carbonreports.yaml",
+    "crd/energystudies.yaml",
     "operator/namespace.yaml",
     "rbac/agent.yaml",
     "rbac/operator.yaml",

@@ -16,10 +16,11 @@ const HEARTBEATS: &str = "Lease/kube-node-lease/";
 
 /// What stays by intent until somebody deletes it: the kinds, which Helm never
 /// deletes, and what Kubernetes and the operator put into the namespace.
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 5] = [
     "carbonpolicies.tanso.dev",
     "carbonreports.tanso.dev",
     "clustercarbonpolicies.tanso.dev",
+    "energystudies.tanso.dev",
     "powermonitors.tanso.dev",
 ];
 

@@ -1,0 +1,63 @@
+//! A study that runs on the cluster: its plan and raw figures, read from the
+//! operator through the API server.
+
+use serde::Deserialize;
+use tanso_carbon::study::{Plan, Trials};
+
+use super::StudyFault;
+use crate::Error;
+use crate::cluster::{Cluster, ClusterError};
+
+/// The operator's Service and the name of its port.
+const SERVICE: &str = "tanso-operator:http";
+
+/// Which study of the cluster.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Named {
+    /// Name of an `EnergyStudy` on the cluster
+    #[arg(value_name = "NAME", conflicts_with_all = ["data", "plan", "baseline", "response"])]
+    pub(super) name: Option<String>,
+    /// Namespace of the `EnergyStudy`; default that of the context
+    #[arg(short, long, value_name = "NAME", requires = "name")]
+    namespace: Option<String>,
+    /// The operator's namespace
+    #[arg(long, default_value = "tanso-system", value_name = "NAME")]
+    operator_namespace: String,
+}
+
+/// What the operator says of a study.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Figures {
+    plan: String,
+    trials: String,
+}
+
+/// Plan and raw figures of a study of the cluster.
+///
+/// # Errors
+/// If the operator does not answer, or has no trial of it.
+pub(super) async fn read(
+    named: &Named,
+    name: &str,
+    cluster: &Cluster,
+) -> Result<(Plan, Trials), Error> {
+    let namespace = named.namespace.as_ref().unwrap_or(&cluster.namespace);
+    let action = format!("reading EnergyStudy \"{namespace}/{name}\" from the operator");
+    let path = format!(
+        "/api/v1/namespaces/{}/services/{SERVICE}/proxy/v1/studies?namespace={namespace}&name={name}",
+        named.operator_namespace
+    );
+    let request = hyper::Request::get(path).body(Vec::new());
+    let request = request.map_err(|error| ClusterError::Unreachable {
+        action: action.clone(),
+        server: cluster.server.clone(),
+        cause: error.to_string(),
+    })?;
+    let text = cluster.client.request_text(request).await;
+    let text = text.map_err(|error| cluster.refusal(action, &error))?;
+    let found: Figures = serde_json::from_str(&text)?;
+    let plan = Plan::parse("the study's plan", &found.plan).map_err(StudyFault::Plan)?;
+    let trials = Trials::parse("the study's figures", &found.trials).map_err(StudyFault::Table)?;
+    Ok((plan, trials))
+}
