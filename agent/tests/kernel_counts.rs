@@ -394,10 +394,12 @@ fn what_finds_no_room_goes_to_the_overflow_account() {
     assert_eq!(all.overflow, Duration::ZERO);
     assert!(cut.losses.overflow_bookings > 0);
     // A free that is not shown to programs costs the meter that had not yet
-    // settled the task, and not the other: hence the hundredth.
+    // settled the task, and not the other: hence the hundredth. Of the rest of
+    // the machine, which may be busy, the small meter knows no mean to book
+    // for such frees: hence three.
     assert!(cut.overflow + sum(&cut) >= sum(&all).mul_f64(0.99));
     assert!(
-        (inner.mul_f64(0.99)..=outer.mul_f64(1.01)).contains(&ours),
+        (inner.mul_f64(0.97)..=outer.mul_f64(1.03)).contains(&ours),
         "nothing is lost, nothing is made"
     );
 }

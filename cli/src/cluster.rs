@@ -136,6 +136,9 @@ impl ClusterArgs {
         let mut config = self.config().await?;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = Some(READ_TIMEOUT);
+        // An agent that is down is answered for with 503: to ask again for
+        // minutes would keep whoever waits from being told.
+        config.default_retry = false;
         self.impersonate(&mut config);
         let server = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
