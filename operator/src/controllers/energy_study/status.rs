@@ -297,6 +297,22 @@ mod tests {
     }
 
     #[test]
+    fn what_ended_a_study_is_the_reason_of_its_completion() {
+        let at = Timestamp::from_second(10).unwrap();
+        let begun = first(Some(1), at);
+        for (decision, reason) in [
+            (Decision::Narrow, "IntervalNarrow"),
+            (Decision::Exhausted, "IntervalWide"),
+            (Decision::Complete, "BlocksDone"),
+        ] {
+            let done = after(&begun, &Outcome::Complete(decision), Some(1), at);
+            let expected = ("True".to_owned(), reason.to_owned());
+            assert_eq!(of(&done, types::COMPLETE), expected);
+            assert_eq!(of(&done, types::READY), expected);
+        }
+    }
+
+    #[test]
     fn time_to_go_is_told_in_hours_and_minutes() {
         assert_eq!(in_words(Duration::from_secs(61)), "2m");
         assert_eq!(in_words(Duration::from_mins(125)), "2h05m");
