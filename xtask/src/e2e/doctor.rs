@@ -327,8 +327,8 @@ fn agent_image(session: &Session, image: &str) -> Result<()> {
 }
 
 fn scale(session: &Session, name: &str, replicas: u8) -> Result<()> {
-    let replicas = format!("--replicas={replicas}");
-    let words = ["scale", "deployment", name, "-n", NAMESPACE, &replicas];
+    let wanted = format!("--replicas={replicas}");
+    let words = ["scale", "deployment", name, "-n", NAMESPACE, &wanted];
     session.kubectl(&words)?;
     let rollout = format!("deployment/{name}");
     let words = [
@@ -339,7 +339,17 @@ fn scale(session: &Session, name: &str, replicas: u8) -> Result<()> {
         NAMESPACE,
         "--timeout=180s",
     ];
-    session.kubectl(&words).map(drop)
+    session.kubectl(&words)?;
+    if replicas != 0 {
+        return Ok(());
+    }
+    // An operator that is still ending reverts what is changed by hand.
+    let label = format!("app.kubernetes.io/name={name}");
+    let words = ["get", "pods", "-n", NAMESPACE, "-l", &label, "-o", "name"];
+    let mut step = Step::new(format!("{name} to end"));
+    session.wait(&mut step, "its last pod to go", PATIENCE, |session| {
+        Ok(session.kubectl(&words)?.trim().is_empty().then_some(()))
+    })
 }
 
 /// Changes the agents' DaemonSet, whose operator must not look.
