@@ -80,6 +80,16 @@ pub fn render(report: &Report, format: Format, language: Language) -> String {
     }
 }
 
+/// The evaluation in a few sentences of a language.
+pub(crate) fn answer(report: &Report, language: Language) -> String {
+    sections::Writer { report, language }.answer()
+}
+
+/// The Korean wording of a sentence of the engine, if it has one.
+pub(crate) fn korean(sentence: &str) -> Option<String> {
+    korean::known(sentence, &korean::RuleNames::new())
+}
+
 /// A table as HTML, as a report has it.
 #[must_use]
 pub fn sheet_html(sheet: &document::Sheet) -> maud::Markup {

@@ -158,6 +158,13 @@ async fn a_workload_has_its_formula_in_both_languages() {
     let korean = page("/workloads/shop/Deployment/api?lang=ko").await;
     assert!(korean.contains("<html lang=\"ko\">") && korean.contains("산정 내역"));
     assert!(korean.contains("7.611 gCO₂-eq"), "{korean}");
+    let policy = page("/policies/shop/korea?lang=ko").await;
+    assert!(
+        policy.contains("종합 판정: ") && !policy.contains("<span lang=\"en\">Ready"),
+        "{policy}"
+    );
+    let english = page("/policies/shop/korea?lang=en").await;
+    assert!(!english.contains("종합 판정"), "{english}");
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 use tanso_crds::carbon_policy::status::Verdict;
 
-use crate::report::Language;
 use crate::report::document::Sheet;
+use crate::report::{self, Language};
 
 /// What a page knows of its reader.
 #[derive(Clone, Debug)]
@@ -153,6 +153,19 @@ fn is_here(frame: &Frame, path: &str) -> bool {
 pub(super) fn fault(frame: &Frame, why: &str) -> Markup {
     let title = frame.pick("No page", "페이지 없음");
     page(frame, title, None, &html! { p role="status" { (why) } })
+}
+
+/// A sentence of the engine in the reader's language; what has no Korean wording
+/// is marked as the English that it is.
+pub(super) fn said(frame: &Frame, sentence: &str) -> Markup {
+    let korean = || report::korean(sentence);
+    match frame.language {
+        Language::English => html! { (sentence) },
+        Language::Korean => korean().map_or_else(
+            || html! { span lang="en" { (sentence) } },
+            |korean| html! { (korean) },
+        ),
+    }
 }
 
 /// A verdict: shape, colour and word.

@@ -67,7 +67,7 @@ fn summary(frame: &Frame, monitors: &[PowerMonitor]) -> Markup {
                 (counts.none) " " (frame.pick("without a source", "전력 정보 없음"))
             }
             @if !counts.none_because.is_empty() {
-                ul lang="en" { @for reason in &counts.none_because { li { (reason) } } }
+                ul { @for reason in &counts.none_because { li { (layout::said(frame, reason)) } } }
             }
         }
     }
@@ -147,7 +147,7 @@ fn health(frame: &Frame, known: Option<&LiveNode>) -> Markup {
     if let Some(error) = &known.error {
         return html! {
             span.v.v-no { span aria-hidden="true" { "▲" } " " (frame.pick("not reached", "연결되지 않음")) }
-            br; small lang="en" { (error) }
+            br; small { (layout::said(frame, error)) }
         };
     }
     let is_late = known

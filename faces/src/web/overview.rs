@@ -431,10 +431,18 @@ pub(super) fn piece(
                 (words::milli(advice.saving_milli_percent)) " %, "
                 (frame.pick("confidence", "신뢰도")) " " (frame.language.confidence(&advice.confidence))
             }
-            p lang="en" { (advice.basis) }
-            pre tabindex="0" lang="en" { code { (advice.change) } }
+            p { (layout::said(frame, &advice.basis)) }
+            (change(frame, &advice.change))
         }
     }
+}
+
+/// A command to copy; advice in words as a sentence.
+fn change(frame: &Frame, change: &str) -> Markup {
+    if change.starts_with("kubectl ") {
+        return html! { pre tabindex="0" lang="en" { code { (change) } } };
+    }
+    html! { p { (layout::said(frame, change)) } }
 }
 
 /// Where the figures come from.
@@ -449,7 +457,7 @@ pub(super) fn sources(frame: &Frame, policy: &Policy) -> Markup {
                     dd {
                         (from.zone) ", " (from.method) ", " (from.boundary) ", " (from.source)
                         @if let Some(year) = from.data_year { ", " (year) }
-                        @if !from.filled_by.is_empty() { "; " span lang="en" { (from.filled_by) } }
+                        @if !from.filled_by.is_empty() { "; " (layout::said(frame, &from.filled_by)) }
                     }
                 }
             }

@@ -1,19 +1,25 @@
 //! The policies, and one of them with all its rules.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::response::Response;
 use maud::{Markup, html};
-use tanso_crds::carbon_policy::status::RegulationResult;
+use tanso_crds::carbon_policy::status::{RegulationResult, WorkloadResult};
 
 use super::layout::{self, Frame, Rows, cell};
 use super::overview::{banner, key, link, sources, table};
 use super::{PageFault, Web, answer};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
-use crate::view::{Policy, PolicyKind, Scope};
+use crate::report::{self, Inputs, Language, Statement};
+use crate::view::{Facts, Policy, PolicyKind, Scope};
 
 /// Workloads on one page.
 const PAGE: usize = 25;
+
+/// Names of rules in the reader's language, by id.
+pub(super) type RuleNames = BTreeMap<String, String>;
 
 pub(super) async fn list(State(web): State<Web>, frame: Frame) -> Response {
     let made = all(&web, &frame).await;
@@ -131,13 +137,15 @@ async fn single(
     let (_, rest) = workloads.split_at(from);
     let (shown, later) = rest.split_at(rest.len().min(PAGE));
     let path = link(policy);
+    let names = names(frame, &*facts).await?;
+    let answered = answered(frame, &*facts, policy, &workloads).await?;
     let body = html! {
         p.sub {
             @if let Some(verdict) = policy.status.verdict { (layout::verdict(frame, verdict)) }
-            " " span lang="en" { (policy.status.answer) }
+            " " (answered)
         }
         h2 { (frame.pick("Rules", "규정별 판정")) }
-        (rules(frame, &policy.status.regulations))
+        (rules(frame, &policy.status.regulations, &names))
         h2 { (frame.pick("Workloads", "워크로드")) " (" (workloads.len()) ")" }
         (table(frame, shown))
         p {
@@ -169,8 +177,45 @@ fn page_of(frame: &Frame) -> usize {
     page.saturating_sub(1)
 }
 
+/// The evaluation in a few sentences of the reader's language.
+async fn answered(
+    frame: &Frame,
+    facts: &dyn Facts,
+    policy: &Policy,
+    workloads: &[WorkloadResult],
+) -> Result<Markup, PageFault> {
+    if frame.language == Language::English {
+        return Ok(html! { (policy.status.answer) });
+    }
+    let rules = facts.rules().await?;
+    let report = report::build(&Inputs {
+        policy,
+        workloads,
+        rules: &rules,
+        hours: None,
+        statement: &Statement::default(),
+        other: None,
+    });
+    // One that was not evaluated yet has the operator's own words only.
+    Ok(report.map_or_else(
+        |_| layout::said(frame, &policy.status.answer),
+        |report| html! { (report::answer(&report, frame.language)) },
+    ))
+}
+
+/// The rules' names in the reader's language, by id; empty where ids serve.
+pub(super) async fn names(frame: &Frame, facts: &dyn Facts) -> Result<RuleNames, PageFault> {
+    if frame.language == Language::English {
+        return Ok(RuleNames::new());
+    }
+    let rules = facts.rules().await?;
+    let all = rules.iter().flat_map(|preset| &preset.rules);
+    let named = all.filter_map(|rule| Some((rule.id.clone(), rule.name_ko.clone()?)));
+    Ok(named.collect())
+}
+
 /// The rules with value, limit and why.
-pub(super) fn rules(frame: &Frame, rules: &[RegulationResult]) -> Markup {
+pub(super) fn rules(frame: &Frame, rules: &[RegulationResult], names: &RuleNames) -> Markup {
     let sheet = Sheet::new(
         frame.pick("Rules", "규정별 판정"),
         &[
@@ -193,7 +238,11 @@ pub(super) fn rules(frame: &Frame, rules: &[RegulationResult]) -> Markup {
             }
         });
         vec![
-            html! { (rule.rule) br; small lang="en" { (rule.source) } },
+            html! {
+                (rule.rule)
+                @if let Some(name) = names.get(&rule.rule) { br; (name) }
+                br; small lang="en" { (rule.source) }
+            },
             cell(frame.language.rule_kind(&rule.kind)),
             cell(value),
             cell(rule.limit_milli.map_or_else(String::new, words::milli)),
@@ -215,7 +264,7 @@ fn conditions(frame: &Frame, policy: &Policy) -> Markup {
         h2 { (frame.pick("Conditions", "상태 조건")) }
         dl.facts {
             @for one in &policy.status.conditions {
-                div { dt { (one.type_) } dd lang="en" { (one.status) " (" (one.reason) ") " (one.message) } }
+                div { dt { (one.type_) } dd { span lang="en" { (one.status) " (" (one.reason) ")" } " " (layout::said(frame, &one.message)) } }
             }
         }
     }

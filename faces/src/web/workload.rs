@@ -8,7 +8,7 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 
 use super::layout::{self, Frame, cell, figure};
 use super::overview::{banner, key, link, piece};
-use super::policies::rules;
+use super::policies::{RuleNames, names, rules};
 use super::{PageFault, Web, answer};
 use crate::report::Language;
 use crate::report::figure as words;
@@ -49,13 +49,14 @@ async fn made(
         return Err(PageFault::NotFound(title));
     }
     let banner = found.iter().find_map(|(policy, _)| banner(frame, policy));
+    let names = names(frame, &*facts).await?;
     let body = html! {
-        @for (policy, one) in &found { (by_policy(frame, policy, one)) }
+        @for (policy, one) in &found { (by_policy(frame, policy, one, &names)) }
     };
     Ok(layout::page(frame, &title, banner.as_deref(), &body))
 }
 
-fn by_policy(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
+fn by_policy(frame: &Frame, policy: &Policy, one: &WorkloadResult, names: &RuleNames) -> Markup {
     let figures = &one.figures;
     let (energy, mass) = (&figures.energy_microjoules, &figures.emissions_milligrams);
     let unit = frame.language.co2eq();
@@ -78,7 +79,7 @@ fn by_policy(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
             h3 { (frame.pick("How it comes about", "산정 내역")) }
             (explanation(frame, policy, one))
             h3 { (frame.pick("The policy's rules", "정책의 규정별 판정")) }
-            (rules(frame, &policy.status.regulations))
+            (rules(frame, &policy.status.regulations, names))
             h3 { (frame.pick("Advice", "권고")) }
             (advice(frame, one))
             (settled(frame, one))
@@ -155,11 +156,18 @@ fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
 }
 
 fn advice(frame: &Frame, one: &WorkloadResult) -> Markup {
-    if one.recommendations.is_empty() {
-        return html! { p { (frame.pick("None above the least saving that the policy asks for.", "정책이 요구하는 최소 절감량을 넘는 권고가 없다.")) } };
-    }
     html! {
-        ul.advice { @for advice in &one.recommendations { (piece(frame, None, advice)) } }
+        @if one.recommendations.is_empty() {
+            p { (frame.pick("None above the least saving that the policy asks for.", "정책이 요구하는 최소 절감량을 넘는 권고가 없다.")) }
+        } @else {
+            ul.advice { @for advice in &one.recommendations { (piece(frame, None, advice)) } }
+        }
+        @if !one.no_advice.is_empty() {
+            details {
+                summary { (frame.pick("Why there is no other", "다른 권고가 없는 사유")) }
+                ul { @for without in &one.no_advice { li { (frame.language.action(&without.action)) ": " (layout::said(frame, &without.message)) } } }
+            }
+        }
         @if let Some(together) = one.together_milligrams_per_day {
             p { (frame.pick("All of it together:", "모두 적용할 때:")) " −" (words::mass(together)) " " (frame.language.co2eq()) "/" (frame.pick("d", "일")) }
         }
