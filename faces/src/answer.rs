@@ -17,6 +17,7 @@ pub mod power;
 mod profile;
 pub mod regions;
 pub mod report;
+pub mod savings;
 pub mod schedule;
 
 use jiff::Timestamp;

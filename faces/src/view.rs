@@ -13,6 +13,7 @@ pub mod given;
 mod pages;
 mod proxy;
 mod site;
+pub mod stated;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,13 +31,14 @@ use tanso_crds::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus, CarbonRepor
 use tanso_power::{Estimate, Joules, Provenance};
 
 pub use access::{Access, Caller, Reviewer};
+pub use beside::Beside;
 pub(crate) use beside::allocatable;
-pub use beside::{Beside, Market};
 pub use cluster::{Books, Clock, KubeFacts, Reader, Services, no_services};
 pub use fault::FactsFault;
 pub use proxy::{ProxyBooks, read_export};
 pub(crate) use site::seconds;
 pub use site::{PlaceAt, Site};
+pub use stated::Market;
 
 /// An answer that is being read.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, FactsFault>>;

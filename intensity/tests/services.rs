@@ -5,16 +5,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+#[path = "services/past.rs"]
+mod past;
+#[path = "services/server.rs"]
+mod server;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use jiff::{SignedDuration, Timestamp};
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::series::{Boundary, Method, Origin};
 use tanso_intensity::IntensityProvider as _;
@@ -23,11 +24,12 @@ use tanso_intensity::http::guard::Guard;
 use tanso_intensity::http::{BODY_MAX, Http};
 use tanso_intensity::reading::Unit;
 use tanso_intensity::service::carbon_aware::CarbonAware;
-use tanso_intensity::service::electricity_maps::ElectricityMaps;
 use tanso_intensity::service::neso::Neso;
 use tanso_intensity::service::prometheus::Prometheus;
 use tanso_intensity::service::watttime::WattTime;
-use tanso_intensity::service::{Secret, Service};
+use tanso_intensity::service::{Secret, Service as _};
+
+use server::{Server, at, later, maps, now, says};
 
 const EM_HISTORY: &str = include_str!("replies/electricitymaps_history.json");
 const EM_FORECAST: &str = include_str!("replies/electricitymaps_forecast.json");
@@ -37,97 +39,6 @@ const WATTTIME: &str = include_str!("replies/watttime_forecast.json");
 const NESO: &str = include_str!("replies/uk_intensity_fw24h.json");
 const NESO_EMPTY: &str = include_str!("replies/uk_intensity_empty.json");
 const CARBON_AWARE: &str = include_str!("replies/carbonaware_forecast.json");
-
-/// Two minutes after the samples' forecasts were made.
-fn now() -> Timestamp {
-    "2024-06-14T15:02:00Z".parse().unwrap()
-}
-
-fn later(minutes: i64) -> Timestamp {
-    now()
-        .checked_add(SignedDuration::from_mins(minutes))
-        .unwrap()
-}
-
-type Reply = dyn Fn(&str, &HeaderMap, usize) -> Response + Send + Sync;
-
-/// A server that answers each path as it is told to; counts requests.
-struct Server {
-    endpoint: String,
-    http: Http,
-    asked: Arc<AtomicUsize>,
-}
-
-#[derive(Clone)]
-struct Told {
-    reply: Arc<Reply>,
-    asked: Arc<AtomicUsize>,
-}
-
-async fn answer(State(told): State<Told>, request: Request) -> Response {
-    let number = told.asked.fetch_add(1, Ordering::SeqCst);
-    let path = request.uri().to_string();
-    (told.reply)(&path, request.headers(), number)
-}
-
-impl Server {
-    async fn new(
-        reply: impl Fn(&str, &HeaderMap, usize) -> Response + Send + Sync + 'static,
-    ) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let told = Told {
-            reply: Arc::new(reply),
-            asked: Arc::clone(&asked),
-        };
-        let router = Router::new().fallback(answer).with_state(told);
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self {
-            endpoint: format!("http://{address}"),
-            http: Http::try_new(Guard::with_listed([address]), &[]).unwrap(),
-            asked,
-        }
-    }
-
-    fn feed(&self, service: impl Service + 'static) -> Arc<Feed> {
-        Arc::new(Feed::new(self.setting(service)))
-    }
-
-    fn setting(&self, service: impl Service + 'static) -> Setting {
-        Setting {
-            name: "live".to_owned(),
-            endpoint: self.endpoint.clone(),
-            services_own: None,
-            service: Box::new(service),
-            file: None,
-            stale_after: SignedDuration::from_hours(6),
-        }
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-fn says(text: &str) -> Response {
-    text.to_owned().into_response()
-}
-
-fn maps(boundary: Boundary) -> ElectricityMaps {
-    ElectricityMaps {
-        zone: "KR".to_owned(),
-        boundary,
-        token: Some(Secret::new("token-of-the-test\n")),
-    }
-}
-
-/// What a feed knows of an hour, `442.0 gCO2eq/kWh Published`.
-fn at(feed: &Arc<Feed>, now: Timestamp, hour: &str) -> Option<String> {
-    let loaded = feed.seen_at(now).load("", 2024).ok()?;
-    let point = loaded.series.at(UtcHour::parse(hour).unwrap())?;
-    Some(format!("{} {:?}", point.intensity.value, point.origin))
-}
 
 #[tokio::test]
 async fn electricity_maps_gives_hours_with_gaps_estimates_and_a_forecast() {
@@ -579,218 +490,4 @@ async fn an_endpoint_that_nobody_listed_gets_no_request() {
     let fault = feed.refresh(&http, now()).await.unwrap_err().to_string();
     assert!(fault.contains("not listed"), "{fault}");
     assert_eq!(server.asked(), 0);
-}
-
-/// What stands behind `name=` in a path, as an hour.
-fn hour_of(path: &str, name: &str) -> UtcHour {
-    let text = path.split(&format!("{name}=")).nth(1).unwrap();
-    let text = text.split('&').next().unwrap().replace("%3A", ":");
-    UtcHour::parse(&text).unwrap()
-}
-
-/// An answer of `past-range`: a figure for each hour asked for.
-fn past_range(path: &str, figure: u32, is_estimated: bool) -> Response {
-    let period = tanso_carbon::Period {
-        from: hour_of(path, "start"),
-        until: hour_of(path, "end"),
-    };
-    assert!((1..=240).contains(&period.hour_count()), "{path}");
-    let row = |hour: UtcHour| {
-        format!(
-            r#"{{"zone":"KR","carbonIntensity":{figure},"datetime":"{}","emissionFactorType":"lifecycle","isEstimated":{is_estimated}}}"#,
-            hour.start()
-        )
-    };
-    let rows: Vec<_> = period.hours().map(row).collect();
-    says(&format!(r#"{{"data":[{}]}}"#, rows.join(",")))
-}
-
-fn hours_before(hours: i32) -> UtcHour {
-    UtcHour::containing(now()).plus_hours(-hours)
-}
-
-/// Services were asked for the last day only, so a policy of a month never had
-/// an intensity for the rest of it.
-#[tokio::test]
-async fn missing_hours_of_a_window_are_asked_for_in_bounded_pieces_until_all_are_known() {
-    let pieces = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&pieces);
-    let server = Server::new(move |path, _, _| {
-        if path.contains("/past-range?") {
-            counted.fetch_add(1, Ordering::SeqCst);
-            past_range(path, 430, false)
-        } else {
-            says(EM_HISTORY)
-        }
-    })
-    .await;
-    let feed = server.feed(maps(Boundary::LifeCycle));
-    let from = hours_before(60 * 24);
-    let mut rounds = Vec::new();
-    for round in 0..5 {
-        let before = pieces.load(Ordering::SeqCst);
-        let now = later(11 * round);
-        feed.refresh_from(&server.http, from, now).await.unwrap();
-        rounds.push(pieces.load(Ordering::SeqCst) - before);
-    }
-    // 59 days in pieces of ten: six or seven of them, four at a time.
-    assert!(
-        matches!(rounds.as_slice(), [4, 2 | 3, 0, 0, 0]),
-        "{rounds:?}"
-    );
-    let loaded = feed.seen_at(later(60)).load("KR", 2024).unwrap();
-    let known = (24..60 * 24).filter(|back| loaded.series.at(hours_before(*back)).is_some());
-    assert_eq!(known.count(), 59 * 24);
-    // A policy of a longer window shares the feed: its hours come too.
-    let longer = hours_before(90 * 24);
-    let now = later(55);
-    feed.refresh_from(&server.http, longer, later(50))
-        .await
-        .unwrap();
-    feed.refresh_from(&server.http, from, now).await.unwrap();
-    assert!(
-        feed.seen_at(now)
-            .load("KR", 2024)
-            .unwrap()
-            .series
-            .at(longer)
-            .is_some()
-    );
-}
-
-#[tokio::test]
-async fn an_estimate_of_the_past_is_asked_for_again_the_next_day_and_both_are_kept() {
-    let server = Server::new(|path, _, number| {
-        if path.contains("/past-range?") {
-            past_range(path, if number < 9 { 430 } else { 421 }, number < 9)
-        } else {
-            says(EM_HISTORY)
-        }
-    })
-    .await;
-    let feed = server.feed(maps(Boundary::LifeCycle));
-    let from = hours_before(5 * 24);
-    let mut restated = 0;
-    for minutes in [0, 15, 23 * 60, 25 * 60, 25 * 60 + 15, 49 * 60] {
-        let now = later(minutes);
-        restated += feed
-            .refresh_from(&server.http, from, now)
-            .await
-            .unwrap()
-            .restated;
-    }
-    assert!(restated >= 4 * 24, "{restated}");
-    let hour = hours_before(80);
-    let changed = feed.restated(tanso_carbon::Period {
-        from: hour,
-        until: hour.plus_hours(1),
-    });
-    assert_eq!(changed[0].first.seen_at, now());
-    assert!(changed[0].first.is_estimated && !changed[0].latest.is_estimated);
-}
-
-/// The wait of an optional request was dropped, and the service was asked
-/// again ten minutes later.
-#[tokio::test]
-async fn a_wait_that_is_asked_for_with_the_forecast_holds_for_everything() {
-    let server = Server::new(|path, _, _| {
-        if path.contains("forecast") {
-            let wait = [(header::RETRY_AFTER, "86400")];
-            (StatusCode::TOO_MANY_REQUESTS, wait).into_response()
-        } else {
-            assert!(!path.contains("past-range"), "asked on after a refusal");
-            says(EM_HISTORY)
-        }
-    })
-    .await;
-    let feed = server.feed(maps(Boundary::LifeCycle));
-    let from = hours_before(10 * 24);
-    let asked = feed
-        .refresh_from(&server.http, from, now())
-        .await
-        .unwrap()
-        .asked;
-    assert_eq!(asked, 2, "history and forecast, then nothing");
-    // What came with the refusal is kept.
-    assert!(at(&feed, now(), "2024-06-14T15:00Z").is_some());
-    for minutes in [11, 60, 23 * 60] {
-        let now = later(minutes);
-        let asked = feed
-            .refresh_from(&server.http, from, now)
-            .await
-            .unwrap()
-            .asked;
-        assert_eq!(asked, 0, "{minutes} minutes later");
-    }
-    let now = later(24 * 60 + 1);
-    assert_eq!(
-        feed.refresh_from(&server.http, from, now)
-            .await
-            .unwrap()
-            .asked,
-        2
-    );
-}
-
-#[tokio::test]
-async fn a_refused_page_of_the_past_leaves_the_present_as_it_is() {
-    let server = Server::new(|path, _, _| {
-        if path.contains("past-range") {
-            (StatusCode::FORBIDDEN, "not in your plan").into_response()
-        } else {
-            says(EM_HISTORY)
-        }
-    })
-    .await;
-    let feed = server.feed(maps(Boundary::LifeCycle));
-    let from = hours_before(30 * 24);
-    feed.refresh_from(&server.http, from, now()).await.unwrap();
-    assert!(at(&feed, now(), "2024-06-14T15:00Z").is_some());
-    let other = Server::new(|path, _, _| {
-        if path.contains("past-range") {
-            says(&EM_RANGE.replace("442", "442000"))
-        } else {
-            says(EM_HISTORY)
-        }
-    })
-    .await;
-    let feed = other.feed(maps(Boundary::LifeCycle));
-    feed.refresh_from(&other.http, from, now()).await.unwrap();
-    assert!(at(&feed, now(), "2024-06-14T15:00Z").is_some());
-}
-
-#[test]
-fn every_service_asks_for_the_past_within_its_own_limits() {
-    let from = hours_before(48);
-    let services: [(&dyn Service, &str); 5] = [
-        (
-            &maps(Boundary::LifeCycle),
-            "/v3/carbon-intensity/past-range?zone=KR&emissionFactorType=lifecycle&start=2024-06-12T15%3A00%3A00Z&end=2024-06-13T15%3A00%3A00Z",
-        ),
-        (
-            &watttime(Method::Average),
-            "/v3/historical?region=KOR&signal_type=co2_aoer&start=2024-06-12T15%3A00%3A00Z&end=2024-06-13T15%3A00%3A00Z",
-        ),
-        (
-            &Neso { region: Some(3) },
-            "/regional/intensity/2024-06-12T15:00Z/2024-06-13T15:00Z/regionid/3",
-        ),
-        (
-            &carbon_aware(),
-            "/emissions/bylocation?location=koreacentral&time=2024-06-12T15%3A00%3A00Z&toTime=2024-06-13T15%3A00%3A00Z",
-        ),
-        (
-            &prometheus(Unit::GramsPerKwh),
-            "/api/v1/query_range?query=grid_intensity%7Bzone%3D%22own%22%7D&start=1718204400&end=1718287200&step=3600",
-        ),
-    ];
-    for (service, path) in services {
-        let piece = tanso_carbon::Period {
-            from,
-            until: from.plus_hours(24),
-        };
-        let ask = service.ask_past(piece, None).unwrap();
-        assert_eq!(ask.path, path);
-        assert!(ask.is_optional && (24..=744).contains(&service.past_hours_max()));
-    }
 }

@@ -7,6 +7,8 @@ pub mod cpu_name;
 pub mod cpuid;
 pub mod cpuinfo;
 
+use std::fmt::{self, Display, Formatter};
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tanso_power::model::MachineFeatures;
@@ -51,6 +53,17 @@ pub struct Fault {
     pub value: String,
     /// What would have been accepted.
     pub accepted: String,
+}
+
+impl Display for Fault {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            field,
+            value,
+            accepted,
+        } = self;
+        write!(formatter, "{field}: {value}: accepted is {accepted}")
+    }
 }
 
 /// Columns of the training tables that describe a result, not a machine: a

@@ -13,7 +13,7 @@ use kube::{Resource, ResourceExt as _};
 use tanso_crds::REQUESTED_AT;
 
 pub use apply::{Applied, Applier, ApplyFault, Change};
-pub use conditions::{condition, set_condition, transitions};
+pub use conditions::{Conditions, condition, transitions};
 pub use events::Events;
 pub use fault::Class;
 pub use lease::Claim;

@@ -94,14 +94,9 @@ pub struct ComponentSpec {
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
     #[x_kube(validation = Rule::new("!(self in ['node', 'node_active', 'arm'])").message(Message::Expression("'component \"' + self + '\" is a column of every study; accepted is any other name'".into())))]
     pub name: String,
-    /// All pods of these namespaces.
-    #[serde(default)]
-    #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
-    pub namespaces: Vec<String>,
-    /// The pods of these controllers.
-    #[serde(default)]
-    #[schemars(length(max = 32))]
-    pub workloads: Vec<WorkloadRef>,
+    /// What belongs to it.
+    #[serde(flatten)]
+    pub part: PartSpec,
 }
 
 /// Namespaces and controllers.

@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Node;
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
-use tanso_carbon::pue::{Entity, PueCategory, PueScope};
 use tanso_carbon::regions::Region;
 use tanso_carbon::series::{Point, SeriesInfo};
 use tanso_carbon::{FacilityPue, HourlyIntensity, Pue, PueEvidence, UtcHour};
@@ -25,6 +24,7 @@ use tanso_power::Estimate;
 
 use super::beside::{Beside, beside};
 use super::cluster::Services;
+use super::stated::{category, entity, evidence, metering, scope};
 use super::{FactsFault, Policy};
 
 /// Where a policy's energy is used.
@@ -192,10 +192,7 @@ pub(super) fn site(
         zone: spec.site.zone.clone(),
         time_zone,
         pue,
-        metering: match spec.site.metering {
-            crd::MeteringPoint::ItEquipment => Metering::ItEquipment,
-            crd::MeteringPoint::Facility => Metering::Facility,
-        },
+        metering: metering(spec.site.metering),
         intensity,
         others,
         of_node,
@@ -272,10 +269,7 @@ fn facility(
     let stated = |evidence, source: &str| FacilityPue {
         scope: scope(spec.scope),
         category: spec.category.map(category),
-        entity: match spec.entity {
-            crd::FacilityEntity::Site => Entity::Site,
-            crd::FacilityEntity::AllSites => Entity::AllSites,
-        },
+        entity: entity(spec.entity),
         ..FacilityPue::annual(stated, evidence, source)
     };
     let Some(query) = &spec.query else {
@@ -297,35 +291,6 @@ fn facility(
             stated(PueEvidence::Assumed, &spec.reference)
         }
     })
-}
-
-pub(super) const fn evidence(evidence: crd::PueEvidence) -> PueEvidence {
-    match evidence {
-        crd::PueEvidence::Measured => PueEvidence::Measured,
-        crd::PueEvidence::Certificate => PueEvidence::Certificate,
-        crd::PueEvidence::PublishedForRegion => PueEvidence::PublishedForRegion,
-        crd::PueEvidence::ProviderAverage => PueEvidence::ProviderAverage,
-        crd::PueEvidence::Assumed => PueEvidence::Assumed,
-    }
-}
-
-const fn scope(scope: crd::PueScope) -> PueScope {
-    match scope {
-        crd::PueScope::Annual => PueScope::Annual,
-        crd::PueScope::Interim => PueScope::Interim,
-        crd::PueScope::Partial => PueScope::Partial,
-        crd::PueScope::Design => PueScope::Design,
-        crd::PueScope::AtQuarterLoad => PueScope::AtQuarterLoad,
-        crd::PueScope::AtFullLoad => PueScope::AtFullLoad,
-    }
-}
-
-const fn category(category: crd::PueCategory) -> PueCategory {
-    match category {
-        crd::PueCategory::Ups => PueCategory::Ups,
-        crd::PueCategory::Pdu => PueCategory::Pdu,
-        crd::PueCategory::Device => PueCategory::Device,
-    }
 }
 
 /// The regions of nodes, if the policy asks for them. One of the site's own

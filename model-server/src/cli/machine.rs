@@ -99,15 +99,7 @@ fn from_json(json: &str) -> anyhow::Result<Machine> {
         bail!("--machine is no JSON object");
     };
     Machine::from_json(&object).map_err(|faults| {
-        let lines: Vec<String> = faults
-            .iter()
-            .map(|fault| {
-                format!(
-                    "{}: {}: accepted is {}",
-                    fault.field, fault.value, fault.accepted
-                )
-            })
-            .collect();
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         anyhow::anyhow!(lines.join("; "))
     })
 }

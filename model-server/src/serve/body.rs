@@ -324,15 +324,7 @@ const FAULTS_SHOWN: usize = 20;
 
 pub(super) fn refused(faults: &[Fault]) -> Problem {
     let faults = faults.get(..FAULTS_SHOWN).unwrap_or(faults);
-    let lines: Vec<String> = faults
-        .iter()
-        .map(|fault| {
-            format!(
-                "{}: {}: accepted is {}",
-                fault.field, fault.value, fault.accepted
-            )
-        })
-        .collect();
+    let lines: Vec<String> = faults.iter().map(Fault::to_string).collect();
     let errors: Vec<Value> = faults
         .iter()
         .map(|fault| serde_json::json!({ "field": fault.field, "value": fault.value, "accepted": fault.accepted }))

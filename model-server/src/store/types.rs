@@ -133,16 +133,7 @@ pub fn get(transaction: &Transaction<'_>, name: &str) -> Result<Option<NodeType>
         .query_row(
             "SELECT id, measured, machine, pinned, drift, epoch_s FROM node_types WHERE name = ?",
             [name],
-            |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get(1)?,
-                    row.get(2)?,
-                    row.get(3)?,
-                    row.get(4)?,
-                    row.get(5)?,
-                ))
-            },
+            |row| row.try_into(),
         )
         .optional()
         .map_err(&fault)?;

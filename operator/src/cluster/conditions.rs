@@ -9,35 +9,46 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 /// Longest message that the API accepts.
 const MESSAGE_LIMIT: usize = 32_768;
 
-/// Sets one condition, keeping its place and, while its status stays, its
-/// time. `status` is `True`, `False` or `Unknown`.
-pub fn set_condition(
-    conditions: &mut Vec<Condition>,
-    type_: &str,
-    status: &str,
-    reason: &str,
-    message: &str,
+/// The conditions of an object, as one look at it sets them.
+#[derive(Debug)]
+pub struct Conditions<'a> {
+    all: &'a mut Vec<Condition>,
     generation: Option<i64>,
     now: Timestamp,
-) {
-    // RFC 3339 with whole seconds is what the API keeps.
-    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let last = conditions.iter().find(|c| c.type_ == type_);
-    let last_transition_time = match last {
-        Some(last) if last.status == status => last.last_transition_time.clone(),
-        _ => Time(now),
-    };
-    let next = Condition {
-        last_transition_time,
-        message: shortened(message),
-        observed_generation: generation,
-        reason: reason.to_owned(),
-        status: status.to_owned(),
-        type_: type_.to_owned(),
-    };
-    match conditions.iter_mut().find(|c| c.type_ == type_) {
-        Some(place) => *place = next,
-        None => conditions.push(next),
+}
+
+impl<'a> Conditions<'a> {
+    /// Those of an object of that generation.
+    pub fn new(all: &'a mut Vec<Condition>, generation: Option<i64>, now: Timestamp) -> Self {
+        // RFC 3339 with whole seconds is what the API keeps.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        Self {
+            all,
+            generation,
+            now,
+        }
+    }
+
+    /// Sets one, keeping its place and, while its status stays, its time.
+    /// `status` is `True`, `False` or `Unknown`.
+    pub fn set(&mut self, type_: &str, status: &str, reason: &str, message: &str) {
+        let last = condition(self.all, type_);
+        let last_transition_time = match last {
+            Some(last) if last.status == status => last.last_transition_time.clone(),
+            _ => Time(self.now),
+        };
+        let next = Condition {
+            last_transition_time,
+            message: shortened(message),
+            observed_generation: self.generation,
+            reason: reason.to_owned(),
+            status: status.to_owned(),
+            type_: type_.to_owned(),
+        };
+        match self.all.iter_mut().find(|c| c.type_ == type_) {
+            Some(place) => *place = next,
+            None => self.all.push(next),
+        }
     }
 }
 
@@ -75,27 +86,11 @@ mod tests {
     #[test]
     fn the_time_moves_with_the_status_only() {
         let mut all = Vec::new();
-        set_condition(
-            &mut all,
-            "Ready",
-            "Unknown",
-            "Progressing",
-            "",
-            Some(1),
-            at(10),
-        );
-        set_condition(
-            &mut all,
-            "Ready",
-            "Unknown",
-            "Other",
-            "now",
-            Some(2),
-            at(20),
-        );
+        Conditions::new(&mut all, Some(1), at(10)).set("Ready", "Unknown", "Progressing", "");
+        Conditions::new(&mut all, Some(2), at(20)).set("Ready", "Unknown", "Other", "now");
         assert_eq!(all[0].last_transition_time, Time(at(10)));
         assert_eq!(all[0].observed_generation, Some(2));
-        set_condition(&mut all, "Ready", "True", "Succeeded", "", Some(2), at(30));
+        Conditions::new(&mut all, Some(2), at(30)).set("Ready", "True", "Succeeded", "");
         assert_eq!(all[0].last_transition_time, Time(at(30)));
         assert_eq!(all.len(), 1);
     }
@@ -103,44 +98,12 @@ mod tests {
     #[test]
     fn a_transition_is_a_change_of_status_or_reason() {
         let mut before = Vec::new();
-        set_condition(
-            &mut before,
-            "Ready",
-            "True",
-            "Succeeded",
-            "a",
-            Some(1),
-            at(10),
-        );
+        Conditions::new(&mut before, Some(1), at(10)).set("Ready", "True", "Succeeded", "a");
         let mut after = before.clone();
-        set_condition(
-            &mut after,
-            "Ready",
-            "True",
-            "Succeeded",
-            "b",
-            Some(1),
-            at(20),
-        );
-        set_condition(
-            &mut after,
-            "Stalled",
-            "Unknown",
-            "Progressing",
-            "",
-            Some(1),
-            at(20),
-        );
+        Conditions::new(&mut after, Some(1), at(20)).set("Ready", "True", "Succeeded", "b");
+        Conditions::new(&mut after, Some(1), at(20)).set("Stalled", "Unknown", "Progressing", "");
         assert!(transitions(&before, &after).is_empty());
-        set_condition(
-            &mut after,
-            "Ready",
-            "False",
-            "Conflicted",
-            "b",
-            Some(1),
-            at(20),
-        );
+        Conditions::new(&mut after, Some(1), at(20)).set("Ready", "False", "Conflicted", "b");
         assert_eq!(transitions(&before, &after).len(), 1);
     }
 }

@@ -294,15 +294,7 @@ mod tests {
                         p.memory_container
                  FROM minutes AS m, pods AS p",
                 [],
-                |row| {
-                    Ok((
-                        row.get(0)?,
-                        row.get(1)?,
-                        row.get(2)?,
-                        row.get(3)?,
-                        row.get(4)?,
-                    ))
-                },
+                |row| row.try_into(),
             )
             .unwrap();
         assert_eq!(kept, (5, None, 250, None, String::new()));

@@ -6,6 +6,7 @@ use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
 
 use super::particle::fill;
 use super::{RuleNames, sentence};
+use crate::answer::savings::{foremost, moved};
 use crate::report::figure;
 use crate::report::sections::Writer;
 
@@ -102,18 +103,7 @@ fn judged(writer: &Writer<'_>, names: &RuleNames) -> String {
 }
 
 fn advised(writer: &Writer<'_>) -> String {
-    let all = || {
-        writer.report.workloads.iter().flat_map(|workload| {
-            let advice = workload.recommendations.iter();
-            advice.map(move |one| (workload, one))
-        })
-    };
-    let saves = all()
-        .filter(|(_, advice)| advice.cluster_saving_milligrams_per_day > 0)
-        .max_by_key(|(_, advice)| advice.cluster_saving_milligrams_per_day);
-    let moves = all()
-        .filter(|(_, advice)| moved(advice) > 0)
-        .max_by_key(|(_, advice)| moved(advice));
+    let [saves, moves] = foremost(&writer.report.workloads);
     let said = |wording: &str, (workload, advice): (&WorkloadResult, &Recommendation), mg| {
         let action = writer.language.action(&advice.action);
         let name = format!("{} {}", workload.kind, workload.name);
@@ -133,10 +123,4 @@ fn advised(writer: &Writer<'_>) -> String {
     } else {
         found.join(" ")
     }
-}
-
-/// What of a saving others bear instead, milligrams per day.
-fn moved(advice: &Recommendation) -> i64 {
-    let all = advice.saving_milligrams_per_day.value;
-    all.saturating_sub(advice.cluster_saving_milligrams_per_day)
 }

@@ -12,7 +12,7 @@ use tanso_intensity::Loaded;
 use super::judge::{Evaluation, verdict_of};
 use super::validate::{PolicyFault, ValidatedPolicy};
 use super::words;
-use crate::cluster::{condition, set_condition};
+use crate::cluster::{Conditions, condition};
 
 const NOT_STALLED: &str = "nothing is in the way";
 
@@ -56,28 +56,12 @@ pub fn first(generation: Option<i64>, now: Timestamp) -> CarbonPolicyStatus {
         observed_generation: generation,
         ..CarbonPolicyStatus::default()
     };
+    let mut conditions = Conditions::new(&mut status.conditions, generation, now);
     for type_ in [types::READY, types::COMPLIANT, types::INTENSITY_FRESH] {
-        let message = "not evaluated yet";
-        set_condition(
-            &mut status.conditions,
-            type_,
-            "Unknown",
-            reasons::PROGRESSING,
-            message,
-            generation,
-            now,
-        );
+        conditions.set(type_, "Unknown", reasons::PROGRESSING, "not evaluated yet");
     }
     let message = "the first evaluation is under way";
-    set_condition(
-        &mut status.conditions,
-        types::RECONCILING,
-        "True",
-        reasons::PROGRESSING,
-        message,
-        generation,
-        now,
-    );
+    conditions.set(types::RECONCILING, "True", reasons::PROGRESSING, message);
     status
 }
 
@@ -91,37 +75,27 @@ pub fn after(
 ) -> CarbonPolicyStatus {
     let mut status = before.cloned().unwrap_or_default();
     status.observed_generation = generation;
-    let mut set = |type_: &str, value: &str, reason: &str, message: &str| {
-        set_condition(
-            &mut status.conditions,
-            type_,
-            value,
-            reason,
-            message,
-            generation,
-            now,
-        );
-    };
+    let mut conditions = Conditions::new(&mut status.conditions, generation, now);
     match outcome {
-        Outcome::Evaluated(evaluated) => evaluated_conditions(&mut set, evaluated),
-        Outcome::NoData => waiting_for_data(&mut set),
+        Outcome::Evaluated(evaluated) => evaluated_conditions(&mut conditions, evaluated),
+        Outcome::NoData => waiting_for_data(&mut conditions),
         Outcome::Faulty(faults) => {
             let reason = faults
                 .first()
                 .map_or(reasons::INVALID_SPEC, |fault| fault.reason);
             let all: Vec<_> = faults.iter().map(ToString::to_string).collect();
-            stall(&mut set, reason, &all.join("; "));
+            stall(&mut conditions, reason, &all.join("; "));
         }
-        Outcome::Forbidden(message) => stall(&mut set, reasons::FORBIDDEN, message),
+        Outcome::Forbidden(message) => stall(&mut conditions, reasons::FORBIDDEN, message),
         Outcome::Unavailable(message) => {
-            set(types::READY, "False", reasons::UNAVAILABLE, message);
-            set(
+            conditions.set(types::READY, "False", reasons::UNAVAILABLE, message);
+            conditions.set(
                 types::RECONCILING,
                 "True",
                 reasons::UNAVAILABLE,
                 "tried again",
             );
-            set(
+            conditions.set(
                 types::STALLED,
                 "False",
                 reasons::UNAVAILABLE,
@@ -130,8 +104,8 @@ pub fn after(
         }
         Outcome::Suspended => {
             let message = "spec.suspend is set; figures stay as they were";
-            set(types::RECONCILING, "False", reasons::SUSPENDED, message);
-            set(types::STALLED, "False", reasons::SUSPENDED, NOT_STALLED);
+            conditions.set(types::RECONCILING, "False", reasons::SUSPENDED, message);
+            conditions.set(types::STALLED, "False", reasons::SUSPENDED, NOT_STALLED);
         }
     }
     match outcome {
@@ -167,65 +141,63 @@ fn void(status: &mut CarbonPolicyStatus) {
     }
 }
 
-type SetCondition<'a> = dyn FnMut(&str, &str, &str, &str) + 'a;
-
-fn evaluated_conditions(set: &mut SetCondition<'_>, evaluated: &Evaluated<'_>) {
+fn evaluated_conditions(conditions: &mut Conditions<'_>, evaluated: &Evaluated<'_>) {
     let count = evaluated.evaluation.workloads.len();
-    set(
+    conditions.set(
         types::READY,
         "True",
         reasons::SUCCEEDED,
         &format!("{count} workloads evaluated"),
     );
-    set(
+    conditions.set(
         types::RECONCILING,
         "False",
         reasons::SUCCEEDED,
         "nothing is under way",
     );
-    set(types::STALLED, "False", reasons::SUCCEEDED, NOT_STALLED);
+    conditions.set(types::STALLED, "False", reasons::SUCCEEDED, NOT_STALLED);
     let combined = &evaluated.evaluation.combined;
     let value = match combined.verdict {
         Verdict::Compliant => "True",
         Verdict::NonCompliant => "False",
         Verdict::Inconclusive | Verdict::Unknown | Verdict::NotYetBinding => "Unknown",
     };
-    set(
+    conditions.set(
         types::COMPLIANT,
         value,
         combined.verdict.as_str(),
         &combined.message,
     );
     let (value, reason, message) = freshness(evaluated);
-    set(types::INTENSITY_FRESH, value, reason, &message);
+    conditions.set(types::INTENSITY_FRESH, value, reason, &message);
 }
 
-fn waiting_for_data(set: &mut SetCondition<'_>) {
+fn waiting_for_data(conditions: &mut Conditions<'_>) {
     let message = "no energy was booked in the window; is a PowerMonitor ready?";
-    set(types::READY, "False", reasons::NO_DATA, message);
-    set(
+    conditions.set(types::READY, "False", reasons::NO_DATA, message);
+    conditions.set(
         types::RECONCILING,
         "True",
         reasons::NO_DATA,
         "waiting for energy",
     );
-    set(types::STALLED, "False", reasons::SUCCEEDED, NOT_STALLED);
-    set(
+    conditions.set(types::STALLED, "False", reasons::SUCCEEDED, NOT_STALLED);
+    conditions.set(
         types::COMPLIANT,
         "Unknown",
         Verdict::Unknown.as_str(),
         message,
     );
-    set(types::INTENSITY_FRESH, "Unknown", reasons::NO_DATA, message);
+    conditions.set(types::INTENSITY_FRESH, "Unknown", reasons::NO_DATA, message);
 }
 
 /// Nothing goes on until somebody changes something; an old verdict would be
 /// taken for a new one.
-fn stall(set: &mut SetCondition<'_>, reason: &str, message: &str) {
-    set(types::READY, "False", reason, message);
-    set(types::RECONCILING, "False", reason, "waiting for a change");
-    set(types::STALLED, "True", reason, message);
-    set(
+fn stall(conditions: &mut Conditions<'_>, reason: &str, message: &str) {
+    conditions.set(types::READY, "False", reason, message);
+    conditions.set(types::RECONCILING, "False", reason, "waiting for a change");
+    conditions.set(types::STALLED, "True", reason, message);
+    conditions.set(
         types::COMPLIANT,
         "Unknown",
         Verdict::Unknown.as_str(),

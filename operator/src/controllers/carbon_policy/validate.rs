@@ -15,6 +15,7 @@ use tanso_crds::carbon_policy::{
     ActionMode, CarbonPolicySpec, IntensityBoundary, IntensityProviderKind, IntensitySource,
 };
 use tanso_crds::condition::reasons;
+use tanso_faces::view::stated;
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::layers::{Layer, over_each_other};
 use tanso_intensity::static_value::StaticValue;
@@ -27,7 +28,7 @@ use crate::regulations::Rules;
 mod accounting;
 mod places;
 
-pub use accounting::{Accounting, Market, Units};
+pub use accounting::{Accounting, Units};
 #[cfg(test)]
 pub(super) use places::others;
 pub use places::{Others, PlaceOf, alike};
@@ -220,7 +221,7 @@ pub fn validate(
         pue: site.pue,
         intensity: site.intensity,
         marginal: sources.asked.marginal().cloned(),
-        metering: places::metering(spec.site.metering),
+        metering: stated::metering(spec.site.metering),
         others: site.others,
         accounting,
         notes,

@@ -13,7 +13,7 @@ use tanso_crds::EnergyStudyStatus;
 use tanso_crds::condition::{reasons, types};
 use tanso_crds::energy_study::{StudyProgress, StudyResult, StudySummary, TrialStatus};
 
-use crate::cluster::{condition, set_condition};
+use crate::cluster::{Conditions, condition};
 
 /// Longest sentence of the answer, letters.
 const SENTENCE_MAX: usize = 1_000;
@@ -52,17 +52,9 @@ pub fn first(generation: Option<i64>, now: Timestamp) -> EnergyStudyStatus {
         observed_generation: generation,
         ..EnergyStudyStatus::default()
     };
+    let mut conditions = Conditions::new(&mut status.conditions, generation, now);
     for type_ in [types::READY, types::RECONCILING, types::STALLED] {
-        let reason = reasons::PROGRESSING;
-        set_condition(
-            &mut status.conditions,
-            type_,
-            "Unknown",
-            reason,
-            "",
-            generation,
-            now,
-        );
+        conditions.set(type_, "Unknown", reasons::PROGRESSING, "");
     }
     status
 }
@@ -77,17 +69,9 @@ pub fn after(
 ) -> EnergyStudyStatus {
     let mut status = before.clone();
     status.observed_generation = generation;
-    let said = said(outcome);
-    for (type_, value, reason, message) in &said {
-        set_condition(
-            &mut status.conditions,
-            type_,
-            value,
-            reason,
-            message,
-            generation,
-            now,
-        );
+    let mut conditions = Conditions::new(&mut status.conditions, generation, now);
+    for (type_, value, reason, message) in &said(outcome) {
+        conditions.set(type_, value, reason, message);
     }
     if matches!(outcome, Outcome::Complete(_) | Outcome::Failed(..)) {
         status.completed_at.get_or_insert(Time(whole(now)));

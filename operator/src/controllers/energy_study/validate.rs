@@ -166,10 +166,6 @@ pub fn validate(
     if !faults.is_empty() {
         return Err(faults);
     }
-    let part = |component: &tanso_crds::energy_study::ComponentSpec| PartSpec {
-        namespaces: component.namespaces.clone(),
-        workloads: component.workloads.clone(),
-    };
     let components = spec.components.iter();
     let arms = spec.arms.iter();
     Ok(ValidatedStudy {
@@ -179,7 +175,7 @@ pub fn validate(
         measured: measured.unwrap_or_default(),
         cool_down: cool_down.unwrap_or_default(),
         components: components
-            .map(|one| (one.name.clone(), part(one)))
+            .map(|one| (one.name.clone(), one.part.clone()))
             .collect(),
         belongs: arms
             .map(|arm| (arm.name.clone(), arm.belongs.clone()))

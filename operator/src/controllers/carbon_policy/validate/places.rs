@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar::UtcHour;
-use tanso_carbon::pue::{PueCategory, PueScope};
+use tanso_carbon::pue::PueScope;
 use tanso_carbon::regions::Region;
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::{HourlyIntensity, Point, SeriesInfo};
 use tanso_carbon::{FacilityPue, Pue, PueEvidence};
 use tanso_crds::carbon_policy::{
-    self as crd, CarbonPolicySpec, Placement, PueSpec, RecommendationSpec, RegionSpec,
+    CarbonPolicySpec, Placement, PueSpec, RecommendationSpec, RegionSpec,
 };
+use tanso_faces::view::stated::{category, entity, evidence, scope};
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
 
-use super::accounting::{entity, evidence};
 use super::{Observed, PolicyFault, Sources};
 use crate::controllers::carbon_policy::query_period::{YEAR_S, shortest_range};
 
@@ -200,14 +200,6 @@ fn target(wanted: &RegionSpec, year: i16) -> Result<PlaceOf, PolicyFault> {
     })
 }
 
-/// Where energy is metered.
-pub(super) const fn metering(spec: crd::MeteringPoint) -> Metering {
-    match spec {
-        crd::MeteringPoint::ItEquipment => Metering::ItEquipment,
-        crd::MeteringPoint::Facility => Metering::Facility,
-    }
-}
-
 /// The facility's PUE. A ratio from its meters goes before the stated one,
 /// which is only assumed where there should be a measured one.
 pub(super) fn pue(
@@ -268,23 +260,4 @@ fn measured_scope(spec: &PueSpec, query: &str, notes: &mut Vec<String>) -> PueSc
         "the PUE of the facility's meters is a figure of {covers}, not of a year: set site.pue.queryPeriod or a range of 365d in the query"
     ));
     PueScope::Interim
-}
-
-const fn scope(scope: crd::PueScope) -> PueScope {
-    match scope {
-        crd::PueScope::Annual => PueScope::Annual,
-        crd::PueScope::Interim => PueScope::Interim,
-        crd::PueScope::Partial => PueScope::Partial,
-        crd::PueScope::Design => PueScope::Design,
-        crd::PueScope::AtQuarterLoad => PueScope::AtQuarterLoad,
-        crd::PueScope::AtFullLoad => PueScope::AtFullLoad,
-    }
-}
-
-const fn category(category: crd::PueCategory) -> PueCategory {
-    match category {
-        crd::PueCategory::Ups => PueCategory::Ups,
-        crd::PueCategory::Pdu => PueCategory::Pdu,
-        crd::PueCategory::Device => PueCategory::Device,
-    }
 }

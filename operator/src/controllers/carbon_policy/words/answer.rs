@@ -2,6 +2,7 @@
 
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, WorkloadResult};
+use tanso_faces::answer::savings::{foremost, moved};
 
 use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity};
 
@@ -118,18 +119,7 @@ fn recorded(evaluation: &Evaluation) -> String {
 /// What saves the cluster most, and what moves most energy to others: the
 /// second is saved only if a node goes.
 fn advised(evaluation: &Evaluation) -> Vec<String> {
-    let all = || {
-        evaluation.workloads.iter().flat_map(|workload| {
-            let advice = workload.recommendations.iter();
-            advice.map(move |one| (workload, one))
-        })
-    };
-    let saves = all()
-        .filter(|(_, advice)| advice.cluster_saving_milligrams_per_day > 0)
-        .max_by_key(|(_, advice)| advice.cluster_saving_milligrams_per_day);
-    let moves = all()
-        .filter(|(_, advice)| moved(advice) > 0)
-        .max_by_key(|(_, advice)| moved(advice));
+    let [saves, moves] = foremost(&evaluation.workloads);
     let saves = saves.map(|(workload, advice)| saved_in_words(workload, advice));
     let moves = moves.map(|(workload, advice)| moved_in_words(workload, advice));
     let found: Vec<_> = saves.into_iter().chain(moves).collect();
@@ -138,12 +128,6 @@ fn advised(evaluation: &Evaluation) -> Vec<String> {
     } else {
         found
     }
-}
-
-/// What of a saving others bear instead, milligrams per day.
-fn moved(advice: &Recommendation) -> i64 {
-    let all = advice.saving_milligrams_per_day.value;
-    all.saturating_sub(advice.cluster_saving_milligrams_per_day)
 }
 
 fn share(advice: &Recommendation) -> String {

@@ -11,8 +11,8 @@ use super::super::apply::Rollout;
 use super::super::facts::Facts;
 use super::super::overlap::Conflict;
 use super::super::validate::Faults;
+use crate::cluster::Conditions;
 use crate::cluster::fault::Class;
-use crate::cluster::set_condition;
 use crate::collect::CpuTimeSource;
 
 /// Most nodes listed with the reason why they have no source of power.
@@ -267,14 +267,12 @@ fn put(
     generation: Option<i64>,
     now: Timestamp,
 ) {
-    set_condition(
-        &mut status.conditions,
+    let (reason, message) = (&content.reason, &content.message);
+    Conditions::new(&mut status.conditions, generation, now).set(
         type_,
         content.status,
-        &content.reason,
-        &content.message,
-        generation,
-        now,
+        reason,
+        message,
     );
 }
 
