@@ -8,6 +8,7 @@ pub mod conditions;
 pub mod events;
 pub mod fault;
 pub mod lease;
+pub mod pace;
 
 use kube::{Resource, ResourceExt as _};
 use tanso_crds::REQUESTED_AT;
@@ -17,6 +18,7 @@ pub use conditions::{Conditions, condition, transitions};
 pub use events::Events;
 pub use fault::Class;
 pub use lease::Claim;
+pub use pace::Pace;
 
 /// Field manager of the `PowerMonitor` controller.
 pub const POWER_MONITOR_MANAGER: &str = "tanso-power-monitor";

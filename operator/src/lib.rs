@@ -33,7 +33,7 @@ use tokio::time::timeout;
 
 use crate::chore::{Chore, ChoreFault};
 use crate::cluster::lease::{Claim, Keeper};
-use crate::cluster::{Applier, CARBON_POLICY_MANAGER, ENERGY_STUDY_MANAGER, Events};
+use crate::cluster::{Applier, CARBON_POLICY_MANAGER, ENERGY_STUDY_MANAGER, Events, Pace};
 use crate::collect::prometheus::{Source, StoreFault};
 use crate::collect::{CollectMetrics, Collector, NodeBoard, TrustBoard};
 use crate::controllers::carbon_policy::board::PolicyBoard;
@@ -93,6 +93,8 @@ struct Operator {
     trust: TrustBoard,
     policies: PolicyBoard,
     claim: Claim,
+    /// Keeps what policies write below a ceiling, over all terms of office.
+    pace: Pace,
     health: Health,
 }
 
@@ -137,11 +139,13 @@ pub async fn run_with(
     let ledger = Ledger::open(&settings.ledger)?;
     health.ready("ledger");
     let folder = settings.ledger.with_file_name("intensity");
+    let metrics = Metrics::default();
     let operator = Operator {
         client,
         feeds: Feeds::try_new(&settings.intensity_endpoint, Some(folder))?,
         ledger,
-        metrics: Metrics::default(),
+        pace: Pace::new(settings.policy_writes_per_minute, metrics.clone()),
+        metrics,
         collect_metrics: CollectMetrics::default(),
         board: NodeBoard::default(),
         trust: TrustBoard::default(),
@@ -286,7 +290,8 @@ impl Operator {
                 CARBON_POLICY_MANAGER,
                 self.claim.clone(),
                 self.metrics.clone(),
-            ),
+            )
+            .paced(self.pace.clone()),
             events: Events::new(
                 client.clone(),
                 CARBON_POLICY_MANAGER,

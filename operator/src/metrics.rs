@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -20,6 +21,9 @@ pub struct Metrics {
     reconciles: Family<Reconcile, Counter>,
     durations: Family<Controller, Histogram>,
     writes: Family<Write, Counter>,
+    ceiling: Gauge,
+    delayed: Counter,
+    delay: Counter<f64, AtomicU64>,
     lease: Gauge,
 }
 
@@ -49,6 +53,9 @@ impl Default for Metrics {
                 Histogram::new([0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0])
             }),
             writes: Family::default(),
+            ceiling: Gauge::default(),
+            delayed: Counter::default(),
+            delay: Counter::default(),
             lease: Gauge::default(),
         }
     }
@@ -72,6 +79,22 @@ impl Metrics {
             "tanso_operator_api_writes",
             "Writes to the API server by kind, verb and result",
             self.writes.clone(),
+        );
+        registry.register(
+            "tanso_operator_paced_writes_ceiling",
+            "Most writes of carbon policies, their reports and CronJobs that begin within any minute",
+            self.ceiling.clone(),
+        );
+        registry.register(
+            "tanso_operator_paced_writes_delayed",
+            "Writes of carbon policies that waited below the ceiling",
+            self.delayed.clone(),
+        );
+        registry.register_with_unit(
+            "tanso_operator_paced_writes_delay",
+            "How long they waited",
+            Unit::Seconds,
+            self.delay.clone(),
         );
         registry.register(
             "tanso_operator_lease_held",
@@ -101,6 +124,21 @@ impl Metrics {
                 result,
             })
             .inc();
+    }
+
+    /// Says how many paced writes may begin within any minute.
+    pub fn writes_ceiling(&self, per_minute: u32) {
+        self.ceiling.set(i64::from(per_minute));
+    }
+
+    /// Counts a write that has to wait for the ceiling.
+    pub fn write_delayed(&self) {
+        self.delayed.inc();
+    }
+
+    /// Adds how long such a write waited.
+    pub fn writes_waited(&self, took: Duration) {
+        self.delay.inc_by(took.as_secs_f64());
     }
 
     /// Says whether the lease is held.

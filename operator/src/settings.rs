@@ -1,6 +1,8 @@
 //! The operator's settings: flag, else environment, else default.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +16,9 @@ use crate::ledger::upkeep::Backups;
 
 /// Shortest and longest lease that is accepted.
 const LEASE_DURATION: (Duration, Duration) = (Duration::from_secs(3), Duration::from_mins(5));
+
+/// Ceilings on writes per minute that are accepted.
+const POLICY_WRITES: RangeInclusive<u32> = 60..=1_000_000;
 
 /// Rolls out agents, books their energy and judges carbon policies.
 #[derive(Clone, Debug, Parser)]
@@ -106,6 +111,16 @@ pub struct Settings {
     #[arg(long, env = "TANSO_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
     pub lease_duration: Period,
 
+    /// Most writes of carbon policies that begin within any minute: statuses, pages of workloads, changed cron jobs. What is above it waits: 60 to 1000000
+    #[arg(
+        long,
+        env = "TANSO_POLICY_WRITES_PER_MINUTE",
+        value_name = "WRITES",
+        default_value = "6000",
+        value_parser = policy_writes
+    )]
+    pub policy_writes_per_minute: NonZeroU32,
+
     /// How log lines are written: text or json
     #[arg(long, env = "TANSO_LOG_FORMAT", default_value = "text")]
     pub log_format: Format,
@@ -168,6 +183,15 @@ fn lease_duration(text: &str) -> Result<Period, String> {
     Ok(period)
 }
 
+fn policy_writes(text: &str) -> Result<NonZeroU32, String> {
+    let writes = text.parse().ok();
+    let accepted = |writes: &NonZeroU32| POLICY_WRITES.contains(&writes.get());
+    writes.filter(accepted).ok_or_else(|| {
+        let (least, most) = (POLICY_WRITES.start(), POLICY_WRITES.end());
+        format!("writes per minute \"{text}\"; accepted are {least} to {most}")
+    })
+}
+
 fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(
         |_| "tanso-operator".to_owned(),
@@ -197,6 +221,19 @@ mod tests {
         let refusal = parse("1s").unwrap_err().to_string();
         assert!(refusal.contains("accepted are 3s to 300s"), "{refusal}");
         assert!(parse("3500ms").is_err());
+    }
+
+    #[test]
+    fn a_ceiling_on_writes_is_refused_with_what_is_accepted() {
+        let parse = |value: &str| {
+            Settings::try_parse_from(["tanso-operator", "--policy-writes-per-minute", value])
+        };
+        let ceiling = |value| parse(value).unwrap().policy_writes_per_minute.get();
+        assert_eq!((ceiling("60"), ceiling("1000000")), (60, 1_000_000));
+        for value in ["0", "59", "1000001", "many"] {
+            let refusal = parse(value).unwrap_err().to_string();
+            assert!(refusal.contains("accepted are 60 to 1000000"), "{refusal}");
+        }
     }
 
     #[test]

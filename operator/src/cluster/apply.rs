@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::fault::{self, Class};
 use super::lease::Claim;
+use super::pace::Pace;
 use crate::metrics::Metrics;
 
 /// How long one request may take, retries included.
@@ -136,6 +137,8 @@ pub struct Applier {
     manager: &'static str,
     claim: Claim,
     metrics: Metrics,
+    /// Keeps all writes below a ceiling, where there is one.
+    pace: Option<Pace>,
     /// UID and digest of the last request per object.
     sent: Arc<Mutex<HashMap<String, (String, u64)>>>,
 }
@@ -148,7 +151,17 @@ impl Applier {
             manager,
             claim,
             metrics,
+            pace: None,
             sent: Arc::default(),
+        }
+    }
+
+    /// Below a ceiling on writes, which others may share.
+    #[must_use]
+    pub fn paced(self, pace: Pace) -> Self {
+        Self {
+            pace: Some(pace),
+            ..self
         }
     }
 
@@ -201,7 +214,7 @@ impl Applier {
                 object: live.clone(),
             });
         }
-        self.may_write::<K>(&name)?;
+        self.may_write::<K>(&name).await?;
         let params = PatchParams::apply(self.manager).force();
         let patch = Patch::Apply(&request);
         let object = bounded::<K, _>("patch", &name, api.patch(&name, &params, &patch)).await;
@@ -222,7 +235,7 @@ impl Applier {
     /// As [`Applier::apply`].
     pub async fn delete<K: Object>(&self, api: &Api<K>, live: &K) -> Result<(), ApplyFault> {
         let name = live.name_any();
-        self.may_write::<K>(&name)?;
+        self.may_write::<K>(&name).await?;
         let params = DeleteParams::background().preconditions(Preconditions {
             uid: live.uid(),
             ..Preconditions::default()
@@ -252,7 +265,7 @@ impl Applier {
             return Ok(false);
         }
         let name = of.name_any();
-        self.may_write::<K>(&name)?;
+        self.may_write::<K>(&name).await?;
         let request = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
@@ -283,7 +296,7 @@ impl Applier {
         name: &str,
         patch: &Value,
     ) -> Result<K, ApplyFault> {
-        self.may_write::<K>(name)?;
+        self.may_write::<K>(name).await?;
         let params = PatchParams {
             field_manager: Some(self.manager.to_owned()),
             ..PatchParams::default()
@@ -294,7 +307,16 @@ impl Applier {
         answer
     }
 
-    fn may_write<K: Object>(&self, name: &str) -> Result<(), ApplyFault> {
+    /// Waits for its turn; the claim must hold before and after.
+    async fn may_write<K: Object>(&self, name: &str) -> Result<(), ApplyFault> {
+        self.holds::<K>(name)?;
+        if let Some(pace) = &self.pace {
+            pace.turn().await;
+        }
+        self.holds::<K>(name)
+    }
+
+    fn holds<K: Object>(&self, name: &str) -> Result<(), ApplyFault> {
         if self.claim.holds() {
             return Ok(());
         }
@@ -393,6 +415,15 @@ fn covers(live: &Value, desired: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::num::NonZeroU32;
+
+    use axum::http::{Method, Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use prometheus_client::registry::Registry;
+    use tokio::time::Instant;
+
     use super::*;
 
     #[test]
@@ -413,15 +444,50 @@ mod tests {
         assert!(!covers(&json!({"spec": {"args": ["a", "b"]}}), &desired));
     }
 
-    #[test]
-    fn who_does_not_hold_the_lease_may_not_write() {
+    #[tokio::test]
+    async fn who_does_not_hold_the_lease_may_not_write() {
         use k8s_openapi::api::core::v1::ConfigMap;
         let applier = Applier::new("test", Claim::none(), Metrics::default());
-        let fault = applier.may_write::<ConfigMap>("a").unwrap_err();
+        let fault = applier.may_write::<ConfigMap>("a").await.unwrap_err();
         assert_eq!(
             fault.to_string(),
             "writing ConfigMap \"a\": this process does not hold the lease"
         );
         assert_eq!(fault.class(), Class::Transient);
+    }
+
+    /// Every way to write takes a turn: at one a minute, four take three minutes.
+    #[tokio::test(start_paused = true)]
+    async fn every_write_keeps_below_the_ceiling() {
+        use k8s_openapi::api::core::v1::ConfigMap;
+        let answer = tower::service_fn(|request: Request<Body>| async move {
+            let known = json!({"apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}});
+            assert_ne!(request.method(), Method::GET);
+            Ok::<_, Infallible>(Response::new(Body::from(known.to_string().into_bytes())))
+        });
+        let api: Api<ConfigMap> = Api::namespaced(Client::new(answer, "default"), "default");
+        let metrics = Metrics::default();
+        let pace = Pace::new(NonZeroU32::MIN, metrics.clone());
+        let applier = Applier::new("test", Claim::always(), metrics.clone()).paced(pace);
+        let object: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "a"}})).unwrap();
+        let start = Instant::now();
+        applier.apply_over(&api, None, &object).await.unwrap();
+        let status = json!({"is": 1});
+        let written = applier.write_status(&api, &object, None, &status).await;
+        assert!(written.unwrap());
+        applier.merge(&api, "a", &json!({})).await.unwrap();
+        applier.delete(&api, &object).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::from_mins(3));
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let text = crate::metrics::text(&Arc::new(registry)).unwrap();
+        for line in [
+            "tanso_operator_paced_writes_ceiling 1",
+            "tanso_operator_paced_writes_delayed_total 3",
+            "tanso_operator_paced_writes_delay_seconds_total 180",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
     }
 }
