@@ -71,7 +71,7 @@ impl Hierarchies {
     pub fn detect(roots: &HostRoots) -> Self {
         let root = &roots.cgroup;
         if root.join("cgroup.controllers").exists() {
-            let cpu = offers_cpu(root).then(|| root.clone());
+            let cpu = offers(root, "cpu").then(|| root.clone());
             return Self {
                 layout: CgroupLayout::V2,
                 cpu,
@@ -178,10 +178,10 @@ impl Hierarchies {
     }
 }
 
-/// Whether a v2 root hands the cpu controller to its children.
-fn offers_cpu(root: &Path) -> bool {
+/// Whether a v2 root hands a controller to its children.
+fn offers(root: &Path, controller: &str) -> bool {
     read_optional(&root.join("cgroup.subtree_control"))
-        .is_some_and(|text| text.split_ascii_whitespace().any(|name| name == "cpu"))
+        .is_some_and(|text| text.split_ascii_whitespace().any(|name| name == controller))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,7 +242,8 @@ impl UsageFiles {
 mod tests {
     use super::*;
 
-    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoots) {
+    /// A machine whose control groups have these files.
+    pub(super) fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoots) {
         let root = tempfile::tempdir().unwrap();
         let roots = HostRoots::under(root.path());
         for (path, text) in files {

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::offers;
 use crate::host::HostRoots;
 
 /// No file that is read here is longer.
@@ -35,7 +36,7 @@ impl MemoryFiles {
     #[must_use]
     pub fn detect(roots: &HostRoots) -> Option<Self> {
         let root = &roots.cgroup;
-        if offers_memory(root) {
+        if offers(root, "memory") {
             return Some(Self {
                 root: root.clone(),
                 version: Version::V2,
@@ -49,7 +50,7 @@ impl MemoryFiles {
             });
         }
         let beside = root.join("unified");
-        offers_memory(&beside).then_some(Self {
+        offers(&beside, "memory").then_some(Self {
             root: beside,
             version: Version::V2,
         })
@@ -72,12 +73,6 @@ impl MemoryFiles {
     }
 }
 
-/// Whether a v2 root hands the memory controller to its children.
-fn offers_memory(root: &Path) -> bool {
-    super::read_optional(&root.join("cgroup.subtree_control"))
-        .is_some_and(|text| text.split_ascii_whitespace().any(|name| name == "memory"))
-}
-
 /// A small file's text, in memory that is used again.
 fn text<'a>(path: &Path, buffer: &'a mut Vec<u8>) -> Option<&'a str> {
     buffer.clear();
@@ -88,20 +83,8 @@ fn text<'a>(path: &Path, buffer: &'a mut Vec<u8>) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
+    use super::super::tests::tree;
     use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> (tempfile::TempDir, HostRoots) {
-        let root = tempfile::tempdir().unwrap();
-        let roots = HostRoots::under(root.path());
-        for (path, text) in files {
-            let path = roots.cgroup.join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        (root, roots)
-    }
 
     fn seen(files: &[(&str, &str)], path: &str) -> Option<u64> {
         let (_root, roots) = tree(files);
