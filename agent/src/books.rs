@@ -6,6 +6,7 @@
 //! after a restart.
 
 pub mod account;
+mod memory;
 mod minutes;
 
 use std::collections::{BTreeMap, HashMap};

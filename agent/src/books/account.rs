@@ -17,6 +17,13 @@ pub(super) struct Entry {
     pub(super) cpu_ns: u64,
 }
 
+impl Entry {
+    /// Whether there is nothing in it to tell, with so much CPU time.
+    pub(super) fn is_silent(&self, cpu_ns: u64) -> bool {
+        self.energy == Estimate::<Joules>::default() && cpu_ns < 1_000
+    }
+}
+
 /// One account.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,8 +51,9 @@ pub struct AccountBook {
     pub(super) open: Vec<Entry>,
     /// CPU time of closed minutes that was less than a microsecond.
     pub(super) rest_ns: u64,
-    /// The most memory that it was seen with in the open minute, bytes. Not
-    /// saved: after a restart the minute's peak is that of its rest.
+    /// What it held when all containers of its pod held most in the open
+    /// minute, bytes. Not saved: after a restart the minute's peak is that of
+    /// its rest.
     #[serde(skip)]
     pub(super) memory_peak_bytes: Option<u64>,
     /// Energy by zone of the last interval.
@@ -133,14 +141,15 @@ impl AccountBook {
         self.names.container.is_none() && now_ms < self.awaits_name_until_ms
     }
 
-    /// Notes its memory, as it was seen now.
-    pub fn note_memory(&mut self, bytes: u64) {
-        self.memory_peak_bytes = self.memory_peak_bytes.max(Some(bytes));
+    /// What it held when its pod held most in the open minute, bytes.
+    #[must_use]
+    pub fn memory_in_open_minute(&self) -> Option<u64> {
+        self.memory_peak_bytes
     }
 
     /// Whether nothing of it waits for its minute to close.
     pub(super) fn is_settled(&self) -> bool {
-        self.open.is_empty()
+        self.open.is_empty() && self.memory_peak_bytes.is_none()
     }
 
     pub(super) fn charge(&mut self, zone: usize, energy: Joules) {

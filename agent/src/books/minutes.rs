@@ -1,7 +1,6 @@
 //! Closing minutes: a closed minute becomes records and never changes.
 
 use tanso_agent_wire::energy::Record;
-use tanso_power::{Estimate, Joules};
 
 use super::Books;
 
@@ -21,12 +20,13 @@ impl Books {
     }
 
     fn close(&mut self, minute: i64) {
+        self.gather_memory();
         for book in &mut self.accounts {
             let mut memory_peak_bytes = book.memory_peak_bytes.take();
             for entry in std::mem::take(&mut book.open) {
                 let cpu_ns = book.rest_ns.saturating_add(entry.cpu_ns);
                 book.rest_ns = cpu_ns % 1_000;
-                if entry.energy == Estimate::<Joules>::default() && cpu_ns < 1_000 {
+                if entry.is_silent(cpu_ns) && memory_peak_bytes.is_none() {
                     continue;
                 }
                 self.pending.push(Record {
@@ -39,7 +39,7 @@ impl Books {
                     provenance: entry.provenance,
                     model: entry.model,
                     caught_up: entry.caught_up,
-                    // In one record of the minute, so that a reader may add up containers.
+                    // In one record of the minute, so that a reader may add up those of a pod.
                     memory_peak_bytes: memory_peak_bytes.take(),
                 });
                 self.next_sequence += 1;

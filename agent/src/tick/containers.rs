@@ -92,6 +92,7 @@ impl Cycle {
         if books.fold(now.unix_ms) {
             // Places have changed.
             self.named = 0;
+            self.memory_turns.forget();
         }
         self.look_at_new_containers();
     }

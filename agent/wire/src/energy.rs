@@ -167,11 +167,14 @@ pub struct Record {
     /// charged afterwards from the kernel's own counters.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub caught_up: bool,
-    /// The most that a container's working set was in the minute, of the times
-    /// that it was looked at: memory in use less file pages that the kernel
-    /// would give up first, as the kubelet counts it. In one record of a minute
-    /// at most; `None` where it was not seen, and for readers that do not ask
-    /// for it ([`FIELDS_HEADER`]).
+    /// A container's working set, bytes, when those of all containers of its pod
+    /// were highest together in the minute, of the times that they were looked
+    /// at: memory in use less file pages that the kernel would give up first, as
+    /// the kubelet counts it. Containers of a pod are looked at at once, so a
+    /// reader adds up all records of a pod's minute; what a container without a
+    /// record in the minute held is in that of another of its pod. In one record
+    /// of a minute at most; `None` where it was not seen or not there then, and
+    /// for readers that do not ask for it ([`FIELDS_HEADER`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_peak_bytes: Option<u64>,
 }
