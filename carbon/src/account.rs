@@ -167,7 +167,7 @@ pub struct Account {
     /// The same with bounds from the intensity alone, for the effective
     /// intensity.
     pub emissions_of_best_energy: Estimate<GramsCo2e>,
-    /// Metered energy by provenance.
+    /// Metered energy by provenance, as far as it is said.
     pub by_provenance: BTreeMap<Provenance, Joules>,
     /// Facility energy by where its intensity comes from.
     pub by_origin: BTreeMap<Origin, Joules>,
@@ -458,6 +458,15 @@ impl Account {
             .copied()
             .unwrap_or_default();
         energy_percent(part, self.it_energy.value)
+    }
+
+    /// The share of the metered energy of which nobody says where it comes from,
+    /// in percent.
+    #[must_use]
+    pub fn unknown_provenance_percent(&self) -> f64 {
+        let known: Joules = self.by_provenance.values().copied().sum();
+        let unknown = self.it_energy.value.saturating_sub(known);
+        energy_percent(unknown, self.it_energy.value)
     }
 
     /// The share of the facility energy whose intensity is an estimate, by

@@ -154,14 +154,19 @@ pub struct Sums {
     pub estimated_percent: f64,
     /// Share of it in hours that a rule filled.
     pub filled_percent: f64,
-    /// Share of it without any intensity; not in the emissions.
+    /// Share of it without any intensity; not in the emissions, which are a
+    /// lower bound then: what it emitted is not known.
     pub unpriced_percent: f64,
+    /// The same as energy of the facility.
+    pub unpriced_microjoules: u64,
     /// Share of the metered energy that was measured.
     pub measured_percent: f64,
     /// Share of it that a model gave.
     pub modelled_percent: f64,
     /// Share of it that was simulated.
     pub simulated_percent: f64,
+    /// Share of it of which nobody says which of these it is.
+    pub unknown_provenance_percent: f64,
 }
 
 impl From<&Account> for Sums {
@@ -176,9 +181,11 @@ impl From<&Account> for Sums {
             estimated_percent: sum.estimated_percent(),
             filled_percent: sum.filled_percent(),
             unpriced_percent: sum.unpriced_percent(),
+            unpriced_microjoules: sum.unpriced.microjoules(),
             measured_percent: sum.provenance_percent(Provenance::Measured),
             modelled_percent: sum.provenance_percent(Provenance::Modelled),
             simulated_percent: sum.provenance_percent(Provenance::Simulated),
+            unknown_provenance_percent: sum.unknown_provenance_percent(),
         }
     }
 }
@@ -327,8 +334,8 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
         let Period { from, until } = period;
         return Err(WhatifError::NoEnergy { from, until });
     }
+    let sum = lines.account(&places, coverage);
     let rows = lines.rows();
-    let sum = account(&rows, &places, coverage);
     let market = inputs.market.as_ref();
     let market =
         market.map(|by| market_based(&sum, period, by.contracts, by.matching, by.residual));
@@ -376,11 +383,30 @@ impl<'a> Lines<'a> {
         Self(lines.copied().collect())
     }
 
+    /// Rows of the energy alone; where nobody says where it comes from, as if
+    /// it was measured: only for what does not ask.
     fn rows(&self) -> Vec<EnergyRow> {
-        self.0
-            .iter()
-            .map(|(line, place)| line.row(*place))
-            .collect()
+        self.rows_where(|_| true)
+    }
+
+    fn rows_where(&self, wanted: impl Fn(&EnergyLine) -> bool) -> Vec<EnergyRow> {
+        let lines = self.0.iter().filter(|(line, _)| wanted(line));
+        let row = |(line, place): &(&EnergyLine, usize)| EnergyRow {
+            hour: line.hour,
+            place: *place,
+            energy: line.energy,
+            provenance: line.provenance.unwrap_or(Provenance::Measured),
+        };
+        lines.map(row).collect()
+    }
+
+    /// The account of all; what no line says the provenance of is of none.
+    fn account(&self, places: &[Place<'_>], coverage: Coverage) -> Account {
+        let known = self.rows_where(|line| line.provenance.is_some());
+        let unknown = self.rows_where(|line| line.provenance.is_none());
+        let mut unknown = account(&unknown, places, Coverage::default());
+        unknown.by_provenance.clear();
+        account(&known, places, coverage).merged(&unknown)
     }
 
     /// The hours of a period that have energy. Where lines name nodes, each
@@ -423,7 +449,7 @@ fn workloads(
 ) -> Result<Vec<WorkloadSums>, WhatifError> {
     let mut workloads = Vec::new();
     for (name, lines) in lines.by_workload() {
-        let sum = account(&lines.rows(), places, coverage);
+        let sum = lines.account(places, coverage);
         // A workload that served nothing has no figure per unit.
         let per_unit = PerUnit::of_lines(&lines);
         let served = per_unit.units.is_some_and(|units| units > 0.0);

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::{Inputs, Lines, PerUnit};
-use crate::account::{Account, Place, account};
+use crate::account::{Account, Place};
 use crate::calendar::{Period, local_day};
 use crate::market::{MarketAccount, market_based};
 use crate::regulation::{Metric, Preset, Rule};
@@ -80,14 +80,13 @@ impl Case<'_> {
     }
 
     fn account_of(&self, rule: &Rule, period: Period) -> (Account, Option<MarketAccount>) {
-        let rows = self.lines.within(period).rows();
         // Half a year emits half of a base year, and reduces nothing.
         let should_be_known = match rule.metric {
             Metric::ReductionPath => period,
             _ => self.inputs.passed(period),
         };
         let coverage = self.lines.coverage(should_be_known);
-        let sum = account(&rows, self.places, coverage);
+        let sum = self.lines.within(period).account(self.places, coverage);
         // What contracts deliver after the table's end has matched nothing yet.
         let matched = Period {
             until: period.until.min(self.inputs.energy.period().until),

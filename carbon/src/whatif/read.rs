@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use tanso_power::{Estimate, Joules, Provenance};
 
-use crate::account::EnergyRow;
 use crate::calendar::{Period, UtcHour};
 use crate::market::Contract;
 use crate::pue::PueEvidence;
@@ -37,24 +36,13 @@ pub struct EnergyLine {
     pub pue_evidence: Option<PueEvidence>,
     /// The energy.
     pub energy: Estimate<Joules>,
-    /// Where the figure comes from.
-    pub provenance: Provenance,
+    /// Where the figure comes from; `None` if the line does not say.
+    pub provenance: Option<Provenance>,
     /// The functional units that it served, if the line says so.
     pub functional_units: Option<f64>,
     /// Embodied emissions of its share of the hardware in the hour, if the
     /// line says so.
     pub embodied: Option<GramsCo2e>,
-}
-
-impl EnergyLine {
-    pub(super) const fn row(&self, place: usize) -> EnergyRow {
-        EnergyRow {
-            hour: self.hour,
-            place,
-            energy: self.energy,
-            provenance: self.provenance,
-        }
-    }
 }
 
 /// A table of hourly energy.
@@ -99,7 +87,8 @@ impl EnergyTable {
     /// (or `energy_wh`, `energy_joules`, `energy_microjoules`), and, where
     /// they are given, `workload`, `node`, `pod`, `zone`, `pue`, `pue_evidence`
     /// (`Measured`, `Certificate`, `PublishedForRegion`, `ProviderAverage`,
-    /// `Assumed`), `provenance` (`measured`, `modelled`, `simulated`),
+    /// `Assumed`), `provenance` (`measured`, `modelled`, `simulated`; not known
+    /// where a line has none),
     /// `functional_units`, `embodied_grams`, and the bounds `energy_low_kwh`
     /// and `energy_high_kwh` in the unit of the energy. Several lines of one
     /// workload and hour are added up: it may have moved. Two that differ in
@@ -263,7 +252,7 @@ type Identity = (
     UtcHour,
     [String; TELLING.len()],
     Option<PueEvidence>,
-    Provenance,
+    Option<Provenance>,
 );
 
 /// Notes a fault if an earlier row is about the same energy: a line that was
@@ -296,7 +285,7 @@ fn line(row: &mut Row<'_, '_>, columns: &Columns) -> Option<EnergyLine> {
     let high = row.optional(&columns.high, energy);
     let pue = row.optional("pue", parse_pue);
     let pue_evidence = row.optional("pue_evidence", parse_evidence);
-    let provenance = row.parse("provenance", parse_provenance);
+    let provenance = row.optional("provenance", parse_provenance);
     let functional_units = row.optional("functional_units", parse_units);
     let embodied = row.optional("embodied_grams", parse_grams);
     let (hour, value, low, high) = (hour?, value?, low?, high?);
@@ -392,11 +381,8 @@ fn parse_pue(text: &str) -> Result<Pue, String> {
 
 fn parse_provenance(text: &str) -> Result<Provenance, String> {
     let known = Provenance::ALL.iter();
-    match (text, known.copied().find(|one| one.as_str() == text)) {
-        ("", _) => Ok(Provenance::Measured),
-        (_, Some(provenance)) => Ok(provenance),
-        _ => Err("accepted are measured, modelled and simulated".to_owned()),
-    }
+    let known = known.copied().find(|one| one.as_str() == text);
+    known.ok_or_else(|| "accepted are measured, modelled and simulated".to_owned())
 }
 
 /// Reads contracts from CSV with the columns
@@ -491,7 +477,7 @@ mod tests {
             2026-06-01T00:00Z,batch,n1,KR,1.2,,1\n";
         let table = EnergyTable::parse("e.csv", &format!("{head}{moved}")).unwrap();
         assert_eq!(table.lines().len(), 7);
-        let twice = format!("{head}{moved}2026-06-01T09:00+09:00,shop,n1,KR,1.2,measured,7\n");
+        let twice = format!("{head}{moved}2026-06-01T09:00+09:00,shop,n1,KR,1.2,,7\n");
         let told = EnergyTable::parse("e.csv", &twice).unwrap_err().to_string();
         assert!(
             told.starts_with(
@@ -542,7 +528,7 @@ mod tests {
             ("shop/Deployment/web", "n1")
         );
         assert_eq!(line.energy.map(Joules::microjoules).high, 120);
-        assert_eq!(line.provenance, Provenance::Modelled);
+        assert_eq!(line.provenance, Some(Provenance::Modelled));
         let others = |table: &EnergyTable| table.unallocated(table.period());
         assert_eq!(others(&table), BTreeMap::from([("idle".to_owned(), 1_000)]));
         let none = table.select(|name| name.starts_with("lab/"));

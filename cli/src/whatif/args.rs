@@ -14,7 +14,7 @@ use crate::Output;
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// CSV of hourly energy: `datetime_utc,energy_kwh` (or `_wh`, `_joules`, `_microjoules`) and, if you have
-    /// them, `workload`, `node`, `pod`, `zone`, `pue`, `pue_evidence`, `provenance` (measured, modelled, simulated),
+    /// them, `workload`, `node`, `pod`, `zone`, `pue`, `pue_evidence`, `provenance` (measured, modelled, simulated; not known without),
     /// `functional_units`, `embodied_grams`, `energy_low_kwh` and `energy_high_kwh`; or an export of the operator's
     /// ledger as it is. Any other column is refused, and so is a line that stands twice
     pub(super) energy: PathBuf,

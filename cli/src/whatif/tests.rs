@@ -97,6 +97,64 @@ fn a_gap_of_the_intensity_is_filled_only_when_asked() {
     assert!(text.contains("filled 33.3 %"), "{text}");
 }
 
+/// It was printed as `0g`, and the sum as if it was of all energy.
+#[test]
+fn energy_without_an_intensity_is_no_zero_and_leaves_the_sum_open() {
+    let intensity = "datetime_utc,gco2eq_per_kwh\n2026-06-01T00:00Z,300\n2026-06-01T02:00Z,500\n";
+    let energy = "datetime_utc,workload,energy_kwh\n2026-06-01T00:00Z,shop,2\n\
+        2026-06-01T01:00Z,shop,1\n2026-06-01T01:00Z,batch,4\n2026-06-01T00:00Z,idle,0\n";
+    let files = [("energy.csv", energy), ("ci.csv", intensity)];
+    let (text, _) = told(&files, &["--intensity", "@ci.csv"]).unwrap();
+    let wanted = "emissions, location-based: at least 600 g, and what 5.000 kWh (71.4 %) emitted \
+        that have no intensity: no upper bound is known";
+    assert!(text.contains(wanted), "{text}");
+    let cells = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().skip(1).collect::<Vec<_>>()
+    };
+    assert_eq!(cells("shop"), ["3.000", ">=600g", "300.0"]);
+    assert_eq!(cells("batch"), ["4.000", "-", "-"]);
+    assert_eq!(cells("idle"), ["0.000", "0g", "-"]);
+    let json = [
+        "--intensity",
+        "@ci.csv",
+        "-o",
+        "json",
+        "--period",
+        "2026-06-01",
+    ];
+    let report: serde_json::Value = serde_json::from_str(&told(&files, &json).unwrap().0).unwrap();
+    assert_eq!(
+        report["totals"]["unpricedMicrojoules"].as_u64(),
+        Some(5 * 3_600_000_000_000)
+    );
+    let later = energy.replace("2026-06-01T00:00Z,shop,2\n", "");
+    let files = [("energy.csv", later.as_str()), ("ci.csv", intensity)];
+    let (text, _) = told(&files, &["--intensity", "@ci.csv"]).unwrap();
+    let wanted = "emissions, location-based: not known: 5.000 kWh, and none has an intensity";
+    assert!(text.contains(wanted), "{text}");
+}
+
+/// Lines that say nothing of it were counted as measured.
+#[test]
+fn energy_that_nobody_says_the_provenance_of_is_not_called_measured() {
+    let (text, _) = told(&[("energy.csv", ENERGY)], &[]).unwrap();
+    let all = "0.0 % measured, 0.0 % modelled, 0.0 % simulated, 100.0 % of unknown provenance\n";
+    assert!(text.contains(all), "{text}");
+    let some = "datetime_utc,workload,energy_kwh,provenance\n2026-06-01T00:00Z,shop,2,measured\n\
+        2026-06-01T00:00Z,shop,1,modelled\n2026-06-01T01:00Z,shop,1,\n";
+    let (text, _) = told(&[("energy.csv", some)], &["--grams-per-kwh", "400"]).unwrap();
+    for part in [
+        "emissions, location-based: 1.6 kg\n",
+        "50.0 % measured, 25.0 % modelled, 0.0 % simulated, 25.0 % of unknown provenance\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let known = some.replace("shop,1,\n", "shop,1,simulated\n");
+    let (text, _) = told(&[("energy.csv", &known)], &[]).unwrap();
+    assert!(text.contains("25.0 % simulated\n"), "{text}");
+}
+
 #[test]
 fn what_is_wrong_is_told_with_its_place() {
     let wrong = ENERGY.replace("01:00Z,shop,1", "01:30Z,shop,1");

@@ -49,11 +49,7 @@ fn totals(report: &Report, out: &mut impl Write) -> io::Result<()> {
         out,
         "energy: {it:.3} kWh metered, {facility:.3} kWh of the facility"
     )?;
-    writeln!(
-        out,
-        "emissions, location-based: {}",
-        grams(totals.emissions_nanograms)
-    )?;
+    writeln!(out, "emissions, location-based: {}", emitted(totals))?;
     if let Some(market) = &report.market {
         let emissions = market.emissions.map(GramsCo2e::nanograms);
         writeln!(
@@ -65,11 +61,16 @@ fn totals(report: &Report, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     beside(report, out)?;
-    writeln!(
+    write!(
         out,
         "{:.1} % measured, {:.1} % modelled, {:.1} % simulated",
         totals.measured_percent, totals.modelled_percent, totals.simulated_percent
     )?;
+    if totals.unknown_provenance_percent > 0.0 {
+        let unknown = totals.unknown_provenance_percent;
+        write!(out, ", {unknown:.1} % of unknown provenance")?;
+    }
+    writeln!(out)?;
     writeln!(
         out,
         "estimated {:.1} %, filled {:.1} %, without intensity {:.1} % of the energy",
@@ -118,6 +119,51 @@ fn grams(bounds: Estimate<u128>) -> String {
     }
 }
 
+/// What was emitted: a lower bound where part of the energy has no intensity,
+/// since what that part emitted is not known.
+fn emitted(sums: &Sums) -> String {
+    let known = grams(sums.emissions_nanograms);
+    let unpriced = Joules::from_microjoules(sums.unpriced_microjoules).as_kwh_f64();
+    let percent = sums.unpriced_percent;
+    match Priced::of(sums) {
+        Priced::All => known,
+        Priced::Part => format!(
+            "at least {known}, and what {unpriced:.3} kWh ({percent:.1} %) emitted that have no intensity: no upper bound is known"
+        ),
+        Priced::None => format!("not known: {unpriced:.3} kWh, and none has an intensity"),
+    }
+}
+
+/// How much of the energy has an intensity.
+#[derive(Clone, Copy)]
+enum Priced {
+    All,
+    Part,
+    None,
+}
+
+impl Priced {
+    fn of(sums: &Sums) -> Self {
+        match (sums.unpriced_microjoules, sums.intensity_micrograms_per_kwh) {
+            (0, _) => Self::All,
+            (_, Some(_)) => Self::Part,
+            (_, None) => Self::None,
+        }
+    }
+}
+
+/// A workload's emissions as a cell, one word: `>=412g` where part of its
+/// energy has no intensity, `-` where none has.
+fn cell(sums: &Sums) -> String {
+    let known = GramsCo2e::from_nanograms(sums.emissions_nanograms.value);
+    let known = known.to_string().replace(' ', "");
+    match Priced::of(sums) {
+        Priced::All => known,
+        Priced::Part => format!(">={known}"),
+        Priced::None => "-".to_owned(),
+    }
+}
+
 fn intensity(sums: &Sums) -> String {
     let found = sums.intensity_micrograms_per_kwh;
     let found = found.and_then(|bounds| Intensity::from_micrograms_per_kwh(bounds.value));
@@ -139,9 +185,7 @@ fn workloads(report: &Report) -> Table {
         table.push([
             one.workload.clone(),
             format!("{:.3}", energy.as_kwh_f64()),
-            GramsCo2e::from_nanograms(one.sums.emissions_nanograms.value)
-                .to_string()
-                .replace(' ', ""),
+            cell(&one.sums),
             intensity(&one.sums),
         ]);
     }
