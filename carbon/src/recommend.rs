@@ -13,6 +13,7 @@ pub mod compose;
 pub mod consolidate;
 pub mod histogram;
 pub mod idle;
+pub mod idle_share;
 pub mod memory;
 pub mod move_region;
 pub mod replicas;

@@ -12,9 +12,10 @@ use tanso_carbon::calendar::time_zone;
 use tanso_carbon::market::{Contract, Matching, ResidualMix, market_based};
 use tanso_carbon::pue::{PueCategory, PueScope, SiteEnergy};
 use tanso_carbon::recommend::compose::{Measure, Site, compose};
-use tanso_carbon::recommend::rightsize::{
-    CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
+use tanso_carbon::recommend::idle_share::{
+    Asks, DAY_MINUTES, IdleSharing, NodeGives, NodeIdle, Standing, attributed_idle,
 };
+use tanso_carbon::recommend::rightsize::{CpuSample, RightsizeRequest, rightsize};
 use tanso_carbon::recommend::{Target, Terms};
 use tanso_carbon::regulation::Binds;
 use tanso_carbon::schedule::{CostCurve, Job};
@@ -515,20 +516,30 @@ fn case_10_a_smaller_request_moves_idle_energy_and_saves_none() {
         kind: "Deployment".to_owned(),
         name: "web".to_owned(),
     };
-    let advice = rightsize(&RightsizeRequest {
+    let standing = Standing {
         target: &target,
-        container: "web",
-        samples: &samples,
-        request_millicores: 8_000,
-        replicas: 1,
-        node,
+        asks: Asks {
+            millicores: 8_000,
+            bytes: 0,
+        },
+        pod_minutes_per_day: DAY_MINUTES,
+        node: NodeGives {
+            idle: node,
+            allocatable_bytes: 64 << 30,
+            sharing: IdleSharing::LargerShare,
+        },
         intensity: Estimate::exact(grams_per_kwh(400.0)),
         pue: Pue::ONE,
-        emissions_per_day: GramsCo2e::try_from_grams(1_440.0).unwrap(),
         terms: Terms {
             now: at(7 * 24),
             min_saving_percent: 1.0,
         },
+    };
+    let advice = rightsize(&RightsizeRequest {
+        standing,
+        container: "web",
+        samples: &samples,
+        own_per_day: GramsCo2e::try_from_grams(480.0).unwrap(),
     })
     .unwrap();
     // At the request that the case names, 62.5 W are attributed to others ...

@@ -1,12 +1,12 @@
 //! Pods and the workloads they belong to.
 //!
-//! Watches pods, nodes and `CronJobs` (pruned to what is needed here), and of
+//! Watches pods, nodes, `CronJobs` and `PowerMonitors` (pruned to what is needed here), and of
 //! `ReplicaSets`, `Jobs` and namespaces the metadata only; follows owner references to the workload that a person
 //! applied; and keeps each pod's names in the ledger, so that finished pods
 //! and restarts forget nothing. Never writes to the cluster.
 //!
 //! Rights: pods, nodes, namespaces, replicasets.apps, jobs.batch,
-//! cronjobs.batch: list, watch.
+//! cronjobs.batch, powermonitors: list, watch.
 
 mod chain;
 mod nodes;
@@ -29,6 +29,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use tanso_crds::PowerMonitor;
 use tanso_runtime::Shutdown;
 
 use crate::ledger::{Ledger, LedgerFault, PodNames, Scope, names};
@@ -78,6 +79,7 @@ pub struct Inventory {
     cron_jobs: Store<CronJob>,
     nodes: Store<Node>,
     namespaces: Store<PartialObjectMeta<Namespace>>,
+    monitors: Store<PowerMonitor>,
 }
 
 /// The watches behind a [`Inventory`]; to be run once.
@@ -107,12 +109,14 @@ impl Inventory {
         let (cron_jobs, cron_jobs_events) = watch(&client, "cronjobs", prune::cron_job);
         let (nodes, nodes_events) = watch(&client, "nodes", prune::node);
         let (namespaces, namespaces_events) = watch(&client, "namespaces", prune::metadata);
+        let (monitors, monitors_events) = watch(&client, "powermonitors", prune::monitor);
         let others = stream::select_all([
             replica_sets_events,
             jobs_events,
             cron_jobs_events,
             nodes_events,
             namespaces_events,
+            monitors_events,
         ]);
         let book = Self {
             pods,
@@ -121,6 +125,7 @@ impl Inventory {
             cron_jobs,
             nodes,
             namespaces,
+            monitors,
         };
         let watch = InventoryWatch {
             book: book.clone(),
@@ -504,6 +509,7 @@ mod tests {
             cron_jobs: reflector::store().0,
             nodes: reflector::store().0,
             namespaces: reflector::store().0,
+            monitors: reflector::store().0,
         }
     }
 

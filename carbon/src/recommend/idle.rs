@@ -7,12 +7,12 @@
 
 use tanso_power::{Estimate, Joules};
 
-use super::rightsize::{CpuSample, NodeIdle, attributed_idle};
+use super::idle_share::Standing;
+use super::rightsize::CpuSample;
 use super::{
-    Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, Terms,
-    WhyNot,
+    Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, WhyNot,
 };
-use crate::units::{GramsCo2e, Intensity, Pue};
+use crate::units::GramsCo2e;
 
 /// The share of its request that an idle workload never exceeds.
 const SHARE_OF_REQUEST: f64 = 0.01;
@@ -26,24 +26,14 @@ const ZOMBIE_S: f64 = 7.0 * SEEN_S;
 /// A workload that might be idle.
 #[derive(Clone, Copy, Debug)]
 pub struct IdleRequest<'a> {
-    /// The workload.
-    pub target: &'a Target,
+    /// The workload, what its pods ask for and what that is worth.
+    pub standing: Standing<'a>,
     /// What one pod used.
     pub samples: &'a [CpuSample],
-    /// What one pod asks for, in thousandths of a core.
-    pub request_millicores: u32,
     /// How many pods there are.
     pub replicas: u32,
     /// The energy of its own processes per day, at the IT equipment.
     pub own_per_day: Joules,
-    /// The node.
-    pub node: NodeIdle,
-    /// The intensity of the energy.
-    pub intensity: Estimate<Intensity>,
-    /// The facility's factor.
-    pub pue: Pue,
-    /// When, and for what least saving.
-    pub terms: Terms,
 }
 
 /// Advice to remove what does nothing.
@@ -65,7 +55,8 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
         );
         return Err(NoAdvice::new(WhyNot::TooFewSamples, message));
     }
-    let asked = f64::from(request.request_millicores) / 1e3;
+    let standing = &request.standing;
+    let asked = f64::from(standing.asks.millicores) / 1e3;
     let limit = (asked * SHARE_OF_REQUEST).max(NOISE_CORES);
     let most = request
         .samples
@@ -76,14 +67,13 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
         let message = format!("it used up to {:.0}m CPU: it works", most * 1e3);
         return Err(NoAdvice::new(WhyNot::InUse, message));
     }
-    let priced = |energy: Joules| {
-        request
-            .intensity
-            .map(|at| at.emissions_of(energy, request.pue))
+    let own = standing.price(request.own_per_day);
+    let (own, attributed) = if standing.node.sharing.is_charged() {
+        // Its own account has idle energy in it, which cannot be told apart: none is sure.
+        (Estimate::default(), own)
+    } else {
+        (own, standing.price(standing.bears(standing.asks)))
     };
-    let own = priced(request.own_per_day);
-    let total_millicores = request.request_millicores.saturating_mul(request.replicas);
-    let attributed = priced(attributed_idle(request.node, total_millicores));
     if own.value == GramsCo2e::ZERO && attributed.value == GramsCo2e::ZERO {
         let message = "it asks for nothing and uses nothing: removing it saves 0 g";
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
@@ -95,7 +85,7 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
         namespace,
         kind,
         name,
-    } = request.target;
+    } = standing.target;
     let change = match kind.as_str() {
         "Deployment" | "StatefulSet" | "ReplicaSet" => format!(
             "kubectl -n {namespace} scale {} {name} --replicas=0",
@@ -117,10 +107,11 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
             Confidence::Medium
         },
         basis: format!(
-            "{what}: at most {:.1}m CPU in {days:.1} days, {:.0}m asked for; its own processes {}, the rest is attributed idle energy, which the cluster saves only if a node goes",
+            "{what}: at most {:.1}m CPU in {days:.1} days, {:.0}m asked for; its own processes {}, the rest is attributed, {}: the cluster saves that only if a node goes",
             most * 1e3,
             asked * 1e3,
-            own.value
+            own.value,
+            standing.node.sharing.in_words()
         ),
         change,
         message: format!(
@@ -132,7 +123,10 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
 
 #[cfg(test)]
 mod tests {
+    use super::super::Terms;
+    use super::super::idle_share::{Asks, DAY_MINUTES, IdleSharing, NodeGives, NodeIdle};
     use super::*;
+    use crate::units::{Intensity, Pue};
     use jiff::Timestamp;
 
     fn samples(hours: u32, cores: f64) -> Vec<CpuSample> {
@@ -146,21 +140,30 @@ mod tests {
     }
 
     fn advise(samples: &[CpuSample]) -> Result<Recommendation, NoAdvice> {
+        advise_by(samples, IdleSharing::LargerShare)
+    }
+
+    fn advise_by(samples: &[CpuSample], sharing: IdleSharing) -> Result<Recommendation, NoAdvice> {
         let target = Target {
             namespace: "shop".into(),
             kind: "Deployment".into(),
             name: "sleeper".into(),
         };
         let kwh = |energy: u64| Joules::from_microjoules(energy * 3_600_000_000_000);
-        remove_idle(&IdleRequest {
+        let standing = Standing {
             target: &target,
-            samples,
-            request_millicores: 500,
-            replicas: 1,
-            own_per_day: Joules::from_microjoules(36_000_000_000),
-            node: NodeIdle {
-                idle_per_day: kwh(4),
-                allocatable_millicores: 16_000,
+            asks: Asks {
+                millicores: 500,
+                bytes: 0,
+            },
+            pod_minutes_per_day: DAY_MINUTES,
+            node: NodeGives {
+                idle: NodeIdle {
+                    idle_per_day: kwh(4),
+                    allocatable_millicores: 16_000,
+                },
+                allocatable_bytes: 64 << 30,
+                sharing,
             },
             intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(400.0).unwrap()),
             pue: Pue::ONE,
@@ -168,6 +171,12 @@ mod tests {
                 now: Timestamp::from_second(30 * 86_400).unwrap(),
                 min_saving_percent: 1.0,
             },
+        };
+        remove_idle(&IdleRequest {
+            standing,
+            samples,
+            replicas: 1,
+            own_per_day: Joules::from_microjoules(36_000_000_000),
         })
     }
 
@@ -186,6 +195,17 @@ mod tests {
         let zombie = advise(&samples(24 * 7, 0.001)).unwrap();
         assert!(zombie.basis.starts_with("zombie"), "{}", zombie.basis);
         assert_eq!(zombie.confidence, Confidence::High);
+    }
+
+    #[test]
+    fn what_is_charged_with_idle_energy_is_not_sure_to_save_it() {
+        let saved = |sharing| advise_by(&samples(24, 0.001), sharing).unwrap();
+        let own = saved(IdleSharing::LargerShare);
+        let charged = saved(IdleSharing::CpuRequests);
+        assert_eq!(charged.saving_per_day.value, GramsCo2e::ZERO);
+        let attributed = charged.attributed.unwrap().per_day;
+        assert_eq!(attributed.map(AttributedGrams::mass), own.saving_per_day);
+        assert!(own.basis.len() <= 512 && charged.basis.len() <= 512);
     }
 
     #[test]

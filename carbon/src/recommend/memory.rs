@@ -6,6 +6,9 @@
 //! One thing is stricter than there: what was held once in these days may be
 //! held again, and who holds more than was asked for is evicted first, so
 //! advice never falls under the highest peak and 15 %.
+//!
+//! What was seen and what a kill makes of it are two figures, and are told as
+//! two.
 
 mod advice;
 
@@ -14,7 +17,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use advice::{Asks, MemoryAdvice, MemoryRequest, NodeGives, rightsize_memory};
+pub use advice::{MemoryAdvice, MemoryRequest, rightsize_memory};
 
 use super::histogram::{Histogram, Shape};
 use super::{NoAdvice, WhyNot};
@@ -35,10 +38,34 @@ const DAY_S: i64 = 86_400;
 pub struct MemorySample {
     /// When.
     pub at: Timestamp,
-    /// Its working set, bytes.
+    /// The working set that it was seen with, bytes; 0 where only a kill is
+    /// known.
     pub bytes: u64,
-    /// Whether it was killed then for want of memory.
-    pub was_killed: bool,
+    /// If it was killed or evicted then for want of memory, the least that is
+    /// taken for what it held, bytes: its limit, what the kubelet told, or
+    /// else what it asked for.
+    pub killed_with: Option<u64>,
+}
+
+/// What a kill for want of memory makes of a peak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Raised {
+    /// What it counts as: a fifth, at least 100 MiB, more, bytes.
+    pub to_bytes: u64,
+    /// What the pod is taken to have held: as it was seen, or as a kill says
+    /// at least, bytes.
+    pub from_bytes: u64,
+}
+
+impl Raised {
+    fn of(held: u64) -> Self {
+        let fifth = held.saturating_add(held / 5);
+        Self {
+            to_bytes: fifth.max(held.saturating_add(BUMP_MIN)),
+            from_bytes: held,
+        }
+    }
 }
 
 /// What a pod should ask for.
@@ -51,12 +78,13 @@ pub struct MemorySizes {
     pub lower_bytes: u64,
     /// The most that could be needed, bytes.
     pub upper_bytes: u64,
-    /// The highest that counted, a kill with what is added to it, bytes.
+    /// The highest that was seen, bytes; 0 where only kills are known.
     pub peak_bytes: u64,
     /// Days that were seen.
     pub days: u32,
-    /// Whether a pod was killed for want of memory.
-    pub was_killed: bool,
+    /// If a pod was killed for want of memory: what it counts as, of several
+    /// kills the highest.
+    pub raised: Option<Raised>,
 }
 
 /// The sizes from what was held up to `now`.
@@ -65,19 +93,19 @@ pub struct MemorySizes {
 /// [`NoAdvice`] without a sample of the last eight days.
 pub fn sizes(samples: &[MemorySample], now: Timestamp) -> Result<MemorySizes, NoAdvice> {
     let mut peaks: BTreeMap<i64, u64> = BTreeMap::new();
-    let mut was_killed = false;
+    let mut raised: Option<Raised> = None;
+    let mut peak_bytes = 0;
     for sample in samples {
         let age_s = now.as_second().saturating_sub(sample.at.as_second());
         if !(0..DAYS * DAY_S).contains(&age_s) {
             continue;
         }
-        was_killed |= sample.was_killed;
-        let bytes = if sample.was_killed {
-            let fifth = sample.bytes.saturating_add(sample.bytes / 5);
-            fifth.max(sample.bytes.saturating_add(BUMP_MIN))
-        } else {
-            sample.bytes
-        };
+        peak_bytes = sample.bytes.max(peak_bytes);
+        let of_kill = sample
+            .killed_with
+            .map(|held| Raised::of(held.max(sample.bytes)));
+        raised = raised.max(of_kill);
+        let bytes = of_kill.map_or(sample.bytes, |kill| kill.to_bytes);
         let peak = peaks.entry(age_s.div_euclid(DAY_S)).or_default();
         *peak = bytes.max(*peak);
     }
@@ -100,32 +128,19 @@ pub fn sizes(samples: &[MemorySample], now: Timestamp) -> Result<MemorySizes, No
     // The fewer days were seen, the wider the bounds.
     let doubt = 1.0 + 1.0 / f64::from(days.max(1));
     let (share, margin) = TARGET;
-    let peak_bytes = peaks.values().copied().max().unwrap_or(0);
+    let highest = peaks.values().copied().max().unwrap_or(0);
     // Whole numbers: 15 % above a peak must not round to less.
-    let safe = peak_bytes.saturating_add(peak_bytes.div_ceil(100).saturating_mul(15));
+    let safe = highest.saturating_add(highest.div_ceil(100).saturating_mul(15));
     let target_bytes = whole(at(share)? * margin).max(whole_mebibytes(safe));
-    let lower_bytes = whole(at(0.5)? * margin / doubt).max(whole_mebibytes(peak_bytes));
+    let lower_bytes = whole(at(0.5)? * margin / doubt).max(whole_mebibytes(highest));
     Ok(MemorySizes {
         target_bytes,
         lower_bytes: lower_bytes.min(target_bytes),
         upper_bytes: whole(at(0.95)? * margin * doubt).max(target_bytes),
         peak_bytes,
         days,
-        was_killed,
+        raised,
     })
-}
-
-/// The share of a node that requests take, the larger of CPU and memory: that
-/// is what they keep others from, and so the share of its idle energy that
-/// they bear. In millionths.
-#[must_use]
-pub fn dominant_share(millicores: (u64, u64), bytes: (u64, u64)) -> u64 {
-    let share = |(asked, whole): (u64, u64)| {
-        let millionths = u128::from(asked) * 1_000_000;
-        let share = millionths.checked_div(u128::from(whole)).unwrap_or(0);
-        u64::try_from(share).unwrap_or(u64::MAX)
-    };
-    share(millicores).max(share(bytes))
 }
 
 /// Whole bytes, rounded up to a MiB, not below the floor.
@@ -150,12 +165,13 @@ mod tests {
     use super::*;
 
     fn any_sample() -> impl Strategy<Value = MemorySample> {
-        (0..9 * DAY_S, 1..1_u64 << 40, any::<bool>()).prop_map(|(age_s, bytes, was_killed)| {
+        let killed = prop::option::of(0..1_u64 << 40);
+        (0..9 * DAY_S, 1..1_u64 << 40, killed).prop_map(|(age_s, bytes, killed_with)| {
             let second = at(8).as_second() - age_s;
             MemorySample {
                 at: Timestamp::from_second(second).unwrap(),
                 bytes,
-                was_killed,
+                killed_with,
             }
         })
     }
@@ -175,6 +191,15 @@ mod tests {
                     prop_assert!(found.lower_bytes <= found.target_bytes);
                     prop_assert!(found.target_bytes <= found.upper_bytes);
                     prop_assert!(found.lower_bytes >= highest.max(FLOOR));
+                    // What is told as seen was seen, whatever a kill counts as.
+                    prop_assert_eq!(found.peak_bytes, highest);
+                    let kills = samples.iter().filter(seen).filter_map(|one| {
+                        Some(one.killed_with?.max(one.bytes))
+                    });
+                    prop_assert_eq!(found.raised.map(|kill| kill.from_bytes), kills.max());
+                    if let Some(kill) = found.raised {
+                        prop_assert!(found.target_bytes >= kill.to_bytes);
+                    }
                 }
                 (Err(_), None) => {}
                 other => prop_assert!(false, "{other:?}"),
@@ -205,7 +230,7 @@ mod tests {
         MemorySample {
             at: at(day),
             bytes: mib * MIB,
-            was_killed,
+            killed_with: was_killed.then_some(0),
         }
     }
 
@@ -238,11 +263,19 @@ mod tests {
         );
     }
 
+    /// The request was told as held, and the limit, which was, did not count.
     #[test]
-    fn less_memory_saves_nothing_where_cpu_is_what_fills_the_node() {
-        let before = dominant_share((8_000, 16_000), (4 << 30, 64 << 30));
-        let after = dominant_share((8_000, 16_000), (1 << 30, 64 << 30));
-        assert_eq!((before, after), (500_000, 500_000));
-        assert_eq!(dominant_share((1, 16_000), (32 << 30, 64 << 30)), 500_000);
+    fn a_kill_at_a_limit_counts_that_limit_and_is_not_told_as_seen() {
+        let mut killed = sample(8, 400, false);
+        killed.killed_with = Some(1_000 * MIB);
+        let sizes = sizes(&[sample(7, 450, false), killed], at(8)).unwrap();
+        assert_eq!(sizes.peak_bytes, 450 * MIB);
+        let raised = sizes.raised.unwrap();
+        assert_eq!(
+            (raised.from_bytes / MIB, raised.to_bytes / MIB),
+            (1_000, 1_200)
+        );
+        assert!(sizes.target_bytes >= 1_380 * MIB);
+        assert_eq!(sizes.days, 2);
     }
 }

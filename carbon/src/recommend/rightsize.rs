@@ -1,8 +1,9 @@
 //! A CPU request that fits what is used.
 //!
-//! A smaller request moves idle energy to whoever asks for the rest: that is
-//! the attributed saving. The cluster saves something only if a node goes;
-//! both figures are given, and never mixed.
+//! A smaller request moves idle energy to whoever asks for the rest, by the
+//! rule of [`super::idle_share`]: that is the attributed saving. The cluster
+//! saves something only if a node goes; both figures are given, and never
+//! mixed.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,12 +11,9 @@ use serde_json::json;
 use tanso_power::{Estimate, Joules};
 
 use super::histogram::Histogram;
-use super::{
-    Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, Terms,
-    WhyNot,
-};
-use crate::account::percent;
-use crate::units::{GramsCo2e, Intensity, Pue};
+use super::idle_share::{Asks, Standing};
+use super::{Action, Confidence, NoAdvice, Recommendation, Target, WhyNot};
+use crate::units::GramsCo2e;
 
 /// The percentile that a request should cover.
 const TARGET_SHARE: f64 = 0.90;
@@ -37,39 +35,17 @@ pub struct CpuSample {
     pub cores: f64,
 }
 
-/// The node that a workload runs on, or the mean of several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeIdle {
-    /// What the node uses in a day doing nothing, at the IT equipment.
-    pub idle_per_day: Joules,
-    /// The CPU it has to give, in thousandths of a core.
-    pub allocatable_millicores: u32,
-}
-
 /// A workload whose request could be lowered.
 #[derive(Clone, Copy, Debug)]
 pub struct RightsizeRequest<'a> {
-    /// The workload.
-    pub target: &'a Target,
+    /// The workload, what its pods ask for and what that is worth.
+    pub standing: Standing<'a>,
     /// The container whose request it is.
     pub container: &'a str,
     /// What one pod used.
     pub samples: &'a [CpuSample],
-    /// What one pod asks for, in thousandths of a core.
-    pub request_millicores: u32,
-    /// How many pods there are.
-    pub replicas: u32,
-    /// The node.
-    pub node: NodeIdle,
-    /// The intensity of the energy, such as the account's effective one.
-    pub intensity: Estimate<Intensity>,
-    /// The facility's factor.
-    pub pue: Pue,
-    /// What the workload emits per day, its share of idle energy with it.
-    pub emissions_per_day: GramsCo2e,
-    /// When, and for what least saving.
-    pub terms: Terms,
+    /// What the workload's account emits per day.
+    pub own_per_day: GramsCo2e,
 }
 
 /// Advice to ask for less.
@@ -92,35 +68,14 @@ pub struct RightsizeAdvice {
     pub if_a_node_goes_per_day: GramsCo2e,
 }
 
-/// The share of a node's idle energy that a request bears.
-///
-/// ```
-/// use tanso_carbon::recommend::rightsize::{NodeIdle, attributed_idle};
-/// use tanso_power::{Joules, Watts};
-/// use std::time::Duration;
-/// let day = Duration::from_secs(86_400);
-/// let idle = |watts| Watts::try_from_watts(watts).unwrap().over(day);
-/// let node = NodeIdle { idle_per_day: idle(200.0), allocatable_millicores: 16_000 };
-/// assert_eq!(attributed_idle(node, 8_000), idle(100.0));
-/// assert_eq!(attributed_idle(node, 3_000), idle(37.5));
-/// ```
-#[must_use]
-pub fn attributed_idle(node: NodeIdle, request_millicores: u32) -> Joules {
-    let allocatable = u128::from(node.allocatable_millicores);
-    if allocatable == 0 {
-        return Joules::ZERO;
-    }
-    let share = u128::from(node.idle_per_day.microjoules()) * u128::from(request_millicores);
-    Joules::from_microjoules(u64::try_from(share / allocatable).unwrap_or(u64::MAX))
-}
-
 /// Advice from what was used: the 90th percentile of the decayed samples and
 /// 15 %, at least 25 thousandths of a core.
 ///
 /// # Errors
 /// [`NoAdvice`] says why there is none.
 pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAdvice> {
-    let asked = request.request_millicores;
+    let standing = &request.standing;
+    let asked = standing.asks.millicores;
     if asked == 0 {
         let message = format!("container {:?} asks for no CPU", request.container);
         return Err(NoAdvice::new(WhyNot::NoRequest, message));
@@ -133,47 +88,34 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
         );
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
     }
-    let bears = |millicores: u32| {
-        attributed_idle(request.node, millicores.saturating_mul(request.replicas))
+    let less = Asks {
+        millicores: sizes.target,
+        ..standing.asks
     };
-    let attributed_per_day = bears(asked).saturating_sub(bears(sizes.target));
-    let moved = request
-        .intensity
-        .map(|intensity| intensity.emissions_of(attributed_per_day, request.pue));
-    let percent = moved.map(|mass| share_percent(mass, request.emissions_per_day));
-    if percent.value < request.terms.min_saving_percent {
-        let message = format!(
-            "lowering the request from {asked}m to {}m would move {:.1} % of the workload's emissions, less than {} %",
-            sizes.target, percent.value, request.terms.min_saving_percent
-        );
-        return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
-    }
-    let if_a_node_goes_per_day = request
-        .intensity
-        .value
-        .emissions_of(request.node.idle_per_day, request.pue);
+    let change = format!("lowering the request from {asked}m to {}m", sizes.target);
+    let moved = standing.moved(less, request.own_per_day, &change)?;
+    let if_a_node_goes_per_day = moved.if_a_node_goes;
     let recommendation = Recommendation {
         action: Action::Rightsize,
         saving_per_day: Estimate::default(),
         saving_percent: Estimate::default(),
-        attributed: Some(Attributed {
-            per_day: moved.map(AttributedGrams::new),
-            percent,
-        }),
+        attributed: Some(moved.attributed),
         confidence: sizes.confidence,
         basis: format!(
-            "90th percentile of {} samples over {} and 15 %; attributed idle energy: the cluster saves nothing unless a node goes, then {if_a_node_goes_per_day} a day",
+            "90th percentile of {} samples over {} and 15 %; attributed, {}: the cluster saves nothing unless a node goes, then {if_a_node_goes_per_day} a day",
             request.samples.len(),
-            sizes.span_in_words()
+            sizes.span_in_words(),
+            standing.node.sharing.in_words()
         ),
         change: requests_change(
-            request.target,
+            standing.target,
             request.container,
             &json!({"cpu": format!("{}m", sizes.target)}),
         ),
         message: format!(
             "ask for {}m instead of {asked}m CPU per pod: {} a day less attributed, 0 g less for the cluster unless a node goes",
-            sizes.target, moved.value
+            sizes.target,
+            moved.attributed.per_day.value.mass()
         ),
     };
     Ok(RightsizeAdvice {
@@ -181,7 +123,7 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
         target_millicores: sizes.target,
         lower_millicores: sizes.lower,
         upper_millicores: sizes.upper,
-        attributed_per_day,
+        attributed_per_day: moved.energy,
         if_a_node_goes_per_day,
     })
 }
@@ -205,7 +147,7 @@ impl Sizes {
             );
             return Err(NoAdvice::new(WhyNot::TooFewSamples, message));
         }
-        let mut histogram = Histogram::new(request.terms.now);
+        let mut histogram = Histogram::new(request.standing.terms.now);
         for sample in samples {
             histogram.add(sample.at, sample.cores.max(0.0), f64::from(sample.seconds));
         }
@@ -272,12 +214,6 @@ pub(super) fn requests_change(
         template
     };
     target.patch("strategic", &patch)
-}
-
-/// A mass in percent of another, at most 100.
-pub(super) fn share_percent(part: GramsCo2e, whole: GramsCo2e) -> f64 {
-    let of = |mass: GramsCo2e| u64::try_from(mass.nanograms()).unwrap_or(u64::MAX);
-    percent(of(part).min(of(whole)), of(whole))
 }
 
 #[cfg(test)]

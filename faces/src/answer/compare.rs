@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::account::Place;
-use tanso_carbon::recommend::rightsize::{NodeIdle, attributed_idle};
+use tanso_carbon::recommend::idle_share::{NodeIdle, attributed_idle};
 use tanso_carbon::{EnergyRow, GramsCo2e};
 use tanso_crds::carbon_policy::status::{Bounded, Figures, RegulationResult, Verdict};
 use tanso_power::{Estimate, Joules};
@@ -340,7 +340,7 @@ impl World<'_> {
             .iter()
             .any(|one| one.attributed_idle_milligrams_per_day.is_some())
         {
-            notes.push("a smaller request or fewer replicas do the same work: the workload's own energy stays, and the idle share moves to others unless a node goes".to_owned());
+            notes.push("a smaller request or fewer replicas do the same work: the workload's own energy stays, and the idle share, here by the CPU that pods ask for, moves to others unless a node goes; where they ask for a larger part of a node's memory, less of it moves".to_owned());
         }
         let result = &self.found.result;
         Comparison {

@@ -1,11 +1,11 @@
 //! The memory of pods: the highest working set of each hour and day.
 //!
 //! A peak is no sum: what comes twice changes nothing, and a month's peak is
-//! the highest of its days. Containers of a pod are added up by the minute,
-//! as far as their records come within the two hours for which minutes are
-//! kept. Nothing here decides what a pod should ask for.
+//! the highest of its days. What the records of a pod's minute carry was held
+//! at once and is added up, as far as they come within the two hours for which
+//! minutes are kept. Nothing here decides what a pod should ask for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
@@ -19,6 +19,7 @@ use super::{LedgerAccount, LedgerFault, PodNames, unsigned, whole};
 const DAYS: i64 = tanso_carbon::recommend::memory::DAYS + 1;
 const HOURS_PER_DAY: i64 = 24;
 const SECONDS_PER_HOUR: i64 = 3_600;
+const MINUTES_PER_HOUR: u64 = 60;
 
 /// What a row is the peak of, as it stands in the table.
 #[derive(Clone, Copy)]
@@ -34,12 +35,16 @@ pub type WorkloadKey = [String; 3];
 /// The memory of a workload's pods on one UTC day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryDay {
-    /// The highest working set of one of its pods, bytes.
+    /// The highest working set that one of its pods was seen with, bytes; 0
+    /// where only a kill is known.
     pub peak_bytes: u64,
-    /// Minutes in which one pod was seen: of the pod that was seen most.
+    /// Minutes in which its pods were seen, added up, but of each hour no more
+    /// than 60: pods that replace each other have a day together, and pods that
+    /// run beside each other no day more.
     pub minutes: u64,
-    /// Whether a pod was killed for want of memory.
-    pub was_killed: bool,
+    /// If a pod was killed or evicted for want of memory, the least that is
+    /// taken for what it held then, bytes.
+    pub killed_with: Option<u64>,
 }
 
 /// Days of each workload, by the day's first hour.
@@ -59,37 +64,41 @@ pub(super) fn add(
     transaction: &Transaction<'_>,
     told: &BTreeMap<(i64, i64), Told>,
 ) -> Result<(), LedgerFault> {
-    let mut peaks: BTreeMap<(i64, i64, i64), (u64, i64)> = BTreeMap::new();
+    let mut peaks: BTreeMap<(i64, i64, i64), (u64, i64, i64)> = BTreeMap::new();
     for (&(minute, account), told) in told {
         let bytes = told.with_earlier.unwrap_or(told.in_page);
         // A minute that an earlier page began is counted already.
         let new = i64::from(bytes == told.in_page);
         let hour = minute.div_euclid(SECONDS_PER_HOUR);
         let day = hour - hour.rem_euclid(HOURS_PER_DAY);
-        for (span, begin) in [(Span::Hour, hour), (Span::Day, day)] {
+        let of_day = 1 << (hour - day);
+        for (span, begin, hours) in [(Span::Hour, hour, 0), (Span::Day, day, of_day)] {
             let peak = peaks.entry((span as i64, begin, account)).or_default();
             peak.0 = peak.0.max(bytes);
             peak.1 += new;
+            peak.2 |= hours;
         }
     }
     let fault = LedgerFault::of("booking memory");
     let mut upsert = transaction
         .prepare(
-            "INSERT INTO memory (span, begin, account, peak_bytes, minutes)
-             VALUES (?1, ?2, ?3, ?4, ?5)
+            "INSERT INTO memory (span, begin, account, peak_bytes, minutes, hours)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT DO UPDATE SET
                 peak_bytes = max(peak_bytes, excluded.peak_bytes),
-                minutes = minutes + excluded.minutes",
+                minutes = minutes + excluded.minutes,
+                hours = hours | excluded.hours",
         )
         .map_err(&fault)?;
-    for ((span, begin, account), (bytes, minutes)) in peaks {
+    for ((span, begin, account), (bytes, minutes, hours)) in peaks {
         upsert
             .execute(params![
                 span,
                 begin,
                 account,
                 whole("memory", bytes)?,
-                minutes
+                minutes,
+                hours
             ])
             .map_err(&fault)?;
     }
@@ -115,7 +124,7 @@ pub(super) fn roll_up(
     };
     transaction
         .execute(
-            "INSERT INTO memory
+            "INSERT INTO memory (span, begin, account, peak_bytes, minutes)
              SELECT ?1, unixepoch(begin * 3600, 'unixepoch', 'start of month') / 3600,
                     account, max(peak_bytes), sum(minutes)
              FROM memory WHERE span = ?2 AND begin < ?3 GROUP BY 2, 3
@@ -134,22 +143,26 @@ pub(super) fn roll_up(
     Ok(())
 }
 
-/// The days of the workloads of some accounts that end with `until`.
+/// The days of the workloads of some accounts that end with `until`, and the
+/// pods that they are of.
 pub(super) fn days(
     transaction: &Transaction<'_>,
     accounts: &HashMap<i64, LedgerAccount>,
     pods: &HashMap<Arc<str>, PodNames>,
     until: UtcHour,
-) -> Result<MemoryDays, LedgerFault> {
+) -> Result<(MemoryDays, BTreeSet<Arc<str>>), LedgerFault> {
     let fault = LedgerFault::of("reading memory");
     let from = hour_number(until) - DAYS * HOURS_PER_DAY;
     let mut query = transaction
-        .prepare("SELECT account, begin, peak_bytes, minutes FROM memory WHERE span = ?1 AND begin >= ?2")
+        .prepare(
+            "SELECT account, begin, peak_bytes, minutes, hours FROM memory
+             WHERE span = ?1 AND begin >= ?2",
+        )
         .map_err(&fault)?;
     let mut rows = query
         .query(params![Span::Day as i64, from])
         .map_err(&fault)?;
-    let mut days = MemoryDays::new();
+    let (mut seen, mut told) = (BTreeMap::new(), BTreeSet::new());
     while let Some(row) = rows.next().map_err(&fault)? {
         let Some(LedgerAccount::Pod(uid)) = accounts.get(&read(row, 0).map_err(&fault)?) else {
             continue;
@@ -157,26 +170,65 @@ pub(super) fn days(
         let Some(pod) = pods.get(uid) else {
             continue;
         };
-        let day = entry(&mut days, pod, read(row, 1).map_err(&fault)?);
-        let peak = unsigned("memory", read(row, 2).map_err(&fault)?)?;
+        told.insert(Arc::clone(uid));
+        let day = entry(&mut seen, pod, read(row, 1).map_err(&fault)?);
         let minutes = unsigned("memory", read(row, 3).map_err(&fault)?)?;
-        day.peak_bytes = day.peak_bytes.max(peak);
-        day.minutes = day.minutes.max(minutes);
+        let peak = unsigned("memory", read(row, 2).map_err(&fault)?)?;
+        let hours = unsigned("memory", read(row, 4).map_err(&fault)?)?;
+        day.add(peak, minutes, hours);
     }
     for pod in pods.values() {
         let killed = pod.oom_killed_at.map(|at| at.div_euclid(SECONDS_PER_HOUR));
         if let Some(hour) = killed.filter(|hour| *hour >= from) {
-            let day = entry(&mut days, pod, hour - hour.rem_euclid(HOURS_PER_DAY));
-            day.was_killed = true;
-            // It held its limit when it was killed, and asked for no more than that.
-            let asked = u64::try_from(pod.memory_request_bytes.unwrap_or(0)).unwrap_or(0);
-            day.peak_bytes = day.peak_bytes.max(asked);
+            // A pod that an earlier version noted has no figure of its kill.
+            let held = pod.oom_held_bytes.or(pod.memory_request_bytes);
+            let held = held.and_then(|bytes| u64::try_from(bytes).ok());
+            let day = entry(&mut seen, pod, hour - hour.rem_euclid(HOURS_PER_DAY));
+            day.killed_with = day.killed_with.max(Some(held.unwrap_or(0)));
         }
     }
-    Ok(days)
+    let days = seen.into_iter().map(|(workload, days)| {
+        let days = days.into_iter().map(|(day, seen)| (day, seen.finish()));
+        (workload, days.collect())
+    });
+    Ok((days.collect(), told))
 }
 
-fn entry<'a>(days: &'a mut MemoryDays, pod: &PodNames, begin: i64) -> &'a mut MemoryDay {
+/// A workload's day in the making.
+#[derive(Default)]
+struct Seen {
+    peak_bytes: u64,
+    minutes: u64,
+    /// A bit for each hour in which a pod was seen.
+    hours: u64,
+    killed_with: Option<u64>,
+}
+
+impl Seen {
+    /// Adds a pod.
+    fn add(&mut self, peak_bytes: u64, minutes: u64, hours: u64) {
+        self.peak_bytes = self.peak_bytes.max(peak_bytes);
+        self.minutes = self.minutes.saturating_add(minutes);
+        // Of days whose hours were gone before they were noted only minutes are known.
+        let fewest = minutes.div_ceil(MINUTES_PER_HOUR).min(24);
+        self.hours |= if hours == 0 { (1 << fewest) - 1 } else { hours };
+    }
+
+    fn finish(self) -> MemoryDay {
+        let most = u64::from(self.hours.count_ones()) * MINUTES_PER_HOUR;
+        MemoryDay {
+            peak_bytes: self.peak_bytes,
+            minutes: self.minutes.min(most),
+            killed_with: self.killed_with,
+        }
+    }
+}
+
+fn entry<'a>(
+    days: &'a mut BTreeMap<WorkloadKey, BTreeMap<UtcHour, Seen>>,
+    pod: &PodNames,
+    begin: i64,
+) -> &'a mut Seen {
     let key = [&pod.namespace, &pod.workload_kind, &pod.workload_name].map(Clone::clone);
     let begin = UtcHour::from_unix_seconds(begin.saturating_mul(SECONDS_PER_HOUR));
     days.entry(key).or_default().entry(begin).or_default()

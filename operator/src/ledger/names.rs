@@ -35,8 +35,10 @@ pub struct PodNames {
     pub memory_request_bytes: Option<i64>,
     /// Its only container that asks for memory; empty if none or several do.
     pub memory_container: String,
-    /// When one of its containers was last killed for want of memory, seconds of Unix time.
+    /// When one of its containers was last killed for want of memory, or it was evicted for that, seconds of Unix time.
     pub oom_killed_at: Option<i64>,
+    /// The least that is taken for what it held then, bytes: the limit of the container that was killed, what the kubelet told of an evicted one, or else what it asked for.
+    pub oom_held_bytes: Option<i64>,
     /// When it was started, seconds of Unix time.
     pub started_at: Option<i64>,
     /// When its last container ended, seconds of Unix time.
@@ -62,8 +64,9 @@ pub fn keep(
                 "INSERT INTO pods (uid, namespace, name, node, workload_kind, workload_name,
                                    labels, cpu_request_milli, started_at, finished_at,
                                    seen_at, container, memory_request_bytes, memory_container,
-                                   oom_killed_at, confirmed)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, 1)
+                                   oom_killed_at, oom_held_bytes, confirmed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+                         1)
                  ON CONFLICT DO UPDATE SET
                     namespace = excluded.namespace, name = excluded.name,
                     node = excluded.node, workload_kind = excluded.workload_kind,
@@ -73,6 +76,8 @@ pub fn keep(
                     memory_request_bytes = excluded.memory_request_bytes,
                     memory_container = excluded.memory_container,
                     oom_killed_at = coalesce(excluded.oom_killed_at, oom_killed_at),
+                    oom_held_bytes = CASE WHEN excluded.oom_killed_at IS NULL
+                        THEN oom_held_bytes ELSE excluded.oom_held_bytes END,
                     started_at = coalesce(excluded.started_at, started_at),
                     finished_at = coalesce(excluded.finished_at, finished_at),
                     confirmed = 1, seen_at = excluded.seen_at",
@@ -97,6 +102,7 @@ pub fn keep(
                     pod.memory_request_bytes,
                     pod.memory_container,
                     pod.oom_killed_at,
+                    pod.oom_held_bytes,
                 ])
                 .map_err(&fault)?;
         }
@@ -123,13 +129,14 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<PodNames> {
         memory_request_bytes: row.get(11)?,
         memory_container: row.get(12)?,
         oom_killed_at: row.get(13)?,
+        oom_held_bytes: row.get(14)?,
     })
 }
 
 /// The columns that [`from_row`] reads, in order.
 pub(super) const COLUMNS: &str = "p.uid, p.namespace, p.name, p.node, p.workload_kind, \
     p.workload_name, p.labels, p.cpu_request_milli, p.started_at, p.finished_at, p.container, \
-    p.memory_request_bytes, p.memory_container, p.oom_killed_at";
+    p.memory_request_bytes, p.memory_container, p.oom_killed_at, p.oom_held_bytes";
 
 /// How many they are.
-pub(super) const COLUMN_COUNT: usize = 14;
+pub(super) const COLUMN_COUNT: usize = 15;

@@ -57,6 +57,17 @@ pub struct HourRow {
     pub minutes: u64,
 }
 
+impl HourRow {
+    /// The pod that it is of, by its UID; `None` of a named account.
+    #[must_use]
+    pub fn pod(&self) -> Option<&Arc<str>> {
+        match &self.account {
+            LedgerAccount::Pod(uid) => Some(uid),
+            LedgerAccount::Named(_) => None,
+        }
+    }
+}
+
 /// How far a node's current journal was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,6 +105,8 @@ pub struct Snapshot {
     pub cpu_minutes: Vec<CpuMinute>,
     /// The highest memory of each workload by the day, of the last days.
     pub memory: MemoryDays,
+    /// The pods that these are of: of others in the rows no agent told any.
+    pub memory_told: BTreeSet<Arc<str>>,
     /// The first hour ever booked for each node.
     pub node_first: BTreeMap<Arc<str>, UtcHour>,
 }
@@ -181,8 +194,9 @@ pub fn folded(
         }
     }
     snapshot.cpu_minutes = read_cpu_minutes(&transaction, &accounts)?;
-    snapshot.memory = memory::days(&transaction, &accounts, &pods, period.until)?;
-    let used: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(pod_of).collect();
+    (snapshot.memory, snapshot.memory_told) =
+        memory::days(&transaction, &accounts, &pods, period.until)?;
+    let used: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(HourRow::pod).collect();
     pods.retain(|uid, _| used.contains(uid));
     snapshot.pods = pods;
     Ok(snapshot)
@@ -235,13 +249,6 @@ pub fn of_workload(
         pods,
         ..gathered.finish()
     })
-}
-
-fn pod_of(row: &HourRow) -> Option<&Arc<str>> {
-    match &row.account {
-        LedgerAccount::Pod(uid) => Some(uid),
-        LedgerAccount::Named(_) => None,
-    }
 }
 
 /// What a fold comes to, by the numbers of the tables.

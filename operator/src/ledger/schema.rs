@@ -7,7 +7,9 @@ use rusqlite::Connection;
 use super::LedgerFault;
 
 /// Migrations in order; the n-th brings the file to version n.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+const MIGRATIONS: &[&str] = &[
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+];
 
 const VERSION_1: &str = "
 -- How far each journal of each node was read.
@@ -216,6 +218,19 @@ CREATE TABLE study_trials (
 ) STRICT, WITHOUT ROWID;
 ";
 
+const VERSION_6: &str = "
+-- In which hours of a UTC day a pod was seen, a bit for each; 0 in rows of other spans. Minutes of
+-- pods that replace each other are added up, but no hour has more than 60.
+ALTER TABLE memory ADD COLUMN hours INTEGER NOT NULL DEFAULT 0;
+UPDATE memory SET hours = seen.hours
+FROM (SELECT begin - begin % 24 AS day, account, sum(1 << (begin % 24)) AS hours
+      FROM memory WHERE span = 0 GROUP BY 1, 2) AS seen
+WHERE memory.span = 1 AND memory.begin = seen.day AND memory.account = seen.account;
+
+-- What a pod is taken to have held at least when it was killed or evicted for want of memory.
+ALTER TABLE pods ADD COLUMN oom_held_bytes INTEGER;
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -298,6 +313,32 @@ mod tests {
             )
             .unwrap();
         assert_eq!(kept, (5, None, 250, None, String::new()));
+    }
+
+    #[test]
+    fn hours_in_which_memory_was_seen_are_found_out_of_a_ledger_of_the_fifth_version() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        for version in [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5] {
+            ledger.execute_batch(version).unwrap();
+        }
+        ledger.pragma_update(None, "user_version", 5).unwrap();
+        // Two hours of one day of a pod, one hour of another, and a day whose hours are gone.
+        ledger
+            .execute_batch(
+                "INSERT INTO accounts VALUES (1, 'pod', 'u1'), (2, 'pod', 'u2');
+                 INSERT INTO memory VALUES (0, 480, 1, 5, 60), (0, 503, 1, 5, 60), (1, 480, 1, 5, 120),
+                     (0, 481, 2, 5, 9), (1, 480, 2, 5, 9), (1, 456, 2, 5, 77);",
+            )
+            .unwrap();
+        migrate(&mut ledger).unwrap();
+        let hours: Vec<i64> = ledger
+            .prepare("SELECT hours FROM memory WHERE span = 1 ORDER BY begin, account")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(hours, [0, 1 | 1 << 23, 1 << 1]);
     }
 
     #[test]

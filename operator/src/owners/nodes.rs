@@ -6,10 +6,12 @@ use k8s_openapi::api::core::v1::{Container, Node, Pod};
 use kube::ResourceExt as _;
 use tanso_carbon::recommend::consolidate;
 use tanso_carbon::regions::Region;
+use tanso_crds::PowerMonitor;
+use tanso_crds::power_monitor::IdleSharing;
 use tanso_intensity::places::region_of;
 use tanso_power::Joules;
 
-use super::{Inventory, chain, prune};
+use super::{Agent, Inventory, chain, prune};
 
 /// The label of nodes that run the cluster itself.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
@@ -27,6 +29,25 @@ impl Inventory {
             .iter()
             .filter_map(|node| Some((node.name_any(), region(node)?)))
             .collect()
+    }
+
+    /// The nodes whose agents charge somebody with idle energy, and by what, as
+    /// their `PowerMonitor` has it.
+    #[must_use]
+    pub fn idle_sharing(&self) -> BTreeMap<String, IdleSharing> {
+        let monitors = self.monitors.state();
+        let sharing = |monitor: &PowerMonitor| monitor.spec.agent.idle_sharing;
+        let charged: BTreeMap<String, IdleSharing> = monitors
+            .iter()
+            .filter(|monitor| sharing(monitor) != IdleSharing::Apart)
+            .map(|monitor| (monitor.name_any(), sharing(monitor)))
+            .collect();
+        if charged.is_empty() {
+            return BTreeMap::new();
+        }
+        let agents = self.agents().into_iter();
+        let of = |agent: Agent| Some((agent.node, *charged.get(&agent.monitor)?));
+        agents.filter_map(of).collect()
     }
 
     /// All nodes with what they have to give; their idle energy is not known

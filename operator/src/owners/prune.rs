@@ -1,5 +1,7 @@
 //! What is kept of a watched object, and what a pod's fields say; pure.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec};
 use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, Node, NodeSpec, NodeStatus, Pod, PodSpec, PodStatus,
@@ -9,6 +11,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use kube::core::PartialObjectMeta;
+
+use tanso_crds::PowerMonitor;
 
 use crate::ledger::PodNames;
 
@@ -31,20 +35,26 @@ pub(super) fn pod(pod: &mut Pod) {
         });
     }
     if let Some(status) = pod.status.take() {
-        let container_statuses = status.container_statuses.map(|all| {
-            let keep = |status: ContainerStatus| ContainerStatus {
-                name: status.name,
-                state: status.state,
-                last_state: status.last_state,
-                ..ContainerStatus::default()
-            };
-            all.into_iter().map(keep).collect()
-        });
+        let keep = |status: ContainerStatus| ContainerStatus {
+            name: status.name,
+            state: status.state,
+            last_state: status.last_state,
+            ..ContainerStatus::default()
+        };
+        let kept = |all: Option<Vec<ContainerStatus>>| {
+            all.map(|all| all.into_iter().map(keep).collect::<Vec<_>>())
+        };
+        let is_evicted = is_evicted(&status);
         pod.status = Some(PodStatus {
+            container_statuses: kept(status.container_statuses),
+            init_container_statuses: kept(status.init_container_statuses),
             phase: status.phase,
             pod_ip: status.pod_ip,
             start_time: status.start_time,
-            container_statuses,
+            // Of an evicted pod they say when and for what.
+            reason: status.reason.filter(|_| is_evicted),
+            message: status.message.filter(|_| is_evicted),
+            conditions: status.conditions.filter(|_| is_evicted),
             ..PodStatus::default()
         });
     }
@@ -66,6 +76,12 @@ pub(super) fn cron_job(cron_job: &mut CronJob) {
             ..CronJobSpec::default()
         });
     }
+}
+
+/// Keeps what it wishes.
+pub(super) fn monitor(monitor: &mut PowerMonitor) {
+    prune_meta(&mut monitor.metadata);
+    monitor.status = None;
 }
 
 /// Keeps where it is and what it has to give.
@@ -98,6 +114,10 @@ fn is_sidecar(container: &Container) -> bool {
 fn prune_container(container: Container) -> Container {
     let resources = container.resources.map(|resources| ResourceRequirements {
         requests: resources.requests,
+        limits: resources.limits.map(|mut limits| {
+            limits.retain(|resource, _| resource == "memory");
+            limits
+        }),
         ..ResourceRequirements::default()
     });
     Container {
@@ -115,6 +135,9 @@ pub(super) fn describe(pod: &Pod) -> Option<PodNames> {
     let meta = pod.meta();
     let spec = pod.spec.as_ref();
     let status = pod.status.as_ref();
+    let kill = spec
+        .zip(status)
+        .and_then(|(spec, status)| kill(spec, status));
     Some(PodNames {
         uid: meta.uid.clone()?,
         namespace: meta.namespace.clone()?,
@@ -131,7 +154,8 @@ pub(super) fn describe(pod: &Pod) -> Option<PodNames> {
         memory_container: spec
             .and_then(|spec| only_requesting(spec, "memory"))
             .unwrap_or_default(),
-        oom_killed_at: status.and_then(oom_killed_at),
+        oom_killed_at: kill.map(|kill| kill.at),
+        oom_held_bytes: kill.and_then(|kill| kill.held_bytes),
         started_at: status
             .and_then(|s| s.start_time.as_ref())
             .map(|time| time.0.as_second()),
@@ -246,18 +270,73 @@ fn finished_at(status: &PodStatus) -> Option<i64> {
     ends.max()
 }
 
-/// When a container was last killed for want of memory, as far as its pod
-/// still says.
-fn oom_killed_at(status: &PodStatus) -> Option<i64> {
-    let all = status.container_statuses.iter().flatten();
-    let kills = all
-        .flat_map(|container| [&container.state, &container.last_state])
-        .filter_map(|state| {
+/// A kill for want of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kill {
+    /// When, seconds of Unix time.
+    at: i64,
+    /// The least that is taken for what was held then, bytes.
+    held_bytes: Option<i64>,
+}
+
+/// The last time that one of a pod's containers was killed for want of memory
+/// or the pod was evicted for it, as far as it still says.
+fn kill(spec: &PodSpec, status: &PodStatus) -> Option<Kill> {
+    let containers = status.container_statuses.iter().flatten();
+    let all = containers.chain(status.init_container_statuses.iter().flatten());
+    let kills = all.flat_map(|container| {
+        let ends = [&container.state, &container.last_state].into_iter();
+        ends.filter_map(|state| {
             let ended = state.as_ref()?.terminated.as_ref()?;
             let killed = ended.reason.as_deref() == Some("OOMKilled");
-            Some(ended.finished_at.as_ref()?.0.as_second()).filter(|_| killed)
-        });
-    kills.max()
+            let at = ended.finished_at.as_ref()?.0.as_second();
+            killed.then(|| Kill {
+                at,
+                held_bytes: held_when_killed(spec, &container.name),
+            })
+        })
+    });
+    kills.chain(eviction(spec, status)).max()
+}
+
+/// A container is killed at its limit; one without, when its node has no more:
+/// then what it asked for stands in, as in the vertical pod autoscaler.
+fn held_when_killed(spec: &PodSpec, name: &str) -> Option<i64> {
+    let container = running(spec).find(|container| container.name == name)?;
+    let resources = container.resources.as_ref()?;
+    let of = |list: &Option<BTreeMap<String, Quantity>>| bytes(list.as_ref()?.get("memory")?);
+    let held = of(&resources.limits).or_else(|| of(&resources.requests))?;
+    i64::try_from(held).ok()
+}
+
+/// Whether the kubelet evicted a pod because its node ran out of memory.
+fn is_evicted(status: &PodStatus) -> bool {
+    let message = status.message.as_deref().unwrap_or_default();
+    status.reason.as_deref() == Some("Evicted") && message.contains("low on resource: memory")
+}
+
+/// The kubelet's message names each container that used more than it asked for:
+/// `Container main was using 924Mi, request is 100Mi, ...`.
+fn eviction(spec: &PodSpec, status: &PodStatus) -> Option<Kill> {
+    if !is_evicted(status) {
+        return None;
+    }
+    let conditions = status.conditions.iter().flatten();
+    let told = conditions.filter(|condition| condition.type_ == "DisruptionTarget");
+    let told = told.filter_map(|condition| condition.last_transition_time.as_ref());
+    let at = told.map(|time| time.0.as_second()).max();
+    let began = status.start_time.as_ref().map(|time| time.0.as_second());
+    let message = status.message.as_deref().unwrap_or_default();
+    let used = message.split(" was using ").skip(1).filter_map(|rest| {
+        let quantity = rest.split(',').next()?;
+        bytes(&Quantity(quantity.to_owned()))
+    });
+    let used: u64 = used.sum();
+    let used = i64::try_from(used).ok().filter(|used| *used > 0);
+    Some(Kill {
+        at: at.or_else(|| finished_at(status)).or(began)?,
+        held_bytes: used.or_else(|| memory_request(spec)),
+    })
 }
 
 #[cfg(test)]
@@ -299,6 +378,57 @@ mod tests {
         assert_eq!(names.oom_killed_at, names.finished_at.map(|at| at - 300));
         assert!(pruned.metadata.annotations.is_none());
         assert_eq!(pruned.spec.unwrap().containers.first().unwrap().image, None);
+    }
+
+    /// A limit was held when its container was killed; the request counted.
+    #[test]
+    fn a_container_that_was_killed_held_its_limit() {
+        let mut one = example();
+        let killed = |pod: &Pod| describe(pod).unwrap().oom_held_bytes;
+        assert_eq!(killed(&one), Some(1 << 30));
+        let limits = json!({"cpu": "2", "memory": "3Gi"});
+        let spec = one.spec.as_mut().unwrap();
+        spec.containers[0].resources.as_mut().unwrap().limits =
+            serde_json::from_value(limits).unwrap();
+        assert_eq!(killed(&one), Some(3 << 30));
+        pod(&mut one);
+        assert_eq!(killed(&one), Some(3 << 30));
+        let kept = one.spec.unwrap().containers.remove(0).resources.unwrap();
+        assert_eq!(kept.limits.unwrap().len(), 1);
+    }
+
+    /// Only kills by the kernel counted.
+    #[test]
+    fn an_eviction_for_want_of_memory_is_a_kill_and_one_for_want_of_disk_is_none() {
+        let evicted = |message: &str| -> Pod {
+            let mut one: Pod = serde_json::from_value(json!({
+                "metadata": {"uid": "u1", "namespace": "shop", "name": "till-1"},
+                "spec": {"containers": [
+                    {"name": "a", "resources": {"requests": {"memory": "100Mi"}}}]},
+                "status": {"phase": "Failed", "reason": "Evicted", "message": message,
+                    "startTime": "2026-10-05T07:00:00Z",
+                    "conditions": [{"type": "DisruptionTarget", "status": "True",
+                        "reason": "TerminationByKubelet",
+                        "lastTransitionTime": "2026-10-05T07:05:00Z"}]}
+            }))
+            .unwrap();
+            pod(&mut one);
+            one
+        };
+        let found = |message| {
+            let names = describe(&evicted(message)).unwrap();
+            let after_s = names.oom_killed_at.zip(names.started_at);
+            (after_s.map(|(at, began)| at - began), names.oom_held_bytes)
+        };
+        let told = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 65580Ki. \
+            Container a was using 924Mi, request is 100Mi, has larger consumption of memory. \
+            Container b was using 76Mi, request is 0, has larger consumption of memory. ";
+        assert_eq!(found(told), (Some(300), Some(1_000 << 20)));
+        let short = "The node was low on resource: memory. ";
+        assert_eq!(found(short), (Some(300), Some(100 << 20)));
+        let disk = "The node was low on resource: ephemeral-storage. Container a was using 924Mi, request is 0, \
+            has larger consumption of ephemeral-storage. ";
+        assert_eq!(found(disk), (None, None));
     }
 
     #[test]

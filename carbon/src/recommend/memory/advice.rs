@@ -1,69 +1,32 @@
 //! Advice to ask for as much memory as is held.
 //!
-//! Idle energy is shared by the larger of the CPU and the memory share that
-//! requests take of a node; a smaller memory request moves idle energy only
-//! where memory is that larger share. The cluster saves something only if a
-//! node goes; both figures are given, and never mixed.
+//! A smaller memory request moves idle energy by the rule of
+//! [`crate::recommend::idle_share`], the same as for CPU. The cluster saves
+//! something only if a node goes; both figures are given, and never mixed.
 
 use serde::Serialize;
 use serde_json::json;
 use tanso_power::{Estimate, Joules};
 
-use super::{MIB, MemorySample, MemorySizes, dominant_share, sizes};
-use crate::recommend::rightsize::{NodeIdle, requests_change, share_percent};
-use crate::recommend::{
-    Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, Terms,
-    WhyNot,
-};
-use crate::units::{GramsCo2e, Intensity, Pue};
-
-/// Minutes of a day: a daily peak needs at least one.
-const DAY_MINUTES: u64 = 1_440;
-const MILLIONTHS: u128 = 1_000_000;
-
-/// What a node has to give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NodeGives {
-    /// Its idle energy and CPU.
-    pub idle: NodeIdle,
-    /// Its memory, bytes.
-    pub allocatable_bytes: u64,
-}
-
-/// What one pod asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asks {
-    /// CPU, thousandths of a core; 0 if it asks for none.
-    pub millicores: u32,
-    /// Memory, bytes.
-    pub bytes: u64,
-}
+use super::{MIB, MemorySample, MemorySizes, sizes};
+use crate::recommend::idle_share::{Asks, DAY_MINUTES, IdleSharing, Standing};
+use crate::recommend::rightsize::requests_change;
+use crate::recommend::{Action, Confidence, NoAdvice, Recommendation, WhyNot};
+use crate::units::GramsCo2e;
 
 /// A workload whose memory request could be lowered.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryRequest<'a> {
-    /// The workload.
-    pub target: &'a Target,
+    /// The workload, what its pods ask for and what that is worth.
+    pub standing: Standing<'a>,
     /// The container whose request it is.
     pub container: &'a str,
     /// The highest working set of any of its pods, by day or finer.
     pub samples: &'a [MemorySample],
-    /// Minutes in which it was seen.
+    /// Minutes in which its pods were seen; a daily peak needs a day of them.
     pub minutes: u64,
-    /// What one pod asks for.
-    pub asks: Asks,
-    /// How many pods there are.
-    pub replicas: u32,
-    /// The node, or the mean of several.
-    pub node: NodeGives,
-    /// The intensity of the energy, such as the account's effective one.
-    pub intensity: Estimate<Intensity>,
-    /// The facility's factor.
-    pub pue: Pue,
-    /// What the workload emits per day without a share of idle energy.
-    pub emissions_per_day: GramsCo2e,
-    /// When, and for what least saving.
-    pub terms: Terms,
+    /// What the workload's account emits per day.
+    pub own_per_day: GramsCo2e,
 }
 
 /// Advice to ask for less memory.
@@ -87,128 +50,90 @@ pub struct MemoryAdvice {
 /// # Errors
 /// [`NoAdvice`] says why there is none.
 pub fn rightsize_memory(request: &MemoryRequest<'_>) -> Result<MemoryAdvice, NoAdvice> {
-    let asked = request.asks.bytes;
+    let standing = &request.standing;
+    let asked = standing.asks.bytes;
     if asked == 0 {
         let message = format!("container {:?} asks for no memory", request.container);
         return Err(NoAdvice::new(WhyNot::NoRequest, message));
     }
     if request.minutes < DAY_MINUTES {
         let message = format!(
-            "memory was seen in {} minutes; daily peaks need a day of them",
+            "memory was seen in {} minutes; daily peaks need a day of them, {DAY_MINUTES}",
             request.minutes
         );
         return Err(NoAdvice::new(WhyNot::TooFewSamples, message));
     }
-    let sizes = sizes(request.samples, request.terms.now)?;
+    let sizes = sizes(request.samples, standing.terms.now)?;
     if sizes.target_bytes >= asked {
-        return Err(NoAdvice::new(
-            WhyNot::SavesTooLittle,
-            needs_it(asked, sizes),
-        ));
-    }
-    let attributed_per_day =
-        bears(request, asked).saturating_sub(bears(request, sizes.target_bytes));
-    let price = |energy| {
-        request
-            .intensity
-            .map(|intensity| intensity.emissions_of(energy, request.pue))
-    };
-    let moved = price(attributed_per_day);
-    let whole = request.emissions_per_day + price(bears(request, asked)).value;
-    let percent = moved.map(|mass| share_percent(mass, whole));
-    if percent.value < request.terms.min_saving_percent {
-        let why = too_little(request, sizes, percent.value);
+        let why = needs_it(asked, sizes);
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, why));
     }
-    let if_a_node_goes_per_day = price(request.node.idle.idle_per_day).value;
+    let less = Asks {
+        bytes: sizes.target_bytes,
+        ..standing.asks
+    };
+    let (from, to) = (mebibytes(asked), mebibytes(sizes.target_bytes));
+    let change = format!("lowering the memory request from {from} to {to}");
+    let moved = standing.moved(less, request.own_per_day, &change)?;
+    let if_a_node_goes_per_day = moved.if_a_node_goes;
     let recommendation = Recommendation {
         action: Action::RightsizeMemory,
         saving_per_day: Estimate::default(),
         saving_percent: Estimate::default(),
-        attributed: Some(Attributed {
-            per_day: moved.map(AttributedGrams::new),
-            percent,
-        }),
+        attributed: Some(moved.attributed),
         confidence: if request.minutes >= 7 * DAY_MINUTES {
             Confidence::High
         } else {
             Confidence::Medium
         },
-        basis: basis(sizes, if_a_node_goes_per_day),
-        change: requests_change(
-            request.target,
-            request.container,
-            &json!({"memory": mebibytes(sizes.target_bytes)}),
-        ),
+        basis: basis(sizes, standing.node.sharing, if_a_node_goes_per_day),
+        change: requests_change(standing.target, request.container, &json!({"memory": to})),
         message: format!(
-            "ask for {} instead of {} memory per pod: {} a day less attributed, 0 g less for the cluster unless a node goes",
-            mebibytes(sizes.target_bytes),
-            mebibytes(asked),
-            moved.value
+            "ask for {to} instead of {from} memory per pod: {} a day less attributed, 0 g less for the cluster unless a node goes",
+            moved.attributed.per_day.value.mass()
         ),
     };
     Ok(MemoryAdvice {
         recommendation,
         sizes,
-        attributed_per_day,
+        attributed_per_day: moved.energy,
         if_a_node_goes_per_day,
     })
-}
-
-/// The idle energy that all pods bear if each asks for so much memory.
-fn bears(request: &MemoryRequest<'_>, bytes: u64) -> Joules {
-    let (node, asks) = (request.node, request.asks);
-    let cpu = (
-        u64::from(asks.millicores),
-        u64::from(node.idle.allocatable_millicores),
-    );
-    let share = dominant_share(cpu, (bytes, node.allocatable_bytes));
-    let energy = u128::from(node.idle.idle_per_day.microjoules())
-        * u128::from(share)
-        * u128::from(request.replicas)
-        / MILLIONTHS;
-    Joules::from_microjoules(u64::try_from(energy).unwrap_or(u64::MAX))
 }
 
 fn needs_it(asked: u64, sizes: MemorySizes) -> String {
     let (asked_text, need) = (mebibytes(asked), mebibytes(sizes.target_bytes));
     let peak = mebibytes(sizes.peak_bytes);
     if sizes.peak_bytes > asked {
-        format!(
+        return format!(
             "the pods ask for {asked_text} each and held up to {peak}: they are evicted first when their node runs out of memory; {need} would cover it"
-        )
-    } else {
-        format!(
+        );
+    }
+    match sizes.raised {
+        Some(kill) => format!(
+            "the pods ask for {asked_text} each and were seen with up to {peak}; one was killed for want of memory at {} or more, which counts as {}, so they need {need}: a smaller request would not be safe",
+            mebibytes(kill.from_bytes),
+            mebibytes(kill.to_bytes)
+        ),
+        None => format!(
             "the pods ask for {asked_text} each, held up to {peak} and need {need}: a smaller request would not be safe"
-        )
+        ),
     }
 }
 
-fn too_little(request: &MemoryRequest<'_>, sizes: MemorySizes, percent: f64) -> String {
-    let from = mebibytes(request.asks.bytes);
-    let to = mebibytes(sizes.target_bytes);
-    if percent > 0.0 {
-        let least = request.terms.min_saving_percent;
+fn basis(sizes: MemorySizes, sharing: IdleSharing, if_a_node_goes: GramsCo2e) -> String {
+    let raised = sizes.raised.map_or_else(String::new, |kill| {
         format!(
-            "lowering the memory request from {from} to {to} would move {percent:.1} % of the workload's emissions, less than {least} %"
+            "; a pod killed for want of memory at {} or more counts as {}",
+            mebibytes(kill.from_bytes),
+            mebibytes(kill.to_bytes)
         )
-    } else {
-        format!(
-            "{to} of memory would do instead of {from}, but CPU is the larger share of the node that the pods ask for, so no idle energy moves"
-        )
-    }
-}
-
-fn basis(sizes: MemorySizes, if_a_node_goes: GramsCo2e) -> String {
-    let killed = if sizes.was_killed {
-        "; a kill for want of memory counts a fifth more"
-    } else {
-        ""
-    };
+    });
     format!(
-        "daily peaks of the working set of {} days, 90th percentile and 15 %, never under the highest ({}) and 15 %{killed}; risk: a pod above its request is evicted first when memory runs out, its limit stays; attributed idle energy by the larger of CPU and memory share: the cluster saves nothing unless a node goes, then {if_a_node_goes} a day; does not add to advice on CPU",
+        "daily peaks of the working set of {} days, 90th percentile and 15 %, never under the highest (seen: {}) and 15 %{raised}; risk: a pod above its request is evicted first, its limit stays; attributed, {}: the cluster saves nothing unless a node goes, then {if_a_node_goes} a day; does not add to advice on CPU",
         sizes.days,
-        mebibytes(sizes.peak_bytes)
+        mebibytes(sizes.peak_bytes),
+        sharing.in_words()
     )
 }
 

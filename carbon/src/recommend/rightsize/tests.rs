@@ -1,4 +1,9 @@
+use tanso_power::Joules;
+
+use super::super::Terms;
+use super::super::idle_share::{DAY_MINUTES, IdleSharing, NodeGives, NodeIdle};
 use super::*;
+use crate::units::{Intensity, Pue};
 
 const DAY_S: i64 = 86_400;
 
@@ -15,23 +20,34 @@ fn samples(count: u32, seconds: u32, cores: impl Fn(u32) -> f64) -> Vec<CpuSampl
 
 fn request<'a>(target: &'a Target, samples: &'a [CpuSample]) -> RightsizeRequest<'a> {
     let kwh = |energy: u64| Joules::from_microjoules(energy * 3_600_000_000_000);
-    RightsizeRequest {
+    let standing = Standing {
         target,
-        container: "web",
-        samples,
-        request_millicores: 2_000,
-        replicas: 2,
-        node: NodeIdle {
-            idle_per_day: kwh(4),
-            allocatable_millicores: 16_000,
+        asks: Asks {
+            millicores: 2_000,
+            bytes: 0,
+        },
+        pod_minutes_per_day: 2 * DAY_MINUTES,
+        node: NodeGives {
+            idle: NodeIdle {
+                idle_per_day: kwh(4),
+                allocatable_millicores: 16_000,
+            },
+            allocatable_bytes: 64 << 30,
+            sharing: IdleSharing::LargerShare,
         },
         intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(400.0).unwrap()),
         pue: Pue::try_new(1.5).unwrap(),
-        emissions_per_day: GramsCo2e::try_from_grams(1_000.0).unwrap(),
         terms: Terms {
             now: Timestamp::from_second(8 * DAY_S).unwrap(),
             min_saving_percent: 1.0,
         },
+    };
+    RightsizeRequest {
+        standing,
+        container: "web",
+        samples,
+        // With a quarter of 2.4 kg of idle energy 1 kg.
+        own_per_day: GramsCo2e::try_from_grams(400.0).unwrap(),
     }
 }
 
@@ -70,6 +86,9 @@ fn the_attributed_and_the_clusters_saving_are_two_figures() {
     );
     assert_eq!(advice.recommendation.confidence, Confidence::High);
     assert!(advice.recommendation.basis.contains("unless a node goes"));
+    let supposed = "supposing that idle energy is borne by the larger of the CPU and memory share";
+    assert!(advice.recommendation.basis.contains(supposed));
+    assert!(advice.recommendation.basis.len() <= 512);
     let change = &advice.recommendation.change;
     assert!(change.starts_with("kubectl -n shop patch deployment web --type strategic -p '{"));
     assert!(
@@ -104,9 +123,29 @@ fn no_advice_says_why() {
     let refused = rightsize(&request(&target, &busy)).unwrap_err();
     assert_eq!(refused.reason, WhyNot::SavesTooLittle);
     assert!(refused.message.contains("2000m"), "{refused}");
-    let nothing = RightsizeRequest {
-        request_millicores: 0,
-        ..request(&target, &busy)
-    };
+    let mut nothing = request(&target, &busy);
+    nothing.standing.asks.millicores = 0;
     assert_eq!(rightsize(&nothing).unwrap_err().reason, WhyNot::NoRequest);
+}
+
+/// A change that saves nothing was advised where no least saving was set, and
+/// idle energy was shared by CPU alone.
+#[test]
+fn a_change_that_moves_nothing_is_refused_whatever_least_saving_is_asked_for() {
+    let (target, samples) = (target(), samples(8 * 24, 3_600, |_| 0.4));
+    let mut request = request(&target, &samples);
+    request.standing.terms.min_saving_percent = 0.0;
+    assert!(rightsize(&request).is_ok());
+    request.standing.asks.bytes = 32 << 30;
+    let refused = rightsize(&request).unwrap_err();
+    assert_eq!(refused.reason, WhyNot::SavesTooLittle);
+    let said = "lowering the request from 2000m to";
+    assert!(
+        refused.message.starts_with(said) && refused.message.contains("memory is the larger share"),
+        "{refused}"
+    );
+    request.standing.asks.bytes = 0;
+    request.standing.intensity = Estimate::exact(Intensity::try_from_grams_per_kwh(0.0).unwrap());
+    let refused = rightsize(&request).unwrap_err();
+    assert!(refused.message.contains("emits 0 g"), "{refused}");
 }

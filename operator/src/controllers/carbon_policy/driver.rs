@@ -1,6 +1,6 @@
 //! One visit of one policy: the five steps in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt as _};
 use tanso_carbon::calendar::UtcHour;
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_crds::condition::{events, reasons, types};
+use tanso_crds::power_monitor::IdleSharing;
 use tanso_crds::{CarbonPolicySpec, CarbonPolicyStatus, CarbonReport};
 
 use super::act;
@@ -230,6 +231,7 @@ async fn evaluate(
         .collect();
     let agents = context.inventory.agents();
     let expected: BTreeSet<String> = agents.into_iter().map(|agent| agent.node).collect();
+    let idle_sharing = context.inventory.idle_sharing();
     let running = context.inventory.running(&scope);
     let for_read = Arc::clone(&policy);
     let (data_through, mut snapshot) = context
@@ -261,6 +263,7 @@ async fn evaluate(
             facts: &facts,
             data_through,
             expected_nodes: &expected,
+            idle_sharing: &idle_sharing,
             is_whole,
         };
         judge_now(policy, &given, known.as_deref(), &seen)
@@ -276,6 +279,7 @@ struct Seen<'a> {
     facts: &'a crate::owners::Inventory,
     data_through: Timestamp,
     expected_nodes: &'a BTreeSet<String>,
+    idle_sharing: &'a BTreeMap<String, IdleSharing>,
     is_whole: bool,
 }
 
@@ -293,6 +297,7 @@ fn judge_now(
         window: judge::window(data_through, policy.window_hours),
         data_through,
         expected_nodes: seen.expected_nodes,
+        idle_sharing: seen.idle_sharing,
         is_whole: seen.is_whole,
     };
     let evaluation = judge::judge(&inputs);

@@ -214,6 +214,7 @@ pub fn make_again(bytes: &[u8]) -> Result<MadeAgain, EvidenceFault> {
         window: judge::window(record.data_through, policy.window_hours),
         data_through: record.data_through,
         expected_nodes: &parts.cluster.expected_nodes,
+        idle_sharing: &parts.cluster.idle_sharing,
         is_whole: parts.cluster.is_whole,
     };
     let evaluation = judge::judge(&inputs);

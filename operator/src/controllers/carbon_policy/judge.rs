@@ -12,6 +12,7 @@ mod figures;
 mod group;
 mod memory;
 mod settled;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use tanso_crds::carbon_policy::status::{
     AccountEnergy, Figures, MarketFigures, PlaceFigures, Recommendation, RegulationResult,
     SciFigures, WorkloadResult,
 };
+use tanso_crds::power_monitor::IdleSharing;
 use tanso_power::{Estimate, Joules};
 
 use super::validate::ValidatedPolicy;
@@ -91,6 +93,8 @@ pub struct Inputs<'a> {
     pub data_through: Timestamp,
     /// Nodes that should have data up to now.
     pub expected_nodes: &'a BTreeSet<String>,
+    /// Nodes whose agents charge somebody with idle energy, and by what.
+    pub idle_sharing: &'a BTreeMap<String, IdleSharing>,
     /// Whether the policy sees all of the cluster.
     pub is_whole: bool,
 }
@@ -516,9 +520,14 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
     } else {
         (Vec::new(), Vec::new())
     };
+    let charged = inputs.idle_sharing.iter();
+    let charged = charged.map(|(node, sharing)| format!("idle of {node} {sharing:?}"));
+    let told = inputs.snapshot.memory_told.iter();
+    let told = told.map(|pod| format!("memory of {pod}"));
     let nodes = nodes.iter().map(|node| format!("node {node:?}"));
     let load = load.iter().map(|pod| format!("load {pod:?}"));
-    let others: Vec<String> = others.chain(nodes).chain(load).collect();
+    let others = others.chain(nodes).chain(load);
+    let others: Vec<String> = others.chain(charged).chain(told).collect();
     let head = head.into_iter().chain(others);
     Digest::of_lines(head.chain(rules).chain(pods).chain(rows))
 }

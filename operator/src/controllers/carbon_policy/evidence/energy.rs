@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tanso_carbon::account::EnergyRow;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::consolidate;
+use tanso_crds::power_monitor::IdleSharing;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use crate::controllers::carbon_policy::judge::{Facts, Inputs};
@@ -50,11 +51,37 @@ struct Pod {
     memory_container: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     oom_killed_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    oom_held_bytes: Option<i64>,
 }
 
 /// A workload's day of memory: the workload, the day's first hour, the peak,
-/// minutes seen, whether there was a kill.
-type Held = (WorkloadKey, UtcHour, u64, u64, bool);
+/// minutes seen, what is known of a kill.
+type Held = (WorkloadKey, UtcHour, u64, u64, Killed);
+
+/// A kill with the least that was held then; records of before say only
+/// whether there was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Killed {
+    With(u64),
+    Is(bool),
+}
+
+impl From<Option<u64>> for Killed {
+    fn from(killed_with: Option<u64>) -> Self {
+        killed_with.map_or(Self::Is(false), Self::With)
+    }
+}
+
+impl From<Killed> for Option<u64> {
+    fn from(killed: Killed) -> Self {
+        match killed {
+            Killed::With(bytes) => Some(bytes),
+            Killed::Is(killed) => killed.then_some(0),
+        }
+    }
+}
 
 /// The ledger's rows of one instant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +98,8 @@ pub(super) struct EnergyRecord {
     /// Absent without any, as in records of before, whose digests stay so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     memory: Vec<Held>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    memory_told: BTreeSet<String>,
 }
 
 /// Names of the pods in the rows.
@@ -133,6 +162,7 @@ impl EnergyRecord {
                 .map(|one| (one.minute, text(&one.pod), one.cpu_us))
                 .collect(),
             memory: held(&snapshot.memory),
+            memory_told: snapshot.memory_told.iter().map(text).collect(),
         }
     }
 
@@ -186,17 +216,18 @@ impl EnergyRecord {
                 })
                 .collect(),
             memory: self.memory(),
+            memory_told: self.memory_told.iter().map(|pod| shared(pod)).collect(),
         })
     }
 
     fn memory(&self) -> MemoryDays {
         let mut days = MemoryDays::new();
-        for (workload, day, peak_bytes, minutes, was_killed) in &self.memory {
+        for (workload, day, peak_bytes, minutes, killed) in &self.memory {
             let of = days.entry(workload.clone()).or_default();
             let held = MemoryDay {
                 peak_bytes: *peak_bytes,
                 minutes: *minutes,
-                was_killed: *was_killed,
+                killed_with: (*killed).into(),
             };
             of.insert(*day, held);
         }
@@ -218,7 +249,13 @@ fn held(memory: &MemoryDays) -> Vec<Held> {
     let days = memory.iter().flat_map(|(workload, days)| {
         let one = move |(day, held): (&UtcHour, &MemoryDay)| {
             let (peak, minutes) = (held.peak_bytes, held.minutes);
-            (workload.clone(), *day, peak, minutes, held.was_killed)
+            (
+                workload.clone(),
+                *day,
+                peak,
+                minutes,
+                held.killed_with.into(),
+            )
         };
         days.iter().map(one)
     });
@@ -248,6 +285,7 @@ impl NamesRecord {
             memory_request_bytes: pod.memory_request_bytes,
             memory_container: pod.memory_container.clone(),
             oom_killed_at: pod.oom_killed_at,
+            oom_held_bytes: pod.oom_held_bytes,
         };
         let pods = snapshot.pods.iter();
         Self(
@@ -273,6 +311,7 @@ impl NamesRecord {
                 memory_request_bytes: pod.memory_request_bytes,
                 memory_container: pod.memory_container.clone(),
                 oom_killed_at: pod.oom_killed_at,
+                oom_held_bytes: pod.oom_held_bytes,
             };
             (Arc::from(uid.as_str()), names)
         };
@@ -290,6 +329,8 @@ pub(super) struct ClusterRecord {
     allocatable: BTreeMap<String, u32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     allocatable_bytes: BTreeMap<String, u64>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) idle_sharing: BTreeMap<String, IdleSharing>,
     nodes: Vec<consolidate::Node>,
     load: Vec<consolidate::Pod>,
 }
@@ -309,9 +350,7 @@ impl ClusterRecord {
             let gives = facts.allocatable_millicores(node)?;
             Some(((*node).to_owned(), gives))
         });
-        // Without figures of memory nothing asks for it.
-        let of_memory = nodes.iter().filter(|_| !snapshot.memory.is_empty());
-        let of_memory = of_memory.filter_map(|node| {
+        let of_memory = nodes.iter().filter_map(|node| {
             let gives = facts.allocatable_bytes(node)?;
             Some(((*node).to_owned(), gives))
         });
@@ -327,6 +366,7 @@ impl ClusterRecord {
             schedules: schedules.collect(),
             allocatable,
             allocatable_bytes,
+            idle_sharing: inputs.idle_sharing.clone(),
             nodes,
             load,
         }

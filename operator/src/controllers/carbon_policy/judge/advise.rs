@@ -5,20 +5,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
-use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::compose::Measure;
 use tanso_carbon::recommend::idle::{IdleRequest, remove_idle};
-use tanso_carbon::recommend::rightsize::{
-    CpuSample, NodeIdle, RightsizeRequest, attributed_idle, rightsize,
-};
+use tanso_carbon::recommend::idle_share::{DAY_MINUTES, Standing};
+use tanso_carbon::recommend::rightsize::{CpuSample, RightsizeRequest, rightsize};
 use tanso_carbon::recommend::shift::{
     CronRequest, InterruptAdvice, ShiftAdvice, Window, cron_in_parts, shift_cron,
 };
 use tanso_carbon::recommend::{self, Action, AttributedGrams, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
+use tanso_carbon::{GramsCo2e, Intensity};
 use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation, RunInParts, Unadvised};
 use tanso_intensity::Marginal;
 use tanso_power::{Estimate, Joules};
@@ -28,11 +27,11 @@ use super::elsewhere;
 use super::figures::{bounded, milligrams, nearest, short};
 use super::group::Workload;
 use super::memory;
+use super::standing::{
+    covered_minutes, newest, own_intensity, own_per_day, refused, replicas, runs_once, standing,
+};
 use crate::ledger::PodNames;
 
-const MINUTE_S: i64 = 60;
-/// Minutes of a day.
-pub(super) const MINUTES_PER_DAY: u64 = 1_440;
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
 /// Most reasons that are told of one workload.
@@ -97,8 +96,14 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
             }
             None => {}
         }
+        // All its runs together: what one of them needs.
+        let goal = target(workload);
+        let facts = Running::of(inputs, workload, &goal, account);
+        let of_runs = facts.and_then(|facts| fit(inputs, account, &facts));
+        found.note(Action::Rightsize, of_runs);
     } else {
-        match Running::of(inputs, workload) {
+        let goal = target(workload);
+        match Running::of(inputs, workload, &goal, account) {
             Ok(facts) => {
                 if let Some(removed) = running(inputs, workload, account, &facts, &mut found) {
                     return Advised {
@@ -109,9 +114,9 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
             }
             Err(why) => found.without(Action::Rightsize, &why),
         }
-        if let Some(advice) = memory::fit(inputs, workload, account) {
-            found.note(Action::RightsizeMemory, advice);
-        }
+    }
+    if let Some(advice) = memory::fit(inputs, workload, account) {
+        found.note(Action::RightsizeMemory, advice);
     }
     if !inputs.policy.advice.targets.is_empty() && workload.key.kind != "DaemonSet" {
         let goal = target(workload);
@@ -139,17 +144,16 @@ fn running(
     facts: &Running<'_>,
     found: &mut Advised,
 ) -> Option<recommend::Recommendation> {
-    match remove(inputs, workload, account, facts) {
+    match remove(inputs, account, facts) {
         Ok(removed) => return Some(removed),
         // That it works, or was not watched for a day, is no news of anyone.
         Err(why) if matches!(why.reason, WhyNot::InUse | WhyNot::TooFewSamples) => {}
         Err(why) => found.without(Action::RemoveIdle, &why),
     }
-    found.note(Action::Rightsize, fit(inputs, workload, account, facts));
+    found.note(Action::Rightsize, fit(inputs, account, facts));
     if inputs.policy.advice.min_replicas.is_some() {
-        let running = (facts.request, facts.replicas, facts.node);
-        let goal = (&target(workload), terms(inputs));
-        let fewer = elsewhere::fewer(inputs, workload, running, account, goal);
+        let running = (&facts.standing, facts.replicas);
+        let fewer = elsewhere::fewer(inputs, workload, running, account);
         found.note(Action::FewerReplicas, fewer);
     }
     None
@@ -343,167 +347,85 @@ fn hours_moved(advice: &ShiftAdvice) -> i32 {
     i32::try_from(apart_s.div_euclid(3_600)).unwrap_or(0)
 }
 
-/// What is known of a workload that runs all day.
+/// What is known of a workload whose pods ask for CPU.
 struct Running<'a> {
+    standing: Standing<'a>,
     container: &'a str,
-    request: u32,
     replicas: u32,
-    node: NodeIdle,
     samples: Vec<CpuSample>,
 }
 
 impl<'a> Running<'a> {
-    fn of(inputs: &Inputs<'_>, workload: &Workload<'a>) -> Result<Self, NoAdvice> {
-        let nothing = |reason, message: &str| NoAdvice {
-            reason,
-            message: message.to_owned(),
-        };
-        if workload.key.kind == "Pod" || workload.key.kind == "Job" {
-            let message = "its pods run once: nothing makes them anew with a smaller request";
-            return Err(nothing(WhyNot::NoRequest, message));
+    fn of(
+        inputs: &Inputs<'_>,
+        workload: &Workload<'a>,
+        target: &'a Target,
+        account: &Account,
+    ) -> Result<Self, NoAdvice> {
+        if let Some(why) = runs_once(workload) {
+            return Err(why);
         }
-        // The newest pod has the request that is set now.
-        let newest = workload.pods.values();
-        let newest = newest.max_by_key(|pod| (pod.started_at, &pod.name));
-        let asks = newest.and_then(|pod| {
-            let request = u32::try_from(pod.cpu_request_milli?).ok()?;
-            (!pod.container.is_empty()).then_some((pod.container.as_str(), request))
-        });
-        let (container, request) = asks.ok_or_else(|| {
+        let newest = newest(workload).filter(|pod| !pod.container.is_empty());
+        let newest = newest.ok_or_else(|| {
             let message = "not exactly one container of its pods asks for CPU";
-            nothing(WhyNot::NoRequest, message)
+            refused(WhyNot::NoRequest, message)
         })?;
-        let node = mean_node(inputs, workload).ok_or_else(|| {
-            let message = "the idle energy of its nodes, or what they have to give, is not known";
-            nothing(WhyNot::NoEnergy, message)
-        })?;
+        let intensity = priced_at(inputs, workload, account)?;
         Ok(Self {
-            container,
-            request,
+            standing: standing(inputs, workload, target, newest, intensity)?,
+            container: &newest.container,
             replicas: replicas(inputs, workload),
-            node,
             samples: samples(inputs, workload),
         })
     }
 }
 
-fn remove(
+/// The intensity of its energy; of one without any of its own, the policy's
+/// prices its share.
+fn priced_at(
     inputs: &Inputs<'_>,
     workload: &Workload<'_>,
     account: &Account,
-    facts: &Running<'_>,
-) -> Result<recommend::Recommendation, NoAdvice> {
-    let minutes = covered_minutes(inputs).unwrap_or(MINUTES_PER_DAY);
-    let own = u128::from(account.it_energy.value.microjoules()) * u128::from(MINUTES_PER_DAY);
-    let own = own / u128::from(minutes.max(1));
-    // Without energy of its own the policy's mean intensity prices its share.
-    let intensity = account.effective_intensity().or_else(|| {
+) -> Result<Estimate<Intensity>, NoAdvice> {
+    let own = account.effective_intensity().or_else(|| {
         let hour = inputs.window.until.plus_hours(-1);
         Some(inputs.at(workload).series.at(hour)?.intensity)
     });
-    let intensity = intensity.ok_or_else(|| NoAdvice {
-        reason: WhyNot::IntensityMissing,
-        message: "the intensity of the last hour is not known".to_owned(),
-    })?;
+    own.ok_or_else(|| {
+        let message = "the intensity of the last hour is not known";
+        refused(WhyNot::IntensityMissing, message)
+    })
+}
+
+fn remove(
+    inputs: &Inputs<'_>,
+    account: &Account,
+    facts: &Running<'_>,
+) -> Result<recommend::Recommendation, NoAdvice> {
+    let minutes = covered_minutes(inputs).unwrap_or(DAY_MINUTES);
+    let own = u128::from(account.it_energy.value.microjoules()) * u128::from(DAY_MINUTES);
+    let own = own / u128::from(minutes.max(1));
     remove_idle(&IdleRequest {
-        target: &target(workload),
+        standing: facts.standing,
         samples: &facts.samples,
-        request_millicores: facts.request,
         replicas: facts.replicas,
         own_per_day: Joules::from_microjoules(u64::try_from(own).unwrap_or(u64::MAX)),
-        node: facts.node,
-        intensity,
-        pue: inputs.at(workload).pue,
-        terms: terms(inputs),
     })
 }
 
 fn fit(
     inputs: &Inputs<'_>,
-    workload: &Workload<'_>,
     account: &Account,
     facts: &Running<'_>,
 ) -> Result<recommend::Recommendation, NoAdvice> {
-    let nothing = |message: &str| NoAdvice {
-        reason: WhyNot::NoEnergy,
-        message: message.to_owned(),
-    };
-    let intensity = account
-        .effective_intensity()
-        .ok_or_else(|| nothing("it used no energy whose intensity is known"))?;
-    let pue = inputs.at(workload).pue;
-    let minutes = covered_minutes(inputs).ok_or_else(|| nothing("no minute is covered"))?;
-    let dynamic = account.emissions.value.scaled(MINUTES_PER_DAY, minutes);
-    let idle = attributed_idle(facts.node, facts.request.saturating_mul(facts.replicas));
+    own_intensity(account)?;
     let advice = rightsize(&RightsizeRequest {
-        target: &target(workload),
+        standing: facts.standing,
         container: facts.container,
         samples: &facts.samples,
-        request_millicores: facts.request,
-        replicas: facts.replicas,
-        node: facts.node,
-        intensity,
-        pue,
-        emissions_per_day: dynamic + intensity.value.emissions_of(idle, pue),
-        terms: terms(inputs),
+        own_per_day: own_per_day(inputs, account)?,
     })?;
     Ok(advice.recommendation)
-}
-
-/// Minutes of the period that the ledger covers.
-pub(super) fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
-    inputs
-        .snapshot
-        .node_idle
-        .values()
-        .map(|(_, minutes)| *minutes)
-        .max()
-        .filter(|m| *m > 0)
-}
-
-/// The mean of the nodes that the workload ran on.
-pub(super) fn mean_node(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<NodeIdle> {
-    let names: BTreeSet<&Arc<str>> = workload.hours.iter().map(|row| &row.node).collect();
-    let (mut idle_uj, mut millicores, mut nodes) = (0_u64, 0_u64, 0_u64);
-    for name in names {
-        let Some((energy, minutes)) = inputs.snapshot.node_idle.get(name) else {
-            continue;
-        };
-        let Some(allocatable) = inputs.facts.allocatable_millicores(name) else {
-            continue;
-        };
-        if *minutes == 0 {
-            continue;
-        }
-        let per_day =
-            u128::from(energy.microjoules()) * u128::from(MINUTES_PER_DAY) / u128::from(*minutes);
-        idle_uj = idle_uj.saturating_add(u64::try_from(per_day).unwrap_or(u64::MAX));
-        millicores += u64::from(allocatable);
-        nodes += 1;
-    }
-    Some(NodeIdle {
-        idle_per_day: Joules::from_microjoules(idle_uj.checked_div(nodes)?),
-        allocatable_millicores: u32::try_from(millicores.checked_div(nodes)?).ok()?,
-    })
-}
-
-/// Pods that used CPU in the newest minutes; at least one.
-pub(super) fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
-    let newest = inputs
-        .snapshot
-        .cpu_minutes
-        .iter()
-        .map(|m| m.minute)
-        .max()
-        .unwrap_or(0);
-    let running: BTreeSet<&Arc<str>> = inputs
-        .snapshot
-        .cpu_minutes
-        .iter()
-        .filter(|m| m.minute >= newest - 2 * MINUTE_S && workload.pods.contains_key(&m.pod))
-        .map(|m| &m.pod)
-        .collect();
-    u32::try_from(running.len()).unwrap_or(u32::MAX).max(1)
 }
 
 /// CPU use of the workload's pods: by the minute where that is kept, before by

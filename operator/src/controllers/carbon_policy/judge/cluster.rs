@@ -3,12 +3,13 @@
 use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::recommend::consolidate::{Consolidation, consolidate};
+use tanso_carbon::recommend::idle_share::DAY_MINUTES;
 use tanso_crds::carbon_policy::status::Recommendation;
 use tanso_power::Joules;
 
 use super::Inputs;
-use super::advise::{MINUTES_PER_DAY, covered_minutes};
 use super::figures::{bounded, milligrams, nearest, short};
+use super::standing::covered_minutes;
 
 /// Which nodes can go, for a policy that sees all of the cluster.
 pub(super) fn advise(inputs: &Inputs<'_>, account: &Account) -> Vec<Recommendation> {
@@ -24,7 +25,7 @@ pub(super) fn advise(inputs: &Inputs<'_>, account: &Account) -> Vec<Recommendati
         .filter_map(|mut node| {
             // A node whose idle energy is not known is never said to save any.
             let (idle, minutes) = *inputs.snapshot.node_idle.get(node.name.as_str())?;
-            let per_day = u128::from(idle.microjoules()) * u128::from(MINUTES_PER_DAY);
+            let per_day = u128::from(idle.microjoules()) * u128::from(DAY_MINUTES);
             let per_day = per_day.checked_div(u128::from(minutes))?;
             node.idle_per_day = Joules::from_microjoules(u64::try_from(per_day).ok()?);
             Some(node)
@@ -33,7 +34,7 @@ pub(super) fn advise(inputs: &Inputs<'_>, account: &Account) -> Vec<Recommendati
     let per_day = account
         .emissions
         .value
-        .scaled(MINUTES_PER_DAY, covered_minutes(inputs).unwrap_or(0));
+        .scaled(DAY_MINUTES, covered_minutes(inputs).unwrap_or(0));
     match consolidate(&nodes, &load, intensity, inputs.policy.factor()) {
         Ok(found) => vec![shown(&found, per_day, nodes.len())],
         Err(why) => {

@@ -7,16 +7,16 @@ use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::compose::{Measure, Site, compose};
+use tanso_carbon::recommend::idle_share::{DAY_MINUTES, Standing, borne};
 use tanso_carbon::recommend::move_region::{Candidate, MoveRequest, move_region, rank};
 use tanso_carbon::recommend::replicas::{ReplicaRequest, fewer_in_dirty_hours};
-use tanso_carbon::recommend::rightsize::{NodeIdle, attributed_idle};
 use tanso_carbon::recommend::{NoAdvice, Recommendation, Target, Terms, WhyNot};
 use tanso_power::Joules;
 
 use super::Inputs;
-use super::advise::{MINUTES_PER_DAY, covered_minutes};
 use super::figures::milligrams;
 use super::group::Workload;
+use super::standing::covered_minutes;
 use crate::controllers::carbon_policy::validate::{PlaceOf, alike};
 
 const HOURS_PER_DAY: i32 = 24;
@@ -113,11 +113,9 @@ pub(super) fn move_away(
 pub(super) fn fewer(
     inputs: &Inputs<'_>,
     workload: &Workload<'_>,
-    running: (u32, u32, NodeIdle),
+    (standing, replicas): (&Standing<'_>, u32),
     account: &Account,
-    (target, terms): (&Target, Terms),
 ) -> Result<Recommendation, NoAdvice> {
-    let (request_millicores, replicas, node) = running;
     let nothing = |message: &str| NoAdvice {
         reason: WhyNot::NoWindow,
         message: message.to_owned(),
@@ -129,21 +127,22 @@ pub(super) fn fewer(
     }
     let needed = needed(inputs, workload);
     let here = inputs.at(workload);
-    let idle = attributed_idle(node, request_millicores);
+    // Of one of them.
+    let idle = borne(standing.node, standing.asks, DAY_MINUTES);
     let advice = fewer_in_dirty_hours(&ReplicaRequest {
-        target,
+        target: standing.target,
         replicas,
         replicas_min: least,
-        millicores_each: request_millicores,
+        millicores_each: standing.asks.millicores,
         needed: &needed,
         standing_per_hour: Joules::from_microjoules(idle.microjoules() / 24),
         emissions_per_day: account
             .emissions
             .value
-            .scaled(MINUTES_PER_DAY, covered_minutes(inputs).unwrap_or(0)),
+            .scaled(DAY_MINUTES, covered_minutes(inputs).unwrap_or(0)),
         series: here.series,
         pue: here.pue,
-        terms,
+        terms: standing.terms,
     })?;
     Ok(advice)
 }
@@ -191,7 +190,5 @@ pub(super) fn together(
     let sites: Vec<_> = std::iter::once(here).chain(targets).collect();
     let composed = compose(&load, &sites, measures).ok()?;
     let minutes = covered_minutes(inputs)?;
-    Some(milligrams(
-        composed.saving().scaled(MINUTES_PER_DAY, minutes),
-    ))
+    Some(milligrams(composed.saving().scaled(DAY_MINUTES, minutes)))
 }

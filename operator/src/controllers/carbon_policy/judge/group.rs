@@ -65,7 +65,7 @@ pub(super) fn group<'a>(
     }
     // What runs without using energy is said too: a workload that idles is not
     // missing. Pods with rows outside the period only belong to another one.
-    let with_rows: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(pod_of).collect();
+    let with_rows: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(HourRow::pod).collect();
     for (uid, pod) in &snapshot.pods {
         if !with_rows.contains(uid) && selects(policy, pod) {
             entry(&mut workloads, pod).pods.insert(uid, pod);
@@ -74,13 +74,6 @@ pub(super) fn group<'a>(
     Grouped {
         workloads: workloads.into_values().collect(),
         others,
-    }
-}
-
-fn pod_of(row: &HourRow) -> Option<&Arc<str>> {
-    match &row.account {
-        LedgerAccount::Pod(uid) => Some(uid),
-        LedgerAccount::Named(_) => None,
     }
 }
 

@@ -193,6 +193,7 @@ fn snapshot() -> Snapshot {
         )]),
         cpu_minutes: minutes.collect(),
         memory: BTreeMap::new(),
+        memory_told: BTreeSet::new(),
         node_first: BTreeMap::from([(Arc::from("n1"), hour())]),
     }
 }
@@ -208,11 +209,12 @@ fn with_memory() -> Snapshot {
     let held = MemoryDay {
         peak_bytes: 4 << 30,
         minutes: 1_440,
-        was_killed: false,
+        killed_with: None,
     };
     let key = ["shop", "Deployment", "api"].map(str::to_owned);
     let days = (0..8).map(|ago| (day(ago), held)).collect();
     snapshot.memory.insert(key, days);
+    snapshot.memory_told = ["a1", "a2"].map(Arc::from).into();
     snapshot
 }
 
@@ -232,6 +234,15 @@ fn evaluate_with(
 }
 
 fn judged(policy: &ValidatedPolicy, snapshot: &Snapshot, facts: &dyn Facts) -> Evaluation {
+    judged_by(policy, snapshot, facts, &BTreeMap::new())
+}
+
+fn judged_by(
+    policy: &ValidatedPolicy,
+    snapshot: &Snapshot,
+    facts: &dyn Facts,
+    idle_sharing: &BTreeMap<String, IdleSharing>,
+) -> Evaluation {
     let data_through = Timestamp::from_second(THROUGH).unwrap();
     judge(&Inputs {
         policy,
@@ -240,6 +251,7 @@ fn judged(policy: &ValidatedPolicy, snapshot: &Snapshot, facts: &dyn Facts) -> E
         window: window(data_through, policy.window_hours),
         data_through,
         expected_nodes: &["n1".to_owned()].into(),
+        idle_sharing,
         is_whole: true,
     })
 }

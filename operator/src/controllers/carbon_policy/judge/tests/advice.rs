@@ -46,15 +46,139 @@ fn memory_that_nobody_holds_is_advised_away_and_saves_the_cluster_nothing_by_its
     assert!((0.499..0.501).contains(&moved), "{moved}");
     assert_eq!(advice.confidence, "High");
     assert!(advice.change.contains("\"store\"") && advice.change.contains("\"memory\""));
-    assert!(advice.basis.contains("(4096Mi)"), "{}", advice.basis);
+    assert!(advice.basis.contains("(seen: 4096Mi)"), "{}", advice.basis);
     assert!(advice.basis.ends_with("advice on CPU"), "{}", advice.basis);
     // The sleeper is removed, not made smaller; the others have no figures.
     assert!(workload(&found, "sleeper").recommendations.len() <= 1);
+    // Of the job's runs no agent told any.
     let etl = &workload(&found, "etl").no_advice;
-    assert!(
-        etl.iter().all(|why| why.action != "RightsizeMemory"),
-        "{etl:?}"
+    let etl = etl.iter().find(|why| why.action == "RightsizeMemory");
+    assert_eq!(etl.unwrap().reason, "TooFewSamples");
+}
+
+fn unadvised(found: &Evaluation, name: &str, action: &str) -> (String, String) {
+    let why = &workload(found, name).no_advice;
+    let why = why.iter().find(|why| why.action == action);
+    let why = why.unwrap_or_else(|| panic!("{action}: {:?}", workload(found, name)));
+    (why.reason.clone(), why.message.clone())
+}
+
+/// A pod of which no agent told anything was passed over where another of the
+/// workload was told of: it may have held more.
+#[test]
+fn a_pod_that_nobody_tells_the_memory_of_is_missed() {
+    let mut partly = with_memory();
+    partly.memory_told = [Arc::from("a1")].into();
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &partly);
+    let (reason, message) = unadvised(&found, "api", "RightsizeMemory");
+    assert_eq!(reason, "TooFewSamples");
+    assert!(message.contains("told for 1 of 2 pods"), "{message}");
+    // One that runs without using energy has no row and is missed all the same.
+    let mut silent = with_memory();
+    let (uid, mut names) = names("a3", "Deployment", "api");
+    names.memory_request_bytes = Some(32 << 30);
+    names.memory_container = "store".to_owned();
+    silent.pods.insert(Arc::clone(&uid), names);
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &silent);
+    let (_, message) = unadvised(&found, "api", "RightsizeMemory");
+    assert!(message.contains("told for 2 of 3 pods"), "{message}");
+    // One that began just now cannot have been told of.
+    silent.pods.get_mut(&uid).unwrap().started_at = Some(THROUGH - 300);
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &silent);
+    let advised = &workload(&found, "api").recommendations;
+    assert!(advised.iter().any(|one| one.action == "RightsizeMemory"));
+    assert_ne!(
+        found.inputs_digest,
+        evaluate(&spec(IntensitySource::Static), &partly)
+            .1
+            .inputs_digest
     );
+}
+
+/// Their CPU was not looked at and their memory neither, without a word.
+#[test]
+fn what_runs_by_schedule_is_made_to_fit_and_what_runs_once_is_told_why_not() {
+    let mut runs = with_memory();
+    let two_runs = runs.cpu_minutes.clone();
+    let of_job = two_runs.into_iter().map(|minute| CpuMinute {
+        pod: Arc::from("j1"),
+        cpu_us: 6_000_000,
+        ..minute
+    });
+    runs.cpu_minutes.extend(of_job);
+    for pod in runs.pods.values_mut() {
+        pod.memory_request_bytes = Some(1 << 30);
+    }
+    let key = ["shop", "CronJob", "etl"].map(str::to_owned);
+    let of_api = runs.memory.values().next().unwrap().clone();
+    let few = of_api.into_iter().map(|(day, held)| {
+        let minutes = held.minutes / 20;
+        (day, MemoryDay { minutes, ..held })
+    });
+    runs.memory.insert(key, few.collect());
+    runs.memory_told.insert(Arc::from("j1"));
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &runs);
+    let etl = workload(&found, "etl");
+    let cpu = etl.recommendations.iter();
+    let cpu = cpu.clone().find(|one| one.action == "Rightsize");
+    let cpu = cpu.unwrap_or_else(|| panic!("{:?}", etl.no_advice));
+    assert!(cpu.change.contains("patch cronjob etl"), "{}", cpu.change);
+    assert!(cpu.change.contains("jobTemplate"), "{}", cpu.change);
+    // It ran for all of the half hour that is covered: a pod all day, of a quarter of the node's CPU
+    // and from 115m (with the bucket's width) on of the memory's 64th.
+    let whole_mg = 60_000_000_003.0 * 48.0 / 3.6e12 * 1.32 * 417.3 * 1e3;
+    #[expect(clippy::cast_precision_loss, reason = "milligrams of a day")]
+    let moved = cpu.saving_milligrams_per_day.value as f64 / whole_mg;
+    assert!((0.21..0.235).contains(&moved), "{moved}");
+    let (reason, message) = unadvised(&found, "etl", "RightsizeMemory");
+    assert_eq!(reason, "TooFewSamples");
+    assert!(message.contains("seen in 576 minutes"), "{message}");
+
+    let mut once = with_memory();
+    for pod in once.pods.values_mut() {
+        pod.workload_kind = "Job".to_owned();
+    }
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &once);
+    for action in ["Rightsize", "RightsizeMemory"] {
+        let (reason, message) = unadvised(&found, "api", action);
+        assert_eq!(reason, "NoRequest");
+        assert!(message.contains("run once"), "{message}");
+    }
+}
+
+/// Advice on CPU went by CPU alone and advice on memory by the larger share,
+/// whatever the agents charge.
+#[test]
+fn idle_energy_is_shared_by_one_rule_and_by_the_agents_where_they_have_one() {
+    let static_spec = spec(IntensitySource::Static);
+    let policy = policy(&static_spec, &Observed::default());
+    let by = |sharing: Option<IdleSharing>| {
+        let of_node = sharing.map(|sharing| ("n1".to_owned(), sharing));
+        let charged = of_node.into_iter().collect();
+        judged_by(&policy, &with_memory(), &Cluster, &charged)
+    };
+    let action = |found: &Evaluation, action: &str| {
+        let all = &workload(found, "api").recommendations;
+        all.iter().find(|one| one.action == action).cloned()
+    };
+    // Half of a node's memory is more than a quarter of its CPU: less CPU moves nothing.
+    let plain = by(None);
+    let (_, message) = unadvised(&plain, "api", "Rightsize");
+    assert!(message.contains("memory is the larger share"), "{message}");
+    let memory = action(&plain, "RightsizeMemory").unwrap();
+    let supposed = "supposing that idle energy is borne by the larger of the CPU and memory share";
+    assert!(memory.basis.contains(supposed), "{}", memory.basis);
+    let by_requests = by(Some(IdleSharing::Requests));
+    let (_, message) = unadvised(&by_requests, "api", "RightsizeMemory");
+    assert!(message.contains("by the CPU asked for alone"), "{message}");
+    let cpu = action(&by_requests, "Rightsize").unwrap();
+    assert!(cpu.basis.contains("at least"), "{}", cpu.basis);
+    let by_use = by(Some(IdleSharing::Use));
+    for action in ["Rightsize", "RightsizeMemory"] {
+        let (_, message) = unadvised(&by_use, "api", action);
+        assert!(message.contains("idleSharing: Use"), "{message}");
+    }
+    assert_ne!(by_use.inputs_digest, plain.inputs_digest);
 }
 
 #[test]
@@ -102,7 +226,8 @@ fn why_there_is_no_advice_stands_in_the_status_and_not_in_the_pages() {
             .collect::<Vec<_>>()
     };
     assert_eq!(reason("api"), [("Rightsize", "TooFewSamples")]);
-    assert_eq!(reason("etl"), [("ShiftInTime", "NoEnergy")]);
+    let etl = [("ShiftInTime", "NoEnergy"), ("Rightsize", "TooFewSamples")];
+    assert_eq!(reason("etl"), etl);
     let said = words::answer(&policy, &found);
     assert!(
         said.contains("No advice: Deployment api has none of kind Rightsize, since"),

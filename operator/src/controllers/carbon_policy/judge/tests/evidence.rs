@@ -36,6 +36,7 @@ fn kept(spec: &CarbonPolicySpec, observed: &Observed) -> (Evaluation, Vec<u8>) {
         window: window(data_through, policy.window_hours),
         data_through,
         expected_nodes: &["n1".to_owned()].into(),
+        idle_sharing: &BTreeMap::new(),
         is_whole: true,
     };
     let evaluation = judge(&inputs);

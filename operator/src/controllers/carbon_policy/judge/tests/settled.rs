@@ -85,6 +85,7 @@ fn settled(loaded: Loaded) -> Vec<tanso_crds::carbon_policy::status::SettledRun>
         window: window(data_through, 24),
         data_through,
         expected_nodes: &["n1".to_owned()].into(),
+        idle_sharing: &BTreeMap::new(),
         is_whole: false,
     };
     let evaluation = judge(&inputs);

@@ -1,0 +1,183 @@
+//! How a workload stands on its nodes: what its newest pod asks for, how long
+//! its pods are there, and what idle energy they bear; pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tanso_carbon::recommend::idle_share::{
+    Asks, DAY_MINUTES, IdleSharing, NodeGives, NodeIdle, Standing,
+};
+use tanso_carbon::recommend::{NoAdvice, Target, WhyNot};
+use tanso_carbon::{GramsCo2e, Intensity, account::Account};
+use tanso_crds::power_monitor::IdleSharing as Charged;
+use tanso_power::{Estimate, Joules};
+
+use super::Inputs;
+use super::advise::terms;
+use super::group::Workload;
+use crate::ledger::PodNames;
+
+const MINUTE_S: i64 = 60;
+const MINUTES_PER_HOUR: u64 = 60;
+
+/// The pod that has the requests which are set now.
+pub(super) fn newest<'a>(workload: &Workload<'a>) -> Option<&'a PodNames> {
+    let newest = workload.pods.values().copied();
+    newest.max_by_key(|pod| (pod.started_at, &pod.name))
+}
+
+/// Why a workload's pods cannot be made anew with other requests, if so.
+pub(super) fn runs_once(workload: &Workload<'_>) -> Option<NoAdvice> {
+    let once = matches!(workload.key.kind, "Pod" | "Job");
+    let message = "its pods run once: nothing makes them anew with a smaller request";
+    once.then(|| refused(WhyNot::NoRequest, message))
+}
+
+/// What a pod asks for.
+fn asks(pod: &PodNames) -> Asks {
+    let millicores = pod.cpu_request_milli.map(u32::try_from);
+    let bytes = pod.memory_request_bytes.map(u64::try_from);
+    Asks {
+        millicores: millicores.and_then(Result::ok).unwrap_or(0),
+        bytes: bytes.and_then(Result::ok).unwrap_or(0),
+    }
+}
+
+/// What advice on its requests is computed from.
+pub(super) fn standing<'a>(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    target: &'a Target,
+    newest: &PodNames,
+    intensity: Estimate<Intensity>,
+) -> Result<Standing<'a>, NoAdvice> {
+    Ok(Standing {
+        target,
+        asks: asks(newest),
+        pod_minutes_per_day: pod_minutes(inputs, workload)?,
+        node: mean_node(inputs, workload)?,
+        intensity,
+        pue: inputs.at(workload).pue,
+        terms: terms(inputs),
+    })
+}
+
+/// The intensity of the energy that it used.
+pub(super) fn own_intensity(account: &Account) -> Result<Estimate<Intensity>, NoAdvice> {
+    let message = "it used no energy whose intensity is known";
+    let found = account.effective_intensity();
+    found.ok_or_else(|| refused(WhyNot::NoEnergy, message))
+}
+
+/// What its account emits per day.
+pub(super) fn own_per_day(inputs: &Inputs<'_>, account: &Account) -> Result<GramsCo2e, NoAdvice> {
+    let covered = known_minutes(inputs)?;
+    Ok(account.emissions.value.scaled(DAY_MINUTES, covered))
+}
+
+fn known_minutes(inputs: &Inputs<'_>) -> Result<u64, NoAdvice> {
+    let covered = covered_minutes(inputs);
+    covered.ok_or_else(|| refused(WhyNot::NoEnergy, "no minute is covered"))
+}
+
+/// Minutes of the period that the ledger covers.
+pub(super) fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
+    let idle = inputs.snapshot.node_idle.values();
+    let most = idle.map(|(_, minutes)| *minutes).max();
+    most.filter(|minutes| *minutes > 0)
+}
+
+/// Minutes of a day that all its pods together are there: all day each, but of
+/// a `CronJob` as long as its runs were.
+fn pod_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvice> {
+    if workload.key.kind != "CronJob" {
+        return Ok(DAY_MINUTES.saturating_mul(u64::from(replicas(inputs, workload))));
+    }
+    let mut by_hour: BTreeMap<_, u64> = BTreeMap::new();
+    for row in &workload.hours {
+        // Rows of one pod and hour differ in where their figures come from.
+        *by_hour.entry((row.hour, &row.account)).or_default() += row.minutes;
+    }
+    let seen: u64 = by_hour.values().map(|of| (*of).min(MINUTES_PER_HOUR)).sum();
+    let covered = known_minutes(inputs)?;
+    let per_day = u128::from(seen) * u128::from(DAY_MINUTES) / u128::from(covered.max(1));
+    Ok(u64::try_from(per_day).unwrap_or(u64::MAX))
+}
+
+/// Pods that used CPU in the newest minutes; at least one.
+pub(super) fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
+    let minutes = &inputs.snapshot.cpu_minutes;
+    let newest = minutes.iter().map(|m| m.minute).max().unwrap_or(0);
+    let running: BTreeSet<&Arc<str>> = minutes
+        .iter()
+        .filter(|m| m.minute >= newest - 2 * MINUTE_S && workload.pods.contains_key(&m.pod))
+        .map(|m| &m.pod)
+        .collect();
+    u32::try_from(running.len()).unwrap_or(u32::MAX).max(1)
+}
+
+/// The mean of the nodes that the workload ran on.
+pub(super) fn mean_node(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+) -> Result<NodeGives, NoAdvice> {
+    let names: BTreeSet<&Arc<str>> = workload.hours.iter().map(|row| &row.node).collect();
+    let sharing = sharing(inputs, &names)?;
+    let (mut idle_uj, mut millicores, mut bytes, mut nodes) = (0_u64, 0_u64, 0_u128, 0_u64);
+    for name in names {
+        let Some((energy, minutes)) = inputs.snapshot.node_idle.get(name) else {
+            continue;
+        };
+        let gives = inputs.facts.allocatable_millicores(name);
+        let gives = gives.zip(inputs.facts.allocatable_bytes(name));
+        let Some((allocatable, memory)) = gives.filter(|_| *minutes > 0) else {
+            continue;
+        };
+        let per_day =
+            u128::from(energy.microjoules()) * u128::from(DAY_MINUTES) / u128::from(*minutes);
+        idle_uj = idle_uj.saturating_add(u64::try_from(per_day).unwrap_or(u64::MAX));
+        millicores += u64::from(allocatable);
+        bytes += u128::from(memory);
+        nodes += 1;
+    }
+    let unknown = || {
+        let message = "the idle energy of its nodes, or what they have to give, is not known";
+        refused(WhyNot::NoEnergy, message)
+    };
+    let mean = |sum: u64| sum.checked_div(nodes).ok_or_else(unknown);
+    let memory = bytes.checked_div(u128::from(nodes)).ok_or_else(unknown)?;
+    Ok(NodeGives {
+        idle: NodeIdle {
+            idle_per_day: Joules::from_microjoules(mean(idle_uj)?),
+            allocatable_millicores: u32::try_from(mean(millicores)?).unwrap_or(u32::MAX),
+        },
+        allocatable_bytes: u64::try_from(memory).unwrap_or(u64::MAX),
+        sharing,
+    })
+}
+
+/// By what its nodes' agents charge idle energy; a supposition where nobody is
+/// charged.
+fn sharing(inputs: &Inputs<'_>, nodes: &BTreeSet<&Arc<str>>) -> Result<IdleSharing, NoAdvice> {
+    let of = |node: &&Arc<str>| inputs.idle_sharing.get(&***node).copied();
+    let mut rules = nodes.iter().map(|node| of(node).unwrap_or_default());
+    let first = rules.next().unwrap_or_default();
+    if rules.any(|other| other != first) {
+        let message = "the PowerMonitors of its nodes share idle energy by different rules";
+        return Err(refused(WhyNot::NoEnergy, message));
+    }
+    match first {
+        Charged::Apart => Ok(IdleSharing::LargerShare),
+        Charged::Requests => Ok(IdleSharing::CpuRequests),
+        Charged::Use => {
+            let message = "idle energy is charged by the CPU time used (idleSharing: Use): no request bears any";
+            Err(refused(WhyNot::SavesTooLittle, message))
+        }
+    }
+}
+
+/// No advice, and why.
+pub(super) fn refused(reason: WhyNot, message: &str) -> NoAdvice {
+    let message = message.to_owned();
+    NoAdvice { reason, message }
+}
