@@ -13,7 +13,7 @@ mod words;
 use std::collections::BTreeMap;
 
 pub(super) use answer::answer;
-use phrases::{PHRASES, Place};
+use phrases::{ADVICE, PHRASES, Place};
 
 /// The mark of what has no Korean wording.
 const ORIGINAL: &str = "(영어 원문)";
@@ -45,7 +45,8 @@ fn original(text: &str) -> String {
 
 /// A sentence that is known, also one of several with semicolons between.
 pub(super) fn known(text: &str, names: &RuleNames) -> Option<String> {
-    let whole = PHRASES.iter().find_map(|phrase| {
+    // Layers of intensity are any text before a colon: they come last.
+    let whole = ADVICE.iter().chain(PHRASES).find_map(|phrase| {
         let places = matched(phrase.english, text)?;
         let mut shown = Vec::with_capacity(places.len());
         for (place, found) in places {

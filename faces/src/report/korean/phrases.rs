@@ -4,6 +4,10 @@
 //! word of the engine, `r` the name of a rule, `t` a name or time, `s` another
 //! sentence. The wording has them by number.
 
+mod advice;
+
+pub(super) use advice::ADVICE;
+
 /// What stands in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {

@@ -15,6 +15,8 @@ use tanso_power::{Estimate, Joules, Provenance};
 
 use super::*;
 
+mod advice;
+
 fn names() -> RuleNames {
     let rules = RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap();
     let all = rules.iter().flat_map(|preset| preset.rules.clone());
@@ -325,7 +327,7 @@ fn what_is_not_known_is_marked_and_never_passed_off_as_korean() {
 
 #[test]
 fn each_wording_has_each_place_of_its_sentence_once() {
-    for phrase in PHRASES {
+    for phrase in PHRASES.iter().chain(ADVICE) {
         let places = phrase.english.matches('{').count();
         for place in 0..places {
             let wanted = format!("{{{place}}}");
