@@ -8,7 +8,7 @@
 use tanso_power::{Estimate, Joules};
 
 use super::idle_share::Standing;
-use super::rightsize::CpuSample;
+use super::rightsize::{CpuSample, seen_s};
 use super::{
     Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, WhyNot,
 };
@@ -28,10 +28,8 @@ const ZOMBIE_S: f64 = 7.0 * SEEN_S;
 pub struct IdleRequest<'a> {
     /// The workload, what its pods ask for and what that is worth.
     pub standing: Standing<'a>,
-    /// What one pod used.
+    /// What its pods used, each sample of one of them.
     pub samples: &'a [CpuSample],
-    /// How many pods there are.
-    pub replicas: u32,
     /// The energy of its own processes per day, at the IT equipment.
     pub own_per_day: Joules,
 }
@@ -41,13 +39,7 @@ pub struct IdleRequest<'a> {
 /// # Errors
 /// [`NoAdvice`] says why there is none.
 pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice> {
-    let seen_s: f64 = request
-        .samples
-        .iter()
-        .map(|sample| f64::from(sample.seconds))
-        .sum();
-    // Samples of several pods cover the same time.
-    let seen_s = seen_s / f64::from(request.replicas.max(1));
+    let seen_s = seen_s(request.samples);
     if seen_s < SEEN_S {
         let message = format!(
             "seen for {:.1} h, at least 24 h are needed to call it idle",
@@ -175,7 +167,6 @@ mod tests {
         remove_idle(&IdleRequest {
             standing,
             samples,
-            replicas: 1,
             own_per_day: Joules::from_microjoules(36_000_000_000),
         })
     }

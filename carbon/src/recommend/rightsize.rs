@@ -42,7 +42,7 @@ pub struct RightsizeRequest<'a> {
     pub standing: Standing<'a>,
     /// The container whose request it is.
     pub container: &'a str,
-    /// What one pod used.
+    /// What its pods used, each sample of one of them.
     pub samples: &'a [CpuSample],
     /// What the workload's account emits per day.
     pub own_per_day: GramsCo2e,
@@ -156,8 +156,7 @@ impl Sizes {
                 .percentile(share)
                 .ok_or_else(|| NoAdvice::new(WhyNot::TooFewSamples, "the samples have no duration"))
         };
-        let span_s: f64 = samples.iter().map(|sample| f64::from(sample.seconds)).sum();
-        let days = span_s / 86_400.0;
+        let days = seen_s(samples) / 86_400.0;
         // The fewer days were seen, the wider the bounds.
         let doubt = 1.0 + 1.0 / days;
         let target = millicores(at(TARGET_SHARE)? * MARGIN);
@@ -186,6 +185,24 @@ impl Sizes {
             format!("{:.0} minutes", self.days * 1_440.0)
         }
     }
+}
+
+/// The time that samples cover, in seconds: pods that ran beside each other were
+/// seen no longer for that.
+pub(super) fn seen_s(samples: &[CpuSample]) -> f64 {
+    let of = |sample: &CpuSample| {
+        let from = sample.at.as_second();
+        (from, from.saturating_add(i64::from(sample.seconds)))
+    };
+    let mut spans: Vec<(i64, i64)> = samples.iter().map(of).collect();
+    spans.sort_unstable();
+    let (mut seen, mut covered_until) = (0.0, i64::MIN);
+    for (from, until) in spans {
+        let new = until.saturating_sub(from.max(covered_until)).max(0);
+        seen += f64::from(u32::try_from(new).unwrap_or(u32::MAX));
+        covered_until = covered_until.max(until);
+    }
+    seen
 }
 
 /// A whole number of millicores, rounded up, not below the floor.

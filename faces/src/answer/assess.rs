@@ -234,11 +234,16 @@ fn summary(first: &Found, judgements: &[ByPolicy], what_if: Option<&WhatIf>) -> 
             figures.measured_percent,
         ));
         if let Some(advice) = one.recommendations.first() {
-            sentences.push(format!(
-                "Largest saving: {}, {} a day.",
-                advice.action,
-                words::emissions(advice.saving_milligrams_per_day.value)
-            ));
+            let of_cluster = advice.cluster_saving_milligrams_per_day;
+            let (what, size) = match of_cluster {
+                0 => (
+                    "Moves most to others",
+                    advice.saving_milligrams_per_day.value,
+                ),
+                _ => ("Largest saving", of_cluster),
+            };
+            let size = words::emissions(size);
+            sentences.push(format!("{what}: {}, {size} a day.", advice.action));
         }
     }
     if let Some(other) = what_if {

@@ -149,3 +149,30 @@ fn a_change_that_moves_nothing_is_refused_whatever_least_saving_is_asked_for() {
     let refused = rightsize(&request).unwrap_err();
     assert!(refused.message.contains("emits 0 g"), "{refused}");
 }
+
+/// The time of pods beside each other was added up: ten replicas had seen a day
+/// after two hours and a half.
+#[test]
+fn pods_beside_each_other_are_seen_no_longer_for_that() {
+    let target = target();
+    let two_hours = samples(120, 60, |_| 0.4);
+    let alone = rightsize(&request(&target, &two_hours)).unwrap();
+    let many: Vec<_> = (0..15).flat_map(|_| two_hours.clone()).collect();
+    let beside = rightsize(&request(&target, &many)).unwrap();
+    assert_eq!(beside.recommendation.confidence, Confidence::Low);
+    assert_eq!(beside.upper_millicores, alone.upper_millicores);
+    assert!(
+        beside
+            .recommendation
+            .basis
+            .contains("1800 samples over 2 hours")
+    );
+    // What overlaps in part, and what lies within another.
+    let at = |from: i64, seconds| CpuSample {
+        at: Timestamp::from_second(from).unwrap(),
+        seconds,
+        cores: 0.1,
+    };
+    let seen = seen_s(&[at(100, 60), at(0, 120), at(10, 5), at(500, 1)]);
+    assert!((seen - 161.0).abs() < 1e-9, "{seen}");
+}

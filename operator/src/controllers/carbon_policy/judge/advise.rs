@@ -128,9 +128,11 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
             Err(why) => found.without(Action::MoveRegion, &why),
         }
     }
-    found
-        .pieces
-        .sort_by_key(|advice| std::cmp::Reverse(advice.saving_milligrams_per_day.value));
+    // What the cluster saves stands before what only moves to others.
+    found.pieces.sort_by_key(|advice| {
+        let saving = advice.saving_milligrams_per_day.value;
+        std::cmp::Reverse((advice.cluster_saving_milligrams_per_day, saving))
+    });
     found.together = elsewhere::together(inputs, workload, &measures);
     found
 }
@@ -408,7 +410,6 @@ fn remove(
     remove_idle(&IdleRequest {
         standing: facts.standing,
         samples: &facts.samples,
-        replicas: facts.replicas,
         own_per_day: Joules::from_microjoules(u64::try_from(own).unwrap_or(u64::MAX)),
     })
 }
