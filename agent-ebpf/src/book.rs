@@ -19,9 +19,10 @@ use crate::{
 /// `PF_KTHREAD` of `task_struct.flags`.
 const KERNEL_THREAD: u32 = 0x0020_0000;
 
-/// In the time-resolved mode a task is behind by less than this: a quarter of
-/// the shortest common tick.
-const RUNNING_LEAST_NS: u64 = 1_000_000;
+/// In the time-resolved mode a task is booked when its run time passes a
+/// multiple of 2 to this, nanoseconds: a millisecond, a quarter of the shortest
+/// common tick.
+const RUNNING_STEP_BITS: u32 = 20;
 
 /// Books what `task` ran since it was last settled. Of two programs that
 /// settle one task at one time, one books and the other does nothing.
@@ -124,26 +125,32 @@ pub unsafe fn settle_freed(task: *const u8) -> i32 {
     }
 }
 
-/// Books what `task` ran up to now, at the scheduler's own pace, once it is a
-/// millisecond: of tasks that run for microseconds at a time most events end
-/// here without touching a counter. The group is the one that it was last seen
-/// in, since moves settle it themselves.
+/// Books what `task` ran up to now, each time that its sum passes a whole
+/// millisecond with the `ran_ns` that the scheduler has just charged: of tasks
+/// that run for microseconds at a time most events end here, with nothing
+/// touched but the sum that the scheduler wrote a moment ago. The group is the
+/// one that it was last seen in, since moves settle it themselves.
 ///
 /// # Safety
 /// `task` must be a task pointer that the verifier trusts.
 #[inline(always)]
-pub unsafe fn settle_running(task: *const u8) -> i32 {
+pub unsafe fn settle_running(task: *const u8, ran_ns: u64) -> i32 {
     // SAFETY: the caller's; the entry is checked for null.
     unsafe {
+        let sum = field::<u64>(task, OFF_TASK_SUM.load());
+        if sum >> RUNNING_STEP_BITS == sum.wrapping_sub(ran_ns) >> RUNNING_STEP_BITS {
+            return 0;
+        }
         let entry = task_book(task, false);
         if entry.is_null() {
             // The next walk makes it.
             return 0;
         }
         let known = ptr::read_volatile(&raw const (*entry).group);
+        // The base first: a sum read before it could be older.
         let base = ptr::read_volatile(&raw const (*entry).base_ns);
         let sum = field::<u64>(task, OFF_TASK_SUM.load());
-        if known == 0 || sum < base + RUNNING_LEAST_NS {
+        if known == 0 || sum <= base {
             return 0;
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {

@@ -60,8 +60,9 @@ fn task_moved(c: BtfTracePointContext) -> i32 {
 /// walk. No clock is read. Arguments: task, its time since the last charge.
 #[btf_tracepoint(function = "sched_stat_runtime")]
 fn task_ran(c: BtfTracePointContext) -> i32 {
-    // SAFETY: argument 0 of this tracepoint is a trusted task_struct.
-    unsafe { settle_running(c.arg::<*const u8>(0)) }
+    // SAFETY: argument 0 of this tracepoint is a trusted task_struct, argument 1
+    // a number.
+    unsafe { settle_running(c.arg::<*const u8>(0), c.arg::<u64>(1)) }
 }
 
 /// Nothing: what a program on the same tracepoint costs in any case, for

@@ -46,35 +46,42 @@ impl FromStr for Size {
 /// A way to run the agent.
 struct Way {
     name: &'static str,
+    level: &'static str,
     flags: &'static [&'static str],
 }
+
+/// The levels of series that most scrape.
+const CONTAINERS: &str = "node,container";
 
 const WAYS: [Way; 5] = [
     Way {
         name: "kernel programs, every 1 s",
+        level: CONTAINERS,
         flags: &[],
     },
     Way {
         name: "kernel programs, every 5 s",
+        level: CONTAINERS,
         flags: &["--interval", "5s"],
     },
     Way {
         name: "kernel programs, every 5 s, with processes",
+        level: "node,container,process",
         flags: &[
             "--interval",
             "5s",
-            "--metrics-level",
-            "node,container,process",
             "--processes-max",
             "30000",
         ],
     },
     Way {
         name: "control groups' files, every 5 s",
+        level: CONTAINERS,
         flags: &["--interval", "5s", "--cpu-time", "cgroup-files"],
     },
     Way {
         name: "process list, every 5 s",
+        level: CONTAINERS,
         flags: &["--interval", "5s", "--cpu-time", "proc"],
     },
 ];
@@ -93,7 +100,7 @@ fn measure(agent: &Path, beside: Option<&Path>, size: Size, length: Duration) ->
     let mut measured = Vec::new();
     for (place, way) in WAYS.iter().enumerate() {
         let plan = Plan::new(agent, &state.path().join(place.to_string()))?
-            .with(&["--meters", "fake", "--metrics-level", "node,container"])
+            .with(&["--meters", "fake", "--metrics-level", way.level])
             .with(way.flags);
         let running = plan.start()?;
         measured.push((way.name, Measured::Agent(running)));
