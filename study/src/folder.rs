@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tanso_carbon::study::order::Slot;
 use tanso_carbon::study::plan::PlanError;
@@ -19,6 +21,9 @@ pub const PLAN: &str = "plan.json";
 pub const TRIALS: &str = "trials.csv";
 /// Held by the runner for as long as it lives, however it ends.
 const LOCK: &str = "runner.lock";
+/// How long a lock is waited for: a process that a runner was just starting when
+/// it ended holds what the runner had open until it runs its own program.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -243,10 +248,18 @@ fn wrote<T>(path: &Path, result: io::Result<T>) -> Result<T, FolderFault> {
 fn lock(path: &Path) -> Result<File, FolderFault> {
     let name = path.join(LOCK);
     let file = wrote(&name, File::create(&name))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(FolderFault::Busy(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(FolderFault::Write { path: name, source }),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_WAIT => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => return Err(FolderFault::Busy(path.to_owned())),
+            Err(TryLockError::Error(source)) => {
+                return Err(FolderFault::Write { path: name, source });
+            }
+        }
     }
 }
 

@@ -67,12 +67,7 @@ const WAYS: [Way; 5] = [
     Way {
         name: "kernel programs, every 5 s, with processes",
         level: "node,container,process",
-        flags: &[
-            "--interval",
-            "5s",
-            "--processes-max",
-            "30000",
-        ],
+        flags: &["--interval", "5s", "--processes-max", "30000"],
     },
     Way {
         name: "control groups' files, every 5 s",
