@@ -2,6 +2,7 @@
 //! promise of the product looked at from outside.
 
 mod admission;
+mod audit;
 mod dashboards;
 mod doctor;
 mod faces;
@@ -94,6 +95,9 @@ const TESTS: [(&str, Test); 5] = [
     ),
 ];
 
+/// What the API server recorded meanwhile is held against the roles.
+const RIGHTS: &str = "rights: what the audit log has is what is granted";
+
 /// Runs the tests.
 ///
 /// # Errors
@@ -121,7 +125,7 @@ pub fn run(args: &Args) -> Result<()> {
     if chosen.is_empty() {
         return Ok(());
     }
-    let session = Session::start(CLUSTER, &args.existing)?;
+    let session = Session::start_flagged(CLUSTER, &args.existing, audit::flags(CLUSTER)?)?;
     let mut failed = Vec::new();
     for (name, test) in &chosen {
         let begun = Instant::now();
@@ -135,9 +139,20 @@ pub fn run(args: &Args) -> Result<()> {
             }
         }
     }
+    // A part of the tests uses a part of the rights.
+    let with_rights = chosen.len() == TESTS.len() && session.is_embedded();
+    if with_rights {
+        match audit::compare(&session, CLUSTER) {
+            Ok(figures) => println!("ok      {RIGHTS}: {figures}"),
+            Err(error) => {
+                println!("FAILED  {RIGHTS}\n        {error:#}");
+                failed.push(RIGHTS);
+            }
+        }
+    }
     println!(
         "e2e: {} passed, {} failed",
-        chosen.len() - failed.len(),
+        chosen.len() + usize::from(with_rights) - failed.len(),
         failed.len()
     );
     if args.keep {

@@ -4,8 +4,8 @@
 //! observe (rules, table, ledger) → validate → judge → apply (pages) → status,
 //! which is written on every way out, and only if it says something new.
 //!
-//! Rights: carbonpolicies, clustercarbonpolicies: get, list, watch, and patch
-//! of their status; carbonreports: get, list, patch, create, delete;
+//! Rights: carbonpolicies, clustercarbonpolicies: list, watch, and patch of
+//! their status; carbonreports: get, list, patch, create, delete;
 //! configmaps: get, in its own namespace list; secrets named
 //! `tanso-intensity`: get; events: create, patch.
 

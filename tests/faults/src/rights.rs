@@ -15,7 +15,7 @@ use crate::call::Call;
 pub type Right = (String, String);
 
 /// Rights that these runs do not use: resource, verbs, and what does.
-const ELSEWHERE: [(&str, &[&str], &str); 13] = [
+const ELSEWHERE: [(&str, &[&str], &str); 12] = [
     (
         "powermonitors/finalizers carbonpolicies/finalizers clustercarbonpolicies/finalizers",
         &["update"],
@@ -30,11 +30,6 @@ const ELSEWHERE: [(&str, &[&str], &str); 13] = [
         "clusterrolebindings daemonsets configmaps",
         &["delete"],
         "a monitor that comes into conflict: the_younger_of_two_that_choose_a_node_gives_way",
-    ),
-    (
-        "carbonpolicies clustercarbonpolicies",
-        &["get"],
-        "granted with list and watch; nothing asks so far, so they may go",
     ),
     (
         "events",

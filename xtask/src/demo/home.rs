@@ -57,11 +57,25 @@ pub(super) enum Home {
 impl Home {
     /// Starts a cluster with all images on its node, or finds the one named.
     pub(super) fn open(name: &str, existing: &Existing) -> Result<Self> {
-        Self::open_with(name, existing, &IMAGES)
+        Self::open_with(name, existing, &IMAGES, Vec::new())
     }
 
-    /// As [`Home::open`], with these images only.
-    pub(super) fn open_with(name: &str, existing: &Existing, images: &[&str]) -> Result<Self> {
+    /// As [`Home::open`], with further flags of the API server, where it is ours.
+    pub(super) fn open_flagged(
+        name: &str,
+        existing: &Existing,
+        apiserver_args: Vec<String>,
+    ) -> Result<Self> {
+        Self::open_with(name, existing, &IMAGES, apiserver_args)
+    }
+
+    /// As [`Home::open`], with these images only, and further flags of the API server.
+    pub(super) fn open_with(
+        name: &str,
+        existing: &Existing,
+        images: &[&str],
+        apiserver_args: Vec<String>,
+    ) -> Result<Self> {
         if existing.context.is_some() {
             return Ok(Self::Existing {
                 kubectl: kubectl()?,
@@ -72,6 +86,7 @@ impl Home {
         cluster::down(name)?;
         let options = cluster::Options {
             images: archives,
+            apiserver_args,
             ..cluster::Options::new(name)
         };
         Ok(Self::Embedded(Box::new(cluster::up(&options)?)))

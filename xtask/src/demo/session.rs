@@ -30,8 +30,20 @@ impl Session {
     /// # Errors
     /// When a part cannot be built, started or installed.
     pub fn start(name: &str, existing: &Existing) -> Result<Self> {
+        Self::start_flagged(name, existing, Vec::new())
+    }
+
+    /// As [`Session::start`], with further flags of the API server, where it is ours.
+    ///
+    /// # Errors
+    /// As [`Session::start`].
+    pub fn start_flagged(
+        name: &str,
+        existing: &Existing,
+        apiserver_args: Vec<String>,
+    ) -> Result<Self> {
         let session = Self {
-            home: Home::open(name, existing)?,
+            home: Home::open_flagged(name, existing, apiserver_args)?,
         };
         session.refuse_foreign()?;
         if let Err(error) = session.install() {
@@ -58,7 +70,7 @@ impl Session {
     /// When a part cannot be built or started.
     pub fn bare_with(name: &str, images: &[&str]) -> Result<Self> {
         Ok(Self {
-            home: Home::open_with(name, &Existing::default(), images)?,
+            home: Home::open_with(name, &Existing::default(), images, Vec::new())?,
         })
     }
 
