@@ -19,6 +19,7 @@ mod rows;
 mod schema;
 pub mod study;
 mod total;
+pub mod unseen;
 pub mod upkeep;
 pub mod verify;
 

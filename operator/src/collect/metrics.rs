@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tanso_power::Joules;
@@ -19,6 +20,7 @@ pub struct CollectMetrics {
     quarantined: Family<Reason, Counter>,
     gaps: Family<Kind, Counter>,
     booking: Histogram,
+    unseen: Gauge,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,6 +42,7 @@ impl Default for CollectMetrics {
             failures: Counter::default(),
             quarantined: Family::default(),
             gaps: Family::default(),
+            unseen: Gauge::default(),
             booking: Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
         }
     }
@@ -78,6 +81,11 @@ impl CollectMetrics {
             "Runs of energy records that never came, by kind",
             self.gaps.clone(),
         );
+        registry.register(
+            "tanso_operator_unseen_pods",
+            "Pods in the ledger that were gone before the operator saw them, where energy is read from a store",
+            self.unseen.clone(),
+        );
         registry.register_with_unit(
             "tanso_operator_booking_duration",
             "Duration of booking a page, waiting included",
@@ -99,6 +107,10 @@ impl CollectMetrics {
 
     pub(super) fn gap(&self, kind: &'static str) {
         self.gaps.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(super) fn unseen(&self, pods: u64) {
+        self.unseen.set(i64::try_from(pods).unwrap_or(i64::MAX));
     }
 
     pub(super) fn failed(&self) {

@@ -20,7 +20,7 @@ use tanso_runtime::Shutdown;
 
 use super::accept::{self, Asked};
 use super::{CollectFault, Collector, LastMinute, with_jitter};
-use crate::ledger::{NodeAt, query};
+use crate::ledger::{NodeAt, query, unseen};
 use crate::owners::Inventory;
 
 use books::NodeCurves;
@@ -110,6 +110,8 @@ impl Collector {
             let nodes = self.booked_nodes().await?;
             let from = position.unwrap_or_else(|| source.position(&nodes, now));
             if from >= until {
+                let unseen = |connection: &mut _| unseen::count(connection);
+                self.metrics.unseen(self.ledger.call(unseen).await?);
                 return Ok(());
             }
             let end = until.min(from + PIECE_S);

@@ -18,7 +18,7 @@ use super::memory::{self, MemoryDays};
 use super::names::{self, PodNames};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
-use super::{LedgerFault, unsigned};
+use super::{LedgerFault, unseen, unsigned};
 
 /// Whose rows a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub earlier: Vec<EnergyRow>,
     /// Names of the pods in the rows, and of those that run without energy as far as the reader added them.
     pub pods: HashMap<Arc<str>, PodNames>,
+    /// Those of these pods that were gone before the cluster's watch saw them: nobody knows their owners.
+    pub unseen: HashSet<Arc<str>>,
     /// Hours within the period in which each node has any row.
     pub node_hours: BTreeMap<Arc<str>, BTreeSet<UtcHour>>,
     /// Idle energy of each node within the period, and the minutes it covers.
@@ -198,6 +200,8 @@ pub fn folded(
         memory::days(&transaction, &accounts, &pods, period.until)?;
     let used: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(HourRow::pod).collect();
     pods.retain(|uid, _| used.contains(uid));
+    snapshot.unseen = unseen::uids(&transaction)?;
+    snapshot.unseen.retain(|uid| pods.contains_key(uid));
     snapshot.pods = pods;
     Ok(snapshot)
 }

@@ -40,8 +40,8 @@ use crate::owners::{Inventory, Schedule};
 
 use coverage::{Since, coverage};
 pub use figures::{bounded, verdict_of};
-pub use group::selects;
 use group::{Grouped, Workload};
+pub use group::{Unseen, selects};
 
 /// What is known of the cluster beside the ledger.
 pub trait Facts: Send + Sync {
@@ -150,6 +150,8 @@ pub struct Evaluation {
     pub recommendations: Vec<Recommendation>,
     /// Energy that belongs to no selected workload.
     pub unallocated: Vec<AccountEnergy>,
+    /// Pods whose owners nobody knows.
+    pub unseen: Unseen,
     /// The verdict of each rule.
     pub regulations: Vec<RegulationResult>,
     /// Every workload, largest emissions first.
@@ -289,6 +291,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
             .map(|(preset, rule, judgement)| figures::regulation(preset, rule, judgement))
             .collect(),
         unallocated: group::unallocated(&grouped),
+        unseen: group::unseen(&grouped),
         workloads,
         recorded_since: coverage::recorded_since(inputs),
         inputs_digest: digest(inputs, &grouped),

@@ -1,6 +1,6 @@
 //! What was read from ledger and cluster, as plain data.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -205,6 +205,8 @@ impl EnergyRecord {
             rows,
             earlier: self.earlier.clone(),
             pods: names.pods(),
+            // Told in a status, and in no report.
+            unseen: HashSet::new(),
             node_hours: keyed(&self.node_hours),
             node_idle: keyed(&self.node_idle),
             node_first: keyed(&self.node_first),

@@ -37,6 +37,18 @@ pub(super) struct Workload<'a> {
 pub(super) struct Grouped<'a> {
     pub(super) workloads: Vec<Workload<'a>>,
     pub(super) others: BTreeMap<&'static str, u128>,
+    /// What each pod used that was gone before anybody saw it, wherever it is
+    /// counted.
+    pub(super) unseen: BTreeMap<&'a Arc<str>, u128>,
+}
+
+/// Pods that were gone before the cluster's watch saw them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unseen {
+    /// How many used energy.
+    pub pods: usize,
+    /// What they used, whatever account it is in.
+    pub energy: Joules,
 }
 
 /// Groups the rows of a period.
@@ -47,9 +59,14 @@ pub(super) fn group<'a>(
 ) -> Grouped<'a> {
     let mut workloads: BTreeMap<Key<'a>, Workload<'a>> = BTreeMap::new();
     let mut others: BTreeMap<&'static str, u128> = BTreeMap::new();
+    let mut unseen: BTreeMap<&'a Arc<str>, u128> = BTreeMap::new();
     for row in &snapshot.rows {
         if row.hour < period.from || row.hour >= period.until {
             continue;
+        }
+        let energy = u128::from(row.energy.value.microjoules());
+        if let Some(uid) = row.pod().filter(|uid| snapshot.unseen.contains(*uid)) {
+            *unseen.entry(uid).or_default() += energy;
         }
         let account = match &row.account {
             LedgerAccount::Named(name) => name,
@@ -61,7 +78,7 @@ pub(super) fn group<'a>(
                 _ => UNSELECTED,
             },
         };
-        *others.entry(account).or_default() += u128::from(row.energy.value.microjoules());
+        *others.entry(account).or_default() += energy;
     }
     // What runs without using energy is said too: a workload that idles is not
     // missing. Pods with rows outside the period only belong to another one.
@@ -74,6 +91,16 @@ pub(super) fn group<'a>(
     Grouped {
         workloads: workloads.into_values().collect(),
         others,
+        unseen,
+    }
+}
+
+/// Pods whose owners nobody knows.
+pub(super) fn unseen(grouped: &Grouped<'_>) -> Unseen {
+    let energy: u128 = grouped.unseen.values().sum();
+    Unseen {
+        pods: grouped.unseen.len(),
+        energy: Joules::from_microjoules(u64::try_from(energy).unwrap_or(u64::MAX)),
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use tanso_crds::carbon_policy::status::Verdict;
@@ -11,6 +11,7 @@ use tanso_power::{Estimate, Provenance};
 use super::super::apply::{self, Owner};
 use super::super::status::{self, Evaluated, Outcome};
 use super::super::validate::{Observed, Sources, validate};
+use super::super::words::answer;
 use super::*;
 use crate::ledger::{CpuMinute, HourRow, LedgerAccount, MemoryDay, NodeAt, PodNames};
 use crate::regulations::Rules;
@@ -186,6 +187,7 @@ fn snapshot() -> Snapshot {
             names("j1", "CronJob", "etl"),
             names("i1", "Deployment", "sleeper"),
         ]),
+        unseen: HashSet::new(),
         node_hours: BTreeMap::from([(Arc::from("n1"), BTreeSet::from([hour()]))]),
         node_idle: BTreeMap::from([(
             Arc::from("n1"),
@@ -292,6 +294,37 @@ fn workloads_and_accounts_add_up_to_the_rows() {
         ("unselected", 7_000_000_001),
     ];
     assert_eq!(accounts, expected);
+}
+
+/// Energy of a pod that nobody saw stood for itself without a word, and went
+/// missing where a policy selects by label.
+#[test]
+fn a_pod_that_was_gone_before_it_was_seen_is_told_with_its_energy() {
+    let told = |spec: &CarbonPolicySpec, snapshot: &Snapshot| {
+        let (policy, evaluation) = evaluate(spec, snapshot);
+        (answer(&policy, &evaluation), evaluation)
+    };
+    let mut gone = snapshot();
+    let (uid, names) = names("ghost", "Pod", "api");
+    let labels = BTreeMap::new();
+    gone.pods
+        .insert(Arc::clone(&uid), PodNames { labels, ..names });
+    let spec = spec(IntensitySource::Static);
+    let (text, before) = told(&spec, &gone);
+    assert!(!text.contains("gone before"), "{text}");
+    gone.unseen.insert(uid);
+    let (text, evaluation) = told(&spec, &gone);
+    let sentence = "1 pod was gone before the operator saw it and used 1.94Wh";
+    assert!(text.contains(sentence), "{text}");
+    assert_eq!(evaluation.unseen.pods, 1);
+    // What is told changes no figure.
+    assert_eq!(evaluation.totals, before.totals);
+    assert_eq!(evaluation.inputs_digest, before.inputs_digest);
+    let mut selecting = spec;
+    selecting.selector.match_labels = [("app".to_owned(), "api".to_owned())].into();
+    let (text, evaluation) = told(&selecting, &gone);
+    assert!(text.contains(sentence), "{text}");
+    assert_eq!(evaluation.unseen.energy.microjoules(), 7_000_000_001);
 }
 
 #[test]

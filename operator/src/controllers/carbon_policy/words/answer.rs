@@ -4,6 +4,7 @@ use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, WorkloadResult};
 use tanso_faces::answer::savings::{foremost, moved};
 
+use super::super::judge::Unseen;
 use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity};
 
 /// Longest answer that a status holds, letters.
@@ -12,7 +13,9 @@ const LETTERS_MAX: usize = 1_024;
 /// What was used, what it emitted and why, the verdict, and what would help.
 #[must_use]
 pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
-    let mut sentences = vec![used(policy, evaluation), priced(policy)];
+    let mut sentences = vec![used(policy, evaluation)];
+    sentences.extend(unseen(evaluation));
+    sentences.push(priced(policy));
     sentences.extend(beside(evaluation));
     sentences.push(judged(evaluation));
     sentences.extend(advised(evaluation));
@@ -40,6 +43,27 @@ fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
         emissions(mass.high),
         intensity(figures),
     )
+}
+
+/// Pods that no workload can be given to: without this, energy would leave a
+/// Deployment in silence.
+fn unseen(evaluation: &Evaluation) -> Option<String> {
+    let Unseen { pods, energy: used } = evaluation.unseen;
+    let used = energy(i64::try_from(used.microjoules()).unwrap_or(i64::MAX));
+    let (begin, end) = match pods {
+        0 => return None,
+        1 => (
+            "1 pod was gone before the operator saw it".to_owned(),
+            "its owner is not known, so it stands",
+        ),
+        more => (
+            format!("{more} pods were gone before the operator saw them"),
+            "their owners are not known, so each stands",
+        ),
+    };
+    Some(format!(
+        "{begin} and used {used}: {end} for itself, and is left out where a policy selects by label or kind."
+    ))
 }
 
 /// How the energy is known: a figure that is not measured says so beside
