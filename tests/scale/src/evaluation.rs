@@ -75,6 +75,7 @@ pub fn evaluate(workloads: u64) -> Result<()> {
     let through = Timestamp::from_second(THROUGH)?;
     let snapshot = snapshot(workloads);
     let expected: BTreeSet<String> = snapshot.nodes.iter().map(|at| at.node.clone()).collect();
+    let idle_sharing = BTreeMap::new();
     let inputs = Inputs {
         policy: &policy,
         snapshot: &snapshot,
@@ -82,6 +83,7 @@ pub fn evaluate(workloads: u64) -> Result<()> {
         window: judge::window(through, 24),
         data_through: through,
         expected_nodes: &expected,
+        idle_sharing: &idle_sharing,
         is_whole: false,
     };
     let mut times = Vec::new();
