@@ -1,7 +1,9 @@
 //! Figures of a status as words for people: three digits that count. Programs
 //! take the whole numbers beside.
 
-use tanso_crds::carbon_policy::status::{Bounded, Verdict};
+use tanso_crds::carbon_policy::status::{Bounded, Recommendation, Verdict};
+
+use crate::answer::savings::moved;
 
 /// Microjoules in a kWh.
 const MICROJOULES_PER_KWH: f64 = 3.6e12;
@@ -55,6 +57,27 @@ pub fn emissions_within(figure: &Bounded) -> String {
         emissions(figure.low),
         emissions(figure.high)
     )
+}
+
+/// What advice saves a day, and what of it only moves to others: `867 mg a day
+/// less`, `206 mg a day attributed, …`.
+#[must_use]
+pub fn saving(advice: &Recommendation) -> String {
+    const MOVES: &str = "which others bear instead: the cluster saves it only if a node goes";
+    let all = &advice.saving_milligrams_per_day;
+    let (saved, moves) = (advice.cluster_saving_milligrams_per_day, moved(advice));
+    if moves == 0 {
+        format!("{} a day less", emissions_within(all))
+    } else if saved == 0 {
+        format!("{} a day attributed, {MOVES}", emissions_within(all))
+    } else {
+        format!(
+            "{} a day less, and {} a day attributed, {MOVES} (both together {})",
+            emissions(saved),
+            emissions(moves),
+            emissions_within(all)
+        )
+    }
 }
 
 /// Intensity: `415.3 g/kWh`.
@@ -148,6 +171,32 @@ fn significant(figure: f64, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_moves_to_others_is_not_called_less() {
+        let of = |cluster_mg, all_mg| {
+            saving(&Recommendation {
+                action: "RemoveIdle".to_owned(),
+                saving_milligrams_per_day: Bounded {
+                    low: all_mg,
+                    value: all_mg,
+                    high: all_mg,
+                },
+                cluster_saving_milligrams_per_day: cluster_mg,
+                saving_milli_percent: 0,
+                confidence: "Low".to_owned(),
+                basis: String::new(),
+                change: String::new(),
+                schedule: None,
+                windows: Vec::new(),
+            })
+        };
+        let moves = "which others bear instead: the cluster saves it only if a node goes";
+        assert_eq!(of(867, 867), "867 mg a day less");
+        assert_eq!(of(0, 206), format!("206 mg a day attributed, {moves}"));
+        let both = of(4, 54);
+        assert!(both.starts_with("4.00 mg a day less, and 50.0 mg a day attributed"));
+    }
 
     #[test]
     fn each_size_has_its_unit_and_three_digits() {

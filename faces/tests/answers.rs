@@ -146,6 +146,48 @@ async fn pages_follow_each_other_without_a_gap_or_a_repeat() {
     assert_eq!(fault.code(), "InvalidArgument", "a cursor of another order");
 }
 
+/// Advice in a status: what the cluster saves, and all of it.
+fn advice(action: &str, cluster_mg: i64, all_mg: i64) -> Value {
+    json!({
+        "action": action, "confidence": "Low", "basis": "-", "change": "-", "savingMilliPercent": 1_000,
+        "savingMilligramsPerDay": {"low": all_mg, "value": all_mg, "high": all_mg},
+        "clusterSavingMilligramsPerDay": cluster_mg,
+    })
+}
+
+/// It was told as saving, and stood before what the cluster saves.
+#[tokio::test]
+async fn what_only_moves_to_others_is_told_as_attributed_and_stands_after() {
+    let mut facts = facts();
+    let give = |one: &mut WorkloadResult, of: Value| {
+        one.recommendations = vec![serde_json::from_value(of).unwrap()];
+    };
+    let workloads = &mut facts.policies[0].status.workloads;
+    give(&mut workloads[0], advice("Rightsize", 0, 206_000));
+    give(&mut workloads[1], advice("ShiftInTime", 867, 867));
+    give(&mut workloads[2], advice("Rightsize", 0, 300_000));
+    let question = json!({"sort": "Saving", "limit": 3});
+    let page = ask(&facts, "list_workloads_by_compliance", question).await;
+    let page = page.unwrap();
+    let listed = page["workloads"].as_array().unwrap();
+    let figures = listed.iter().map(|one| {
+        let of = |field: &str| one[field].as_i64().unwrap();
+        let saved = of("largestSavingMilligramsPerDay");
+        (saved, of("largestAttributedMilligramsPerDay"))
+    });
+    assert_eq!(
+        figures.collect::<Vec<_>>(),
+        [(867, 0), (0, 300_000), (0, 206_000)]
+    );
+    let question = json!({"workload": "deployment/service-00"});
+    let found = ask(&facts, "explain_verdict", question).await.unwrap();
+    let text = found["text"].as_str().unwrap();
+    assert!(
+        text.contains("advice Rightsize: 206 g a day attributed, which others bear"),
+        "{text}"
+    );
+}
+
 #[tokio::test]
 async fn a_filter_leaves_the_counts_of_all() {
     let question = json!({"verdicts": ["NonCompliant"], "limit": 200});

@@ -144,6 +144,20 @@ async fn the_overview_says_what_the_status_says() {
 }
 
 #[tokio::test]
+async fn what_the_cluster_saves_stands_before_what_only_moves_to_others() {
+    for (language, marked, shift, fit) in [
+        ("en", "attributed", "ShiftInTime", "Rightsize"),
+        ("ko", "배분량", "실행 시간 이동", "자원 요청량 적정화"),
+    ] {
+        let text = page(&format!("/?lang={language}")).await;
+        let (_, advice) = text.split_once("<ul class=\"advice\">").unwrap();
+        let (first, second) = advice.split_once(fit).unwrap();
+        assert!(first.contains(shift) && !first.contains(marked), "{first}");
+        assert!(second.contains(marked), "{second}");
+    }
+}
+
+#[tokio::test]
 async fn a_workload_has_its_formula_in_both_languages() {
     let english = page("/workloads/shop/Deployment/api?lang=en").await;
     for word in [

@@ -33,7 +33,7 @@ fn status() -> Value {
             "reason": "WithinLimit", "pods": 1, "figures": figures,
             "recommendations": [{
                 "action": "ShiftInTime", "savingMilligramsPerDay": {"low": 10_000, "value": 18_000, "high": 24_000},
-                "savingMilliPercent": 7_930, "confidence": "Medium",
+                "clusterSavingMilligramsPerDay": 18_000, "savingMilliPercent": 7_930, "confidence": "Medium",
                 "basis": "hours of a typical year", "change": "spec.schedule: \"0 10 * * *\"",
             }],
         }],
@@ -104,6 +104,13 @@ fn a_workload_is_explained_with_its_advice() {
     assert!(
         text.contains("  ShiftInTime: -18.0g/d (10.0g to 24.0g, 90 %), 7.93% of its emissions, confidence Medium\n"),
         "{text}"
+    );
+    let mut moves = policy.status.workloads[0].clone();
+    moves.recommendations[0].cluster_saving_milligrams_per_day = 0;
+    let only_moves = text::workload(&policy, &moves);
+    assert!(
+        only_moves.contains("  ShiftInTime: -18.0g/d attributed (10.0g to 24.0g, 90 %)"),
+        "{only_moves}"
     );
     assert!(
         text.contains("    change: spec.schedule: \"0 10 * * *\"\n"),

@@ -258,14 +258,24 @@ fn regulation(lines: &mut Lines, rule: &RegulationResult) {
 fn recommendation(lines: &mut Lines, advice: &Recommendation) {
     let saving = &advice.saving_milligrams_per_day;
     let bounds = within(saving, figures::emissions);
+    let saved = advice.cluster_saving_milligrams_per_day;
+    let moved = saving.value - saved;
+    let all = figures::emissions(saving.value);
+    let size = match (saved, moved) {
+        (_, 0) => format!("-{all}/d{bounds}"),
+        (0, _) => format!("-{all}/d attributed{bounds}"),
+        (_, _) => format!(
+            "-{}/d, and -{}/d attributed; both -{all}/d{bounds}",
+            figures::emissions(saved),
+            figures::emissions(moved)
+        ),
+    };
     lines.add(&format!(
-        "  {}: -{}/d{bounds}, {}% of its emissions, confidence {}",
+        "  {}: {size}, {}% of its emissions, confidence {}",
         advice.action,
-        figures::emissions(saving.value),
         figures::milli(advice.saving_milli_percent),
         advice.confidence
     ));
-    let moved = saving.value - advice.cluster_saving_milligrams_per_day;
     if moved > 0 {
         lines.add(&format!(
             "    {}/d of it would be others' to bear: the cluster saves that only if a node goes",

@@ -296,9 +296,9 @@ fn text(workload: Option<&WorkloadName>, verdicts: &[Explained]) -> String {
         for advice in &one.recommendations {
             let _ = writeln!(
                 text,
-                "- advice {}: {} a day less; {}",
+                "- advice {}: {}; {}",
                 advice.action,
-                words::emissions_within(&advice.saving_milligrams_per_day),
+                words::saving(advice),
                 advice.change
             );
         }

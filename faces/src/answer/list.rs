@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tanso_crds::carbon_policy::status::{Figures, Verdict, WorkloadResult};
+use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, WorkloadResult};
 
+use super::savings::moved;
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
 use crate::view::{Facts, Policy, Scope};
 use crate::words;
@@ -62,7 +63,7 @@ pub enum Sort {
     Energy,
     /// Highest effective intensity first.
     Intensity,
-    /// Largest possible saving first.
+    /// Largest saving of the cluster first; among equals, the largest attributed one.
     Saving,
     /// By namespace, kind and name.
     Name,
@@ -117,8 +118,10 @@ pub struct Item {
     pub reason: String,
     /// Energy and emissions with 90 % bounds: the status's own numbers.
     pub figures: Figures,
-    /// The largest saving recommended, milligrams of CO2eq per day; 0 without advice.
+    /// The largest saving of the cluster that is recommended, milligrams of CO2eq per day; 0 without such advice.
     pub largest_saving_milligrams_per_day: i64,
+    /// The most that advice moves to others, milligrams of CO2eq per day: the cluster saves it only if a node goes.
+    pub largest_attributed_milligrams_per_day: i64,
 }
 
 /// A policy whose workloads are listed.
@@ -139,7 +142,7 @@ pub struct ListedPolicy {
 
 /// The place of a workload in an order: smaller comes first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Key(i64, String, String, String, u32);
+struct Key((i64, i64), String, String, String, u32);
 
 /// What a cursor holds.
 #[derive(Serialize, Deserialize)]
@@ -231,35 +234,41 @@ fn listed(policy: &Policy) -> ListedPolicy {
     }
 }
 
-fn largest(result: &WorkloadResult) -> i64 {
-    let savings = result.recommendations.iter();
-    savings
-        .map(|advice| advice.saving_milligrams_per_day.value)
-        .max()
-        .unwrap_or(0)
+fn largest(result: &WorkloadResult, of: fn(&Recommendation) -> i64) -> i64 {
+    result.recommendations.iter().map(of).max().unwrap_or(0)
 }
 
-/// The figure that the order goes by, negated where the largest comes first.
-fn rank(sort: Sort, result: &WorkloadResult) -> i64 {
+fn of_cluster(advice: &Recommendation) -> i64 {
+    advice.cluster_saving_milligrams_per_day
+}
+
+/// The figures that the order goes by, negated where the largest comes first.
+fn rank(sort: Sort, result: &WorkloadResult) -> (i64, i64) {
     let figures = &result.figures;
-    let figure = match sort {
-        Sort::Emissions => figures.emissions_milligrams.value,
-        Sort::Energy => figures.energy_microjoules.value,
-        Sort::Intensity => figures.intensity_milligrams_per_kwh.unwrap_or(-1),
-        Sort::Saving => largest(result),
-        Sort::Name => 0,
+    let (figure, then) = match sort {
+        Sort::Emissions => (figures.emissions_milligrams.value, 0),
+        Sort::Energy => (figures.energy_microjoules.value, 0),
+        Sort::Intensity => (figures.intensity_milligrams_per_kwh.unwrap_or(-1), 0),
+        Sort::Saving => (largest(result, of_cluster), largest(result, moved)),
+        Sort::Name => (0, 0),
     };
-    figure.saturating_neg()
+    (figure.saturating_neg(), then.saturating_neg())
 }
 
-fn is_after(after: &Key, rank: i64, result: &WorkloadResult, index: u32) -> bool {
+fn is_after(after: &Key, rank: (i64, i64), result: &WorkloadResult, index: u32) -> bool {
     let Key(than, namespace, kind, name, policy) = after;
     (rank, &result.namespace, &result.kind, &result.name, index)
         > (*than, namespace, kind, name, *policy)
 }
 
 /// Keeps a workload if it is among the first so many.
-fn offer(kept: &mut Vec<(Key, Item)>, most: usize, rank: i64, result: &WorkloadResult, index: u32) {
+fn offer(
+    kept: &mut Vec<(Key, Item)>,
+    most: usize,
+    rank: (i64, i64),
+    result: &WorkloadResult,
+    index: u32,
+) {
     let is_before = |(key, _): &(Key, Item)| !is_after(key, rank, result, index);
     if kept.len() >= most && kept.last().is_some_and(|last| !is_before(last)) {
         return;
@@ -282,7 +291,8 @@ fn offer(kept: &mut Vec<(Key, Item)>, most: usize, rank: i64, result: &WorkloadR
         verdict: result.verdict,
         reason: result.reason.clone(),
         figures: result.figures.clone(),
-        largest_saving_milligrams_per_day: largest(result),
+        largest_saving_milligrams_per_day: largest(result, of_cluster),
+        largest_attributed_milligrams_per_day: largest(result, moved),
     };
     kept.insert(place, (key, item));
     kept.truncate(most);

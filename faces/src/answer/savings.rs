@@ -1,5 +1,7 @@
 //! Which pieces of advice are told first. Words are made elsewhere.
 
+use std::cmp::Reverse;
+
 use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
 
 /// A piece of advice and whose it is.
@@ -21,6 +23,14 @@ pub fn foremost(workloads: &[WorkloadResult]) -> [Option<Advised<'_>>; 2] {
         most(|advice| advice.cluster_saving_milligrams_per_day),
         most(moved),
     ]
+}
+
+/// The order of advice: what the cluster saves stands before what only moves
+/// to others.
+#[must_use]
+pub const fn rank(advice: &Recommendation) -> Reverse<(i64, i64)> {
+    let all = advice.saving_milligrams_per_day.value;
+    Reverse((advice.cluster_saving_milligrams_per_day, all))
 }
 
 /// What of a saving others bear instead, milligrams of CO2eq per day.

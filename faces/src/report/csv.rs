@@ -1,9 +1,10 @@
 //! A report as comma-separated values (RFC 4180): one fact a line, whole
 //! numbers, the unit in its own column, the same words in every language.
 
-use tanso_crds::carbon_policy::status::{Bounded, Figures};
+use tanso_crds::carbon_policy::status::{Bounded, Figures, Recommendation};
 
 use super::Report;
+use crate::answer::savings::moved;
 
 const HEADER: &str = "section,subject,fact,low,value,high,unit\n";
 
@@ -68,10 +69,11 @@ pub(super) fn write(report: &Report) -> String {
         let verdict = format!("{:?}", workload.verdict);
         out.text("workload", &subject, "verdict", &verdict);
         for advice in &workload.recommendations {
-            let fact = format!("saving {}", advice.action);
-            let saving = &advice.saving_milligrams_per_day;
-            out.bounded("workload", &subject, &fact, saving, "mgCO2eq/d");
+            saving(&mut out, "workload", &subject, advice);
         }
+    }
+    for advice in &report.recommendations {
+        saving(&mut out, "cluster", "all", advice);
     }
     hours(&mut out, report);
     for command in &report.recompute {
@@ -155,6 +157,38 @@ fn figures(out: &mut Lines, section: &str, subject: &str, figures: &Figures) {
     ] {
         out.value(section, subject, fact, percent, "percent");
     }
+}
+
+/// What the cluster saves and what only moves to others stand apart: a reader
+/// who adds up one of them adds up nothing else.
+fn saving(out: &mut Lines, section: &str, subject: &str, advice: &Recommendation) {
+    let action = &advice.action;
+    let unit = "mgCO2eq/d";
+    let of_cluster = advice.cluster_saving_milligrams_per_day;
+    out.value(
+        section,
+        subject,
+        &format!("clusterSaving {action}"),
+        of_cluster,
+        unit,
+    );
+    out.value(
+        section,
+        subject,
+        &format!("attributedSaving {action}"),
+        moved(advice),
+        unit,
+    );
+    let both = &advice.saving_milligrams_per_day;
+    out.bounded(
+        section,
+        subject,
+        &format!("bothSavings {action}"),
+        both,
+        unit,
+    );
+    let basis = format!("basis {action}");
+    out.text(section, subject, &basis, &advice.basis);
 }
 
 fn parts(out: &mut Lines, report: &Report) {

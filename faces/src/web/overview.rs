@@ -12,6 +12,7 @@ use tanso_crds::carbon_policy::status::{Recommendation, Verdict, WorkloadResult}
 use super::layout::{self, Frame, Rows, cell, figure};
 use super::nodes::LATE_S;
 use super::{LiveNode, PageFault, Web, answer};
+use crate::answer::savings::{moved, rank};
 use crate::report::chart::{self, Now};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
@@ -397,9 +398,9 @@ fn advice(frame: &Frame, policy: &Policy, workloads: &[WorkloadResult]) -> Marku
                 .map(|advice| (None, advice)),
         )
         .collect();
-    all.sort_by_key(|(_, advice)| std::cmp::Reverse(advice.saving_milligrams_per_day.value));
+    all.sort_by_key(|(_, advice)| rank(advice));
     html! {
-        h2 { (frame.pick("What would save most", "절감 권고")) }
+        h2 { (frame.pick("What would save most, and what only moves to others", "절감 권고(배분량만 줄어드는 권고는 뒤에 표시)")) }
         @if all.is_empty() {
             p { (frame.pick("Nothing that is looked for would save enough to advise it.", "권고할 만큼 절감되는 변경이 없다.")) }
         } @else {
@@ -416,7 +417,12 @@ pub(super) fn piece(
     workload: Option<&WorkloadResult>,
     advice: &Recommendation,
 ) -> Markup {
-    let saving = &advice.saving_milligrams_per_day;
+    let all = &advice.saving_milligrams_per_day;
+    let (saved, moves) = (advice.cluster_saving_milligrams_per_day, moved(advice));
+    let a_day = |of: i64| {
+        let (unit, day) = (frame.language.co2eq(), frame.pick("d", "일"));
+        format!("−{} {unit}/{day}", words::mass(of))
+    };
     html! {
         li {
             p {
@@ -426,10 +432,20 @@ pub(super) fn piece(
                 }
             }
             p {
-                "−" (words::mass(saving.value)) " " (frame.language.co2eq()) "/" (frame.pick("d", "일"))
-                " (" (words::mass(saving.low)) " – " (words::mass(saving.high)) ", 90 %), "
+                @if moves == 0 || saved != 0 { (a_day(saved)) }
+                @if moves != 0 {
+                    @if saved != 0 { " + " }
+                    (a_day(moves)) " " (frame.pick("attributed", "배분량"))
+                }
+                " (" (words::mass(all.low)) " – " (words::mass(all.high)) ", 90 %), "
                 (words::milli(advice.saving_milli_percent)) " %, "
                 (frame.pick("confidence", "신뢰도")) " " (frame.language.confidence(&advice.confidence))
+            }
+            @if moves != 0 {
+                p { (frame.pick(
+                    "Attributed: others bear it instead; the cluster saves it only if a node goes.",
+                    "배분량은 다른 워크로드의 몫으로 옮겨질 뿐이며, 노드를 줄일 때에만 클러스터 전체에서 절감된다.",
+                )) }
             }
             p { (layout::said(frame, &advice.basis)) }
             (change(frame, &advice.change))

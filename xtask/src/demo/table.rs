@@ -80,7 +80,10 @@ fn advice(workload: &Value) -> String {
         || "-".to_owned(),
         |advice| {
             let percent = float(&advice["savingMilliPercent"]) / 1e3;
-            format!("{} -{percent:.1}%", text(&advice["action"]))
+            let is_saved = number(&advice["clusterSavingMilligramsPerDay"]) != 0;
+            // What others bear instead is no saving, and must not look like one.
+            let kind = if is_saved { "" } else { " attributed" };
+            format!("{} -{percent:.1}%{kind}", text(&advice["action"]))
         },
     )
 }
@@ -259,6 +262,19 @@ mod tests {
     #[test]
     fn joules_keep_every_microjoule() {
         assert_eq!(decimal(12_000_003), "12.000003");
+    }
+
+    #[test]
+    fn what_only_moves_to_others_is_marked_as_attributed() {
+        let of = |cluster_mg: i64| {
+            advice(&json!({"recommendations": [{
+                "action": "Rightsize",
+                "savingMilliPercent": 11_500,
+                "clusterSavingMilligramsPerDay": cluster_mg,
+            }]}))
+        };
+        assert_eq!(of(7), "Rightsize -11.5%");
+        assert_eq!(of(0), "Rightsize -11.5% attributed");
     }
 
     #[test]

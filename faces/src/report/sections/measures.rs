@@ -4,6 +4,7 @@ use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
 
 use super::Writer;
 use super::energy::title;
+use crate::answer::savings::{moved, rank};
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{Language, ReductionPath, build, chart, figure};
 
@@ -79,26 +80,6 @@ fn path_facts(writer: &Writer<'_>, path: &ReductionPath) -> Vec<(String, String)
 
 /// 11: advice, and what it came to.
 pub(super) fn savings(writer: &Writer<'_>) -> Section {
-    let unit = writer.language.co2eq();
-    let mut table = Sheet::new(
-        &writer.pick(
-            "Predicted: advice, largest saving first",
-            "예측: 권고(절감량이 큰 순)",
-        ),
-        &[
-            &writer.pick("Workload", "워크로드"),
-            &writer.pick("Advice", "권고"),
-            &format!(
-                "#{} (g{unit}/{})",
-                writer.pick("Saving", "절감량"),
-                writer.pick("d", "일")
-            ),
-            &format!("#90 % (g{unit}/{})", writer.pick("d", "일")),
-            &writer.pick("#Of its emissions (%)", "#배출량 대비 (%)"),
-            &writer.pick("Confidence", "신뢰도"),
-            &writer.pick("Change to make", "변경 내용"),
-        ],
-    );
     let mut all: Vec<(String, &Recommendation)> = Vec::new();
     for one in &writer.report.workloads {
         all.extend(
@@ -115,23 +96,7 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
             .iter()
             .map(|advice| (whole(), advice)),
     );
-    all.sort_by_key(|(_, advice)| std::cmp::Reverse(advice.saving_milligrams_per_day.value));
-    for (name, advice) in &all {
-        let saving = &advice.saving_milligrams_per_day;
-        table.push([
-            name.clone(),
-            writer.language.action(&advice.action),
-            figure::grams(saving.value),
-            format!(
-                "{} – {}",
-                figure::grams(saving.low),
-                figure::grams(saving.high)
-            ),
-            figure::milli(advice.saving_milli_percent),
-            writer.language.confidence(&advice.confidence),
-            writer.change(&advice.change),
-        ]);
-    }
+    all.sort_by_key(|(_, advice)| rank(advice));
     let mut blocks = vec![writer.text(
         "Savings are told apart from emissions and never subtracted from them. Those of one workload do not add up: together they were run through again hour by hour.",
         "절감량은 배출량과 따로 적으며 배출량에서 빼지 않는다. 한 워크로드의 여러 절감량은 단순히 더할 수 없어 시간별로 다시 계산하였다.",
@@ -153,7 +118,19 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
             "권고할 만큼 절감되는 변경이 없다.",
         ));
     } else {
-        blocks.push(Block::Sheet(table));
+        blocks.push(Block::Sheet(predicted(writer, &all)));
+        blocks.push(writer.text(
+            "What is attributed is borne by others instead: the cluster saves it only if a node goes. It is no part of what the cluster saves.",
+            "배분량 감소는 다른 워크로드의 몫으로 옮겨지는 양이며, 노드를 줄일 때에만 클러스터 전체에서 절감된다. 클러스터 절감량에는 들어가지 않는다.",
+        ));
+        blocks.push(Block::Facts(
+            all.iter()
+                .map(|(name, advice)| {
+                    let action = writer.language.action(&advice.action);
+                    (format!("{name}, {action}"), writer.change(&advice.basis))
+                })
+                .collect(),
+        ));
     }
     blocks.push(match settled(writer) {
         Some(table) => Block::Sheet(table),
@@ -167,6 +144,55 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
         ("Recommendations and savings", "권고와 절감 효과"),
         blocks,
     )
+}
+
+/// Advice in rows; what the cluster saves and what is attributed never share a
+/// column.
+fn predicted(writer: &Writer<'_>, all: &[(String, &Recommendation)]) -> Sheet {
+    let (unit, day) = (writer.language.co2eq(), writer.pick("d", "일"));
+    let mut table = Sheet::new(
+        &writer.pick(
+            "Predicted: advice, what the cluster saves before what only moves to others",
+            "예측: 권고(클러스터 절감량이 큰 순, 배분량만 줄어드는 권고는 뒤에 표시)",
+        ),
+        &[
+            &writer.pick("Workload", "워크로드"),
+            &writer.pick("Advice", "권고"),
+            &format!(
+                "#{} (g{unit}/{day})",
+                writer.pick("Cluster saves", "클러스터 절감량")
+            ),
+            &format!(
+                "#{} (g{unit}/{day})",
+                writer.pick("Attributed", "배분량 감소")
+            ),
+            &format!(
+                "#{} (g{unit}/{day})",
+                writer.pick("Both, 90 %", "합계, 90 %")
+            ),
+            &writer.pick("#Of its emissions (%)", "#배출량 대비 (%)"),
+            &writer.pick("Confidence", "신뢰도"),
+            &writer.pick("Change to make", "변경 내용"),
+        ],
+    );
+    for (name, advice) in all {
+        let saving = &advice.saving_milligrams_per_day;
+        table.push([
+            name.clone(),
+            writer.language.action(&advice.action),
+            figure::grams(advice.cluster_saving_milligrams_per_day),
+            figure::grams(moved(advice)),
+            format!(
+                "{} – {}",
+                figure::grams(saving.low),
+                figure::grams(saving.high)
+            ),
+            figure::milli(advice.saving_milli_percent),
+            writer.language.confidence(&advice.confidence),
+            writer.change(&advice.change),
+        ]);
+    }
+    table
 }
 
 /// Runs that are over: what was promised and what it came to.
