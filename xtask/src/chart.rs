@@ -1,8 +1,10 @@
 //! The Helm chart without a cluster, by the real Helm: linted with every values
 //! file, what it refuses, what each value does, its renders against those that
-//! were looked at, and against the same installation by kustomize.
+//! were looked at, and against the same installation by kustomize; and that what
+//! Flux is told to deliver can be delivered.
 
 mod cases;
+mod delivered;
 pub(crate) mod objects;
 
 use std::fs;
@@ -111,6 +113,7 @@ impl Chart {
             ("values", cases::run(self)?),
             ("renders", self.golden()?),
             ("no drift", self.no_drift()?),
+            ("flux", delivered::run()?),
         ])
     }
 

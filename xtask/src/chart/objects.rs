@@ -16,19 +16,28 @@ const CHART_LABELS: [&str; 3] = [
     "app.kubernetes.io/managed-by",
 ];
 
-/// The objects of a stream of YAML documents, as they are.
+/// The objects of a stream of YAML documents, in their order.
+///
+/// # Errors
+/// When a document is no YAML.
+pub(super) fn documents(text: &str) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
+    for document in text.split("\n---") {
+        let document = document.trim_start_matches("---");
+        let object = serde_saphyr::from_str::<Option<Value>>(document)
+            .with_context(|| format!("reading a rendered object: {document}"))?;
+        all.extend(object);
+    }
+    Ok(all)
+}
+
+/// The objects of a stream of YAML documents by kind and name, as they are.
 ///
 /// # Errors
 /// When a document is no YAML.
 pub(crate) fn unchanged(text: &str) -> Result<Objects> {
     let mut all = Objects::new();
-    for document in text.split("\n---") {
-        let document = document.trim_start_matches("---");
-        let Some(object) = serde_saphyr::from_str::<Option<Value>>(document)
-            .with_context(|| format!("reading a rendered object: {document}"))?
-        else {
-            continue;
-        };
+    for object in documents(text)? {
         let kind = object["kind"].as_str().unwrap_or_default();
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         all.insert(format!("{kind}/{name}"), object);
