@@ -308,6 +308,8 @@ impl Operator {
                 namespace: settings.namespace.clone(),
                 agent_image: settings.agent_image.clone(),
                 model_server_image: settings.model_server_image.clone(),
+                pull_secrets: settings.image_pull_secret.clone(),
+                pull_policy: settings.image_pull_policy,
             },
             &self.claim,
             self.metrics.clone(),

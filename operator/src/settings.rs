@@ -12,6 +12,7 @@ use tanso_runtime::settings::Period;
 
 use crate::chore::Chore;
 use crate::collect::prometheus::{Address, Source, Store, StoreFault};
+use crate::controllers::power_monitor::build::PullPolicy;
 use crate::ledger::upkeep::Backups;
 
 /// Shortest and longest lease that is accepted.
@@ -59,6 +60,19 @@ pub struct Settings {
     /// Image of the model server
     #[arg(long, env = "TANSO_MODEL_SERVER_IMAGE", default_value = concat!("ghcr.io/tanso-dev/tanso-model-server:", env!("CARGO_PKG_VERSION")))]
     pub model_server_image: String,
+
+    /// Secret of the operator's namespace, of type kubernetes.io/dockerconfigjson, with which agents and model server are pulled. Repeat it, or separate by commas
+    #[arg(
+        long,
+        env = "TANSO_IMAGE_PULL_SECRETS",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub image_pull_secret: Vec<String>,
+
+    /// When nodes pull the images of agents and model server
+    #[arg(long, env = "TANSO_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
+    pub image_pull_policy: PullPolicy,
 
     /// Host, or host:port, that a policy may name as the endpoint of an intensity provider, beside the services' own; only these may be private or plain http. Repeat it, or separate by commas
     #[arg(
@@ -208,6 +222,48 @@ mod tests {
     #[test]
     fn the_flags_are_well_formed() {
         Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn a_pull_policy_is_refused_with_what_is_accepted() {
+        let parse = |words: &[&str]| {
+            let words = ["tanso-operator"].iter().chain(words);
+            Settings::try_parse_from(words)
+        };
+        let usual = parse(&[]).unwrap();
+        assert_eq!(usual.image_pull_policy, PullPolicy::IfNotPresent);
+        let never = parse(&["--image-pull-policy=Never", "--image-pull-secret=a,b"]).unwrap();
+        assert_eq!(never.image_pull_policy, PullPolicy::Never);
+        assert_eq!(never.image_pull_secret, ["a", "b"]);
+        let refusal = parse(&["--image-pull-policy=Often"])
+            .unwrap_err()
+            .to_string();
+        assert!(refusal.contains("Always, IfNotPresent, Never"), "{refusal}");
+    }
+
+    #[test]
+    fn the_chart_has_a_word_for_every_flag() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let file = root.join("../charts/tanso/templates/operator.yaml");
+        let template = std::fs::read_to_string(&file).unwrap();
+        let said = |argument: &clap::Arg| {
+            let flag = argument.get_long().map(|long| format!("--{long}="));
+            let variable = argument.get_env().and_then(std::ffi::OsStr::to_str);
+            let variable = variable.map(|name| format!("- name: {name}\n"));
+            let words = [flag, variable];
+            words.iter().flatten().any(|word| template.contains(word))
+        };
+        let command = Settings::command();
+        let missing: Vec<&str> = command
+            .get_arguments()
+            .filter(|argument| !said(argument))
+            .map(|argument| argument.get_id().as_str())
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "no value of the chart sets {missing:?}: add it to {}",
+            file.display()
+        );
     }
 
     #[test]

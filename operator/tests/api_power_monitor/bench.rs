@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tanso_crds::PowerMonitor;
 use tanso_operator::cluster::{Claim, condition};
 use tanso_operator::collect::NodeBoard;
-use tanso_operator::controllers::power_monitor::build::{Installation, Names};
+use tanso_operator::controllers::power_monitor::build::{Installation, Names, PullPolicy};
 use tanso_operator::controllers::power_monitor::{Context, observe};
 use tanso_operator::metrics::Metrics;
 
@@ -244,6 +244,8 @@ pub(super) fn context(client: Client, nodes: observe::NodeStore) -> Context {
         namespace: api::NAMESPACE.into(),
         agent_image: "example.com/agent:1".into(),
         model_server_image: "example.com/model-server:1".into(),
+        pull_secrets: Vec::new(),
+        pull_policy: PullPolicy::default(),
     };
     let facts = Arc::new(NodeBoard::default());
     Context::new(

@@ -14,9 +14,10 @@ pub mod service_monitor;
 pub mod services;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, LocalObjectReference, Service, ServiceAccount};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
@@ -42,6 +43,42 @@ pub struct Installation {
     pub agent_image: String,
     /// Image of the model server.
     pub model_server_image: String,
+    /// Secrets of that namespace with which both are pulled.
+    pub pull_secrets: Vec<String>,
+    /// When nodes pull them.
+    pub pull_policy: PullPolicy,
+}
+
+impl Installation {
+    /// The Secrets as a pod names them; `None` where there is none.
+    fn pull_references(&self) -> Option<Vec<LocalObjectReference>> {
+        let one = |name: &String| LocalObjectReference { name: name.clone() };
+        let all: Vec<_> = self.pull_secrets.iter().map(one).collect();
+        (!all.is_empty()).then_some(all)
+    }
+}
+
+/// When a node pulls an image, by Kubernetes' own words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum PullPolicy {
+    /// At every start of a container.
+    Always,
+    /// Where the node has not got it.
+    #[default]
+    IfNotPresent,
+    /// Not at all: somebody puts it on the node.
+    Never,
+}
+
+impl fmt::Display for PullPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        })
+    }
 }
 
 /// Every object of a monitor.

@@ -75,6 +75,7 @@ pub(super) fn agent(plan: Plan<'_>, config_digest: &str) -> DaemonSet {
 fn pod(plan: Plan<'_>) -> PodSpec {
     PodSpec {
         service_account_name: Some(plan.names().agent),
+        image_pull_secrets: plan.installation.pull_references(),
         // An agent that is gone leaves energy without an account.
         priority_class_name: Some("system-node-critical".into()),
         host_pid: Some(true),
@@ -165,7 +166,7 @@ fn container(plan: Plan<'_>) -> Container {
     Container {
         name: "agent".into(),
         image: Some(plan.installation.agent_image.clone()),
-        image_pull_policy: Some("IfNotPresent".into()),
+        image_pull_policy: Some(plan.installation.pull_policy.to_string()),
         args: Some(args(plan)),
         env: Some(vec![EnvVar {
             name: "NODE_NAME".into(),

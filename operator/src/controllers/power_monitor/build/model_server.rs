@@ -128,6 +128,7 @@ fn pod(plan: Plan<'_>, server: &ModelServer, role: Role, store: Option<&Storage>
     let volumes = volumes(plan, store);
     PodSpec {
         service_account_name: Some(plan.names().model_server),
+        image_pull_secrets: plan.installation.pull_references(),
         automount_service_account_token: Some(role == Role::Learner),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
@@ -226,7 +227,7 @@ fn container(
     Container {
         name: "model-server".into(),
         image: Some(plan.installation.model_server_image.clone()),
-        image_pull_policy: Some("IfNotPresent".into()),
+        image_pull_policy: Some(plan.installation.pull_policy.to_string()),
         args: Some(args(plan, role, store)),
         ports: Some(vec![ContainerPort {
             name: Some(PORT_NAME.into()),

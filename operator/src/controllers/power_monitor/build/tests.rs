@@ -14,14 +14,23 @@ use tanso_crds::PowerMonitor;
 use super::*;
 use crate::controllers::power_monitor::validate::validate;
 
-fn children(name: &str, spec: Value) -> Children {
-    let monitor = PowerMonitor::new(name, serde_json::from_value(spec).unwrap());
-    let monitor = validate(&monitor).unwrap();
-    let installation = Installation {
+fn installation() -> Installation {
+    Installation {
         namespace: "tanso-system".into(),
         agent_image: "example.com/tanso-agent:1".into(),
         model_server_image: "example.com/tanso-model-server:1".into(),
-    };
+        pull_secrets: Vec::new(),
+        pull_policy: PullPolicy::default(),
+    }
+}
+
+fn children(name: &str, spec: Value) -> Children {
+    children_of(name, spec, &installation())
+}
+
+fn children_of(name: &str, spec: Value, installation: &Installation) -> Children {
+    let monitor = PowerMonitor::new(name, serde_json::from_value(spec).unwrap());
+    let monitor = validate(&monitor).unwrap();
     let owner = OwnerReference {
         api_version: "tanso.dev/v1alpha1".into(),
         kind: "PowerMonitor".into(),
@@ -32,7 +41,7 @@ fn children(name: &str, spec: Value) -> Children {
     };
     build(Plan {
         monitor: &monitor,
-        installation: &installation,
+        installation,
         owner: &owner,
         authority: monitor
             .tls
@@ -160,6 +169,37 @@ fn a_monitor_with_every_protection_is_as_the_golden_file() {
         "power_monitor_protected.yaml",
         &yaml(&children("tanso", spec)),
     );
+}
+
+#[test]
+fn how_images_are_pulled_reaches_agents_and_every_model_server() {
+    let told = |installation: &Installation| {
+        // Samples with several replicas: one that learns, and those that follow.
+        let spec = json!({"agent": {"samples": "Enabled"}, "modelServer": {"replicas": 2}});
+        let children = children_of("tanso", spec, installation);
+        let learner = children.model_server.unwrap().deployment;
+        let readers = children.extras.readers.unwrap();
+        [
+            serde_json::to_value(children.agent_set).unwrap(),
+            serde_json::to_value(learner).unwrap(),
+            serde_json::to_value(readers).unwrap(),
+        ]
+        .map(|object| object["spec"]["template"]["spec"].clone())
+    };
+    for pod in told(&installation()) {
+        assert_eq!(pod["imagePullSecrets"], Value::Null);
+        assert_eq!(pod["containers"][0]["imagePullPolicy"], "IfNotPresent");
+    }
+    let behind_a_login = Installation {
+        pull_secrets: vec!["team".into(), "mirror".into()],
+        pull_policy: PullPolicy::Always,
+        ..installation()
+    };
+    for pod in told(&behind_a_login) {
+        let secrets = &pod["imagePullSecrets"];
+        assert_eq!(secrets, &json!([{"name": "team"}, {"name": "mirror"}]));
+        assert_eq!(pod["containers"][0]["imagePullPolicy"], "Always");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@ use serde_json::json;
 use tanso_crds::PowerMonitor;
 
 use super::*;
-use crate::controllers::power_monitor::build::Installation;
+use crate::controllers::power_monitor::build::{Installation, PullPolicy};
 use crate::controllers::power_monitor::validate::{ValidatedPowerMonitor, validate};
 
 struct Rig {
@@ -23,6 +23,8 @@ impl Rig {
                 namespace: "tanso-system".into(),
                 agent_image: "a".into(),
                 model_server_image: "m".into(),
+                pull_secrets: Vec::new(),
+                pull_policy: PullPolicy::default(),
             },
             owner: OwnerReference::default(),
             live: Live::default(),
