@@ -20,7 +20,7 @@ from pathlib import Path
 from checks import DEPLOY, Skip, has, run, same
 
 HERE = Path(__file__).resolve().parent
-HELM = "helm-v3.19.0-linux-amd64.tar.gz"
+HELM = "helm-v4.2.4-linux-amd64.tar.gz"
 NAMES = [
     "get.k3s.io",
     "get.helm.sh",
@@ -59,7 +59,7 @@ esac
 """
 
 HELM_STUB = r"""#!/bin/sh
-[ "$1" != version ] || { echo v3.19.0+g3d8990f; exit; }
+[ "$1" != version ] || { echo v4.2.4+g3d8990f; exit; }
 echo "helm $*" >>/tmp/called
 """
 

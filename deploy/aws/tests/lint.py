@@ -13,6 +13,21 @@ def template_is_current():
     return f"tanso.yaml: {size} of 51200 bytes"
 
 
+def helm_is_the_tested_one():
+    """The Helm that setup installs is the one that the chart's own tests run."""
+    tested = re.search(r"helm\.sh/helm/v\d+ (v\S+)", (DEPLOY.parents[1] / "tests/tools/helm/go.mod").read_text())[1]
+    installed = re.search(r"^helm_version=(\S+)$", (DEPLOY / "setup").read_text(), re.MULTILINE)[1]
+    same(installed, tested, "setup's Helm")
+    return installed
+
+
+def only_t2_is_spared_the_word_ebs_optimized():
+    """AWS refuses EbsOptimized of t2, and a stack of it would be rolled back."""
+    text = (DEPLOY / "stack.yaml").read_text()
+    has(text, "EbsOptimized: !If [KnowsEbsOptimized, true, !Ref AWS::NoValue]")
+    has(text, 'KnowsEbsOptimized: !Not [!Equals [!Select [0, !Split [".", !Ref InstanceType]], t2]]')
+
+
 def shellcheck_is_clean():
     files = [DEPLOY / name for name in [*SCRIPTS, "setup", "render", "test", "tests/machine"]]
     same(run(["shellcheck", "-x", "-P", DEPLOY, *files]), (0, ""), "shellcheck")

@@ -19,6 +19,8 @@ def linted(tally):
     tally.run("tanso.yaml is what stack.yaml and setup make", lint.template_is_current)
     tally.run("each script has --help and names an option that it does not know", lint.help_explains)
     tally.run("every price has its date", lint.prices_have_dates)
+    tally.run("the Helm that setup installs is the one that tests the chart", lint.helm_is_the_tested_one)
+    tally.run("only t2 is spared the word EbsOptimized, which AWS refuses of it", lint.only_t2_is_spared_the_word_ebs_optimized)
     tally.run("shellcheck finds nothing", lint.shellcheck_is_clean)
     tally.run("cfn-lint finds nothing", lint.cfn_lint_is_clean)
     tally.run("checkov fails nothing of the template", lint.checkov_is_clean)
