@@ -266,6 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn no_board_adds_policies_up_which_may_judge_the_same_energy() {
+        for panel in BOARDS.iter().flat_map(|board| board.panels) {
+            for (query, _) in panel.queries {
+                let sums = query.contains("sum") && query.contains(OPERATORS);
+                assert!(!sums, "{}: {query}", panel.title);
+            }
+        }
+    }
+
+    #[test]
     fn boards_have_uids_of_their_own() {
         let uids: BTreeSet<&str> = BOARDS.iter().map(|board| board.uid).collect();
         assert_eq!(uids.len(), BOARDS.len());

@@ -266,10 +266,10 @@ pub(super) const BOARDS: [Board; 5] = [
                 Quantity::Emissions,
                 6,
                 "Emissions of the window",
-                "gCO2eq; the interval is in the table below.",
+                "gCO2eq of each policy, never added up: several policies may judge the same workloads.",
                 &[(
-                    "sum(tanso_policy_window_emissions_grams{policy=~\"$policy\",bound=\"value\"})",
-                    "",
+                    "tanso_policy_window_emissions_grams{policy=~\"$policy\",bound=\"value\"}",
+                    "{{policy_namespace}} {{policy}}",
                 )],
             ),
             panel(
