@@ -15,8 +15,11 @@ use super::{FactsFault, Policy};
 
 /// Label that names the policy of a page by its UID.
 const POLICY_LABEL: &str = "tanso.dev/policy-uid";
-/// Most policies whose pages are kept; what is read beyond is read again.
-const KEPT_MAX: usize = 32;
+/// Most policies whose pages are kept: far more than a cluster has, so that no
+/// list over all of them throws out what it is about to ask for.
+const KEPT_MAX: usize = 4_096;
+/// Most workloads that are kept, some hundreds of bytes each.
+const ROWS_MAX: usize = 200_000;
 /// Pages asked for in one request: each holds up to 500 workloads.
 const PAGE: u32 = 4;
 
@@ -36,7 +39,22 @@ type Place = Arc<AsyncMutex<Option<(String, Read)>>>;
 
 /// Pages by policy.
 #[derive(Clone, Default)]
-pub(super) struct Pages(Arc<Mutex<HashMap<String, Place>>>);
+pub(super) struct Pages(Arc<Mutex<Places>>);
+
+/// Places, of which those go first that were not asked for the longest.
+#[derive(Default)]
+struct Places {
+    by_uid: HashMap<String, Kept>,
+    asked: u64,
+}
+
+/// A place, when it was last asked for, and how many workloads it holds.
+#[derive(Default)]
+struct Kept {
+    place: Place,
+    asked: u64,
+    rows: usize,
+}
 
 impl Pages {
     /// The pages that a policy's status names.
@@ -61,16 +79,51 @@ impl Pages {
         let read = sorted(policy, list_all(&api, params, "carbonreports").await?);
         if read.is_whole {
             *kept = Some((digest, read.clone()));
+            self.note(&policy.uid, read.workloads.len());
         }
         Ok(read)
     }
 
     fn place(&self, uid: &str) -> Place {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if places.len() >= KEPT_MAX && !places.contains_key(uid) {
-            places.clear();
+        places.place(uid)
+    }
+
+    fn note(&self, uid: &str, rows: usize) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.note(uid, rows);
+    }
+}
+
+impl Places {
+    fn place(&mut self, uid: &str) -> Place {
+        self.asked += 1;
+        let kept = self.by_uid.entry(uid.to_owned()).or_default();
+        kept.asked = self.asked;
+        let place = Arc::clone(&kept.place);
+        self.shrink(uid);
+        place
+    }
+
+    fn note(&mut self, uid: &str, rows: usize) {
+        if let Some(kept) = self.by_uid.get_mut(uid) {
+            kept.rows = rows;
         }
-        Arc::clone(places.entry(uid.to_owned()).or_default())
+        self.shrink(uid);
+    }
+
+    /// Lets the oldest go until the rest fits; never the one that is asked for.
+    fn shrink(&mut self, uid: &str) {
+        let mut rows: usize = self.by_uid.values().map(|kept| kept.rows).sum();
+        while rows > ROWS_MAX || self.by_uid.len() > KEPT_MAX {
+            let others = self.by_uid.iter().filter(|(other, _)| *other != uid);
+            let oldest = others.min_by_key(|(_, kept)| kept.asked);
+            let Some(oldest) = oldest.map(|(other, _)| other.clone()) else {
+                return;
+            };
+            let gone = self.by_uid.remove(&oldest);
+            rows = rows.saturating_sub(gone.map_or(0, |kept| kept.rows));
+        }
     }
 }
 
@@ -110,5 +163,32 @@ where
             Some(next) if !next.is_empty() => params = params.continue_token(&next),
             _ => return Ok(objects),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The thirty-third policy threw out all, and each list read all anew.
+    #[test]
+    fn many_policies_keep_their_pages_and_the_oldest_goes_when_there_are_too_many_rows() {
+        let mut places = Places::default();
+        let names: Vec<_> = (0..100).map(|index| format!("policy-{index}")).collect();
+        let first: Vec<_> = names.iter().map(|name| places.place(name)).collect();
+        for (name, before) in names.iter().zip(&first) {
+            assert!(Arc::ptr_eq(&places.place(name), before), "{name}");
+        }
+        for name in &names {
+            places.note(name, ROWS_MAX / 100);
+        }
+        places.place("policy-0");
+        places.place("new");
+        places.note("new", ROWS_MAX / 100);
+        assert!(!places.by_uid.contains_key("policy-1"), "the oldest");
+        assert!(places.by_uid.contains_key("policy-0") && places.by_uid.contains_key("new"));
+        assert_eq!(places.by_uid.len(), 100);
+        places.note("new", ROWS_MAX + 1);
+        assert_eq!(places.by_uid.keys().collect::<Vec<_>>(), ["new"]);
     }
 }
