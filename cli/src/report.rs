@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use tanso_faces::answer::report::{Limits, ReadFault, When, read};
 use tanso_faces::report::{self, Format, Language, Statement, VerifyError};
-use tanso_faces::view::{Access, Facts, FactsFault, KubeFacts, Policy, ProxyBooks, Reader, Scope};
+use tanso_faces::view::{Access, Facts, FactsFault, Policy, ProxyBooks, Reader, Scope};
 
 use crate::cluster::Cluster;
 use crate::progress::Progress;
@@ -69,6 +69,9 @@ pub struct Args {
     /// Write the hourly energy too, as `kubectl tanso whatif` reads it
     #[arg(long, value_name = "FILE")]
     energy_csv: Option<PathBuf>,
+    /// Write the hourly intensity that it was priced by too, as `kubectl tanso whatif --intensity` reads it
+    #[arg(long, value_name = "FILE")]
+    intensity_csv: Option<PathBuf>,
     /// Namespace of the installation
     #[arg(long, default_value = "tanso-system", value_name = "NAME")]
     operator_namespace: String,
@@ -199,16 +202,16 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
     Ok(Outcome::Fine)
 }
 
-async fn made(
+pub(crate) async fn made(
     args: &Args,
-    facts: &KubeFacts,
+    facts: &dyn Facts,
     namespace: &str,
     server: &str,
     progress: &Progress,
 ) -> Result<String, ReportFault> {
     let policy = chosen(args, facts, namespace).await?;
     let limits = Limits {
-        needs_hours: args.energy_csv.is_some(),
+        needs_hours: args.energy_csv.is_some() || args.intensity_csv.is_some(),
         rows: u64::MAX,
     };
     let read = read(facts, policy, &when(args), limits).await?;
@@ -221,6 +224,9 @@ async fn made(
     }
     progress.say("pricing and judging");
     if let (Some(path), Some(table)) = (&args.energy_csv, read.energy_table()) {
+        write_file(path, &table)?;
+    }
+    if let (Some(path), Some(table)) = (&args.intensity_csv, read.intensity_table()) {
         write_file(path, &table)?;
     }
     let rules = facts.rules().await?;
@@ -247,7 +253,7 @@ fn when(args: &Args) -> When {
 }
 
 /// The policy that is meant: by name, or the only one.
-async fn chosen(args: &Args, facts: &KubeFacts, namespace: &str) -> Result<Policy, ReportFault> {
+async fn chosen(args: &Args, facts: &dyn Facts, namespace: &str) -> Result<Policy, ReportFault> {
     let known = facts
         .policies(&Scope::Namespace(namespace.to_owned()))
         .await?;
@@ -346,6 +352,7 @@ mod tests {
             cluster: None,
             file: None,
             energy_csv: None,
+            intensity_csv: None,
             operator_namespace: String::new(),
         };
         let text = check(&args, &mut Vec::new()).unwrap_err().to_string();

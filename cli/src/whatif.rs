@@ -21,7 +21,7 @@ use tanso_carbon::whatif::{
 };
 use tanso_carbon::{
     FacilityPue, GramsCo2e, HourlyIntensity, Intensity, Metering, Period, Pue, RuleSet, SeriesInfo,
-    StaticIntensity, Thresholds, TypicalYear, YearlyZones,
+    StaticIntensity, Thresholds, TypicalYear, UtcHour, YearlyZones,
 };
 use tanso_power::Estimate;
 
@@ -79,6 +79,14 @@ pub enum WhatifFault {
         "--period {0:?}: accepted are a day, a month or a year, as in 2026-06-15, 2026-06, 2026"
     )]
     Period(String),
+    /// It ends before it begins.
+    #[error("--from {from} --until {until}: accepted is an end after the begin")]
+    Empty {
+        /// The begin.
+        from: UtcHour,
+        /// The end.
+        until: UtcHour,
+    },
     /// No such rule.
     #[error("no rule {id:?}; there are {known}")]
     Rule {
@@ -126,6 +134,8 @@ fn report(args: &Args) -> Result<Report, WhatifFault> {
     let energy = energy(args)?;
     let zone = time_zone(&args.time_zone)?;
     let period = args.period.as_deref().map(|text| parse_period(text, &zone));
+    let between = args.from.zip(args.until);
+    let between = between.map(|(from, until)| between_hours(from, until));
     let grids = grids(args, &energy)?;
     let grids = grids.iter().map(|(name, grid)| (name.clone(), &**grid));
     let grids = grids.collect();
@@ -146,7 +156,7 @@ fn report(args: &Args) -> Result<Report, WhatifFault> {
         } else {
             Metering::ItEquipment
         },
-        period: period.transpose()?,
+        period: between.or(period).transpose()?,
         data_through: args.data_through,
         presets: &presets,
         thresholds: Thresholds {
@@ -240,6 +250,13 @@ fn parse_period(text: &str, zone: &jiff::tz::TimeZone) -> Result<Period, WhatifF
         2 => Period::local_month(day(&format!("{text}-01"))?, zone)?,
         _ => Period::local_year(text.parse().map_err(|_| wrong())?, zone)?,
     })
+}
+
+fn between_hours(from: UtcHour, until: UtcHour) -> Result<Period, WhatifFault> {
+    if until <= from {
+        return Err(WhatifFault::Empty { from, until });
+    }
+    Ok(Period { from, until })
 }
 
 fn presets(args: &Args) -> Result<Vec<Preset>, WhatifFault> {

@@ -17,6 +17,7 @@ mod language;
 mod markdown;
 mod model;
 pub mod period;
+mod recompute;
 pub mod seal;
 mod sections;
 #[cfg(test)]

@@ -81,6 +81,13 @@ pub struct Args {
     /// A local day, month or year to add up: 2026-06-15, 2026-06 or 2026. Without it, all of the table
     #[arg(long, value_name = "PERIOD")]
     pub(super) period: Option<String>,
+    /// Begin of what to add up in place of a period, an hour as in 2026-10-05T09:00Z; rules are judged over their own
+    /// periods, by all of the table
+    #[arg(long, value_name = "HOUR", requires = "until", conflicts_with = "period", value_parser = hour)]
+    pub(super) from: Option<UtcHour>,
+    /// End of it: the hour after the last
+    #[arg(long, value_name = "HOUR", requires = "from", conflicts_with = "period", value_parser = hour)]
+    pub(super) until: Option<UtcHour>,
     /// Until when energy could be known, an hour as in 2026-10-05T09:00Z: hours from here on are to come, and no
     /// period misses them. Without it each hour of a period, and of a rule's, should be in the table
     #[arg(long, value_name = "HOUR", value_parser = hour)]

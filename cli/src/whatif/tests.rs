@@ -2,6 +2,8 @@ use clap::Parser;
 
 use super::*;
 
+mod again;
+
 #[derive(Parser)]
 struct Whatif {
     #[command(flatten)]

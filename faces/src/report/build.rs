@@ -2,12 +2,11 @@
 //! computes no energy, no emissions and no verdict.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 use tanso_carbon::report::Digest;
 use tanso_carbon::{Rule, RuleSet};
-use tanso_crds::carbon_policy::spec::{IntensitySource, MeteringPoint};
+use tanso_crds::carbon_policy::spec::MeteringPoint;
 use tanso_crds::carbon_policy::status::{
     Bounded, Figures, RegulationResult, Verdict, WorkloadResult,
 };
@@ -17,6 +16,7 @@ use super::model::{
     Digests, EnergyOf, Hours, Method, PathPoint, Period, PolicyRef, ReductionPath, Report,
     RuleFacts, SCHEMA, Statement,
 };
+use super::recompute::recompute;
 use super::seal::digest_of;
 use crate::view::Policy;
 
@@ -130,8 +130,10 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Report, BuildError> {
         conditions: status.conditions.clone(),
         spec: policy.spec.clone(),
         recompute: Vec::new(),
+        not_recomputed: Vec::new(),
     };
-    report.recompute = recompute(inputs, &report);
+    let again = recompute(inputs, &report);
+    (report.recompute, report.not_recomputed) = (again.commands, again.limits);
     Ok(report)
 }
 
@@ -281,79 +283,6 @@ fn digests(inputs: &Inputs<'_>) -> Digests {
         workloads: of(serde_json::to_value(inputs.workloads)),
         ledger_revision: status.ledger_revision,
     }
-}
-
-/// The commands that compute the sums again, from the ledger's rows.
-fn recompute(inputs: &Inputs<'_>, report: &Report) -> Vec<String> {
-    let policy = inputs.policy;
-    let spec = &policy.spec;
-    let scope = policy
-        .namespace
-        .as_ref()
-        .map_or_else(String::new, |namespace| format!("-n {} ", word(namespace)));
-    let export = format!(
-        "kubectl tanso report {} {scope}--from {} --until {} --energy-csv energy.csv",
-        word(&policy.name),
-        report.period.from,
-        report.period.until
-    );
-    // Writing to a string cannot fail.
-    let mut whatif = format!(
-        "kubectl tanso whatif energy.csv --zone {}",
-        word(&spec.site.zone)
-    );
-    if spec.site.time_zone != "UTC" {
-        let _ = write!(whatif, " --time-zone {}", word(&spec.site.time_zone));
-    }
-    match (spec.intensity.source, &spec.intensity.r#static) {
-        (IntensitySource::Static, Some(given)) => {
-            let _ = write!(whatif, " --grams-per-kwh {}", given.grams_per_kwh);
-        }
-        (IntensitySource::Table | IntensitySource::Providers, _) => {
-            whatif += " --intensity intensity.csv";
-        }
-        _ => {}
-    }
-    if let Some(pue) = &spec.site.pue {
-        let _ = write!(
-            whatif,
-            " --pue {} --pue-evidence {}",
-            pue.value,
-            evidence(pue.evidence)
-        );
-    }
-    if spec.site.metering == MeteringPoint::Facility {
-        whatif += " --metered-at-facility";
-    }
-    let _ = write!(
-        whatif,
-        " --min-coverage {} --max-estimated {}",
-        spec.evidence.min_coverage_percent, spec.evidence.max_estimated_percent
-    );
-    for rule in &spec.regulations {
-        let _ = write!(whatif, " --rule {}", word(&rule.rule));
-    }
-    vec![export, whatif]
-}
-
-const fn evidence(evidence: tanso_crds::carbon_policy::spec::PueEvidence) -> &'static str {
-    use tanso_crds::carbon_policy::spec::PueEvidence as E;
-    match evidence {
-        E::Measured => "measured",
-        E::Certificate => "certificate",
-        E::PublishedForRegion => "region",
-        E::ProviderAverage => "provider-average",
-        E::Assumed => "assumed",
-    }
-}
-
-/// A word of a shell's line.
-fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The local year of the last data.

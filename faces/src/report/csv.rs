@@ -79,6 +79,9 @@ pub(super) fn write(report: &Report) -> String {
     for command in &report.recompute {
         out.text("provenance", "all", "recompute", command);
     }
+    for limit in &report.not_recomputed {
+        out.text("provenance", "all", "notRecomputed", limit);
+    }
     out.0
 }
 

@@ -84,6 +84,9 @@ pub struct Report {
     pub digests: Digests,
     /// Commands that compute the sums again.
     pub recompute: Vec<String>,
+    /// What they do not compute again, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_recomputed: Vec<String>,
 }
 
 /// Who reports.

@@ -17,14 +17,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tanso_carbon::account::{Account, Coverage, EnergyRow, Place, account};
 use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
 use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
+use tanso_carbon::series::Boundary;
 use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
 use tanso_carbon::{Preset, Rule, RuleSet, Thresholds, judge};
+use tanso_crds::carbon_policy::spec::IntensitySource;
 use tanso_crds::carbon_policy::status::{
     Bounded, CarbonPolicyStatus, RegulationResult, SettledRun, WorkloadResult,
 };
 
 use crate::answer::figures::{bounded, figures, milligrams, regulation, verdict_of};
 use crate::view::{Energy, EnergyAccount, EnergyHour, Policy, Site, WorkloadKey};
+use tanso_intensity::provider::Loaded;
 
 /// A local day, month or year: `2026-06-15`, `2026-06`, `2026`.
 ///
@@ -339,6 +342,8 @@ pub fn energy_table(
 ) -> String {
     type Key = (UtcHour, String, String, String);
     let mut sums: BTreeMap<Key, [u128; 3]> = BTreeMap::new();
+    let mut without: BTreeSet<UtcHour> = energy.rows.iter().map(|row| row.hour).collect();
+    without.retain(|hour| period.contains(*hour));
     for row in rows_of(policy, judged, energy).filter(|row| period.contains(row.hour)) {
         let EnergyAccount::Workload(workload) = &row.account else {
             continue;
@@ -348,10 +353,22 @@ pub fn energy_table(
         let other = place.and_then(|index| site.others.get(index));
         let zone = other.map_or(&site.zone, |other| &other.intensity.series.info().zone);
         let key = (row.hour, name, zone.clone(), row.provenance.to_string());
+        without.remove(&row.hour);
         let sum = sums.entry(key).or_default();
         let parts = [row.energy.low, row.energy.value, row.energy.high];
         for (sum, part) in sum.iter_mut().zip(parts) {
             *sum += u128::from(part.microjoules());
+        }
+    }
+    // Hours that are known, and in which these workloads used nothing: without
+    // a line they would count as missing.
+    let first = sums
+        .first_key_value()
+        .map(|((_, name, ..), _)| name.clone());
+    if let Some(name) = first {
+        for hour in without {
+            let key = (hour, name.clone(), site.zone.clone(), String::new());
+            sums.insert(key, [0; 3]);
         }
     }
     let mut out = "datetime_utc,workload,zone,provenance,energy_low_microjoules,energy_microjoules,energy_high_microjoules\n".to_owned();
@@ -361,6 +378,48 @@ pub fn energy_table(
             out,
             "{hour},{workload},{zone},{provenance},{low},{value},{high}"
         );
+    }
+    out
+}
+
+/// The intensity of each grid zone of a site as the table that `kubectl tanso
+/// whatif --intensity` reads, with the week before and the hours after from
+/// which gaps are filled. Hours that were filled themselves are left out: the
+/// reader fills them by the same rules, with the same bounds.
+#[must_use]
+pub fn intensity_table(policy: &Policy, site: &Site, period: Period) -> String {
+    let own = (site.zone.clone(), &site.intensity);
+    let others = site.others.iter().map(|other| {
+        let loaded = &other.intensity;
+        (loaded.series.info().zone.clone(), loaded)
+    });
+    let grids: BTreeMap<String, &Loaded> = others.chain([own]).collect();
+    let mut out =
+        "datetime_utc,zone,ci_direct_gco2eq_kwh,ci_lifecycle_gco2eq_kwh,estimated\n".to_owned();
+    let around = Period {
+        from: period.from.plus_hours(-24 * 7),
+        until: period.until.plus_hours(4),
+    };
+    let is_refilled = policy.spec.intensity.source == IntensitySource::Table;
+    for (zone, loaded) in grids {
+        let is_direct = loaded.series.info().boundary == Boundary::Direct;
+        for hour in around.hours() {
+            let point = loaded.series.at(hour);
+            let Some(point) = point.filter(|point| !(is_refilled && point.origin.is_filled()))
+            else {
+                continue;
+            };
+            let micrograms = point.intensity.value.micrograms_per_kwh();
+            let figure = crate::report::figure::fraction(micrograms.into(), 1_000_000, 6);
+            let (direct, whole) = if is_direct {
+                (&*figure, "")
+            } else {
+                ("", &*figure)
+            };
+            let estimated = u8::from(point.origin.is_estimated());
+            // Writing to a string cannot fail; ids of zones have no commas.
+            let _ = writeln!(out, "{hour},{zone},{direct},{whole},{estimated}");
+        }
     }
     out
 }

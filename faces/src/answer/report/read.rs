@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tanso_carbon::{Period, RuleSet};
 use tanso_crds::carbon_policy::status::WorkloadResult;
 
-use crate::report::period::{PeriodError, between, energy_table, parse, restate};
+use crate::report::period::{PeriodError, between, energy_table, intensity_table, parse, restate};
 use crate::report::{BuildError, Inputs, OtherTime, Report, Statement, build, hours};
 use crate::view::{Energy, Facts, FactsFault, Policy, Scope, Site};
 
@@ -148,6 +148,14 @@ impl Read {
         let (window, energy) = self.energy.as_ref()?;
         let (policy, workloads) = (&self.policy, &self.workloads);
         Some(energy_table(policy, workloads, energy, &self.site, *window))
+    }
+
+    /// The hourly intensity that the energy was priced by, as `kubectl tanso
+    /// whatif --intensity` reads it.
+    #[must_use]
+    pub fn intensity_table(&self) -> Option<String> {
+        let (window, _) = self.energy.as_ref()?;
+        Some(intensity_table(&self.policy, &self.site, *window))
     }
 
     /// The report: of the window with the status' own figures, of another

@@ -278,5 +278,13 @@ pub(super) fn provenance(writer: &Writer<'_>) -> Section {
     for command in &writer.report.recompute {
         blocks.push(Block::Command(command.clone()));
     }
+    let limits = &writer.report.not_recomputed;
+    if !limits.is_empty() {
+        blocks.push(writer.text(
+            "What these commands do not compute again, and what they need besides:",
+            "위 명령으로 다시 계산할 수 없거나 추가로 필요한 사항(영문):",
+        ));
+        blocks.push(Block::Text(limits.join("; ")));
+    }
     writer.section("provenance", ("Provenance", "출처와 재계산"), blocks)
 }
