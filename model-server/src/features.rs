@@ -71,7 +71,6 @@ impl Display for Fault {
 const NOT_FEATURES: &[&str] = &[
     "result_id",
     "row_id",
-    "published",
     "test_date",
     "system_model",
     "system_class",
@@ -125,9 +124,10 @@ impl Machine {
         let threads = reader
             .count("threads", 16_384)
             .or_else(|| Some(cores? * per_socket.1?));
-        let sold = reader
-            .text("hw_available")
-            .and_then(|date| date.get(..4)?.parse().ok());
+        // As training takes it: some tables know only when a result was published.
+        let year_of = |date: String| date.get(..4)?.parse().ok();
+        let published = reader.text("published").and_then(year_of);
+        let sold = reader.text("hw_available").and_then(year_of).or(published);
         let features = MachineFeatures {
             cpu_name: reader.text("cpu_name"),
             cpu_vendor: reader.text("cpu_vendor"),
@@ -206,6 +206,7 @@ impl Reader<'_> {
             "instance_type",
             "year",
             "hw_available",
+            "published",
             "l3_mb_per_socket",
             "dimms",
             "psu_count",
@@ -340,6 +341,19 @@ mod tests {
         assert_eq!(machine.features.year, Some(2_017));
         assert_eq!(machine.server.l3_mb_per_socket, None);
         assert_eq!(machine.server.form_factor.as_deref(), Some("2U"));
+    }
+
+    /// Training takes the year of a row without a date of sale from its result's.
+    #[test]
+    fn a_row_that_knows_only_when_it_was_published_has_that_year() {
+        let year = |row: Value| read(&row).unwrap().features.year;
+        assert_eq!(year(json!({"published": "2024-05"})), Some(2_024));
+        let both = json!({"published": "2024-05", "hw_available": "2023-01"});
+        assert_eq!(year(both), Some(2_023));
+        assert_eq!(
+            year(json!({"published": "2024-05", "year": 2_022})),
+            Some(2_022)
+        );
     }
 
     /// The results of a row were refused, so that a whole row was no machine.
