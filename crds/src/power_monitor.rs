@@ -116,6 +116,11 @@ pub struct AgentSpec {
     /// CPU and memory of the agent container; default requests 50m and 64Mi, limits 1 and 512Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
+    /// PriorityClass of the agent's pods; the empty text is none. Default `system-node-critical`: an agent that gave way leaves energy without an account. Some clouds admit that class outside kube-system by a quota only.
+    #[serde(default = "default_priority_class")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$')").message(Message::Expression("'priorityClassName \"' + self + '\"; accepted is the name of a PriorityClass, of lower-case letters, digits, dashes and dots, or the empty text for none'".into())))]
+    pub priority_class_name: String,
     /// TCP port on which each agent serves metrics and energy records. Default 28282.
     #[serde(default = "default_port")]
     #[schemars(range(min = 1024, max = 65535))]
@@ -137,6 +142,7 @@ impl Default for AgentSpec {
             otlp: None,
             access: AccessSpec::default(),
             resources: None,
+            priority_class_name: default_priority_class(),
             port: default_port(),
         }
     }
@@ -191,6 +197,10 @@ fn default_sources() -> Vec<PowerSource> {
 
 fn default_reading_interval() -> String {
     "1s".to_owned()
+}
+
+fn default_priority_class() -> String {
+    "system-node-critical".to_owned()
 }
 
 const fn default_port() -> i32 {

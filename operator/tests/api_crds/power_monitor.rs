@@ -24,6 +24,8 @@ pub(super) fn power_monitors() -> Cases {
         agent(json!({"interval": "60s"})),
         agent(json!({"port": 1024})),
         agent(json!({"securityMode": "Privileged"})),
+        agent(json!({"priorityClassName": ""})),
+        agent(json!({"priorityClassName": "metering.high"})),
         monitor(&json!({"spec": {"modelServer": {"replicas": 0}}})),
         monitor(&json!({"spec": {"modelServer": {"replicas": 5}}})),
     ];
@@ -60,6 +62,10 @@ pub(super) fn power_monitors() -> Cases {
         (
             agent(json!({"port": 65_536})),
             &["spec.agent.port", "65536", "65535"],
+        ),
+        (
+            agent(json!({"priorityClassName": "High"})),
+            &["priorityClassName \"High\"", "name of a PriorityClass"],
         ),
         (
             agent(json!({"securityMode": "Root"})),

@@ -56,6 +56,8 @@ pub struct ValidatedPowerMonitor {
     pub scrape: Option<Scrape>,
     /// CPU and memory of the agent, if not the usual.
     pub agent_resources: Option<ResourceRequirements>,
+    /// `PriorityClass` of the agent's pods, if they are to have one.
+    pub agent_priority: Option<String>,
     /// TCP port of the agent.
     pub port: u16,
     /// The model server; `None` when switched off.
@@ -110,6 +112,7 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
     let scrape = Scrape::of(&spec.service_monitor, &mut faults);
     let model_server = ModelServer::of(spec, &mut faults);
     let seccomp_file = parts::seccomp_file(&agent.seccomp_profile, &mut faults);
+    faults.extend(priority_fault(&agent.priority_class_name));
     let (Some(interval), Some(port), true) = (interval, port, faults.is_empty()) else {
         return Err(Faults(faults));
     };
@@ -125,6 +128,7 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
         interval,
         security: agent.security_mode,
         agent_resources: agent.resources.clone(),
+        agent_priority: Some(agent.priority_class_name.clone()).filter(|name| !name.is_empty()),
         port,
         seccomp_file,
         samples: agent.samples == Switch::Enabled,
@@ -215,6 +219,17 @@ fn all_taints() -> Vec<Toleration> {
         operator: Some("Exists".into()),
         ..Toleration::default()
     }]
+}
+
+/// What is wrong with the name of a `PriorityClass`; the empty text is none.
+fn priority_fault(name: &str) -> Option<Fault> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = name.len() <= 253
+        && name.chars().all(inner)
+        && (name.is_empty() || name.starts_with(edge) && name.ends_with(edge));
+    let accepted = "accepted is the name of a PriorityClass, of lower-case letters, digits, dashes and dots, or the empty text for none";
+    (!fits).then(|| fault("spec.agent.priorityClassName", name, accepted))
 }
 
 fn is_dns_1035_label(text: &str) -> bool {
@@ -312,6 +327,28 @@ mod tests {
                 .to_string()
                 .contains("spec.agent.interval: \"2m\"; accepted are 100ms to 60s")
         );
+    }
+
+    #[test]
+    fn a_priority_class_is_a_name_or_none_at_all() {
+        let class = |name: &str| {
+            let spec = json!({"agent": {"priorityClassName": name}});
+            validate(&monitor("tanso", spec)).map(|valid| valid.agent_priority)
+        };
+        assert_eq!(
+            class("metering.high").unwrap().as_deref(),
+            Some("metering.high")
+        );
+        assert_eq!(class("").unwrap(), None);
+        let usual = validate(&monitor("tanso", json!({}))).unwrap();
+        assert_eq!(
+            usual.agent_priority.as_deref(),
+            Some("system-node-critical")
+        );
+        for wrong in ["High", "-a", "a.", "a b", &"a".repeat(254)] {
+            let faults = class(wrong).unwrap_err().to_string();
+            assert!(faults.contains("spec.agent.priorityClassName"), "{faults}");
+        }
     }
 
     #[test]

@@ -76,8 +76,7 @@ fn pod(plan: Plan<'_>) -> PodSpec {
     PodSpec {
         service_account_name: Some(plan.names().agent),
         image_pull_secrets: plan.installation.pull_references(),
-        // An agent that is gone leaves energy without an account.
-        priority_class_name: Some("system-node-critical".into()),
+        priority_class_name: plan.monitor.agent_priority.clone(),
         host_pid: Some(true),
         node_selector: Some(plan.monitor.node_selector.clone()),
         tolerations: Some(plan.monitor.tolerations.clone()),

@@ -136,6 +136,7 @@ fn a_monitor_with_every_field_set_is_as_the_golden_file() {
             "sources": ["Fake", "Rapl"],
             "interval": "500ms",
             "securityMode": "Privileged",
+            "priorityClassName": "metering-high",
             "resources": {"requests": {"cpu": "30m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
             "port": 28283,
         },
