@@ -49,7 +49,7 @@ const GOLDEN: [(&str, Option<&str>, &[&str]); 3] = [
 ];
 
 /// How to look.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Take the renders of now for those that were looked at
     #[arg(long)]

@@ -59,8 +59,8 @@ impl Fact {
 /// Tests that belong together on a cluster of their own.
 type Suite = fn(&Session) -> Result<Vec<Fact>>;
 
-/// Suites that need programs of others. Each runs by its name alone: what they
-/// build from nothing would not fit into the time of `cargo xtask test`.
+/// Suites that need programs of others. Each runs by its name alone: what most of
+/// them build from nothing would not fit into the time of `cargo xtask test`.
 const SUITES: [(&str, Suite); 7] = [
     ("helm", helm::run),
     ("flux", flux::run),

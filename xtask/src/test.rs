@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::cluster::{self, Options, Profile};
-use crate::{check, codegen, dashboards, e2e, ebpf, kubeparts, openapi, process, workspace};
+use crate::{chart, check, codegen, dashboards, e2e, ebpf, kubeparts, openapi, process, workspace};
 
 /// What to leave out.
 #[derive(Debug, clap::Args)]
@@ -22,14 +22,16 @@ const API_CLUSTER: &str = "test-api";
 
 type StepFn = fn() -> Result<()>;
 
-const STEPS: [(&str, StepFn); 7] = [
+const STEPS: [(&str, StepFn); 9] = [
     ("format", check::format),
     ("generated files", generated_files),
     ("kernel programs", ebpf::ensure_built),
     ("cluster components", cluster_components),
+    ("chart", rendered_chart),
     ("lints", check::lint),
     ("tests", tests),
     ("end-to-end tests", end_to_end),
+    ("end-to-end dashboards", end_to_end_dashboards),
 ];
 
 /// Runs every step and prints how long each took.
@@ -40,7 +42,7 @@ pub fn run(args: &Args) -> Result<()> {
     let whole = Instant::now();
     let mut durations = Vec::new();
     for (name, step) in STEPS {
-        if args.skip_e2e && name == "end-to-end tests" {
+        if args.skip_e2e && name.starts_with("end-to-end") {
             continue;
         }
         eprintln!("== {name}");
@@ -64,6 +66,10 @@ fn generated_files() -> Result<()> {
 
 fn cluster_components() -> Result<()> {
     kubeparts::ensure(None).map(drop)
+}
+
+fn rendered_chart() -> Result<()> {
+    chart::run(&chart::Args::default())
 }
 
 /// Unit, property and API tests. They run beside an API server of their own,
@@ -109,4 +115,13 @@ fn tests() -> Result<()> {
 
 fn end_to_end() -> Result<()> {
     e2e::run(&e2e::Args::default())
+}
+
+/// Every query of every panel, and the alerts, where Prometheus scrapes all that
+/// runs: a metric that is renamed must not empty a panel.
+fn end_to_end_dashboards() -> Result<()> {
+    e2e::run(&e2e::Args {
+        names: vec!["dashboards".to_owned()],
+        ..e2e::Args::default()
+    })
 }

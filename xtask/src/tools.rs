@@ -16,10 +16,6 @@ use crate::{process, workspace};
 pub enum Tool {
     /// Helm.
     Helm,
-    /// The Prometheus server.
-    Prometheus,
-    /// Checks and tests Prometheus rules.
-    Promtool,
     /// Flux: fetches from Git.
     SourceController,
     /// Flux: applies what was fetched.
@@ -33,18 +29,6 @@ impl Tool {
     const fn facts(self) -> (&'static str, &'static str, &'static str, &'static str) {
         match self {
             Self::Helm => ("helm", "helm", "helm.sh/helm/v4/cmd/helm", "2 minutes"),
-            Self::Prometheus => (
-                "prometheus",
-                "prometheus",
-                "github.com/prometheus/prometheus/cmd/prometheus",
-                "4 minutes",
-            ),
-            Self::Promtool => (
-                "promtool",
-                "prometheus",
-                "github.com/prometheus/prometheus/cmd/promtool",
-                "a minute after Prometheus",
-            ),
             Self::SourceController => (
                 "source-controller",
                 "source-controller",
@@ -73,7 +57,7 @@ impl Tool {
     pub fn ensure(self) -> Result<PathBuf> {
         let (name, folder, package, minutes) = self.facts();
         // A controller in PATH may be of any version: its kinds must fit it.
-        let any_version_fits = matches!(self, Self::Helm | Self::Prometheus | Self::Promtool);
+        let any_version_fits = self == Self::Helm;
         if any_version_fits && let Some(found) = workspace::in_path(name) {
             return Ok(found);
         }

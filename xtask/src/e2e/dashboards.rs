@@ -14,8 +14,7 @@ use super::{Fact, helm};
 use crate::demo::session::{NAMESPACE, Session};
 use crate::process::output;
 use crate::progress::Step;
-use crate::tools::Tool;
-use crate::workspace;
+use crate::{dashboards, workspace};
 
 /// Where Prometheus listens inside the cluster's network.
 const ADDRESS: &str = "127.0.0.1:19090";
@@ -46,8 +45,8 @@ struct Ask {
 
 /// Runs the suite; a fact per promise.
 pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
-    let prometheus = Tool::Prometheus.ensure()?;
-    let promtool = Tool::Promtool.ensure()?;
+    let programs = dashboards::prometheus()?;
+    let (prometheus, promtool) = (programs.join("prometheus"), programs.join("promtool"));
     let rules = workspace::root().join("config/prometheus");
     let mut facts = vec![rule_tests(&promtool, &rules)?];
 

@@ -5,6 +5,7 @@ pub(crate) mod fleet;
 pub(super) mod release;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -17,8 +18,11 @@ use fleet::{FLUX, Fleet, KUSTOMIZE, SOURCE, delivered, is_ready, message, text};
 /// How many syncs without a difference must write nothing.
 const QUIET_CYCLES: u32 = 10;
 
+/// The folder of monitors and policies that `config/flux` delivers.
+const RESOURCES: &str = "config/flux/resources";
+
 /// Folders of the checkout that the repository has.
-const DELIVERED: [&str; 3] = ["config/crd", "config/rbac", "config/operator"];
+const DELIVERED: [&str; 4] = ["config/crd", "config/rbac", "config/operator", RESOURCES];
 
 /// Everything whose writes count: tanso's kinds and all that it makes.
 const WATCHED: &str = "powermonitors,carbonpolicies,clustercarbonpolicies,customresourcedefinitions,\
@@ -34,10 +38,9 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     for folder in DELIVERED {
         delivery.0.copy(folder)?;
     }
-    let repository = &delivery.0.repository;
-    repository.write("fleet/workloads.yaml", &text("config/demo/workloads.yaml")?)?;
+    delivery.add("workloads", &text("config/demo/workloads.yaml")?)?;
     for (name, document) in policies()? {
-        repository.write(&format!("fleet/{name}.yaml"), &document)?;
+        delivery.add(&name, &document)?;
     }
     Ok(vec![
         delivery.first_sync()?,
@@ -54,6 +57,33 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
 struct Delivery<'s>(Fleet<'s>);
 
 impl Delivery<'_> {
+    /// Puts a file beside the monitor and the policy that are shipped, as
+    /// `config/flux` tells its users to: named in the folder's kustomization.
+    fn add(&self, name: &str, document: &str) -> Result<()> {
+        let repository = &self.0.repository;
+        repository.write(&resource(name), document)?;
+        let list = self.listed()?;
+        repository.write(
+            &resource("kustomization"),
+            &format!("{list}  - {name}.yaml\n"),
+        )
+    }
+
+    /// Takes it away again.
+    fn remove(&self, name: &str) -> Result<()> {
+        let repository = &self.0.repository;
+        let file = repository.path().join(resource(name));
+        fs::remove_file(&file).with_context(|| format!("removing \"{}\"", file.display()))?;
+        let list = self.listed()?.replace(&format!("  - {name}.yaml\n"), "");
+        repository.write(&resource("kustomization"), &list)
+    }
+
+    /// The folder's kustomization.
+    fn listed(&self) -> Result<String> {
+        let file = self.0.repository.path().join(resource("kustomization"));
+        fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))
+    }
+
     fn first_sync(&self) -> Result<Fact> {
         let commit = self.0.repository.commit("the whole of tanso")?;
         self.0.point("tests/flux")?;
@@ -78,7 +108,8 @@ impl Delivery<'_> {
         Ok(Fact::new(
             "first sync",
             format!(
-                "kinds, operator, monitor and policies Ready in this order after {seconds:.1} s"
+                "kinds, operator, the shipped monitor and policy and {} more Ready in this order after {seconds:.1} s",
+                policies()?.len()
             ),
         ))
     }
@@ -110,7 +141,7 @@ impl Delivery<'_> {
     /// Replaces the PUE of the repository's `korea-year`, and commits.
     fn commit_pue(&self, from: &str, to: &str) -> Result<String> {
         let (from, to) = (format!("value: {from}"), format!("value: {to}"));
-        self.0.change("fleet/korea-year.yaml", &from, &to)
+        self.0.change(&resource("korea-year"), &from, &to)
     }
 
     fn commit_changes_status(&self) -> Result<Fact> {
@@ -198,8 +229,7 @@ impl Delivery<'_> {
             let names = reports(session)?;
             Ok((!names.is_empty()).then_some(names.len()))
         })?;
-        std::fs::remove_file(self.0.repository.path().join("fleet/korea-hours.yaml"))
-            .context("removing korea-hours.yaml")?;
+        self.remove("korea-hours")?;
         self.0.repository.commit("without korea-hours")?;
         let ((), seconds) = self
             .0
@@ -227,13 +257,15 @@ impl Delivery<'_> {
         // Evaluation by the hour: what is new in the energy is not a difference
         // of the delivery, and would be written by right.
         for (name, document) in policies()? {
-            let file = format!("fleet/{name}.yaml");
             if name != "korea-hours" {
                 let hourly = document.replace("interval: 10s", "interval: 1h");
-                self.0.repository.write(&file, &hourly)?;
+                self.0.repository.write(&resource(&name), &hourly)?;
             }
         }
-        let commit = self.0.repository.commit("evaluate by the hour")?;
+        let (all, hourly) = ("  policy:\n", "  policy:\n    interval: 1h\n");
+        let commit = self
+            .0
+            .change(&resource("clustercarbonpolicy"), all, hourly)?;
         self.0.wait("the last commit", |_| {
             let resources = self.0.object(KUSTOMIZATIONS, "tanso-resources")?;
             Ok(delivered(&resources, &commit).then_some(()))
@@ -330,11 +362,20 @@ fn judged_pue(policy: &Value) -> Option<f64> {
     shown.split_whitespace().next()?.parse().ok()
 }
 
-/// The demo's monitor and policies, a document each, by name.
+/// A file of the folder that is delivered.
+fn resource(name: &str) -> String {
+    format!("{RESOURCES}/{name}.yaml")
+}
+
+/// The demo's policies of single namespaces, a document each, by name. Monitor
+/// and cluster-wide policy are those that are shipped.
 fn policies() -> Result<Vec<(String, String)>> {
     let mut all = Vec::new();
     for document in text("config/demo/policies.yaml")?.split("\n---\n") {
         let object: Value = serde_saphyr::from_str(document).context("reading a policy")?;
+        if object["kind"] != "CarbonPolicy" {
+            continue;
+        }
         let name = object["metadata"]["name"]
             .as_str()
             .context("a policy's name")?;
@@ -347,7 +388,7 @@ fn policies() -> Result<Vec<(String, String)>> {
 mod tests {
     use serde_json::json;
 
-    use super::{judged_pue, policies, version};
+    use super::{judged_pue, policies, resource, text, version};
 
     #[test]
     fn a_monitors_power_is_news_and_its_nodes_are_a_write() {
@@ -383,5 +424,7 @@ mod tests {
         };
         assert!(of("korea-year").unwrap().contains("value: 1.32"));
         assert!(of("korea-hours").unwrap().contains("interval: 10s"));
+        let shipped = text(&resource("clustercarbonpolicy")).unwrap();
+        assert!(shipped.contains("  policy:\n") && !shipped.contains("interval:"));
     }
 }
