@@ -12,6 +12,7 @@ pub(crate) mod git;
 mod helm;
 mod lifecycle;
 mod mcp;
+mod study;
 mod web;
 
 use std::time::Instant;
@@ -27,7 +28,7 @@ const CLUSTER: &str = "e2e";
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only the tests whose name contains one of these; or one suite, which builds
-    /// what it runs against first: helm, flux, flux-helm, dashboards, mcp, doctor, faces; or
+    /// what it runs against first: helm, flux, flux-helm, dashboards, mcp, doctor, faces, study; or
     /// web, which needs no cluster
     pub names: Vec<String>,
     /// How the API server fails
@@ -61,7 +62,7 @@ type Suite = fn(&Session) -> Result<Vec<Fact>>;
 
 /// Suites that need programs of others. Each runs by its name alone: what most of
 /// them build from nothing would not fit into the time of `cargo xtask test`.
-const SUITES: [(&str, Suite); 7] = [
+const SUITES: [(&str, Suite); 8] = [
     ("helm", helm::run),
     ("flux", flux::run),
     ("flux-helm", flux::release::run),
@@ -69,6 +70,7 @@ const SUITES: [(&str, Suite); 7] = [
     ("mcp", mcp::run),
     ("doctor", doctor::run),
     ("faces", faces::run),
+    ("study", study::run),
 ];
 
 /// Every test, in the order in which they run on the same cluster.

@@ -68,6 +68,7 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     )?;
     step.done("policies judged");
 
+    facts.push(documented(session)?);
     let server = Server::start(session, &prometheus, &rules)?;
     let asks = ours()?;
     let boards: usize = {
@@ -95,6 +96,42 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     ));
     facts.push(server.rules(&promtool, &rules)?);
     Ok(facts)
+}
+
+/// Every family that operator and model server serve stands in their reference,
+/// with its type. That of the agent is made from its own table.
+fn documented(session: &Session) -> Result<Fact> {
+    let page = workspace::root().join("docs/operator-metrics.md");
+    let page =
+        fs::read_to_string(&page).with_context(|| format!("reading \"{}\"", page.display()))?;
+    let (mut served, mut missing) = (0, Vec::new());
+    for (name, port) in &TARGETS[1..] {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/services/{name}:{port}/proxy/metrics");
+        let text = session.raw(&path)?;
+        for (family, kind) in text.lines().filter_map(family) {
+            let ending = if kind == "counter" { "_total" } else { "" };
+            let row = format!("| `{family}{ending}` | {kind} |");
+            served += 1;
+            if !page.contains(&row) {
+                missing.push(row);
+            }
+        }
+    }
+    if served == 0 || !missing.is_empty() {
+        bail!(
+            "{served} families of operator and model server; docs/operator-metrics.md lacks:\n{}",
+            missing.join("\n")
+        );
+    }
+    Ok(Fact::new(
+        "reference",
+        format!("{served} families of operator and model server, each documented"),
+    ))
+}
+
+/// Name and type of a family, by the line that says so.
+fn family(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("# TYPE ")?.split_once(' ')
 }
 
 fn rule_tests(promtool: &Path, rules: &Path) -> Result<Fact> {
