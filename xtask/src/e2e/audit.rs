@@ -276,25 +276,18 @@ fn judge(found: &Found, granted: &BTreeMap<(String, String), BTreeSet<Right>>) -
         }
     }
     ensure!(idle.is_empty(), "granted and used by nothing: {idle:?}");
-    let unknown = ELSEWHERE.iter().flat_map(|(resources, verbs, _)| {
-        let verbs = verbs.split(' ');
-        verbs.flat_map(|verb| resources.split(' ').map(move |resource| (resource, verb)))
-    });
-    let is_granted = |(resource, verb): &(&str, &str)| {
+    // Of a pair of lists some crossings are no right; each resource must be one.
+    let is_granted = |resource: &str, verbs: &str| {
         let mut rights = granted.values().flatten();
-        rights.any(|right| right.resource == *resource && right.verb == *verb)
+        rights.any(|right| right.resource == resource && has(verbs, &right.verb))
     };
-    // Of a pair of lists some crossings are no right; a whole resource must be one.
-    let strange: BTreeSet<&str> = {
-        let mut of: BTreeMap<&str, bool> = BTreeMap::new();
-        for pair in unknown {
-            *of.entry(pair.0).or_default() |= is_granted(&pair);
-        }
-        of.into_iter()
-            .filter(|(_, is)| !is)
-            .map(|(name, _)| name)
-            .collect()
-    };
+    let strange: Vec<&str> = ELSEWHERE
+        .iter()
+        .flat_map(|(resources, verbs, _)| {
+            let resources = resources.split(' ');
+            resources.filter(|resource| !is_granted(resource, verbs))
+        })
+        .collect();
     ensure!(
         strange.is_empty(),
         "audit.rs excuses what nobody is granted: {strange:?}"
@@ -307,9 +300,13 @@ fn judge(found: &Found, granted: &BTreeMap<(String, String), BTreeSet<Right>>) -
     ))
 }
 
+/// Whether a list has a word.
+fn has(words: &str, wanted: &str) -> bool {
+    words.split(' ').any(|word| word == wanted)
+}
+
 /// What uses a right, where these tests do not.
 fn elsewhere(right: &Right) -> Option<&'static str> {
-    let has = |words: &str, wanted: &str| words.split(' ').any(|word| word == wanted);
     let place = ELSEWHERE
         .iter()
         .find(|(resources, verbs, _)| has(resources, &right.resource) && has(verbs, &right.verb));
