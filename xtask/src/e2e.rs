@@ -12,6 +12,8 @@ pub(crate) mod git;
 mod helm;
 mod lifecycle;
 mod mcp;
+mod prometheus;
+mod sources;
 mod study;
 mod web;
 
@@ -28,8 +30,8 @@ const CLUSTER: &str = "e2e";
 #[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Only the tests whose name contains one of these; or one suite, which builds
-    /// what it runs against first: helm, flux, flux-helm, dashboards, mcp, doctor, faces, study; or
-    /// web, which needs no cluster
+    /// what it runs against first: helm, flux, flux-helm, dashboards, mcp, doctor, faces, study, sources;
+    /// or web, which needs no cluster
     pub names: Vec<String>,
     /// How the API server fails
     #[command(flatten)]
@@ -62,7 +64,7 @@ type Suite = fn(&Session) -> Result<Vec<Fact>>;
 
 /// Suites that need programs of others. Each runs by its name alone: what most of
 /// them build from nothing would not fit into the time of `cargo xtask test`.
-const SUITES: [(&str, Suite); 8] = [
+const SUITES: [(&str, Suite); 9] = [
     ("helm", helm::run),
     ("flux", flux::run),
     ("flux-helm", flux::release::run),
@@ -71,6 +73,7 @@ const SUITES: [(&str, Suite); 8] = [
     ("doctor", doctor::run),
     ("faces", faces::run),
     ("study", study::run),
+    ("sources", sources::run),
 ];
 
 /// Every test, in the order in which they run on the same cluster.

@@ -4,27 +4,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::{Fact, helm};
+use super::Fact;
+use super::prometheus::{ADDRESS, Server, TARGETS, all_judged};
 use crate::demo::session::{NAMESPACE, Session};
 use crate::process::output;
 use crate::progress::Step;
 use crate::{dashboards, workspace};
-
-/// Where Prometheus listens inside the cluster's network.
-const ADDRESS: &str = "127.0.0.1:19090";
-
-/// What is scraped: the pods' name, and their port.
-const TARGETS: [(&str, u16); 3] = [
-    ("tanso-agent", 28282),
-    ("tanso-operator", 8080),
-    ("tanso-model-server", 8100),
-];
 
 /// What stands for a dashboard's variables: all of it.
 const VARIABLES: [(&str, &str); 6] = [
@@ -53,21 +44,7 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     session.install()?;
     session.apply_file("workloads.yaml")?;
     session.apply_file("policies.yaml")?;
-    let mut step = Step::new("workloads and policies");
-    session.wait(
-        &mut step,
-        "every policy to be judged",
-        Duration::from_mins(10),
-        |session| {
-            let all = session.json(&["get", "carbonpolicies", "-A", "-o", "json"])?;
-            let items = all["items"].as_array().context("items")?;
-            let judged = |item: &&Value| !item["status"]["verdict"].is_null();
-            let count = items.iter().filter(judged).count();
-            Ok((count == items.len() && count > 0).then_some(()))
-        },
-    )?;
-    step.done("policies judged");
-
+    all_judged(session)?;
     facts.push(documented(session)?);
     let server = Server::start(session, &prometheus, &rules)?;
     let asks = ours()?;
@@ -227,55 +204,7 @@ fn report(whose: &str, empty: &[String]) -> Result<()> {
     );
 }
 
-/// A Prometheus inside the cluster's network; ends with this.
-struct Server<'s> {
-    session: &'s Session,
-    child: Child,
-    dir: tempfile::TempDir,
-}
-
-impl Drop for Server<'_> {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl<'s> Server<'s> {
-    fn start(session: &'s Session, prometheus: &Path, rules: &Path) -> Result<Self> {
-        let dir = tempfile::tempdir().context("making a folder for Prometheus")?;
-        let config = dir.path().join("prometheus.yaml");
-        let what = "every pod of tanso to be ready";
-        let mut step = Step::new(what);
-        let limit = Duration::from_mins(10);
-        let targets = session.wait(&mut step, what, limit, |session| {
-            configuration(session, rules).map(Some)
-        })?;
-        step.done("every pod of tanso is ready");
-        let log = fs::File::create(dir.path().join("log")).context("creating a log")?;
-        fs::write(&config, targets).context("configuring Prometheus")?;
-        let child = session
-            .cluster()?
-            .exec([prometheus])
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                dir.path().join("data").display()
-            ))
-            .arg(format!("--web.listen-address={ADDRESS}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .context("starting Prometheus")?;
-        Ok(Self {
-            session,
-            child,
-            dir,
-        })
-    }
-
+impl Server<'_> {
     /// The result of a query: samples, or nothing yet.
     fn ask(&self, promtool: &Path, query: &str) -> Result<Vec<Value>> {
         let mut command = self.session.cluster()?.exec([promtool]);
@@ -306,7 +235,7 @@ impl<'s> Server<'s> {
         if let Err(error) = waited
             && open.is_empty()
         {
-            return Err(error.context(crate::process::tail(&self.dir.path().join("log"), 2000)));
+            return Err(error.context(self.said()));
         }
         step.done(&format!(
             "{} of {} answered",
@@ -355,45 +284,6 @@ impl<'s> Server<'s> {
             ),
         ))
     }
-}
-
-/// Scrapes every pod of tanso, and itself for its own failures.
-fn configuration(session: &Session, rules: &Path) -> Result<String> {
-    let mut jobs = vec![serde_json::json!({
-        "job_name": "prometheus",
-        "static_configs": [{"targets": [ADDRESS]}],
-    })];
-    for (name, port) in TARGETS {
-        let label = format!("app.kubernetes.io/name={name}");
-        let pods = session.json(&["get", "pods", "-n", NAMESPACE, "-l", &label, "-o", "json"])?;
-        let items = pods["items"].as_array().context("items")?;
-        let mut targets = Vec::new();
-        for pod in items {
-            let address = pod["status"]["podIP"].as_str().context("a pod's address")?;
-            let node = pod["spec"]["nodeName"].as_str().context("a pod's node")?;
-            if helm::condition(pod, "Ready") != Some("True") {
-                bail!("a pod of {name} is not ready");
-            }
-            targets.push(serde_json::json!({
-                "targets": [format!("{address}:{port}")],
-                "labels": {"instance": node},
-            }));
-        }
-        if targets.is_empty() {
-            bail!("no pod of {name} to scrape");
-        }
-        jobs.push(serde_json::json!({
-            "job_name": name,
-            "honor_labels": name == "tanso-agent",
-            "static_configs": targets,
-        }));
-    }
-    let config = serde_json::json!({
-        "global": {"scrape_interval": "5s", "evaluation_interval": "5s"},
-        "rule_files": [rules.join("rules.yaml")],
-        "scrape_configs": jobs,
-    });
-    serde_json::to_string_pretty(&config).context("writing Prometheus' configuration")
 }
 
 #[cfg(test)]
