@@ -20,7 +20,7 @@ use crate::host::cgroup::MemoryFiles;
 /// How often each pod is looked at, where time suffices.
 const ROUND: Duration = Duration::from_secs(15);
 /// The part of one processor that it may take, one in so many.
-const COST_PART: u32 = 2_000;
+const COST_PART: u32 = 4_000;
 
 /// Whose turn it is.
 #[derive(Debug, Default)]
