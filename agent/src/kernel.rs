@@ -10,6 +10,7 @@ mod batch;
 pub mod btf;
 pub mod ebpf;
 mod ladder;
+pub mod pages;
 mod poll;
 mod proc;
 mod rights;

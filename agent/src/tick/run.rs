@@ -1,12 +1,16 @@
 //! The thread that reads: at a fixed pace on the wall clock's grid.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tanso_runtime::Health;
 
 use super::Cycle;
 use crate::clock::Now;
+use crate::kernel::pages;
+
+/// After so long everything that runs once has run.
+const STARTED: Duration = Duration::from_secs(30);
 
 /// Reads every `interval` (asked each time) until `stop` is closed, then once more, so that
 /// nothing that ran is left for the next process to reconstruct.
@@ -16,10 +20,17 @@ pub fn run(
     stop: &Receiver<()>,
     health: &Health,
 ) {
+    let (begun, mut has_started) = (Instant::now(), false);
     let pause = |cycle: &Cycle| until_next(Now::read().unix_ms, cycle.pace(interval()));
     while stop.recv_timeout(pause(&cycle)) == Err(RecvTimeoutError::Timeout) {
         cycle.tick(Now::read());
         health.ready(crate::READINESS);
+        if !has_started && begun.elapsed() >= STARTED {
+            has_started = true;
+            if let Err(fault) = pages::let_go_of_code() {
+                tracing::debug!(%fault, "pages of the start stay in memory");
+            }
+        }
     }
     cycle.tick(Now::read());
 }
