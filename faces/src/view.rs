@@ -27,12 +27,14 @@ use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
-use tanso_crds::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus, CarbonReport, PowerMonitor};
+use tanso_crds::{
+    CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus, CarbonReport, EnergyStudy, PowerMonitor,
+};
 use tanso_power::{Estimate, Joules, Provenance};
 
 pub use access::{Access, Caller, Reviewer};
 pub use beside::Beside;
-pub(crate) use beside::allocatable;
+pub(crate) use beside::{allocatable, allocatable_bytes};
 pub use cluster::{Books, Clock, KubeFacts, Reader, Services, no_services};
 pub use fault::FactsFault;
 pub use proxy::{ProxyBooks, read_export};
@@ -83,6 +85,10 @@ pub trait Facts: Send + Sync {
 
     /// Where a policy's energy is used: its grid, facility and time zone.
     fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site>;
+
+    /// Every `EnergyStudy` of the namespaces that the caller may see, by
+    /// namespace and name.
+    fn studies(&self) -> Answer<'_, Vec<EnergyStudy>>;
 
     /// When a `CronJob` starts; `None` if there is none of that name.
     fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>>;

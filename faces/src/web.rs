@@ -57,6 +57,10 @@ pub struct LiveNode {
     pub provenance: Option<Provenance>,
     /// Mean power over its last closed minute, milliwatts.
     pub power_mw: Option<i64>,
+    /// Names of the meters that its figures are read from.
+    pub active_meters: Vec<String>,
+    /// Names of meters that are there and cannot be read.
+    pub failed_meters: Vec<String>,
     /// When it was last read.
     pub last_success: Option<Timestamp>,
     /// Why it could not be read last time.

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use tanso_crds::carbon_policy::status::{Figures, Verdict, WorkloadResult};
 use tanso_faces::report::figure;
 use tanso_faces::web::Web;
 use tanso_runtime::serve::Peer;
@@ -29,6 +30,10 @@ struct Asked<'a> {
 }
 
 async fn ask(asked: Asked<'_>) -> (StatusCode, header::HeaderMap, String) {
+    ask_of(router(), asked).await
+}
+
+async fn ask_of(router: Router, asked: Asked<'_>) -> (StatusCode, header::HeaderMap, String) {
     let mut request = Request::get(asked.path)
         .header(header::HOST, asked.host)
         .body(Body::empty())
@@ -38,7 +43,7 @@ async fn ask(asked: Asked<'_>) -> (StatusCode, header::HeaderMap, String) {
         address,
         certified: false,
     });
-    let response = router().oneshot(request).await.unwrap();
+    let response = router.oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     (
@@ -133,7 +138,10 @@ async fn the_overview_says_what_the_status_says() {
         figure::mass(totals.emissions_milligrams.low),
         figure::kwh(policy.status.workloads[0].figures.energy_microjoules.value),
         "313.7 W".to_owned(),
-        "2 of 3 nodes".to_owned(),
+        // The fourth has no agent.
+        "2 of 4 nodes".to_owned(),
+        figure::energy(totals.energy_microjoules.low),
+        figure::energy(totals.energy_microjoules.high),
         "class=\"mod\"".to_owned(),
         "class=\"miss\"".to_owned(),
         "line fc".to_owned(),
@@ -141,6 +149,66 @@ async fn the_overview_says_what_the_status_says() {
         assert!(text.contains(&figure), "{figure} is missing:\n{text}");
     }
     assert!(text.contains("<title>Overview – tanso</title>"));
+}
+
+/// A workload of which nothing is known had 0 kWh, 0 g and 0 % measured.
+#[tokio::test]
+async fn of_a_workload_nothing_is_known_of_stands_no_zero() {
+    let mut facts = sample::facts();
+    let known = sample::everything().status.workloads[0].clone();
+    let empty = WorkloadResult {
+        name: "unseen".to_owned(),
+        verdict: Verdict::Unknown,
+        figures: Figures::default(),
+        recommendations: Vec::new(),
+        ..known.clone()
+    };
+    // Too little is known for a verdict, but its energy is.
+    let open = WorkloadResult {
+        name: "unjudged".to_owned(),
+        verdict: Verdict::Unknown,
+        ..known.clone()
+    };
+    let uid = sample::everything().uid;
+    facts
+        .workloads
+        .insert(uid, Arc::new(vec![known, open, empty]));
+    let router = Web::given(Arc::new(facts), Arc::new(sample::Agents)).router();
+    let asked = Asked {
+        path: "/?lang=en",
+        peer: "127.0.0.1:5000",
+        host: "localhost",
+    };
+    let (_, _, text) = ask_of(router, asked).await;
+    let row = |name: &str| {
+        let (_, rest) = text.split_once(&format!("Deployment/{name}</a>")).unwrap();
+        rest.split_once("</tr>").unwrap().0.to_owned()
+    };
+    let unseen = row("unseen");
+    assert_eq!(
+        unseen.matches("<td class=\"n\">-</td>").count(),
+        4,
+        "{unseen}"
+    );
+    assert!(!unseen.contains('0'), "{unseen}");
+    let unjudged = row("unjudged");
+    assert!(!unjudged.contains("<td class=\"n\">-</td>"), "{unjudged}");
+}
+
+/// A Korean page said an English sentence as if it were Korean: screen readers
+/// spelt it out.
+#[tokio::test]
+async fn a_fault_on_a_korean_page_is_marked_as_the_english_that_it_is() {
+    let (status, _, text) = ask(Asked {
+        path: "/workloads/shop/Deployment/gone?lang=ko",
+        peer: "127.0.0.1:5000",
+        host: "localhost",
+    })
+    .await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let (_, rest) = text.split_once("<p role=\"status\" lang=\"en\">").unwrap();
+    assert!(rest.contains("was not found"), "{rest}");
+    assert!(text.contains("<html lang=\"ko\">"), "{text}");
 }
 
 #[tokio::test]
@@ -197,6 +265,8 @@ async fn every_page_of_the_menu_is_there_and_says_what_is_missing() {
     let nodes = page("/nodes?lang=en").await;
     for word in [
         "212.4 W",
+        "<td>rapl</td>",
+        "<td>model<br><small>cannot be read: redfish</small></td>",
         "not reached",
         "connection refused",
         "no agent",
@@ -209,6 +279,21 @@ async fn every_page_of_the_menu_is_there_and_says_what_is_missing() {
     assert!(regions.contains("ap-northeast-2") && regions.contains("aria-sort=\"ascending\""));
     let study = page("/study?lang=en").await;
     assert!(study.contains("/study/gitops.svg"), "{study}");
+    // One that runs on the cluster, from its own status; and the published one.
+    for word in [
+        "What does pruning cost?",
+        "lab/prune",
+        "7 / 24",
+        "1 disturbed",
+        "trial 8, block 3, <span lang=\"en\">prune</span>: measuring",
+        "expected to end 2026-10-05 18:40Z",
+        "9.8 to 33.0 J",
+        "holds 0",
+        "kubectl tanso study report prune -n lab",
+        "docs/studies/gitops/index.md",
+    ] {
+        assert!(study.contains(word), "{word} is missing: {study}");
+    }
     assert!(page("/study/gitops.svg").await.starts_with("<svg"));
 }
 

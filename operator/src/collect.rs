@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use tanso_agent_wire::energy::Record;
+use tanso_agent_wire::meters::MeterSaid;
 use tanso_power::{Joules, Provenance, Watts};
 use tanso_runtime::Shutdown;
 
@@ -147,8 +148,13 @@ impl Collector {
         let homes = self.homes();
         for _ in 0..PAGES_PER_VISIT {
             let page = match self.fetcher.page(agent, cursor.as_ref()).await? {
-                Answer::Page { page, cpu_time } => {
+                Answer::Page {
+                    page,
+                    cpu_time,
+                    meters,
+                } => {
                     last_minute.cpu_time = cpu_time;
+                    last_minute.meters = meters;
                     page
                 }
                 Answer::Gone { start } => {
@@ -222,13 +228,14 @@ impl Collector {
 }
 
 /// The energy of the newest closed minute among the records of a visit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LastMinute {
     minute: Option<i64>,
     energy: Joules,
     provenance: Option<Provenance>,
     closed_until: i64,
     cpu_time: Option<CpuTimeSource>,
+    meters: Vec<MeterSaid>,
 }
 
 impl LastMinute {
@@ -265,6 +272,12 @@ impl LastMinute {
     #[must_use]
     pub const fn cpu_time(&self) -> Option<CpuTimeSource> {
         self.cpu_time
+    }
+
+    /// The node's meters and their states; empty where it says none.
+    #[must_use]
+    pub fn meters(&self) -> &[MeterSaid] {
+        &self.meters
     }
 
     /// End of the agent's last closed minute, seconds of Unix time.

@@ -12,6 +12,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
+use tanso_agent_wire::meters::MeterSaid;
 use tanso_faces::view::{FactsFault, Reviewer};
 use tanso_faces::web::{Live, LiveNode, StudyFiles, Web};
 use tanso_power::Watts;
@@ -75,6 +76,8 @@ impl Live for Own {
             pod: facts.pod,
             provenance: facts.provenance,
             power_mw: facts.power.map(milliwatts),
+            active_meters: in_state(&facts.meters, "active"),
+            failed_meters: in_state(&facts.meters, "failed"),
             last_success: facts.last_success,
             error: facts.error,
         })
@@ -103,6 +106,12 @@ impl Own {
         };
         Ok(listed.into_iter().filter_map(study).collect())
     }
+}
+
+/// The names of meters in a state.
+fn in_state(meters: &[MeterSaid], state: &str) -> Vec<String> {
+    let those = meters.iter().filter(|meter| meter.state == state);
+    those.map(|meter| meter.name.clone()).collect()
 }
 
 /// Whole milliwatts.

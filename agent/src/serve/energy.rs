@@ -7,11 +7,13 @@ use serde::Deserialize;
 use tanso_agent_wire::energy::{
     CPU_TIME_HEADER, Cursor, EnergyPage, FIELDS_HEADER, MEMORY_FIELD, PAGE_LIMIT, SCHEMA,
 };
+use tanso_agent_wire::meters::{self, METERS_HEADER};
 use tanso_runtime::Problem;
 
 use super::access::trusted;
 use super::{Reader, Sources};
 use crate::journal::{Journal, JournalFault};
+use crate::snapshot::Snapshot;
 
 /// What may be asked.
 #[derive(Debug, Default, Deserialize)]
@@ -47,11 +49,8 @@ pub async fn answer(
             Problem::new(StatusCode::BAD_REQUEST, "not a cursor").detail(fault.to_string())
         })?;
     let limit = limit(question.limit.as_deref())?;
-    let mut headers = HeaderMap::new();
-    if let Some(snapshot) = sources.published.load_full() {
-        let rung = HeaderValue::from_static(snapshot.rung.as_str());
-        headers.insert(CPU_TIME_HEADER, rung);
-    }
+    let headers = sources.published.load_full();
+    let headers = headers.map_or_else(HeaderMap::new, |snapshot| beside(&snapshot));
     let journal = sources.journal;
     let id = journal.id();
     let read = tokio::task::spawn_blocking(move || {
@@ -77,6 +76,20 @@ pub async fn answer(
         closed_until: page.closed_until,
     });
     Ok((headers, page))
+}
+
+/// What is said of the node beside its records.
+fn beside(snapshot: &Snapshot) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let rung = HeaderValue::from_static(snapshot.rung.as_str());
+    headers.insert(CPU_TIME_HEADER, rung);
+    let reports = snapshot.meters.iter();
+    let text = meters::write(reports.map(|report| (report.name, report.state)));
+    // Names and states are words of ours, which a header can hold.
+    if let Ok(text) = HeaderValue::try_from(text) {
+        headers.insert(METERS_HEADER, text);
+    }
+    headers
 }
 
 /// Whether a reader says that it knows a field.
@@ -126,6 +139,14 @@ fn refuse(fault: &JournalFault, journal: &Journal) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn beside_its_records_a_node_names_its_meters_and_their_states() {
+        let headers = beside(&crate::serve::metrics::tests::snapshot());
+        let text = headers.get(METERS_HEADER).unwrap().to_str().unwrap();
+        assert_eq!(text, "rapl=active,model=absent");
+        assert_eq!(headers.get(CPU_TIME_HEADER).unwrap(), "ebpf");
+    }
 
     #[test]
     fn only_a_reader_that_names_a_field_is_given_it() {

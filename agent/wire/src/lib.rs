@@ -5,4 +5,5 @@
 
 pub mod energy;
 pub mod families;
+pub mod meters;
 pub mod zone;

@@ -80,3 +80,26 @@ pub(crate) fn allocatable(node: &Node) -> Option<u64> {
         None => cpu.0.parse::<u64>().ok()?.checked_mul(1_000),
     }
 }
+
+/// The memory that a node has to give, bytes, rounded down.
+pub(crate) fn allocatable_bytes(node: &Node) -> Option<u64> {
+    const UNITS: [(&str, u64); 9] = [
+        ("Ki", 1 << 10),
+        ("Mi", 1 << 20),
+        ("Gi", 1 << 30),
+        ("Ti", 1 << 40),
+        ("k", 1_000),
+        ("M", 1_000_000),
+        ("G", 1_000_000_000),
+        ("T", 1_000_000_000_000),
+        ("", 1),
+    ];
+    let memory = node.status.as_ref()?.allocatable.as_ref()?.get("memory")?;
+    if let Some(milli) = memory.0.strip_suffix('m') {
+        return Some(milli.parse::<u64>().ok()? / 1_000);
+    }
+    UNITS.iter().find_map(|(unit, size)| {
+        let number = memory.0.strip_suffix(unit)?;
+        number.parse::<u64>().ok()?.checked_mul(*size)
+    })
+}

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
-use kube::Client;
 use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
 use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::Period;
 use tanso_carbon::regulation::BUNDLED;
 use tanso_crds::carbon_policy::Placement;
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
-use tanso_crds::{CarbonPolicy, CarbonReport, PowerMonitor};
+use tanso_crds::{CarbonPolicy, CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
 use tanso_intensity::{Loaded, ProviderFault};
 use tokio::sync::Mutex;
@@ -355,6 +355,22 @@ impl KubeFacts {
         })
     }
 
+    /// Studies of all namespaces that the caller may see.
+    async fn all_studies(&self) -> Result<Vec<EnergyStudy>, FactsFault> {
+        const KIND: &str = "energystudies";
+        let api: Api<EnergyStudy> = Api::all(self.client());
+        let mut all = match list_all(&api, ListParams::default().limit(100), KIND).await {
+            Err(fault) if fault.is_forbidden() => return Ok(Vec::new()),
+            found => found?,
+        };
+        let names: BTreeSet<String> = all.iter().filter_map(ResourceExt::namespace).collect();
+        let seen = self.access.namespaces(KIND, names.into_iter().collect());
+        let seen: BTreeSet<String> = seen.await?.into_iter().collect();
+        all.retain(|one| one.namespace().is_some_and(|name| seen.contains(&name)));
+        all.sort_by_key(|one| (one.namespace(), one.name_any()));
+        Ok(all)
+    }
+
     async fn all_nodes(&self) -> Result<Vec<Node>, FactsFault> {
         let api: Api<Node> = Api::all(self.client());
         list_all(&api, ListParams::default().limit(500), "nodes").await
@@ -467,6 +483,10 @@ impl Facts for KubeFacts {
 
     fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site> {
         Box::pin(self.site_of(policy))
+    }
+
+    fn studies(&self) -> Answer<'_, Vec<EnergyStudy>> {
+        Box::pin(self.all_studies())
     }
 
     fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>> {

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Node;
 use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::Period;
 use tanso_crds::carbon_policy::status::WorkloadResult;
-use tanso_crds::{CarbonReport, PowerMonitor};
+use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
 
 use super::cluster::no_services;
@@ -39,6 +39,8 @@ pub struct Given {
     pub energy: Option<Energy>,
     /// Tables by the UID of the policy that names them.
     pub tables: BTreeMap<String, Table>,
+    /// Studies that run on the cluster.
+    pub studies: Vec<EnergyStudy>,
     /// Schedules by namespace and name of the `CronJob`.
     pub schedules: BTreeMap<(String, String), Schedule>,
 }
@@ -150,6 +152,10 @@ impl Facts for Given {
             &self.nodes,
             self.now,
         ))
+    }
+
+    fn studies(&self) -> Answer<'_, Vec<EnergyStudy>> {
+        ready(Ok(self.studies.clone()))
     }
 
     fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>> {

@@ -152,7 +152,12 @@ fn is_here(frame: &Frame, path: &str) -> bool {
 /// A page that says why there is none.
 pub(super) fn fault(frame: &Frame, why: &str) -> Markup {
     let title = frame.pick("No page", "페이지 없음");
-    page(frame, title, None, &html! { p role="status" { (why) } })
+    page(
+        frame,
+        title,
+        None,
+        &html! { p role="status" lang="en" { (why) } },
+    )
 }
 
 /// A sentence of the engine in the reader's language; what has no Korean wording

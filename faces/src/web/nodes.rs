@@ -80,6 +80,7 @@ fn table(frame: &Frame, nodes: &[Node], live: &BTreeMap<String, LiveNode>) -> Ma
             frame.pick("Node", "노드"),
             frame.pick("#Power now", "#현재 소비전력"),
             frame.pick("Source", "출처"),
+            frame.pick("Meters", "계량기"),
             frame.pick("Agent", "에이전트"),
             frame.pick("Last read", "최근 수집"),
             frame.pick("Health", "상태"),
@@ -100,6 +101,7 @@ fn table(frame: &Frame, nodes: &[Node], live: &BTreeMap<String, LiveNode>) -> Ma
                     .and_then(|one| one.provenance)
                     .map_or("", |from| source(frame, from)),
             ),
+            known.map_or_else(|| cell(""), |one| meters(frame, one)),
             cell(known.map_or("", |one| &one.pod)),
             cell(
                 known
@@ -115,6 +117,17 @@ fn table(frame: &Frame, nodes: &[Node], live: &BTreeMap<String, LiveNode>) -> Ma
         sorted: None,
     }
     .table()
+}
+
+/// Its meters by name: those that are read, and those that cannot be.
+fn meters(frame: &Frame, known: &LiveNode) -> Markup {
+    let failed = &known.failed_meters;
+    html! {
+        (cell(known.active_meters.join(", ")))
+        @if !failed.is_empty() {
+            br; small { (frame.pick("cannot be read:", "읽을 수 없음:")) " " (failed.join(", ")) }
+        }
+    }
 }
 
 /// What kind of machine it is, from its labels.

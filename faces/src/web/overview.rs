@@ -47,15 +47,17 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     };
     let workloads = facts.workloads(policy).await?;
     let hours = web.cache.hours(&*facts, policy).await;
-    let nodes = if policy.kind == PolicyKind::ClusterCarbonPolicy || may_see_nodes(&*facts).await {
-        Some(web.live.nodes())
-    } else {
-        None
-    };
+    let seen = nodes_seen(&*facts).await;
+    let may_see = policy.kind == PolicyKind::ClusterCarbonPolicy || seen.is_some();
+    let live = may_see.then(|| web.live.nodes());
+    // A node without an agent is a node too.
+    let nodes = live
+        .as_deref()
+        .map(|live| (live, seen.unwrap_or_default().max(live.len())));
     let body = html! {
         (choice(frame, policy, &policies))
         (subtitle(frame, policy))
-        (headline(frame, policy, &workloads, nodes.as_deref()))
+        (headline(frame, policy, &workloads, nodes))
         (drawing(frame, policy, &hours))
         (worst(frame, policy, &workloads))
         (advice(frame, policy, &workloads))
@@ -69,8 +71,10 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     ))
 }
 
-async fn may_see_nodes(facts: &dyn Facts) -> bool {
-    facts.nodes().await.is_ok_and(|nodes| !nodes.is_empty())
+/// How many nodes there are, for a caller who may see them.
+async fn nodes_seen(facts: &dyn Facts) -> Option<usize> {
+    let nodes = facts.nodes().await.ok()?;
+    (!nodes.is_empty()).then_some(nodes.len())
 }
 
 /// The policy that the address names; else the widest that has figures.
@@ -161,7 +165,7 @@ fn headline(
     frame: &Frame,
     policy: &Policy,
     workloads: &[WorkloadResult],
-    nodes: Option<&[LiveNode]>,
+    nodes: Option<(&[LiveNode], usize)>,
 ) -> Markup {
     let status = &policy.status;
     let Some(totals) = &status.totals else {
@@ -185,8 +189,11 @@ fn headline(
         words::mass(mass.low),
         words::mass(mass.high)
     );
+    let energy = &totals.energy_microjoules;
     let measured = format!(
-        "{} % {}, {} % {}",
+        "{} – {}, 90 %; {} % {}, {} % {}",
+        words::energy(energy.low),
+        words::energy(energy.high),
         totals.measured_percent,
         frame.language.provenance(0),
         totals.modelled_percent,
@@ -194,7 +201,7 @@ fn headline(
     );
     html! {
         dl.figures {
-            @if let Some(nodes) = nodes { (power(frame, nodes)) }
+            @if let Some((live, all)) = nodes { (power(frame, live, all)) }
             (figure(frame.pick("Energy", "전력량"), &cell(words::energy(totals.energy_microjoules.value)), &measured))
             (figure(frame.pick("Emissions", "온실가스 배출량"), &cell(words::mass(mass.value)), &within))
             (figure(frame.pick("Verdicts", "판정"), &counts(frame, status.verdict.unwrap_or(Verdict::Unknown), workloads), ""))
@@ -203,7 +210,7 @@ fn headline(
 }
 
 /// Power of all nodes; those without a figure are said, not counted as zero.
-fn power(frame: &Frame, nodes: &[LiveNode]) -> Markup {
+fn power(frame: &Frame, nodes: &[LiveNode], all: usize) -> Markup {
     let is_fresh = |node: &&LiveNode| {
         let age = |at: jiff::Timestamp| frame.now.as_second().saturating_sub(at.as_second());
         node.last_success.is_some_and(|at| age(at) <= LATE_S)
@@ -212,8 +219,8 @@ fn power(frame: &Frame, nodes: &[LiveNode]) -> Markup {
     let known: Vec<i64> = fresh.filter_map(|node| node.power_mw).collect();
     let label = frame.pick("Power now, all nodes", "현재 소비전력(전체 노드)");
     let more = match frame.language {
-        Language::English => format!("{} of {} nodes", known.len(), nodes.len()),
-        Language::Korean => format!("노드 {}개 중 {}개", nodes.len(), known.len()),
+        Language::English => format!("{} of {all} nodes", known.len()),
+        Language::Korean => format!("노드 {all}개 중 {}개", known.len()),
     };
     if known.is_empty() {
         return figure(label, &cell("-"), &more);
@@ -358,6 +365,15 @@ pub(super) fn table(frame: &Frame, workloads: &[WorkloadResult]) -> Markup {
     );
     let row = |one: &WorkloadResult| {
         let figures = &one.figures;
+        // Nothing is known of it: that is not zero.
+        let is_known = one.verdict != Verdict::Unknown || figures.energy_microjoules.high > 0;
+        let cell = |text: String| {
+            if is_known {
+                cell(text)
+            } else {
+                self::cell("-")
+            }
+        };
         vec![
             html! { a href=(frame.link(&link_of(one))) { (one.namespace) "/" (one.kind) "/" (one.name) } },
             cell(words::kwh(figures.energy_microjoules.value)),

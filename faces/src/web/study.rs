@@ -1,5 +1,9 @@
-//! Studies that were put into the operator's namespace: the answer first, the
-//! drawing, and the whole report as text. Made anew from plan and raw figures.
+//! Studies: those that run on the cluster with what their status says; those
+//! that were put into the operator's namespace, the answer first, the drawing,
+//! and the whole report as text, made anew from plan and raw figures; and the
+//! one that is published.
+
+mod running;
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -57,13 +61,24 @@ async fn studies(web: &Web, frame: &Frame) -> Result<Vec<StudyFiles>, PageFault>
     Ok(web.live.studies().await?)
 }
 
+/// The study of what GitOps costs, with its raw figures.
+const PUBLISHED: &str = "https://github.com/tanso-dev/tanso/blob/main/docs/studies/gitops/index.md";
+
 async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     let title = frame.pick("Studies", "실험");
     let studies = studies(web, frame).await?;
+    let facts = web.doors.facts(&frame.parts).await?;
+    let of_cluster = facts.studies().await?;
     let body = html! {
-        @if studies.is_empty() {
+        p {
+            a href=(PUBLISHED) rel="noreferrer external" hreflang="en" {
+                (frame.pick("What does GitOps cost? The published study", "GitOps의 에너지 비용: 공개된 실험(영어)"))
+            }
+        }
+        @for study in &of_cluster { (running::one(frame, study)) }
+        @if studies.is_empty() && of_cluster.is_empty() {
             (layout::empty(
-                frame.pick("No study is here. One is a ConfigMap of the operator's namespace with the label tanso.dev/study=true and the keys trials.csv and plan.yaml.", "등록된 실험이 없다. 실험은 오퍼레이터 네임스페이스의 ConfigMap(레이블 tanso.dev/study=true, 키 trials.csv와 plan.yaml)이다."),
+                frame.pick("No study is here. One is an EnergyStudy, which runs on the cluster, or a ConfigMap of the operator's namespace with the label tanso.dev/study=true and the keys trials.csv and plan.yaml.", "등록된 실험이 없다. 실험은 클러스터에서 실행하는 EnergyStudy이거나 오퍼레이터 네임스페이스의 ConfigMap(레이블 tanso.dev/study=true, 키 trials.csv와 plan.yaml)이다."),
                 "kubectl -n tanso-system create configmap my-study --from-file=trials.csv --from-file=plan.yaml\nkubectl -n tanso-system label configmap my-study tanso.dev/study=true",
             ))
         }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tanso_carbon::regulation::BUNDLED;
 use tanso_carbon::{RuleSet, UtcHour};
 use tanso_crds::carbon_policy::status::WorkloadResult;
-use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy, PowerMonitor};
+use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy, EnergyStudy, PowerMonitor};
 use tanso_faces::view::given::Given;
 use tanso_faces::view::{Energy, EnergyAccount, EnergyHour, FactsFault, Policy, WorkloadKey};
 use tanso_faces::web::{Live, LiveNode, StudyFiles};
@@ -91,6 +91,7 @@ fn facts_of(wide: Policy, workloads: Vec<WorkloadResult>) -> Given {
         monitors: vec![monitor()],
         nodes: ["m5-1", "m5-2", "bare-1", "bare-2"].map(node).to_vec(),
         energy: Some(energy),
+        studies: vec![study()],
         ..Given::default()
     }
 }
@@ -144,6 +145,32 @@ fn monitor() -> PowerMonitor {
     .unwrap()
 }
 
+/// A study in the middle of its trials.
+fn study() -> EnergyStudy {
+    serde_json::from_value(json!({
+        "apiVersion": "tanso.dev/v1alpha1", "kind": "EnergyStudy",
+        "metadata": {"name": "prune", "namespace": "lab"},
+        "spec": {
+            "title": "What does pruning cost?", "question": "Does pruning cost energy?",
+            "arms": [{"name": "keep"}, {"name": "keep-again"}, {"name": "prune"}],
+            "primaryResponse": "node_active_joules",
+        },
+        "status": {
+            "conditions": [],
+            "progress": {"done": 7, "planned": 24, "disturbed": 1, "expectedAt": "2026-10-05T18:40:00Z"},
+            "trial": {"trial": 8, "block": 3, "arm": "prune", "attempt": 1, "step": "Measuring",
+                "runner": "tanso-operator-0/1", "beganAt": "2026-10-05T09:29:00Z"},
+            "results": [
+                {"arm": "keep-again", "against": "keep", "blocks": 2, "difference": "0.3 J", "interval": "-4.1 to 4.7 J", "holdsWhatIsKnown": true},
+                {"arm": "prune", "against": "keep", "blocks": 2, "difference": "21.4 J", "interval": "9.8 to 33.0 J"},
+            ],
+            "answer": ["prune has 21.4 J more than keep (95 % interval 9.8 to 33.0 J)."],
+            "summary": {"trials": "7/24", "running": "prune", "remaining": "9h11m"},
+        },
+    }))
+    .unwrap()
+}
+
 /// What the operator's process knows beside.
 pub(crate) struct Agents;
 
@@ -159,12 +186,20 @@ impl Live for Agents {
             pod: format!("tanso-agent-{name}"),
             provenance: Some(provenance),
             power_mw: Some(power_mw),
+            active_meters: vec![match provenance {
+                Provenance::Measured => "rapl".to_owned(),
+                Provenance::Modelled | Provenance::Simulated => "model".to_owned(),
+            }],
+            failed_meters: Vec::new(),
             last_success: at(seconds),
             error: None,
         };
         vec![
             node("bare-1", Provenance::Measured, 212_400, 8),
-            node("m5-1", Provenance::Modelled, 101_250, 9),
+            LiveNode {
+                failed_meters: vec!["redfish".to_owned()],
+                ..node("m5-1", Provenance::Modelled, 101_250, 9)
+            },
             LiveNode {
                 error: Some("connection refused".to_owned()),
                 ..node("m5-2", Provenance::Modelled, 98_000, 900)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use tanso_agent_wire::meters::MeterSaid;
 use tanso_power::{Provenance, Watts};
 
 use super::{CpuTimeSource, LastMinute};
@@ -24,6 +25,8 @@ pub struct NodeFacts {
     pub closed_until: i64,
     /// Where its CPU time comes from, as far as it says.
     pub cpu_time: Option<CpuTimeSource>,
+    /// Its meters and the states that they are in; empty where it says none.
+    pub meters: Vec<MeterSaid>,
     /// When it was last read.
     pub last_success: Option<Timestamp>,
     /// Why it could not be read last time.
@@ -37,6 +40,9 @@ impl NodeFacts {
             self.provenance = last.provenance();
         }
         self.cpu_time = last.cpu_time().or(self.cpu_time);
+        if !last.meters().is_empty() {
+            self.meters = last.meters().to_vec();
+        }
         self.closed_until = self.closed_until.max(last.closed_until());
         self.last_success = Some(now);
         self.error = None;

@@ -22,6 +22,7 @@ use serde::Deserialize;
 use tanso_agent_wire::energy::{
     CPU_TIME_HEADER, Cursor, EnergyPage, FIELDS_HEADER, MEMORY_FIELD, PAGE_LIMIT, PATH,
 };
+use tanso_agent_wire::meters::{self, METERS_HEADER, MeterSaid};
 
 use super::trust::{AgentTrust, TrustBoard};
 use crate::owners::Agent;
@@ -41,6 +42,8 @@ pub enum Answer {
         page: Box<EnergyPage>,
         /// Where the node's CPU time comes from, as far as it says.
         cpu_time: Option<CpuTimeSource>,
+        /// The node's meters and their states, as far as it says.
+        meters: Vec<MeterSaid>,
     },
     /// Its journal is another than the cursor's.
     Gone {
@@ -69,6 +72,12 @@ impl CpuTimeSource {
             _ => None,
         }
     }
+}
+
+fn meters_of(headers: &HeaderMap) -> Vec<MeterSaid> {
+    let text = headers.get(METERS_HEADER);
+    let text = text.and_then(|text| text.to_str().ok());
+    text.map(meters::read).unwrap_or_default()
 }
 
 /// Why there is no answer.
@@ -293,6 +302,7 @@ impl Fetcher {
         };
         let response = self.send(agent, query).await?;
         let cpu_time = CpuTimeSource::of(response.headers());
+        let meters = meters_of(response.headers());
         let status = response.status();
         let body = Limited::new(response.into_body(), BODY_MAX)
             .collect()
@@ -319,6 +329,7 @@ impl Fetcher {
             .map(|page| Answer::Page {
                 page: Box::new(page),
                 cpu_time,
+                meters,
             })
             .map_err(|source| FetchFault::Syntax { address, source })
     }

@@ -9,6 +9,7 @@ use axum::{Json, Router};
 use tanso_agent_wire::energy::{
     Account, CPU_TIME_HEADER, EnergyPage, JournalId, Names, PATH, SCHEMA,
 };
+use tanso_agent_wire::meters::METERS_HEADER;
 use tanso_power::Estimate;
 use tanso_runtime::serve::Tls;
 use tanso_runtime::serve::tls::TlsFiles;
@@ -353,6 +354,8 @@ async fn an_agent_over_tls_is_known_by_its_authority_and_shown_the_token() {
         let mut response = answer(agent, asked).await;
         let rung = HeaderValue::from_static("cgroup-files");
         response.headers_mut().insert(CPU_TIME_HEADER, rung);
+        let meters = HeaderValue::from_static("rapl=active,nvml=failed");
+        response.headers_mut().insert(METERS_HEADER, meters);
         response
     };
     let router = Router::new()
@@ -392,6 +395,9 @@ async fn an_agent_over_tls_is_known_by_its_authority_and_shown_the_token() {
         assert_eq!(visited.is_ok(), opens, "{visited:?}");
         if let Ok(last) = visited {
             assert_eq!(last.cpu_time(), Some(CpuTimeSource::CgroupFiles));
+            let meters = last.meters().iter();
+            let meters: Vec<_> = meters.map(|one| (&*one.name, &*one.state)).collect();
+            assert_eq!(meters, [("rapl", "active"), ("nvml", "failed")]);
         }
     }
     assert_eq!(bench.total().await, energy(1, 9));
