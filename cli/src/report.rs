@@ -14,7 +14,7 @@ use tanso_faces::answer::report::{Limits, ReadFault, When, read};
 use tanso_faces::report::{self, Format, Language, Statement, VerifyError};
 use tanso_faces::view::{Access, Facts, FactsFault, Policy, ProxyBooks, Reader, Scope};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::progress::Progress;
 use crate::{Error, Outcome};
 
@@ -190,7 +190,8 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
     );
     let facts = reader.seen_by(Access::Own);
     let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
-    let text = made(args, &facts, namespace, &cluster.server, &progress).await?;
+    let text = made(args, &facts, namespace, &cluster.server, &progress).await;
+    let text = text.map_err(|fault| at_server(fault, &cluster.server))?;
     progress.clear();
     match &args.file {
         Some(path) => {
@@ -200,6 +201,23 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
         None => out.write_all(text.as_bytes())?,
     }
     Ok(Outcome::Fine)
+}
+
+/// Who does not answer is named, as other commands do.
+fn at_server(fault: ReportFault, server: &str) -> Error {
+    match fault {
+        ReportFault::Facts(FactsFault::Unreachable { action, cause })
+        | ReportFault::Read(ReadFault::Facts(FactsFault::Unreachable { action, cause })) => {
+            let server = server.to_owned();
+            ClusterError::Unreachable {
+                action,
+                server,
+                cause,
+            }
+            .into()
+        }
+        other => other.into(),
+    }
 }
 
 pub(crate) async fn made(
@@ -331,6 +349,23 @@ mod tests {
                 .unwrap_err()
                 .contains("accepted is one as in")
         );
+    }
+
+    /// `top` named the server, `report` only said that there was no answer.
+    #[test]
+    fn a_cluster_that_does_not_answer_is_named() {
+        let fault = || FactsFault::Unreachable {
+            action: "listing carbonpolicies".to_owned(),
+            cause: "connection refused".to_owned(),
+        };
+        let all = [
+            ReportFault::Facts(fault()),
+            ReportFault::Read(ReadFault::Facts(fault())),
+        ];
+        for fault in all {
+            let text = at_server(fault, "https://10.0.0.9:6443").to_string();
+            assert!(text.contains("https://10.0.0.9:6443"), "{text}");
+        }
     }
 
     #[test]

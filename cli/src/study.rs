@@ -46,13 +46,14 @@ enum Verb {
 
 /// What to report.
 #[derive(Clone, Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("figures").required(true).args(["name", "data"]))]
 struct ReportArgs {
     #[command(flatten)]
     named: named::Named,
     /// Raw figures, CSV: `trial,block,arm`, if you have them `phase` (warm-up, measured, cool-down), `started_at`,
     /// `duration_seconds`, `provenance`, `steal_ratio`, `foreign_cpu_ratio`, `marks`, and a column for each response
     /// that ends with its unit, such as `node_joules`
-    #[arg(long, value_name = "FILE", required_unless_present = "name")]
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     /// The plan, YAML or JSON: arms, comparisons, primary response, rules and seeds. Without it every arm is compared
     /// with the baseline by the usual rules, and the report says that no plan was given

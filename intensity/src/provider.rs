@@ -71,7 +71,7 @@ pub struct Freshness {
 pub enum ProviderFault {
     /// The zone has no figures there.
     #[error(
-        "grid zone \"{zone}\" has no bundled figures; accepted are the {known} zones of the bundled table, or a source Static or Table"
+        "grid zone \"{zone}\" has no bundled figures; the bundled table has {known} zones (`kubectl tanso regions` lists them); a zone of your own needs figures of your own: in a policy a source Static or Table"
     )]
     NoFigures {
         /// The zone.

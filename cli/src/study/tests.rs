@@ -45,6 +45,22 @@ fn files() -> (tempfile::TempDir, [String; 3]) {
     (folder, paths.map(|path| path.display().to_string()))
 }
 
+/// Only `--data` was asked for, though a name does as well.
+#[test]
+fn a_report_of_nothing_asks_for_a_name_or_raw_figures() {
+    let text = Cli::try_parse_from(["kubectl-tanso", "study", "report"])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("<NAME|--data <FILE>>") || text.contains("<--data <FILE>|NAME>"),
+        "{text}"
+    );
+    for words in [["demo"].as_slice(), &["--data", "trials.csv"]] {
+        let words = ["kubectl-tanso", "study", "report"].iter().chain(words);
+        assert!(Cli::try_parse_from(words).is_ok());
+    }
+}
+
 #[tokio::test]
 async fn a_report_is_made_from_plan_and_csv_with_its_picture() {
     let (_folder, [data, plan, plot]) = files();

@@ -418,7 +418,7 @@ pub(super) fn region_named(name: &str) -> Result<&'static Region, AnswerFault> {
         AnswerFault::invalid(
             "region",
             name,
-            format!("one of {known} regions of aws, azure and gcp, such as eu-north-1 or aws:eu-north-1 (get_regional_comparison with a provider lists them)"),
+            format!("one of {known} regions of aws, azure and gcp, such as eu-north-1 or aws:eu-north-1 (listed by get_regional_comparison with a provider, and by `kubectl tanso regions`)"),
         )
     })
 }

@@ -257,17 +257,19 @@ fn times(
         later(earliest, SignedDuration::from_hours(24).max(run))
     });
     let latest = later(earliest, SignedDuration::from_hours(HORIZON_MAX_H));
+    // As people write times: to the second.
+    let told = jiff::Timestamp::from_second(deadline.as_second()).unwrap_or(deadline);
     if deadline > latest {
         return Err(AnswerFault::invalid(
             "deadline",
-            deadline,
+            told,
             "at most 168 hours after the earliest start",
         ));
     }
     if deadline.as_second() - earliest.as_second() < job.seconds() {
         return Err(AnswerFault::invalid(
             "deadline",
-            deadline,
+            told,
             format!(
                 "at least {} minutes after the earliest start",
                 job.seconds() / 60
