@@ -19,6 +19,7 @@ pub mod judge;
 mod kinds;
 pub mod observe;
 mod query_period;
+mod savings;
 pub mod status;
 mod take_back;
 pub mod validate;

@@ -101,7 +101,7 @@ pub(super) fn compare(session: &Session, program: &PathBuf) -> Result<Vec<Fact>>
     same("assistants' server", figures, &judged["figures"])?;
     facts.push(Fact::new("assistants' server", says(&judged["figures"])));
 
-    facts.push(metric(session, &before["totals"])?);
+    facts.extend(metrics(session, &before, &workload)?);
     if settled(session)? != before {
         bail!("the status changed while the faces were asked");
     }
@@ -247,39 +247,134 @@ fn mcp(session: &Session, program: &PathBuf, name: &str) -> Result<Value> {
     Ok(answer["result"]["structuredContent"].clone())
 }
 
-/// The policy's metrics, which are in base units.
-fn metric(session: &Session, totals: &Value) -> Result<Fact> {
+/// What the operator serves to Prometheus, in base units: of the policy, and of
+/// the workload.
+fn metrics(session: &Session, status: &Value, workload: &Value) -> Result<Vec<Fact>> {
     let path = format!("/api/v1/namespaces/{NAMESPACE}/services/tanso-operator:8080/proxy/metrics");
     let metrics = session.raw(&path)?;
-    let of = |family: &str| -> Result<f64> {
-        let is_it = |line: &&str| {
-            line.starts_with(family)
-                && line.contains(&format!("\"{POLICY}\""))
-                && line.contains("\"value\"")
-        };
-        let line = metrics.lines().find(is_it);
-        let line = line.with_context(|| format!("no {family} of {POLICY} in\n{metrics}"))?;
-        let number = line.rsplit(' ').next().unwrap_or_default();
-        number.parse().with_context(|| format!("reading {line:?}"))
-    };
-    let (joules, grams) = (
-        of("tanso_policy_window_energy_joules{")?,
-        of("tanso_policy_window_emissions_grams{")?,
-    );
-    for (name, found, whole, per_unit) in [
-        ("energy", joules, &totals["energyMicrojoules"]["value"], 1e6),
+    let policy = vec![label("policy", POLICY), label("policy_namespace", SPACE)];
+    let of_workload = [
+        label("workload_namespace", text(&workload["namespace"])?),
+        label("workload_kind", text(&workload["kind"])?),
+        label("workload", text(&workload["name"])?),
+    ];
+    let with = |more: &[String]| [&policy, more].concat();
+    let whole = agree(&metrics, "tanso_policy", &policy, &status["totals"])?;
+    let part = agree(
+        &metrics,
+        "tanso_workload",
+        &with(&of_workload),
+        &workload["figures"],
+    )?;
+    let savings = &status["savings"];
+    let mut saved = Vec::new();
+    for effect in ["cluster", "attributed", "consolidation"] {
+        let labels = with(&[label("effect", effect)]);
+        let name = "tanso_policy_advice_savings_grams_per_day";
+        let whole = &savings[format!("{effect}MilligramsPerDay")];
+        let found = equal(&metrics, name, &labels, whole, 1e3)?;
+        saved.push(format!("{effect} {found} g a day"));
+    }
+    Ok(vec![
+        Fact::new("metric of the policy", whole),
+        Fact::new("metric of the workload", part),
+        Fact::new("metric of savings", saved.join(", ")),
+    ])
+}
+
+fn label(name: &str, value: &str) -> String {
+    format!("{name}=\"{value}\"")
+}
+
+/// Energy and emissions with both ends of their interval.
+fn agree(metrics: &str, prefix: &str, labels: &[String], figures: &Value) -> Result<String> {
+    let mut said = Vec::new();
+    for (family, field, per_unit, unit) in [
+        ("window_energy_joules", "energyMicrojoules", 1e6, "J"),
         (
-            "emissions",
-            grams,
-            &totals["emissionsMilligrams"]["value"],
+            "window_emissions_grams",
+            "emissionsMilligrams",
             1e3,
+            "gCO2eq",
         ),
     ] {
-        let wanted = whole.as_f64().context("a number")? / per_unit;
-        // Both are the double nearest to the same decimal.
-        if found.to_bits() != wanted.to_bits() {
-            bail!("the metric of {name} is {found}, the status says {wanted}");
+        let name = format!("{prefix}_{family}");
+        for bound in ["low", "value", "high"] {
+            let labels = [labels, &[label("bound", bound)]].concat();
+            let found = equal(metrics, &name, &labels, &figures[field][bound], per_unit)?;
+            if bound == "value" {
+                said.push(format!("{found} {unit}"));
+            }
         }
     }
-    Ok(Fact::new("metrics", format!("{joules} J, {grams} gCO2eq")))
+    Ok(said.join(", "))
+}
+
+/// The one sample with these labels, which must be the status's whole number.
+fn equal(
+    metrics: &str,
+    family: &str,
+    labels: &[String],
+    whole: &Value,
+    per_unit: f64,
+) -> Result<f64> {
+    let is_it = |line: &&str| {
+        let Some((name, rest)) = line.split_once('{') else {
+            return false;
+        };
+        let of = rest.split('}').next().unwrap_or_default();
+        let has = |label: &String| of.split(',').any(|one| one == label);
+        name == family && labels.iter().all(has)
+    };
+    let found: Vec<&str> = metrics.lines().filter(is_it).collect();
+    let [line] = found[..] else {
+        bail!(
+            "{} samples of {family} with {labels:?} in\n{metrics}",
+            found.len()
+        );
+    };
+    let number = line.rsplit(' ').next().unwrap_or_default();
+    let found: f64 = number
+        .parse()
+        .with_context(|| format!("reading {line:?}"))?;
+    let wanted = whole.as_f64().context("a number in the status")? / per_unit;
+    // Both are the double nearest to the same decimal.
+    if found.to_bits() != wanted.to_bits() {
+        bail!("{family} with {labels:?} is {found}, the status says {wanted}");
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{agree, equal, label};
+
+    const METRICS: &str = "tanso_workload_window_energy_joules{policy=\"korea\",workload=\"api\",bound=\"value\"} 0.000123\n\
+        tanso_workload_window_energy_joules{policy=\"korea\",workload=\"api-2\",bound=\"value\"} 7.0\n";
+
+    #[test]
+    fn a_number_that_differs_in_its_last_digit_is_found() {
+        let labels = [label("workload", "api"), label("bound", "value")];
+        let name = "tanso_workload_window_energy_joules";
+        let same = equal(METRICS, name, &labels, &json!(123), 1e6);
+        assert!(same.is_ok(), "{same:?}");
+        let other = equal(METRICS, name, &labels, &json!(124), 1e6).unwrap_err();
+        assert!(other.to_string().contains("0.000124"), "{other}");
+        let both = equal(METRICS, name, &[label("policy", "korea")], &json!(123), 1e6);
+        assert!(both.unwrap_err().to_string().starts_with("2 samples"));
+    }
+
+    #[test]
+    fn a_bound_that_is_not_served_is_a_fault() {
+        let figures = json!({"energyMicrojoules": {"low": 1, "value": 123, "high": 200}});
+        let fault = agree(
+            METRICS,
+            "tanso_workload",
+            &[label("workload", "api")],
+            &figures,
+        );
+        assert!(fault.unwrap_err().to_string().starts_with("0 samples"));
+    }
 }

@@ -1,6 +1,9 @@
 //! The policies' statuses as metrics: what the objects say, read from the
-//! controllers' own caches at each scrape. Never more series than rules and
-//! policies; workloads stay in the status and the reports.
+//! controllers' own caches at each scrape, so that what is gone has no series
+//! any more. Bounded by policies, their rules, and the workloads that their
+//! statuses list; every other workload stays in the reports.
+
+mod workloads;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,10 +12,11 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use tanso_crds::carbon_policy::status::{
-    Bounded, CarbonPolicyStatus, Figures, RegulationResult, Verdict,
+    AdviceSavings, Bounded, CarbonPolicyStatus, Figures, RegulationResult, Verdict,
 };
 
 use super::kinds::Policy;
@@ -83,23 +87,26 @@ fn rows<P: Policy>(store: &Store<P>) -> Vec<Row> {
         .collect()
 }
 
-/// A family: name, help, unit, and a policy's samples.
+/// A family: name, help, unit, labels beside the policy's, and a policy's
+/// samples.
 struct Family {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
+    labels: &'static [&'static str],
     samples: fn(&CarbonPolicyStatus) -> Vec<Sample>,
 }
 
-/// Labels beside the policy's own, and the value.
-type Sample = (Vec<(&'static str, String)>, f64);
+/// The values of its family's labels, and the sample's own.
+type Sample = (Vec<String>, f64);
 
 /// Every family, in the order in which they are served.
-const FAMILIES: [Family; 11] = [
+const FAMILIES: [Family; 12] = [
     Family {
         name: "tanso_policy_verdict",
         help: "1 for the policy's present verdict",
         unit: None,
+        labels: &["verdict"],
         samples: |status| {
             status
                 .verdict
@@ -110,10 +117,11 @@ const FAMILIES: [Family; 11] = [
         name: "tanso_policy_rule_verdict",
         help: "1 for the present verdict of each regulation of the policy",
         unit: None,
+        labels: &["rule", "verdict"],
         samples: |status| {
             let rules = status.regulations.iter();
             rules
-                .flat_map(|rule| verdicts(&[("rule", rule.rule.clone())], rule.verdict))
+                .flat_map(|rule| verdicts(std::slice::from_ref(&rule.rule), rule.verdict))
                 .collect()
         },
     },
@@ -121,6 +129,7 @@ const FAMILIES: [Family; 11] = [
         name: "tanso_policy_rule_limit",
         help: "Limit of each regulation, in the unit that its label says",
         unit: None,
+        labels: &["rule", "unit"],
         samples: |status| {
             let rules = status.regulations.iter();
             rules
@@ -132,6 +141,7 @@ const FAMILIES: [Family; 11] = [
         name: "tanso_policy_rule_value",
         help: "What each regulation's limit is compared with, in the unit that its label says",
         unit: None,
+        labels: &["rule", "unit"],
         samples: |status| {
             let rules = status.regulations.iter();
             rules
@@ -146,18 +156,21 @@ const FAMILIES: [Family; 11] = [
         name: "tanso_policy_window_energy",
         help: "Energy of the policy's workloads over its window: value, and the ends of its 90 % interval",
         unit: Some(Unit::Joules),
+        labels: &["bound"],
         samples: |status| figure(status, |totals| &totals.energy_microjoules, 1e6),
     },
     Family {
         name: "tanso_policy_window_emissions",
         help: "Emissions of the policy's workloads over its window, gCO2eq: value, and the ends of its 90 % interval",
         unit: Some(Unit::Grams),
+        labels: &["bound"],
         samples: |status| figure(status, |totals| &totals.emissions_milligrams, 1e3),
     },
     Family {
         name: "tanso_policy_intensity_grams_per_kwh",
         help: "Carbon intensity of the energy that the policy's workloads used, weighted by it",
         unit: None,
+        labels: &[],
         samples: |status| {
             let intensity = status
                 .totals
@@ -170,18 +183,21 @@ const FAMILIES: [Family; 11] = [
         name: "tanso_policy_coverage_ratio",
         help: "Share of the window for which energy is known",
         unit: None,
+        labels: &[],
         samples: |status| share(status, |totals| totals.coverage_percent),
     },
     Family {
         name: "tanso_policy_intensity_estimated_ratio",
         help: "Share of the energy whose intensity is an estimate",
         unit: None,
+        labels: &[],
         samples: |status| share(status, |totals| totals.intensity_estimated_percent),
     },
     Family {
         name: "tanso_policy_energy_provenance_ratio",
         help: "Share of the energy that is measured, modelled or simulated",
         unit: None,
+        labels: &["provenance"],
         samples: |status| {
             let Some(totals) = &status.totals else {
                 return Vec::new();
@@ -191,27 +207,33 @@ const FAMILIES: [Family; 11] = [
                 ("modelled", totals.modelled_percent),
                 ("simulated", totals.simulated_percent),
             ]
-            .map(|(name, percent)| {
-                (
-                    vec![("provenance", name.to_owned())],
-                    f64::from(percent) / 100.0,
-                )
-            })
+            .map(|(name, percent)| (vec![name.to_owned()], f64::from(percent) / 100.0))
             .to_vec()
+        },
+    },
+    Family {
+        name: "tanso_policy_advice_savings_grams_per_day",
+        help: "What advice would save, gCO2eq per day, of each workload the piece that does most: what the cluster emits less, what others bear instead (at most), and what emptying nodes saves beside",
+        unit: None,
+        labels: &["effect"],
+        samples: |status| {
+            let savings = status.savings.iter();
+            savings.flat_map(advised).collect()
         },
     },
     Family {
         name: "tanso_policy_condition",
         help: "1 for the state of each condition of the policy",
         unit: None,
+        labels: &["type", "status", "reason"],
         samples: |status| {
             let conditions = status.conditions.iter();
             conditions
                 .map(|condition| {
                     let labels = vec![
-                        ("type", condition.type_.clone()),
-                        ("status", condition.status.clone()),
-                        ("reason", condition.reason.clone()),
+                        condition.type_.clone(),
+                        condition.status.clone(),
+                        condition.reason.clone(),
                     ];
                     (labels, 1.0)
                 })
@@ -229,17 +251,17 @@ const VERDICTS: [(Verdict, &str); 5] = [
     (Verdict::NotYetBinding, "NotYetBinding"),
 ];
 
-fn verdicts(labels: &[(&'static str, String)], found: Verdict) -> Vec<Sample> {
+fn verdicts(labels: &[String], found: Verdict) -> Vec<Sample> {
     let sample = |(verdict, name): (Verdict, &str)| {
         let mut labels = labels.to_vec();
-        labels.push(("verdict", name.to_owned()));
+        labels.push(name.to_owned());
         (labels, if verdict == found { 1.0 } else { 0.0 })
     };
     VERDICTS.map(sample).to_vec()
 }
 
-fn rule_labels(rule: &RegulationResult) -> Vec<(&'static str, String)> {
-    vec![("rule", rule.rule.clone()), ("unit", rule.unit.clone())]
+fn rule_labels(rule: &RegulationResult) -> Vec<String> {
+    vec![rule.rule.clone(), rule.unit.clone()]
 }
 
 fn figure(
@@ -250,19 +272,26 @@ fn figure(
     let Some(totals) = &status.totals else {
         return Vec::new();
     };
-    let figure = of(totals);
+    bounded(of(totals), parts_per_unit)
+}
+
+fn bounded(figure: &Bounded, parts_per_unit: f64) -> Vec<Sample> {
     [
         ("low", figure.low),
         ("value", figure.value),
         ("high", figure.high),
     ]
-    .map(|(bound, value)| {
-        (
-            vec![("bound", bound.to_owned())],
-            to_f64(value) / parts_per_unit,
-        )
-    })
+    .map(|(bound, value)| (vec![bound.to_owned()], to_f64(value) / parts_per_unit))
     .to_vec()
+}
+
+fn advised(savings: &AdviceSavings) -> [Sample; 3] {
+    [
+        ("cluster", savings.cluster_milligrams_per_day),
+        ("attributed", savings.attributed_milligrams_per_day),
+        ("consolidation", savings.consolidation_milligrams_per_day),
+    ]
+    .map(|(effect, value)| (vec![effect.to_owned()], milli(value)))
 }
 
 fn share(status: &CarbonPolicyStatus, of: fn(&Figures) -> i32) -> Vec<Sample> {
@@ -284,26 +313,51 @@ fn to_f64(value: i64) -> f64 {
     value as f64
 }
 
+impl Row {
+    /// The labels of its policy.
+    fn labels(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("kind", self.kind.to_owned()),
+            ("policy_namespace", self.namespace.clone()),
+            ("policy", self.name.clone()),
+        ]
+    }
+}
+
 impl Collector for PolicyBoard {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let rows = self.rows();
         for family in &FAMILIES {
-            let gauge = ConstGauge::new(0.0);
             let mut metric = encoder.encode_descriptor(
                 family.name,
                 family.help,
                 family.unit.as_ref(),
-                gauge.metric_type(),
+                MetricType::Gauge,
             )?;
             for row in &rows {
                 for (more, value) in (family.samples)(&row.status) {
-                    let mut labels = vec![
-                        ("kind", row.kind.to_owned()),
-                        ("policy_namespace", row.namespace.clone()),
-                        ("policy", row.name.clone()),
-                    ];
-                    labels.extend(more);
+                    let mut labels = row.labels();
+                    labels.extend(family.labels.iter().copied().zip(more));
                     ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
+                }
+            }
+        }
+        let of_each = workloads::of_each(rows.len());
+        for family in &workloads::FAMILIES {
+            let mut metric = encoder.encode_descriptor(
+                family.name,
+                family.help,
+                family.unit.as_ref(),
+                MetricType::Gauge,
+            )?;
+            for row in &rows {
+                for workload in row.status.workloads.iter().take(of_each) {
+                    for (more, value) in (family.samples)(workload) {
+                        let mut labels = row.labels();
+                        labels.extend(workloads::labels(workload));
+                        labels.extend(family.labels.iter().copied().zip(more));
+                        ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
+                    }
                 }
             }
         }
@@ -312,70 +366,4 @@ impl Collector for PolicyBoard {
 }
 
 #[cfg(test)]
-mod tests {
-    use kube::runtime::{reflector, watcher};
-    use tanso_crds::CarbonPolicy;
-
-    use super::*;
-    use crate::metrics;
-
-    fn board_of(status: CarbonPolicyStatus) -> PolicyBoard {
-        let (store, mut writer) = reflector::store::<CarbonPolicy>();
-        let mut policy = CarbonPolicy::new("korea", tanso_crds::CarbonPolicySpec::default());
-        policy.metadata.namespace = Some("shop".into());
-        policy.status = Some(status);
-        writer.apply_watcher_event(&watcher::Event::Apply(policy));
-        let board = PolicyBoard::default();
-        board.follow(store);
-        board
-    }
-
-    fn text_of(board: &PolicyBoard) -> String {
-        let mut registry = Registry::default();
-        board.register(&mut registry);
-        metrics::text(&Arc::new(registry)).unwrap()
-    }
-
-    #[test]
-    fn what_the_status_says_is_what_the_metrics_say() {
-        let mut status = CarbonPolicyStatus {
-            verdict: Some(Verdict::NonCompliant),
-            ..CarbonPolicyStatus::default()
-        };
-        status.totals = Some(Figures {
-            emissions_milligrams: Bounded {
-                low: 900,
-                value: 1_500,
-                high: 2_000,
-            },
-            coverage_percent: 97,
-            ..Default::default()
-        });
-        let text = text_of(&board_of(status));
-        let of = "kind=\"carbon_policy\",policy_namespace=\"shop\",policy=\"korea\"";
-        for line in [
-            format!("tanso_policy_verdict{{{of},verdict=\"NonCompliant\"}} 1.0"),
-            format!("tanso_policy_verdict{{{of},verdict=\"Compliant\"}} 0.0"),
-            format!("tanso_policy_window_emissions_grams{{{of},bound=\"value\"}} 1.5"),
-            format!("tanso_policy_coverage_ratio{{{of}}} 0.97"),
-        ] {
-            assert!(text.contains(&line), "{line}\n{text}");
-        }
-    }
-
-    #[test]
-    fn a_policy_that_was_never_judged_has_no_series() {
-        let text = text_of(&board_of(CarbonPolicyStatus::default()));
-        assert!(!text.contains("policy=\"korea\""), "{text}");
-    }
-
-    #[test]
-    fn a_new_term_of_office_replaces_the_last_ones_cache() {
-        let board = board_of(CarbonPolicyStatus {
-            verdict: Some(Verdict::Compliant),
-            ..CarbonPolicyStatus::default()
-        });
-        board.follow(reflector::store::<CarbonPolicy>().0);
-        assert!(!text_of(&board).contains("policy=\"korea\""));
-    }
-}
+mod tests;

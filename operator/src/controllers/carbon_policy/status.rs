@@ -11,7 +11,7 @@ use tanso_intensity::Loaded;
 
 use super::judge::{Evaluation, verdict_of};
 use super::validate::{PolicyFault, ValidatedPolicy};
-use super::words;
+use super::{savings, words};
 use crate::cluster::{Conditions, condition};
 
 const NOT_STALLED: &str = "nothing is in the way";
@@ -267,6 +267,10 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
     status.market.clone_from(&evaluation.market);
     status.software_carbon_intensity.clone_from(&evaluation.sci);
     status.places.clone_from(&evaluation.places);
+    status.savings = Some(savings::of_policy(
+        &evaluation.workloads,
+        &evaluation.recommendations,
+    ));
     status
         .recommendations
         .clone_from(&evaluation.recommendations);

@@ -322,6 +322,28 @@ pub(super) const BOARDS: [Board; 5] = [
                 ],
             ),
             panel(
+                Kind::Stat,
+                Quantity::Emissions,
+                12,
+                "Savings per day",
+                "gCO2eq a day that advice would save, of each workload the piece that does most: cluster is emitted less, attributed is borne by others unless a node goes, consolidation is of nodes that can be emptied. Never added up over policies; 0 where nothing is advised.",
+                &[(
+                    "tanso_policy_advice_savings_grams_per_day{policy=~\"$policy\"}",
+                    "{{policy_namespace}} {{policy}} {{effect}}",
+                )],
+            ),
+            panel(
+                Kind::Bars,
+                Quantity::Emissions,
+                12,
+                "Workloads with most to save",
+                "gCO2eq a day that the cluster would emit less, of the workloads that the statuses list.",
+                &[(
+                    "topk(10, tanso_workload_advice_savings_grams_per_day{policy=~\"$policy\",effect=\"cluster\"})",
+                    "{{policy}}: {{workload_namespace}}/{{workload}}",
+                )],
+            ),
+            panel(
                 Kind::Lines,
                 Quantity::Energy,
                 24,
