@@ -5,8 +5,6 @@
 //! What such a report says was computed when it was made; that of the window
 //! is the status.
 
-mod beside;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,15 +17,17 @@ use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
 use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
 use tanso_carbon::series::Boundary;
 use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
-use tanso_carbon::{Preset, Rule, RuleSet, Thresholds, judge};
+use tanso_carbon::{GramsCo2e, Preset, Rule, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::spec::IntensitySource;
 use tanso_crds::carbon_policy::status::{
     Bounded, CarbonPolicyStatus, RegulationResult, SettledRun, WorkloadResult,
 };
 
+use crate::answer::beside;
 use crate::answer::figures::{bounded, figures, milligrams, regulation, verdict_of};
-use crate::view::{Energy, EnergyAccount, EnergyHour, Policy, Site, WorkloadKey};
+use crate::view::{Energy, EnergyAccount, EnergyHour, Market, Policy, Site, WorkloadKey};
 use tanso_intensity::provider::Loaded;
+use tanso_power::Estimate;
 
 /// A local day, month or year: `2026-06-15`, `2026-06`, `2026`.
 ///
@@ -42,6 +42,23 @@ pub fn parse(text: &str, site: &Site) -> Result<Period, PeriodError> {
         2 => Period::local_month(day(&format!("{text}-01"))?, zone)?,
         _ => Period::local_year(text.parse().map_err(|_| wrong())?, zone)?,
     })
+}
+
+/// What a market-based sum is made with. Contracts are of one market, so there
+/// is none where energy was used in several.
+fn market_of(site: &Site) -> Option<&Market> {
+    let market = site.beside.market.as_ref();
+    market.filter(|_| site.others.is_empty())
+}
+
+/// The nodes' embodied emissions that belong to rows.
+fn embodied(site: &Site, rows: &[&EnergyHour]) -> Option<Estimate<GramsCo2e>> {
+    let hardware = site.beside.hardware.as_ref()?;
+    let reserved = rows
+        .iter()
+        .map(|row| (&*row.node, row.asked_millicore_seconds));
+    let gives = |node: &str| site.beside.millicores.get(node).copied();
+    Some(beside::embodied(hardware, reserved, gives))
 }
 
 /// Whole hours between two instants.
@@ -156,15 +173,16 @@ pub fn restate(
     let (sum, cpu_ms) = terms.account(&rows, period);
     let (regulations, combined) = terms.judge(&rows, &sum, |_| true);
     let before = &policy.status;
-    let market = beside::market(site, &sum, period);
-    let embodied = beside::embodied(site, &rows);
+    let by = market_of(site);
+    let market = by.map(|by| beside::market_figures(by, &beside::market(by, &sum, period)));
+    let embodied = embodied(site, &rows);
     let status = CarbonPolicyStatus {
         observed_generation: before.observed_generation,
         verdict: Some(verdict_of(combined.verdict)),
         data_through: Some(Time(last.plus_hours(1).start())),
         ledger_revision: energy.revision,
         totals: Some(figures(&sum, cpu_ms)),
-        market: market.and_then(|sum| beside::market_figures(site, &sum)),
+        market,
         recommendations: before.recommendations.clone(),
         regulations,
         intensity: before.intensity.clone(),
@@ -303,7 +321,7 @@ impl Terms<'_> {
                         .min(UtcHour::containing(self.last).plus_hours(1)),
                     ..within
                 };
-                let market = beside::market(self.site, account, matched);
+                let market = market_of(self.site).map(|by| beside::market(by, account, matched));
                 let evidence = Evidence {
                     account: Some(account),
                     market: market.as_ref(),

@@ -21,7 +21,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tanso_carbon::account::{self, Account, Coverage, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
-use tanso_carbon::market::market_based;
 use tanso_carbon::recommend::consolidate;
 use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod, WorkloadVerdict};
 use tanso_carbon::report::Digest;
@@ -32,6 +31,7 @@ use tanso_crds::carbon_policy::status::{
     SciFigures, WorkloadResult,
 };
 use tanso_crds::power_monitor::IdleSharing;
+use tanso_faces::answer::beside::market as market_based;
 use tanso_power::{Estimate, Joules};
 
 use super::validate::ValidatedPolicy;
@@ -342,8 +342,7 @@ fn judge_all<'a>(
                 until: period.until.min(inputs.window.until),
                 ..period
             };
-            let market = market
-                .map(|by| market_based(account, matched, &by.contracts, by.matching, &by.residual));
+            let market = market.map(|by| market_based(by, account, matched));
             let evidence = Evidence {
                 account: Some(account),
                 market: market.as_ref(),

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar::Period;
-use tanso_carbon::market::market_based;
-use tanso_carbon::sci::{self, Reserved};
+use tanso_carbon::sci;
 use tanso_crds::carbon_policy::status::{MarketFigures, PlaceFigures, SciFigures};
+use tanso_faces::answer::beside as shown;
 use tanso_power::{Estimate, Joules};
 
-use super::figures::{bounded, milligrams, nearest, percent, short};
+use super::figures::{bounded, milligrams, nearest, short};
 use super::group::Grouped;
 use super::{Inputs, ValidatedPolicy};
 use crate::controllers::carbon_policy::status::provenance_of;
@@ -27,16 +27,8 @@ pub(super) fn market(
     window: Period,
 ) -> Option<MarketFigures> {
     let by = policy.accounting.market.as_ref()?;
-    let sum = market_based(account, window, &by.contracts, by.matching, &by.residual);
-    Some(MarketFigures {
-        emissions_milligrams: bounded(sum.emissions, milligrams),
-        matching: format!("{:?}", by.matching),
-        covered_percent: percent(sum.covered_percent()),
-        residual_mix: short(
-            &format!("{}, {}", by.residual.intensity.value, by.residual.source),
-            512,
-        ),
-    })
+    let sum = shown::market(by, account, window);
+    Some(shown::market_figures(by, &sum))
 }
 
 /// The nodes' embodied emissions that belong to the workloads: the minutes in
@@ -44,31 +36,18 @@ pub(super) fn market(
 /// for.
 pub(super) fn embodied(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Option<Estimate<GramsCo2e>> {
     let hardware = inputs.policy.accounting.hardware.as_ref()?;
-    let mut reserved: BTreeMap<&str, u64> = BTreeMap::new();
-    for row in grouped.workloads.iter().flat_map(|one| &one.hours) {
+    let rows = grouped.workloads.iter().flat_map(|one| &one.hours);
+    let reserved = rows.filter_map(|row| {
         let LedgerAccount::Pod(uid) = &row.account else {
-            continue;
+            return None;
         };
         let asks = inputs.snapshot.pods.get(uid);
         let asks = asks.and_then(|pod| u64::try_from(pod.cpu_request_milli?).ok());
-        let product = row
-            .minutes
-            .saturating_mul(60)
-            .saturating_mul(asks.unwrap_or(0));
-        let sum = reserved.entry(&row.node).or_default();
-        *sum = sum.saturating_add(product);
-    }
-    let shares = reserved.into_iter().filter_map(|(node, seconds)| {
-        let of = u64::from(inputs.facts.allocatable_millicores(node)?);
-        // Seconds × thousandths of a core, of all the node's thousandths.
-        let reserved = Reserved {
-            seconds,
-            resources: 1,
-            of,
-        };
-        hardware.embodied(reserved).ok()
+        let seconds = row.minutes.saturating_mul(60);
+        Some((&*row.node, seconds.saturating_mul(asks.unwrap_or(0))))
     });
-    Some(shares.sum())
+    let gives = |node: &str| inputs.facts.allocatable_millicores(node).map(u64::from);
+    Some(shown::embodied(hardware, reserved, gives))
 }
 
 /// The software carbon intensity, if hardware and a number of units are known.
