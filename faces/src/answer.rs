@@ -7,6 +7,7 @@
 //! caller is: the facts are already theirs.
 
 pub mod assess;
+pub mod beside;
 pub mod compare;
 pub mod explain;
 pub mod figures;

@@ -10,7 +10,7 @@ use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::regulation::BUNDLED;
 use tanso_crds::CarbonPolicy;
-use tanso_crds::carbon_policy::status::{Bounded, WorkloadResult};
+use tanso_crds::carbon_policy::status::{Bounded, Verdict, WorkloadResult};
 use tanso_faces::answer::AnswerFault;
 use tanso_faces::mcp::tools::{tool, tools};
 use tanso_faces::mcp::{resources, server::Server};
@@ -205,6 +205,72 @@ async fn a_filter_leaves_the_counts_of_all() {
     );
 }
 
+/// With two policies over the same workloads every one of them counted twice,
+/// and was listed twice.
+#[tokio::test]
+async fn a_workload_that_two_policies_judge_is_one_workload_by_its_worst_verdict() {
+    let mut facts = facts();
+    let mut strict = facts.policies[0].clone();
+    strict.name = "strict".to_owned();
+    strict.uid = "u2".to_owned();
+    let workloads = &mut strict.status.workloads;
+    workloads.retain(|one| one.kind == "Deployment");
+    // Compliant by the one, not by the other; and the other way round.
+    workloads[0].verdict = Verdict::NonCompliant;
+    workloads[1].verdict = Verdict::Compliant;
+    // What has nothing to keep decides nothing.
+    workloads[3].verdict = Verdict::Unknown;
+    workloads[3].reason = "NoRule".to_owned();
+    facts.policies.push(strict);
+    let page = ask(
+        &facts,
+        "list_workloads_by_compliance",
+        json!({"limit": 200}),
+    );
+    let page = page.await.unwrap();
+    assert_eq!(
+        (&page["total"], &page["counts"]["compliant"]),
+        (&json!(32), &json!(11))
+    );
+    assert_eq!(page["counts"]["nonCompliant"], 11);
+    assert_eq!(page["counts"]["unknown"], 0);
+    let listed = page["workloads"].as_array().unwrap();
+    assert_eq!(listed.len(), 32);
+    let named = |name: &str| {
+        let is_it = |one: &&Value| one["workload"]["name"] == name;
+        listed.iter().find(is_it).unwrap()
+    };
+    let first = named("service-00");
+    assert_eq!(
+        (&first["verdict"], &first["policy"]),
+        (&json!("NonCompliant"), &json!(1))
+    );
+    let others = json!([{"policy": 0, "verdict": "Compliant", "reason": "WithinLimit"}]);
+    assert_eq!(first["alsoJudgedBy"], others);
+    let second = named("service-01");
+    assert_eq!(
+        (&second["verdict"], &second["policy"]),
+        (&json!("NonCompliant"), &json!(0))
+    );
+    assert_eq!(named("service-03")["verdict"], "Compliant");
+    assert!(listed.iter().all(|one| one["workload"]["kind"] == "Deployment" || one.get("alsoJudgedBy").is_none()));
+    // By pages it is the same.
+    let mut seen = 0;
+    let mut cursor = Value::Null;
+    loop {
+        let question = json!({"limit": 5, "cursor": cursor, "verdicts": ["NonCompliant"]});
+        let page = ask(&facts, "list_workloads_by_compliance", question)
+            .await
+            .unwrap();
+        seen += page["workloads"].as_array().unwrap().len();
+        match page.get("nextCursor") {
+            Some(next) => cursor = next.clone(),
+            None => break,
+        }
+    }
+    assert_eq!(seen, 11);
+}
+
 #[tokio::test]
 async fn a_name_of_two_workloads_is_asked_back_and_a_kind_decides() {
     let facts = facts();
@@ -296,6 +362,125 @@ async fn a_deadline_before_the_end_is_refused_with_what_is_accepted() {
         fault.to_string().contains("at least 120 minutes"),
         "{fault}"
     );
+}
+
+/// A deadline was told with nine digits of a second, and a zone that is none
+/// by the name of a table that nobody knows.
+#[tokio::test]
+async fn what_is_refused_is_told_as_people_write_it() {
+    let refused = async |tool: &str, question: Value| {
+        ask(&facts(), tool, question).await.unwrap_err().to_string()
+    };
+    let far = json!({"durationMinutes": 120, "zone": "KR", "earliest": NOW, "deadline": "2027-11-21T11:00:00.123456789Z"});
+    let text = refused("calculate_optimal_schedule", far).await;
+    assert!(text.contains("2027-11-21T11:00:00Z"), "{text}");
+    let nowhere = json!({"durationMinutes": 120, "zone": "XX-NOWHERE"});
+    let text = refused("calculate_optimal_schedule", nowhere).await;
+    assert!(
+        text.contains("\"XX-NOWHERE\"") && text.contains("`kubectl tanso regions` lists them"),
+        "{text}"
+    );
+    let moon =
+        json!({"workload": "service-00", "changes": [{"type": "moveRegion", "region": "moon-1"}]});
+    let text = refused("compare_optimization_impact", moon).await;
+    assert!(
+        text.contains("moon-1") && text.contains("by `kubectl tanso regions`"),
+        "{text}"
+    );
+}
+
+/// Only the CPU asked for was looked at, whatever the agents charge by.
+#[tokio::test]
+async fn what_requests_move_to_others_goes_by_the_monitors_rule() {
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1"}, "status": {"allocatable": {"cpu": "4", "memory": "16Gi"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    // 100 W of idle power in the four hours that the service ran.
+    let rows = &mut facts.energy.as_mut().unwrap().rows;
+    let hours: Vec<_> = rows.iter().take(4).cloned().collect();
+    rows.extend(hours.into_iter().map(|row| EnergyHour {
+        account: EnergyAccount::Named(Arc::from("idle")),
+        energy: Estimate::exact(Joules::from_microjoules(360_000_000_000)),
+        ..row
+    }));
+    let mut moved = async |sharing: &str, memory: Value| {
+        let monitor = json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "PowerMonitor", "metadata": {"name": "tanso"},
+            "spec": {"agent": {"idleSharing": sharing}},
+        });
+        facts.monitors = vec![serde_json::from_value(monitor).unwrap()];
+        let resize = json!({"type": "resize", "fromMillicores": 1_000, "toMillicores": 500, "replicas": 2, "memoryBytes": memory});
+        let question = json!({"workload": "service-00", "changes": [resize]});
+        ask(&facts, "compare_optimization_impact", question)
+            .await
+            .unwrap()
+    };
+    let of = |found: &Value| {
+        found["alone"][0]["attributedIdleMilligramsPerDay"]
+            .as_i64()
+            .unwrap()
+    };
+    let half_of_the_node = json!(8_i64 << 30);
+    let apart = moved("Apart", Value::Null).await;
+    // A quarter of 2.4 kWh, times the PUE.
+    let intensity = apart["before"]["figures"]["intensityMilligramsPerKwh"]
+        .as_i64()
+        .unwrap();
+    let expected = intensity * 6 * 132 / 1_000;
+    assert!(
+        (of(&apart) - expected).abs() <= 1,
+        "{} {expected}",
+        of(&apart)
+    );
+    assert!(
+        apart["notes"].to_string().contains("memoryBytes"),
+        "{apart}"
+    );
+    let by_memory = moved("Apart", half_of_the_node.clone()).await;
+    assert_eq!(
+        of(&by_memory),
+        0,
+        "memory is the larger share before and after"
+    );
+    let requests = moved("Requests", half_of_the_node.clone()).await;
+    assert_eq!(of(&requests), of(&apart));
+    assert!(
+        requests["notes"]
+            .to_string()
+            .contains("charged by the CPU asked for"),
+        "{requests}"
+    );
+    let used = moved("Use", half_of_the_node).await;
+    assert_eq!(of(&used), 0);
+    assert!(
+        used["notes"].to_string().contains("idleSharing: Use"),
+        "{used}"
+    );
+}
+
+/// A factor over the window was judged here and not by the operator.
+#[tokio::test]
+async fn only_rules_that_the_operator_judges_of_a_workload_are_judged_again() {
+    let mut facts = facts();
+    let factor = "id: own\ntitle: own\njurisdiction: XX\ntimeZone: UTC\nrules:\n  - {id: R, name: R, authority: us, \
+        source: s, evidence: e, op: AtMost, limit: 1, period: Window, metric: GridIntensity, unit: gCO2eq/kWh, \
+        kind: factor, binds: Reporters}\n";
+    let mut rules = RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap();
+    rules.insert(RuleSet::parse("own.yaml", factor).unwrap());
+    facts.rules = Arc::new(rules);
+    let named = json!([{"rule": "kr-carbon-2050"}, {"rule": "own"}]);
+    facts.policies[0].spec.regulations = serde_json::from_value(named).unwrap();
+    let question = json!({"workload": "service-00", "changes": [{"type": "shift", "hours": 1}]});
+    let found = ask(&facts, "compare_optimization_impact", question)
+        .await
+        .unwrap();
+    let judged: Vec<_> = found["before"]["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["rule"].clone())
+        .collect();
+    assert_eq!(judged, [json!("kr-carbon-2050")], "{found}");
 }
 
 #[tokio::test]

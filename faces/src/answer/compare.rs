@@ -6,12 +6,11 @@
 //! own energy nothing falls away; what falls is the share of idle nodes that
 //! its requests hold, and the cluster saves that only if nodes go.
 
-use std::collections::BTreeMap;
+mod idle;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::account::Place;
-use tanso_carbon::recommend::idle_share::{NodeIdle, attributed_idle};
 use tanso_carbon::{EnergyRow, GramsCo2e};
 use tanso_crds::carbon_policy::status::{Bounded, Figures, RegulationResult, Verdict};
 use tanso_power::{Estimate, Joules};
@@ -22,14 +21,13 @@ use super::find::{Found, Named, find};
 use super::judge::{self, Judged, Terms, judge_rows};
 use super::profile::{Basis, Profile, profile};
 use super::{AnswerFault, PolicyName, WorkloadName, year_of};
-use crate::view::{EnergyAccount, Facts, PlaceAt, Scope, Site, allocatable};
+use crate::view::{Facts, PlaceAt, Site};
 use crate::words;
 
 /// Most changes at once.
 const CHANGES_MAX: usize = 8;
 /// Farthest shift, hours.
 const SHIFT_MAX_H: i32 = 168;
-const MINUTES_PER_DAY: u64 = 1_440;
 
 /// Which workload, and what would be changed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -93,6 +91,10 @@ pub enum Change {
         /// How many pods there are.
         #[schemars(range(min = 1, max = 100_000))]
         replicas: u32,
+        /// What each pod asks for of memory, bytes: where that is the larger share of a node, a smaller request of CPU moves nothing.
+        #[serde(default)]
+        #[schemars(range(min = 1, max = 1_000_000_000_000_000_u64))]
+        memory_bytes: Option<u64>,
     },
     /// Run fewer (or more) replicas that do the same work.
     Replicas {
@@ -105,6 +107,10 @@ pub enum Change {
         /// What each asks for, thousandths of a core.
         #[schemars(range(min = 1, max = 1_000_000))]
         request_millicores: u32,
+        /// What each asks for of memory, bytes: the larger of both shares of a node counts.
+        #[serde(default)]
+        #[schemars(range(min = 1, max = 1_000_000_000_000_000_u64))]
+        memory_bytes: Option<u64>,
     },
 }
 
@@ -205,7 +211,7 @@ pub async fn compare(facts: &dyn Facts, question: &Question) -> Result<Compariso
         regions: regions(&question.changes, year_of(facts.now()))?,
         presets: judge::presets_of(&found.policy, &rules),
     };
-    let idle = idle(facts, found, &question.changes).await;
+    let idle = idle::of_nodes(facts, found, &question.changes).await;
     let before = world.with(&[])?;
     let after = world.with(&question.changes)?;
     let alone = question.changes.iter().map(|change| {
@@ -214,16 +220,15 @@ pub async fn compare(facts: &dyn Facts, question: &Question) -> Result<Compariso
             change: in_words(change),
             saving_milligrams: saving(&before, &with),
             verdict: with.verdict,
-            attributed_idle_milligrams_per_day: attributed(
-                change,
-                idle.as_ref().ok(),
-                &before,
-                &site,
-            ),
+            attributed_idle_milligrams_per_day: idle
+                .as_ref()
+                .ok()
+                .and_then(|idle| idle::moved(change, idle.node, &before, &site)),
         })
     });
     let alone = alone.collect::<Result<Vec<_>, _>>()?;
-    Ok(world.comparison(before, after, alone, &idle))
+    let of_idle = idle::notes(&idle, &question.changes);
+    Ok(world.comparison(before, after, alone, of_idle))
 }
 
 fn check(changes: &[Change]) -> Result<(), AnswerFault> {
@@ -318,7 +323,7 @@ impl World<'_> {
         before: Judged,
         after: Judged,
         alone: Vec<Alone>,
-        idle: &Result<NodeIdle, Option<String>>,
+        of_idle: Vec<String>,
     ) -> Comparison {
         let saving = saving(&before, &after);
         let was = before.figures.emissions_milligrams.value;
@@ -331,17 +336,7 @@ impl World<'_> {
         if self.profile.basis == Basis::SpreadEvenly {
             notes.push("the ledger's hours cannot be read by you: the window's energy was spread evenly over its hours, so a shift in time is seen at its mean only".to_owned());
         }
-        if let Err(Some(why)) = idle {
-            notes.push(format!(
-                "the idle share of requests was not computed: {why}"
-            ));
-        }
-        if alone
-            .iter()
-            .any(|one| one.attributed_idle_milligrams_per_day.is_some())
-        {
-            notes.push("a smaller request or fewer replicas do the same work: the workload's own energy stays, and the idle share, here by the CPU that pods ask for, moves to others unless a node goes; where they ask for a larger part of a node's memory, less of it moves".to_owned());
-        }
+        notes.extend(of_idle);
         let result = &self.found.result;
         Comparison {
             workload: self.found.name(),
@@ -425,6 +420,7 @@ fn in_words(change: &Change) -> String {
             from_millicores,
             to_millicores,
             replicas,
+            ..
         } => {
             format!("ask for {to_millicores}m instead of {from_millicores}m CPU in {replicas} pods")
         }
@@ -432,92 +428,11 @@ fn in_words(change: &Change) -> String {
             from,
             to,
             request_millicores,
+            ..
         } => {
             format!("run {to} instead of {from} replicas of {request_millicores}m CPU")
         }
     }
-}
-
-/// The idle power of the nodes, if a change is about requests; `Err(None)` if
-/// none is.
-async fn idle(
-    facts: &dyn Facts,
-    found: &Found,
-    changes: &[Change],
-) -> Result<NodeIdle, Option<String>> {
-    let asks = |change: &Change| matches!(change, Change::Resize { .. } | Change::Replicas { .. });
-    if !changes.iter().any(asks) {
-        return Err(None);
-    }
-    let said = |text: &str| Some(text.to_owned());
-    let window = found
-        .policy
-        .window()
-        .ok_or_else(|| said("not evaluated yet"))?;
-    let energy = facts.energy(&Scope::All, window).await;
-    let energy = energy.map_err(|fault| Some(fault.to_string()))?;
-    let nodes = facts
-        .nodes()
-        .await
-        .map_err(|fault| Some(fault.to_string()))?;
-    let mut by_node: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for row in &energy.rows {
-        if matches!(&row.account, EnergyAccount::Named(name) if **name == *"idle") {
-            let sum = by_node.entry(&row.node).or_default();
-            sum.0 = sum.0.saturating_add(row.energy.value.microjoules());
-            sum.1 = sum.1.saturating_add(row.minutes);
-        }
-    }
-    let (mut per_day, mut millicores, mut count) = (0_u128, 0_u64, 0_u64);
-    for node in &nodes {
-        let name = node.metadata.name.as_deref().unwrap_or_default();
-        let (Some((uj, minutes)), Some(cpu)) = (by_node.get(name), allocatable(node)) else {
-            continue;
-        };
-        if *minutes > 0 {
-            per_day += u128::from(*uj) * u128::from(MINUTES_PER_DAY) / u128::from(*minutes);
-            millicores += cpu;
-            count += 1;
-        }
-    }
-    let mean = per_day.checked_div(u128::from(count));
-    let mean = mean.ok_or_else(|| said("no node with idle energy is visible to you"))?;
-    Ok(NodeIdle {
-        idle_per_day: Joules::from_microjoules(u64::try_from(mean).unwrap_or(u64::MAX)),
-        allocatable_millicores: u32::try_from(millicores / count).unwrap_or(u32::MAX),
-    })
-}
-
-fn attributed(
-    change: &Change,
-    idle: Option<&NodeIdle>,
-    before: &Judged,
-    site: &Site,
-) -> Option<i64> {
-    let (was, is) = match change {
-        Change::Resize {
-            from_millicores,
-            to_millicores,
-            replicas,
-        } => (
-            from_millicores.saturating_mul(*replicas),
-            to_millicores.saturating_mul(*replicas),
-        ),
-        Change::Replicas {
-            from,
-            to,
-            request_millicores,
-        } => (
-            from.saturating_mul(*request_millicores),
-            to.saturating_mul(*request_millicores),
-        ),
-        _ => return None,
-    };
-    let intensity = before.account.effective_intensity()?.value;
-    let pue = site.places().first()?.pue_factor().value;
-    let node = *idle?;
-    let mass = |request| milligrams(intensity.emissions_of(attributed_idle(node, request), pue));
-    Some(mass(was).saturating_sub(mass(is)))
 }
 
 /// Bounds of a mass in milligrams.

@@ -1,8 +1,13 @@
-//! Workloads by their compliance, a page at a time.
+//! Workloads by their compliance, a page at a time. Where several policies
+//! judge a workload it is one workload still: the worst verdict is its own, by
+//! the engine's order, and the others stand beside it.
 //!
 //! A page begins after the last workload of the one before, by the order's
 //! own key: what is judged anew in between moves workloads, but never breaks
 //! the list.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -75,7 +80,7 @@ pub enum Sort {
 pub struct Page {
     /// The answer in a sentence.
     pub summary: String,
-    /// How many workloads have each verdict, before `verdicts` was applied.
+    /// How many workloads have each verdict, before `verdicts` was applied. A workload that several policies judge counts once, by the worst.
     pub counts: Counts,
     /// How many workloads fit, on all pages.
     pub total: u32,
@@ -110,7 +115,7 @@ pub struct Counts {
 pub struct Item {
     /// The workload.
     pub workload: WorkloadName,
-    /// The index in `policies` of the policy that judged it.
+    /// The index in `policies` of the policy whose judgement this is: of several the worst, of equally bad ones the first.
     pub policy: u32,
     /// The verdict.
     pub verdict: Verdict,
@@ -122,6 +127,21 @@ pub struct Item {
     pub largest_saving_milligrams_per_day: i64,
     /// The most that advice moves to others, milligrams of CO2eq per day: the cluster saves it only if a node goes.
     pub largest_attributed_milligrams_per_day: i64,
+    /// What other policies say of the same workload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_judged_by: Vec<Other>,
+}
+
+/// Another policy's judgement of a listed workload.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Other {
+    /// The index in `policies` of the policy.
+    pub policy: u32,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Machine-readable reason of that verdict.
+    pub reason: String,
 }
 
 /// A policy whose workloads are listed.
@@ -172,40 +192,132 @@ pub async fn list(facts: &dyn Facts, question: &Question) -> Result<Page, Answer
         .into_iter()
         .filter(|one| wanted(one, question))
         .collect();
+    let mut judged: Vec<Judged> = Vec::new();
+    for (index, policy) in (0_u32..).zip(&policies) {
+        judged.push((index, facts.workloads(policy).await?));
+    }
+    let found = page(&judged, &scope, question, after.as_ref(), limit);
+    let last = found.kept.last().filter(|_| found.is_more);
+    Ok(Page {
+        summary: found.counts.in_words(found.total, found.kept.len()),
+        counts: found.counts,
+        total: found.total,
+        next_cursor: last.map(|(key, _)| write(question.sort, key)),
+        workloads: found.kept.into_iter().map(|(_, item)| item).collect(),
+        policies: policies.iter().map(listed).collect(),
+    })
+}
+
+/// What a policy says of its workloads, with the policy's index.
+type Judged = (u32, Arc<Vec<WorkloadResult>>);
+
+/// A workload's namespace, kind and name.
+type Name<'a> = (&'a str, &'a str, &'a str);
+
+/// What is listed, and how much of it there is.
+struct Found {
+    counts: Counts,
+    total: u32,
+    kept: Vec<(Key, Item)>,
+    is_more: bool,
+}
+
+fn page(
+    judged: &[Judged],
+    scope: &Scope,
+    question: &Question,
+    after: Option<&Key>,
+    limit: u32,
+) -> Found {
     let (mut counts, mut total) = (Counts::default(), 0_u32);
     let mut kept: Vec<(Key, Item)> = Vec::new();
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
-    for (index, policy) in (0_u32..).zip(&policies) {
-        let workloads = facts.workloads(policy).await?;
-        let within = workloads.iter().filter(|one| scope.holds(&one.namespace));
-        for result in within {
-            counts.count(result.verdict);
-            if !question.verdicts.is_empty() && !question.verdicts.contains(&result.verdict) {
-                continue;
-            }
-            total = total.saturating_add(1);
-            let rank = rank(question.sort, result);
-            if after
-                .as_ref()
-                .is_some_and(|after| !is_after(after, rank, result, index))
-            {
-                continue;
-            }
-            offer(&mut kept, most.saturating_add(1), rank, result, index);
+    for (index, result) in deciding(judged, scope).into_values() {
+        counts.count(result.verdict);
+        if !question.verdicts.is_empty() && !question.verdicts.contains(&result.verdict) {
+            continue;
         }
+        total = total.saturating_add(1);
+        let rank = rank(question.sort, result);
+        if after.is_some_and(|after| !is_after(after, rank, result, index)) {
+            continue;
+        }
+        offer(&mut kept, most.saturating_add(1), rank, result, index);
     }
     let is_more = kept.len() > most;
     kept.truncate(most);
-    let last = kept.last().filter(|_| is_more);
-    let next_cursor = last.map(|(key, _)| write(question.sort, key));
-    Ok(Page {
-        summary: counts.in_words(total, kept.len()),
+    name_others(&mut kept, judged);
+    Found {
         counts,
         total,
-        workloads: kept.into_iter().map(|(_, item)| item).collect(),
-        next_cursor,
-        policies: policies.iter().map(listed).collect(),
-    })
+        kept,
+        is_more,
+    }
+}
+
+fn name_of(result: &WorkloadResult) -> Name<'_> {
+    (&result.namespace, &result.kind, &result.name)
+}
+
+/// Of each workload the judgement that decides.
+fn deciding<'a>(
+    judged: &'a [Judged],
+    scope: &Scope,
+) -> HashMap<Name<'a>, (u32, &'a WorkloadResult)> {
+    let mut worst: HashMap<Name<'a>, (u32, &WorkloadResult)> = HashMap::new();
+    for (index, results) in judged {
+        let within = results.iter().filter(|one| scope.holds(&one.namespace));
+        for result in within {
+            let known = worst.entry(name_of(result)).or_insert((*index, result));
+            if weight(result) > weight(known.1) {
+                *known = (*index, result);
+            }
+        }
+    }
+    worst
+}
+
+/// How much a judgement decides among several, as rules of one policy do: the
+/// worst verdict, and what has no limit to keep only where nothing else is.
+fn weight(result: &WorkloadResult) -> u8 {
+    if matches!(result.reason.as_str(), "NoRule" | "NoLimit" | "ContextOnly") {
+        return 0;
+    }
+    match result.verdict {
+        Verdict::NonCompliant => 5,
+        Verdict::Unknown => 4,
+        Verdict::Inconclusive => 3,
+        Verdict::Compliant => 2,
+        Verdict::NotYetBinding => 1,
+    }
+}
+
+/// Puts beside each listed workload what other policies say of it.
+fn name_others(kept: &mut [(Key, Item)], judged: &[Judged]) {
+    if judged.len() < 2 {
+        return;
+    }
+    let mut others: HashMap<Name<'_>, Vec<Other>> = HashMap::new();
+    let listed: HashSet<Name<'_>> = kept
+        .iter()
+        .map(|(Key(_, namespace, kind, name, _), _)| (&**namespace, &**kind, &**name))
+        .collect();
+    for (index, results) in judged {
+        let of_page = results.iter().filter(|one| listed.contains(&name_of(one)));
+        for result in of_page {
+            others.entry(name_of(result)).or_default().push(Other {
+                policy: *index,
+                verdict: result.verdict,
+                reason: result.reason.clone(),
+            });
+        }
+    }
+    for (Key(_, namespace, kind, name, _), item) in kept {
+        let found = others.remove(&(&**namespace, &**kind, &**name));
+        item.also_judged_by = found.unwrap_or_default();
+        item.also_judged_by
+            .retain(|other| other.policy != item.policy);
+    }
 }
 
 fn wanted(policy: &Policy, question: &Question) -> bool {
@@ -293,6 +405,7 @@ fn offer(
         figures: result.figures.clone(),
         largest_saving_milligrams_per_day: largest(result, of_cluster),
         largest_attributed_milligrams_per_day: largest(result, moved),
+        also_judged_by: Vec::new(),
     };
     kept.insert(place, (key, item));
     kept.truncate(most);

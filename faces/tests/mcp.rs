@@ -1,0 +1,327 @@
+//! The protocol's own manners: who asks to be told how far a call is, is told;
+//! a call that its caller gives up ends; who asks too often is told when to
+//! come again.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail as its body does")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use serde_json::{Value, json};
+use tanso_carbon::RuleSet;
+use tanso_carbon::calendar::Period;
+use tanso_crds::carbon_policy::status::WorkloadResult;
+use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
+use tanso_faces::mcp::{Gate, GateSettings, Server, serve_stdio};
+use tanso_faces::view::given::Given;
+use tanso_faces::view::{
+    Answer, Books, Energy, Facts, FactsFault, Policy, Reader, Reviewer, Schedule, Scope, Services,
+    Site, WorkloadKey,
+};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
+};
+use tokio::sync::Notify;
+use tower::ServiceExt as _;
+
+/// Longest time that anything may take here.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Given facts whose namespace `slow` is read for ever.
+struct Slow {
+    given: Given,
+    begun: Arc<Notify>,
+    is_given_up: Arc<AtomicBool>,
+    ended: Arc<Notify>,
+}
+
+/// Notes that whoever held it was dropped.
+struct Held<'a>(&'a Slow);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.is_given_up.store(true, Ordering::SeqCst);
+        self.0.ended.notify_one();
+    }
+}
+
+impl Facts for Slow {
+    fn now(&self) -> Timestamp {
+        self.given.now()
+    }
+
+    fn rules(&self) -> Answer<'_, Arc<RuleSet>> {
+        self.given.rules()
+    }
+
+    fn policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Vec<Policy>> {
+        if *scope != Scope::Namespace("slow".to_owned()) {
+            return self.given.policies(scope);
+        }
+        Box::pin(async move {
+            let _held = Held(self);
+            self.begun.notify_one();
+            std::future::pending().await
+        })
+    }
+
+    fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>> {
+        self.given.workloads(policy)
+    }
+
+    fn reports<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<CarbonReport>>> {
+        self.given.reports(policy)
+    }
+
+    fn monitors(&self) -> Answer<'_, Vec<PowerMonitor>> {
+        self.given.monitors()
+    }
+
+    fn nodes(&self) -> Answer<'_, Vec<Node>> {
+        self.given.nodes()
+    }
+
+    fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+        self.given.energy(scope, period)
+    }
+
+    fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy> {
+        self.given.energy_of(workload, period)
+    }
+
+    fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site> {
+        self.given.site(policy)
+    }
+
+    fn studies(&self) -> Answer<'_, Vec<EnergyStudy>> {
+        self.given.studies()
+    }
+
+    fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>> {
+        self.given.schedule(namespace, name)
+    }
+}
+
+/// A client on two streams, past its greeting.
+struct Client {
+    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    writing: WriteHalf<DuplexStream>,
+}
+
+impl Client {
+    async fn of(facts: Arc<dyn Facts>) -> Self {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let (input, output) = tokio::io::split(theirs);
+        tokio::spawn(serve_stdio(facts, input, output));
+        let (reading, writing) = tokio::io::split(ours);
+        let lines = BufReader::new(reading).lines();
+        let mut client = Self { lines, writing };
+        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
+        client
+            .say(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}))
+            .await;
+        assert_eq!(client.hear().await["id"], 0);
+        client
+            .say(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
+        client
+    }
+
+    async fn say(&mut self, message: Value) {
+        let line = format!("{message}\n");
+        self.writing.write_all(line.as_bytes()).await.unwrap();
+    }
+
+    async fn call(&mut self, id: u32, arguments: Value, meta: Value) {
+        let mut params = json!({"name": "list_workloads_by_compliance", "arguments": arguments});
+        if !meta.is_null() {
+            params["_meta"] = meta;
+        }
+        self.say(json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}))
+            .await;
+    }
+
+    async fn hear(&mut self) -> Value {
+        let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await;
+        serde_json::from_str(&line.unwrap().unwrap().unwrap()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn who_asks_to_be_told_is_told_how_far_a_call_is_and_others_are_not() {
+    let mut client = Client::of(Arc::new(Given::default())).await;
+    client
+        .call(1, json!({}), json!({"progressToken": "far"}))
+        .await;
+    let mut steps = Vec::new();
+    loop {
+        let heard = client.hear().await;
+        if heard["id"] == 1 {
+            assert_eq!(heard["result"]["isError"], false, "{heard}");
+            break;
+        }
+        assert_eq!(heard["method"], "notifications/progress", "{heard}");
+        let params = &heard["params"];
+        assert_eq!(params["progressToken"], "far", "{heard}");
+        assert_eq!(params["total"].as_f64(), Some(2.0), "{heard}");
+        assert!(
+            params["message"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{heard}"
+        );
+        steps.push(params["progress"].as_f64().unwrap());
+    }
+    assert_eq!(steps, [1.0, 2.0], "each step once, and it only grows");
+    client.call(2, json!({}), Value::Null).await;
+    let heard = client.hear().await;
+    assert_eq!(heard["id"], 2, "nobody asked to be told: {heard}");
+}
+
+#[tokio::test]
+async fn a_call_that_its_caller_gives_up_ends_and_the_next_one_is_answered() {
+    let slow = Arc::new(Slow {
+        given: Given::default(),
+        begun: Arc::default(),
+        is_given_up: Arc::default(),
+        ended: Arc::default(),
+    });
+    let mut client = Client::of(Arc::clone(&slow) as Arc<dyn Facts>).await;
+    client
+        .call(1, json!({"namespace": "slow"}), Value::Null)
+        .await;
+    tokio::time::timeout(LIMIT, slow.begun.notified())
+        .await
+        .unwrap();
+    assert!(!slow.is_given_up.load(Ordering::SeqCst));
+    client
+        .say(json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1, "reason": "the person left"}}))
+        .await;
+    tokio::time::timeout(LIMIT, slow.ended.notified())
+        .await
+        .expect("what was read for the call is read no longer");
+    client.call(2, json!({}), Value::Null).await;
+    loop {
+        let heard = client.hear().await;
+        if heard["id"] == 2 {
+            assert_eq!(heard["result"]["isError"], false, "{heard}");
+            break;
+        }
+        // A late answer to the first would have to be a fault.
+        assert_ne!(heard["result"]["isError"], false, "{heard}");
+    }
+}
+
+/// No ledger and no services.
+struct NoBooks;
+
+impl Books for NoBooks {
+    fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
+        Box::pin(std::future::ready(Err(FactsFault::Absent {
+            what: "energy by the hour",
+            reason: "none is given".to_owned(),
+        })))
+    }
+
+    fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
+        Box::pin(std::future::ready(Ok(Services::default())))
+    }
+}
+
+/// An API server that knows every token but `nobody`, by the token's own name:
+/// its answers as a real one gives them.
+fn api_server() -> kube::Client {
+    let answer = |request: Request<kube::client::Body>| async move {
+        let path = request.uri().path().to_owned();
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(path, "/apis/authentication.k8s.io/v1/tokenreviews");
+        let mut review: Value = serde_json::from_slice(&body).unwrap();
+        let token = review["spec"]["token"].as_str().unwrap().to_owned();
+        review["status"] = if token == "nobody" {
+            json!({"authenticated": false, "user": {}})
+        } else {
+            json!({"authenticated": true, "user": {"username": token, "groups": ["system:authenticated"]}})
+        };
+        let body = kube::client::Body::from(review.to_string().into_bytes());
+        let answer = Response::builder().status(StatusCode::CREATED);
+        let answer = answer.header(header::CONTENT_TYPE, "application/json");
+        Ok::<_, std::convert::Infallible>(answer.body(body).unwrap())
+    };
+    kube::Client::new(tower::service_fn(answer), "default")
+}
+
+/// A server that lets so many in at once, and one a second after them.
+fn rare(burst: u32) -> Router {
+    let client = api_server();
+    let settings = GateSettings {
+        per_second: 1,
+        burst,
+        ..GateSettings::of_service("tanso-operator", "tanso-system", &[])
+    };
+    let gate = Gate::new(&settings, Reviewer::new(client.clone(), Vec::new()));
+    Server::router(Reader::new(client, "tanso-system", Arc::new(NoBooks)), gate)
+}
+
+async fn ask(router: &Router, token: &str) -> (StatusCode, Option<u64>, Value) {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let request = Request::post("/mcp")
+        .header(header::HOST, "localhost")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, "application/json, text/event-stream")
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .body(Body::from(body))
+        .unwrap();
+    let answer = router.clone().oneshot(request).await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let wait = headers.get(header::RETRY_AFTER);
+    let wait = wait.map(|value| value.to_str().unwrap().parse().unwrap());
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    (status, wait, body)
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_again_and_others_are_served() {
+    let router = rare(3);
+    let mut refused = None;
+    for _ in 0..10_000 {
+        let (status, wait, body) = ask(&router, "ada").await;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            refused = Some((wait, body));
+            break;
+        }
+        assert_eq!((status, wait), (StatusCode::OK, None), "{body}");
+    }
+    let (wait, body) = refused.expect("a turn a second is not for ten thousand at once");
+    assert!(
+        wait.is_some_and(|seconds| (1..=2).contains(&seconds)),
+        "{wait:?}"
+    );
+    assert_eq!(body["error"]["message"], "too many requests", "{body}");
+    let (status, wait, body) = ask(&router, "grace").await;
+    assert_eq!((status, wait), (StatusCode::OK, None), "{body}");
+}
+
+/// Each guess at a token is a question to the API server.
+#[tokio::test]
+async fn guesses_at_tokens_are_counted_together() {
+    let router = rare(3);
+    let mut seen = Vec::new();
+    for _ in 0..10_000 {
+        let (status, wait, _) = ask(&router, "nobody").await;
+        seen.push(status);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            assert!(wait.is_some());
+            break;
+        }
+    }
+    assert_eq!(seen.first(), Some(&StatusCode::UNAUTHORIZED));
+    assert_eq!(seen.last(), Some(&StatusCode::TOO_MANY_REQUESTS));
+}
