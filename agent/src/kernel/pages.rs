@@ -66,7 +66,8 @@ mod tests {
 7f20-7f20 r-xp 00000000 fe:00 12 /usr/bin/tanso-agent
 7ffd-7ffe r-xp 00000000 00:00 0 [vdso]
 ";
-        assert_eq!(code(maps, "/usr/bin/tanso-agent"), [0x55f0..0x5700]);
+        let found = code(maps, "/usr/bin/tanso-agent");
+        assert_eq!(found, std::slice::from_ref(&(0x55f0..0x5700)));
         assert!(code(maps, "/usr/bin/other").is_empty());
     }
 
