@@ -45,8 +45,8 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     session.apply_file("workloads.yaml")?;
     session.apply_file("policies.yaml")?;
     all_judged(session)?;
-    facts.push(documented(session)?);
     let server = Server::start(session, &prometheus, &rules)?;
+    facts.push(documented(session)?);
     let asks = ours()?;
     let boards: usize = {
         let mut names: Vec<_> = asks.iter().map(|ask| ask.board.as_str()).collect();
@@ -84,7 +84,12 @@ fn documented(session: &Session) -> Result<Fact> {
     let (mut served, mut missing) = (0, Vec::new());
     for (name, port) in &TARGETS[1..] {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/services/{name}:{port}/proxy/metrics");
-        let text = session.raw(&path)?;
+        let mut step = Step::new(format!("metrics of {name}"));
+        let limit = Duration::from_mins(2);
+        let text = session.wait(&mut step, name, limit, |session| {
+            session.raw(&path).map(Some)
+        })?;
+        step.done(&format!("metrics of {name}"));
         for (family, kind) in text.lines().filter_map(family) {
             let ending = if kind == "counter" { "_total" } else { "" };
             let row = format!("| `{family}{ending}` | {kind} |");
