@@ -92,7 +92,7 @@ impl LedgerBooks {
         };
         let read = self
             .ledger
-            .call(move |connection| query::snapshot(connection, &scope, period));
+            .call(move |connection| query::of_scope(connection, &scope, period));
         let snapshot = read.await.map_err(|fault| unreachable(&fault))?;
         Ok(energy(&snapshot))
     }

@@ -3,6 +3,8 @@
 //! A snapshot is one read transaction, so its rows, names and revision belong
 //! together. Sums are made here in 128 bits: SQL's own would overflow or round.
 
+mod alone;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use super::names::{self, PodNames};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
+pub use alone::{of_scope, of_workload};
 
 /// Whose rows a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -204,55 +207,6 @@ pub fn folded(
     snapshot.unseen.retain(|uid| pods.contains_key(uid));
     snapshot.pods = pods;
     Ok(snapshot)
-}
-
-/// What the pods of one workload used within `period`: rows, names and the
-/// revision alone. `workload` is its namespace, kind and name.
-///
-/// # Errors
-/// As [`snapshot`].
-pub fn of_workload(
-    connection: &mut Connection,
-    workload: [&str; 3],
-    period: Period,
-) -> Result<Snapshot, LedgerFault> {
-    let fault = LedgerFault::of("reading the ledger");
-    let transaction = connection.transaction().map_err(&fault)?;
-    let sql = format!(
-        "SELECT {}, a.id FROM pods AS p JOIN accounts AS a ON a.kind = 'pod' AND a.pod_uid = p.uid
-         WHERE p.namespace = ?1 AND p.workload_kind = ?2 AND p.workload_name = ?3",
-        names::COLUMNS
-    );
-    let (mut pods, mut accounts) = (HashMap::new(), HashMap::new());
-    {
-        let mut query = transaction.prepare(&sql).map_err(&fault)?;
-        let mut rows = query.query(workload).map_err(&fault)?;
-        while let Some(row) = rows.next().map_err(&fault)? {
-            let pod = names::from_row(row).map_err(&fault)?;
-            let uid: Arc<str> = Arc::from(pod.uid.as_str());
-            let id: i64 = read(row, names::COLUMN_COUNT).map_err(&fault)?;
-            accounts.insert(id, LedgerAccount::Pod(Arc::clone(&uid)));
-            pods.insert(uid, pod);
-        }
-    }
-    let nodes = node_names(&transaction)?;
-    let mut gathered = Gathered {
-        idle: HashSet::new(),
-        fold: None,
-        accounts: &accounts,
-        names: &nodes,
-        found: Snapshot {
-            revision: last_revision(&transaction)?,
-            ..Snapshot::default()
-        },
-        node_hours: BTreeSet::new(),
-        last_seen: None,
-    };
-    rows::visit(&transaction, period, &mut gathered)?;
-    Ok(Snapshot {
-        pods,
-        ..gathered.finish()
-    })
 }
 
 /// What a fold comes to, by the numbers of the tables.

@@ -20,6 +20,13 @@ pub(super) struct RawHour {
     pub(super) slot: Slot,
 }
 
+/// Where the rows of an account are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) node: i64,
+    pub(super) account: i64,
+}
+
 /// Who is shown the hours of a period.
 pub(super) trait Visitor {
     /// Whether the rows of an account are to be shown.
@@ -45,6 +52,40 @@ pub(super) fn visit(
     plain(transaction, "months", (from, until), visitor)?;
     packed(transaction, (from, until), visitor)?;
     plain(transaction, "hours", (from, until), visitor)
+}
+
+/// Shows what is booked of these accounts alone, each on its node: hours by
+/// their key, without a look at others'.
+pub(super) fn visit_only(
+    transaction: &Transaction<'_>,
+    period: Period,
+    places: &[Place],
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
+    let (from, until) = (hour_number(period.from), hour_number(period.until));
+    plain(transaction, "months", (from, until), visitor)?;
+    packed(transaction, (from, until), visitor)?;
+    let fault = LedgerFault::of("reading the ledger");
+    let mut query = transaction
+        .prepare(
+            "SELECT hour, node, account, provenance, caught_up,
+                    low_uj, energy_uj, high_uj, cpu_us, minutes
+             FROM hours WHERE hour = ?1 AND node = ?2 AND account = ?3",
+        )
+        .map_err(&fault)?;
+    for hour in from..until {
+        for place in places {
+            let key = [hour, place.node, place.account];
+            let mut rows = query.query(key).map_err(&fault)?;
+            while let Some(row) = rows.next().map_err(&fault)? {
+                let found = head(row).map_err(&fault)?;
+                visitor.seen(found.hour, found.node);
+                let slot = sums(row, 5).map_err(&fault)?;
+                visitor.row(RawHour { slot, ..found })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Rows that are one hour each. The table is our own word.

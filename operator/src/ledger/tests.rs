@@ -208,6 +208,52 @@ fn a_name_that_comes_late_names_energy_booked_before_and_outlives_its_pod() {
     }
 }
 
+/// Every row of the cluster was looked at for one workload. What is sought by
+/// its node is the same; where the node is not known, all is read still.
+#[test]
+fn a_workload_read_by_its_keys_has_the_rows_that_reading_all_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    for node in ["n1", "n2"] {
+        book(&mut ledger, &page(node, JOURNAL, 1, 30), now()).unwrap();
+    }
+    let first = UtcHour::from_unix_seconds(START);
+    let period = Period {
+        from: first,
+        until: first.plus_hours(4),
+    };
+    let shop = Scope::Namespaces(["shop".to_owned()].into());
+    // A pod of two nodes is none; the rows of the second stay unread by key.
+    for (node, expected) in [("n1", 1), ("elsewhere", 2)] {
+        let pod = PodNames {
+            uid: "pod-2".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "till-1".to_owned(),
+            node: node.to_owned(),
+            workload_kind: "Deployment".to_owned(),
+            workload_name: "till".to_owned(),
+            ..PodNames::default()
+        };
+        names::keep(&mut ledger, &[pod], now()).unwrap();
+        let whole = query::snapshot(&mut ledger, &shop, period).unwrap();
+        let workload = ["shop", "Deployment", "till"];
+        let till = query::of_workload(&mut ledger, workload, period).unwrap();
+        let scope = query::of_scope(&mut ledger, &shop, period).unwrap();
+        let known: Vec<_> = whole
+            .rows
+            .into_iter()
+            .filter(|row| expected == 2 || &*row.node == "n1")
+            .collect();
+        assert!(!known.is_empty());
+        assert_eq!((&till.rows, &scope.rows), (&known, &known));
+        assert_eq!((&till.pods, &scope.pods), (&whole.pods, &whole.pods));
+        assert_eq!(scope.revision, whole.revision);
+    }
+    let all = query::snapshot(&mut ledger, &Scope::All, period).unwrap();
+    let found = query::of_scope(&mut ledger, &Scope::All, period).unwrap();
+    assert_eq!((found.rows, found.pods), (all.rows, all.pods));
+}
+
 #[test]
 fn what_an_agent_says_of_a_pod_never_replaces_what_the_cluster_said() {
     let folder = tempfile::tempdir().unwrap();
