@@ -36,7 +36,8 @@ enum Of {
     Model,
     /// The ledger: booking, a year to date, evaluation; three sizes each (JSON lines)
     Ledger,
-    /// A tool call of the MCP server on 10,000 workloads (JSON lines)
+    /// Tool calls of the MCP server and the page's overview on 10,000 workloads of 41 policies, before a real API server
+    /// (JSON lines); fails where a limit is missed
     Mcp,
     /// The operator at 100 to 1,000 policies and 1,000 to 10,000 pods (JSON lines)
     Operator(scale::Args),
@@ -61,19 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(Of::Operator(args)) => return scale::operator(args),
         Some(Of::OperatorKills(args)) => return scale::kills(args),
         Some(Of::Load(args)) => return agent::load::run(args),
-        Some(Of::Mcp) => {
-            let mut command = Command::new("cargo");
-            command.current_dir(workspace::root());
-            command.args([
-                "bench",
-                "--quiet",
-                "--package",
-                "tanso-faces",
-                "--bench",
-                "mcp",
-            ]);
-            return process::run(command.arg("--").args(&args.rest));
-        }
+        Some(Of::Mcp) => return scale::faces(),
         Some(Of::Model) | None => {}
     }
     let mut command = Command::new("cargo");

@@ -57,7 +57,10 @@ impl Api {
     }
 
     /// Creates an object; one that is there already will do.
-    async fn ensure(&self, list: &str, object: &Value) -> Result<()> {
+    ///
+    /// # Errors
+    /// If the API server refuses.
+    pub async fn ensure(&self, list: &str, object: &Value) -> Result<()> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         if self
             .ask("GET", &format!("{list}/{name}"), None)

@@ -6,6 +6,7 @@
 
 pub mod agents;
 pub mod evaluation;
+pub mod faces;
 pub mod fleet;
 pub mod kills;
 pub mod ledger;
@@ -43,6 +44,9 @@ pub struct Args {
     /// Instead: kill -9 so often while energy flows
     #[arg(long)]
     pub kills: Option<u32>,
+    /// Instead: tool calls and the page's overview on 10,000 workloads
+    #[arg(long)]
+    pub faces: bool,
     /// Chooses what is killed, and when
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -65,6 +69,9 @@ pub fn start(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
+    if args.faces {
+        return runtime.block_on(faces::measure(kubeconfig, program));
+    }
     if let Some(kills) = args.kills {
         return runtime.block_on(kills::kill(kubeconfig, program, kills, args.seed));
     }

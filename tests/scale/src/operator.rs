@@ -73,6 +73,12 @@ impl Process {
         Ok(Self { child, port })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors

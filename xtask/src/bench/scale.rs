@@ -84,6 +84,14 @@ pub fn kills(args: &KillArgs) -> Result<()> {
     ])
 }
 
+/// Tool calls and the page's overview on 10,000 workloads.
+///
+/// # Errors
+/// When something could not be measured, or a limit is missed.
+pub fn faces() -> Result<()> {
+    beside_api(&["--faces"])
+}
+
 fn beside_api(words: &[&str]) -> Result<()> {
     build(&["tanso-scale", "tanso-operator"])?;
     cluster::down(CLUSTER)?;
