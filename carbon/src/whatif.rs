@@ -214,6 +214,9 @@ pub struct DaySums {
     pub hours: u32,
     /// Its emissions, location-based.
     pub emissions_nanograms: Estimate<u128>,
+    /// Its facility energy without any intensity; not in the emissions, which
+    /// are a lower bound then.
+    pub unpriced_microjoules: u64,
 }
 
 /// What was found.
@@ -503,11 +506,14 @@ fn days(period: Period, sum: &Account, zone: &TimeZone) -> Vec<DaySums> {
             day,
             hours: 0,
             emissions_nanograms: Estimate::default(),
+            unpriced_microjoules: 0,
         });
         sums.hours += 1;
         if let Some(of_hour) = sum.hours.get(&hour) {
             let grams = of_hour.emissions.map(GramsCo2e::nanograms);
             sums.emissions_nanograms = sums.emissions_nanograms + grams;
+            let unpriced = of_hour.unpriced.microjoules();
+            sums.unpriced_microjoules = sums.unpriced_microjoules.saturating_add(unpriced);
         }
     }
     days.into_values().collect()

@@ -1,7 +1,7 @@
 //! Figures of a status as words: three digits that count, the unit attached.
 
 use tanso_crds::carbon_policy::status::{Bounded, Figures};
-use tanso_faces::words;
+use tanso_faces::words::{self, Priced};
 pub use tanso_faces::words::{float, intensity, kwh, milli, verdict};
 
 /// Energy: `980J`, `12.3Wh`, `4.31kWh`, `1.20MWh`.
@@ -14,6 +14,22 @@ pub fn energy(energy_uj: i64) -> String {
 #[must_use]
 pub fn emissions(emissions_mg: i64) -> String {
     attached(&words::emissions(emissions_mg))
+}
+
+/// What was emitted, one word: `>=412g` where part of the energy has no
+/// intensity, `-` where none has.
+#[must_use]
+pub fn emitted(figures: &Figures) -> String {
+    words::emitted_cell(figures, ">=", emissions)
+}
+
+/// How far its bounds lie; `-` where no upper one is known.
+#[must_use]
+pub fn emitted_spread(figures: &Figures) -> String {
+    match Priced::of(figures) {
+        Priced::All => spread(&figures.emissions_milligrams),
+        _ => "-".to_owned(),
+    }
 }
 
 /// Power: `1.23W`, `212W`, `1.63kW`.

@@ -1,7 +1,7 @@
 //! Figures of a status as words for people: three digits that count. Programs
 //! take the whole numbers beside.
 
-use tanso_crds::carbon_policy::status::{Bounded, Recommendation, Verdict};
+use tanso_crds::carbon_policy::status::{Bounded, Figures, Recommendation, Verdict};
 
 use crate::answer::savings::moved;
 
@@ -57,6 +57,59 @@ pub fn emissions_within(figure: &Bounded) -> String {
         emissions(figure.low),
         emissions(figure.high)
     )
+}
+
+/// How much of the energy has an intensity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priced {
+    /// All of it.
+    All,
+    /// Part of it: the emissions are a lower bound.
+    Part,
+    /// None of it: what was emitted is not known.
+    Nothing,
+}
+
+impl Priced {
+    /// Of these figures.
+    #[must_use]
+    pub const fn of(figures: &Figures) -> Self {
+        match (
+            figures.unpriced_microjoules,
+            figures.intensity_milligrams_per_kwh,
+        ) {
+            (0, _) => Self::All,
+            (_, Some(_)) => Self::Part,
+            (_, None) => Self::Nothing,
+        }
+    }
+}
+
+/// What was emitted, with bounds; `at least` where part of the energy has no
+/// intensity, and not known where none has: a part is not told as the whole.
+#[must_use]
+pub fn emitted(figures: &Figures) -> String {
+    let mass = &figures.emissions_milligrams;
+    let without = energy(figures.unpriced_microjoules);
+    match Priced::of(figures) {
+        Priced::All => emissions_within(mass),
+        Priced::Part => format!(
+            "at least {} ({without} at the facility have no intensity)",
+            emissions(mass.value)
+        ),
+        Priced::Nothing => format!("not known ({without}, and none has an intensity)"),
+    }
+}
+
+/// The same as a cell: `412`, `>=412` with the mark `>=`, or `-`.
+#[must_use]
+pub fn emitted_cell(figures: &Figures, mark: &str, shown: impl FnOnce(i64) -> String) -> String {
+    let mass = figures.emissions_milligrams.value;
+    match Priced::of(figures) {
+        Priced::All => shown(mass),
+        Priced::Part => format!("{mark}{}", shown(mass)),
+        Priced::Nothing => "-".to_owned(),
+    }
 }
 
 /// What advice saves a day, and what of it only moves to others: `867 mg a day
@@ -171,6 +224,29 @@ fn significant(figure: f64, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_not_told_as_the_whole_and_what_is_not_known_not_as_nothing() {
+        let mut figures = Figures {
+            emissions_milligrams: Bounded {
+                low: 400,
+                value: 412,
+                high: 430,
+            },
+            intensity_milligrams_per_kwh: Some(417_300),
+            ..Figures::default()
+        };
+        assert_eq!(emitted(&figures), "412 mg (400 mg to 430 mg)");
+        figures.unpriced_microjoules = 3_600_000_000;
+        assert_eq!(
+            emitted(&figures),
+            "at least 412 mg (1.00 Wh at the facility have no intensity)"
+        );
+        assert_eq!(emitted_cell(&figures, ">=", emissions), ">=412 mg");
+        figures.intensity_milligrams_per_kwh = None;
+        assert!(emitted(&figures).starts_with("not known"));
+        assert_eq!(emitted_cell(&figures, ">=", emissions), "-");
+    }
 
     #[test]
     fn what_only_moves_to_others_is_not_called_less() {

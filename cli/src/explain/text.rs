@@ -8,6 +8,7 @@ use tanso_crds::carbon_policy::status::{
     Bounded, Figures, IntensityProvenance, Recommendation, RegulationResult, WorkloadResult,
 };
 use tanso_crds::condition::types;
+use tanso_faces::words::{self, Priced};
 
 use crate::figures;
 use crate::policies::Policy;
@@ -161,14 +162,14 @@ fn formula(lines: &mut Lines, policy: &Policy, sum: &Figures) {
         .map_or(String::new(), |from| provenance(from, sum));
     lines.item("x grid", &format!("{grid}{origin}"));
     let emissions = &sum.emissions_milligrams;
-    let bounds = within(emissions, figures::emissions);
-    lines.item(
-        "= emissions",
-        &format!(
-            "{}{bounds}, location-based",
-            figures::emissions(emissions.value)
-        ),
-    );
+    let emitted = match Priced::of(sum) {
+        Priced::All => {
+            let bounds = within(emissions, figures::emissions);
+            format!("{}{bounds}", figures::emissions(emissions.value))
+        }
+        _ => words::emitted(sum),
+    };
+    lines.item("= emissions", &format!("{emitted}, location-based"));
 }
 
 fn provenance(from: &IntensityProvenance, sum: &Figures) -> String {

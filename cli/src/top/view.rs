@@ -197,8 +197,8 @@ impl PolicyView {
             pods,
             power,
             figures::energy(total.energy_microjoules.value),
-            figures::emissions(total.emissions_milligrams.value),
-            figures::spread(&total.emissions_milligrams),
+            figures::emitted(total),
+            figures::emitted_spread(total),
             figures::source(total),
             verdict,
         ]
@@ -311,8 +311,8 @@ impl Row {
             self.pods.to_string(),
             self.power_milliwatts.map_or(String::new(), watts),
             figures::energy(self.figures.energy_microjoules.value),
-            figures::emissions(self.figures.emissions_milligrams.value),
-            figures::spread(&self.figures.emissions_milligrams),
+            figures::emitted(&self.figures),
+            figures::emitted_spread(&self.figures),
             figures::source(&self.figures),
             figures::verdict(self.verdict).to_owned(),
         ]

@@ -130,6 +130,9 @@ fn energy_without_an_intensity_is_no_zero_and_leaves_the_sum_open() {
         report["totals"]["unpricedMicrojoules"].as_u64(),
         Some(5 * 3_600_000_000_000)
     );
+    let by_day = report["days"].as_array().unwrap().iter();
+    let by_day = by_day.map(|day| day["unpricedMicrojoules"].as_u64().unwrap());
+    assert_eq!(by_day.sum::<u64>(), 5 * 3_600_000_000_000);
     let later = energy.replace("2026-06-01T00:00Z,shop,2\n", "");
     let files = [("energy.csv", later.as_str()), ("ci.csv", intensity)];
     let (text, _) = told(&files, &["--intensity", "@ci.csv"]).unwrap();

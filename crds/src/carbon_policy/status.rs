@@ -141,7 +141,10 @@ pub struct Figures {
     pub energy_microjoules: Bounded,
     /// Emissions, milligrams of CO2eq, location-based, PUE included.
     pub emissions_milligrams: Bounded,
-    /// Emissions over facility energy, milligrams of CO2eq per kWh; absent without energy.
+    /// Facility energy without any intensity, microjoules: what it emitted is not known and not in the emissions, which are a lower bound then. Absent where there is none.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unpriced_microjoules: i64,
+    /// Emissions over facility energy that has an intensity, milligrams of CO2eq per kWh; absent without such energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intensity_milligrams_per_kwh: Option<i64>,
     /// CPU time, milliseconds.
@@ -162,6 +165,14 @@ pub struct Figures {
     /// Share of the expected hours that has energy data, percent.
     #[serde(default)]
     pub coverage_percent: i32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+const fn is_nothing(figure: &i64) -> bool {
+    *figure == 0
 }
 
 /// A market-based sum (GHG Protocol Scope 2), never mixed with the location-based one.

@@ -223,13 +223,13 @@ fn summary(first: &Found, judgements: &[ByPolicy], what_if: Option<&WhatIf>) -> 
                 format!(" at {}", words::intensity(grid))
             });
         sentences.push(format!(
-            "{} is {} ({}) by {} {}: {} emitted from {}{grid}, {} % of the energy measured.",
+            "{} is {} ({}) by {} {}: emitted {} from {}{grid}, {} % of the energy measured.",
             first.name(),
             words::verdict(one.verdict),
             one.reason,
             one.policy.kind,
             one.policy.name,
-            words::emissions_within(&figures.emissions_milligrams),
+            words::emitted(figures),
             words::energy(figures.energy_microjoules.value),
             figures.measured_percent,
         ));
@@ -252,7 +252,7 @@ fn summary(first: &Found, judgements: &[ByPolicy], what_if: Option<&WhatIf>) -> 
             other.conditions,
             words::verdict(other.verdict),
             other.reason,
-            words::emissions_within(&other.figures.emissions_milligrams)
+            words::emitted(&other.figures)
         ));
     }
     sentences.join(" ")

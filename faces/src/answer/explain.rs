@@ -226,7 +226,7 @@ fn formula(policy: &Policy, figures: &Figures) -> String {
         figures.measured_percent,
         figures.modelled_percent,
         figures.simulated_percent,
-        words::emissions_within(&figures.emissions_milligrams),
+        words::emitted(figures),
     )
 }
 

@@ -89,6 +89,7 @@ pub fn figures(account: &Account, cpu_ms: i64) -> Figures {
     Figures {
         energy_microjoules: bounded(account.it_energy, microjoules),
         emissions_milligrams: bounded(account.emissions, milligrams),
+        unpriced_microjoules: microjoules(account.unpriced),
         intensity_milligrams_per_kwh: intensity.map(milligrams_per_kwh),
         cpu_milliseconds: cpu_ms,
         measured_percent: share(0),

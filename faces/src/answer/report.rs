@@ -245,7 +245,7 @@ fn summary(name: &PolicyName, report: &Report, part: u32, parts: u32, digest: &s
         words::verdict(report.verdict),
         report.workloads.len(),
         words::energy(report.totals.energy_microjoules.value),
-        words::emissions_within(&report.totals.emissions_milligrams),
+        words::emitted(&report.totals),
     )
 }
 

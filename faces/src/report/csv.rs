@@ -147,6 +147,10 @@ fn figures(out: &mut Lines, section: &str, subject: &str, figures: &Figures) {
         &figures.emissions_milligrams,
         "mgCO2eq",
     );
+    if figures.unpriced_microjoules != 0 {
+        let unpriced = figures.unpriced_microjoules;
+        out.value(section, subject, "energyWithoutIntensity", unpriced, "uJ");
+    }
     if let Some(intensity) = figures.intensity_milligrams_per_kwh {
         out.value(section, subject, "intensity", intensity, "mgCO2eq/kWh");
     }

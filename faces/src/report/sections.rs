@@ -16,6 +16,7 @@ use super::document::{Block, Document, Section};
 use super::figure;
 use super::korean::{self, RuleNames};
 use super::{Language, Report};
+use crate::words::{Priced, emitted_cell};
 
 /// The whole report in a language.
 pub(super) fn document(report: &Report, language: Language) -> Document {
@@ -165,6 +166,32 @@ impl Writer<'_> {
         }
     }
 
+    /// What all workloads emitted, with bounds; a lower bound where part of the
+    /// energy has no intensity.
+    pub(super) fn emitted(&self) -> String {
+        let totals = &self.report.totals;
+        let mass = &totals.emissions_milligrams;
+        let without = figure::energy(totals.unpriced_microjoules);
+        match Priced::of(totals) {
+            Priced::All => self.bounded(mass, |mg| self.mass(mg)),
+            Priced::Part => {
+                let mass = self.mass(mass.value);
+                match self.language {
+                    Language::English => {
+                        format!("at least {mass} ({without} at the facility have no intensity)")
+                    }
+                    Language::Korean => {
+                        format!("{mass} 이상(배출계수가 없는 전력량 {without} 제외)")
+                    }
+                }
+            }
+            Priced::Nothing => match self.language {
+                Language::English => format!("not known ({without}, and none has an intensity)"),
+                Language::Korean => format!("산정 불가(전력량 {without}, 배출계수 없음)"),
+            },
+        }
+    }
+
     /// A text or a word for "not stated".
     pub(super) fn or_not_stated(&self, text: &str) -> String {
         if text.is_empty() {
@@ -203,7 +230,7 @@ fn headline(writer: &Writer<'_>) -> Vec<(String, String)> {
         ),
         (
             writer.pick("Emissions, location-based", "온실가스 배출량(지역기반)"),
-            writer.mass(totals.emissions_milligrams.value),
+            emitted_cell(totals, "≥ ", |mg| writer.mass(mg)),
         ),
         (
             writer.pick("Measured by meters", "계량기로 측정한 비율"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, PreEscaped, html};
-use tanso_crds::carbon_policy::status::{Recommendation, Verdict, WorkloadResult};
+use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, WorkloadResult};
 
 use super::layout::{self, Frame, Rows, cell, figure};
 use super::nodes::LATE_S;
@@ -18,6 +18,7 @@ use crate::report::document::Sheet;
 use crate::report::figure as words;
 use crate::report::{Hours, Language};
 use crate::view::{Facts, FactsFault, Policy, PolicyKind, Scope};
+use crate::words::Priced;
 
 /// Workloads shown.
 const WORKLOADS: usize = 25;
@@ -184,11 +185,14 @@ fn headline(
     };
     let unit = frame.language.co2eq();
     let mass = &totals.emissions_milligrams;
-    let within = format!(
-        "{unit} ({} – {}, 90 %)",
-        words::mass(mass.low),
-        words::mass(mass.high)
-    );
+    let within = match Priced::of(totals) {
+        Priced::All => format!(
+            "{unit} ({} – {}, 90 %)",
+            words::mass(mass.low),
+            words::mass(mass.high)
+        ),
+        _ => without_intensity(frame, totals),
+    };
     let energy = &totals.energy_microjoules;
     let measured = format!(
         "{} – {}, 90 %; {} % {}, {} % {}",
@@ -203,9 +207,26 @@ fn headline(
         dl.figures {
             @if let Some((live, all)) = nodes { (power(frame, live, all)) }
             (figure(frame.pick("Energy", "전력량"), &cell(words::energy(totals.energy_microjoules.value)), &measured))
-            (figure(frame.pick("Emissions", "온실가스 배출량"), &cell(words::mass(mass.value)), &within))
+            (figure(frame.pick("Emissions", "온실가스 배출량"), &cell(crate::words::emitted_cell(totals, "≥ ", words::mass)), &within))
             (figure(frame.pick("Verdicts", "판정"), &counts(frame, status.verdict.unwrap_or(Verdict::Unknown), workloads), ""))
         }
+    }
+}
+
+/// What stands in the place of bounds where part of the energy has no
+/// intensity: no upper one is known.
+pub(super) fn without_intensity(frame: &Frame, figures: &Figures) -> String {
+    let energy = words::energy(figures.unpriced_microjoules);
+    match frame.language {
+        Language::English => format!("CO2eq; {energy} without intensity are not in it"),
+        Language::Korean => format!("CO₂-eq; 배출계수가 없는 전력량 {energy} 제외"),
+    }
+}
+
+fn spread(figures: &Figures) -> String {
+    match Priced::of(figures) {
+        Priced::All => words::spread(&figures.emissions_milligrams).unwrap_or_default(),
+        _ => String::new(),
     }
 }
 
@@ -377,8 +398,8 @@ pub(super) fn table(frame: &Frame, workloads: &[WorkloadResult]) -> Markup {
         vec![
             html! { a href=(frame.link(&link_of(one))) { (one.namespace) "/" (one.kind) "/" (one.name) } },
             cell(words::kwh(figures.energy_microjoules.value)),
-            cell(words::grams(figures.emissions_milligrams.value)),
-            cell(words::spread(&figures.emissions_milligrams).unwrap_or_default()),
+            cell(crate::words::emitted_cell(figures, "≥ ", words::grams)),
+            cell(spread(figures)),
             cell(figures.measured_percent.to_string()),
             layout::verdict(frame, one.verdict),
         ]

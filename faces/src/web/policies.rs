@@ -86,7 +86,7 @@ async fn all(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
             ),
             cell(totals.map_or_else(String::new, |sum| words::kwh(sum.energy_microjoules.value))),
             cell(totals.map_or_else(String::new, |sum| {
-                words::grams(sum.emissions_milligrams.value)
+                crate::words::emitted_cell(sum, "≥ ", words::grams)
             })),
             cell(
                 totals

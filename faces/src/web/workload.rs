@@ -7,12 +7,13 @@ use maud::{Markup, html};
 use tanso_crds::carbon_policy::status::WorkloadResult;
 
 use super::layout::{self, Frame, cell, figure};
-use super::overview::{banner, key, link, piece};
+use super::overview::{self, banner, key, link, piece};
 use super::policies::{RuleNames, names, rules};
 use super::{PageFault, Web, answer};
 use crate::report::Language;
 use crate::report::figure as words;
 use crate::view::{Policy, Scope};
+use crate::words::Priced;
 
 pub(super) async fn page(
     State(web): State<Web>,
@@ -61,10 +62,13 @@ fn by_policy(frame: &Frame, policy: &Policy, one: &WorkloadResult, names: &RuleN
     let (energy, mass) = (&figures.energy_microjoules, &figures.emissions_milligrams);
     let unit = frame.language.co2eq();
     let within = |low: String, high: String| format!("({low} – {high}, 90 %)");
-    let grams = format!(
-        "{unit} {}",
-        within(words::mass(mass.low), words::mass(mass.high))
-    );
+    let grams = match Priced::of(figures) {
+        Priced::All => {
+            let bounds = within(words::mass(mass.low), words::mass(mass.high));
+            format!("{unit} {bounds}")
+        }
+        _ => overview::without_intensity(frame, figures),
+    };
     html! {
         section aria-label=(policy.title()) {
             h2 { (frame.pick("By", "판정 정책:")) " " a href=(frame.link(&link(policy))) { (key(policy)) } }
@@ -73,7 +77,7 @@ fn by_policy(frame: &Frame, policy: &Policy, one: &WorkloadResult, names: &RuleN
             }
             dl.figures {
                 (figure(frame.pick("Energy", "전력량"), &cell(words::energy(energy.value)), &within(words::energy(energy.low), words::energy(energy.high))))
-                (figure(frame.pick("Emissions", "온실가스 배출량"), &cell(words::mass(mass.value)), &grams))
+                (figure(frame.pick("Emissions", "온실가스 배출량"), &cell(crate::words::emitted_cell(figures, "≥ ", words::mass)), &grams))
                 (figure(frame.pick("Measured", "측정 비율"), &cell(format!("{} %", figures.measured_percent)), &parts(frame, one)))
             }
             h3 { (frame.pick("How it comes about", "산정 내역")) }
@@ -148,7 +152,7 @@ fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
                     @if let Some(from) = &policy.status.intensity { ", " (from.zone) ", " (from.source) @if let Some(year) = from.data_year { ", " (year) } }
                 }
             }
-            div { dt { "= " (frame.pick("emissions", "배출량")) } dd { (words::grams(figures.emissions_milligrams.value)) " g" (frame.language.co2eq()) ", " (frame.pick("location-based", "지역기반")) } }
+            div { dt { "= " (frame.pick("emissions", "배출량")) } dd { (crate::words::emitted_cell(figures, "≥ ", words::grams)) " g" (frame.language.co2eq()) ", " (frame.pick("location-based", "지역기반")) } }
             div { dt { (frame.pick("CPU time", "CPU 시간")) } dd { (cpu) } }
             div { dt { (frame.pick("Evidence", "증빙")) } dd { (coverage) } }
         }

@@ -9,6 +9,7 @@ use super::{RuleNames, sentence};
 use crate::answer::savings::{foremost, moved};
 use crate::report::figure;
 use crate::report::sections::Writer;
+use crate::words::Priced;
 
 /// What was used, what it emitted and why, the verdict, and what would help.
 pub(in crate::report) fn answer(writer: &Writer<'_>, names: &RuleNames) -> String {
@@ -42,13 +43,16 @@ fn used(writer: &Writer<'_>) -> String {
     } else {
         format!("({})", shares.join(", "))
     };
-    format!(
-        "워크로드 {}개가 {}시간 동안 전력 {}{shares}를 사용하여 온실가스 {}를 배출하였다.",
+    let used = format!(
+        "워크로드 {}개가 {}시간 동안 전력 {}{shares}를 사용",
         report.workloads.len(),
         report.period.hours,
         figure::energy(totals.energy_microjoules.value),
-        writer.bounded(&totals.emissions_milligrams, |mg| writer.mass(mg)),
-    )
+    );
+    match Priced::of(totals) {
+        Priced::Nothing => format!("{used}하였으나 배출계수가 없어 배출량을 산정할 수 없다."),
+        _ => format!("{used}하여 온실가스 {}를 배출하였다.", writer.emitted()),
+    }
 }
 
 fn priced(writer: &Writer<'_>, names: &RuleNames) -> String {

@@ -3,6 +3,7 @@
 use super::Writer;
 use crate::report::document::{Block, Section};
 use crate::report::{Language, figure};
+use crate::words::emitted_cell;
 
 /// 5: emissions.
 pub(super) fn emissions(writer: &Writer<'_>) -> Section {
@@ -16,7 +17,7 @@ pub(super) fn emissions(writer: &Writer<'_>) -> Section {
         _ => "1".to_owned(),
     };
     let energy = figure::energy(totals.energy_microjoules.value);
-    let mass = writer.mass(totals.emissions_milligrams.value);
+    let mass = emitted_cell(totals, "≥ ", |mg| writer.mass(mg));
     let unit = writer.language.co2eq();
     let mut facts = vec![
         (
@@ -32,7 +33,7 @@ pub(super) fn emissions(writer: &Writer<'_>) -> Section {
         ),
         (
             writer.pick("Scope 2, location-based", "간접배출(Scope 2), 지역기반"),
-            writer.bounded(&totals.emissions_milligrams, |mg| writer.mass(mg)),
+            writer.emitted(),
         ),
     ];
     match &report.market {

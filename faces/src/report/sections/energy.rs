@@ -5,6 +5,7 @@ use tanso_crds::carbon_policy::status::{Figures, WorkloadResult};
 use super::Writer;
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{EnergyOf, Language, chart, figure};
+use crate::words::emitted_cell;
 
 /// 4: energy.
 pub(super) fn energy(writer: &Writer<'_>) -> Section {
@@ -184,7 +185,7 @@ fn workloads(writer: &Writer<'_>) -> Sheet {
         table.push([
             title(one),
             figure::kwh(figures.energy_microjoules.value),
-            figure::grams(figures.emissions_milligrams.value),
+            emitted_cell(figures, "≥ ", figure::grams),
             figure::spread(&figures.emissions_milligrams).unwrap_or_default(),
             format!(
                 "{} / {} / {}",
@@ -197,7 +198,7 @@ fn workloads(writer: &Writer<'_>) -> Sheet {
     table.total([
         writer.pick("Sum", "합계"),
         figure::kwh(totals.energy_microjoules.value),
-        figure::grams(totals.emissions_milligrams.value),
+        emitted_cell(totals, "≥ ", figure::grams),
         figure::spread(&totals.emissions_milligrams).unwrap_or_default(),
         format!(
             "{} / {} / {}",

@@ -6,6 +6,7 @@ use tanso_crds::carbon_policy::status::IntensityProvenance;
 use super::Writer;
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{Language, figure};
+use crate::words::Priced;
 
 /// 6: emission factors.
 pub(super) fn factors(writer: &Writer<'_>) -> Section {
@@ -200,11 +201,14 @@ pub(super) fn uncertainty(writer: &Writer<'_>) -> Section {
         ),
         (
             writer.pick("Emissions", "배출량"),
-            format!(
-                "{}, {}",
-                spread(&totals.emissions_milligrams),
-                writer.bounded(&totals.emissions_milligrams, |mg| writer.mass(mg))
-            ),
+            match Priced::of(totals) {
+                Priced::All => format!(
+                    "{}, {}",
+                    spread(&totals.emissions_milligrams),
+                    writer.emitted()
+                ),
+                _ => writer.emitted(),
+            },
         ),
         (
             writer.pick("Confidence", "신뢰수준"),

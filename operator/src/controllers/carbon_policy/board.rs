@@ -18,6 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tanso_crds::carbon_policy::status::{
     AdviceSavings, Bounded, CarbonPolicyStatus, Figures, RegulationResult, Verdict,
 };
+use tanso_faces::words::Priced;
 
 use super::kinds::Policy;
 
@@ -101,7 +102,7 @@ struct Family {
 type Sample = (Vec<String>, f64);
 
 /// Every family, in the order in which they are served.
-const FAMILIES: [Family; 12] = [
+const FAMILIES: [Family; 13] = [
     Family {
         name: "tanso_policy_verdict",
         help: "1 for the policy's present verdict",
@@ -161,10 +162,24 @@ const FAMILIES: [Family; 12] = [
     },
     Family {
         name: "tanso_policy_window_emissions",
-        help: "Emissions of the policy's workloads over its window, gCO2eq: value, and the ends of its 90 % interval",
+        help: "Emissions of the policy's workloads over its window, gCO2eq: value, and the ends of its 90 % interval; a lower bound while tanso_policy_window_energy_without_intensity_joules is above 0, absent if no energy has an intensity",
         unit: Some(Unit::Grams),
         labels: &["bound"],
-        samples: |status| figure(status, |totals| &totals.emissions_milligrams, 1e3),
+        samples: |status| match &status.totals {
+            Some(totals) if Priced::of(totals) == Priced::Nothing => Vec::new(),
+            _ => figure(status, |totals| &totals.emissions_milligrams, 1e3),
+        },
+    },
+    Family {
+        name: "tanso_policy_window_energy_without_intensity",
+        help: "Facility energy of the policy's workloads over its window that has no intensity: what it emitted is not known",
+        unit: Some(Unit::Joules),
+        labels: &[],
+        samples: |status| {
+            let totals = status.totals.iter();
+            let found = totals.map(|t| (Vec::new(), to_f64(t.unpriced_microjoules) / 1e6));
+            found.collect()
+        },
     },
     Family {
         name: "tanso_policy_intensity_grams_per_kwh",

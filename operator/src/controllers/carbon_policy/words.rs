@@ -8,6 +8,8 @@ mod answer;
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Summary};
 
+use tanso_faces::words::emitted_cell;
+
 use super::judge::Evaluation;
 use super::validate::ValidatedPolicy;
 
@@ -25,7 +27,7 @@ pub fn summary(policy: &ValidatedPolicy, evaluation: &Evaluation) -> Summary {
         .map(|advice| advice.cluster_saving_milligrams_per_day);
     Summary {
         failing: format!("{}/{}", evaluation.failing(), evaluation.workloads.len()),
-        emissions: emissions(totals.emissions_milligrams.value),
+        emissions: emitted_cell(totals, ">=", emissions),
         energy: energy(totals.energy_microjoules.value),
         intensity: intensity(totals),
         pue: match (&policy.pue, evaluation.pue) {

@@ -109,6 +109,26 @@ fn advice() -> Recommendation {
     }
 }
 
+/// Emissions of energy without any intensity were told as 0 g.
+#[test]
+fn emissions_that_are_not_known_have_no_series_and_the_energy_of_them_has() {
+    let mut dark = workload("dark", 5_000_000, Vec::new());
+    dark.figures.emissions_milligrams = Bounded::default();
+    dark.figures.unpriced_microjoules = 5_000_000;
+    let status = CarbonPolicyStatus {
+        totals: Some(dark.figures.clone()),
+        workloads: vec![dark],
+        ..CarbonPolicyStatus::default()
+    };
+    let text = text_of(&board_of(status));
+    assert!(
+        text.contains("window_energy_without_intensity_joules{"),
+        "{text}"
+    );
+    assert!(text.contains("workload_window_energy_joules{"), "{text}");
+    assert!(!text.contains("window_emissions_grams{"), "{text}");
+}
+
 /// Metrics had the sums of policies only: a workload's number was in every
 /// face but Prometheus.
 #[test]

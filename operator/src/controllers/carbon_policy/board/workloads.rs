@@ -4,6 +4,7 @@
 
 use prometheus_client::registry::Unit;
 use tanso_crds::carbon_policy::status::{Verdict, WorkloadResult};
+use tanso_faces::words::Priced;
 
 use super::{Sample, bounded, milli};
 use crate::controllers::carbon_policy::savings;
@@ -36,12 +37,13 @@ pub(super) const FAMILIES: [WorkloadFamily; 3] = [
     },
     WorkloadFamily {
         name: "tanso_workload_window_emissions",
-        help: "Emissions of a workload over its policy's window, gCO2eq, of the workloads that the policy's status lists: value, and the ends of its 90 % interval",
+        help: "Emissions of a workload over its policy's window, gCO2eq, of the workloads that the policy's status lists: value, and the ends of its 90 % interval; a lower bound where part of its energy has no intensity, absent if none has one",
         unit: Some(Unit::Grams),
         labels: &["bound"],
         samples: |workload| {
-            known(workload, |of| {
-                bounded(&of.figures.emissions_milligrams, 1e3)
+            known(workload, |of| match Priced::of(&of.figures) {
+                Priced::Nothing => Vec::new(),
+                _ => bounded(&of.figures.emissions_milligrams, 1e3),
             })
         },
     },

@@ -3,6 +3,7 @@
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, WorkloadResult};
 use tanso_faces::answer::savings::{foremost, moved};
+use tanso_faces::words::Priced;
 
 use super::super::judge::Unseen;
 use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity};
@@ -25,7 +26,6 @@ pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
 
 fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     let figures = &evaluation.totals;
-    let mass = figures.emissions_milligrams;
     let count = evaluation.workloads.len();
     let workloads = if count == 1 { "workload" } else { "workloads" };
     let factor = policy
@@ -33,16 +33,33 @@ fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
         .as_ref()
         .map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value));
     format!(
-        "{count} {workloads} used {}{} in {} h{} and emitted {} CO2eq ({} to {}): energy{factor} x {} gCO2eq/kWh.",
+        "{count} {workloads} used {}{} in {} h{} and emitted {}: energy{factor} x {} gCO2eq/kWh.",
         energy(figures.energy_microjoules.value),
         known_by(figures),
         policy.window_hours,
         recorded(evaluation),
-        emissions(mass.value),
-        emissions(mass.low),
-        emissions(mass.high),
+        emitted(figures),
         intensity(figures),
     )
+}
+
+/// A part is not told as the whole: what has no intensity emitted more.
+fn emitted(figures: &Figures) -> String {
+    let mass = figures.emissions_milligrams;
+    let without = energy(figures.unpriced_microjoules);
+    match Priced::of(figures) {
+        Priced::All => format!(
+            "{} CO2eq ({} to {})",
+            emissions(mass.value),
+            emissions(mass.low),
+            emissions(mass.high)
+        ),
+        Priced::Part => format!(
+            "at least {} CO2eq, {without} at the facility having no intensity",
+            emissions(mass.value)
+        ),
+        Priced::Nothing => "what is not known, since none of it has an intensity".to_owned(),
+    }
 }
 
 /// Pods that no workload can be given to: without this, energy would leave a

@@ -319,6 +319,12 @@ fn regions_whose_figures_count_other_emissions_than_the_sites_have_no_price() {
     let found = judged(&policy, &moved, &Cluster);
     // 30 kJ in Sweden, by the region's PUE.
     assert!(found.account.unpriced > Joules::ZERO);
+    // What is known of the rest is a lower bound, and is told as one.
+    assert!(found.totals.unpriced_microjoules > 0);
+    let said = super::super::super::words::answer(&policy, &found);
+    assert!(said.contains("and emitted at least "), "{said}");
+    let columns = super::super::super::words::summary(&policy, &found);
+    assert!(columns.emissions.starts_with(">="), "{columns:?}");
     assert_eq!(found.combined.reason.as_str(), "IntensityMissing");
     assert!(notes[0].contains("eu-north-1 are not priced"), "{notes:?}");
     assert!(
