@@ -151,8 +151,8 @@ pub struct Recommendation {
     /// What the cluster saves per day if nothing else changes; the bounds are
     /// cut off at zero.
     pub saving_per_day: Estimate<GramsCo2e>,
-    /// The saving in percent of the workload's emissions; the low bound may be
-    /// negative.
+    /// The saving in percent of the workload's emissions, in which no idle energy
+    /// is that nobody charged it with; the low bound may be negative.
     pub saving_percent: Estimate<f64>,
     /// What only moves to others, if the advice moves any: no part of the
     /// saving.

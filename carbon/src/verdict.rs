@@ -82,6 +82,9 @@ pub enum Reason {
     EstimatedShareTooHigh,
     /// Some energy was simulated.
     SimulatedEnergy,
+    /// Nobody says of any of the energy whether it was measured, modelled or
+    /// simulated.
+    ProvenanceUnknown,
     /// No energy was used.
     NoEnergy,
     /// Energy was used in hours whose intensity nobody knows.
@@ -127,6 +130,7 @@ impl Reason {
             Self::CoverageTooLow => "CoverageTooLow",
             Self::EstimatedShareTooHigh => "EstimatedShareTooHigh",
             Self::SimulatedEnergy => "SimulatedEnergy",
+            Self::ProvenanceUnknown => "ProvenanceUnknown",
             Self::NoEnergy => "NoEnergy",
             Self::IntensityMissing => "IntensityMissing",
             Self::PueWithoutEvidence => "PueWithoutEvidence",

@@ -243,6 +243,10 @@ pub struct Report {
     /// Software carbon intensity, if units and embodied emissions were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sci: Option<Sci>,
+    /// Why there is none though both were given: energy without intensity, or
+    /// nothing was served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sci_missing: Option<String>,
     /// Each workload, largest emissions first.
     pub workloads: Vec<WorkloadSums>,
     /// Energy of the period that belongs to no workload, by account, in
@@ -343,6 +347,7 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
     let market =
         market.map(|by| market_based(&sum, period, by.contracts, by.matching, by.residual));
     let per_unit = PerUnit::of(inputs, &lines)?;
+    let told = per_unit.of_total(inputs, &sum)?;
     let judgements = judged::judge_all(&judged::Case {
         inputs,
         period,
@@ -361,8 +366,9 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
         totals: Sums::from(&sum),
         market,
         consequence: changed(inputs, &sites, &rows),
-        sci: per_unit.of_account(&sum, inputs.unit)?,
-        workloads: workloads(&lines, &places, coverage, inputs.unit)?,
+        sci: told.sci,
+        sci_missing: told.missing,
+        workloads: workloads(&lines, &places, coverage, inputs.unit),
         unallocated_microjoules: inputs.energy.unallocated(period),
         days: days(period, &sum, inputs.time_zone),
         combined: combine(&plain),
@@ -449,26 +455,20 @@ fn workloads(
     places: &[Place<'_>],
     coverage: Coverage,
     unit: &str,
-) -> Result<Vec<WorkloadSums>, WhatifError> {
+) -> Vec<WorkloadSums> {
     let mut workloads = Vec::new();
     for (name, lines) in lines.by_workload() {
         let sum = lines.account(places, coverage);
-        // A workload that served nothing has no figure per unit.
-        let per_unit = PerUnit::of_lines(&lines);
-        let served = per_unit.units.is_some_and(|units| units > 0.0);
-        let sci = if served {
-            per_unit.of_account(&sum, unit)?
-        } else {
-            None
-        };
+        // One that served nothing, or used energy without intensity, has no figure per unit.
+        let sci = PerUnit::of_lines(&lines).of_account(&sum, unit);
         workloads.push(WorkloadSums {
             workload: name.to_owned(),
             sums: Sums::from(&sum),
-            sci,
+            sci: sci.and_then(Result::ok),
         });
     }
     workloads.sort_by_key(|one| std::cmp::Reverse(one.sums.emissions_nanograms.value));
-    Ok(workloads)
+    workloads
 }
 
 /// What the use changed at the margin of the zone whose series is given; what

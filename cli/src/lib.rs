@@ -54,6 +54,9 @@ enum Verb {
     /// Find why figures are missing and say how to mend it
     Doctor(doctor::Args),
     /// Compute emissions and verdicts from a CSV of hourly energy, without a cluster
+    #[command(
+        after_help = "Exit status: 0 where no rule is broken, 1 where the verdict is NonCompliant, 2 where nothing could be computed"
+    )]
     Whatif(Box<whatif::Args>),
     /// Make an experiment's report from its raw figures, deal its trials, plan their number
     Study(study::Args),
@@ -82,7 +85,8 @@ pub enum Output {
 pub enum Outcome {
     /// Nothing to complain about.
     Fine,
-    /// The work was done and found a fault: exit status 1.
+    /// The work was done and found a fault: exit status 1. Work that could not
+    /// be done ends with 2, as wrong flags do.
     Failing,
 }
 

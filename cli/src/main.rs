@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         Err(error) => {
             // Nothing is left to do when standard error is gone too.
             let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
+            // One is a finding, such as `NonCompliant`: scripts can tell both apart.
+            ExitCode::from(2)
         }
     }
 }

@@ -100,6 +100,14 @@ pub enum WhatifFault {
         "no figure for grid zone {0:?} in the bundled table; see kubectl tanso regions, or give --intensity"
     )]
     Zone(String),
+    /// A flag is about an intensity that is not given.
+    #[error("{flag} says nothing of the bundled table: give {wanted} with it, or leave it out")]
+    OfNoIntensity {
+        /// The flag.
+        flag: &'static str,
+        /// What would make it matter.
+        wanted: &'static str,
+    },
     /// The figures do not fit together.
     #[error(transparent)]
     Whatif(#[from] WhatifError),
@@ -130,7 +138,30 @@ fn read(path: &Path) -> Result<String, WhatifFault> {
     })
 }
 
+/// Refuses flags that nothing would come of.
+fn look_at_flags(args: &Args) -> Result<(), WhatifFault> {
+    const FILE: &str = "--intensity FILE";
+    const ANY: &str = "--intensity FILE or --grams-per-kwh GRAMS";
+    let has_file = args.intensity.is_some();
+    let has_any = has_file || args.grams_per_kwh.is_some();
+    let flags = [
+        (
+            "--intensity-source",
+            ANY,
+            has_any || args.intensity_source.is_none(),
+        ),
+        ("--data-year", ANY, has_any || args.data_year.is_none()),
+        ("--fill", FILE, has_file || args.fill == 0),
+        ("--fill-days", FILE, has_file || args.fill_days == 0),
+    ];
+    match flags.into_iter().find(|(.., is_fine)| !is_fine) {
+        Some((flag, wanted, _)) => Err(WhatifFault::OfNoIntensity { flag, wanted }),
+        None => Ok(()),
+    }
+}
+
 fn report(args: &Args) -> Result<Report, WhatifFault> {
+    look_at_flags(args)?;
     let energy = energy(args)?;
     let zone = time_zone(&args.time_zone)?;
     let period = args.period.as_deref().map(|text| parse_period(text, &zone));
@@ -190,6 +221,10 @@ fn energy(args: &Args) -> Result<EnergyTable, WhatifFault> {
     let all = EnergyTable::parse(&args.energy.display().to_string(), &read(&args.energy)?)?;
     let is_one_of = |wanted: &[String], part: Option<&str>| {
         wanted.is_empty() || wanted.iter().any(|one| Some(one.as_str()) == part)
+    };
+    let all = match args.provenance {
+        Some(provenance) => all.with_provenance(provenance.into()),
+        None => all,
     };
     Ok(all.select(|workload| {
         let mut parts = workload.split('/');

@@ -67,7 +67,14 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
         (own, standing.price(standing.bears(standing.asks)))
     };
     if own.value == GramsCo2e::ZERO && attributed.value == GramsCo2e::ZERO {
-        let message = "it asks for nothing and uses nothing: removing it saves 0 g";
+        let uses_any =
+            request.own_per_day > Joules::ZERO || standing.bears(standing.asks) > Joules::ZERO;
+        let message = if uses_any {
+            let at = standing.intensity.value;
+            format!("what it uses and asks for emits 0 g at {at}: removing it saves 0 g")
+        } else {
+            "it uses no energy and bears no idle energy: removing it saves 0 g".to_owned()
+        };
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
     }
     let days = seen_s / 86_400.0;
@@ -136,6 +143,14 @@ mod tests {
     }
 
     fn advise_by(samples: &[CpuSample], sharing: IdleSharing) -> Result<Recommendation, NoAdvice> {
+        advise_at(samples, sharing, 400.0)
+    }
+
+    fn advise_at(
+        samples: &[CpuSample],
+        sharing: IdleSharing,
+        grams_per_kwh: f64,
+    ) -> Result<Recommendation, NoAdvice> {
         let target = Target {
             namespace: "shop".into(),
             kind: "Deployment".into(),
@@ -157,7 +172,7 @@ mod tests {
                 allocatable_bytes: 64 << 30,
                 sharing,
             },
-            intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(400.0).unwrap()),
+            intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(grams_per_kwh).unwrap()),
             pue: Pue::ONE,
             terms: Terms {
                 now: Timestamp::from_second(30 * 86_400).unwrap(),
@@ -197,6 +212,14 @@ mod tests {
         let attributed = charged.attributed.unwrap().per_day;
         assert_eq!(attributed.map(AttributedGrams::mass), own.saving_per_day);
         assert!(own.basis.len() <= 512 && charged.basis.len() <= 512);
+    }
+
+    /// It was said to use nothing where the grid emits nothing.
+    #[test]
+    fn on_a_grid_without_emissions_what_is_idle_is_not_said_to_use_nothing() {
+        let why = advise_at(&samples(24, 0.001), IdleSharing::LargerShare, 0.0).unwrap_err();
+        assert_eq!(why.reason, WhyNot::SavesTooLittle);
+        assert!(why.message.contains("emits 0 g at"), "{why}");
     }
 
     #[test]

@@ -187,6 +187,18 @@ impl Standing<'_> {
         self.intensity.map(|at| at.emissions_of(energy, self.pue))
     }
 
+    /// What every percentage of idle energy is of: the workload's emissions of a
+    /// day with its share of idle energy, whether its account has that share or
+    /// not.
+    #[must_use]
+    pub fn with_idle(&self, own: GramsCo2e) -> GramsCo2e {
+        if self.node.sharing.is_charged() {
+            own
+        } else {
+            own + self.price(self.bears(self.asks)).value
+        }
+    }
+
     /// What moves to others if its pods ask for `less`; `change` says so in
     /// words. `own` is what the workload's account emits per day.
     ///
@@ -207,16 +219,12 @@ impl Standing<'_> {
             let why = self.why_nothing(less, energy);
             return refused(format!("{change} would move nothing: {why}"));
         }
-        let whole = if self.node.sharing.is_charged() {
-            own
-        } else {
-            own + self.price(now).value
-        };
+        let whole = self.with_idle(own);
         let percent = moved.map(|mass| share_percent(mass, whole));
         let least = self.terms.min_saving_percent;
         if percent.value < least {
             return refused(format!(
-                "{change} would move {:.1} % of the workload's emissions, less than {least} %",
+                "{change} would move {:.1} % of the workload's emissions with its share of idle energy, less than {least} %",
                 percent.value
             ));
         }

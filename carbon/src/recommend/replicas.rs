@@ -6,6 +6,7 @@
 
 use tanso_power::{Estimate, Joules};
 
+use super::idle_share::share_percent;
 use super::{
     Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, Terms,
     WhyNot,
@@ -34,7 +35,8 @@ pub struct ReplicaRequest<'a> {
     /// What a replica uses in an hour by being there, its share of idle
     /// energy with it, at the IT equipment.
     pub standing_per_hour: Joules,
-    /// What the workload emits per day.
+    /// What the workload emits per day, its share of idle energy with it
+    /// ([`with_idle`](super::idle_share::Standing::with_idle)).
     pub emissions_per_day: GramsCo2e,
     /// How clean the hours are.
     pub series: &'a dyn HourlyIntensity,
@@ -92,19 +94,11 @@ pub fn fewer_in_dirty_hours(request: &ReplicaRequest<'_>) -> Result<Recommendati
         lowest = lowest.min(stays);
     }
     let moved = saved.map(|mass| mass.scaled(24, count));
-    let whole = request.emissions_per_day.as_grams_f64();
-    let percent = |mass: GramsCo2e| {
-        if whole > 0.0 {
-            (mass.as_grams_f64() / whole * 100.0).min(100.0)
-        } else {
-            0.0
-        }
-    };
-    let percent = moved.map(percent);
+    let percent = moved.map(|mass| share_percent(mass, request.emissions_per_day));
     if is_flat || percent.value < request.terms.min_saving_percent || saved.value == GramsCo2e::ZERO
     {
         let message = format!(
-            "fewer replicas in the dirtiest {dirty} of {count} hours would move {:.1} % to others",
+            "fewer replicas in the dirtiest {dirty} of {count} hours would move {:.1} % of the workload's emissions with its share of idle energy to others",
             if is_flat { 0.0 } else { percent.value }
         );
         return Err(NoAdvice::new(WhyNot::SavesTooLittle, message));
@@ -189,6 +183,15 @@ mod tests {
         assert_eq!(moved.to_string(), "180 g (attributed)");
         assert_eq!(advice.saving_per_day.value, GramsCo2e::ZERO);
         assert!(advice.change.contains("to 5 in"), "{}", advice.change);
+    }
+
+    #[test]
+    fn a_share_is_never_over_the_whole_and_of_nothing_is_none() {
+        let whole = GramsCo2e::try_from_grams(1_000.0).unwrap();
+        let half = GramsCo2e::try_from_grams(500.0).unwrap();
+        assert!((share_percent(half, whole) - 50.0).abs() < 1e-9);
+        assert!((share_percent(whole, half) - 100.0).abs() < 1e-9);
+        assert!(share_percent(half, GramsCo2e::ZERO).abs() < 1e-9);
     }
 
     #[test]

@@ -192,6 +192,14 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
         let message = "no energy was used, so there is nothing to judge".to_owned();
         return Some(unknown(Reason::NoEnergy, message));
     }
+    if account
+        .by_provenance
+        .values()
+        .all(|part| *part == Joules::ZERO)
+    {
+        let message = "nobody says whether the energy was measured, modelled or simulated";
+        return Some(unknown(Reason::ProvenanceUnknown, message.to_owned()));
+    }
     if let Some(answer) = missing_pue_of_sum(rule, account) {
         return Some(answer);
     }

@@ -72,10 +72,18 @@ impl Case<'_> {
             functional_units: self.per_unit.units,
             embodied: self.per_unit.embodied,
         };
+        let mut judgement = judge(rule, &evidence, inputs.thresholds, day);
+        let unknown = account.unknown_provenance_percent();
+        if unknown > 0.0 && judgement.value.is_some() && !rule.metric.is_facility() {
+            judgement.message = format!(
+                "{}; of {unknown:.1} % of the energy nobody says whether it was measured",
+                judgement.message
+            );
+        }
         Judged {
             period: own.unwrap_or(self.period),
             coverage_percent: account.coverage.percent(),
-            judgement: judge(rule, &evidence, inputs.thresholds, day),
+            judgement,
         }
     }
 

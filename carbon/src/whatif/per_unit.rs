@@ -5,7 +5,7 @@ use tanso_power::Estimate;
 
 use super::{Inputs, Lines, WhatifError};
 use crate::account::Account;
-use crate::sci::{Sci, sci};
+use crate::sci::{Sci, SciError, sci};
 use crate::units::GramsCo2e;
 
 /// What a software carbon intensity needs beside the energy.
@@ -49,10 +49,43 @@ impl PerUnit {
         }
     }
 
-    pub(super) fn of_account(self, sum: &Account, unit: &str) -> Result<Option<Sci>, WhatifError> {
-        match (self.units, self.embodied) {
-            (Some(units), Some(embodied)) => Ok(Some(sci(sum, embodied, units, unit)?)),
-            _ => Ok(None),
+    /// The figure, or why there is none; `None` if none was asked for.
+    pub(super) fn of_account(self, sum: &Account, unit: &str) -> Option<Result<Sci, SciError>> {
+        let (units, embodied) = self.units.zip(self.embodied)?;
+        Some(sci(sum, embodied, units, unit))
+    }
+
+    /// As [`Self::of_account`]; a gap of the figures is told, a figure that
+    /// was given wrongly is refused.
+    pub(super) fn of_total(self, inputs: &Inputs<'_>, sum: &Account) -> Result<Told, WhatifError> {
+        match self.of_account(sum, inputs.unit) {
+            None => Ok(Told::default()),
+            Some(Ok(sci)) => Ok(Told {
+                sci: Some(sci),
+                missing: None,
+            }),
+            Some(Err(fault @ SciError::Unpriced(_))) => Ok(Told::without(&fault)),
+            // A column that adds up to nothing is a figure like any other.
+            Some(Err(fault @ SciError::Units(_))) if inputs.functional_units.is_none() => {
+                Ok(Told::without(&fault))
+            }
+            Some(Err(fault)) => Err(fault.into()),
+        }
+    }
+}
+
+/// A software carbon intensity, or why there is none.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) sci: Option<Sci>,
+    pub(super) missing: Option<String>,
+}
+
+impl Told {
+    fn without(fault: &SciError) -> Self {
+        Self {
+            sci: None,
+            missing: Some(fault.to_string()),
         }
     }
 }

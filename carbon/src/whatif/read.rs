@@ -168,6 +168,15 @@ impl EnergyTable {
         self.period
     }
 
+    /// With a provenance for each line that names none.
+    #[must_use]
+    pub fn with_provenance(mut self, provenance: Provenance) -> Self {
+        for line in &mut self.lines {
+            line.provenance.get_or_insert(provenance);
+        }
+        self
+    }
+
     /// Only the workloads for which `wanted` holds; what others used is
     /// unallocated.
     #[must_use]

@@ -28,9 +28,9 @@ fn preset(fields: &str) -> Preset {
 /// One kilowatt in each hour of so many days from an hour on.
 fn kilowatt(from: &str, days: i32) -> EnergyTable {
     let from = UtcHour::parse(from).unwrap();
-    let lines = (0..days * 24).map(|hour| format!("{},shop,1\n", from.plus_hours(hour)));
+    let lines = (0..days * 24).map(|hour| format!("{},shop,1,measured\n", from.plus_hours(hour)));
     let text = format!(
-        "datetime_utc,workload,energy_kwh\n{}",
+        "datetime_utc,workload,energy_kwh,provenance\n{}",
         lines.collect::<String>()
     );
     EnergyTable::parse("e.csv", &text).unwrap()
@@ -257,6 +257,87 @@ fn a_software_carbon_intensity_comes_from_columns_or_from_beside_them() {
         told.contains("embodied emissions (0 if so) are missing"),
         "{told}"
     );
+}
+
+/// One hour without intensity, and there was no report at all.
+#[test]
+fn a_gap_of_what_a_unit_needs_is_told_and_the_report_goes_on() {
+    let series = crate::table::parse_hourly(
+        "ci.csv",
+        "datetime_utc,gco2eq_per_kwh\n2026-06-01T00:00Z,400\n",
+        SeriesInfo::average_life_cycle("KR", "made"),
+    )
+    .unwrap();
+    let grids = BTreeMap::from([("KR".to_owned(), &series as &dyn HourlyIntensity)]);
+    let text = "datetime_utc,workload,energy_kwh,functional_units,embodied_grams\n\
+        2026-06-01T00:00Z,shop,2,1000,50\n2026-06-01T01:00Z,batch,2,10,0\n";
+    let energy = EnergyTable::parse("e.csv", text).unwrap();
+    let report = whatif(&at_facility(&energy, &grids)).unwrap();
+    assert_eq!(report.sci, None);
+    let missing = report.sci_missing.unwrap();
+    assert!(
+        missing.contains("50.0 % of the energy has no intensity"),
+        "{missing}"
+    );
+    let of = |name: &str| report.workloads.iter().find(|one| one.workload == name);
+    let shop = of("shop").unwrap().sci.clone().unwrap();
+    assert!((shop.grams_per_unit.value - 0.85).abs() < 1e-12);
+    assert_eq!(of("batch").unwrap().sci, None);
+
+    let korea = grid(400.0);
+    let grids = self::grids(&korea);
+    let idle = text.replace(",1000,", ",0,").replace(",10,", ",0,");
+    let energy = EnergyTable::parse("e.csv", &idle).unwrap();
+    let report = whatif(&at_facility(&energy, &grids)).unwrap();
+    assert_eq!(report.sci, None);
+    assert!(report.sci_missing.unwrap().contains("0 functional units"));
+    // A number that somebody gave is a mistake of theirs.
+    let bare = kilowatt("2026-06-01T00:00Z", 1);
+    let refused = whatif(&Inputs {
+        functional_units: Some(0.0),
+        embodied: Some(Estimate::default()),
+        ..at_facility(&bare, &grids)
+    });
+    assert!(matches!(refused, Err(WhatifError::Sci(SciError::Units(_)))));
+}
+
+/// Energy that nobody says to be measured kept limits as if it was.
+#[test]
+fn energy_of_unknown_provenance_is_not_judged_and_a_part_of_it_is_said() {
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let rules = [preset(
+        "metric: CarbonBudget, op: AtMost, limit: 4, unit: kgCO2eq, period: Window",
+    )];
+    let judged = |text: &str, stated: Option<Provenance>| {
+        let energy = EnergyTable::parse("e.csv", text).unwrap();
+        let energy = match stated {
+            Some(stated) => energy.with_provenance(stated),
+            None => energy,
+        };
+        let report = whatif(&Inputs {
+            presets: &rules,
+            ..at_facility(&energy, &grids)
+        });
+        report.unwrap().judgements.remove(0).judgement
+    };
+    let bare = "datetime_utc,energy_kwh\n2026-06-01T00:00Z,2\n2026-06-01T01:00Z,2\n";
+    let found = judged(bare, None);
+    assert_eq!(
+        (found.verdict, found.reason),
+        (Verdict::Unknown, Reason::ProvenanceUnknown)
+    );
+    let found = judged(bare, Some(Provenance::Modelled));
+    assert_eq!(found.verdict, Verdict::Compliant, "{}", found.message);
+    let part =
+        "datetime_utc,energy_kwh,provenance\n2026-06-01T00:00Z,2,measured\n2026-06-01T01:00Z,2,\n";
+    let found = judged(part, None);
+    assert_eq!(found.verdict, Verdict::Compliant);
+    let said = "of 50.0 % of the energy nobody says whether it was measured";
+    assert!(found.message.contains(said), "{}", found.message);
+    // Who says it in the table is not contradicted.
+    let found = judged(part, Some(Provenance::Simulated));
+    assert_eq!(found.reason, Reason::SimulatedEnergy);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tanso_carbon::UtcHour;
 use tanso_carbon::indicator::{Indicator, Stated};
 use tanso_carbon::pue::{Entity, PueCategory, PueEvidence, PueScope};
 use tanso_carbon::regulation::Metric;
+use tanso_power::Provenance;
 
 use crate::Output;
 
@@ -24,6 +25,10 @@ pub struct Args {
     /// Only workloads of this kind, in an export of the ledger; may be given more than once
     #[arg(long = "kind", value_name = "KIND")]
     pub(super) kinds: Vec<String>,
+    /// Where the figures come from of lines that do not say it. Without it they are of unknown provenance, and no rule about
+    /// energy is judged by such alone
+    #[arg(long, value_enum, value_name = "PROVENANCE")]
+    pub(super) provenance: Option<ProvenanceArg>,
     /// Grid zone of lines that name none
     #[arg(long, default_value = "KR", value_name = "ZONE")]
     pub(super) zone: String,
@@ -37,13 +42,13 @@ pub struct Args {
     /// Which emissions of a kilowatt-hour the intensity counts
     #[arg(long, value_enum, default_value_t)]
     pub(super) boundary: BoundaryArg,
-    /// Who says so, for the report: document and year. Default: the file or flag
+    /// Who says so, for the report: document and year; with --intensity or --grams-per-kwh. Default: the file or flag
     #[arg(long, value_name = "TEXT")]
     pub(super) intensity_source: Option<String>,
-    /// The year that the intensity describes
+    /// The year that the intensity describes; with --intensity or --grams-per-kwh, the bundled table knows its own
     #[arg(long, value_name = "YEAR")]
     pub(super) data_year: Option<i16>,
-    /// Fill gaps of up to so many hours on the line between their neighbours; filled hours count as estimated
+    /// Fill gaps of --intensity of up to so many hours on the line between their neighbours; filled hours count as estimated
     #[arg(long, value_name = "HOURS", default_value_t = 0)]
     pub(super) fill: u16,
     /// Then fill with the mean of the same hour of so many days before; such hours count as estimated. A policy's
@@ -136,6 +141,17 @@ pub struct Args {
     pub(super) output: Output,
 }
 
+/// Where figures of energy come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProvenanceArg {
+    /// From a meter
+    Measured,
+    /// From a model
+    Modelled,
+    /// Made up, for trials
+    Simulated,
+}
+
 /// Which emissions are counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum BoundaryArg {
@@ -199,6 +215,16 @@ pub(super) enum MatchingArg {
     /// Hour by hour
     #[default]
     Hourly,
+}
+
+impl From<ProvenanceArg> for Provenance {
+    fn from(provenance: ProvenanceArg) -> Self {
+        match provenance {
+            ProvenanceArg::Measured => Self::Measured,
+            ProvenanceArg::Modelled => Self::Modelled,
+            ProvenanceArg::Simulated => Self::Simulated,
+        }
+    }
 }
 
 impl From<EvidenceArg> for PueEvidence {

@@ -44,6 +44,8 @@ fn a_table_becomes_a_report_without_a_cluster() {
         "1.5",
         "--rule",
         "kr-carbon-2050",
+        "--provenance",
+        "modelled",
     ];
     let (text, outcome) = told(&[("energy.csv", ENERGY)], &more).unwrap();
     for part in [
@@ -180,6 +182,28 @@ fn what_is_wrong_is_told_with_its_place() {
     );
     let refused = told(&files, &["--zone", "X-OWN"]).unwrap_err();
     assert!(refused.contains("\"X-OWN\""), "{refused}");
+}
+
+/// They were taken without a word, and nothing came of them.
+#[test]
+fn flags_of_an_intensity_that_is_not_given_are_refused_with_what_they_need() {
+    let intensity = "datetime_utc,gco2eq_per_kwh\n2026-06-01T00:00Z,300\n2026-06-01T01:00Z,500\n";
+    let files = [("energy.csv", ENERGY), ("ci.csv", intensity)];
+    let file = ["--intensity", "@ci.csv"].as_slice();
+    let figure = ["--grams-per-kwh", "400"].as_slice();
+    for (flag, by_file_alone) in [
+        (["--intensity-source", "ours"], false),
+        (["--data-year", "2025"], false),
+        (["--fill", "3"], true),
+        (["--fill-days", "7"], true),
+    ] {
+        let by = |with: &[&str]| told(&files, &[&flag, with].concat());
+        let refused = by(&[]).unwrap_err();
+        assert!(refused.starts_with(flag[0]), "{refused}");
+        assert!(refused.contains("--intensity FILE"), "{refused}");
+        by(file).unwrap();
+        assert_eq!(by(figure).is_err(), by_file_alone);
+    }
 }
 
 /// A yearly limit was kept by two hours of June.

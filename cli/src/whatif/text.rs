@@ -102,6 +102,9 @@ fn beside(report: &Report, out: &mut impl Write) -> io::Result<()> {
             sci.units
         )?;
     }
+    if let Some(missing) = &report.sci_missing {
+        writeln!(out, "software carbon intensity: not known: {missing}")?;
+    }
     for (account, energy) in &report.unallocated_microjoules {
         let energy = Joules::from_microjoules(*energy).as_kwh_f64();
         writeln!(out, "not in the sums: {account}, {energy:.3} kWh")?;

@@ -374,7 +374,7 @@ pub struct Recommendation {
     /// What of it the cluster emits less even if no node goes, milligrams of CO2eq per day; the rest is attributed, borne by others unless a node goes.
     #[serde(default)]
     pub cluster_saving_milligrams_per_day: i64,
-    /// Expected saving, thousandths of a percent of the workload's emissions.
+    /// Expected saving, thousandths of a percent: of what the workload emits where the cluster saves anything, else of that and of the workload's share of idle energy.
     pub saving_milli_percent: i64,
     /// `High`, `Medium` or `Low`.
     #[schemars(length(max = 16))]

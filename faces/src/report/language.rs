@@ -100,6 +100,10 @@ impl Language {
                 "some energy is simulated",
                 "전력량에 모의값이 포함되어 있다",
             ),
+            "ProvenanceUnknown" => (
+                "nobody says where the energy's figures come from",
+                "전력량의 출처(측정·모델·모의)를 알 수 없다",
+            ),
             "NoEnergy" => ("no energy was used", "사용된 전력량이 없다"),
             "IntensityMissing" => (
                 "energy was used in hours whose intensity nobody knows",
@@ -254,6 +258,7 @@ mod tests {
             Reason::CoverageTooLow,
             Reason::EstimatedShareTooHigh,
             Reason::SimulatedEnergy,
+            Reason::ProvenanceUnknown,
             Reason::NoEnergy,
             Reason::IntensityMissing,
             Reason::PueWithoutEvidence,

@@ -166,6 +166,11 @@ pub(super) const PHRASES: &[Phrase] = &[
         "전력량의 {0} %가 시험용 모의값이다",
     ),
     phrase(
+        "ProvenanceUnknown",
+        "nobody says whether the energy was measured, modelled or simulated",
+        "전력량이 측정값, 모델값, 모의값 중 어느 것인지 밝혀져 있지 않다",
+    ),
+    phrase(
         "CoverageTooLow",
         "{n} % of the period has energy data, {n} % are demanded",
         "대상 기간의 전력량 자료 확보율은 {0} %이며 {1} % 이상이어야 한다",

@@ -60,6 +60,7 @@ fn accounts() -> Vec<Account> {
             *a.by_origin.entry(Origin::Forecast).or_default() =
                 Joules::from_microjoules(3_600_000_000_000);
         }),
+        with(&|a| a.by_provenance.clear()),
         with(&|a| a.pue_guessed = part),
         used([100.0; 3], Metering::ItEquipment),
         used([900.0, 950.0, 980.5], Metering::Facility),
@@ -227,6 +228,7 @@ fn whatever_the_engine_says_of_a_rule_has_a_korean_wording() {
         "CoverageTooLow",
         "EstimatedShareTooHigh",
         "SimulatedEnergy",
+        "ProvenanceUnknown",
         "NoEnergy",
         "IntensityMissing",
         "PueWithoutEvidence",

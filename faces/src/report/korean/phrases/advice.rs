@@ -44,7 +44,7 @@ pub(in crate::report::korean) const ADVICE: &[Phrase] = &[
     phrase(
         "Attributed",
         "attributed, {s}: the cluster saves nothing unless a node goes, then {v} a day",
-        "귀속분({0}). 노드가 줄지 않으면 클러스터의 감축은 없으며 줄면 1일 {1}",
+        "배분량({0}). 노드가 줄지 않으면 클러스터의 감축은 없으며 줄면 1일 {1}",
     ),
     phrase(
         "IdleSharing",
@@ -69,13 +69,13 @@ pub(in crate::report::korean) const ADVICE: &[Phrase] = &[
     ),
     phrase(
         "SavesTooLittle",
-        "lowering the request from {t} to {t} would move {n} % of the workload's emissions, less than {n} %",
-        "CPU 요청을 {0}에서 {1}(으)로 낮추면 워크로드 배출량의 {2} %가 옮겨지며 {3} %에 미달",
+        "lowering the request from {t} to {t} would move {n} % of the workload's emissions with its share of idle energy, less than {n} %",
+        "CPU 요청을 {0}에서 {1}(으)로 낮추면 유휴 전력량의 몫을 포함한 워크로드 배출량의 {2} %가 옮겨지며 {3} %에 미달",
     ),
     phrase(
         "SavesTooLittle",
-        "lowering the memory request from {t} to {t} would move {n} % of the workload's emissions, less than {n} %",
-        "메모리 요청을 {0}에서 {1}(으)로 낮추면 워크로드 배출량의 {2} %가 옮겨지며 {3} %에 미달",
+        "lowering the memory request from {t} to {t} would move {n} % of the workload's emissions with its share of idle energy, less than {n} %",
+        "메모리 요청을 {0}에서 {1}(으)로 낮추면 유휴 전력량의 몫을 포함한 워크로드 배출량의 {2} %가 옮겨지며 {3} %에 미달",
     ),
     phrase(
         "SavesTooLittle",

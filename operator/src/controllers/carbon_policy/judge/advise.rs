@@ -28,7 +28,7 @@ use super::figures::{bounded, milligrams, nearest, short};
 use super::group::Workload;
 use super::memory;
 use super::standing::{
-    covered_minutes, newest, own_intensity, own_per_day, refused, replicas, runs_once, standing,
+    newest, own_intensity, own_per_day, refused, replicas, runs_once, standing, there_minutes,
 };
 use crate::ledger::PodNames;
 
@@ -99,7 +99,7 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
         // All its runs together: what one of them needs.
         let goal = target(workload);
         let facts = Running::of(inputs, workload, &goal, account);
-        let of_runs = facts.and_then(|facts| fit(inputs, account, &facts));
+        let of_runs = facts.and_then(|facts| fit(inputs, workload, account, &facts));
         found.note(Action::Rightsize, of_runs);
     } else {
         let goal = target(workload);
@@ -146,13 +146,13 @@ fn running(
     facts: &Running<'_>,
     found: &mut Advised,
 ) -> Option<recommend::Recommendation> {
-    match remove(inputs, account, facts) {
+    match remove(inputs, workload, account, facts) {
         Ok(removed) => return Some(removed),
         // That it works, or was not watched for a day, is no news of anyone.
         Err(why) if matches!(why.reason, WhyNot::InUse | WhyNot::TooFewSamples) => {}
         Err(why) => found.without(Action::RemoveIdle, &why),
     }
-    found.note(Action::Rightsize, fit(inputs, account, facts));
+    found.note(Action::Rightsize, fit(inputs, workload, account, facts));
     if inputs.policy.advice.min_replicas.is_some() {
         let running = (&facts.standing, facts.replicas);
         let fewer = elsewhere::fewer(inputs, workload, running, account);
@@ -401,10 +401,11 @@ fn priced_at(
 
 fn remove(
     inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
     account: &Account,
     facts: &Running<'_>,
 ) -> Result<recommend::Recommendation, NoAdvice> {
-    let minutes = covered_minutes(inputs).unwrap_or(DAY_MINUTES);
+    let minutes = there_minutes(inputs, workload).unwrap_or(DAY_MINUTES);
     let own = u128::from(account.it_energy.value.microjoules()) * u128::from(DAY_MINUTES);
     let own = own / u128::from(minutes.max(1));
     remove_idle(&IdleRequest {
@@ -416,6 +417,7 @@ fn remove(
 
 fn fit(
     inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
     account: &Account,
     facts: &Running<'_>,
 ) -> Result<recommend::Recommendation, NoAdvice> {
@@ -424,7 +426,7 @@ fn fit(
         standing: facts.standing,
         container: facts.container,
         samples: &facts.samples,
-        own_per_day: own_per_day(inputs, account)?,
+        own_per_day: own_per_day(inputs, workload, account)?,
     })?;
     Ok(advice.recommendation)
 }

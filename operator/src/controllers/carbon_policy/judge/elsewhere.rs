@@ -16,7 +16,7 @@ use tanso_power::Joules;
 use super::Inputs;
 use super::figures::milligrams;
 use super::group::Workload;
-use super::standing::covered_minutes;
+use super::standing::{own_per_day, there_minutes};
 use crate::controllers::carbon_policy::validate::{PlaceOf, alike};
 
 const HOURS_PER_DAY: i32 = 24;
@@ -96,7 +96,7 @@ pub(super) fn move_away(
     let mut advice = move_region(&request)?;
     // Hours count as whole there; the present one has only begun.
     let hours = u64::try_from(load.len()).unwrap_or(0);
-    if let Some(minutes) = covered_minutes(inputs) {
+    if let Some(minutes) = there_minutes(inputs, workload) {
         let whole = |mass: GramsCo2e| mass.scaled(hours.saturating_mul(60), minutes);
         advice.saving_per_day = advice.saving_per_day.map(whole);
     }
@@ -136,10 +136,7 @@ pub(super) fn fewer(
         millicores_each: standing.asks.millicores,
         needed: &needed,
         standing_per_hour: Joules::from_microjoules(idle.microjoules() / 24),
-        emissions_per_day: account
-            .emissions
-            .value
-            .scaled(DAY_MINUTES, covered_minutes(inputs).unwrap_or(0)),
+        emissions_per_day: standing.with_idle(own_per_day(inputs, workload, account)?),
         series: here.series,
         pue: here.pue,
         terms: standing.terms,
@@ -189,6 +186,6 @@ pub(super) fn together(
     });
     let sites: Vec<_> = std::iter::once(here).chain(targets).collect();
     let composed = compose(&load, &sites, measures).ok()?;
-    let minutes = covered_minutes(inputs)?;
+    let minutes = there_minutes(inputs, workload)?;
     Some(milligrams(composed.saving().scaled(DAY_MINUTES, minutes)))
 }

@@ -99,8 +99,11 @@ fn advise(
         let message = "not exactly one container of its pods asks for memory";
         return Err(refused(WhyNot::NoRequest, message));
     }
-    let samples: Vec<MemorySample> = days
-        .iter()
+    // As long as a peak counts: the ledger has the day before it too.
+    let now = inputs.data_through.as_second();
+    let counts = |day: &UtcHour| now.saturating_sub(day.unix_seconds()) < DAYS * 86_400;
+    let days = || days.iter().filter(|(day, _)| counts(day));
+    let samples: Vec<MemorySample> = days()
         .map(|(day, held)| MemorySample {
             at: day.start(),
             bytes: held.peak_bytes,
@@ -112,8 +115,8 @@ fn advise(
         standing: standing(inputs, workload, &goal, newest, intensity)?,
         container: &newest.memory_container,
         samples: &samples,
-        minutes: days.values().map(|held| held.minutes).sum(),
-        own_per_day: own_per_day(inputs, account)?,
+        minutes: days().map(|(_, held)| held.minutes).sum(),
+        own_per_day: own_per_day(inputs, workload, account)?,
     })?;
     Ok(advice.recommendation)
 }

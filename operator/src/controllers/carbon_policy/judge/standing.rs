@@ -18,6 +18,7 @@ use super::group::Workload;
 use crate::ledger::PodNames;
 
 const MINUTE_S: i64 = 60;
+const HOUR_S: i64 = 3_600;
 const MINUTES_PER_HOUR: u64 = 60;
 
 /// The pod that has the requests which are set now.
@@ -70,14 +71,36 @@ pub(super) fn own_intensity(account: &Account) -> Result<Estimate<Intensity>, No
 }
 
 /// What its account emits per day.
-pub(super) fn own_per_day(inputs: &Inputs<'_>, account: &Account) -> Result<GramsCo2e, NoAdvice> {
-    let covered = known_minutes(inputs)?;
-    Ok(account.emissions.value.scaled(DAY_MINUTES, covered))
+pub(super) fn own_per_day(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    account: &Account,
+) -> Result<GramsCo2e, NoAdvice> {
+    let there = known_minutes(inputs, workload)?;
+    Ok(account.emissions.value.scaled(DAY_MINUTES, there))
 }
 
-fn known_minutes(inputs: &Inputs<'_>) -> Result<u64, NoAdvice> {
-    let covered = covered_minutes(inputs);
-    covered.ok_or_else(|| refused(WhyNot::NoEnergy, "no minute is covered"))
+fn known_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvice> {
+    let there = there_minutes(inputs, workload);
+    there.ok_or_else(|| refused(WhyNot::NoEnergy, "no minute is covered"))
+}
+
+/// Minutes of the period that the ledger covers since a workload was first
+/// there: a day of one that is new is not a day in which it was not. Where it
+/// stands still or was away in between, that is its day too.
+pub(super) fn there_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<u64> {
+    let covered = covered_minutes(inputs)?;
+    let Some(first) = workload.hours.iter().map(|row| row.hour).min() else {
+        return Some(covered);
+    };
+    let in_first = workload.hours.iter().filter(|row| row.hour == first);
+    let of_first = in_first.filter_map(|row| workload.pods.get(row.pod()?)?.started_at);
+    // Rows know the hour that it began in, pods the second.
+    let began = of_first.min().unwrap_or(i64::MIN);
+    let began = began.clamp(first.unix_seconds(), first.unix_seconds() + HOUR_S);
+    let since_s = inputs.data_through.as_second().saturating_sub(began);
+    let since = u64::try_from(since_s.div_euclid(MINUTE_S)).unwrap_or(0);
+    Some(covered.min(since.max(1)))
 }
 
 /// Minutes of the period that the ledger covers.
@@ -99,8 +122,8 @@ fn pod_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<u64, NoAd
         *by_hour.entry((row.hour, &row.account)).or_default() += row.minutes;
     }
     let seen: u64 = by_hour.values().map(|of| (*of).min(MINUTES_PER_HOUR)).sum();
-    let covered = known_minutes(inputs)?;
-    let per_day = u128::from(seen) * u128::from(DAY_MINUTES) / u128::from(covered.max(1));
+    let there = known_minutes(inputs, workload)?;
+    let per_day = u128::from(seen) * u128::from(DAY_MINUTES) / u128::from(there.max(1));
     Ok(u64::try_from(per_day).unwrap_or(u64::MAX))
 }
 

@@ -95,6 +95,73 @@ fn a_pod_that_nobody_tells_the_memory_of_is_missed() {
     );
 }
 
+/// Minutes of a ninth day made a day of few minutes enough.
+#[test]
+fn memory_of_days_that_no_longer_count_is_no_minute_of_those_that_do() {
+    let mut seen = with_memory();
+    let days = seen.memory.values_mut().next().unwrap();
+    for held in days.values_mut() {
+        held.minutes = 100;
+    }
+    let old = MemoryDay {
+        peak_bytes: 1,
+        minutes: 1_440,
+        killed_with: None,
+    };
+    days.extend([8, 9].map(|ago| (hour().plus_hours(-24 * ago), old)));
+    let (_, found) = evaluate(&spec(IntensitySource::Static), &seen);
+    let (reason, message) = unadvised(&found, "api", "RightsizeMemory");
+    assert_eq!(reason, "TooFewSamples");
+    assert!(message.contains("seen in 800 minutes"), "{message}");
+}
+
+/// What is new was spread over minutes in which it was not there yet, so a day
+/// of it came out too small.
+#[test]
+fn a_day_of_what_is_new_is_reckoned_from_when_it_began() {
+    let spec = spec(IntensitySource::Static);
+    let policy = policy(&spec, &Observed::default());
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let there = |snapshot: &Snapshot| {
+        let inputs = Inputs {
+            policy: &policy,
+            snapshot,
+            facts: &Cluster,
+            window: window(data_through, policy.window_hours),
+            data_through,
+            expected_nodes: &BTreeSet::new(),
+            idle_sharing: &BTreeMap::new(),
+            is_whole: true,
+        };
+        let grouped = group::group(&policy, snapshot, inputs.window);
+        let mut workloads = grouped.workloads.iter();
+        let api = workloads.find(|one| one.key.name == "api").unwrap();
+        standing::there_minutes(&inputs, api)
+    };
+    let mut seen = snapshot();
+    assert_eq!(there(&seen), Some(30));
+    for (_, minutes) in seen.node_idle.values_mut() {
+        *minutes = 1_440;
+    }
+    assert_eq!(there(&seen), Some(30));
+    for pod in seen.pods.values_mut() {
+        pod.started_at = Some(THROUGH - 600);
+    }
+    assert_eq!(there(&seen), Some(10));
+    // A pod that another replaced was it too.
+    let earlier = HourRow {
+        hour: hour().plus_hours(-5),
+        ..row(pod("a0"), 1_000_000, Provenance::Measured)
+    };
+    let (uid, mut names) = names("a0", "Deployment", "api");
+    names.started_at = Some(THROUGH - 86_400);
+    seen.pods.insert(uid, names);
+    seen.rows.push(earlier);
+    assert_eq!(there(&seen), Some(330));
+    seen.node_idle.clear();
+    assert_eq!(there(&seen), None);
+}
+
 /// Their CPU was not looked at and their memory neither, without a word.
 #[test]
 fn what_runs_by_schedule_is_made_to_fit_and_what_runs_once_is_told_why_not() {
