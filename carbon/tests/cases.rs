@@ -539,6 +539,7 @@ fn case_10_a_smaller_request_moves_idle_energy_and_saves_none() {
         standing,
         container: "web",
         samples: &samples,
+        past: &[],
         own_per_day: GramsCo2e::try_from_grams(480.0).unwrap(),
     })
     .unwrap();

@@ -13,6 +13,7 @@ pub mod export;
 mod ids;
 pub mod memory;
 pub mod names;
+pub mod past_cpu;
 pub mod query;
 pub mod roll_up;
 mod rows;
@@ -32,6 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use append::{Booked, Gap, GapKind, Page};
 pub use memory::{MemoryDay, MemoryDays};
 pub use names::PodNames;
+pub use past_cpu::{CpuDay, CpuDays};
 pub use query::{CpuMinute, Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
 pub use verify::Verification;
 

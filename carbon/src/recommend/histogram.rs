@@ -36,10 +36,33 @@ impl Shape {
         self.first * (GROWTH.powi(exponent) - 1.0) / (GROWTH - 1.0)
     }
 
+    /// The number of the bucket that a size lies in; all that is larger is in
+    /// the last.
     fn bucket(self, size: f64) -> usize {
-        (0..self.buckets)
-            .find(|index| size < self.edge(index + 1))
-            .unwrap_or(self.buckets - 1)
+        let ratio = size.max(0.0) * (GROWTH - 1.0) / self.first;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a logarithm of one and more, far below 2^31; put right below"
+        )]
+        let near = (ratio.ln_1p() / GROWTH.ln()) as usize;
+        let mut index = near.min(self.buckets - 1);
+        while index > 0 && size < self.edge(index) {
+            index -= 1;
+        }
+        while index < self.buckets - 1 && size >= self.edge(index + 1) {
+            index += 1;
+        }
+        index
+    }
+
+    /// The same of millionths of a core or byte, as a number that is kept:
+    /// buckets never change.
+    #[must_use]
+    pub fn bucket_of_micros(self, micros: u64) -> u16 {
+        #[expect(clippy::cast_precision_loss, reason = "a bucket is 5 % wide")]
+        let size = micros as f64 / 1e6;
+        u16::try_from(self.bucket(size)).unwrap_or(u16::MAX)
     }
 }
 
@@ -72,8 +95,13 @@ impl Histogram {
     /// Adds a sample of so many cores or bytes. `weight` is how long it
     /// lasted.
     pub fn add(&mut self, at: Timestamp, size: f64, weight: f64) {
+        self.add_to(self.shape.bucket(size), at, weight);
+    }
+
+    /// Adds what lies in a bucket of that number; nothing where there is none.
+    pub fn add_to(&mut self, bucket: usize, at: Timestamp, weight: f64) {
         let age_s = self.reference.duration_since(at).as_secs_f64().max(0.0);
-        if let Some(bucket) = self.weights.get_mut(self.shape.bucket(size)) {
+        if let Some(bucket) = self.weights.get_mut(bucket) {
             *bucket += weight * (-age_s / HALF_LIFE_S).exp2();
         }
     }
@@ -141,6 +169,17 @@ mod tests {
             let (exact, found) = (sorted[rank], histogram.percentile(share).unwrap());
             prop_assert!(found > exact, "{found} {exact}");
             prop_assert!(found <= (exact * GROWTH + 1e7) * 1.000_001, "{found} {exact}");
+        }
+
+        #[test]
+        fn a_bucket_is_the_first_that_ends_above_the_size(micros: u64, small in 0..5_000_000_000_u64) {
+            for (shape, micros) in [Shape::CPU, Shape::MEMORY].into_iter().zip([small, micros]) {
+                #[expect(clippy::cast_precision_loss, reason = "as the bucket is chosen")]
+                let size = micros as f64 / 1e6;
+                let first = (0..shape.buckets).find(|index| size < shape.edge(index + 1));
+                let found = usize::from(shape.bucket_of_micros(micros));
+                prop_assert_eq!(found, first.unwrap_or(shape.buckets - 1));
+            }
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! Workloads that run and do nothing.
 //!
-//! Idle is what never used more than a hundredth of its request over a day;
+//! Idle is what in no minute used more than a hundredth of its request over a day;
 //! after a week of that it is taken for a zombie: running, paid for and
 //! forgotten. What such a workload's own processes use is saved for sure;
 //! its share of idle energy only moves to others unless a node goes.
@@ -8,7 +8,7 @@
 use tanso_power::{Estimate, Joules};
 
 use super::idle_share::Standing;
-use super::rightsize::{CpuSample, seen_s};
+use super::rightsize::{CpuSample, PastDay, seen_s};
 use super::{
     Action, Attributed, AttributedGrams, Confidence, NoAdvice, Recommendation, Target, WhyNot,
 };
@@ -28,8 +28,10 @@ const ZOMBIE_S: f64 = 7.0 * SEEN_S;
 pub struct IdleRequest<'a> {
     /// The workload, what its pods ask for and what that is worth.
     pub standing: Standing<'a>,
-    /// What its pods used, each sample of one of them.
+    /// What its pods used of late, each sample of one of them.
     pub samples: &'a [CpuSample],
+    /// What they used before.
+    pub past: &'a [PastDay],
     /// The energy of its own processes per day, at the IT equipment.
     pub own_per_day: Joules,
 }
@@ -39,25 +41,23 @@ pub struct IdleRequest<'a> {
 /// # Errors
 /// [`NoAdvice`] says why there is none.
 pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice> {
-    let seen_s = seen_s(request.samples);
+    let standing = &request.standing;
+    let asked = f64::from(standing.asks.millicores) / 1e3;
+    let limit = (asked * SHARE_OF_REQUEST).max(NOISE_CORES);
+    let of_late = request.samples.iter().map(|sample| sample.cores);
+    let before = request.past.iter().map(|day| day.most_cores);
+    let most = of_late.chain(before).fold(0.0, f64::max);
+    if most > limit {
+        let message = format!("it used up to {:.0}m CPU: it works", most * 1e3);
+        return Err(NoAdvice::new(WhyNot::InUse, message));
+    }
+    let seen_s = seen_s(request.samples, request.past);
     if seen_s < SEEN_S {
         let message = format!(
             "seen for {:.1} h, at least 24 h are needed to call it idle",
             seen_s / 3_600.0
         );
         return Err(NoAdvice::new(WhyNot::TooFewSamples, message));
-    }
-    let standing = &request.standing;
-    let asked = f64::from(standing.asks.millicores) / 1e3;
-    let limit = (asked * SHARE_OF_REQUEST).max(NOISE_CORES);
-    let most = request
-        .samples
-        .iter()
-        .map(|sample| sample.cores)
-        .fold(0.0, f64::max);
-    if most > limit {
-        let message = format!("it used up to {:.0}m CPU: it works", most * 1e3);
-        return Err(NoAdvice::new(WhyNot::InUse, message));
     }
     let own = standing.price(request.own_per_day);
     let (own, attributed) = if standing.node.sharing.is_charged() {
@@ -182,6 +182,7 @@ mod tests {
         remove_idle(&IdleRequest {
             standing,
             samples,
+            past: &[],
             own_per_day: Joules::from_microjoules(36_000_000_000),
         })
     }

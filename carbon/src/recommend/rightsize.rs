@@ -22,7 +22,7 @@ const MARGIN: f64 = 1.15;
 /// The least request that is advised.
 const FLOOR_MILLICORES: u32 = 25;
 /// The least number of samples for any advice.
-const SAMPLES_MIN: usize = 10;
+const SAMPLES_MIN: u64 = 10;
 
 /// The CPU that one pod of a workload used over a while.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,20 @@ pub struct CpuSample {
     pub cores: f64,
 }
 
+/// The CPU that a workload's pods used on a past day, in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PastDay {
+    /// The instant by which it is weighed.
+    pub at: Timestamp,
+    /// For how long any of its pods was seen, seconds.
+    pub seen_s: u32,
+    /// The most that one of them used in a minute, cores.
+    pub most_cores: f64,
+    /// How long they used how much, all together: seconds by the number of the
+    /// bucket ([`bucket_of_micros`](super::histogram::Shape::bucket_of_micros)).
+    pub seconds: Vec<(u16, u64)>,
+}
+
 /// A workload whose request could be lowered.
 #[derive(Clone, Copy, Debug)]
 pub struct RightsizeRequest<'a> {
@@ -42,8 +56,10 @@ pub struct RightsizeRequest<'a> {
     pub standing: Standing<'a>,
     /// The container whose request it is.
     pub container: &'a str,
-    /// What its pods used, each sample of one of them.
+    /// What its pods used of late, each sample of one of them.
     pub samples: &'a [CpuSample],
+    /// What they used before.
+    pub past: &'a [PastDay],
     /// What the workload's account emits per day.
     pub own_per_day: GramsCo2e,
 }
@@ -103,7 +119,7 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
         confidence: sizes.confidence,
         basis: format!(
             "90th percentile of {} samples over {} and 15 %; attributed, {}: the cluster saves nothing unless a node goes, then {if_a_node_goes_per_day} a day",
-            request.samples.len(),
+            sizes.count,
             sizes.span_in_words(),
             standing.node.sharing.in_words()
         ),
@@ -130,6 +146,8 @@ pub fn rightsize(request: &RightsizeRequest<'_>) -> Result<RightsizeAdvice, NoAd
 
 /// What a pod needs, from its samples.
 struct Sizes {
+    /// Samples, of a past day its minutes.
+    count: u64,
     target: u32,
     lower: u32,
     upper: u32,
@@ -139,24 +157,35 @@ struct Sizes {
 
 impl Sizes {
     fn of(request: &RightsizeRequest<'_>) -> Result<Self, NoAdvice> {
-        let samples = request.samples;
-        if samples.len() < SAMPLES_MIN {
-            let message = format!(
-                "{} samples of CPU use, at least {SAMPLES_MIN} are needed",
-                samples.len()
-            );
+        let (samples, past) = (request.samples, request.past);
+        let minutes: u64 = past
+            .iter()
+            .flat_map(|day| &day.seconds)
+            .map(|(_, seconds)| seconds)
+            .sum();
+        let count = u64::try_from(samples.len()).unwrap_or(u64::MAX);
+        let count = count.saturating_add(minutes / 60);
+        if count < SAMPLES_MIN {
+            let message = format!("{count} samples of CPU use, at least {SAMPLES_MIN} are needed");
             return Err(NoAdvice::new(WhyNot::TooFewSamples, message));
         }
         let mut histogram = Histogram::new(request.standing.terms.now);
         for sample in samples {
             histogram.add(sample.at, sample.cores.max(0.0), f64::from(sample.seconds));
         }
+        for day in past {
+            for (bucket, seconds) in &day.seconds {
+                #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
+                let weight = *seconds as f64;
+                histogram.add_to(usize::from(*bucket), day.at, weight);
+            }
+        }
         let at = |share| {
             histogram
                 .percentile(share)
                 .ok_or_else(|| NoAdvice::new(WhyNot::TooFewSamples, "the samples have no duration"))
         };
-        let days = seen_s(samples) / 86_400.0;
+        let days = seen_s(samples, past) / 86_400.0;
         // The fewer days were seen, the wider the bounds.
         let doubt = 1.0 + 1.0 / days;
         let target = millicores(at(TARGET_SHARE)? * MARGIN);
@@ -168,6 +197,7 @@ impl Sizes {
             _ => Confidence::Low,
         };
         Ok(Self {
+            count,
             target,
             lower,
             upper,
@@ -187,16 +217,19 @@ impl Sizes {
     }
 }
 
-/// The time that samples cover, in seconds: pods that ran beside each other were
-/// seen no longer for that.
-pub(super) fn seen_s(samples: &[CpuSample]) -> f64 {
+/// The time that samples and the days before them cover, in seconds: pods that
+/// ran beside each other were seen no longer for that.
+pub(super) fn seen_s(samples: &[CpuSample], past: &[PastDay]) -> f64 {
     let of = |sample: &CpuSample| {
         let from = sample.at.as_second();
         (from, from.saturating_add(i64::from(sample.seconds)))
     };
     let mut spans: Vec<(i64, i64)> = samples.iter().map(of).collect();
     spans.sort_unstable();
-    let (mut seen, mut covered_until) = (0.0, i64::MIN);
+    let before = past
+        .iter()
+        .fold(0.0, |sum, day| sum + f64::from(day.seen_s));
+    let (mut seen, mut covered_until) = (before, i64::MIN);
     for (from, until) in spans {
         let new = until.saturating_sub(from.max(covered_until)).max(0);
         seen += f64::from(u32::try_from(new).unwrap_or(u32::MAX));

@@ -13,12 +13,15 @@ use tanso_power::{Estimate, Joules};
 
 use super::ids::{Ids, id_of, provenance_number};
 use super::memory::{self, Told};
-use super::{LedgerFault, unsigned, whole};
+use super::{LedgerFault, past_cpu, unsigned, whole};
 
 const SECONDS_PER_HOUR: i64 = 3_600;
 
-/// How long CPU time and energy are kept by the minute, seconds.
+/// How long CPU time and energy are kept by the minute at least, seconds.
 const MINUTES_KEPT_S: i64 = 2 * SECONDS_PER_HOUR;
+
+/// Older ones are added to their day so many seconds of them at a time.
+const FOLDED_S: i64 = SECONDS_PER_HOUR / 4;
 
 /// What one answer of an agent brings; it has passed `collect::accept`.
 #[derive(Clone, Debug)]
@@ -336,8 +339,8 @@ fn add_rows(
     memory::add(transaction, &held)
 }
 
-/// Adds CPU time, energy and memory by the minute and forgets what is too old;
-/// completes what is held by what earlier pages told of the same minutes.
+/// Adds CPU time, energy and memory by the minute, and what is too old to its
+/// day; completes what is held by what earlier pages told of the same minutes.
 fn add_minutes(
     transaction: &Transaction<'_>,
     minutes: &BTreeMap<(i64, i64), MinuteSum>,
@@ -360,9 +363,6 @@ fn add_minutes(
         )
         .map_err(&fault)?;
     for (key @ (minute, account), used) in minutes {
-        if *minute <= newest - MINUTES_KEPT_S {
-            continue;
-        }
         let mut told = held.get_mut(key);
         let bytes = told.as_ref().map(|told| whole("memory", told.in_page));
         let values = params![
@@ -378,13 +378,9 @@ fn add_minutes(
             told.with_earlier = Some(unsigned("minutes", sum)?);
         }
     }
-    transaction
-        .execute(
-            "DELETE FROM minutes WHERE minute <= ?1",
-            [newest - MINUTES_KEPT_S],
-        )
-        .map_err(&fault)?;
-    Ok(())
+    drop(upsert);
+    let kept_from = newest - MINUTES_KEPT_S;
+    past_cpu::fold(transaction, kept_from - kept_from.rem_euclid(FOLDED_S))
 }
 
 /// Keeps the names that agents give for pods that the cluster's watch has not

@@ -153,7 +153,8 @@ const fn unfolded(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
 }
 
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
+/// Writes a number of one to nine bytes, lowest seven bits first.
+pub(super) fn put(bytes: &mut Vec<u8>, mut number: u64) {
     loop {
         let [low, ..] = number.to_le_bytes();
         number >>= 7;
@@ -165,7 +166,8 @@ fn put(bytes: &mut Vec<u8>, mut number: u64) {
     }
 }
 
-fn take(bytes: &mut &[u8]) -> Option<u64> {
+/// Reads such a number; `None` if there is none.
+pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0_u64;
     for shift in (0..u64::BITS).step_by(7) {
         let (first, rest) = bytes.split_first()?;

@@ -18,6 +18,7 @@ use super::day::Slot;
 use super::ids::provenance_of;
 use super::memory::{self, MemoryDays};
 use super::names::{self, PodNames};
+use super::past_cpu::{self, CpuDays};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
@@ -108,6 +109,8 @@ pub struct Snapshot {
     pub node_idle: BTreeMap<Arc<str>, (Joules, u64)>,
     /// CPU time of pods of the scope in each of the last minutes.
     pub cpu_minutes: Vec<CpuMinute>,
+    /// CPU time of each workload's pods by the day, of minutes before these.
+    pub cpu_days: CpuDays,
     /// The highest memory of each workload by the day, of the last days.
     pub memory: MemoryDays,
     /// The pods that these are of: of others in the rows no agent told any.
@@ -199,6 +202,9 @@ pub fn folded(
         }
     }
     snapshot.cpu_minutes = read_cpu_minutes(&transaction, &accounts)?;
+    let everyone = |_: &PodNames| true;
+    let counts = fold.map_or(&everyone as &dyn Fn(&PodNames) -> bool, |fold| fold.counts);
+    snapshot.cpu_days = past_cpu::days(&transaction, &accounts, &pods, counts, period.until)?;
     (snapshot.memory, snapshot.memory_told) =
         memory::days(&transaction, &accounts, &pods, period.until)?;
     let used: BTreeSet<&Arc<str>> = snapshot.rows.iter().filter_map(HourRow::pod).collect();

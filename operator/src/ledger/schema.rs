@@ -8,7 +8,7 @@ use super::LedgerFault;
 
 /// Migrations in order; the n-th brings the file to version n.
 const MIGRATIONS: &[&str] = &[
-    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6,
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7,
 ];
 
 const VERSION_1: &str = "
@@ -229,6 +229,17 @@ WHERE memory.span = 1 AND memory.begin = seen.day AND memory.account = seen.acco
 
 -- What a pod is taken to have held at least when it was killed or evicted for want of memory.
 ALTER TABLE pods ADD COLUMN oom_held_bytes INTEGER;
+";
+
+const VERSION_7: &str = "
+-- CPU time of a pod on a UTC day, of minutes that are no longer kept, packed (`ledger::past_cpu`);
+-- `day` is its first hour. Kept for as long as advice looks back.
+CREATE TABLE cpu_days (
+    day INTEGER NOT NULL,
+    account INTEGER NOT NULL REFERENCES accounts (id),
+    used BLOB NOT NULL,
+    PRIMARY KEY (day, account)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings a ledger to the newest version; a new file gets all tables.

@@ -524,7 +524,7 @@ fn a_later_format_and_a_file_that_is_no_ledger_are_refused() {
             refused,
             LedgerFault::Newer {
                 found: 99,
-                known: 6
+                known: 7
             }
         ),
         "{refused}"
@@ -627,4 +627,5 @@ proptest! {
 }
 
 mod memory;
+mod past_cpu;
 mod year;

@@ -14,7 +14,9 @@ use tanso_crds::CarbonPolicySpec;
 use tanso_operator::controllers::carbon_policy::judge::{self, Facts, Inputs};
 use tanso_operator::controllers::carbon_policy::validate::{Observed, Sources, validate};
 use tanso_operator::intensity::Asked;
-use tanso_operator::ledger::{HourRow, LedgerAccount, NodeAt, PodNames, Snapshot};
+use tanso_operator::ledger::{
+    CpuDay, CpuMinute, HourRow, LedgerAccount, NodeAt, PodNames, Snapshot, past_cpu,
+};
 use tanso_operator::owners::Schedule;
 use tanso_operator::regulations::Rules;
 use tanso_power::{Estimate, Joules, Provenance};
@@ -26,6 +28,9 @@ use crate::report::print;
 const THROUGH: i64 = 1_791_192_600;
 
 const HOURS: i32 = 24;
+
+/// Minutes that the ledger keeps each for itself.
+const MINUTES: i64 = 120;
 
 /// Evaluations of which the median counts.
 const TIMES: usize = 3;
@@ -123,6 +128,7 @@ fn snapshot(workloads: u64) -> Snapshot {
             workload_name: format!("workload-{pod}"),
             labels: BTreeMap::new(),
             cpu_request_milli: Some(500),
+            container: "main".to_owned(),
             ..PodNames::default()
         };
         snapshot.pods.insert(Arc::clone(uid), names);
@@ -143,6 +149,34 @@ fn snapshot(workloads: u64) -> Snapshot {
                 minutes: 60,
             });
         }
+    }
+    // Two hours by the minute, and days before them, of every pod.
+    for minute in 0..MINUTES {
+        snapshot
+            .cpu_minutes
+            .extend(uids.iter().map(|uid| CpuMinute {
+                minute: THROUGH - 60 * (minute + 1),
+                pod: Arc::clone(uid),
+                cpu_us: 1_500_000,
+            }));
+    }
+    let day = CpuDay {
+        minutes: 1_440,
+        most_microcores: 50_000,
+        seconds: BTreeMap::from([(16, 60_000), (17, 26_400)]),
+    };
+    let today = UtcHour::from_unix_seconds(THROUGH.div_euclid(86_400) * 86_400);
+    for pod in 0..workloads {
+        let days = (0..past_cpu::DAYS).map(|ago| {
+            let back = i32::try_from(ago * 24).unwrap_or(i32::MAX);
+            (today.plus_hours(-back), day.clone())
+        });
+        let key = [
+            namespace(pod),
+            "Deployment".to_owned(),
+            format!("workload-{pod}"),
+        ];
+        snapshot.cpu_days.insert(key, days.collect());
     }
     for node in &nodes {
         let hours: BTreeSet<UtcHour> = (0..HOURS).map(|hour| first.plus_hours(hour)).collect();

@@ -1,6 +1,7 @@
 use tanso_power::Joules;
 
 use super::super::Terms;
+use super::super::histogram::Shape;
 use super::super::idle_share::{DAY_MINUTES, IdleSharing, NodeGives, NodeIdle};
 use super::*;
 use crate::units::{Intensity, Pue};
@@ -46,6 +47,7 @@ fn request<'a>(target: &'a Target, samples: &'a [CpuSample]) -> RightsizeRequest
         standing,
         container: "web",
         samples,
+        past: &[],
         // With a quarter of 2.4 kg of idle energy 1 kg.
         own_per_day: GramsCo2e::try_from_grams(400.0).unwrap(),
     }
@@ -173,6 +175,38 @@ fn pods_beside_each_other_are_seen_no_longer_for_that() {
         seconds,
         cores: 0.1,
     };
-    let seen = seen_s(&[at(100, 60), at(0, 120), at(10, 5), at(500, 1)]);
+    let seen = seen_s(&[at(100, 60), at(0, 120), at(10, 5), at(500, 1)], &[]);
     assert!((seen - 161.0).abs() < 1e-9, "{seen}");
+}
+
+/// A week before the window was not looked at.
+#[test]
+fn past_days_count_like_their_minutes_and_weigh_less_the_older_they_are() {
+    let target = target();
+    let day = |ago: i64, microcores: u32| PastDay {
+        at: Timestamp::from_second((8 - ago) * DAY_S).unwrap(),
+        seen_s: 86_400,
+        most_cores: f64::from(microcores) / 1e6,
+        seconds: vec![(Shape::CPU.bucket_of_micros(microcores.into()), 2 * 86_400)],
+    };
+    let by = |past: &[PastDay], samples: &[CpuSample]| {
+        rightsize(&RightsizeRequest {
+            past,
+            ..request(&target, samples)
+        })
+    };
+    let steady: Vec<_> = (1..=7).map(|ago| day(ago, 400_000)).collect();
+    let advice = by(&steady, &[]).unwrap();
+    // As minutes of 0.4 cores have it, and two pods are seen no longer than one.
+    let minutes = samples(7 * 1_440, 60, |_| 0.4);
+    let plain = rightsize(&request(&target, &minutes)).unwrap();
+    assert_eq!(advice.target_millicores, plain.target_millicores);
+    assert_eq!(advice.recommendation.confidence, Confidence::High);
+    let basis = &advice.recommendation.basis;
+    assert!(basis.contains("20160 samples over 7 days"), "{basis}");
+    // What was used a week ago weighs little against yesterday, and the other way round.
+    let calmed = by(&[day(7, 1_500_000), day(1, 400_000)], &[]).unwrap();
+    assert_eq!(calmed.target_millicores, advice.target_millicores);
+    let busier = by(&[day(7, 400_000), day(1, 1_500_000)], &[]).unwrap();
+    assert!(busier.target_millicores > 1_500);
 }

@@ -7,6 +7,7 @@ mod advise;
 mod beside;
 mod cluster;
 mod coverage;
+mod cpu;
 mod elsewhere;
 mod figures;
 mod group;
@@ -245,7 +246,9 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         ..inputs.window
     };
     let coverage = coverage(inputs, inputs.window, Since::FirstRecord);
-    let grouped = group::group(policy, inputs.snapshot, window);
+    let mut grouped = group::group(policy, inputs.snapshot, window);
+    group::share_minutes(&mut grouped, inputs.snapshot);
+    let grouped = grouped;
     let account = account_of(
         policy,
         grouped.workloads.iter().flat_map(|w| &w.rows),
@@ -461,6 +464,7 @@ fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
             row.hour, row.place, row.provenance, energy.low, energy.value, energy.high
         )
     }));
+    rows.extend(cpu::lines(inputs, grouped));
     rows.extend(memory::lines(&inputs.snapshot.memory));
     rows.sort_unstable();
     let mut pods: Vec<String> = grouped

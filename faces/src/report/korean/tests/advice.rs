@@ -54,6 +54,7 @@ fn cpu(standing: Standing<'_>, samples: u32, seconds: u32, cores: f64) -> String
             standing,
             container: "main",
             samples: &samples,
+            past: &[],
             own_per_day: GramsCo2e::try_from_grams(100.0).unwrap(),
         })
         .map(|advice| advice.recommendation),

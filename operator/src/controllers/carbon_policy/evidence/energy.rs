@@ -13,7 +13,8 @@ use tanso_power::{Estimate, Joules, Provenance};
 use crate::controllers::carbon_policy::judge::{Facts, Inputs};
 use crate::ledger::memory::WorkloadKey;
 use crate::ledger::{
-    CpuMinute, HourRow, LedgerAccount, MemoryDay, MemoryDays, NodeAt, PodNames, Snapshot,
+    CpuDay, CpuDays, CpuMinute, HourRow, LedgerAccount, MemoryDay, MemoryDays, NodeAt, PodNames,
+    Snapshot,
 };
 use crate::owners::Schedule;
 
@@ -59,6 +60,9 @@ struct Pod {
 /// minutes seen, what is known of a kill.
 type Held = (WorkloadKey, UtcHour, u64, u64, Killed);
 
+/// A day of CPU: its first hour, minutes, the most, and seconds by bucket.
+type Past = (UtcHour, u64, u64, Vec<(u16, u64)>);
+
 /// A kill with the least that was held then; records of before say only
 /// whether there was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +99,9 @@ pub(super) struct EnergyRecord {
     node_idle: BTreeMap<String, (Joules, u64)>,
     node_first: BTreeMap<String, UtcHour>,
     cpu_minutes: Vec<(i64, String, u64)>,
+    /// Absent without any, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cpu_days: Vec<(WorkloadKey, Vec<Past>)>,
     /// Absent without any, as in records of before, whose digests stay so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     memory: Vec<Held>,
@@ -161,6 +168,7 @@ impl EnergyRecord {
                 .iter()
                 .map(|one| (one.minute, text(&one.pod), one.cpu_us))
                 .collect(),
+            cpu_days: past(&snapshot.cpu_days),
             memory: held(&snapshot.memory),
             memory_told: snapshot.memory_told.iter().map(text).collect(),
         }
@@ -217,9 +225,24 @@ impl EnergyRecord {
                     cpu_us: *cpu_us,
                 })
                 .collect(),
+            cpu_days: self.cpu_days(),
             memory: self.memory(),
             memory_told: self.memory_told.iter().map(|pod| shared(pod)).collect(),
         })
+    }
+
+    fn cpu_days(&self) -> CpuDays {
+        let day = |(day, minutes, most, seconds): &Past| {
+            let seen = CpuDay {
+                minutes: *minutes,
+                most_microcores: *most,
+                seconds: seconds.iter().copied().collect(),
+            };
+            (*day, seen)
+        };
+        let all = self.cpu_days.iter();
+        all.map(|(workload, days)| (workload.clone(), days.iter().map(day).collect()))
+            .collect()
     }
 
     fn memory(&self) -> MemoryDays {
@@ -245,6 +268,19 @@ impl EnergyRecord {
         }
         sums
     }
+}
+
+fn past(days: &CpuDays) -> Vec<(WorkloadKey, Vec<Past>)> {
+    let one = |(day, seen): (&UtcHour, &CpuDay)| {
+        let seconds = seen
+            .seconds
+            .iter()
+            .map(|(bucket, seconds)| (*bucket, *seconds));
+        (*day, seen.minutes, seen.most_microcores, seconds.collect())
+    };
+    let all = days.iter();
+    all.map(|(workload, days)| (workload.clone(), days.iter().map(one).collect()))
+        .collect()
 }
 
 fn held(memory: &MemoryDays) -> Vec<Held> {

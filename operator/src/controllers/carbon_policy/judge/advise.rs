@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::compose::Measure;
 use tanso_carbon::recommend::idle::{IdleRequest, remove_idle};
 use tanso_carbon::recommend::idle_share::{DAY_MINUTES, Standing};
-use tanso_carbon::recommend::rightsize::{CpuSample, RightsizeRequest, rightsize};
+use tanso_carbon::recommend::rightsize::{RightsizeRequest, rightsize};
 use tanso_carbon::recommend::shift::{
     CronRequest, InterruptAdvice, ShiftAdvice, Window, cron_in_parts, shift_cron,
 };
@@ -23,16 +23,16 @@ use tanso_intensity::Marginal;
 use tanso_power::{Estimate, Joules};
 
 use super::Inputs;
+use super::cpu::Used;
 use super::elsewhere;
 use super::figures::{bounded, milligrams, nearest, short};
 use super::group::Workload;
 use super::memory;
 use super::standing::{
-    newest, own_intensity, own_per_day, refused, replicas, runs_once, standing, there_minutes,
+    newest, of_idle, own_intensity, own_per_day, refused, replicas, runs_once, standing,
+    there_minutes,
 };
 use crate::ledger::PodNames;
-
-const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
 /// Most reasons that are told of one workload.
 const REASONS_MAX: usize = 5;
@@ -98,20 +98,28 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
         }
         // All its runs together: what one of them needs.
         let goal = target(workload);
-        let facts = Running::of(inputs, workload, &goal, account);
+        let used = Used::of(inputs, workload);
+        let facts = Running::of(inputs, workload, &goal, account, used);
         let of_runs = facts.and_then(|facts| fit(inputs, workload, account, &facts));
         found.note(Action::Rightsize, of_runs);
     } else {
         let goal = target(workload);
-        match Running::of(inputs, workload, &goal, account) {
-            Ok(facts) => {
-                if let Some(removed) = running(inputs, workload, account, &facts, &mut found) {
+        let used = Used::of(inputs, workload);
+        if runs_once(workload).is_none() {
+            match remove(inputs, workload, &goal, account, &used) {
+                Ok(removed) => {
                     return Advised {
                         pieces: vec![shown(&removed)],
                         ..Advised::default()
                     };
                 }
+                // That it works is no news of anyone.
+                Err(why) if why.reason == WhyNot::InUse => {}
+                Err(why) => found.without(Action::RemoveIdle, &why),
             }
+        }
+        match Running::of(inputs, workload, &goal, account, used) {
+            Ok(facts) => running(inputs, workload, account, &facts, &mut found),
             Err(why) => found.without(Action::Rightsize, &why),
         }
     }
@@ -137,28 +145,20 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
     found
 }
 
-/// Advice for what runs all day. What does nothing is not made smaller but
-/// removed: then that is all, and is returned.
+/// Advice for what runs all day.
 fn running(
     inputs: &Inputs<'_>,
     workload: &Workload<'_>,
     account: &Account,
     facts: &Running<'_>,
     found: &mut Advised,
-) -> Option<recommend::Recommendation> {
-    match remove(inputs, workload, account, facts) {
-        Ok(removed) => return Some(removed),
-        // That it works, or was not watched for a day, is no news of anyone.
-        Err(why) if matches!(why.reason, WhyNot::InUse | WhyNot::TooFewSamples) => {}
-        Err(why) => found.without(Action::RemoveIdle, &why),
-    }
+) {
     found.note(Action::Rightsize, fit(inputs, workload, account, facts));
     if inputs.policy.advice.min_replicas.is_some() {
         let running = (&facts.standing, facts.replicas);
         let fewer = elsewhere::fewer(inputs, workload, running, account);
         found.note(Action::FewerReplicas, fewer);
     }
-    None
 }
 
 fn shown(advice: &recommend::Recommendation) -> Recommendation {
@@ -354,7 +354,7 @@ struct Running<'a> {
     standing: Standing<'a>,
     container: &'a str,
     replicas: u32,
-    samples: Vec<CpuSample>,
+    used: Used,
 }
 
 impl<'a> Running<'a> {
@@ -363,6 +363,7 @@ impl<'a> Running<'a> {
         workload: &Workload<'a>,
         target: &'a Target,
         account: &Account,
+        used: Used,
     ) -> Result<Self, NoAdvice> {
         if let Some(why) = runs_once(workload) {
             return Err(why);
@@ -376,8 +377,8 @@ impl<'a> Running<'a> {
         Ok(Self {
             standing: standing(inputs, workload, target, newest, intensity)?,
             container: &newest.container,
-            replicas: replicas(inputs, workload),
-            samples: samples(inputs, workload),
+            replicas: replicas(workload),
+            used,
         })
     }
 }
@@ -399,18 +400,27 @@ fn priced_at(
     })
 }
 
+/// Removal of what does nothing: which of its containers asks for CPU is no
+/// matter, and where no rule says who bears idle energy only its own counts.
 fn remove(
     inputs: &Inputs<'_>,
     workload: &Workload<'_>,
+    target: &Target,
     account: &Account,
-    facts: &Running<'_>,
+    used: &Used,
 ) -> Result<recommend::Recommendation, NoAdvice> {
+    let newest = newest(workload).ok_or_else(|| {
+        let message = "none of its pods is known";
+        refused(WhyNot::NoRequest, message)
+    })?;
+    let intensity = priced_at(inputs, workload, account)?;
     let minutes = there_minutes(inputs, workload).unwrap_or(DAY_MINUTES);
     let own = u128::from(account.it_energy.value.microjoules()) * u128::from(DAY_MINUTES);
     let own = own / u128::from(minutes.max(1));
     remove_idle(&IdleRequest {
-        standing: facts.standing,
-        samples: &facts.samples,
+        standing: of_idle(inputs, workload, target, newest, intensity)?,
+        samples: &used.samples,
+        past: &used.past,
         own_per_day: Joules::from_microjoules(u64::try_from(own).unwrap_or(u64::MAX)),
     })
 }
@@ -425,43 +435,9 @@ fn fit(
     let advice = rightsize(&RightsizeRequest {
         standing: facts.standing,
         container: facts.container,
-        samples: &facts.samples,
+        samples: &facts.used.samples,
+        past: &facts.used.past,
         own_per_day: own_per_day(inputs, workload, account)?,
     })?;
     Ok(advice.recommendation)
-}
-
-/// CPU use of the workload's pods: by the minute where that is kept, before by
-/// the hour.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a number of cores needs few digits"
-)]
-fn samples(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<CpuSample> {
-    let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MIN);
-    let mut samples: Vec<_> = inputs
-        .snapshot
-        .cpu_minutes
-        .iter()
-        .filter(|minute| workload.pods.contains_key(&minute.pod))
-        .map(|minute| CpuSample {
-            at: at(minute.minute),
-            seconds: 60,
-            cores: minute.cpu_us as f64 / MICROSECONDS_PER_SECOND / 60.0,
-        })
-        .collect();
-    let by_minute_from = inputs.snapshot.cpu_minutes.iter().map(|m| m.minute).min();
-    for row in &workload.hours {
-        let end = row.hour.plus_hours(1).unix_seconds();
-        let seconds = u32::try_from(row.minutes.saturating_mul(60)).unwrap_or(0);
-        if seconds > 0 && by_minute_from.is_none_or(|from| end <= from) {
-            let cores = row.cpu_us as f64 / MICROSECONDS_PER_SECOND / f64::from(seconds);
-            samples.push(CpuSample {
-                at: row.hour.start(),
-                seconds,
-                cores,
-            });
-        }
-    }
-    samples
 }

@@ -1,6 +1,6 @@
 //! Rows by workload, and what belongs to none; no row is dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tanso_carbon::account::EnergyRow;
@@ -9,7 +9,7 @@ use tanso_crds::carbon_policy::status::AccountEnergy;
 use tanso_power::Joules;
 
 use super::ValidatedPolicy;
-use crate::ledger::{HourRow, LedgerAccount, PodNames, Snapshot};
+use crate::ledger::{CpuMinute, HourRow, LedgerAccount, PodNames, Snapshot};
 
 /// The account of pods that the policy does not select, or nobody named.
 const UNSELECTED: &str = "unselected";
@@ -30,6 +30,11 @@ pub(super) struct Workload<'a> {
     pub(super) hours: Vec<&'a HourRow>,
     pub(super) cpu_us: u64,
     pub(super) pods: BTreeMap<&'a Arc<str>, &'a PodNames>,
+    /// CPU time of its pods in each of the last minutes, once they are shared
+    /// out.
+    pub(super) minutes: Vec<&'a CpuMinute>,
+    /// The last minute that any pod of all has.
+    pub(super) newest_minute: i64,
 }
 
 /// All rows, each in exactly one place.
@@ -95,6 +100,25 @@ pub(super) fn group<'a>(
     }
 }
 
+/// Gives each workload the minutes of its pods: once for all, since a cluster
+/// has millions of them.
+pub(super) fn share_minutes<'a>(grouped: &mut Grouped<'a>, snapshot: &'a Snapshot) {
+    let mut of_pod: HashMap<&Arc<str>, Vec<&'a CpuMinute>> = HashMap::new();
+    let mut newest = 0;
+    for minute in &snapshot.cpu_minutes {
+        of_pod.entry(&minute.pod).or_default().push(minute);
+        newest = minute.minute.max(newest);
+    }
+    for workload in &mut grouped.workloads {
+        workload.newest_minute = newest;
+        for uid in workload.pods.keys() {
+            workload
+                .minutes
+                .extend(of_pod.remove(*uid).unwrap_or_default());
+        }
+    }
+}
+
 /// Pods whose owners nobody knows.
 pub(super) fn unseen(grouped: &Grouped<'_>) -> Unseen {
     let energy: u128 = grouped.unseen.values().sum();
@@ -138,6 +162,8 @@ fn entry<'a, 'b>(
         hours: Vec::new(),
         cpu_us: 0,
         pods: BTreeMap::new(),
+        minutes: Vec::new(),
+        newest_minute: 0,
     })
 }
 

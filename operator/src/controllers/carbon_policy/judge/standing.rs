@@ -63,6 +63,34 @@ pub(super) fn standing<'a>(
     })
 }
 
+/// The same for what does nothing: where no request bears idle energy, or nodes
+/// differ in by what it is charged, none of it is told to go.
+pub(super) fn of_idle<'a>(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    target: &'a Target,
+    newest: &PodNames,
+    intensity: Estimate<Intensity>,
+) -> Result<Standing<'a>, NoAdvice> {
+    let nothing = NodeGives {
+        idle: NodeIdle {
+            idle_per_day: Joules::ZERO,
+            allocatable_millicores: 0,
+        },
+        allocatable_bytes: 0,
+        sharing: IdleSharing::LargerShare,
+    };
+    Ok(Standing {
+        target,
+        asks: asks(newest),
+        pod_minutes_per_day: pod_minutes(inputs, workload)?,
+        node: mean_node(inputs, workload).unwrap_or(nothing),
+        intensity,
+        pue: inputs.at(workload).pue,
+        terms: terms(inputs),
+    })
+}
+
 /// The intensity of the energy that it used.
 pub(super) fn own_intensity(account: &Account) -> Result<Estimate<Intensity>, NoAdvice> {
     let message = "it used no energy whose intensity is known";
@@ -114,7 +142,7 @@ pub(super) fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
 /// a `CronJob` as long as its runs were.
 fn pod_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvice> {
     if workload.key.kind != "CronJob" {
-        return Ok(DAY_MINUTES.saturating_mul(u64::from(replicas(inputs, workload))));
+        return Ok(DAY_MINUTES.saturating_mul(u64::from(replicas(workload))));
     }
     let mut by_hour: BTreeMap<_, u64> = BTreeMap::new();
     for row in &workload.hours {
@@ -128,12 +156,11 @@ fn pod_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<u64, NoAd
 }
 
 /// Pods that used CPU in the newest minutes; at least one.
-pub(super) fn replicas(inputs: &Inputs<'_>, workload: &Workload<'_>) -> u32 {
-    let minutes = &inputs.snapshot.cpu_minutes;
-    let newest = minutes.iter().map(|m| m.minute).max().unwrap_or(0);
+pub(super) fn replicas(workload: &Workload<'_>) -> u32 {
+    let newest = workload.newest_minute;
+    let minutes = workload.minutes.iter();
     let running: BTreeSet<&Arc<str>> = minutes
-        .iter()
-        .filter(|m| m.minute >= newest - 2 * MINUTE_S && workload.pods.contains_key(&m.pod))
+        .filter(|m| m.minute >= newest - 2 * MINUTE_S)
         .map(|m| &m.pod)
         .collect();
     u32::try_from(running.len()).unwrap_or(u32::MAX).max(1)

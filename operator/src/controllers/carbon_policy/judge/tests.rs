@@ -13,7 +13,7 @@ use super::super::status::{self, Evaluated, Outcome};
 use super::super::validate::{Observed, Sources, validate};
 use super::super::words::answer;
 use super::*;
-use crate::ledger::{CpuMinute, HourRow, LedgerAccount, MemoryDay, NodeAt, PodNames};
+use crate::ledger::{CpuDay, CpuMinute, HourRow, LedgerAccount, MemoryDay, NodeAt, PodNames};
 use crate::regulations::Rules;
 
 mod advice;
@@ -194,6 +194,7 @@ fn snapshot() -> Snapshot {
             (Joules::from_microjoules(60_000_000_003), 30),
         )]),
         cpu_minutes: minutes.collect(),
+        cpu_days: BTreeMap::new(),
         memory: BTreeMap::new(),
         memory_told: BTreeSet::new(),
         node_first: BTreeMap::from([(Arc::from("n1"), hour())]),
@@ -218,6 +219,20 @@ fn with_memory() -> Snapshot {
     snapshot.memory.insert(key, days);
     snapshot.memory_told = ["a1", "a2"].map(Arc::from).into();
     snapshot
+}
+
+/// Past days in which the sleeper used a thousandth of a core, the newest first.
+fn idle_days(count: i32) -> crate::ledger::CpuDays {
+    let today = THROUGH.div_euclid(86_400) * 86_400;
+    let day = |ago| UtcHour::from_unix_seconds(today).plus_hours(-24 * ago);
+    let seen = CpuDay {
+        minutes: 1_440,
+        most_microcores: 1_000,
+        seconds: BTreeMap::from([(1, 86_400)]),
+    };
+    let days = (1..=count).map(|ago| (day(ago), seen.clone())).collect();
+    let key = ["shop", "Deployment", "sleeper"].map(str::to_owned);
+    BTreeMap::from([(key, days)])
 }
 
 fn evaluate(spec: &CarbonPolicySpec, snapshot: &Snapshot) -> (ValidatedPolicy, Evaluation) {

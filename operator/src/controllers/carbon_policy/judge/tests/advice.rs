@@ -360,3 +360,92 @@ fn a_job_that_may_be_interrupted_is_told_its_best_hours_and_what_they_save() {
     // It is another wish, and so another evaluation.
     assert_ne!(free.inputs_digest, plain.inputs_digest);
 }
+
+/// With the default window it needed 24 hours and saw 23, and said nothing.
+#[test]
+fn what_does_nothing_is_found_with_a_window_of_a_day_whoever_asks_for_cpu() {
+    let with = |days, most: Option<u64>, container: &str| {
+        let mut seen = snapshot();
+        seen.cpu_days = idle_days(days);
+        let all = seen.cpu_days.values_mut().flat_map(BTreeMap::values_mut);
+        for (day, most) in all.zip(most) {
+            day.most_microcores = most;
+        }
+        let (uid, _) = names("i1", "Deployment", "sleeper");
+        seen.pods.get_mut(&uid).unwrap().container = container.to_owned();
+        evaluate(&spec(IntensitySource::Static), &seen).1
+    };
+    // Two containers of a pod that ask for CPU are no reason to keep it.
+    for container in ["main", ""] {
+        let found = with(1, None, container);
+        let advice = workload(&found, "sleeper").recommendations.first().unwrap();
+        assert_eq!(advice.action, "RemoveIdle");
+        assert_eq!(advice.confidence, "Medium");
+        assert!(
+            advice.basis.starts_with("idle: at most 1.0m"),
+            "{}",
+            advice.basis
+        );
+    }
+    let found = with(7, None, "main");
+    let advice = workload(&found, "sleeper").recommendations.first().unwrap();
+    assert!(advice.basis.starts_with("zombie"), "{}", advice.basis);
+    assert_eq!(advice.confidence, "High");
+    let (reason, message) = unadvised(&with(0, None, "main"), "sleeper", "RemoveIdle");
+    assert_eq!(reason, "TooFewSamples");
+    assert!(message.contains("at least 24 h"), "{message}");
+    // A burst of a minute in a week is work, however little its hour's mean is.
+    let works = with(7, Some(30_000), "main");
+    let all = &workload(&works, "sleeper").recommendations;
+    assert!(all.iter().all(|one| one.action != "RemoveIdle"), "{all:?}");
+    assert_ne!(works.inputs_digest, found.inputs_digest);
+    // Days that no longer count are none, and those of other workloads change nothing.
+    let mut seen = snapshot();
+    let plain = evaluate(&spec(IntensitySource::Static), &seen).1;
+    let other = ["shop", "Deployment", "other"].map(str::to_owned);
+    seen.cpu_days = idle_days(3);
+    let of_sleeper = seen.cpu_days.pop_first().unwrap().1;
+    seen.cpu_days.insert(other, of_sleeper);
+    let same = evaluate(&spec(IntensitySource::Static), &seen).1;
+    assert_eq!(same.inputs_digest, plain.inputs_digest);
+}
+
+/// A job of twenty seconds was told to need a third of what it does.
+#[test]
+fn a_run_of_seconds_needs_what_it_used_in_them() {
+    let mut runs = snapshot();
+    let (uid, _) = names("j1", "CronJob", "etl");
+    let began = THROUGH - 1_200;
+    runs.cpu_minutes = (0..20)
+        .map(|run| CpuMinute {
+            minute: began + run * 60,
+            pod: Arc::clone(&uid),
+            cpu_us: 4_000_000,
+        })
+        .collect();
+    let advised = |runs: &Snapshot| {
+        let found = evaluate(&spec(IntensitySource::Static), runs).1;
+        let etl = workload(&found, "etl").recommendations.clone();
+        let advice = etl.into_iter().find(|one| one.action == "Rightsize");
+        let change = advice.unwrap().change;
+        let cpu = change.split("\"cpu\":\"").nth(1).unwrap();
+        cpu.split('m').next().unwrap().parse::<u32>().unwrap()
+    };
+    // All day long: 4 s in each minute are 67m, and 15 % more with the bucket's width.
+    runs.pods.get_mut(&uid).unwrap().started_at = Some(began);
+    runs.pods.get_mut(&uid).unwrap().finished_at = None;
+    let whole = advised(&runs);
+    assert!((76..=84).contains(&whole), "{whole}");
+    // Each minute another pod, there for twenty seconds of it: 200m.
+    let minutes = std::mem::take(&mut runs.cpu_minutes);
+    for (mut minute, run) in minutes.into_iter().zip(0..) {
+        let (uid, mut names) = names(&format!("j1-{run}"), "CronJob", "etl");
+        names.started_at = Some(minute.minute + 5);
+        names.finished_at = Some(minute.minute + 25);
+        minute.pod = Arc::clone(&uid);
+        runs.pods.insert(uid, names);
+        runs.cpu_minutes.push(minute);
+    }
+    let short = advised(&runs);
+    assert!((230..=245).contains(&short), "{short}");
+}

@@ -13,7 +13,8 @@ use super::*;
 /// An evaluation with the bytes that are kept of it.
 fn kept(spec: &CarbonPolicySpec, observed: &Observed) -> (Evaluation, Vec<u8>) {
     let policy = policy(spec, observed);
-    let snapshot = with_memory();
+    let mut snapshot = with_memory();
+    snapshot.cpu_days = idle_days(2);
     let rules = Rules::bundled();
     let named = spec.regulations.iter();
     let given = Given {
