@@ -15,6 +15,7 @@ pub use guest::Part;
 pub use refined::{EXPONENT_MOST, Refined, Term};
 
 use crate::activity::Activity;
+use crate::sample::Measured;
 use crate::{Estimate, Utilisation, Watts};
 use guest::Shape;
 
@@ -117,6 +118,28 @@ impl Domain {
     }
 }
 
+impl Domain {
+    /// Which of a measured node's powers figures of this domain stand beside.
+    #[must_use]
+    pub const fn measured(self) -> Measured {
+        match self {
+            Self::Rapl => Measured::Rapl,
+            Self::WallSpecpower | Self::Wall | Self::Instance => Measured::Wall,
+        }
+    }
+
+    /// Whether figures of both domains have the same boundary, so that one may
+    /// take the other's place in a counter.
+    #[must_use]
+    pub const fn same_boundary(self, other: Self) -> bool {
+        match self {
+            Self::WallSpecpower | Self::Wall => matches!(other, Self::WallSpecpower | Self::Wall),
+            Self::Rapl => matches!(other, Self::Rapl),
+            Self::Instance => matches!(other, Self::Instance),
+        }
+    }
+}
+
 /// Power on a curve at a utilisation, linear between its points; nothing on a
 /// curve without points.
 #[must_use]
@@ -180,6 +203,17 @@ pub enum ModelFault {
     /// The terms of a refined curve are unusable.
     #[error("power model's terms: {0}")]
     Terms(&'static str),
+    /// Its figures have another boundary than those of the model in use.
+    #[error(
+        "power model is of {came}, the one in use of {had}: a counter cannot change from one to the other; \
+         accepted is a model of the same"
+    )]
+    Boundary {
+        /// The boundary of the model in use.
+        had: &'static str,
+        /// The boundary of the one that came.
+        came: &'static str,
+    },
     /// The content is not what its name says.
     #[error("power model has digest {found}, asked for was {wanted}")]
     Digest {

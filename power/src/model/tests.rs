@@ -86,3 +86,22 @@ fn another_schema_is_refused_by_name() {
             .contains("elsewhere/v9")
     );
 }
+
+#[test]
+fn only_powers_at_the_plug_may_take_each_others_place() {
+    let all = [
+        Domain::WallSpecpower,
+        Domain::Wall,
+        Domain::Rapl,
+        Domain::Instance,
+    ];
+    let mut pairs = 0;
+    for one in all {
+        for other in all {
+            assert_eq!(one.same_boundary(other), other.same_boundary(one));
+            assert!(one.measured() == other.measured() || !one.same_boundary(other));
+            pairs += usize::from(one.same_boundary(other));
+        }
+    }
+    assert_eq!(pairs, 6, "each with itself, and the two of the plug");
+}

@@ -1,6 +1,7 @@
 //! Asks the model server for this machine's model: at once, then with
 //! growing pauses until there is one, then every few minutes whether there is
-//! a better one. The answer to that is empty while there is none.
+//! a better one of the same boundary: what counters mean never changes. The
+//! answer to that is empty while there is none.
 
 use std::collections::hash_map::RandomState;
 use std::fs;
@@ -17,8 +18,8 @@ use tanso_runtime::Shutdown;
 use tanso_runtime::client::{Bounds, CallFault, ClientFiles};
 use tokio::time::sleep;
 
-use super::ModelSource;
 use super::source::Selected;
+use super::{Loaded, ModelSource};
 use crate::host::{HostRoots, Machine};
 
 const PATH: &str = "/v1/select";
@@ -201,7 +202,7 @@ async fn renew(
     server: &ModelServer,
     machine: &MachineFeatures,
 ) -> Result<(), FetchFault> {
-    let has = source.current().map(|loaded| Arc::clone(&loaded.digest));
+    let has = source.current();
     let Some(selected) = select(server, machine, has.as_deref()).await? else {
         return Ok(());
     };
@@ -213,12 +214,12 @@ async fn renew(
         })
 }
 
-/// Asks for a model other than the one of digest `has`; `None` if that is the
-/// one.
+/// Asks for a model in the sense of the one that it `has`, and other than that;
+/// `None` if that is the one.
 async fn select(
     server: &ModelServer,
     machine: &MachineFeatures,
-    has: Option<&str>,
+    has: Option<&Loaded>,
 ) -> Result<Option<Selected>, FetchFault> {
     let url = format!("{}{PATH}", server.url.trim_end_matches('/'));
     let content = |fault: serde_json::Error| FetchFault::Content {
@@ -231,10 +232,15 @@ async fn select(
     };
     let features = serde_json::to_string(machine).map_err(content)?;
     let query = utf8_percent_encode(&features, NON_ALPHANUMERIC);
-    let etag = has.map(|digest| format!("\"{digest}\""));
+    let etag = has.map(|has| format!("\"{}\"", has.digest));
+    // The first time it is what nodes like this one measure.
+    let sense = has.map_or_else(String::new, |has| {
+        format!("&measured={}", has.document.domain.measured().name())
+    });
     let files = &server.files;
+    let asked = format!("{url}?machine={query}{sense}");
     let mut reply = files
-        .get_unless(&format!("{url}?machine={query}"), etag.as_deref(), BOUNDS)
+        .get_unless(&asked, etag.as_deref(), BOUNDS)
         .await
         .map_err(call)?;
     if reply.status == StatusCode::METHOD_NOT_ALLOWED {

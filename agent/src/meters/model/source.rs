@@ -115,17 +115,24 @@ impl ModelSource {
     /// Uses this model from now on and keeps it for later starts.
     ///
     /// # Errors
-    /// If it is not what its name says; the model in use stays. A file that
-    /// cannot be written is logged only.
+    /// If it is not what its name says, or its power has another boundary than
+    /// that of the model in use, which would make one counter mean two things;
+    /// the model in use stays. A file that cannot be written is logged only.
     pub fn accept(&self, selected: Selected) -> Result<(), ModelFault> {
         let text =
             serde_json::to_vec(&selected).map_err(|fault| ModelFault::Syntax(fault.to_string()))?;
         let loaded = selected.verify()?;
-        if self
-            .current()
-            .is_some_and(|current| current.digest == loaded.digest)
-        {
-            return Ok(());
+        if let Some(current) = self.current() {
+            if current.digest == loaded.digest {
+                return Ok(());
+            }
+            let (had, came) = (current.document.domain, loaded.document.domain);
+            if !had.same_boundary(came) {
+                return Err(ModelFault::Boundary {
+                    had: had.boundary(),
+                    came: came.boundary(),
+                });
+            }
         }
         if let Err(fault) = replace_file(&self.file, &text) {
             tracing::warn!(file = %self.file.display(), error = %fault, "power model cannot be kept for the next start");

@@ -2,6 +2,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
+use tanso_power::model::{Domain, ModelDocument};
+
 use super::super::tests::document;
 use super::*;
 
@@ -51,7 +53,10 @@ fn server(answers: Vec<String>) -> (ModelServer, JoinHandle<Vec<String>>) {
 }
 
 fn answer(idle: u64, full: u64) -> String {
-    let document = document(idle, full, MachineFeatures::default());
+    answer_of(&document(idle, full, MachineFeatures::default()))
+}
+
+fn answer_of(document: &ModelDocument) -> String {
     let digest = document.digest().unwrap();
     let body = serde_json::json!({ "digest": digest, "document": document }).to_string();
     format!(
@@ -84,10 +89,49 @@ async fn a_model_that_is_still_the_best_is_not_sent_again_and_a_better_one_is() 
         heads[0]
     );
     assert!(!heads[0].contains("if-none-match"), "{}", heads[0]);
+    assert!(!heads[0].contains("measured="), "{}", heads[0]);
     for head in &heads[1..] {
         let named = format!("if-none-match: \"{}\"", first.digest);
         assert!(head.contains(&named), "{head}");
+        assert!(head.contains("&measured=wall "), "{head}");
     }
+}
+
+/// A node with a curve of the plug was given RAPL's as soon as nodes of its
+/// type had taught that: its counters went on, and meant something else.
+#[tokio::test(flavor = "current_thread")]
+async fn a_model_of_another_boundary_is_neither_asked_for_nor_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = ModelSource::open(folder.path());
+    let of = |domain: Domain, idle: u64| {
+        let document = document(idle, 2 * idle, MachineFeatures::default());
+        ModelDocument { domain, ..document }
+    };
+    let rapl = of(Domain::Rapl, 40);
+    let answers = vec![
+        answer_of(&of(Domain::WallSpecpower, 100)),
+        answer_of(&rapl),
+        answer_of(&of(Domain::Wall, 90)),
+    ];
+    let (server, thread) = server(answers);
+    let machine = MachineFeatures::default();
+    renew(&source, &server, &machine).await.unwrap();
+    let had = source.current().unwrap();
+    let fault = renew(&source, &server, &machine).await.unwrap_err();
+    assert!(fault.to_string().contains("same"), "{fault}");
+    assert!(Arc::ptr_eq(&had, &source.current().unwrap()));
+    // Also after a restart, from the kept file.
+    let again = ModelSource::open(folder.path());
+    let selected = Selected {
+        digest: rapl.digest().unwrap(),
+        document: rapl,
+    };
+    assert!(again.accept(selected).is_err());
+    // What nodes of its type measure at the plug is of the same boundary.
+    renew(&source, &server, &machine).await.unwrap();
+    assert_eq!(source.current().unwrap().document.domain, Domain::Wall);
+    let heads = thread.join().unwrap();
+    assert!(heads[1].contains("&measured=wall "), "{}", heads[1]);
 }
 
 #[tokio::test(flavor = "current_thread")]
