@@ -27,6 +27,9 @@ pub enum Method {
     /// What this server answers with: the Gaussian process of what is known of
     /// the machine; the ratio for a vendor that nobody measured.
     Served,
+    /// As `Served`, and no family's design is known: what was decided without
+    /// a look at these folds.
+    ServedBlind,
     /// A Gaussian process without design facts and effects.
     PlainProcess,
     /// Ridge regression of each level's logarithm.
@@ -35,7 +38,7 @@ pub enum Method {
     Neighbours,
     /// Gradient-boosted trees.
     Boosting,
-    /// Mean curve per watt of design power.
+    /// Mean curve per watt of design power, or by thread where that is unknown.
     Ratio,
     /// Published watts per thread of Cloud Carbon Footprint, linear between.
     Coefficients,
@@ -43,8 +46,9 @@ pub enum Method {
 
 impl Method {
     /// All methods, the served one first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Served,
+        Self::ServedBlind,
         Self::PlainProcess,
         Self::Ridge,
         Self::Neighbours,
@@ -58,7 +62,8 @@ impl Method {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Served => "served",
-            Self::PlainProcess => "Gaussian process, no design facts",
+            Self::ServedBlind => "served, without design facts",
+            Self::PlainProcess => "Gaussian process, plain",
             Self::Ridge => "ridge, log-log",
             Self::Neighbours => "7 nearest neighbours",
             Self::Boosting => "gradient boosting",
@@ -79,8 +84,37 @@ impl Method {
         view: View,
         coefficients: &[Coefficient],
     ) -> Result<Vec<(Curve, f64)>, Singular> {
+        // Of whom no design power is known every method is asked by thread.
+        let (by_thread, whole): (Vec<Host>, Vec<Host>) = hosts
+            .iter()
+            .cloned()
+            .partition(|host| View::of(host) == View::Guest);
+        if view != View::Guest && !by_thread.is_empty() {
+            let mut by_thread = self
+                .predict(machines, &by_thread, View::Guest, coefficients)?
+                .into_iter();
+            let mut whole = self
+                .predict(machines, &whole, view, coefficients)?
+                .into_iter();
+            let answers = hosts.iter().filter_map(|host| match View::of(host) {
+                View::Guest => by_thread.next(),
+                View::Cpu | View::Memory | View::Server => whole.next(),
+            });
+            return Ok(answers.collect());
+        }
         Ok(match self {
             Self::Served => return served(machines, hosts, view),
+            Self::ServedBlind => {
+                let machines: Vec<TrainingMachine> = machines
+                    .iter()
+                    .map(|machine| TrainingMachine {
+                        host: without_design(&machine.host),
+                        ..machine.clone()
+                    })
+                    .collect();
+                let hosts: Vec<Host> = hosts.iter().map(without_design).collect();
+                return served(&machines, &hosts, view);
+            }
             Self::PlainProcess => {
                 let plain: Vec<TrainingMachine> = machines
                     .iter()
@@ -99,7 +133,7 @@ impl Method {
             Self::Ridge => ridge(machines, hosts, view),
             Self::Neighbours => neighbours(machines, hosts, view),
             Self::Boosting => boosted(machines, hosts, view),
-            Self::Ratio => ratio(machines, hosts),
+            Self::Ratio => ratio(machines, hosts, view),
             Self::Coefficients => published(coefficients, hosts),
         })
     }
@@ -132,7 +166,7 @@ fn served(
     for view in views {
         processes.insert(view, Process::train(view, Kernel::default(), machines)?);
     }
-    let ratios = ratio(machines, hosts);
+    let ratios = ratio(machines, hosts, most);
     let answers = hosts.iter().zip(ratios).map(|(host, ratio)| {
         // A view is missing exactly for a vendor that nobody measured.
         let process = processes
@@ -146,6 +180,13 @@ fn served(
     Ok(answers.collect())
 }
 
+fn without_design(host: &Host) -> Host {
+    Host {
+        design: Design::TODAY,
+        ..host.clone()
+    }
+}
+
 fn without_facts(host: &Host) -> Host {
     Host {
         design: Design::TODAY,
@@ -156,8 +197,9 @@ fn without_facts(host: &Host) -> Host {
     }
 }
 
-/// Rows and logarithms of power over design power.
+/// Rows and logarithms of power over the view's scale.
 struct Table {
+    view: View,
     columns: Columns,
     rows: Vec<Vec<f64>>,
     targets: Vec<Curve>,
@@ -168,27 +210,30 @@ impl Table {
         let hosts: Vec<&Host> = machines.iter().map(|machine| &machine.host).collect();
         let columns = Columns::learn(view, &hosts);
         Self {
+            view,
             rows: hosts.iter().map(|host| columns.row(host)).collect(),
             columns,
             targets: machines
                 .iter()
                 .map(|machine| {
-                    let tdp_w = machine.host.tdp_total_w();
-                    machine.watts.map(|watts| (watts / tdp_w).ln())
+                    let scale = view.scale(&machine.host);
+                    machine.watts.map(|watts| (watts / scale).ln())
                 })
                 .collect(),
         }
     }
 }
 
-/// Logarithms over design power as watts that never fall.
-fn watts(logs: Curve, host: &Host) -> (Curve, f64) {
-    let mut most = 0.0_f64;
-    let curve = logs.map(|log| {
-        most = most.max(log.clamp(-7.0, 4.0).exp() * host.tdp_total_w());
-        most
-    });
-    (curve, 1.0)
+impl Table {
+    /// Logarithms over the scale as watts that never fall.
+    fn watts(&self, logs: Curve, host: &Host) -> (Curve, f64) {
+        let mut most = 0.0_f64;
+        let curve = logs.map(|log| {
+            most = most.max(log.clamp(-7.0, 4.0).exp() * self.view.scale(host));
+            most
+        });
+        (curve, 1.0)
+    }
 }
 
 fn ridge(machines: &[TrainingMachine], hosts: &[Host], view: View) -> Vec<(Curve, f64)> {
@@ -204,7 +249,7 @@ fn ridge(machines: &[TrainingMachine], hosts: &[Host], view: View) -> Vec<(Curve
     });
     let answer = |host: &Host| {
         let row = table.columns.row(host);
-        watts(
+        table.watts(
             std::array::from_fn(|level| levels[level].predict(&row)),
             host,
         )
@@ -235,7 +280,7 @@ fn neighbours(machines: &[TrainingMachine], hosts: &[Host], view: View) -> Vec<(
                 *log += cell * weight(distance) / total;
             }
         }
-        watts(logs, host)
+        table.watts(logs, host)
     };
     hosts.iter().map(answer).collect()
 }
@@ -243,16 +288,16 @@ fn neighbours(machines: &[TrainingMachine], hosts: &[Host], view: View) -> Vec<(
 fn boosted(machines: &[TrainingMachine], hosts: &[Host], view: View) -> Vec<(Curve, f64)> {
     let table = Table::new(machines, view);
     let model = Boosting::learn(&table.rows, &table.targets);
-    let answer = |host: &Host| watts(model.predict(&table.columns.row(host)), host);
+    let answer = |host: &Host| table.watts(model.predict(&table.columns.row(host)), host);
     hosts.iter().map(answer).collect()
 }
 
-fn ratio(machines: &[TrainingMachine], hosts: &[Host]) -> Vec<(Curve, f64)> {
+fn ratio(machines: &[TrainingMachine], hosts: &[Host], view: View) -> Vec<(Curve, f64)> {
     let all: Vec<&TrainingMachine> = machines.iter().collect();
-    let curve = crate::tiers::mean_curve(&all, |machine| machine.host.tdp_total_w());
+    let curve = crate::tiers::mean_curve(&all, |machine| view.scale(&machine.host));
     hosts
         .iter()
-        .map(|host| (curve.map(|ratio| ratio * host.tdp_total_w()), 1.0))
+        .map(|host| (curve.map(|ratio| ratio * view.scale(host)), 1.0))
         .collect()
 }
 

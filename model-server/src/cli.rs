@@ -124,7 +124,10 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
         io.is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     };
     let own = |cause: &(dyn std::error::Error + 'static)| {
-        cause.is::<SelectFault>() || cause.is::<Singular>() || cause.is::<tokio::task::JoinError>()
+        let select = cause.downcast_ref::<SelectFault>();
+        select.is_some_and(|fault| !matches!(fault, SelectFault::Reading(_)))
+            || cause.is::<Singular>()
+            || cause.is::<tokio::task::JoinError>()
     };
     if error.chain().any(closed) {
         0

@@ -11,6 +11,10 @@ use crate::matrix::{Square, dot};
 /// machine of which little is known gets the error of little knowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum View {
+    /// What a guest sees whose CPU's data sheet nobody has: threads, how the
+    /// CPU's family is built, memory by thread, perhaps a clock. Power is by
+    /// thread, as no design power is known.
+    Guest,
     /// The CPU and how many.
     Cpu,
     /// And the memory.
@@ -21,12 +25,13 @@ pub enum View {
 
 impl View {
     /// All views.
-    pub const ALL: [Self; 3] = [Self::Cpu, Self::Memory, Self::Server];
+    pub const ALL: [Self; 4] = [Self::Guest, Self::Cpu, Self::Memory, Self::Server];
 
     /// What the view knows, for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Guest => "threads and family",
             Self::Cpu => "CPU",
             Self::Memory => "CPU and memory",
             Self::Server => "full server description",
@@ -42,9 +47,32 @@ impl View {
             .flatten()
             .count();
         match (host.mem_gb, details) {
+            _ if host.tdp_w == 0.0 => Self::Guest,
             (Some(_), 2..) => Self::Server,
             (Some(_), _) => Self::Memory,
             (None, _) => Self::Cpu,
+        }
+    }
+
+    /// What power is measured against: the design power, or the threads where
+    /// that is not known.
+    #[must_use]
+    pub fn scale(self, host: &Host) -> f64 {
+        match self {
+            Self::Guest => host.threads,
+            Self::Cpu | Self::Memory | Self::Server => host.tdp_total_w(),
+        }
+    }
+
+    /// The column of the year.
+    const YEAR: usize = 0;
+
+    /// What counts as one step in each column, in the order of
+    /// [`Columns::raw`].
+    const fn units(self) -> &'static [f64] {
+        match self {
+            Self::Guest => &GUEST_UNITS,
+            Self::Cpu | Self::Memory | Self::Server => &UNITS,
         }
     }
 }
@@ -54,6 +82,7 @@ impl View {
 pub struct Columns {
     view: View,
     memory: Ridge,
+    clock: Ridge,
     l3: Ridge,
     dimms: Ridge,
     psu: Ridge,
@@ -67,7 +96,13 @@ impl Columns {
     /// Learns imputation and scale from machines.
     #[must_use]
     pub fn learn(view: View, hosts: &[&Host]) -> Self {
-        let cpu: Vec<Vec<f64>> = hosts.iter().map(|host| cpu_columns(host)).collect();
+        let cpu: Vec<Vec<f64>> = hosts
+            .iter()
+            .map(|host| match view {
+                View::Guest => guest_columns(host),
+                View::Cpu | View::Memory | View::Server => cpu_columns(host),
+            })
+            .collect();
         let learn = |known: &dyn Fn(&Host) -> Option<f64>| {
             let rows = hosts
                 .iter()
@@ -81,7 +116,11 @@ impl Columns {
         };
         let mut columns = Self {
             view,
-            memory: learn(&|host| host.mem_gb.map(f64::ln)),
+            memory: learn(&|host| match view {
+                View::Guest => Some((host.mem_gb? / host.threads).ln()),
+                View::Cpu | View::Memory | View::Server => host.mem_gb.map(f64::ln),
+            }),
+            clock: learn(&|host| (host.base_mhz > 0.0).then(|| host.base_mhz.ln())),
             l3: learn(&|host| host.l3_mb.map(f64::ln_1p)),
             dimms: learn(&|host| host.dimms.map(f64::ln)),
             psu: learn(&|host| host.psu_w.map(f64::ln)),
@@ -96,9 +135,16 @@ impl Columns {
         for column in 0..width {
             let mean = raw.iter().map(|row| row[column]).sum::<f64>() / rows;
             columns.mean.push(mean);
-            columns.unit.push(UNITS.get(column).copied().unwrap_or(1.0));
+            let unit = view.units().get(column).copied();
+            columns.unit.push(unit.unwrap_or(1.0));
         }
         columns
+    }
+
+    /// The view whose columns these are.
+    #[must_use]
+    pub const fn view(&self) -> View {
+        self.view
     }
 
     /// The standardised row of a machine.
@@ -117,13 +163,16 @@ impl Columns {
     #[must_use]
     pub fn fineness(&self) -> Vec<f64> {
         let mut fineness = vec![1.0; self.mean.len()];
-        if let Some(year) = fineness.get_mut(YEAR) {
+        if let Some(year) = fineness.get_mut(View::YEAR) {
             *year = 4.0;
         }
         fineness
     }
 
     fn raw(&self, host: &Host) -> Vec<f64> {
+        if self.view == View::Guest {
+            return self.guest(host);
+        }
         let cpu = cpu_columns(host);
         let design = &host.design;
         let mut row = vec![host.year];
@@ -177,6 +226,25 @@ impl Columns {
     }
 }
 
+impl Columns {
+    /// What a guest sees, by thread: nothing here hangs on the size of its host.
+    fn guest(&self, host: &Host) -> Vec<f64> {
+        let known = guest_columns(host);
+        let mut row = vec![host.year];
+        row.extend(known.iter().skip(AGES_FIRST));
+        row.push(host.mem_gb.map_or_else(
+            || self.memory.predict(&known),
+            |mem| (mem / host.threads).ln(),
+        ));
+        row.push(if host.base_mhz > 0.0 {
+            host.base_mhz.ln()
+        } else {
+            self.clock.predict(&known)
+        });
+        row
+    }
+}
+
 /// What counts as one step in each column, in the order of [`Columns::raw`]:
 /// rounded spreads of servers' features since 2004. They are constants so that
 /// a trend learned from old machines goes on into new ones at the same slope,
@@ -188,11 +256,15 @@ const UNITS: [f64; 26] = [
     1.4, 0.8, 0.9, 0.6, 0.4, 0.3, 0.3, 0.4, 0.7, // server
 ];
 
+/// The same of what a guest sees.
+const GUEST_UNITS: [f64; 10] = [
+    5.0, 0.4, 0.4, // year, more than one thread a core, vendor
+    0.8, 0.7, 0.5, 0.9, 0.5, // design
+    0.8, 0.15, // memory by thread, clock
+];
+
 /// The columns of [`cpu_columns`] that tell the age.
 const AGES: [usize; 2] = [5, 6];
-
-/// The column of the year.
-const YEAR: usize = 0;
 
 /// What is imputed from, too.
 fn cpu_columns(host: &Host) -> Vec<f64> {
@@ -208,6 +280,26 @@ fn cpu_columns(host: &Host) -> Vec<f64> {
         f64::from(u8::from(host.threads > host.cores)),
         f64::from(u8::from(host.vendor == "amd")),
         host.tdp_total_w().ln() - host.cores.ln(),
+    ]
+}
+
+/// How many of [`guest_columns`] tell the age: the first.
+const AGES_FIRST: usize = 2;
+
+/// What a guest always sees: the age twice, threads by core, vendor, design.
+fn guest_columns(host: &Host) -> Vec<f64> {
+    let age = (host.year - 2_015.0) / 5.0;
+    let design = &host.design;
+    vec![
+        age,
+        age * age,
+        f64::from(u8::from(host.threads > host.cores)),
+        f64::from(u8::from(host.vendor == "amd")),
+        design.process_nm.ln(),
+        design.integration,
+        f64::from(u8::from(design.integration >= 2.0)),
+        design.ddr,
+        design.chiplets,
     ]
 }
 

@@ -4,14 +4,17 @@
 //! Nothing is quoted here: each figure was computed at start from the bundled
 //! tables.
 
+mod guest;
 pub mod page;
 pub mod protocol;
 pub mod report;
+mod targets;
 
 use std::fmt;
 
 use serde::Serialize;
 
+use crate::host::LOADS;
 use crate::select::Selector;
 use crate::tiers::{LEVEL, TierReport};
 
@@ -66,6 +69,7 @@ impl fmt::Display for Evaluation<'_> {
         for tier in &self.tiers {
             writeln!(f, "{}", Line(tier))?;
         }
+        self.coverage(f)?;
         writeln!(f, "\nHow each tier was left out:")?;
         let mut said = Vec::new();
         for tier in &self.tiers {
@@ -73,6 +77,33 @@ impl fmt::Display for Evaluation<'_> {
                 said.push(tier.tier);
                 writeln!(f, "  {:<18} {}", tier.tier, tier.protocol)?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Evaluation<'_> {
+    /// What the intervals hold at each load.
+    fn coverage(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "\nShare of true values within the interval by load, percent\n{:<18} {:<29}",
+            "tier", "model sees"
+        )?;
+        for level in 0..LOADS {
+            write!(f, " {:>5}", level * 10)?;
+        }
+        writeln!(f)?;
+        for tier in &self.tiers {
+            // Published instance figures have four loads of their own.
+            if tier.score.by_level.len() < LOADS {
+                continue;
+            }
+            write!(f, "{:<18} {:<29}", tier.tier, tier.sees)?;
+            for level in &tier.score.by_level {
+                write!(f, " {:>5.1}", level.coverage_percent)?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

@@ -6,9 +6,11 @@
 pub mod cpu_name;
 pub mod cpuid;
 pub mod cpuinfo;
+mod date;
 
 use std::fmt::{self, Display, Formatter};
 
+use date::Date;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tanso_power::model::MachineFeatures;
@@ -42,6 +44,9 @@ pub struct ServerDetails {
     pub system_vendor: Option<String>,
     /// How busy its accelerators are, 0 to 1, where anybody tells.
     pub gpu_load: Option<f64>,
+    /// When it was sold, in years with the month as a part, where a date tells
+    /// that beside the year.
+    pub sold: Option<f64>,
 }
 
 /// One thing wrong with a request.
@@ -125,9 +130,11 @@ impl Machine {
             .count("threads", 16_384)
             .or_else(|| Some(cores? * per_socket.1?));
         // As training takes it: some tables know only when a result was published.
-        let year_of = |date: String| date.get(..4)?.parse().ok();
-        let published = reader.text("published").and_then(year_of);
-        let sold = reader.text("hw_available").and_then(year_of).or(published);
+        let published = reader.date("published");
+        let available = reader.date("hw_available").or(published);
+        let year = reader.year("year");
+        // Who tells the year alone does not mean another month's machine.
+        let sold = available.filter(|sold| year.is_none_or(|year| year == sold.year));
         let features = MachineFeatures {
             cpu_name: reader.text("cpu_name"),
             cpu_vendor: reader.text("cpu_vendor"),
@@ -141,7 +148,7 @@ impl Machine {
             mem_gb: reader.number("mem_gb", 0.1, 131_072.0),
             virtual_machine: reader.flag("virtual_machine"),
             instance_type: reader.text("instance_type"),
-            year: reader.count("year", 2_100).or(sold),
+            year: year.or(available.map(|sold| sold.year)),
             gpus: reader.count("gpus", 64),
             gpu_name: reader.text("gpu_name"),
         };
@@ -157,6 +164,7 @@ impl Machine {
             form_factor: reader.text("form_factor").filter(|form| form != "--"),
             system_vendor: reader.text("system_vendor"),
             gpu_load: reader.number("gpu_load", 0.0, 1.0),
+            sold: sold.and_then(Date::in_years),
         };
         if reader.faults.is_empty() {
             Ok(Self { features, server })
@@ -277,6 +285,31 @@ impl Reader<'_> {
         count
     }
 
+    fn year(&mut self, name: &str) -> Option<u32> {
+        // A machine that does not know its year says 0.
+        let value = self
+            .value(name)
+            .filter(|value| value.as_f64() != Some(0.0))?;
+        let year = value.as_f64().and_then(date::year);
+        if year.is_none() {
+            self.refuse(name, format!("a whole year, {}", date::YEARS));
+        }
+        year
+    }
+
+    fn date(&mut self, name: &str) -> Option<Date> {
+        let value = self.value(name)?;
+        let date = match value {
+            // A year alone, as some tables write it.
+            Value::Number(number) => number.as_f64().and_then(date::year).map(Date::year_alone),
+            value => value.as_str().and_then(Date::parse),
+        };
+        if date.is_none() {
+            self.refuse(name, format!("{}, {}", date::FORMS, date::YEARS));
+        }
+        date
+    }
+
     fn text(&mut self, name: &str) -> Option<String> {
         let text = self
             .value(name)?
@@ -354,6 +387,34 @@ mod tests {
             year(json!({"published": "2024-05", "year": 2_022})),
             Some(2_022)
         );
+    }
+
+    /// A year of 1 was extrapolated from, and "Sep-2021" was silently no date.
+    #[test]
+    fn a_date_that_no_such_machine_has_is_refused_with_the_years_that_are_accepted() {
+        let refused = |row: Value| read(&row).unwrap_err();
+        for (row, field) in [
+            (json!({"year": 1}), "machine.year"),
+            (json!({"year": 20_221}), "machine.year"),
+            (json!({"year": 2_020.5}), "machine.year"),
+            (json!({"year": "2020"}), "machine.year"),
+            (json!({"hw_available": "1-09"}), "machine.hw_available"),
+            (json!({"hw_available": "Sept 21"}), "machine.hw_available"),
+            (json!({"published": "2021-13"}), "machine.published"),
+            (json!({"published": true}), "machine.published"),
+        ] {
+            let faults = refused(row);
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].field, field);
+            assert!(
+                faults[0].accepted.contains("from 2000 to 2100"),
+                "{faults:?}"
+            );
+            assert!(!faults[0].value.is_empty());
+        }
+        let machine = read(&json!({"hw_available": "Sep-2021"})).unwrap();
+        assert_eq!(machine.features.year, Some(2_021));
+        assert!((machine.server.sold.unwrap() - 2_021.0 - 8.0 / 12.0).abs() < 1e-9);
     }
 
     /// The results of a row were refused, so that a whole row was no machine.

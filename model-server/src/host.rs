@@ -98,6 +98,14 @@ pub struct Host {
 }
 
 impl Host {
+    /// The clock that the CPU's name says to who reads `/proc/cpuinfo`: Intel's
+    /// ended with it until the parts of 2023, AMD's never did.
+    #[must_use]
+    pub fn clock_in_name(&self) -> Option<f64> {
+        let said = self.vendor == "intel" && self.design.launched < 2_023.0;
+        said.then_some(self.base_mhz)
+    }
+
     /// Thermal design power of all sockets, watts: what power is measured
     /// against.
     #[must_use]

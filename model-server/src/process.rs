@@ -1,6 +1,7 @@
 //! A Gaussian process on the logarithm of a machine's power curve.
 //!
-//! Power is taken relative to the sockets' thermal design power. The kernel
+//! Power is taken relative to the sockets' thermal design power, or by thread
+//! where that is not known. The kernel
 //! has a linear trend, a local correction (Matérn 3/2) by which a machine is
 //! drawn towards those like it, and an effect each of its CPU model, its
 //! family and its builder, which are shrunk towards none by how little is known
@@ -109,7 +110,7 @@ struct Row {
     cpu: Option<usize>,
     family: Option<usize>,
     maker: Option<usize>,
-    tdp_total_w: f64,
+    scale: f64,
 }
 
 /// Names of the training machines as numbers, which compare quicker.
@@ -168,7 +169,7 @@ impl Process {
         let targets: [Vec<f64>; LOADS] = std::array::from_fn(|level| {
             let logs: Vec<f64> = machines
                 .iter()
-                .map(|machine| (machine.watts[level] / machine.host.tdp_total_w()).ln())
+                .map(|machine| (machine.watts[level] / view.scale(&machine.host)).ln())
                 .collect();
             mean[level] = logs.iter().sum::<f64>() / total;
             spread[level] = (logs
@@ -221,7 +222,7 @@ impl Process {
             .collect();
         let level = |level: usize| dot(&near, &self.weights[level]);
         let variance = self.kernel.alone(&new) - self.inverse.quadratic(&near);
-        self.belief(std::array::from_fn(level), variance, new.tdp_total_w)
+        self.belief(std::array::from_fn(level), variance, new.scale)
     }
 
     /// What the process would believe of its own machines `group` had it never
@@ -242,7 +243,7 @@ impl Process {
             self.belief(
                 std::array::from_fn(level),
                 without.at(at, at),
-                self.rows[*member].tdp_total_w,
+                self.rows[*member].scale,
             )
         });
         Ok(beliefs.collect())
@@ -287,7 +288,7 @@ impl Process {
             .map(|(at, x)| x * dot(group.block.row(at), &inside))
             .sum();
         let variance = self.kernel.alone(&new) - (all - taken);
-        self.belief(std::array::from_fn(level), variance, new.tdp_total_w)
+        self.belief(std::array::from_fn(level), variance, new.scale)
     }
 
     /// Prepares leaving machines out.
@@ -301,7 +302,7 @@ impl Process {
         })
     }
 
-    fn belief(&self, standard: Curve, variance: f64, tdp_total_w: f64) -> Belief {
+    fn belief(&self, standard: Curve, variance: f64, scale: f64) -> Belief {
         let mut watts = [0.0; LOADS];
         let mut most = 0.0_f64;
         for (level, cell) in watts.iter_mut().enumerate() {
@@ -310,7 +311,7 @@ impl Process {
             most = most.max(
                 (standard[level].clamp(least, largest) * self.spread[level] + self.mean[level])
                     .exp()
-                    * tdp_total_w,
+                    * scale,
             );
             *cell = most;
         }
@@ -335,7 +336,7 @@ impl Row {
             cpu: names.get(&host.cpu),
             family: names.get(&host.microarch),
             maker: names.get(&host.maker),
-            tdp_total_w: host.tdp_total_w(),
+            scale: columns.view().scale(host),
         }
     }
 }

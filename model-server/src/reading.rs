@@ -5,9 +5,12 @@
 //! over the loads says by how much (Gaussian conditioning on their covariance).
 //! Nothing here predicts without a curve to start from.
 
+mod limits;
+
 use crate::conformal::Scored;
 use crate::host::{LOADS, count};
 use crate::matrix::{Square, dot};
+pub use limits::{Implausible, Limits};
 
 /// A measured power at a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +39,58 @@ impl Reading {
         } else {
             Err(ReadingFault(format!("{load}={power_w}")))
         }
+    }
+}
+
+impl Reading {
+    /// The reading without so many watts that something else drew.
+    #[must_use]
+    pub(crate) fn without(self, extra_w: f64) -> Self {
+        Self {
+            power_w: (self.power_w - extra_w).max(0.1),
+            ..self
+        }
+    }
+
+    /// Whether it lies outside of bounds by level: low, value, high.
+    #[must_use]
+    pub(crate) fn is_outside(self, bounds: &[[f64; 3]]) -> bool {
+        let weights = between(self.load);
+        let at = |end: usize| -> f64 {
+            let parts = weights.iter().zip(bounds);
+            parts.map(|(weight, of)| weight * of[end]).sum()
+        };
+        !(at(0)..=at(2)).contains(&self.power_w)
+    }
+}
+
+impl Reading {
+    /// Widens bounds by level, low, value, high, until they hold the reading at
+    /// its load; they still never fall with load.
+    pub(crate) fn hold(self, bounds: &mut [[f64; 3]]) {
+        let weights = between(self.load);
+        for (bound, weight) in bounds.iter_mut().zip(weights) {
+            if weight > 0.0 {
+                bound[0] = bound[0].min(self.power_w);
+                bound[2] = bound[2].max(self.power_w);
+            }
+        }
+        let mut most = 0.0_f64;
+        for bound in bounds.iter_mut() {
+            most = most.max(bound[2]);
+            bound[2] = most;
+        }
+        let mut least = f64::INFINITY;
+        for bound in bounds.iter_mut().rev() {
+            least = least.min(bound[0]);
+            bound[0] = least;
+        }
+    }
+}
+
+impl std::fmt::Display for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} W at {} % load", self.power_w, self.load * 100.0)
     }
 }
 

@@ -3,25 +3,32 @@
 //! Whatever is filled in from the catalogue is noted, for the explanation.
 //! Nothing here predicts power.
 
-use std::collections::BTreeMap;
+mod machines;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use tanso_power::model::MachineFeatures;
 
 use crate::catalog::Catalog;
-use crate::catalog::designs::{Design, Designs};
+use crate::catalog::curves::TrainingMachine;
+use crate::catalog::designs::Designs;
 use crate::catalog::instances::{InstanceFigure, Platform};
-use crate::features::{Machine, cpu_name, cpuid, maker};
-use crate::host::{Form, Host, median};
+use crate::features::{Machine, cpu_name, cpuid};
+use crate::host::{Host, median};
+use machines::{Known, add_details};
 
 /// What the catalogue knows of CPUs and instance types.
 #[derive(Debug)]
 pub struct Atlas {
-    cpus: BTreeMap<String, Facts>,
+    /// Data sheets by CPU model; measured or not.
+    sheets: BTreeMap<String, Facts>,
+    measured: BTreeSet<String>,
     families: BTreeMap<String, Facts>,
     vendors: BTreeMap<String, usize>,
     figures: BTreeMap<String, InstanceFigure>,
     types: BTreeMap<String, MachineFeatures>,
     platforms: Vec<(String, Platform)>,
+    accelerated: BTreeSet<String>,
     designs: Designs,
 }
 
@@ -47,6 +54,9 @@ pub struct Resolved {
     pub figure: Option<InstanceFigure>,
     /// The physical machine, if enough is known of it.
     pub host: Option<Host>,
+    /// The machine by its own threads, where their number is known: what there
+    /// is to go by if its host, or the design power, cannot be made out.
+    pub part: Option<Host>,
     /// Its own threads over its host's; 1 unless it is virtual.
     pub share: f64,
     /// Whether its CPU model is among the measured ones.
@@ -63,10 +73,43 @@ pub struct Resolved {
 pub(crate) const ENOUGH_OF_A_VENDOR: usize = 20;
 
 impl Atlas {
-    /// Gathers the facts of the catalogue.
+    /// Gathers the facts of the catalogue; data sheets are those of its
+    /// measured machines.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
-        let hosts = || catalog.machines.iter().map(|machine| &machine.host);
+        let hosts = catalog.machines.iter().map(|machine| &machine.host);
+        let sheets = gather(hosts, |host| &host.cpu);
+        Self::of(catalog, &catalog.machines, sheets)
+    }
+
+    /// As if only `machines` had been measured; what is public of other CPU
+    /// models before anybody measures them is known if `sheets` says so.
+    #[must_use]
+    pub(crate) fn as_if_measured(
+        catalog: &Catalog,
+        machines: &[TrainingMachine],
+        sheets: bool,
+    ) -> Self {
+        let hosts = machines.iter().map(|machine| &machine.host);
+        let mut known = gather(hosts, |host| &host.cpu);
+        if sheets {
+            let all = catalog.machines.iter().map(|machine| &machine.host);
+            for (cpu, facts) in gather(all, |host| &host.cpu) {
+                let designs = &catalog.designs;
+                known
+                    .entry(cpu)
+                    .or_insert_with(|| facts.of_a_data_sheet(designs));
+            }
+        }
+        Self::of(catalog, machines, known)
+    }
+
+    fn of(
+        catalog: &Catalog,
+        machines: &[TrainingMachine],
+        sheets: BTreeMap<String, Facts>,
+    ) -> Self {
+        let hosts = || machines.iter().map(|machine| &machine.host);
         let mut vendors = BTreeMap::new();
         for host in hosts() {
             *vendors.entry(host.vendor.clone()).or_default() += 1;
@@ -85,7 +128,8 @@ impl Atlas {
         });
         Self {
             designs: catalog.designs.clone(),
-            cpus: gather(hosts(), |host| &host.cpu),
+            sheets,
+            measured: hosts().map(|host| host.cpu.clone()).collect(),
             families: gather(hosts(), |host| &host.microarch),
             vendors,
             figures: catalog
@@ -94,6 +138,12 @@ impl Atlas {
                 .map(|figure| (figure.instance_type.clone(), figure.clone()))
                 .collect(),
             types: types.collect(),
+            accelerated: catalog
+                .instance_types
+                .iter()
+                .filter(|kind| kind.accelerated)
+                .map(|kind| family_of(&kind.instance_type).to_owned())
+                .collect(),
             platforms: catalog
                 .platforms
                 .iter()
@@ -114,7 +164,7 @@ impl Atlas {
         let features = &mut resolved.features;
         let name = features.cpu_name.clone().unwrap_or_default();
         let cpu = cpu_name::key(&name);
-        let facts = self.cpus.get(&cpu).filter(|_| !cpu.is_empty());
+        let facts = self.sheets.get(&cpu).filter(|_| !cpu.is_empty());
         let vendor = features
             .cpu_vendor
             .as_deref()
@@ -130,7 +180,7 @@ impl Atlas {
         if features.cpu_vendor.is_none() {
             features.cpu_vendor = family.map(|family| family.vendor.clone());
         }
-        resolved.cpu_known = facts.is_some();
+        resolved.cpu_known = facts.is_some() && self.measured.contains(&cpu);
         resolved.family_known = family.is_some();
         let vendor = resolved
             .features
@@ -138,16 +188,45 @@ impl Atlas {
             .as_ref()
             .and_then(|vendor| self.vendors.get(vendor));
         resolved.vendor_known = vendor.is_some_and(|machines| *machines >= ENOUGH_OF_A_VENDOR);
+        let known = Known {
+            cpu: &cpu,
+            facts,
+            family,
+            year: self.year(machine, facts.or(family), &resolved.features),
+        };
+        resolved.part = known.part(&resolved.features);
         if resolved.features.virtual_machine == Some(true) {
-            self.host_of_guest(&mut resolved, &cpu, facts, family);
+            let platform = self.platforms.iter().find(|(key, _)| known.is_of(key));
+            known.host_of_guest(&mut resolved, platform.map(|(_, platform)| platform));
         } else {
-            resolved.host = whole_machine(&mut resolved, &cpu, facts, family);
+            resolved.host = known.whole_machine(&mut resolved);
         }
-        if let Some(host) = &mut resolved.host {
+        for host in [&mut resolved.host, &mut resolved.part]
+            .into_iter()
+            .flatten()
+        {
             add_details(host, machine);
             host.design = self.designs.of(&host.microarch, &host.vendor, host.year);
         }
         resolved
+    }
+
+    /// When a machine was sold, in years: as it says, or when machines of its
+    /// CPU model or family were, or when the family came out.
+    fn year(
+        &self,
+        machine: &Machine,
+        usual: Option<&Facts>,
+        features: &MachineFeatures,
+    ) -> Option<f64> {
+        let launched = || self.designs.launched(features.microarch.as_deref()?);
+        machine
+            .server
+            .sold
+            // Of a year alone its middle is the best guess.
+            .or(features.year.map(|year| f64::from(year) + 0.5))
+            .or(usual.map(|usual| usual.year))
+            .or_else(launched)
     }
 
     /// Fills in what the instance type says, where the machine did not.
@@ -191,150 +270,6 @@ impl Atlas {
                 cpuid::microarch(features.cpu_vendor.as_deref(), features.cpuid?).map(str::to_owned)
             })
     }
-
-    /// The host that a guest runs on: the usual machine with its CPU model, or
-    /// its cloud's platform; unknown if neither is.
-    fn host_of_guest(
-        &self,
-        resolved: &mut Resolved,
-        cpu: &str,
-        facts: Option<&Facts>,
-        family: Option<&Facts>,
-    ) {
-        let features = &resolved.features;
-        let Some(threads) = features.threads.map(f64::from) else {
-            return;
-        };
-        let platform = self
-            .platforms
-            .iter()
-            .find(|(key, _)| !cpu.is_empty() && key == cpu)
-            .map(|(_, platform)| platform);
-        let Some(usual) = facts.or(platform.and(family)) else {
-            return;
-        };
-        let sockets = platform.map_or(usual.sockets, |platform| platform.sockets);
-        let host_threads = platform.map_or(
-            usual.cores_per_socket * sockets * usual.threads_per_core,
-            |platform| platform.vcpus,
-        );
-        let share = (threads / host_threads).min(1.0);
-        let host = Host {
-            cpu: cpu.to_owned(),
-            vendor: usual.vendor.clone(),
-            microarch: usual.microarch.clone(),
-            maker: String::new(),
-            design: Design::TODAY,
-            sockets,
-            cores: host_threads / usual.threads_per_core,
-            threads: host_threads,
-            base_mhz: features
-                .base_mhz
-                .or(facts.map(|facts| facts.base_mhz))
-                .unwrap_or(usual.base_mhz),
-            tdp_w: facts.map_or(0.0, |facts| facts.tdp_w),
-            year: usual.year,
-            // Memory is sold with the threads.
-            mem_gb: features.mem_gb.map(|mem| mem / share),
-            l3_mb: None,
-            dimms: None,
-            psu_w: None,
-            form: None,
-            nodes: 1.0,
-        };
-        let source = if platform.is_some() {
-            "which its cloud runs with"
-        } else {
-            "assumed to have"
-        };
-        resolved.notes.push(format!(
-            "it owns {threads} of the {host_threads} threads of a host {source} {sockets} sockets, so that share of the host's curve"
-        ));
-        resolved.share = share;
-        resolved.host = Some(host);
-    }
-}
-
-/// A machine that is no guest, from its own words first, then from its CPU
-/// model's; `None` if threads or thermal design power stay unknown.
-fn whole_machine(
-    resolved: &mut Resolved,
-    cpu: &str,
-    facts: Option<&Facts>,
-    family: Option<&Facts>,
-) -> Option<Host> {
-    let features = &resolved.features;
-    // A family's design power can be guessed, a stranger's cannot.
-    let tdp_w = features
-        .tdp_w
-        .or(facts.map(|facts| facts.tdp_w))
-        .or(family.map(|_| 0.0))?;
-    if tdp_w == 0.0 && features.cores.is_none() && features.threads.is_none() {
-        return None;
-    }
-    let per_core = facts.or(family).map_or(2.0, |facts| facts.threads_per_core);
-    let said_threads = features.threads.map(f64::from);
-    let said_cores = features
-        .cores
-        .map(f64::from)
-        .or_else(|| said_threads.map(|threads| (threads / per_core).max(1.0)));
-    let sockets = features.sockets.map(f64::from).or_else(|| {
-        let facts = facts?;
-        Some(said_cores.map_or(facts.sockets, |cores| {
-            (cores / facts.cores_per_socket).round().max(1.0)
-        }))
-    });
-    let sockets = sockets.unwrap_or(1.0);
-    let cores = said_cores.or_else(|| Some(facts?.cores_per_socket * sockets))?;
-    let mut assume = |what: &str, value: f64| {
-        resolved.notes.push(format!("{what} {value} is assumed"));
-        value
-    };
-    let usual = facts.or(family);
-    let base_mhz = features
-        .base_mhz
-        .or(usual.map(|usual| usual.base_mhz))
-        .unwrap_or_else(|| assume("a clock in MHz of", 2_400.0));
-    let year = features
-        .year
-        .map(|year| f64::from(year) + 0.5)
-        .or(usual.map(|usual| usual.year));
-    Some(Host {
-        cpu: cpu.to_owned(),
-        vendor: features.cpu_vendor.clone().unwrap_or_default(),
-        microarch: features.microarch.clone().unwrap_or_default(),
-        maker: String::new(),
-        design: Design::TODAY,
-        sockets,
-        cores,
-        threads: said_threads.unwrap_or(cores * per_core),
-        base_mhz,
-        tdp_w,
-        year: year.unwrap_or_else(|| assume("a year of sale of", 2_022.0)),
-        mem_gb: features.mem_gb,
-        l3_mb: None,
-        dimms: None,
-        psu_w: None,
-        form: None,
-        nodes: 1.0,
-    })
-}
-
-fn add_details(host: &mut Host, machine: &Machine) {
-    let server = &machine.server;
-    host.nodes = server.nodes.unwrap_or(1.0);
-    host.l3_mb = server.l3_mb_per_socket;
-    host.dimms = server.dimms;
-    host.psu_w = server
-        .psu_count
-        .zip(server.psu_rating_w)
-        .map(|(psu_count, rating_w)| psu_count * rating_w / host.nodes);
-    host.maker = server
-        .system_vendor
-        .as_deref()
-        .map(maker)
-        .unwrap_or_default();
-    host.form = server.form_factor.as_deref().and_then(Form::parse);
 }
 
 /// The medians of the hosts with one name.
@@ -366,6 +301,23 @@ fn gather<'a>(
         .collect()
 }
 
+/// An instance type without its size: `p5` of `p5.48xlarge`.
+fn family_of(instance_type: &str) -> &str {
+    instance_type.split('.').next().unwrap_or_default()
+}
+
+impl Facts {
+    /// What a data sheet says before anybody measured the CPU model: nothing of
+    /// when it is bought and in what machine; of two sockets if it can be.
+    fn of_a_data_sheet(self, designs: &Designs) -> Self {
+        Self {
+            year: designs.launched(&self.microarch).unwrap_or(self.year),
+            sockets: self.sockets.min(2.0),
+            ..self
+        }
+    }
+}
+
 fn is_metal(instance_type: &str) -> bool {
     instance_type.contains(".metal")
 }
@@ -376,6 +328,25 @@ pub(crate) fn whole(number: f64) -> Option<u32> {
 }
 
 impl Atlas {
+    /// Whether an instance type is sold with accelerators: by its line in the
+    /// tables, or by the letters that its cloud gives to such lines, so that a
+    /// type of after the tables is told as well.
+    #[must_use]
+    pub fn is_accelerated(&self, instance_type: &str) -> bool {
+        let family = family_of(instance_type);
+        let letters = family
+            .split(|c: char| !c.is_ascii_lowercase())
+            .next()
+            .unwrap_or_default();
+        let by_letters = instance_type.contains('.')
+            && family[letters.len()..].starts_with(|c: char| c.is_ascii_digit())
+            && matches!(
+                letters,
+                "p" | "g" | "gr" | "trn" | "inf" | "dl" | "vt" | "f"
+            );
+        by_letters || self.accelerated.contains(family)
+    }
+
     /// Published instance figures.
     pub fn figures(&self) -> impl Iterator<Item = &InstanceFigure> {
         self.figures.values()

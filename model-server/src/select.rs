@@ -22,7 +22,7 @@ use crate::features::Machine;
 use crate::host::{Host, LOADS, load, median};
 use crate::matrix::Singular;
 use crate::rapl::Rapl;
-use crate::reading::Reading;
+use crate::reading::{Implausible, Limits, Reading};
 use crate::resolve::{Atlas, Resolved, whole};
 use crate::tiers::{Assessed, Knowledge, LEVEL, Steps, Tell, Tier};
 pub use parts::Component;
@@ -41,6 +41,7 @@ pub struct Selector {
     instance: Assessed,
     rapl: Rapl,
     boards: Boards,
+    limits: Limits,
 }
 
 /// A model and how it was come by.
@@ -54,11 +55,17 @@ pub struct Selection {
     pub digest: String,
     /// Parts of the model's power that can be told apart.
     pub components: Vec<Component>,
+    /// Whether the machine has accelerators whose power is not in the figures.
+    pub accelerators_left_out: bool,
 }
 
-/// Why there is no model; a fault of the program, not of the question.
+/// Why there is no model; a fault of the program, but for a reading, which is
+/// one of the question.
 #[derive(Debug, thiserror::Error)]
 pub enum SelectFault {
+    /// A reading that cannot be of the machine.
+    #[error(transparent)]
+    Reading(#[from] Implausible),
     /// A tier has no curve.
     #[error("tier \"{0}\" has no model")]
     Empty(&'static str),
@@ -104,6 +111,7 @@ impl Selector {
         steps.done();
         Ok(Self {
             boards: Boards::new(&catalog.accelerators),
+            limits: Limits::learn(&catalog.machines),
             catalog,
             atlas,
             knowledge,
@@ -129,6 +137,16 @@ impl Selector {
     #[must_use]
     pub const fn rapl(&self) -> &Rapl {
         &self.rapl
+    }
+
+    /// By what a machine's power can be judged, and what share of that it is:
+    /// its host and the design power, or its own threads; `None` if neither is
+    /// known.
+    fn scale_of(&self, resolved: &Resolved) -> Option<(Host, f64)> {
+        let host = resolved.host.as_ref();
+        host.and_then(|host| with_design_power(&self.knowledge, host))
+            .map(|(host, _)| (host, resolved.share))
+            .or_else(|| Some((resolved.part.clone()?, 1.0)))
     }
 
     /// The usual number of hardware threads of a machine that does not say it.
@@ -158,8 +176,11 @@ impl Selector {
 
     /// As [`Selector::select_at`], corrected by readings of the machine itself.
     ///
+    /// A reading that not one in a hundred machines like this one would show is
+    /// taken, and the bounds hold what was expected without it as well.
+    ///
     /// # Errors
-    /// As [`Selector::select`].
+    /// As [`Selector::select`], and if a reading cannot be of the machine.
     pub fn select_with(
         &self,
         machine: &Machine,
@@ -186,15 +207,26 @@ impl Selector {
             tier => self.knowledge.assessed(tier),
         };
         let assessed = assessed.ok_or(SelectFault::Empty(curve.tier.name()))?;
-        let corrected = assessed.correction.apply(&curve.watts, readings);
-        curve.watts = corrected.watts;
-        curve.doubt = corrected.doubt;
+        let boards = self.accelerators(machine);
+        let draw = (curve.tier != Tier::Instance)
+            .then_some(boards.draw)
+            .flatten();
+        let extra_w = draw.map_or(0.0, |draw| draw.value);
+        if let Some((host, share)) = self.scale_of(&resolved) {
+            self.limits.check(readings, &host, share, extra_w)?;
+        }
+        let own: Vec<Reading> = readings
+            .iter()
+            .map(|reading| reading.without(extra_w))
+            .collect();
+        let (bounds, strange) = corrected(&mut curve, assessed, level, &own);
         let mut explanation = explanation(&curve, assessed, &resolved, readings);
-        let mut curve_points = points(&curve, assessed, level)?;
+        explanation.push_str(&strange);
+        explanation.push_str(&boards.words(curve.tier));
+        let accelerators_left_out = boards.is_left_out(curve.tier);
+        let mut curve_points = points(&curve.loads, &bounds)?;
         let mut components = Vec::new();
-        if curve.tier != Tier::Instance
-            && let Some(draw) = self.accelerators(machine, &mut explanation)
-        {
+        if let Some(draw) = draw {
             components.push(add(&mut curve_points, draw)?);
         }
         let document = ModelDocument {
@@ -228,6 +260,7 @@ impl Selector {
             digest: document.digest()?,
             document,
             components,
+            accelerators_left_out,
         })
     }
 }
@@ -270,12 +303,16 @@ fn modelled(knowledge: &Knowledge, resolved: &Resolved) -> Option<Curve> {
             belief.deviation,
         ));
     }
-    let threads = resolved
-        .features
-        .threads
-        .or(resolved.features.cores)
-        .map(f64::from);
-    let Some(threads) = threads else {
+    if let Some(part) = resolved.part.as_ref().filter(|_| resolved.vendor_known) {
+        let tier = if resolved.family_known {
+            Tier::CpuFamily(View::Guest)
+        } else {
+            Tier::UnseenFamily(View::Guest)
+        };
+        let belief = knowledge.process(View::Guest)?.believe(part);
+        return Some(whole(tier, belief.watts.to_vec(), belief.deviation));
+    }
+    let Some(threads) = resolved.part.as_ref().map(|part| part.threads) else {
         return Some(whole(
             Tier::AnyMachine,
             knowledge.any_machine().to_vec(),
@@ -360,26 +397,67 @@ fn instance_features(figure: &crate::catalog::instances::InstanceFigure) -> Mach
     }
 }
 
-fn points(curve: &Curve, assessed: &Assessed, level: f64) -> Result<Vec<CurvePoint>, UnitError> {
+/// How surely a machine like it shows what a reading must lie within not to be
+/// strange.
+const STRANGE: f64 = 0.99;
+
+/// Corrects a curve by readings; its bounds, and a word on readings that are
+/// strange, with whom the bounds hold the uncorrected curve's as well.
+fn corrected(
+    curve: &mut Curve,
+    assessed: &Assessed,
+    level: f64,
+    readings: &[Reading],
+) -> (Vec<[f64; 3]>, String) {
+    let calibration = &assessed.calibration;
+    let before = curve.watts.clone();
+    let expected = calibration.bounds(&before, curve.deviation, STRANGE);
+    // Correction goes by the eleven levels of a whole curve alone.
+    let strange: Vec<&Reading> = readings
+        .iter()
+        .filter(|reading| before.len() == LOADS && reading.is_outside(&expected))
+        .collect();
+    let corrected = assessed.correction.apply(&curve.watts, readings);
+    curve.watts = corrected.watts;
+    curve.doubt = corrected.doubt;
+    if strange.is_empty() {
+        let bounds = calibration.bounds_with(&curve.watts, curve.deviation, level, &curve.doubt);
+        return (bounds, String::new());
+    }
+    curve.doubt = vec![1.0; LOADS];
+    let without = calibration.bounds(&before, curve.deviation, level);
+    let with = calibration.bounds(&curve.watts, curve.deviation, level);
+    let both = without.iter().zip(&with);
+    let mut both: Vec<[f64; 3]> = both
+        .map(|(without, with)| [without[0].min(with[0]), with[1], without[2].max(with[2])])
+        .collect();
+    for reading in &strange {
+        reading.hold(&mut both);
+    }
+    let named: Vec<String> = strange.iter().map(ToString::to_string).collect();
+    let words = format!(
+        "; not one in a hundred machines like it would show {}: check the meter, and that it reads this machine alone; the bounds hold both that and what was expected without it",
+        named.join(", ")
+    );
+    (both, words)
+}
+
+fn points(loads: &[f64], bounds: &[[f64; 3]]) -> Result<Vec<CurvePoint>, UnitError> {
     // Whole hundredths of a watt: no digit is said that is not meant, and the
     // digest does not hang on the last bit of a logarithm.
     let watts = |watts: f64| Watts::try_from_watts((watts * 100.0).round() / 100.0);
-    let bounds =
-        assessed
-            .calibration
-            .bounds_with(&curve.watts, curve.deviation, level, &curve.doubt);
-    let point = |(load, [low, value, high]): (&f64, [f64; 3])| {
+    let point = |(load, [low, value, high]): (&f64, &[f64; 3])| {
         let power = Estimate {
-            low: watts(low)?,
-            value: watts(value)?,
-            high: watts(high)?,
+            low: watts(*low)?,
+            value: watts(*value)?,
+            high: watts(*high)?,
         };
         Ok(CurvePoint {
             utilisation: Utilisation::try_new(*load)?,
             power,
         })
     };
-    curve.loads.iter().zip(bounds).map(point).collect()
+    loads.iter().zip(bounds).map(point).collect()
 }
 
 fn name(tier: &str, features: &MachineFeatures) -> String {
@@ -410,6 +488,14 @@ fn explanation(
     let reason = match curve.tier {
         Tier::Instance => "published figures of this instance type (CPU package, memory, a constant for the rest; accelerators idle)".to_owned(),
         Tier::CpuModel(view) => format!("Gaussian process on the {}; this CPU model was measured in other machines", view.name()),
+        Tier::CpuFamily(View::Guest) => format!(
+            "Gaussian process by thread; machines of family \"{family}\" were measured, but {}",
+            nameless(resolved)
+        ),
+        Tier::UnseenFamily(View::Guest) => format!(
+            "Gaussian process by thread; no machine of family \"{family}\" was measured, and {}",
+            nameless(resolved)
+        ),
         Tier::CpuFamily(view) => format!("Gaussian process on the {}; other CPU models of family \"{family}\" were measured", view.name()),
         Tier::CpuFamilyGuessed(view) => format!(
             "Gaussian process on the {}; other CPU models of family \"{family}\" were measured, and the design power is guessed from them",
@@ -419,8 +505,11 @@ fn explanation(
         Tier::TdpRatio => "ratio to the thermal design power, as no machine of this CPU vendor was measured".to_owned(),
         Tier::FamilyPerThread => format!("mean watts per thread of measured machines of family \"{family}\", as the CPU model is unknown"),
         Tier::Coefficients => format!("published watts per thread of family \"{family}\", of which no machine was measured"),
-        Tier::AnyThread => "mean watts per thread of machines since 2017, as CPU model and family are unknown".to_owned(),
-        Tier::AnyMachine => "mean of machines since 2017, as nothing is known of this one".to_owned(),
+        Tier::AnyThread => format!("mean watts per thread of machines since 2017, as {}", unmeasured(resolved)),
+        Tier::AnyMachine => format!(
+            "mean of machines since 2017, as {}, and neither its threads nor its design power are told",
+            unmeasured(resolved)
+        ),
         // What RAPL would read explains itself by component.
         Tier::RaplHost | Tier::RaplTdp | Tier::RaplThread | Tier::RaplMemory => curve.tier.protocol().to_owned(),
     };
@@ -456,6 +545,34 @@ fn explanation(
         );
     }
     text
+}
+
+/// Why a machine is only known by its threads.
+fn nameless(resolved: &Resolved) -> String {
+    let name = resolved.features.cpu_name.as_deref().unwrap_or("unknown");
+    format!("the design power of its CPU \"{name}\" is in no table and not told")
+}
+
+/// What of a machine's CPU is known and did not help, as nobody measured it.
+fn unmeasured(resolved: &Resolved) -> String {
+    let features = &resolved.features;
+    let family = features
+        .microarch
+        .as_deref()
+        .filter(|family| !family.is_empty());
+    match (&features.cpu_name, family) {
+        (_, Some(family)) if resolved.family_known => {
+            format!("only the family \"{family}\" of its CPU is known")
+        }
+        (_, Some(family)) if resolved.vendor_known => {
+            format!("no machine of its CPU's family \"{family}\" was measured")
+        }
+        (_, Some(family)) => format!(
+            "too few machines of its CPU's vendor, and none of family \"{family}\", were measured"
+        ),
+        (Some(name), None) => format!("the CPU \"{name}\" is of no known model or family"),
+        (None, None) => "nothing is known of its CPU".to_owned(),
+    }
 }
 
 #[cfg(test)]

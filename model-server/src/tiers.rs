@@ -99,6 +99,12 @@ impl Tier {
             Self::CpuModel(_) => {
                 "leave one CPU model of one system vendor out, other vendors' twins known"
             }
+            Self::CpuFamily(View::Guest) => {
+                "leave one CPU model out, others of its family known; told are threads, memory by thread and the family"
+            }
+            Self::UnseenFamily(View::Guest) => {
+                "leave one CPU family out; told are threads, memory by thread and how the family is built"
+            }
             Self::CpuFamily(_) | Self::FamilyPerThread => {
                 "leave one CPU model out, others of its family known"
             }

@@ -182,6 +182,61 @@ fn bad_input_is_refused_with_field_value_and_what_is_accepted() {
 }
 
 #[test]
+fn a_reading_or_a_year_that_cannot_be_is_refused_with_its_limits() {
+    with_server(|address| {
+        let machine = json!({"cpu_name": "Intel Xeon Platinum 8280", "sockets": 2, "mem_gb": 192});
+        let refused = |body: Value| {
+            let (status, _, text) =
+                ask(address, "POST", "/v1/predict", body.to_string().as_bytes());
+            assert_eq!(status, 422, "{text}");
+            object(&text)["errors"][0].clone()
+        };
+        let reading = |watts: f64| json!([{"utilisation": 0.1, "watts": 120}, {"utilisation": 0.3, "watts": watts}]);
+        let fault = refused(
+            json!({"machine": machine, "utilisation": [0.5], "readings": reading(5_000.0)}),
+        );
+        assert_eq!(fault["field"], "readings[1].watts");
+        assert_eq!(fault["value"], "5000.0");
+        let accepted = fault["accepted"].as_str().unwrap();
+        assert!(
+            accepted.contains(" W at that load") && accepted.contains("design power"),
+            "{accepted}"
+        );
+        let fault = refused(json!({"machine": {"year": 1}, "utilisation": [0.5]}));
+        assert_eq!(
+            fault,
+            json!({"field": "machine.year", "value": "1", "accepted": "a whole year, from 2000 to 2100"})
+        );
+        // Strange, and not impossible: the bounds hold both.
+        let ask = |readings: Value| {
+            let body = json!({"machine": machine, "utilisation": [0.3], "readings": readings});
+            post(address, "/v1/predict", &body)
+        };
+        let (without, strange) = (ask(json!([])), ask(reading(1_200.0)));
+        let of = |answer: &Value, end: &str| answer[end][0].as_f64().unwrap();
+        assert!(of(&strange, "lo") <= of(&without, "lo"));
+        assert!(of(&strange, "hi") >= 1_200.0);
+        let words = strange["explanation"].as_str().unwrap();
+        assert!(words.contains("1200 W at 30 % load"), "{words}");
+    });
+}
+
+#[test]
+fn what_is_not_in_a_figure_is_in_the_words_of_its_boundary() {
+    with_server(|address| {
+        let boundary = |kind: &str| {
+            let body = json!({"machine": {"instance_type": kind}, "utilisation": [0.5]});
+            let answer = post(address, "/v1/predict", &body);
+            answer["boundary"].as_str().unwrap().to_owned()
+        };
+        let without = "accelerators not included";
+        assert!(boundary("p5.48xlarge").ends_with(without));
+        assert!(boundary("p5.48xlarge").starts_with("the whole machine"));
+        assert!(!boundary("m7i.2xlarge").contains(without));
+    });
+}
+
+#[test]
 fn the_server_says_what_it_has_how_good_it_is_and_how_it_is() {
     with_server(|address| {
         for path in ["/healthz", "/readyz"] {

@@ -80,6 +80,13 @@ impl Designs {
         }
     }
 
+    /// When a family's server parts came, in years; `None` of an unknown family.
+    #[must_use]
+    pub fn launched(&self, microarch: &str) -> Option<f64> {
+        let family = self.families.get(microarch)?;
+        Some(family.design.launched)
+    }
+
     /// A family's design; of an unknown family that of its vendor's family, or
     /// else of anyone's, that came out closest to `year`.
     #[must_use]

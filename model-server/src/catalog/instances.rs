@@ -37,6 +37,8 @@ pub struct InstanceType {
     pub platform_cpu: String,
     /// Microarchitecture, may be empty.
     pub microarch: String,
+    /// Whether its cloud sells it with accelerators.
+    pub accelerated: bool,
 }
 
 /// A host CPU of the cloud.
@@ -89,6 +91,9 @@ pub(super) fn instance_type(row: &Row) -> Result<InstanceType, String> {
         mem_gb: row.optional("mem_gb")?,
         platform_cpu: row.get("platform_cpu").unwrap_or_default().to_owned(),
         microarch: row.get("microarch").unwrap_or_default().to_owned(),
+        accelerated: row
+            .get("category")
+            .is_some_and(|c| c.contains("Accelerated")),
     })
 }
 

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Evaluation;
+use super::guest::TOLD;
 use super::protocol::{Outcome, Split};
 use super::report::Report;
+use super::targets::LOOKED;
 use crate::baselines::Method;
 use crate::conformal::{Calibration, Scored};
 use crate::host::LOADS;
@@ -37,7 +39,7 @@ pub fn tiers_page(evaluation: &Evaluation<'_>) -> String {
 #[must_use]
 pub fn report_page(report: &Report<'_>) -> String {
     let mut page = start("How wrong the power models are");
-    page.push_str("<p>Every method is trained without the machines it is asked about. Wall power of tuned servers (SPECpower_ssj2008 results, © SPEC, quoted as facts; derived figures are no SPEC metrics).</p><h2>What is asked</h2><table><tr><th>figure</th><th>this run</th><th>accepted</th><th></th></tr>");
+    page.push_str("<p>Every method is trained without the machines it is asked about. Wall power of tuned servers (SPECpower_ssj2008 results, © SPEC, quoted as facts; derived figures are no SPEC metrics).</p><h2>What is asked</h2><table><tr><th>figure</th><th>this run</th><th>accepted</th><th></th><th>without design facts</th></tr>");
     for target in &report.targets {
         let (class, word) = if target.met() {
             ("yes", "met")
@@ -46,14 +48,22 @@ pub fn report_page(report: &Report<'_>) -> String {
         };
         let _ = write!(
             page,
-            "<tr><td>{}</td><td>{:.2}</td><td>{} to {}</td><td class=\"{class}\">{word}</td></tr>",
+            "<tr><td>{}</td><td>{:.2}</td><td>{} to {}</td><td class=\"{class}\">{word}</td><td>{}</td></tr>",
             escaped(target.name),
             target.value,
             target.least,
-            target.most
+            target.most,
+            target
+                .without_design_facts
+                .map_or_else(String::new, |value| format!("{value:.2}"))
         );
     }
-    page.push_str("</table>");
+    let _ = write!(
+        page,
+        "</table><p>{}</p><p>{}</p>",
+        escaped(LOOKED),
+        escaped(TOLD)
+    );
     for target in report.targets.iter().filter(|target| !target.met()) {
         let _ = write!(
             page,

@@ -2,7 +2,8 @@
 //!
 //! A split says which machines are left out together and what is seen of them.
 //! Each fold trains anew, so nothing of the left-out machines, their scale
-//! included, is in any figure. Choices were made on none of these folds.
+//! included, is in any figure. What was chosen after a look at these folds,
+//! and what was not, [`super::report`] says beside the figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
+use super::guest::Asked;
 use crate::baselines::{Method, completed_anew};
 use crate::catalog::Catalog;
 use crate::catalog::curves::TrainingMachine;
@@ -18,6 +20,7 @@ use crate::columns::View;
 use crate::conformal::{Score, Scored, score};
 use crate::host::{Host, LOADS};
 use crate::matrix::Singular;
+use crate::resolve::Atlas;
 use crate::tiers::LEVEL;
 
 /// How machines are left out.
@@ -26,8 +29,11 @@ use crate::tiers::LEVEL;
 pub enum Split {
     /// One microarchitecture.
     Family,
-    /// As `Family`, and only what a guest sees is told.
+    /// As `Family`, and told is what an agent in a guest tells; the CPU's data
+    /// sheet is known by its name.
     FamilySeenByGuest,
+    /// As `FamilySeenByGuest`, and no data sheet is known either.
+    FamilyNamelessToGuest,
     /// A tenth of the CPU models.
     CpuModel,
     /// All published since 2018.
@@ -42,9 +48,10 @@ pub enum Split {
 
 impl Split {
     /// All splits.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Family,
         Self::FamilySeenByGuest,
+        Self::FamilyNamelessToGuest,
         Self::CpuModel,
         Self::Since2018,
         Self::Ends2024,
@@ -57,7 +64,8 @@ impl Split {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Family => "CPU family never seen",
-            Self::FamilySeenByGuest => "the same, a guest's features only",
+            Self::FamilySeenByGuest => "the same, asked by a guest",
+            Self::FamilyNamelessToGuest => "the same, its CPU in no table",
             Self::CpuModel => "CPU model never seen, family known",
             Self::Since2018 => "trained before 2018, tested after",
             Self::Ends2024 => "idle and full load of 2024 from before",
@@ -69,8 +77,14 @@ impl Split {
     const fn view(self) -> View {
         match self {
             Self::FamilySeenByGuest => View::Memory,
+            Self::FamilyNamelessToGuest => View::Guest,
             _ => View::Server,
         }
+    }
+
+    /// Whether guests ask.
+    const fn of_guests(self) -> bool {
+        matches!(self, Self::FamilySeenByGuest | Self::FamilyNamelessToGuest)
     }
 
     /// Whether a machine is ever tested.
@@ -91,29 +105,15 @@ impl Split {
             &machine.host.cpu
         };
         match self {
-            Self::Family | Self::FamilySeenByGuest => Some(machine.host.microarch.clone()),
+            Self::Family | Self::FamilySeenByGuest | Self::FamilyNamelessToGuest => {
+                Some(machine.host.microarch.clone())
+            }
             Self::CpuModel => Some(format!("{}", tenth(cpu.as_bytes()))),
             Self::Since2018 => (machine.published >= 2_018.0).then(String::new),
             Self::Ends2024 => (machine.published >= 2_024.0).then(String::new),
             // Arm has no machine with a whole curve: it stays in neither.
             Self::Vendor => Some(machine.host.vendor.clone()),
             Self::Random => Some(format!("{}", tenth(&place.to_le_bytes()))),
-        }
-    }
-
-    /// What is told of a machine.
-    fn told(self, host: &Host) -> Host {
-        if self != Self::FamilySeenByGuest {
-            return host.clone();
-        }
-        Host {
-            maker: String::new(),
-            l3_mb: None,
-            dimms: None,
-            psu_w: None,
-            form: None,
-            nodes: 1.0,
-            ..host.clone()
         }
     }
 
@@ -247,10 +247,8 @@ impl Fold {
             })
             .map(|(_, machine)| machine)
             .collect();
-        let hosts: Vec<Host> = tested
-            .iter()
-            .map(|machine| self.split.told(&machine.host))
-            .collect();
+        let asked = self.asked(catalog, &training, &tested);
+        let hosts: Vec<Host> = asked.iter().map(|asked| asked.host.clone()).collect();
         let answers = self.method.predict(
             &completed_anew(training),
             &hosts,
@@ -259,16 +257,36 @@ impl Fold {
         )?;
         Ok(tested
             .iter()
+            .zip(asked)
             .zip(answers)
-            .map(|(machine, (watts, deviation))| Scored {
+            .map(|((machine, asked), (watts, deviation))| Scored {
                 id: machine.id.clone(),
                 family: machine.host.microarch.clone(),
                 levels: machine.measured().to_vec(),
                 truth: machine.watts.to_vec(),
-                predicted: watts.to_vec(),
+                predicted: watts.map(|watts| watts * asked.factor).to_vec(),
                 deviation,
             })
             .collect())
+    }
+
+    /// Whom the methods are asked about.
+    fn asked(
+        &self,
+        catalog: &Catalog,
+        training: &[TrainingMachine],
+        tested: &[&TrainingMachine],
+    ) -> Vec<Asked> {
+        if !self.split.of_guests() {
+            let itself = |machine: &&TrainingMachine| Asked::itself(&machine.host);
+            return tested.iter().map(itself).collect();
+        }
+        let sheets = self.split == Split::FamilySeenByGuest;
+        let atlas = Atlas::as_if_measured(catalog, training, sheets);
+        tested
+            .iter()
+            .map(|machine| Asked::guest(machine, &atlas))
+            .collect()
     }
 }
 

@@ -1,16 +1,16 @@
 //! Models that are made of parts: what RAPL would read by package and memory,
 //! and accelerators beside a machine's own curve.
 
-use std::fmt::Write as _;
-
-use tanso_power::model::{CurvePoint, Domain, ModelDocument, ModelError, SCHEMA};
+use tanso_power::model::{CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, SCHEMA};
 use tanso_power::units::UnitError;
 use tanso_power::{Estimate, Watts};
 
-use super::{Curve, SelectFault, Selection, Selector, name, points, with_design_power};
+use super::{SelectFault, Selection, Selector, name, points, with_design_power};
 use crate::accelerators::Draw;
+use crate::catalog::parts::Accelerator;
 use crate::features::Machine;
 use crate::host::{LOADS, load};
+use crate::tiers::Tier;
 
 /// Origin and licence of the published RAPL curves.
 const RAPL_ORIGIN: &str = "RAPL curves of EC2 bare-metal hosts from sustainable-computing-io/kepler-model-db (Apache-2.0); design \
@@ -43,16 +43,13 @@ impl Selector {
         for part in &parts {
             let assessed = self.rapl.assessed(part.tier);
             let assessed = assessed.ok_or(SelectFault::Empty(part.tier.name()))?;
-            let curve = Curve {
-                tier: part.tier,
-                loads: (0..LOADS).map(load).collect(),
-                watts: part.watts.to_vec(),
-                deviation: part.deviation,
-                doubt: Vec::new(),
-            };
+            let loads: Vec<f64> = (0..LOADS).map(load).collect();
+            let bounds = assessed
+                .calibration
+                .bounds(&part.watts, part.deviation, level);
             components.push(Component {
                 name: part.name,
-                curve: points(&curve, assessed, level)?,
+                curve: points(&loads, &bounds)?,
             });
             why.push(format!(
                 "{} (error {:.0} %: {})",
@@ -96,6 +93,8 @@ impl Selector {
             digest: document.digest()?,
             document,
             components,
+            // RAPL's zones are the processors' and the memory's.
+            accelerators_left_out: false,
         })
     }
 
@@ -110,36 +109,88 @@ impl Selector {
         )
     }
 
-    /// The draw of a machine's accelerators, with a word on it; `None` if it
-    /// names none, or one that nobody knows.
-    pub(super) fn accelerators(&self, machine: &Machine, explanation: &mut String) -> Option<Draw> {
+    /// What is known of a machine's accelerators.
+    pub(super) fn accelerators(&self, machine: &Machine) -> Accelerators<'_> {
         let features = &machine.features;
-        let number = features.gpus.filter(|number| *number > 0)?;
-        let name = features.gpu_name.as_deref().unwrap_or_default();
-        let Some(board) = self.boards.find(name) else {
-            let _ = write!(
-                explanation,
-                "; its {number} accelerators \"{name}\" are in no bundled table, so that their power is not in these figures"
-            );
-            return None;
-        };
+        let name = features.gpu_name.clone().unwrap_or_default();
         let load = machine.server.gpu_load;
-        let _ = match load {
-            None => write!(
-                explanation,
-                "; with {number} accelerators \"{}\" taken for idle, as their load is not told: the upper bound holds their limit of {} W each",
-                board.name, board.tdp_w
-            ),
-            Some(load) => write!(
-                explanation,
-                "; with {number} accelerators \"{}\" at {:.0} % of their load",
-                board.name,
-                load * 100.0
-            ),
+        let number = features.gpus.filter(|number| *number > 0);
+        let board = number.and_then(|_| self.boards.find(&name));
+        let draw = number
+            .zip(board)
+            .map(|(number, board)| self.boards.draw(board, number, load));
+        Accelerators {
+            kind: number
+                .is_none()
+                .then(|| self.accelerated(features))
+                .flatten(),
+            number: number.unwrap_or(0),
+            name,
+            load,
+            board,
+            draw,
+        }
+    }
+
+    /// The name of an instance type that is sold with accelerators.
+    fn accelerated(&self, features: &MachineFeatures) -> Option<String> {
+        let kind = features.instance_type.clone()?;
+        self.atlas.is_accelerated(&kind).then_some(kind)
+    }
+}
+
+/// What is known of a machine's accelerators.
+pub(super) struct Accelerators<'a> {
+    number: u32,
+    name: String,
+    load: Option<f64>,
+    board: Option<&'a Accelerator>,
+    /// What they draw; `None` if it names none, or one that nobody knows.
+    pub(super) draw: Option<Draw>,
+    /// An instance type that has some which the machine does not name.
+    kind: Option<String>,
+}
+
+impl Accelerators<'_> {
+    /// Whether the machine has accelerators that are not in the figures.
+    pub(super) fn is_left_out(&self, tier: Tier) -> bool {
+        // Published instance figures hold them, idle.
+        tier != Tier::Instance && (self.kind.is_some() || (self.number > 0 && self.draw.is_none()))
+    }
+
+    /// A word on them for the explanation.
+    pub(super) fn words(&self, tier: Tier) -> String {
+        if tier == Tier::Instance {
+            return String::new();
+        }
+        if let Some(kind) = &self.kind {
+            return format!(
+                "; instance type \"{kind}\" has accelerators, and their power is not in these figures: tell gpus and gpu_name, or measure them"
+            );
+        }
+        if self.number == 0 {
+            return String::new();
+        }
+        let (number, load) = (self.number, self.load);
+        let Some(board) = self.board else {
+            return format!(
+                "; its {number} accelerators \"{}\" are in no bundled table, so that their power is not in these figures",
+                self.name
+            );
         };
-        explanation
-            .push_str("; figures of accelerators were scaled from processors and not measured");
-        Some(self.boards.draw(board, number, load))
+        let drawn = load.map_or_else(
+            || {
+                format!(
+                    "taken for idle, as their load is not told: the upper bound holds their limit of {} W each",
+                    board.tdp_w
+                )
+            },
+            |load| format!("at {:.0} % of their load", load * 100.0),
+        );
+        format!(
+            "; with {number} accelerators \"{}\" {drawn}; figures of accelerators were scaled from processors and not measured",
+            board.name
+        )
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use serde_json::json;
 use tanso_power::model::MachineFeatures;
 
 use super::*;
@@ -85,7 +86,7 @@ fn a_generic_guest_name_is_made_out_by_its_cpuid() {
         ..named("Intel(R) Xeon(R) Processor @ 2.90GHz")
     };
     let selection = ask(features);
-    assert_eq!(selection.tier, Tier::FamilyPerThread);
+    assert_eq!(selection.tier, Tier::CpuFamily(View::Guest));
     assert_eq!(
         selection.document.machine.microarch.as_deref(),
         Some("icelake-sp")
@@ -141,7 +142,7 @@ fn an_instance_type_has_its_published_figures_with_their_domain() {
     });
     assert_eq!(
         newer.tier,
-        Tier::FamilyPerThread,
+        Tier::CpuFamily(View::Guest),
         "{}",
         newer.document.explanation
     );
@@ -201,6 +202,239 @@ fn the_same_question_has_the_same_digest() {
     let second = ask(named("AMD EPYC 7763"));
     assert_eq!(first.digest, second.digest);
     assert_ne!(first.digest, ask(named("AMD EPYC 7742")).digest);
+}
+
+/// A guest that tells the design power of a CPU that is in no table was
+/// answered by its threads alone.
+#[test]
+fn what_a_guest_tells_of_its_cpu_is_used() {
+    let told = MachineFeatures {
+        cpu_vendor: Some("intel".into()),
+        sockets: Some(1),
+        cores: Some(40),
+        threads: Some(80),
+        mem_gb: Some(256.0),
+        virtual_machine: Some(true),
+        ..named("Intel Xeon 9999Z")
+    };
+    let without = ask(told.clone());
+    assert_eq!(without.tier, Tier::UnseenFamily(View::Guest));
+    let with = ask(MachineFeatures {
+        tdp_w: Some(270.0),
+        ..told.clone()
+    });
+    assert_eq!(with.tier, Tier::UnseenFamily(View::Memory));
+    assert!(ends(&with).2 < ends(&without).2 / 1.3);
+    assert!(
+        with.document.explanation.contains("its host is not known"),
+        "{with:?}"
+    );
+    // Of a CPU whose usual design power is known another one is believed.
+    let guest = |tdp_w| {
+        let guest = MachineFeatures {
+            threads: Some(8),
+            virtual_machine: Some(true),
+            tdp_w,
+            ..named("AMD EPYC 7763")
+        };
+        ends(&ask(guest)).1
+    };
+    assert!(guest(Some(225.0)) < guest(None));
+}
+
+#[test]
+fn a_guest_larger_than_the_usual_host_runs_on_a_larger_one() {
+    let of = |threads| MachineFeatures {
+        threads: Some(threads),
+        virtual_machine: Some(true),
+        ..named("AMD EPYC 7763")
+    };
+    let (one, two) = (ask(of(256)), ask(of(512)));
+    // It was taken for a whole host of half its threads.
+    assert!(ends(&two).1 > 1.6 * ends(&one).1);
+    let words = &two.document.explanation;
+    assert!(
+        words.contains("512 of the 512 threads") && words.contains("at least 4 sockets"),
+        "{words}"
+    );
+}
+
+#[test]
+fn explanations_say_what_is_known_and_did_not_help() {
+    let words = |features: MachineFeatures| ask(features).document.explanation;
+    let of_type = |name: &str| MachineFeatures {
+        instance_type: Some(name.to_owned()),
+        ..MachineFeatures::default()
+    };
+    // It said that nothing was known.
+    let granite = words(named("Intel Xeon 6980P"));
+    assert!(
+        granite.contains("family \"graniterapids\" was measured") && !granite.contains("nothing"),
+        "{granite}"
+    );
+    // It said that CPU model and family were unknown.
+    let graviton = words(of_type("m7g.2xlarge"));
+    assert!(
+        graviton.contains("family \"neoverse-v1\"") && !graviton.contains("unknown"),
+        "{graviton}"
+    );
+    assert!(words(MachineFeatures::default()).contains("nothing is known of its CPU"));
+}
+
+/// Types of after 2022 have no published figures, and their accelerators were
+/// silently not there.
+#[test]
+fn accelerators_of_an_instance_type_that_are_not_in_the_figure_are_named() {
+    let of = |name: &str, gpus: Option<(u32, &str)>| {
+        ask(MachineFeatures {
+            instance_type: Some(name.to_owned()),
+            gpus: gpus.map(|(number, _)| number),
+            gpu_name: gpus.map(|(_, name)| name.to_owned()),
+            ..MachineFeatures::default()
+        })
+    };
+    for name in [
+        "p5.48xlarge",
+        "g6.xlarge",
+        "trn1.32xlarge",
+        "inf2.xlarge",
+        "p6-b300.48xlarge",
+        // Of after the tables.
+        "p9.48xlarge",
+    ] {
+        let selection = of(name, None);
+        let words = &selection.document.explanation;
+        assert!(selection.accelerators_left_out, "{name}");
+        assert!(
+            words.contains(name) && words.contains("not in these figures"),
+            "{words}"
+        );
+    }
+    // Published figures hold them, idle; others have none, or name them.
+    for selection in [
+        of("g4dn.xlarge", None),
+        of("m7i.2xlarge", None),
+        of("x2gd.large", None),
+        of("p5.48xlarge", Some((8, "NVIDIA H100 80GB HBM3"))),
+    ] {
+        assert!(!selection.accelerators_left_out, "{selection:?}");
+    }
+    let told = of("p5.48xlarge", Some((8, "NVIDIA H100 80GB HBM3")));
+    let silent = of("p5.48xlarge", None);
+    assert!(ends(&told).0 > ends(&silent).0 + 100.0);
+}
+
+/// 5,000 W at 30 % load of two processors of 205 W were believed.
+#[test]
+fn a_reading_that_cannot_be_is_refused_and_a_strange_one_widens_the_bounds() {
+    let machine = Machine::new(MachineFeatures {
+        sockets: Some(2),
+        mem_gb: Some(192.0),
+        ..named("Intel Xeon Platinum 8280")
+    });
+    let with = |power_w: f64| {
+        let reading = Reading::try_new(0.3, power_w).unwrap();
+        SELECTOR.select_with(&machine, LEVEL, &[reading])
+    };
+    let bounds = |selection: &Selection| {
+        let at = Utilisation::try_new(0.3).unwrap();
+        selection.document.power_at(at).map(Watts::as_watts_f64)
+    };
+    let expected = bounds(&SELECTOR.select(&machine).unwrap());
+    for power_w in [5_000.0, 10.0] {
+        let fault = with(power_w).unwrap_err();
+        assert!(matches!(fault, SelectFault::Reading(_)), "{fault}");
+        assert!(
+            fault.to_string().contains(&format!("{power_w} W")),
+            "{fault}"
+        );
+    }
+    let likely = bounds(&with(expected.value * 1.1).unwrap());
+    assert!(likely.high - likely.low < (expected.high - expected.low) / 2.0);
+    let selection = with(expected.value * 4.0).unwrap();
+    let strange = bounds(&selection);
+    assert!(strange.low <= expected.low && strange.high >= expected.value * 4.0);
+    assert!(strange.value > expected.value * 3.0);
+    assert!(
+        selection
+            .document
+            .explanation
+            .contains("not one in a hundred"),
+        "{selection:?}"
+    );
+}
+
+#[test]
+fn a_reading_holds_the_accelerators_that_were_told() {
+    let mut machine = Machine::new(MachineFeatures {
+        sockets: Some(2),
+        gpus: Some(8),
+        gpu_name: Some("NVIDIA A100-SXM4-40GB".to_owned()),
+        ..named("AMD EPYC 7763")
+    });
+    machine.server.gpu_load = Some(1.0);
+    let at = Utilisation::try_new(0.3).unwrap();
+    let watts = |selection: &Selection| selection.document.power_at(at).value.as_watts_f64();
+    let without = watts(&SELECTOR.select(&machine).unwrap());
+    let reading = Reading::try_new(0.3, without).unwrap();
+    let with = SELECTOR.select_with(&machine, LEVEL, &[reading]).unwrap();
+    // What was expected was read, so that nothing moves.
+    assert!((watts(&with) / without - 1.0).abs() < 0.01, "{with:?}");
+    assert!(!with.document.explanation.contains("not one in a hundred"));
+}
+
+/// Training knows the month of a sale and when a family came out; prediction
+/// knew the year alone, and of no year it assumed 2022.
+#[test]
+fn a_machine_is_of_the_month_that_training_would_take_it_for() {
+    let of = |row: serde_json::Value| {
+        let machine = Machine::from_json(row.as_object().unwrap()).unwrap();
+        SELECTOR.atlas.resolve(&machine).host.unwrap().year
+    };
+    let row = |date: serde_json::Value| {
+        let mut row = json!({
+            "cpu_name": "Intel Xeon 6766E", "microarch": "sierraforest", "tdp_w": 250, "sockets": 2, "cores": 288
+        });
+        row.as_object_mut()
+            .unwrap()
+            .extend(date.as_object().unwrap().clone());
+        of(row)
+    };
+    let is = |year: f64, wanted: f64| assert!((year - wanted).abs() < 1e-9, "{year}");
+    is(row(json!({"hw_available": "2024-10"})), 2_024.75);
+    is(row(json!({"hw_available": "Oct-2024"})), 2_024.75);
+    is(row(json!({"published": "2024-07"})), 2_024.5);
+    is(row(json!({"year": 2_025})), 2_025.5);
+    is(
+        row(json!({"year": 2_025, "hw_available": "2025-04"})),
+        2_025.25,
+    );
+    // Nothing told: when its family came out, June 2024.
+    is(row(json!({})), 2_024.0 + 5.0 / 12.0);
+    // Every row of the training tables is the machine that was trained on.
+    let tables = [
+        include_str!("../../data/specpower_curves.csv"),
+        include_str!("../../data/specpower_endpoints_2022h2_2024.csv"),
+    ];
+    let mut compared = 0;
+    for table in tables {
+        for record in csv::Reader::from_reader(table.as_bytes()).deserialize() {
+            let record: std::collections::BTreeMap<String, String> = record.unwrap();
+            let id = record.get("result_id").or(record.get("row_id")).unwrap();
+            let trained = SELECTOR.catalog.machines.iter().find(|m| m.id == *id);
+            let Some(trained) = trained else { continue };
+            let told = ["cpu_name", "microarch", "hw_available", "published"];
+            let mut row: serde_json::Map<String, serde_json::Value> = told
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), json!(record.get(*name)?))))
+                .collect();
+            row.insert("tdp_w".to_owned(), json!(trained.host.tdp_w));
+            row.insert("cores".to_owned(), json!(trained.host.cores));
+            is(of(serde_json::Value::Object(row)), trained.host.year);
+            compared += 1;
+        }
+    }
+    assert!(compared > 850, "{compared}");
 }
 
 fn features() -> impl Strategy<Value = MachineFeatures> {

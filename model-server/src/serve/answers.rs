@@ -21,6 +21,7 @@ use super::{
 use crate::features::Machine;
 use crate::reading::Reading;
 use crate::select::{Component, SelectFault, Selection};
+use crate::store::StoreFault;
 use crate::store::documents::{self, Kept};
 use crate::tiers::LEVEL;
 use crate::train::{at_level, now_s};
@@ -33,6 +34,8 @@ pub(super) struct Answer {
     pub(super) tier: &'static str,
     /// Parts of the power that can be told apart.
     pub(super) components: Vec<Component>,
+    /// Whether the machine's accelerators are not in the figures.
+    pub(super) accelerators_left_out: bool,
 }
 
 /// The tier of models learned from the cluster's own nodes.
@@ -58,6 +61,7 @@ impl Server {
                     document: served.document.clone(),
                     tier: LEARNED,
                     components: Vec::new(),
+                    accelerators_left_out: false,
                 }));
             }
             let document =
@@ -70,6 +74,7 @@ impl Server {
                 document,
                 tier: LEARNED,
                 components: Vec::new(),
+                accelerators_left_out: false,
             }));
         }
         let rapl = wanted == [Measured::Rapl];
@@ -98,12 +103,16 @@ impl Server {
     }
 
     fn bundled(&self, selection: Result<Selection, SelectFault>) -> Result<Arc<Answer>, Problem> {
-        let selection = selection.map_err(|fault| internal(&fault.to_string()))?;
+        let selection = selection.map_err(|fault| match fault {
+            SelectFault::Reading(fault) => body::implausible(&fault),
+            fault => internal(&fault.to_string()),
+        })?;
         self.given_out(Arc::new(Answer {
             tier: selection.tier.name(),
             digest: selection.digest,
             document: selection.document,
             components: selection.components,
+            accelerators_left_out: selection.accelerators_left_out,
         }))
     }
 
@@ -134,6 +143,36 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The canonical bytes of a model that was given out; `None` if there is
+    /// none of that digest.
+    async fn body_of(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+        let in_memory = self
+            .in_service
+            .by_digest(digest)
+            .map(|served| Arc::clone(&served.body))
+            .or_else(|| self.given.get(digest));
+        if let Some(body) = in_memory {
+            return Ok(Some(body.to_vec()));
+        }
+        let wanted = digest.to_owned();
+        self.store
+            .call(move |transaction| documents::get(transaction, &wanted))
+            .await
+    }
+
+    /// In which sense a model that was given out is; `None` if it is not known
+    /// any more.
+    async fn sense_of(&self, digest: &str) -> Option<&'static [Measured]> {
+        let body = self.body_of(digest).await.ok()??;
+        let document = ModelDocument::parse(&body).ok()?;
+        Some(match document.domain.measured() {
+            Measured::Wall => &[Measured::Wall],
+            Measured::Rapl => &[Measured::Rapl],
+        })
+    }
+}
+
 pub(super) async fn select(State(server): Shared, body: Result<Bytes, BytesRejection>) -> Response {
     let answer = body::select(body).and_then(|question| selected(&server, &question));
     finish(&server, "select", answer.map(|answer| shown(&answer)))
@@ -146,17 +185,28 @@ pub(super) async fn select_unless(
     query: Result<Query<body::SelectQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
-    let answer = match body::select_query(query).and_then(|question| selected(&server, &question)) {
+    let names = headers.get_all(header::IF_NONE_MATCH).iter();
+    let has: Vec<&str> = names
+        .filter_map(|names| names.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .map(|name| name.trim().trim_start_matches("W/"))
+        .collect();
+    let mut question = match body::select_query(query) {
+        Ok(question) => question,
+        Err(problem) => return refuse(&server, "select", problem),
+    };
+    if question.measured.is_none()
+        && let Some(digest) = has.first().map(|name| name.trim_matches('"'))
+    {
+        // Who has a model and names no sense means the one that it has.
+        question.measured = server.sense_of(digest).await;
+    }
+    let answer = match selected(&server, &question) {
         Ok(answer) => answer,
         Err(problem) => return refuse(&server, "select", problem),
     };
     let etag = format!("\"{}\"", answer.digest);
-    let has = headers.get_all(header::IF_NONE_MATCH).iter().any(|names| {
-        let names = names.to_str().unwrap_or_default();
-        names
-            .split(',')
-            .any(|name| name.trim().trim_start_matches("W/") == etag)
-    });
+    let has = has.contains(&etag.as_str());
     // Which model it is may change at any time.
     let head = [
         (header::ETAG, etag),
@@ -217,9 +267,13 @@ fn prediction(answer: &Answer, question: &body::Predict) -> Value {
         lo.push(power.low.as_watts_f64());
         hi.push(power.high.as_watts_f64());
     }
+    let mut boundary = document.domain.boundary().to_owned();
+    if answer.accelerators_left_out {
+        boundary.push_str("; this machine's accelerators not included");
+    }
     let mut answer = json!({
         "watts": watts, "lo": lo, "hi": hi, "level": document.error.level, "model": answer.digest,
-        "domain": document.domain, "boundary": document.domain.boundary(), "tier": answer.tier,
+        "domain": document.domain, "boundary": boundary, "tier": answer.tier,
         "mapePercent": error.mape_percent, "explanation": document.explanation,
         "components": components(&answer.components, &question.utilisation),
     });
@@ -267,22 +321,8 @@ pub(super) async fn model(State(server): Shared, path: Parameter) -> Response {
         Ok(digest) => digest,
         Err(problem) => return refuse(&server, "model", problem),
     };
-    let in_memory = server
-        .in_service
-        .by_digest(&digest)
-        .map(|served| Arc::clone(&served.body))
-        .or_else(|| server.given.get(&digest));
-    let body: Result<Option<Vec<u8>>, Problem> = if let Some(body) = in_memory {
-        Ok(Some(body.to_vec()))
-    } else {
-        let wanted = digest.clone();
-        server
-            .store
-            .call(move |transaction| documents::get(transaction, &wanted))
-            .await
-            .map_err(|fault| store_failed(&fault))
-    };
-    match body {
+    let body = server.body_of(&digest).await;
+    match body.map_err(|fault| store_failed(&fault)) {
         // Canonical bytes, so that who fetches it can check the digest; they
         // never change.
         Ok(Some(bytes)) => (

@@ -12,7 +12,7 @@ use tanso_power::sample::Measured;
 use tanso_runtime::Problem;
 
 use crate::features::{Fault, Machine, shown};
-use crate::reading::Reading;
+use crate::reading::{Implausible, Reading};
 use crate::samples::{self, Accepted};
 
 /// A question for a model.
@@ -309,6 +309,16 @@ fn activity(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Activity {
         faults.push(fault("activity", value, accepted));
         Activity::default()
     })
+}
+
+/// A reading that cannot be of the machine.
+pub(super) fn implausible(fault: &Implausible) -> Problem {
+    let accepted = format!(
+        "{:.1} to {:.1} W at that load, as {}",
+        fault.least_w, fault.most_w, fault.why
+    );
+    let field = format!("readings[{}].watts", fault.index);
+    refused(&[self::fault(&field, &Value::from(fault.power_w), &accepted)])
 }
 
 pub(super) fn fault(field: &str, value: &Value, accepted: &str) -> Fault {

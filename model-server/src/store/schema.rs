@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::StoreFault;
 
 /// Migrations in order; the n-th brings the file to version n.
-const MIGRATIONS: &[&str] = &[VERSION_1];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE nodes (
@@ -83,6 +83,12 @@ CREATE TABLE jobs (
     ended_s INTEGER,
     report TEXT NOT NULL
 ) STRICT;
+";
+
+const VERSION_2: &str = "
+-- JSON: the last drift that was found, also when it was learned anew since.
+ALTER TABLE node_types ADD COLUMN last_drift TEXT;
+UPDATE node_types SET last_drift = drift;
 ";
 
 /// Brings the file to the newest version, each step a transaction.

@@ -149,6 +149,9 @@ fn a_drift_counts_until_a_better_model_is_promoted() {
         .call_blocking(move |t| types::promote(t, &better, 100))
         .unwrap();
     assert_eq!(drifting(), 0);
+    let kept = store.call_blocking(|t| types::get(t, "kind")).unwrap();
+    let kept = kept.unwrap();
+    assert_eq!((kept.drift, kept.last_drift), (None, Some(drift)));
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub struct NodeType {
     pub pinned: Option<String>,
     /// The change that the model does not know.
     pub drift: Option<Drift>,
+    /// The last change that was found, also if a model has learned it since.
+    pub last_drift: Option<Drift>,
     /// Samples before this, seconds of Unix time, are of before the last drift
     /// and teach no more.
     pub epoch_s: i64,
@@ -121,7 +123,15 @@ pub fn drifting(transaction: &Transaction<'_>) -> Result<u64, StoreFault> {
 }
 
 /// A type's own row.
-type Head = (i64, String, String, Option<String>, Option<String>, i64);
+type Head = (
+    i64,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    i64,
+);
 
 /// A type with all that is known of it.
 ///
@@ -131,13 +141,13 @@ pub fn get(transaction: &Transaction<'_>, name: &str) -> Result<Option<NodeType>
     let fault = StoreFault::of("reading a node type");
     let head: Option<Head> = transaction
         .query_row(
-            "SELECT id, measured, machine, pinned, drift, epoch_s FROM node_types WHERE name = ?",
+            "SELECT id, measured, machine, pinned, drift, last_drift, epoch_s FROM node_types WHERE name = ?",
             [name],
             |row| row.try_into(),
         )
         .optional()
         .map_err(&fault)?;
-    let Some((id, measured, machine, pinned, drift, epoch_s)) = head else {
+    let Some((id, measured, machine, pinned, drift, last_drift, epoch_s)) = head else {
         return Ok(None);
     };
     let (nodes, samples): (i64, i64) = transaction
@@ -159,6 +169,9 @@ pub fn get(transaction: &Transaction<'_>, name: &str) -> Result<Option<NodeType>
             .unwrap_or_else(|| PRIOR.to_owned()),
         pinned,
         drift: drift.map(|drift| parse("node_types", &drift)).transpose()?,
+        last_drift: last_drift
+            .map(|drift| parse("node_types", &drift))
+            .transpose()?,
         epoch_s,
         nodes: unsigned("samples", nodes)?,
         samples: unsigned("samples", samples)?,
@@ -304,7 +317,7 @@ pub fn set_drift(
 ) -> Result<(), StoreFault> {
     transaction
         .execute(
-            "UPDATE node_types SET drift = ?, epoch_s = ? WHERE name = ?",
+            "UPDATE node_types SET drift = ?1, last_drift = ?1, epoch_s = ?2 WHERE name = ?3",
             params![written(drift)?, drift.since_s, name],
         )
         .map_err(StoreFault::of("noting a drift"))?;

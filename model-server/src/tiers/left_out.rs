@@ -13,15 +13,19 @@ use crate::host::{Curve, Host, LOADS, median};
 use crate::matrix::Singular;
 use crate::process::{Kernel, Process};
 
-/// A process and the four tiers that stand on it.
+/// A process and the tiers that stand on it.
 pub(super) fn train(
     view: View,
     machines: &[TrainingMachine],
     guess: &Guess,
     steps: &Steps<'_>,
-) -> Result<(Process, [Assessed; 4]), Singular> {
+) -> Result<(Process, Vec<Assessed>), Singular> {
     let process = Process::train(view, Kernel::default(), machines)?;
     steps.done();
+    if view == View::Guest {
+        let assessed = guests(&process, machines, steps)?;
+        return Ok((process, assessed));
+    }
     let cpu = |m: &TrainingMachine| {
         if m.host.cpu.is_empty() {
             m.id.clone()
@@ -51,13 +55,74 @@ pub(super) fn train(
         Assessed::new(tier, &scored, LOADS, LOADS / 2)
     };
     let guessed = guessed(&process, machines, guess)?;
-    let assessed = [
+    let assessed = vec![
         tier(Tier::CpuModel(view), model),
         tier(Tier::CpuFamily(view), family_known),
         tier(Tier::CpuFamilyGuessed(view), guessed),
         tier(Tier::UnseenFamily(view), unseen),
     ];
     Ok((process, assessed))
+}
+
+/// The tiers of guests whose CPU's data sheet nobody has: their machines as
+/// guests show them, without their CPU model or without their family.
+fn guests(
+    process: &Process,
+    machines: &[TrainingMachine],
+    steps: &Steps<'_>,
+) -> Result<Vec<Assessed>, Singular> {
+    let mut assessed = Vec::new();
+    for tier in [
+        Tier::CpuFamily(View::Guest),
+        Tier::UnseenFamily(View::Guest),
+    ] {
+        let by_family = tier == Tier::UnseenFamily(View::Guest);
+        let mut groups: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
+        for (row, machine) in machines.iter().enumerate() {
+            let cpu = if by_family { "" } else { &machine.host.cpu };
+            let group = groups.entry((&machine.host.microarch, cpu)).or_default();
+            group.push(row);
+        }
+        let mut scored = Vec::new();
+        for ((family, _), group) in &groups {
+            let inside: BTreeSet<usize> = group.iter().copied().collect();
+            let others = (0..machines.len()).filter(|row| !inside.contains(row));
+            let mut others = others.map(|row| &machines[row].host);
+            let vendor = &machines[group[0]].host.vendor;
+            let known = others.any(|other| {
+                if by_family {
+                    other.vendor == *vendor
+                } else {
+                    other.microarch == *family
+                }
+            });
+            if !known {
+                continue;
+            }
+            let without = process.without(group)?;
+            for machine in group.iter().map(|row| &machines[*row]) {
+                if machine.full {
+                    let belief = process.believe_without(&without, &shown(&machine.host));
+                    scored.push(compared(machine, belief.watts.to_vec(), belief.deviation));
+                }
+            }
+        }
+        steps.done();
+        assessed.push(Assessed::new(tier, &scored, LOADS, LOADS / 2));
+    }
+    Ok(assessed)
+}
+
+/// A host as a guest shows it whose CPU is in no table: it is of the year in
+/// which its family came out, and its clock is what its name says.
+fn shown(host: &Host) -> Host {
+    Host {
+        cpu: String::new(),
+        maker: String::new(),
+        base_mhz: host.clock_in_name().unwrap_or(0.0),
+        year: host.design.launched,
+        ..host.clone()
+    }
 }
 
 /// Whole curves predicted without their CPU model and without its data sheet:

@@ -84,6 +84,10 @@ pub(crate) enum Sensor {
     Stuck,
     /// It shows twice and a half of the truth.
     Lying,
+    /// It shows an eighth too much, and too little: as little as nodes of one
+    /// type may differ by, so that it is believed.
+    Above,
+    Below,
 }
 
 pub(crate) struct Node {
@@ -143,6 +147,8 @@ impl Node {
             Sensor::Honest => watts.round(),
             Sensor::Stuck => 311.0,
             Sensor::Lying => (watts * 2.5).round(),
+            Sensor::Above => (watts * 1.125).round(),
+            Sensor::Below => (watts / 1.125).round(),
         };
         json!({
             "at": at, "seconds": 10, "utilisation": self.load, "watts": {"platform": shown},
