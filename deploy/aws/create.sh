@@ -81,6 +81,7 @@ say_plan() {
   say "machine $instance_type ($vcpus vCPUs) in $zone, image $image, $volume_gib GiB encrypted"
   say "energy: $where"
   say "metrics: $([[ -n $metrics_cidr ]] && echo "port 30443 for $metrics_cidr" || echo 'closed to the outside (--metrics-cidr opens them)')"
+  [[ -n $chart ]] || say "chart and images: those of this project, which are not published yet: name yours by --chart and --images"
   say "cost while running: $([[ -n $hourly ]] && echo "\$$hourly an hour (as of $(price_date "$instance_type"))" || echo "no price for $instance_type in $region; run prices")"
 }
 

@@ -17,11 +17,12 @@ use crate::cluster::ClusterError;
 use crate::policies::Policy;
 
 /// The kinds of the API group, by plural name.
-const KINDS: [&str; 4] = [
+const KINDS: [&str; 5] = [
     "powermonitors",
     "carbonpolicies",
     "clustercarbonpolicies",
     "carbonreports",
+    "energystudies",
 ];
 /// Energy older than this is late: agents close a minute each minute and the
 /// operator asks more often than that.
@@ -60,22 +61,22 @@ fn kinds(facts: &Facts) -> Vec<Finding> {
         .into_iter()
         .filter(|kind| !known.iter().any(|one| one == kind))
         .collect();
-    let fix = "kubectl apply -k config/default";
     vec![match missing.len() {
         0 => Finding::ok(format!(
             "all {} kinds of tanso.dev/v1alpha1 are installed",
             KINDS.len()
         )),
-        4 => Finding::fail(
+        all if all == KINDS.len() => Finding::fail(
             "tanso is not installed: no kind of tanso.dev/v1alpha1 is known",
-            fix,
+            "kubectl apply --server-side -k config/default",
         ),
         _ => Finding::fail(
             format!(
                 "kinds missing of tanso.dev/v1alpha1: {}",
                 missing.join(", ")
             ),
-            fix,
+            // Nothing but the kinds: the rest may be another way's, such as Helm's.
+            "kubectl apply --server-side -k config/crd",
         ),
     }]
 }

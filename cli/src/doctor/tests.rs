@@ -62,6 +62,7 @@ fn healthy() -> Facts {
         "carbonpolicies",
         "clustercarbonpolicies",
         "carbonreports",
+        "energystudies",
     ];
     Facts {
         namespace: "tanso-system".to_owned(),
@@ -110,7 +111,7 @@ fn report(facts: &Facts) -> String {
 #[test]
 fn a_healthy_installation_has_a_line_for_each_part() {
     let expected = "\
-OK    all 4 kinds of tanso.dev/v1alpha1 are installed
+OK    all 5 kinds of tanso.dev/v1alpha1 are installed
 OK    operator ready, 1 of 1
 OK    service accounts have their rights
 OK    PowerMonitor tanso ready, agents 1/1
@@ -133,7 +134,7 @@ fn an_empty_cluster_fails_with_the_command_that_installs() {
     let text = report(&facts);
     assert!(text.starts_with("FAIL  tanso is not installed"), "{text}");
     assert!(
-        text.contains("      fix: kubectl apply -k config/default\n"),
+        text.contains("      fix: kubectl apply --server-side -k config/default\n"),
         "{text}"
     );
     assert!(text.ends_with("0 ok, 0 warnings, 2 failures"), "{text}");

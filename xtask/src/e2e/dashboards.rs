@@ -2,6 +2,7 @@
 //! operator and the model server: no empty panel, no unknown metric, and every
 //! rule evaluated. The rules' own unit tests run here too.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,18 +49,18 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     let server = Server::start(session, &prometheus, &rules)?;
     facts.push(documented(session)?);
     let asks = ours()?;
-    let boards: usize = {
-        let mut names: Vec<_> = asks.iter().map(|ask| ask.board.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.len()
-    };
-    let panels = asks.len();
+    let boards: BTreeSet<&str> = asks.iter().map(|ask| &*ask.board).collect();
+    let panels: BTreeSet<_> = asks.iter().map(|ask| (&ask.board, &ask.panel)).collect();
     let empty = server.unanswered(&promtool, &asks, "the panels of config/grafana")?;
     report("config/grafana", &empty)?;
     facts.push(Fact::new(
         "panels",
-        format!("{boards} dashboards, {panels} queries, all non-empty"),
+        format!(
+            "{} dashboards, {} panels x {} queries, all non-empty",
+            boards.len(),
+            panels.len(),
+            asks.len()
+        ),
     ));
     let kepler = kepler()?;
     let empty = server.unanswered(&promtool, &kepler, "the panels of Kepler's dashboards")?;
