@@ -217,6 +217,10 @@ impl Used {
     }
 
     fn merge(&mut self, other: Self) {
+        if self.seconds.is_empty() {
+            *self = other;
+            return;
+        }
         self.most_microcores = self.most_microcores.max(other.most_microcores);
         for (from, until) in other.spans {
             self.see(from, until);
