@@ -468,4 +468,7 @@ pub struct IntensityProvenance {
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub filled_by: String,
+    /// Intensity of the zone in the hour of `dataThrough`, milligrams of CO2eq per kWh; absent where that hour has none, and of places.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_milligrams_per_kwh: Option<i64>,
 }

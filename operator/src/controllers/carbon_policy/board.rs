@@ -195,6 +195,17 @@ const FAMILIES: [Family; 13] = [
         },
     },
     Family {
+        name: "tanso_policy_grid_intensity_grams_per_kwh",
+        help: "Carbon intensity of the policy's grid zone in the newest hour with energy",
+        unit: None,
+        labels: &[],
+        samples: |status| {
+            let from = status.intensity.iter();
+            let latest = from.filter_map(|from| from.latest_milligrams_per_kwh);
+            latest.map(|value| (Vec::new(), milli(value))).collect()
+        },
+    },
+    Family {
         name: "tanso_policy_coverage_ratio",
         help: "Share of the window for which energy is known",
         unit: None,

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tanso_carbon::series::{Basis, Boundary, Method};
+use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::series::{Basis, Boundary, HourlyIntensity as _, Method};
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::CarbonPolicyStatus;
 use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
 use tanso_crds::condition::{reasons, types};
+use tanso_faces::answer::figures::milligrams_per_kwh;
 use tanso_intensity::Loaded;
 
 use super::judge::{Evaluation, verdict_of};
@@ -263,7 +265,14 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         .collect();
     let left = evaluation.workloads.len().saturating_sub(policy.max_listed);
     status.workloads_not_listed = i64::try_from(left).unwrap_or(i64::MAX);
-    status.intensity = Some(provenance_of(&policy.intensity));
+    // The end of a minute is of the hour that it ends.
+    let hour = UtcHour::from_unix_seconds(data_through.as_second().saturating_sub(1));
+    let latest = policy.intensity.series.at(hour);
+    status.intensity = Some(IntensityProvenance {
+        latest_milligrams_per_kwh: latest
+            .map(|point| milligrams_per_kwh(point.intensity.value)),
+        ..provenance_of(&policy.intensity)
+    });
     status.market.clone_from(&evaluation.market);
     status.software_carbon_intensity.clone_from(&evaluation.sci);
     status.places.clone_from(&evaluation.places);
@@ -300,6 +309,7 @@ pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
         data_year: info.data_year.map(i32::from),
         licence: text(&info.licence),
         filled_by: text(&loaded.filled_by),
+        latest_milligrams_per_kwh: None,
     }
 }
 
