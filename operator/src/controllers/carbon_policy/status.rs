@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tanso_carbon::calendar::UtcHour;
-use tanso_carbon::series::{Basis, Boundary, HourlyIntensity as _, Method};
+use tanso_carbon::series::{Basis, Boundary, Method};
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::CarbonPolicyStatus;
 use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
@@ -269,8 +269,7 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
     let hour = UtcHour::from_unix_seconds(data_through.as_second().saturating_sub(1));
     let latest = policy.intensity.series.at(hour);
     status.intensity = Some(IntensityProvenance {
-        latest_milligrams_per_kwh: latest
-            .map(|point| milligrams_per_kwh(point.intensity.value)),
+        latest_milligrams_per_kwh: latest.map(|point| milligrams_per_kwh(point.intensity.value)),
         ..provenance_of(&policy.intensity)
     });
     status.market.clone_from(&evaluation.market);
