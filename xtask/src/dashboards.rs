@@ -21,7 +21,7 @@ use load::Load;
 
 /// How long the queries may take to be answered; those over sub-queries of
 /// minutes need two whole ones.
-const PATIENCE: Duration = Duration::from_mins(4);
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// What to ask.
 #[derive(Debug, clap::Args)]
@@ -144,8 +144,10 @@ fn queries() -> Vec<Query<'static>> {
 }
 
 fn configuration(agent_port: u16) -> String {
+    let rules = workspace::root().join("config/prometheus/kepler-legacy-rules.yaml");
+    let rules = rules.display();
     format!(
-        "global: {{scrape_interval: 1s}}\nscrape_configs:\n- job_name: kepler\n  static_configs:\n  \
+        "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [\"{rules}\"]\nscrape_configs:\n- job_name: kepler\n  static_configs:\n  \
          - targets: [\"127.0.0.1:{agent_port}\"]\n    \
          labels: {{instance: node-1, namespace: power, container: kepler}}\n"
     )

@@ -48,9 +48,13 @@ const IMAGES: [(&str, Subject); 3] = [
 ];
 
 /// What lies in the checkout as users take it, and its name in the release.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("config/default/install.yaml", "install.yaml"),
     ("config/prometheus/rules.yaml", "prometheus-rules.yaml"),
+    (
+        "config/prometheus/kepler-legacy-rules.yaml",
+        "prometheus-kepler-legacy-rules.yaml",
+    ),
     (
         "config/seccomp/tanso-agent.json",
         "seccomp-tanso-agent.json",
@@ -59,12 +63,13 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// Folders that kustomize renders, and the name of the render.
-const RENDERED: [(&str, &str); 5] = [
+const RENDERED: [(&str, &str); 6] = [
     ("config/crd", "crds.yaml"),
     ("config/overlays/simple", "install-simple.yaml"),
     ("config/overlays/production", "install-production.yaml"),
     ("config/grafana", "dashboards.yaml"),
     ("config/flux", "flux.yaml"),
+    ("config/flux-helm", "flux-helm.yaml"),
 ];
 
 /// Where to, and for which machines.
