@@ -153,7 +153,7 @@ impl Args {
 /// Looks at a file; asks no cluster.
 ///
 /// # Errors
-/// If it cannot be read or is not as it was written.
+/// If it cannot be read or is no report.
 pub fn check(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
     let Some(Check::Verify { file }) = &args.check else {
         return Ok(Outcome::Fine);
@@ -163,10 +163,22 @@ pub fn check(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
         path: file.clone(),
         source,
     })?;
-    let found = report::verify(&text).map_err(|source| ReportFault::Verify {
-        path: file.clone(),
-        source,
-    })?;
+    let found = match report::verify(&text) {
+        Ok(found) => found,
+        // It was looked at, and this is what was found.
+        Err(
+            found @ (VerifyError::Changed { .. }
+            | VerifyError::TextAfterSeal
+            | VerifyError::Sums(_)),
+        ) => {
+            writeln!(out, "\"{}\": {found}", file.display())?;
+            return Ok(Outcome::Failing);
+        }
+        Err(source) => {
+            let path = file.clone();
+            return Err(ReportFault::Verify { path, source }.into());
+        }
+    };
     writeln!(out, "unchanged since it was written: {}", found.digest)?;
     for line in &found.checked {
         writeln!(out, "{line}")?;
@@ -369,11 +381,43 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_file_is_refused_with_its_name() {
+    fn a_file_that_is_no_report_is_refused_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("report.md");
         std::fs::write(&file, "# not a report\n").unwrap();
-        let args = Args {
+        let refused = check(&verifying(file), &mut Vec::new());
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains("report.md\": no digest of a report in it"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_changed_report_is_a_finding_and_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.md");
+        let golden = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../faces/tests/golden/report.en.md"
+        );
+        let report = std::fs::read_to_string(golden).unwrap();
+        let mut out = Vec::new();
+        std::fs::write(&file, &report).unwrap();
+        let found = check(&verifying(file.clone()), &mut out).unwrap();
+        assert_eq!(found, Outcome::Fine);
+        std::fs::write(&file, report.replacen('1', "2", 1)).unwrap();
+        let found = check(&verifying(file), &mut out).unwrap();
+        assert_eq!(found, Outcome::Failing);
+        let said = String::from_utf8(out).unwrap();
+        assert!(
+            said.contains("report.md\": changed since it was written"),
+            "{said}"
+        );
+    }
+
+    fn verifying(file: PathBuf) -> Args {
+        Args {
             check: Some(Check::Verify { file }),
             policy: None,
             namespace: None,
@@ -389,11 +433,6 @@ mod tests {
             energy_csv: None,
             intensity_csv: None,
             operator_namespace: String::new(),
-        };
-        let text = check(&args, &mut Vec::new()).unwrap_err().to_string();
-        assert!(
-            text.contains("report.md\": no digest of a report in it"),
-            "{text}"
-        );
+        }
     }
 }

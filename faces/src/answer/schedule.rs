@@ -30,6 +30,8 @@ pub use plan::{CronLine, Daily, Hour, Plan, Question, Window};
 
 /// Longest job, minutes: a week.
 const MINUTES_MAX: u32 = 10_080;
+/// Minutes of a day.
+const MINUTES_PER_DAY: u32 = 1_440;
 /// Farthest deadline, hours.
 const HORIZON_MAX_H: i64 = 168;
 /// How many starts are named.
@@ -353,6 +355,12 @@ fn finish(
     let saved_mean = milligrams(found.average).saturating_sub(milligrams(found.best_value));
     let mut notes = there.notes;
     notes.extend(ahead);
+    if work.minutes >= MINUTES_PER_DAY {
+        notes.push(
+            "the job takes a day or longer: every day at this time it would start while it still runs"
+                .to_owned(),
+        );
+    }
     if let Some(as_of) = there.grid.freshness.as_of {
         notes.push(format!("figures confirmed {as_of}"));
     }
