@@ -13,7 +13,7 @@ mod words;
 use std::collections::BTreeMap;
 
 pub(super) use answer::answer;
-use phrases::{ADVICE, PHRASES, Place};
+use phrases::{ADVICE, BASES, PHRASES, Place};
 
 /// The mark of what has no Korean wording.
 const ORIGINAL: &str = "(영어 원문)";
@@ -46,7 +46,8 @@ fn original(text: &str) -> String {
 /// A sentence that is known, also one of several with semicolons between.
 pub(super) fn known(text: &str, names: &RuleNames) -> Option<String> {
     // Layers of intensity are any text before a colon: they come last.
-    let whole = ADVICE.iter().chain(PHRASES).find_map(|phrase| {
+    let mut phrases = ADVICE.iter().chain(BASES).chain(PHRASES);
+    let whole = phrases.find_map(|phrase| {
         let places = matched(phrase.english, text)?;
         let mut shown = Vec::with_capacity(places.len());
         for (place, found) in places {

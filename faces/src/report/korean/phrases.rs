@@ -5,8 +5,10 @@
 //! sentence. The wording has them by number.
 
 mod advice;
+mod bases;
 
 pub(super) use advice::ADVICE;
+pub(super) use bases::BASES;
 
 /// What stands in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,9 @@ impl Place {
         match self {
             Self::Number => !text.is_empty() && text.chars().all(number),
             Self::Value => text.starts_with(number),
-            Self::Word | Self::Rule | Self::Name | Self::Sentence => !text.is_empty(),
+            // A name over a semicolon would take an English part into a Korean one.
+            Self::Name => !text.is_empty() && !text.contains("; "),
+            Self::Word | Self::Rule | Self::Sentence => !text.is_empty(),
         }
     }
 }

@@ -16,6 +16,7 @@ use tanso_power::{Estimate, Joules, Provenance};
 use super::*;
 
 mod advice;
+mod bases;
 
 fn names() -> RuleNames {
     let rules = RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap();
@@ -329,7 +330,7 @@ fn what_is_not_known_is_marked_and_never_passed_off_as_korean() {
 
 #[test]
 fn each_wording_has_each_place_of_its_sentence_once() {
-    for phrase in PHRASES.iter().chain(ADVICE) {
+    for phrase in PHRASES.iter().chain(ADVICE).chain(BASES) {
         let places = phrase.english.matches('{').count();
         for place in 0..places {
             let wanted = format!("{{{place}}}");

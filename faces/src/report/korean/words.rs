@@ -106,6 +106,9 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("the number of functional units", "기능 단위 수"),
     ("a stated figure", "제출된 값"),
+    // Boundaries of intensity.
+    ("life-cycle", "전과정"),
+    ("direct", "직접배출"),
 ];
 
 const OF_RULES: &[(&str, &str)] = &[
