@@ -12,10 +12,10 @@ use tanso_faces::answer::AnswerFault;
 use tanso_faces::answer::schedule::{Plan, Question, Window, schedule};
 use tanso_faces::report::chart::spark;
 use tanso_faces::view::given::Given;
-use tanso_faces::view::{Access, Facts, ProxyBooks, Reader};
+use tanso_faces::view::{Access, Facts, FactsFault, ProxyBooks, Reader};
 use tanso_faces::words;
 
-use crate::cluster::ClusterArgs;
+use crate::cluster::{ClusterArgs, ClusterError};
 use crate::table::{Align, Table};
 use crate::{Error, Outcome, Output};
 
@@ -96,7 +96,8 @@ pub async fn run(
         question.namespace = Some(namespace.unwrap_or_else(|| cluster.namespace.clone()));
         let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
         let reader = Reader::new(cluster.client, &args.operator_namespace, Arc::new(books));
-        planned(&reader.seen_by(Access::Own), &question).await?
+        let plan = planned(&reader.seen_by(Access::Own), &question).await;
+        plan.map_err(|fault| at_cluster(fault, &cluster.server))?
     } else {
         // Tables know the grid: no cluster is asked.
         let facts = Given {
@@ -115,6 +116,29 @@ pub async fn run(
 
 async fn planned(facts: &dyn Facts, question: &Question) -> Result<Plan, ScheduleFault> {
     Ok(schedule(facts, question).await?)
+}
+
+/// The fault as the command line says it: a cluster that does not answer has
+/// its name, and what is not there a command that lists what is.
+fn at_cluster(fault: ScheduleFault, server: &str) -> Error {
+    match fault {
+        ScheduleFault::Answer(AnswerFault::Facts(FactsFault::Unreachable { action, cause })) => {
+            ClusterError::Unreachable {
+                action,
+                server: server.to_owned(),
+                cause,
+            }
+            .into()
+        }
+        ScheduleFault::Answer(AnswerFault::NotFound { what, .. }) => {
+            ScheduleFault::Answer(AnswerFault::NotFound {
+                what,
+                hint: "`kubectl tanso top` lists what there is",
+            })
+            .into()
+        }
+        other => other.into(),
+    }
 }
 
 fn question(args: &Args, now: Timestamp) -> Result<Question, ScheduleFault> {
@@ -279,6 +303,28 @@ mod tests {
         assert!(text.contains(" best\n") && text.contains("▁"), "{text}");
         assert!(
             plan.best.emissions_milligrams.value <= plan.now.emissions_milligrams.value,
+            "{text}"
+        );
+    }
+
+    /// `report` named the server already, and a tool of the MCP server is no
+    /// command.
+    #[tokio::test]
+    async fn what_is_missing_names_the_server_or_a_command_of_this_program() {
+        let unreachable = AnswerFault::Facts(FactsFault::Unreachable {
+            action: "listing carbonpolicies".to_owned(),
+            cause: "connection refused".to_owned(),
+        });
+        let text = at_cluster(unreachable.into(), "https://10.0.0.9:6443").to_string();
+        assert!(text.contains("https://10.0.0.9:6443"), "{text}");
+        let question = Question {
+            workload: Some("cronjob/nowhere".to_owned()),
+            ..Question::default()
+        };
+        let fault = planned(&Given::default(), &question).await.unwrap_err();
+        let text = at_cluster(fault, "https://10.0.0.9:6443").to_string();
+        assert!(
+            text.contains("nowhere") && text.ends_with("`kubectl tanso top` lists what there is"),
             "{text}"
         );
     }
