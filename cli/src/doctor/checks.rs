@@ -6,6 +6,8 @@ mod parts;
 mod pods;
 mod scrape;
 mod surroundings;
+mod told;
+mod verdicts;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -39,6 +41,7 @@ pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
         findings.extend(pods::agents(facts));
         findings.extend(certificates::certificates(facts, now));
         findings.extend(surroundings::silent(facts));
+        findings.extend(told::rights(facts));
         findings.extend(scrape::costs(facts, now));
         findings.extend(scrape::scraped(facts));
         findings.extend(surroundings::clocks(facts, now));
@@ -160,10 +163,11 @@ fn policy(policy: &Policy, now: Timestamp) -> Option<Finding> {
     }
     let through = policy.status.data_through.as_ref()?;
     let age = now.duration_since(through.0);
-    (age > LATE).then(|| {
-        Finding::warn(
+    if age > LATE {
+        return Some(Finding::warn(
             format!("{title}: the newest energy is {} min old", age.as_mins()),
             "see whether agents and operator run: the checks above",
-        )
-    })
+        ));
+    }
+    verdicts::unknown(policy)
 }

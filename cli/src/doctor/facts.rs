@@ -4,6 +4,7 @@
 mod certificates;
 mod reach;
 mod scrape;
+mod told;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -19,9 +20,14 @@ use crate::policies::{self, Policy, Scope, list_all};
 pub(super) use certificates::{Certificate, Found};
 pub(super) use reach::{MissingRight, Silent};
 pub(super) use scrape::{Cost, Prometheus, Scraped, Scraping};
+pub(super) use told::Told;
 
 /// Name of the operator's Deployment.
 pub(super) const OPERATOR: &str = "tanso-operator";
+
+/// Agents that are asked; a large cluster's first are enough to see a
+/// firewall, and what a kind of node lacks.
+pub(super) const ASKED: usize = 32;
 
 type Read<T> = Result<T, ClusterError>;
 
@@ -59,6 +65,8 @@ pub(super) struct Facts {
     pub(super) scraping: Read<Option<Scraping>>,
     /// What agents cost.
     pub(super) costs: Vec<Cost>,
+    /// What agents tell of their meters and rights.
+    pub(super) told: Vec<Told>,
     /// Certificates of agents and model servers, where monitors have TLS.
     pub(super) certificates: Vec<Certificate>,
 }
@@ -93,11 +101,11 @@ impl Facts {
             .await
             .map_err(|error| cluster.refusal(format!("reading deployment \"{OPERATOR}\""), &error));
         // An agent behind a firewall is waited for once.
-        let (silent, costs) = {
+        let (silent, (costs, told)) = {
             let agents = agents.as_deref().unwrap_or_default();
             futures::join!(
                 reach::silent(cluster, agents),
-                scrape::costs(cluster, agents)
+                scrape::asked(cluster, agents)
             )
         };
         Self {
@@ -109,6 +117,7 @@ impl Facts {
             nodes: list_all(cluster, &Api::all(client.clone()), all(), "nodes").await,
             scraping: scrape::scraping(cluster).await,
             costs,
+            told,
             silent,
             certificates: certificates::certificates(
                 cluster,

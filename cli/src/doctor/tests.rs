@@ -8,6 +8,8 @@ use super::facts::{Cost, MissingRight, Prometheus, Scraped, Scraping, Silent};
 use super::*;
 use crate::policies::Policy;
 
+mod told;
+
 const NOW: &str = "2026-11-21T10:06:00Z";
 
 fn of<T: serde::de::DeserializeOwned>(value: Value) -> T {
@@ -89,6 +91,7 @@ fn healthy() -> Facts {
         scraping: Ok(None),
         certificates: Vec::new(),
         costs: Vec::new(),
+        told: Vec::new(),
     }
 }
 

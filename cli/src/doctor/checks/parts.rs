@@ -6,7 +6,7 @@ use tanso_crds::condition::types;
 
 use super::super::Finding;
 use super::super::facts::{Facts, OPERATOR};
-use super::{condition, pods, unreadable};
+use super::{condition, pods, told, unreadable};
 
 pub(super) fn operator(facts: &Facts) -> Vec<Finding> {
     let namespace = &facts.namespace;
@@ -93,9 +93,13 @@ fn one_monitor(facts: &Facts, monitor: &PowerMonitor) -> Vec<Finding> {
         ));
     }
     if nodes.modelled > 0 {
+        let (because, mend) = told::unmetered(facts);
         findings.push(Finding::warn(
-            format!("{} of {} nodes have no meter: their power is modelled", nodes.modelled, nodes.desired),
-            "none needed; a virtual machine shows no meter, bare metal has RAPL (config/default mounts /sys)",
+            format!(
+                "{} of {} nodes have no meter: their power is modelled{because}",
+                nodes.modelled, nodes.desired
+            ),
+            mend,
         ));
     }
     if nodes.simulated > 0 {

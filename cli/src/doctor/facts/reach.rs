@@ -11,13 +11,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, PostParams};
 use tanso_crds::PowerMonitor;
 
-use super::{OPERATOR, Read};
+use super::{ASKED, OPERATOR, Read};
 use crate::cluster::Cluster;
 use crate::live;
-
-/// Agents that are asked; a large cluster's first are enough to see a
-/// firewall.
-const ASKED: usize = 32;
 
 /// An agent that is ready and does not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

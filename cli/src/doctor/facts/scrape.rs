@@ -11,16 +11,14 @@ use kube::api::{Api, ListParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
 
-use super::Read;
+use super::told::{Told, told};
+use super::{ASKED, Read};
 use crate::cluster::Cluster;
 use crate::live;
 use crate::policies::list_all;
 
 /// The group of the Prometheus Operator.
 const GROUP: &str = "monitoring.coreos.com";
-/// Agents whose cost is asked for.
-const ASKED: usize = 32;
-
 /// What the Prometheus Operator has.
 #[derive(Clone, Debug, Default)]
 pub(in crate::doctor) struct Scraping {
@@ -127,13 +125,18 @@ fn prometheus(object: &DynamicObject) -> Prometheus {
     }
 }
 
-/// What agents cost, of those that may be asked.
-pub(super) async fn costs(cluster: &Cluster, agents: &[Pod]) -> Vec<Cost> {
+/// What agents cost and tell of themselves, of those that may be asked.
+pub(super) async fn asked(cluster: &Cluster, agents: &[Pod]) -> (Vec<Cost>, Vec<Told>) {
     let asked = agents.iter().take(ASKED).map(|pod| async move {
         let text = live::metrics(cluster, pod).await.ok()?;
-        cost(pod, &text)
+        Some((cost(pod, &text), told(pod, &text)))
     });
-    join_all(asked).await.into_iter().flatten().collect()
+    let answers = join_all(asked).await.into_iter().flatten();
+    let (costs, told): (Vec<_>, Vec<_>) = answers.unzip();
+    (
+        costs.into_iter().flatten().collect(),
+        told.into_iter().flatten().collect(),
+    )
 }
 
 fn cost(pod: &Pod, metrics: &str) -> Option<Cost> {
