@@ -180,7 +180,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
                 out,
                 "domain  {}: {}",
                 serde_json::to_string(&document.domain)?,
-                document.domain.boundary()
+                document.boundary()
             )?;
             writeln!(
                 out,
@@ -373,11 +373,6 @@ impl std::fmt::Display for Table<'_> {
                 power.high
             )?;
         }
-        writeln!(
-            f,
-            "{}\n{}",
-            document.domain.boundary(),
-            document.explanation
-        )
+        writeln!(f, "{}\n{}", document.boundary(), document.explanation)
     }
 }

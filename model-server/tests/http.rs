@@ -231,7 +231,8 @@ fn what_is_not_in_a_figure_is_in_the_words_of_its_boundary() {
         };
         let without = "accelerators not included";
         assert!(boundary("p5.48xlarge").ends_with(without));
-        assert!(boundary("p5.48xlarge").starts_with("the whole machine"));
+        assert!(boundary("p5.48xlarge").starts_with("the guest's share"));
+        assert!(boundary("m7i.metal-24xl").starts_with("the whole machine"));
         assert!(!boundary("m7i.2xlarge").contains(without));
     });
 }

@@ -225,6 +225,25 @@ pub enum ModelFault {
 }
 
 impl ModelDocument {
+    /// What is within the figures, and what is not, in words; of a guest that
+    /// they are its share.
+    #[must_use]
+    pub const fn boundary(&self) -> &'static str {
+        let machine = &self.machine;
+        let guest = matches!(machine.virtual_machine, Some(true));
+        // One that does not tell its size is answered for by its whole host.
+        let sized = machine.threads.is_some() || machine.cores.is_some();
+        match self.domain {
+            Domain::WallSpecpower if guest && sized => {
+                "the guest's share of its host at the plug, tuned as for SPECpower; accelerators only where the explanation says so"
+            }
+            Domain::Wall if guest && sized => {
+                "the guest's share of its host at the plug, as machines of its host's type measure it"
+            }
+            domain => domain.boundary(),
+        }
+    }
+
     /// Reads and checks a document.
     ///
     /// # Errors

@@ -267,7 +267,7 @@ fn prediction(answer: &Answer, question: &body::Predict) -> Value {
         lo.push(power.low.as_watts_f64());
         hi.push(power.high.as_watts_f64());
     }
-    let mut boundary = document.domain.boundary().to_owned();
+    let mut boundary = document.boundary().to_owned();
     if answer.accelerators_left_out {
         boundary.push_str("; this machine's accelerators not included");
     }

@@ -171,7 +171,7 @@ fn weight(server: &Server, body: Result<Bytes, BytesRejection>) -> Result<Value,
         },
         "mae": mae + document.error.mape_percent / 100.0 * mean,
         "digest": answer.digest,
-        "boundary": document.domain.boundary(),
+        "boundary": document.boundary(),
         "explanation": document.explanation,
     });
     if let Some(answered) = answered.as_object_mut() {

@@ -105,3 +105,20 @@ fn only_powers_at_the_plug_may_take_each_others_place() {
     }
     assert_eq!(pairs, 6, "each with itself, and the two of the plug");
 }
+
+/// A guest's figures were said to be of the whole machine at its plug.
+#[test]
+fn a_guests_figures_are_said_to_be_its_share() {
+    let mut document = document();
+    assert!(document.boundary().starts_with("the whole machine"));
+    document.machine.virtual_machine = Some(true);
+    for domain in [Domain::WallSpecpower, Domain::Wall] {
+        document.domain = domain;
+        assert!(document.boundary().starts_with("the guest's share"));
+    }
+    document.domain = Domain::Rapl;
+    assert_eq!(document.boundary(), Domain::Rapl.boundary());
+    document.domain = Domain::Wall;
+    document.machine.threads = None;
+    assert_eq!(document.boundary(), Domain::Wall.boundary());
+}
