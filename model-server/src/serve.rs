@@ -67,8 +67,13 @@ struct Server {
 enum Role {
     /// This server.
     Leader(Trainer),
-    /// Another one, at this address.
-    Follower(String),
+    /// Another one.
+    Follower {
+        /// Its address.
+        leader: String,
+        /// What it last said of its node types.
+        heard: follow::Heard,
+    },
 }
 
 type Shared = State<Arc<Server>>;
@@ -108,16 +113,18 @@ impl Service {
         let gate = gate(options, &shutdown).await?;
         let (role, in_service) = if let Some(leader) = &options.follow {
             let in_service = Arc::new(InService::default());
+            let heard = follow::Heard::default();
             tokio::spawn(follow::keep(
                 follow::Leader {
                     url: leader.clone(),
                     files: options.leader_files(),
                 },
-                Arc::clone(&in_service),
+                (Arc::clone(&in_service), heard.clone()),
                 options.watch_every.0,
                 shutdown,
             ));
-            (Role::Follower(leader.clone()), in_service)
+            let leader = leader.clone();
+            (Role::Follower { leader, heard }, in_service)
         } else {
             let trainer = Trainer::start(
                 store.clone(),
@@ -227,7 +234,7 @@ impl Server {
     fn leader(&self) -> Result<&Trainer, Problem> {
         match &self.role {
             Role::Leader(trainer) => Ok(trainer),
-            Role::Follower(leader) => Err(Problem::new(
+            Role::Follower { leader, .. } => Err(Problem::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 "this replica follows",
             )

@@ -372,8 +372,17 @@ fn a_follower_serves_what_its_leader_learned_and_goes_on_without_it() {
         (selected == wanted).then_some(())
     };
     until(same);
+    // It listed no type, and served their models.
+    let types = until(|| {
+        let types = follower.node_types();
+        (types.len() == 2 && types == leader.node_types()).then_some(types)
+    });
+    assert_eq!(follower.get("/v1/node-types")["leader"], json!(url));
+    let one = format!("/v1/node-types/{}", types[0]["name"].as_str().unwrap());
+    assert_eq!(follower.get(&one)["name"], types[0]["name"]);
     let (status, refusal) = follower.post("/v1/train", &json!({}));
     assert_eq!((status, &refusal["leader"]), (421, &json!(url)));
     leader.kill();
     same().unwrap();
+    assert_eq!(follower.node_types().len(), 2);
 }

@@ -2,11 +2,12 @@
 //! checked. If the leader is gone, what was fetched goes on serving.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::http::Method;
 use serde::Deserialize;
+use serde_json::Value;
 use tanso_runtime::Shutdown;
 use tanso_runtime::client::{Bounds, ClientFiles};
 use tokio::time::sleep;
@@ -30,7 +31,7 @@ pub(super) struct Leader {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct List {
-    node_types: Vec<Listed>,
+    node_types: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -40,18 +41,43 @@ struct Listed {
     in_service: String,
 }
 
+/// What the leader last said of its node types, in its words; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<RwLock<Vec<Value>>>);
+
+impl Heard {
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Value> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The one of a name.
+    pub(super) fn named(&self, name: &str) -> Option<Value> {
+        let mut all = self.all().into_iter();
+        all.find(|node_type| node_type["name"] == name)
+    }
+
+    fn set(&self, all: Vec<Value>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+}
+
 /// Follows the leader until the shutdown.
 pub(super) async fn keep(
     leader: Leader,
-    in_service: Arc<InService>,
+    (in_service, heard): (Arc<InService>, Heard),
     every: Duration,
     shutdown: Shutdown,
 ) {
     let mut held: HashMap<String, Arc<Served>> = HashMap::new();
     loop {
         match follow(&leader, &held).await {
-            Ok(now) => {
+            Ok((now, node_types)) => {
                 in_service.replace_all(now.clone());
+                heard.set(node_types);
                 held = now;
             }
             Err(reason) => {
@@ -72,11 +98,12 @@ pub(super) async fn keep(
 async fn follow(
     leader: &Leader,
     held: &HashMap<String, Arc<Served>>,
-) -> Result<HashMap<String, Arc<Served>>, String> {
+) -> Result<(HashMap<String, Arc<Served>>, Vec<Value>), String> {
     let list = leader.get("/v1/node-types").await?;
     let list: List = serde_json::from_slice(&list).map_err(|fault| fault.to_string())?;
     let mut now = HashMap::new();
-    for listed in list.node_types {
+    for listed in &list.node_types {
+        let listed = Listed::deserialize(listed).map_err(|fault| fault.to_string())?;
         if listed.in_service == PRIOR {
             continue;
         }
@@ -92,7 +119,7 @@ async fn follow(
         };
         now.insert(listed.name, served);
     }
-    Ok(now)
+    Ok((now, list.node_types))
 }
 
 impl Leader {

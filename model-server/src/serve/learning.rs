@@ -14,7 +14,9 @@ use tanso_runtime::review::Wish;
 use tanso_runtime::serve::Peer;
 
 use super::auth::Writer;
-use super::{Parameter, Server, Shared, body, finish, parameter, refuse, store_failed, unknown};
+use super::{
+    Parameter, Role, Server, Shared, body, finish, parameter, refuse, store_failed, unknown,
+};
 use crate::samples::Accepted;
 use crate::store::jobs::{self, Job};
 use crate::store::samples::{self, Kept};
@@ -107,6 +109,11 @@ fn limit(server: &Server, batch: &Accepted) -> Result<(), Refusal> {
 }
 
 pub(super) async fn node_types(State(server): Shared) -> Response {
+    if let Role::Follower { leader, heard } = &server.role {
+        // Its own store was taught nothing.
+        let answer = json!({ "nodeTypes": heard.all(), "leader": leader });
+        return finish(&server, "node-types", Ok(answer));
+    }
     let listed = server
         .store
         .call(|transaction| {
@@ -135,6 +142,11 @@ pub(super) async fn node_type(State(server): Shared, path: Parameter) -> Respons
 }
 
 async fn read_type(server: &Server, name: String) -> Result<Value, Problem> {
+    if let Role::Follower { heard, .. } = &server.role {
+        return heard
+            .named(&name)
+            .ok_or_else(|| unknown("name", &name, A_TYPE));
+    }
     let wanted = name.clone();
     let found = server
         .store
