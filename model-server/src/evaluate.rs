@@ -52,7 +52,7 @@ impl fmt::Display for Evaluation<'_> {
         )?;
         writeln!(
             f,
-            "{:<18} {:<29} {:>4} {:>4} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6}  worst family",
+            "{:<23} {:<29} {:>4} {:>4} {:>6} {:>6} {:>6} {:>6} {:>6} {:>7} {:>6} {:>6}  worst family",
             "tier",
             "model sees",
             "n",
@@ -75,7 +75,7 @@ impl fmt::Display for Evaluation<'_> {
         for tier in &self.tiers {
             if !said.contains(&tier.tier) {
                 said.push(tier.tier);
-                writeln!(f, "  {:<18} {}", tier.tier, tier.protocol)?;
+                writeln!(f, "  {:<23} {}", tier.tier, tier.protocol)?;
             }
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Evaluation<'_> {
     fn coverage(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "\nShare of true values within the interval by load, percent\n{:<18} {:<29}",
+            "\nShare of true values within the interval by load, percent\n{:<23} {:<29}",
             "tier", "model sees"
         )?;
         for level in 0..LOADS {
@@ -99,7 +99,7 @@ impl Evaluation<'_> {
             if tier.score.by_level.len() < LOADS {
                 continue;
             }
-            write!(f, "{:<18} {:<29}", tier.tier, tier.sees)?;
+            write!(f, "{:<23} {:<29}", tier.tier, tier.sees)?;
             for level in &tier.score.by_level {
                 write!(f, " {:>5.1}", level.coverage_percent)?;
             }
@@ -123,7 +123,7 @@ impl fmt::Display for Line<'_> {
             .find(|family| family.family == score.worst_family);
         write!(
             f,
-            "{:<18} {:<29} {:>4} {:>4} {:>6.1} {:>6.1} {:>6.1} {:>6} {:>6.1} {:>7.1} {:>6.1} {:>6.2}  ",
+            "{:<23} {:<29} {:>4} {:>4} {:>6.1} {:>6.1} {:>6.1} {:>6} {:>6.1} {:>7.1} {:>6.1} {:>6.2}  ",
             tier.tier,
             tier.sees,
             score.machines,

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::Evaluation;
 use super::guest::TOLD;
 use super::protocol::{Outcome, Split};
-use super::report::Report;
+use super::report::{MAE, MAPE, Report, cells};
 use super::targets::LOOKED;
 use crate::baselines::Method;
 use crate::conformal::{Calibration, Scored};
@@ -84,6 +84,7 @@ pub fn report_page(report: &Report<'_>) -> String {
             }
         }
         page.push_str("</table>");
+        by_load(&mut page, report, split);
     }
     if let Some(unseen) = report.outcome(Split::Family, Method::Served) {
         curves(&mut page, unseen);
@@ -112,6 +113,32 @@ fn row(page: &mut String, outcome: &Outcome) {
         score.width,
         escaped(&score.worst_family)
     );
+}
+
+/// Every method's errors at every load.
+fn by_load(page: &mut String, report: &Report<'_>, split: Split) {
+    let _ = write!(
+        page,
+        "<h3>{}, by load</h3><table><tr><th>method</th><th></th>",
+        escaped(split.name())
+    );
+    for level in 0..LOADS {
+        let _ = write!(page, "<th>{} %</th>", level * 10);
+    }
+    page.push_str("</tr>");
+    for method in Method::ALL {
+        let Some(outcome) = report.outcome(split, method) else {
+            continue;
+        };
+        for (name, unit, pick) in [(method.name(), "MAPE %", MAPE), ("", "MAE W", MAE)] {
+            let _ = write!(page, "<tr><td>{name}</td><td>{unit}</td>");
+            for cell in cells(&outcome.score, pick) {
+                let _ = write!(page, "<td>{cell}</td>");
+            }
+            page.push_str("</tr>");
+        }
+    }
+    page.push_str("</table>");
 }
 
 /// Predicted over measured, and of each family the machine of median error.

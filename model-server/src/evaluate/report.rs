@@ -14,6 +14,8 @@ use super::protocol::{Outcome, Split, run};
 pub use super::targets::Target;
 use super::targets::{LOOKED, targets};
 use crate::baselines::Method;
+use crate::conformal::{LevelScore, Score};
+use crate::host::LOADS;
 use crate::matrix::Singular;
 use crate::reading::error_with_reading;
 use crate::select::Selector;
@@ -153,38 +155,89 @@ fn line(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
 }
 
 impl Report<'_> {
-    /// The errors by load of what is served.
+    /// The errors by load of every method.
     fn by_load(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nWhat is served, by load: MAPE %, below it MAE W")?;
-        write!(f, "  {:<38}", "split")?;
-        for level in 0..crate::host::LOADS {
-            write!(f, " {:>5} %", level * 10)?;
-        }
-        writeln!(f)?;
+        writeln!(f, "\nBy load: MAPE %, below it MAE W")?;
         for split in Split::ALL {
-            let Some(outcome) = self.outcome(split, Method::Served) else {
-                continue;
-            };
-            let levels = &outcome.score.by_level;
-            let cells = |pick: fn(&crate::conformal::LevelScore) -> f64| -> String {
-                (0..crate::host::LOADS)
-                    .map(|level| {
-                        let known = levels.iter().find(|known| known.level == level);
-                        known.map_or_else(
-                            || format!(" {:>7}", "-"),
-                            |known| format!(" {:>7.1}", pick(known)),
-                        )
-                    })
-                    .collect()
-            };
-            writeln!(
-                f,
-                "  {:<38}{}",
-                split.name(),
-                cells(|level| level.mape_percent)
-            )?;
-            writeln!(f, "  {:<38}{}", "", cells(|level| level.mae_w))?;
+            write!(f, "\n{:<38}", split.name())?;
+            for level in 0..LOADS {
+                write!(f, " {:>5} %", level * 10)?;
+            }
+            writeln!(f)?;
+            for method in Method::ALL {
+                let Some(outcome) = self.outcome(split, method) else {
+                    continue;
+                };
+                for (name, pick) in [(method.name(), MAPE), ("", MAE)] {
+                    write!(f, "  {name:<36}")?;
+                    for cell in cells(&outcome.score, pick) {
+                        write!(f, " {cell:>7}")?;
+                    }
+                    writeln!(f)?;
+                }
+            }
         }
         Ok(())
+    }
+}
+
+/// What is picked of a load level.
+pub(super) type PickLevel = fn(&LevelScore) -> f64;
+
+/// Its error in percent.
+pub(super) const MAPE: PickLevel = |level| level.mape_percent;
+/// Its error in watts.
+pub(super) const MAE: PickLevel = |level| level.mae_w;
+
+/// A figure of each load level, a dash where none is known.
+pub(super) fn cells(score: &Score, pick: PickLevel) -> impl Iterator<Item = String> {
+    (0..LOADS).map(move |level| {
+        let known = score.by_level.iter().find(|known| known.level == level);
+        known.map_or_else(|| "-".to_owned(), |known| format!("{:.1}", pick(known)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::tests::selector;
+
+    /// What is served alone was told by load, and nothing to compare it with.
+    #[test]
+    fn every_method_is_told_at_every_load() {
+        let splits = [Split::Vendor, Split::Ends2024];
+        let methods = [Method::Served, Method::Ratio];
+        let selector = selector();
+        let protocol = run(selector.catalog(), &methods, &splits, |_, _| ()).unwrap();
+        let report = Report {
+            tiers: Evaluation::new(selector),
+            targets: Vec::new(),
+            one_reading_percent: f64::NAN,
+            protocol,
+        };
+        let text = report.to_string();
+        let (_, by_load) = text.split_once("By load: MAPE %, below it MAE W").unwrap();
+        let page = super::super::page::report_page(&report);
+        for split in splits {
+            let (_, rows) = by_load.split_once(split.name()).unwrap();
+            let (_, table) = page
+                .split_once(&format!("{}, by load", split.name()))
+                .unwrap();
+            let (table, _) = table.split_once("</table>").unwrap();
+            for method in methods {
+                let mut rows = rows.lines().skip_while(|row| !row.contains(method.name()));
+                for pick in [MAPE, MAE] {
+                    let outcome = report.outcome(split, method).unwrap();
+                    let wanted: Vec<String> = cells(&outcome.score, pick).collect();
+                    let row = rows.next().unwrap().replacen(method.name(), "", 1);
+                    let told: Vec<&str> = row.split_whitespace().collect();
+                    assert_eq!(told, wanted, "{split:?} {method:?}");
+                    let known = split != Split::Ends2024;
+                    assert_eq!(wanted.iter().all(|cell| cell != "-"), known, "{wanted:?}");
+                    let html = format!("<td>{}</td>", wanted.join("</td><td>"));
+                    assert!(table.contains(&html), "{split:?} {method:?}");
+                }
+            }
+        }
     }
 }
