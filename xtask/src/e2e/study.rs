@@ -89,7 +89,7 @@ spec:
                     args: [serve, --cpu, "0.2"]
   components: [{name: lab, namespaces: [lab]}]
   primaryResponse: lab_cpu_seconds
-  phases: {warmUp: 10s, measured: 1m, coolDown: 0s}
+  phases: {warmUp: 1m, measured: 1m, coolDown: 0s}
   stopping: {blocks: 3}
   seed: 7
   zone: KR
