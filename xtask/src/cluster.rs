@@ -29,7 +29,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::progress::Step;
-use crate::{kubeparts, process, workspace};
+use crate::{images, kubeparts, process, workspace};
 pub use config::PAUSE_IMAGE;
 use state::{Layout, State};
 pub use verbs::{Args, run};
@@ -98,6 +98,17 @@ impl Options {
 pub struct Cluster {
     layout: Layout,
     state: State,
+}
+
+/// Brings all that a cluster with nodes takes from elsewhere, so that it starts
+/// where nothing else can be reached.
+///
+/// # Errors
+/// When something is missing and cannot be installed or built here.
+pub fn fetch() -> Result<()> {
+    kubeparts::ensure(None)?;
+    prepare::packages(Profile::Node)?;
+    images::build(&["pause"]).map(drop)
 }
 
 /// Starts a cluster and waits until all of it is ready.

@@ -16,37 +16,7 @@ use crate::{images, workspace};
 /// When something is missing and cannot be installed or built here.
 pub(super) fn spec(options: &Options) -> Result<Spec> {
     let with_nodes = options.profile == Profile::Node;
-    let mut needs = vec![Need {
-        file: "ip",
-        package: "iproute2",
-    }];
-    if with_nodes {
-        needs.extend([
-            Need {
-                file: "containerd",
-                package: "containerd",
-            },
-            Need {
-                file: "runc",
-                package: "runc",
-            },
-            Need {
-                file: "iptables",
-                package: "iptables",
-            },
-            Need {
-                file: "nft",
-                package: "nftables",
-            },
-        ]);
-        if cni_dir().is_none() {
-            needs.push(Need {
-                file: "/usr/lib/cni/bridge",
-                package: "containernetworking-plugins",
-            });
-        }
-    }
-    packages::ensure(&needs, "the cluster")?;
+    packages(options.profile)?;
     let find = |name: &str| {
         workspace::in_path(name).with_context(|| format!("looking for \"{name}\" in PATH"))
     };
@@ -81,6 +51,44 @@ pub(super) fn spec(options: &Options) -> Result<Spec> {
         controller_manager_args: options.controller_manager_args.clone(),
         programs,
     })
+}
+
+/// What Debian has of a cluster's programs, installed where it is missing.
+///
+/// # Errors
+/// When something is missing and cannot be installed here.
+pub(super) fn packages(profile: Profile) -> Result<()> {
+    let mut needs = vec![Need {
+        file: "ip",
+        package: "iproute2",
+    }];
+    if profile == Profile::Node {
+        needs.extend([
+            Need {
+                file: "containerd",
+                package: "containerd",
+            },
+            Need {
+                file: "runc",
+                package: "runc",
+            },
+            Need {
+                file: "iptables",
+                package: "iptables",
+            },
+            Need {
+                file: "nft",
+                package: "nftables",
+            },
+        ]);
+        if cni_dir().is_none() {
+            needs.push(Need {
+                file: "/usr/lib/cni/bridge",
+                package: "containernetworking-plugins",
+            });
+        }
+    }
+    packages::ensure(&needs, "the cluster")
 }
 
 fn cni_dir() -> Option<PathBuf> {
