@@ -4,7 +4,7 @@
 mod boards;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Generated;
 use boards::BOARDS;
@@ -63,7 +63,7 @@ struct Panel {
     about: &'static str,
     kind: Kind,
     quantity: Quantity,
-    /// Query and legend.
+    /// Query and legend; in a table of several queries the legend heads the column.
     queries: &'static [(&'static str, &'static str)],
     /// Of 24 columns.
     width: u32,
@@ -206,6 +206,7 @@ fn panel_json(panel: &Panel, id: u32, place: &Value) -> Value {
     json!({
         "id": id, "type": kind, "title": panel.title, "description": panel.about,
         "datasource": datasource(), "gridPos": place, "targets": targets,
+        "transformations": if table { columns(panel) } else { json!([]) },
         "fieldConfig": {
             "defaults": { "unit": panel.quantity.unit(), "color": colour, "custom": custom, "min": 0,
                           "noValue": "no data: kubectl tanso doctor says why" },
@@ -213,6 +214,43 @@ fn panel_json(panel: &Panel, id: u32, place: &Value) -> Value {
         },
         "options": options(panel.kind),
     })
+}
+
+/// Labels of whoever was scraped: a row of a table is about none of them.
+const OF_THE_SCRAPE: [&str; 9] = [
+    "__name__",
+    "container",
+    "endpoint",
+    "instance",
+    "job",
+    "namespace",
+    "node",
+    "pod",
+    "service",
+];
+
+/// A table's columns: the labels, and a figure for each of several queries. What is
+/// asked for alone is 1 by what it is, so its figure says nothing.
+fn columns(panel: &Panel) -> Value {
+    let mut hidden = Map::new();
+    for name in OF_THE_SCRAPE.into_iter().chain(["Time"]) {
+        hidden.insert(name.to_owned(), Value::Bool(true));
+    }
+    let mut named = Map::new();
+    match panel.queries {
+        [_] => {
+            hidden.insert("Value".to_owned(), Value::Bool(true));
+        }
+        several => {
+            for ((_, legend), reference) in several.iter().zip('A'..) {
+                named.insert(format!("Value #{reference}"), json!(legend));
+            }
+        }
+    }
+    json!([
+        { "id": "merge", "options": {} },
+        { "id": "organize", "options": { "excludeByName": hidden, "renameByName": named } },
+    ])
 }
 
 fn options(kind: Kind) -> Value {
@@ -234,7 +272,9 @@ mod tests {
 
     use tanso_agent_wire::families;
 
-    use super::BOARDS;
+    use serde_json::{Value, json};
+
+    use super::{BOARDS, Kind, columns};
 
     /// Metrics of the operator that boards may use; the operator's tests hold their names.
     const OPERATORS: [&str; 2] = ["tanso_policy_", "tanso_workload_"];
@@ -273,6 +313,35 @@ mod tests {
                 let asks = OPERATORS.iter().any(|prefix| query.contains(prefix));
                 let sums = query.contains("sum") && asks;
                 assert!(!sums, "{}: {query}", panel.title);
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_shows_what_a_row_is_about_and_a_figure_for_each_of_several_queries() {
+        let panels = BOARDS.iter().flat_map(|board| board.panels);
+        for panel in panels.filter(|panel| matches!(panel.kind, Kind::Table)) {
+            let shown = columns(panel);
+            let (hidden, named) = (
+                &shown[1]["options"]["excludeByName"],
+                &shown[1]["options"]["renameByName"],
+            );
+            assert_eq!(hidden["instance"], json!(true), "{}", panel.title);
+            if let [(query, _)] = panel.queries {
+                // Its figure is hidden: it has to be 1 in every row.
+                assert!(
+                    query.ends_with("== 1") || query.contains("_info"),
+                    "{query}"
+                );
+                assert_eq!(hidden["Value"], json!(true), "{}", panel.title);
+            } else {
+                let heads: Vec<&Value> = named.as_object().unwrap().values().collect();
+                assert_eq!(heads.len(), panel.queries.len());
+                assert!(heads.iter().all(|head| **head != json!("")), "{heads:?}");
+                // Labels that differ by query would part what belongs in one row.
+                for (query, _) in panel.queries {
+                    assert!(query.starts_with("max by ("), "{query}");
+                }
             }
         }
     }

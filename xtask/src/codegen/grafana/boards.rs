@@ -317,8 +317,14 @@ pub(super) const BOARDS: [Board; 5] = [
                 "Values and limits",
                 "What each regulation compares.",
                 &[
-                    ("tanso_policy_rule_value{policy=~\"$policy\"}", ""),
-                    ("tanso_policy_rule_limit{policy=~\"$policy\"}", ""),
+                    (
+                        "max by (policy_namespace, policy, rule, unit) (tanso_policy_rule_value{policy=~\"$policy\"})",
+                        "value",
+                    ),
+                    (
+                        "max by (policy_namespace, policy, rule, unit) (tanso_policy_rule_limit{policy=~\"$policy\"})",
+                        "limit",
+                    ),
                 ],
             ),
             panel(
