@@ -1,5 +1,6 @@
 //! OCI images without a container daemon: one static program each, on nothing.
 
+mod called;
 mod compile;
 mod oci;
 mod reproduce;
@@ -12,6 +13,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::packages::{self, Need};
 use crate::{process, workspace};
+use called::Called;
+pub(crate) use called::REGISTRY;
 pub use compile::Arch;
 use compile::Place;
 use oci::{Entry, Image};
@@ -184,7 +187,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.check_reproducible {
         return reproduce::check(&names, &archs);
     }
-    let written = write_all(&Place::here(), &names, how, &archs)?;
+    let written = write_all(&Place::here(), &names, how, &archs, Called::Locally)?;
     for image in &written {
         for line in image.lines() {
             println!("{line}");
@@ -229,8 +232,7 @@ pub fn released() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// When there is no such image.
 pub fn reference(name: &str) -> Result<String> {
-    let recipe = recipe(name)?;
-    Ok(format!("localhost/tanso/{}:{}", recipe.name, recipe.tag))
+    Ok(Called::Locally.reference(recipe(name)?))
 }
 
 /// Builds images for tests and the demonstration, and gives their archives in
@@ -239,20 +241,36 @@ pub fn reference(name: &str) -> Result<String> {
 /// # Errors
 /// When a name is unknown, a compiler is missing, or a program does not build.
 pub fn build(names: &[&str]) -> Result<Vec<PathBuf>> {
-    let written = write_all(&Place::here(), names, Build::Demo, &[Arch::native()?])?;
+    let archs = [Arch::native()?];
+    let written = write_all(&Place::here(), names, Build::Demo, &archs, Called::Locally)?;
     Ok(written.into_iter().map(|image| image.archive).collect())
 }
 
-/// As [`build`], compiled for users and for these architectures; gives digests
-/// and sizes too.
+/// As [`build`], compiled for users and for these architectures, and called as the
+/// chart asks for them; gives digests and sizes too.
 ///
 /// # Errors
 /// As there.
 pub fn build_release(names: &[&str], archs: &[Arch]) -> Result<Vec<Written>> {
-    write_all(&Place::here(), names, Build::Release, archs)
+    let here = Place::here();
+    write_all(&here, names, Build::Release, archs, Called::Publicly)
 }
 
-fn write_all(place: &Place, names: &[&str], how: Build, archs: &[Arch]) -> Result<Vec<Written>> {
+/// Builds images here and a second time elsewhere, from nothing.
+///
+/// # Errors
+/// When a build fails, two digests differ, or an image is larger than promised.
+pub fn check_reproducible(names: &[&str], archs: &[Arch]) -> Result<()> {
+    reproduce::check(names, archs)
+}
+
+fn write_all(
+    place: &Place,
+    names: &[&str],
+    how: Build,
+    archs: &[Arch],
+    called: Called,
+) -> Result<Vec<Written>> {
     let recipes = names
         .iter()
         .map(|name| recipe(name))
@@ -265,7 +283,7 @@ fn write_all(place: &Place, names: &[&str], how: Build, archs: &[Arch]) -> Resul
         }
     }
     let native = Arch::native()?;
-    let dir = place.target_dir.join("images");
+    let dir = place.target_dir.join(called.folder());
     fs::create_dir_all(&dir).with_context(|| format!("creating \"{}\"", dir.display()))?;
     let mut all = Vec::new();
     for recipe in recipes {
@@ -273,10 +291,12 @@ fn write_all(place: &Place, names: &[&str], how: Build, archs: &[Arch]) -> Resul
         match recipe.program {
             Some((_, binary)) => {
                 for (arch, folder) in &compiled {
-                    images.push((*arch, image(recipe, folder.join(binary))?));
+                    images.push((*arch, image(recipe, folder.join(binary), called)));
                 }
             }
-            None if archs == [native] => images.push((native, image(recipe, compile_pause()?)?)),
+            None if archs == [native] => {
+                images.push((native, image(recipe, compile_pause()?, called)));
+            }
             None => bail!(
                 "image \"{}\" is built for this machine's architecture only",
                 recipe.name
@@ -314,7 +334,7 @@ fn recipe(name: &str) -> Result<&'static Recipe> {
     Ok(recipe)
 }
 
-fn image(recipe: &Recipe, program: PathBuf) -> Result<Image> {
+fn image(recipe: &Recipe, program: PathBuf, called: Called) -> Image {
     let mut files = vec![Entry {
         path: recipe.name.to_owned(),
         source: program,
@@ -328,13 +348,13 @@ fn image(recipe: &Recipe, program: PathBuf) -> Result<Image> {
             mode: 0o644,
         });
     }
-    Ok(Image {
-        reference: reference(recipe.name)?,
+    Image {
+        reference: called.reference(recipe),
         title: recipe.name.to_owned(),
         entrypoint: vec![format!("/{}", recipe.name)],
         user: recipe.user.to_owned(),
         files,
-    })
+    }
 }
 
 /// Compiles one static program of the workspace.

@@ -1,8 +1,9 @@
 //! Everything of a release in one folder: images with their bills of
 //! materials, the chart, the manifests, the plug-in, and checksums of all. What
-//! is linked in is judged first.
+//! is linked in is judged first, and that all of it names one version.
 
 mod sbom;
+mod version;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,13 @@ const IMAGES: [(&str, Subject); 3] = [
     ),
 ];
 
+/// What is in the plug-in.
+const PLUGIN: Subject = Subject {
+    package: "tanso-cli",
+    has_kernel_programs: false,
+    has_certificates: false,
+};
+
 /// What lies in the checkout as users take it, and its name in the release.
 const FILES: [(&str, &str); 5] = [
     ("config/default/install.yaml", "install.yaml"),
@@ -61,6 +69,9 @@ const FILES: [(&str, &str); 5] = [
     ),
     ("LICENSE", "LICENSE"),
 ];
+
+/// Objects to begin with; each is called `sample-…` in the release.
+const SAMPLES: &str = "config/samples";
 
 /// Folders that kustomize renders, and the name of the render.
 const RENDERED: [(&str, &str); 6] = [
@@ -84,6 +95,10 @@ pub struct Args {
     /// Fail also when the database of known faults cannot be fetched
     #[arg(long)]
     require_advisories: bool,
+    /// Build the images a second time, from nothing and in another folder, and
+    /// compare the digests
+    #[arg(long)]
+    check_reproducible: bool,
 }
 
 /// Builds a release.
@@ -104,20 +119,20 @@ pub fn run(args: &Args) -> Result<()> {
             out.display()
         );
     }
+    version::check(&workspace::root())?;
     deny::run(&deny::Args {
         require_advisories: args.require_advisories,
     })?;
     let archs = images::architectures(&args.arch)?;
+    if args.check_reproducible {
+        images::check_reproducible(&IMAGES.map(|(name, _)| name), &archs)?;
+    }
     let written = images(&out, &archs)?;
-    for (source, name) in FILES {
-        copy(&workspace::root().join(source), &out.join(name))?;
+    manifests(&out)?;
+    for arch in &archs {
+        plugin(&out, *arch)?;
     }
-    for (folder, name) in RENDERED {
-        write(&out.join(name), chart::kustomize(folder)?.as_bytes())?;
-    }
-    for arch in archs {
-        plugin(&out, arch)?;
-    }
+    bill(&out, "kubectl-tanso", PLUGIN, &archs)?;
     package(&out)?;
     let sums = checksums(&out)?;
     write(&out.join("SHA256SUMS"), sums.as_bytes())?;
@@ -134,14 +149,38 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn images(out: &Path, archs: &[Arch]) -> Result<Vec<Written>> {
-    let names: Vec<&str> = IMAGES.iter().map(|(image, _)| *image).collect();
-    let written = images::build_release(&names, archs)?;
+    let written = images::build_release(&IMAGES.map(|(name, _)| name), archs)?;
     for (image, (name, subject)) in written.iter().zip(IMAGES) {
         copy(&image.archive, &out.join(format!("{name}.oci.tar")))?;
-        let bill = sbom::of(subject)?;
-        write(&out.join(format!("{name}.cdx.json")), bill.as_bytes())?;
+        bill(out, name, subject, archs)?;
     }
     Ok(written)
+}
+
+/// What is linked in, on any of these architectures.
+fn bill(out: &Path, name: &str, subject: Subject, archs: &[Arch]) -> Result<()> {
+    let targets: Vec<String> = archs.iter().copied().map(Arch::triple).collect();
+    let bill = sbom::of(subject, &targets)?;
+    write(&out.join(format!("{name}.cdx.json")), bill.as_bytes())
+}
+
+fn manifests(out: &Path) -> Result<()> {
+    let root = workspace::root();
+    for (source, name) in FILES {
+        copy(&root.join(source), &out.join(name))?;
+    }
+    let samples = root.join(SAMPLES);
+    let entries =
+        fs::read_dir(&samples).with_context(|| format!("reading \"{}\"", samples.display()))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = format!("sample-{}", name.to_string_lossy());
+        copy(&entry.path(), &out.join(name))?;
+    }
+    for (folder, name) in RENDERED {
+        write(&out.join(name), chart::kustomize(folder)?.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn plugin(out: &Path, arch: Arch) -> Result<()> {
@@ -149,13 +188,7 @@ fn plugin(out: &Path, arch: Arch) -> Result<()> {
     copy(
         &program,
         &out.join(format!("kubectl-tanso-linux-{}", arch.name())),
-    )?;
-    let bill = sbom::of(Subject {
-        package: "tanso-cli",
-        has_kernel_programs: false,
-        has_certificates: false,
-    })?;
-    write(&out.join("kubectl-tanso.cdx.json"), bill.as_bytes())
+    )
 }
 
 fn package(out: &Path) -> Result<()> {

@@ -50,7 +50,8 @@ impl Arch {
         }
     }
 
-    fn triple(self) -> String {
+    /// Its name for Rust, as a target.
+    pub(crate) fn triple(self) -> String {
         format!("{}-unknown-linux-gnu", self.machine())
     }
 

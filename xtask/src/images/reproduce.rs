@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Arch, Build, Place, Written, write_all};
+use super::{Arch, Build, Called, Place, Written, write_all};
 use crate::{process, workspace};
 
 /// Builds the images here and elsewhere, and prints both digests of each.
@@ -15,7 +15,8 @@ use crate::{process, workspace};
 /// # Errors
 /// When a build fails, when two digests differ, or when one is too large.
 pub(super) fn check(names: &[&str], archs: &[Arch]) -> Result<()> {
-    let first = write_all(&Place::here(), names, Build::Release, archs)?;
+    let release = |place: &Place| write_all(place, names, Build::Release, archs, Called::Locally);
+    let first = release(&Place::here())?;
     let elsewhere = tempfile::Builder::new()
         .prefix("tanso-elsewhere-")
         .tempdir()
@@ -25,7 +26,7 @@ pub(super) fn check(names: &[&str], archs: &[Arch]) -> Result<()> {
         target_dir: elsewhere.path().join("built"),
     };
     copy_checkout(&place.root)?;
-    let second = write_all(&place, names, Build::Release, archs)?;
+    let second = release(&place)?;
     for line in first.iter().flat_map(Written::lines) {
         println!("{line}");
     }

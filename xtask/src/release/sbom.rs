@@ -43,19 +43,20 @@ impl Part {
     }
 }
 
-/// The bill, as JSON.
+/// The bill, as JSON: of all that is linked in for any of these targets.
 ///
 /// # Errors
 /// When Cargo does not know the package, or a part's version cannot be told.
-pub(super) fn of(subject: Subject) -> Result<String> {
+pub(super) fn of(subject: Subject, targets: &[String]) -> Result<String> {
     let root = workspace::root();
-    let tree = tree::of(&root, Some(subject.package))?;
+    let tree = tree::of(&root, Some(subject.package), targets)?;
     let mut sums = checksums(&lock(&root.join("Cargo.lock"))?);
     let mut kernel = None;
     if subject.has_kernel_programs {
         let folder = root.join("agent-ebpf");
         sums.extend(checksums(&lock(&folder.join("Cargo.lock"))?));
-        kernel = Some(tree::of(&folder, None)?);
+        // Its target is the kernel's own, by the folder's settings.
+        kernel = Some(tree::of(&folder, None, &[])?);
     }
     let parts = parts(subject)?;
     let bill = bill(&tree, kernel.as_ref(), &parts, &sums)?;

@@ -36,11 +36,14 @@ pub(super) struct Tree {
 
 /// The crates of a package of the workspace in `folder`, or of its one package.
 /// What runs while compiling alone is no part of it.
-pub(super) fn of(folder: &Path, package: Option<&str>) -> Result<Tree> {
+pub(super) fn of(folder: &Path, package: Option<&str>, targets: &[String]) -> Result<Tree> {
     let mut command = Command::new("cargo");
     command.current_dir(folder).args(["tree", "--locked"]);
     if let Some(package) = package {
         command.args(["--package", package]);
+    }
+    for target in targets {
+        command.args(["--target", target]);
     }
     command.args(["--edges", "normal,no-proc-macro", "--prefix", "depth"]);
     command.args(["--format", "!{p}|{l}"]);
