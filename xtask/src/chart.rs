@@ -1,10 +1,11 @@
 //! The Helm chart without a cluster, by the real Helm: linted with every values
 //! file, what it refuses, what each value does, its renders against those that
-//! were looked at, and against the same installation by kustomize; and that what
-//! Flux is told to deliver can be delivered.
+//! were looked at, and against the same installation by kustomize; what it prints
+//! to do next; and that what Flux is told to deliver can be delivered.
 
 mod cases;
 mod delivered;
+mod notes;
 pub(crate) mod objects;
 
 use std::fs;
@@ -17,7 +18,7 @@ use crate::kubeparts;
 use crate::process::output;
 use crate::tools::Tool;
 use crate::workspace;
-use objects::{Objects, differences, objects};
+use objects::{Objects, differences, objects, unchanged};
 
 /// The values files beside the chart's own.
 pub(crate) const FILES: [&str; 2] = ["values-simple.yaml", "values-production.yaml"];
@@ -46,6 +47,13 @@ const GOLDEN: [(&str, Option<&str>, &[&str]); 3] = [
             "monitoring.prometheusRule.enabled=false",
         ],
     ),
+];
+
+/// What every object of a release says whose it is.
+const LABELS: [(&str, &str); 3] = [
+    ("app.kubernetes.io/part-of", "tanso"),
+    ("app.kubernetes.io/instance", "tanso"),
+    ("app.kubernetes.io/managed-by", "Helm"),
 ];
 
 /// How to look.
@@ -112,6 +120,7 @@ impl Chart {
             ("labels", self.labels()?),
             ("values", cases::run(self)?),
             ("renders", self.golden()?),
+            ("notes", notes::run(self)?),
             ("no drift", self.no_drift()?),
             ("flux", delivered::run()?),
         ])
@@ -152,7 +161,7 @@ impl Chart {
     }
 
     /// A version with build metadata, as Flux gives a chart from Git, is still
-    /// a valid label: it holds no plus sign.
+    /// a valid label: it holds no plus sign. Every object says whose it is.
     fn labels(&self) -> Result<String> {
         let version = "0.1.0+4735e14a8f86.1";
         let folder = tempfile::tempdir().context("making a folder for the packed chart")?;
@@ -174,7 +183,23 @@ impl Chart {
             seen += 1;
         }
         ensure!(seen > 0, "no object has the label helm.sh/chart");
-        Ok(format!("{seen} are valid where the version is {version}"))
+        let all = unchanged(&self.render(
+            &[FILES[1]],
+            &["monitoring.prometheusRule.keplerLegacy=true"],
+        )?)?;
+        for (name, object) in &all {
+            let labels = &object["metadata"]["labels"];
+            for (label, value) in LABELS {
+                ensure!(
+                    labels[label] == value,
+                    "{name} has not the label {label}: {value}, but {labels}"
+                );
+            }
+        }
+        Ok(format!(
+            "of one release and of tanso are all of {} objects; {seen} are valid where the version is {version}",
+            all.len()
+        ))
     }
 
     fn lint(&self) -> Result<String> {

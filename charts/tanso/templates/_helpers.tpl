@@ -15,10 +15,34 @@ app.kubernetes.io/name: tanso-operator
 {{ include "tanso.labels" . }}
 {{- end }}
 
-{{/* A file of generated/, moved from the install's namespace into the release's. */}}
+{{/* A file of generated/, moved from the install's namespace into the release's, and labelled as the release's. */}}
 {{- define "tanso.moved" -}}
 {{- $root := index . 0 -}}
-{{- $root.Files.Get (index . 1) | replace "namespace: tanso-system" (printf "namespace: %s" $root.Release.Namespace) -}}
+{{- $text := $root.Files.Get (index . 1) | replace "namespace: tanso-system" (printf "namespace: %s" $root.Release.Namespace) -}}
+{{- $text | replace "    app.kubernetes.io/part-of: tanso" (include "tanso.labels" $root | indent 4) -}}
+{{- end }}
+
+{{/* Labels that somebody adds to the chart's own, which they cannot change. */}}
+{{- define "tanso.addedLabels" -}}
+{{- $place := index . 0 -}}
+{{- with index . 1 -}}
+{{- range $name, $_ := . -}}
+{{- if or (hasPrefix "app.kubernetes.io/" $name) (hasPrefix "helm.sh/" $name) -}}
+{{- fail (printf "%s: the label %q is the chart's own; accepted are others than app.kubernetes.io/ and helm.sh/" $place $name) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end }}
+
+{{/* Where the chart's pods may run: a Job that no node takes would hold up an upgrade. */}}
+{{- define "tanso.placement" -}}
+{{- with .Values.operator.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "tanso.podSecurity" -}}
@@ -35,9 +59,14 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The PowerMonitor's spec: who scrapes and who may connect as the chart's own values say, unless it says so itself. */}}
+{{/* The PowerMonitor's spec: who scrapes, what and who may connect as the chart's own values say, unless it says so itself. */}}
 {{- define "tanso.monitorSpec" -}}
 {{- $spec := dict }}
+{{- with .Values.monitoring.prometheusRule }}
+{{- if and .enabled .keplerLegacy }}
+{{- $_ := set $spec "agent" (dict "metrics" (dict "legacyNames" "Beside")) }}
+{{- end }}
+{{- end }}
 {{- with .Values.monitoring.serviceMonitor }}
 {{- if .enabled }}
 {{- $scrape := dict "type" "Enabled" "interval" .interval }}

@@ -11,7 +11,7 @@ use super::Generated;
 use crate::workspace;
 
 /// Where a file of the chart comes from.
-const COPIES: [(&str, &str); 5] = [
+const COPIES: [(&str, &str); 6] = [
     ("config/rbac/actions.yaml", "generated/rbac/actions.yaml"),
     ("config/rbac/agent.yaml", "generated/rbac/agent.yaml"),
     ("config/rbac/operator.yaml", "generated/rbac/operator.yaml"),
@@ -19,6 +19,21 @@ const COPIES: [(&str, &str); 5] = [
     (
         "config/prometheus/rules.yaml",
         "generated/prometheus/rules.yaml",
+    ),
+    (
+        "config/prometheus/kepler-legacy-rules.yaml",
+        "generated/prometheus/kepler-legacy-rules.yaml",
+    ),
+];
+
+/// Rule files as objects of the Prometheus Operator: the file, the object's file,
+/// and its name.
+const RULES: [(&str, &str, &str); 2] = [
+    ("rules.yaml", "prometheusrule.yaml", "tanso"),
+    (
+        "kepler-legacy-rules.yaml",
+        "kepler-legacy/prometheusrule.yaml",
+        "tanso-kepler-legacy",
     ),
 ];
 
@@ -28,10 +43,12 @@ pub(super) fn generate(boards: &[Generated]) -> Result<Vec<Generated>> {
     for (source, copy) in COPIES {
         files.push((format!("charts/tanso/{copy}"), read(source)?));
     }
-    files.push((
-        "config/prometheus/prometheusrule.yaml".to_owned(),
-        prometheus_rule()?,
-    ));
+    for (source, object, name) in RULES {
+        files.push((
+            format!("config/prometheus/{object}"),
+            prometheus_rule(source, name)?,
+        ));
+    }
     for (path, text) in boards {
         let name = path.trim_start_matches("config/grafana/");
         files.push((
@@ -45,19 +62,19 @@ pub(super) fn generate(boards: &[Generated]) -> Result<Vec<Generated>> {
     Ok(files)
 }
 
-/// The rules as an object of the Prometheus Operator.
-fn prometheus_rule() -> Result<String> {
-    let mut text = String::from(
-        "# Written by `cargo xtask codegen` from rules.yaml.\n\
+/// A rule file as an object of the Prometheus Operator.
+fn prometheus_rule(source: &str, name: &str) -> Result<String> {
+    let mut text = format!(
+        "# Written by `cargo xtask codegen` from {source}.\n\
          apiVersion: monitoring.coreos.com/v1\n\
          kind: PrometheusRule\n\
          metadata:\n  \
-           name: tanso\n  \
+           name: {name}\n  \
            namespace: tanso-system\n  \
-           labels: {app.kubernetes.io/part-of: tanso}\n\
+           labels: {{app.kubernetes.io/part-of: tanso}}\n\
          spec:\n",
     );
-    for line in read("config/prometheus/rules.yaml")?.lines() {
+    for line in read(&format!("config/prometheus/{source}"))?.lines() {
         if !line.is_empty() {
             text.push_str("  ");
             text.push_str(line);

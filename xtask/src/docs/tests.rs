@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Alerts, OWN, faults, untested};
+use super::{Alerts, OWN, Page, faults, untested};
 
 /// The faults of a tree of these files, as text.
 fn told(files: &[(&str, &str)]) -> Vec<String> {
@@ -26,6 +26,29 @@ fn every_link_of_the_documentation_leads_somewhere_and_every_page_is_in_the_cont
     let found = faults(root()).unwrap();
     let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
     assert!(lines.is_empty(), "{}", lines.join("\n"));
+}
+
+/// `docs/README.md` says for whom a page is. The contents are complete: above.
+#[test]
+fn every_page_of_the_contents_stands_in_what_is_where_but_fields_and_platforms() {
+    let of = |page: &str| {
+        let text = fs::read_to_string(root().join("docs").join(page)).unwrap();
+        let links = Page::read(&text).links.into_iter().map(|(_, link)| link);
+        links.collect::<std::collections::BTreeSet<String>>()
+    };
+    let (contents, overview) = (of("SUMMARY.md"), of("README.md"));
+    // Of these folders there is one row, and a link without a target heads the decisions.
+    let apart = |page: &&String| {
+        let folders = ["reference/", "install/"];
+        page.is_empty()
+            || *page == "README.md"
+            || folders.iter().any(|folder| page.starts_with(folder))
+    };
+    let missing: Vec<&String> = contents
+        .difference(&overview)
+        .filter(|page| !apart(page))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/README.md: {missing:?}");
 }
 
 #[test]

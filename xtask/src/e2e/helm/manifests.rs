@@ -54,6 +54,9 @@ fn manifests(chart: &Chart) -> Result<Vec<Manifest>> {
     for file in FILES {
         all.push((format!("charts/tanso, {file}"), chart.render(&[file], &[])?));
     }
+    let legacy = ["monitoring.prometheusRule.keplerLegacy=true"];
+    let text = chart.render(&[FILES[1]], &legacy)?;
+    all.push((format!("charts/tanso, {}, {}", FILES[1], legacy[0]), text));
     let mut folders = Vec::new();
     kustomizations(Path::new("config"), &mut folders)?;
     folders.sort();
