@@ -284,6 +284,22 @@ impl Cluster {
         command
     }
 
+    /// Applies tanso's kinds, and these files of `config`: what an operator finds
+    /// installed that runs beside an API server and not in a pod.
+    ///
+    /// # Errors
+    /// When a file is refused.
+    pub fn install_kinds_and(&self, files: &[&str]) -> Result<()> {
+        let config = workspace::root().join("config");
+        let kinds = ["apply", "--server-side", "-k"];
+        process::output(self.kubectl(kinds).arg(config.join("crd")))?;
+        for file in files {
+            let one = ["apply", "--server-side", "-f"];
+            process::output(self.kubectl(one).arg(config.join(file)))?;
+        }
+        Ok(())
+    }
+
     /// Gives image archives to every node.
     ///
     /// # Errors

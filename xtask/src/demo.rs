@@ -152,15 +152,7 @@ fn start_workloads(session: &Session) -> Result<()> {
     let mut step = Step::new("starting workloads, monitor and policies");
     session.apply_file("workloads.yaml")?;
     session.apply_file("policies.yaml")?;
-    session.wait(
-        &mut step,
-        "the PowerMonitor to be Ready",
-        Duration::from_mins(10),
-        |session| {
-            let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
-            Ok(facts::condition_is(&monitor, "Ready", "True").then_some(()))
-        },
-    )?;
+    session.monitor_ready(&mut step)?;
     // Only now: a job that ends before the agents begin has used no known energy.
     session.kubectl(&[
         "create",
@@ -306,18 +298,20 @@ fn print(session: &Session, facts: &Facts) -> Result<()> {
         table::answers(&facts.policies, &grids::SAME_WORKLOADS)
     );
     println!("{}", table::workloads(&facts.policies, "korea-hours"));
-    let provenance = table::provenance(&facts.policies);
-    println!(
-        "{}",
-        table::totals(&facts.totals, facts.killed, &provenance)
-    );
-    if let Some(storm) = &facts.storm {
-        println!("{}", table::storm(storm));
-    }
+    facts.print_sums();
     Ok(())
 }
 
 impl Facts {
+    /// Prints the totals beside each other, and the storm where there was one.
+    pub(crate) fn print_sums(&self) {
+        let provenance = table::provenance(&self.policies);
+        println!("{}", table::totals(&self.totals, self.killed, &provenance));
+        if let Some(storm) = &self.storm {
+            println!("{}", table::storm(storm));
+        }
+    }
+
     /// The facts for a script; energy in joules.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::demo::{self, home::Existing, session::Session, table};
+use crate::demo::{self, home::Existing, session::Session};
 
 /// The name of the tests' cluster.
 const CLUSTER: &str = "e2e";
@@ -205,14 +205,7 @@ fn is_chosen(name: &str, wanted: &[String]) -> bool {
 
 fn energy(session: &Session) -> Result<()> {
     let facts = demo::show(session)?;
-    let provenance = table::provenance(&facts.policies);
-    println!(
-        "{}",
-        table::totals(&facts.totals, facts.killed, &provenance)
-    );
-    if let Some(storm) = &facts.storm {
-        println!("{}", table::storm(storm));
-    }
+    facts.print_sums();
     facts.judge()
 }
 

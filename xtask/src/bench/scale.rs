@@ -11,16 +11,8 @@ use crate::{process, workspace};
 /// The name of the cluster of `bench operator`.
 const CLUSTER: &str = "bench-operator";
 
-/// What an operator finds installed, under `config/`.
-const INSTALLED: [&str; 7] = [
-    "crd/powermonitors.yaml",
-    "crd/carbonpolicies.yaml",
-    "crd/clustercarbonpolicies.yaml",
-    "crd/carbonreports.yaml",
-    "crd/energystudies.yaml",
-    "operator/namespace.yaml",
-    "rbac/operator.yaml",
-];
+/// What an operator finds installed beside the kinds, under `config/`.
+const INSTALLED: [&str; 2] = ["operator/namespace.yaml", "rbac/operator.yaml"];
 
 /// Sizes of `bench operator`.
 #[derive(Debug, clap::Args)]
@@ -105,11 +97,7 @@ fn beside_api(words: &[&str]) -> Result<()> {
 }
 
 fn measure(api: &Cluster, words: &[&str]) -> Result<()> {
-    for file in INSTALLED {
-        let path = workspace::root().join("config").join(file);
-        let mut command = api.kubectl(["apply", "--server-side", "-f"]);
-        process::output(command.arg(path))?;
-    }
+    api.install_kinds_and(&INSTALLED)?;
     let mut command = api.exec([program("tanso-scale")]);
     command
         .arg("--kubeconfig")

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use super::facts::condition_is;
 use super::home::{Existing, Home};
 use crate::cluster::Cluster;
 use crate::process::{output, shown};
@@ -229,6 +230,18 @@ impl Session {
             bail!("kubectl {}: {}", args.first().unwrap_or(&""), said.trim());
         }
         Ok(String::from_utf8_lossy(&result.stdout).into_owned())
+    }
+
+    /// Waits until the monitor `tanso` is Ready.
+    ///
+    /// # Errors
+    /// When it is not within ten minutes.
+    pub fn monitor_ready(&self, step: &mut Step) -> Result<()> {
+        let what = "the PowerMonitor to be Ready";
+        self.wait(step, what, Duration::from_mins(10), |session| {
+            let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
+            Ok(condition_is(&monitor, "Ready", "True").then_some(()))
+        })
     }
 
     /// Tries until `probe` finds something; its errors count as "not yet".

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::Fact;
-use crate::demo::facts::condition_is;
 use crate::demo::session::{NAMESPACE, Session};
 use crate::process;
 use crate::progress::Step;
@@ -166,15 +165,7 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     session.apply_file("workloads.yaml")?;
     session.apply_file("policies.yaml")?;
     let mut step = Step::new("a healthy cluster");
-    session.wait(
-        &mut step,
-        "the monitor to be Ready",
-        Duration::from_mins(10),
-        |session| {
-            let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
-            Ok(condition_is(&monitor, "Ready", "True").then_some(()))
-        },
-    )?;
+    session.monitor_ready(&mut step)?;
     session.wait(
         &mut step,
         "the doctor to find no failure",

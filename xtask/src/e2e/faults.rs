@@ -17,13 +17,8 @@ pub(super) const NAME: &str =
 /// The name of its cluster.
 const CLUSTER: &str = "e2e-faults";
 
-/// What the operator finds installed, under `config/`.
-const INSTALLED: [&str; 9] = [
-    "crd/powermonitors.yaml",
-    "crd/carbonpolicies.yaml",
-    "crd/clustercarbonpolicies.yaml",
-    "crd/carbonreports.yaml",
-    "crd/energystudies.yaml",
+/// What the operator finds installed beside the kinds, under `config/`.
+const INSTALLED: [&str; 4] = [
     "operator/namespace.yaml",
     "rbac/agent.yaml",
     "rbac/operator.yaml",
@@ -94,7 +89,7 @@ pub(super) fn run(args: &Args, by_name: bool) -> Result<()> {
         ..Options::new(CLUSTER)
     })?;
     // Only a run that was made can notice a broken operator.
-    let installed = install(&api);
+    let installed = api.install_kinds_and(&INSTALLED);
     let result = installed.is_ok().then(|| test(&api, args, by_name));
     api.down()?;
     installed?;
@@ -109,15 +104,6 @@ pub(super) fn run(args: &Args, by_name: bool) -> Result<()> {
         }
         (Ok(()), true) => bail!("the broken operator was not noticed"),
     }
-}
-
-fn install(api: &Cluster) -> Result<()> {
-    for file in INSTALLED {
-        let path = workspace::root().join("config").join(file);
-        let mut command = api.kubectl(["apply", "--server-side", "-f"]);
-        process::output(command.arg(path))?;
-    }
-    Ok(())
 }
 
 fn test(api: &Cluster, args: &Args, by_name: bool) -> Result<()> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use crate::demo::facts;
 use crate::demo::session::{NAMESPACE, Session};
 use crate::progress::Step;
 use crate::workspace;
@@ -50,11 +49,6 @@ fn version_of(object: &Value) -> String {
         .to_owned()
 }
 
-fn monitor_is_ready(session: &Session) -> Result<Option<()>> {
-    let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
-    Ok(facts::condition_is(&monitor, "Ready", "True").then_some(()))
-}
-
 fn apply_monitor(session: &Session) -> Result<()> {
     let path = workspace::root().join("config/demo/policies.yaml");
     let text = std::fs::read_to_string(&path)
@@ -67,12 +61,7 @@ fn apply_monitor(session: &Session) -> Result<()> {
 /// Applies the monitor and waits until it is Ready.
 fn run_monitor(session: &Session, step: &mut Step) -> Result<()> {
     apply_monitor(session)?;
-    session.wait(
-        step,
-        "the PowerMonitor to be Ready",
-        Duration::from_mins(10),
-        monitor_is_ready,
-    )
+    session.monitor_ready(step)
 }
 
 /// How often the operator has visited a monitor without a fault.

@@ -105,15 +105,7 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
         .with_context(|| format!("reading \"{}\"", monitor.display()))?;
     session.apply(&monitor)?;
     let mut step = Step::new("agents at work");
-    session.wait(
-        &mut step,
-        "a Ready monitor",
-        Duration::from_mins(10),
-        |session| {
-            let monitor = session.json(&["get", "powermonitor", "tanso", "-o", "json"])?;
-            Ok(condition_is(&monitor, "Ready", "True").then_some(()))
-        },
-    )?;
+    session.monitor_ready(&mut step)?;
     step.done("agents are at work");
     session.apply(ACCOUNT)?;
     session.apply(SPEC)?;
