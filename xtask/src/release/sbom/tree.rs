@@ -123,6 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn of_two_targets_all_is_there_and_once() {
+        // As cargo tells several targets: a tree for each, a blank line between.
+        let text =
+            "0!a v0.1.0|MIT\n1!b v1.0.0|MIT\n\n0!a v0.1.0|MIT\n1!b v1.0.0|MIT\n1!arm v2.0.0|MIT\n";
+        let tree = parse(text).unwrap();
+        assert_eq!(tree.root.name, "a");
+        let names: Vec<&str> = tree.crates.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["a", "arm", "b"]);
+        assert_eq!(tree.needs.len(), 2);
+    }
+
+    #[test]
     fn what_is_no_line_of_a_tree_is_an_error_that_shows_it() {
         let error = parse("error: no such package").unwrap_err();
         assert!(
