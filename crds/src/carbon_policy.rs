@@ -7,7 +7,9 @@ pub mod status;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+use crate::power_monitor::Switch;
 pub use accounting::*;
+
 pub use spec::*;
 pub use status::CarbonPolicyStatus;
 
@@ -110,6 +112,9 @@ pub struct CarbonPolicySpec {
     /// What may be done about advice. Default: nothing.
     #[serde(default)]
     pub actions: ActionsSpec,
+    /// Whether verdicts are also written as `Report`s of `openreports.io/v1alpha1`, beside the `CarbonReport`s, for dashboards that read those. `Enabled` or `Disabled`. Default `Disabled`.
+    #[serde(default)]
+    pub open_reports: Switch,
     /// While true nothing is evaluated; the last status stays.
     #[serde(default)]
     pub suspend: bool,

@@ -31,6 +31,9 @@ pub mod types {
         COMPLIANT = "Compliant";
         /// The intensity series covers the evaluated hours.
         INTENSITY_FRESH = "IntensityFresh";
+        /// The `Report`s of OpenReports that a `CarbonPolicy` asks for are there; False
+        /// while their kind is not installed. Absent where they are not asked for.
+        OPEN_REPORTS_READY = "OpenReportsReady";
         /// An `EnergyStudy` has all the trials that its rule asks for.
         COMPLETE = "Complete";
         /// An `EnergyStudy` cannot go on; what was measured stays.

@@ -10,6 +10,8 @@
 
 #[path = "support/api.rs"]
 mod api;
+#[path = "api_carbon_policy/open_reports.rs"]
+mod open_reports;
 
 use std::time::{Duration, Instant};
 
@@ -406,6 +408,7 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
     );
 
     a_report_is_made_again_as_it_stands(&bench, &status).await;
+    open_reports::verdicts_stand_in_reports_of_openreports_where_they_are_wished(&bench).await;
     nothing_is_written_when_nothing_changed(&bench).await;
     a_mended_table_ends_the_stall(&bench).await;
     an_edited_table_reaches_the_status_long_before_the_interval(&bench).await;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::cluster::{self, Options, Profile};
-use crate::{chart, check, codegen, dashboards, e2e, ebpf, openapi, process, workspace};
+use crate::{chart, check, codegen, dashboards, e2e, ebpf, openapi, process, tools, workspace};
 
 /// What to leave out.
 #[derive(Debug, clap::Args)]
@@ -93,6 +93,8 @@ fn tests() -> Result<()> {
             None
         }
     };
+    let open_reports = tools::module_dir("openreports", "github.com/openreports/reports-api")?
+        .join("config/crd/openreports.io_reports.yaml");
     let api = cluster::up(&Options {
         profile: Profile::Api,
         ..Options::new(API_CLUSTER)
@@ -106,6 +108,7 @@ fn tests() -> Result<()> {
     ]);
     run.current_dir(workspace::root())
         .env("TANSO_TEST_KUBECONFIG", api.kubeconfig())
+        .env("TANSO_TEST_OPEN_REPORTS", open_reports)
         .envs(prometheus.map(|folder| ("TANSO_TEST_PROMETHEUS", folder)));
     openapi::give(&mut run);
     ebpf::give(&mut run);

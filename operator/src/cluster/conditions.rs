@@ -50,6 +50,11 @@ impl<'a> Conditions<'a> {
             None => self.all.push(next),
         }
     }
+
+    /// Says nothing of that type any more.
+    pub fn remove(&mut self, type_: &str) {
+        self.all.retain(|condition| condition.type_ != type_);
+    }
 }
 
 /// The condition of that type.

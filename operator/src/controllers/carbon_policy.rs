@@ -5,7 +5,8 @@
 //! which is written on every way out, and only if it says something new.
 //!
 //! Rights: carbonpolicies, clustercarbonpolicies: list, watch, and patch of
-//! their status; carbonreports: get, list, patch, create, delete;
+//! their status; carbonreports and reports of openreports.io: get, list,
+//! patch, create, delete;
 //! configmaps: get, in its own namespace list; secrets named
 //! `tanso-intensity`: get; events: create, patch.
 
@@ -18,6 +19,7 @@ pub mod evidence;
 pub mod judge;
 mod kinds;
 pub mod observe;
+pub mod open_reports;
 mod query_period;
 mod savings;
 pub mod status;

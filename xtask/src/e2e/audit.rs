@@ -33,7 +33,7 @@ const ROLES: [(&str, &str); 5] = [
 ];
 
 /// Rights that these tests do not use: resources, verbs, and what does.
-const ELSEWHERE: [(&str, &str, &str); 9] = [
+const ELSEWHERE: [(&str, &str, &str); 10] = [
     (
         "powermonitors/finalizers carbonpolicies/finalizers clustercarbonpolicies/finalizers",
         "update",
@@ -53,6 +53,11 @@ const ELSEWHERE: [(&str, &str, &str); 9] = [
         "secrets persistentvolumeclaims poddisruptionbudgets networkpolicies servicemonitors certificates",
         "create patch delete",
         "what a PowerMonitor may ask for: operator/tests/api_power_monitor.rs, `e2e helm`",
+    ),
+    (
+        "reports",
+        "get list create patch delete",
+        "Reports of OpenReports, of policies that ask for them: operator/tests/api_carbon_policy/open_reports.rs",
     ),
     (
         "secrets",

@@ -1,4 +1,5 @@
-//! The pages of a policy: all workloads, in `CarbonReports`.
+//! The pages of a policy: all workloads, in `CarbonReports`, and whatever stands
+//! beside them under the same names.
 //!
 //! New pages are written first, then the status names them, then old ones go:
 //! after a crash at any point the status names pages that exist. A page's name
@@ -14,7 +15,7 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::{CarbonReport, CarbonReportSpec};
 
 use super::judge::Evaluation;
-use crate::cluster::apply::bounded;
+use crate::cluster::apply::{Object, bounded};
 use crate::cluster::{Applier, ApplyFault};
 
 /// Most workloads of a page.
@@ -89,10 +90,10 @@ fn without_reasons(row: &WorkloadResult) -> WorkloadResult {
 ///
 /// # Errors
 /// If the API server refuses or is silent; pages written stay.
-pub async fn write(
+pub async fn write<K: Object>(
     applier: &Applier,
-    api: &Api<CarbonReport>,
-    pages: &[CarbonReport],
+    api: &Api<K>,
+    pages: &[K],
     known: &[String],
 ) -> Result<Vec<String>, ApplyFault> {
     let mut names = Vec::with_capacity(pages.len());
@@ -100,7 +101,7 @@ pub async fn write(
         let name = page.name_any();
         // Looked for on the cluster only where the status does not name it.
         let exists = known.contains(&name)
-            || bounded::<CarbonReport, _>("get", &name, api.get_opt(&name))
+            || bounded::<K, _>("get", &name, api.get_opt(&name))
                 .await?
                 .is_some();
         if !exists {
@@ -115,23 +116,22 @@ pub async fn write(
 ///
 /// # Errors
 /// If the API server refuses or is silent; what is left goes next time.
-pub async fn delete_others(
+pub async fn delete_others<K: Object>(
     applier: &Applier,
-    api: &Api<CarbonReport>,
+    api: &Api<K>,
     owner: &Owner,
     keep: &[String],
 ) -> Result<usize, ApplyFault> {
     let keep: BTreeSet<&str> = keep.iter().map(String::as_str).collect();
     let params = ListParams::default().labels(&format!("{POLICY_LABEL}={}", owner.uid));
-    let listed =
-        bounded::<CarbonReport, _>("list", &owner.name, api.list_metadata(&params)).await?;
+    let listed = bounded::<K, _>("list", &owner.name, api.list_metadata(&params)).await?;
     let mut gone = 0;
     for page in listed {
         let name = page.name_any();
         if keep.contains(name.as_str()) {
             continue;
         }
-        let live = bounded::<CarbonReport, _>("get", &name, api.get_opt(&name)).await?;
+        let live = bounded::<K, _>("get", &name, api.get_opt(&name)).await?;
         if let Some(live) = live {
             applier.delete(api, &live).await?;
             gone += 1;

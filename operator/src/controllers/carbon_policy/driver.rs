@@ -10,7 +10,7 @@ use kube::{Api, ResourceExt as _};
 use tanso_carbon::calendar::UtcHour;
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_crds::condition::{events, reasons, types};
-use tanso_crds::power_monitor::IdleSharing;
+use tanso_crds::power_monitor::{IdleSharing, Switch};
 use tanso_crds::{CarbonPolicySpec, CarbonPolicyStatus, CarbonReport};
 
 use super::act;
@@ -18,6 +18,7 @@ use super::apply::{self, Owner};
 use super::evidence::{self, Given};
 use super::judge::{self, Evaluation, Inputs};
 use super::kinds::Policy;
+use super::open_reports::{self, Mirror, Place, Report, Told};
 use super::status::{self, Evaluated, Outcome};
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
@@ -363,6 +364,15 @@ async fn publish<P: Policy>(
         if is_first { &[] } else { &known },
     )
     .await?;
+    let mirrored = mirror(
+        policy,
+        context,
+        before,
+        &judged.evaluation,
+        &pages,
+        is_first,
+    )
+    .await?;
     let evaluated = Evaluated {
         policy: &judged.policy,
         evaluation: &judged.evaluation,
@@ -370,6 +380,7 @@ async fn publish<P: Policy>(
         revision: judged.revision,
         with_unallocated: policy.scope(&[]).is_ok_and(|scope| scope == Scope::All),
         reports: reports.clone(),
+        open_reports: mirrored,
     };
     let outcome = Outcome::Evaluated(Box::new(evaluated));
     write(policy, context, before, &outcome).await?;
@@ -377,6 +388,40 @@ async fn publish<P: Policy>(
         apply::delete_others(&context.applier, &api, &owner, &reports).await?;
     }
     Ok(())
+}
+
+/// The policy's `Reports` of `OpenReports`, as its spec wishes.
+async fn mirror<P: Policy>(
+    policy: &P,
+    context: &Context,
+    before: Option<&CarbonPolicyStatus>,
+    evaluation: &Evaluation,
+    pages: &[CarbonReport],
+    is_first: bool,
+) -> Result<Mirror, ReconcileFault> {
+    let said = before.and_then(|one| condition(&one.conditions, types::OPEN_REPORTS_READY));
+    let api: Api<Report> =
+        Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
+    let place = Place {
+        applier: &context.applier,
+        api: &api,
+        owner: &owner(policy),
+    };
+    if policy.policy().open_reports == Switch::Disabled {
+        // Without the condition there were none.
+        return Ok(match said {
+            Some(_) => place.take_back().await?,
+            None => Mirror::Unwished,
+        });
+    }
+    let told = Told {
+        policy: &policy.object_ref(&()),
+        regulations: &evaluation.regulations,
+    };
+    let were_there = !is_first && said.is_some_and(|condition| condition.status == "True");
+    let known = before.filter(|_| were_there).map(|one| &*one.reports);
+    let reports = open_reports::beside(told, pages);
+    Ok(place.make(&reports, known.unwrap_or_default()).await?)
 }
 
 /// Keeps what a new report is made from. Without it the report stands all the

@@ -12,6 +12,7 @@ use tanso_faces::answer::figures::milligrams_per_kwh;
 use tanso_intensity::Loaded;
 
 use super::judge::{Evaluation, verdict_of};
+use super::open_reports::Mirror;
 use super::validate::{PolicyFault, ValidatedPolicy};
 use super::{savings, words};
 use crate::cluster::{Conditions, condition};
@@ -49,6 +50,8 @@ pub struct Evaluated<'a> {
     pub with_unallocated: bool,
     /// Names of the pages.
     pub reports: Vec<String>,
+    /// What became of the `Reports` beside them.
+    pub open_reports: Mirror,
 }
 
 /// The first status: everything is unknown.
@@ -172,6 +175,31 @@ fn evaluated_conditions(conditions: &mut Conditions<'_>, evaluated: &Evaluated<'
     );
     let (value, reason, message) = freshness(evaluated);
     conditions.set(types::INTENSITY_FRESH, value, reason, &message);
+    open_reports(conditions, &evaluated.open_reports);
+}
+
+/// Said where they are wished, and nowhere else.
+fn open_reports(conditions: &mut Conditions<'_>, mirror: &Mirror) {
+    let type_ = types::OPEN_REPORTS_READY;
+    match mirror {
+        Mirror::Unwished => conditions.remove(type_),
+        Mirror::Written(count) => conditions.set(
+            type_,
+            "True",
+            reasons::SUCCEEDED,
+            &format!("{count} Reports of openreports.io"),
+        ),
+        Mirror::NotInstalled => conditions.set(
+            type_,
+            "False",
+            reasons::NOT_FOUND,
+            "kind Report of openreports.io/v1alpha1 is not installed; they are made as soon as it is",
+        ),
+        Mirror::Forbidden(message) => conditions.set(type_, "False", reasons::FORBIDDEN, message),
+        Mirror::Unavailable(message) => {
+            conditions.set(type_, "False", reasons::UNAVAILABLE, message);
+        }
+    }
 }
 
 fn waiting_for_data(conditions: &mut Conditions<'_>) {
@@ -242,6 +270,7 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         revision,
         with_unallocated,
         reports,
+        open_reports: _,
     } = evaluated;
     status.verdict = Some(verdict_of(evaluation.combined.verdict));
     status.answer = words::answer(policy, evaluation);

@@ -9,6 +9,7 @@ use tanso_crds::carbon_policy::{
 use tanso_power::{Estimate, Provenance};
 
 use super::super::apply::{self, Owner};
+use super::super::open_reports::Mirror;
 use super::super::status::{self, Evaluated, Outcome};
 use super::super::validate::{Observed, Sources, validate};
 use super::super::words::answer;
@@ -561,6 +562,7 @@ fn an_intensity_older_than_allowed_is_not_fresh_and_says_why() {
         revision: 41,
         with_unallocated: false,
         reports: Vec::new(),
+        open_reports: Mirror::Unwished,
     };
     let outcome = Outcome::Evaluated(Box::new(evaluated));
     let status = status::after(None, &outcome, Some(1), data_through);
@@ -591,6 +593,7 @@ fn the_status_is_as_the_golden_file() {
         revision: 41,
         with_unallocated: true,
         reports: vec!["p-12345678-1".into()],
+        open_reports: Mirror::Unwished,
     };
     let outcome = Outcome::Evaluated(Box::new(evaluated));
     let mut status = status::after(None, &outcome, Some(3), data_through);
