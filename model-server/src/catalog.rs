@@ -14,6 +14,7 @@ pub mod rapl;
 use std::collections::HashMap;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use coefficients::Coefficient;
@@ -195,6 +196,29 @@ impl Catalog {
             digest: digest(files),
         }
     }
+}
+
+/// The rows of measured machines as they are bundled, by their id: what a
+/// question could tell, without what was measured.
+pub(crate) fn records() -> impl Iterator<Item = (String, Map<String, Value>)> {
+    let tables = FILES.iter().take(2);
+    tables.flat_map(|(_, text)| {
+        let rows = csv::Reader::from_reader(text.as_bytes())
+            .into_deserialize::<HashMap<String, String>>()
+            .filter_map(Result::ok);
+        rows.filter_map(|row| {
+            let id = row.get("result_id").or(row.get("row_id"))?.clone();
+            let cells = row.into_iter().filter(|(name, cell)| {
+                !cell.is_empty() && !name.starts_with("w_") && !name.starts_with("load_")
+            });
+            let value = |cell: String| {
+                let number = cell.parse::<f64>().ok().filter(|n| n.is_finite());
+                number.map_or_else(|| Value::from(cell.clone()), Value::from)
+            };
+            let cells = cells.map(|(name, cell)| (name, value(cell)));
+            Some((id, cells.collect()))
+        })
+    })
 }
 
 struct Intake<'a> {

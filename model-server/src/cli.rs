@@ -15,8 +15,9 @@ use clap::{Parser, Subcommand};
 use tanso_runtime::serve::{Limits, Tls};
 use tanso_runtime::{Health, Shutdown};
 
+use crate::catalog::Catalog;
 use crate::evaluate::report::Report;
-use crate::evaluate::{ByFamily, Evaluation, page};
+use crate::evaluate::{ByFamily, Evaluation, lacking, page};
 use crate::host::{LOADS, load};
 use crate::matrix::Singular;
 use crate::plot::CurvePlot;
@@ -96,6 +97,9 @@ enum Command {
         /// Print the tiers alone, without training the other methods.
         #[arg(long)]
         tiers: bool,
+        /// Print the rows of machines that tell little alone.
+        #[arg(long, conflicts_with = "tiers")]
+        lacking: bool,
     },
     /// Print a model document: of a machine, or of a name that --list shows.
     Export {
@@ -193,9 +197,15 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
                 document.explanation, document.origin
             )?;
         }
-        Command::Evaluate { json, html, tiers } => {
-            evaluate(&mut out, json, html.as_deref(), tiers)?;
-        }
+        Command::Evaluate {
+            json,
+            html,
+            lacking: true,
+            ..
+        } => lacking(&mut out, json, html.as_deref())?,
+        Command::Evaluate {
+            json, html, tiers, ..
+        } => evaluate(&mut out, json, html.as_deref(), tiers)?,
         Command::Export { export, machine } => {
             drop(out);
             let text = export::run(export, machine).await?;
@@ -236,6 +246,25 @@ fn evaluate(
     }
     if let Some(file) = html {
         write_file(file, &page::report_page(&report))?;
+    }
+    Ok(())
+}
+
+/// Prints how machines are answered that tell little.
+fn lacking(out: &mut impl std::io::Write, json: bool, html: Option<&Path>) -> anyhow::Result<()> {
+    let bar = bar("asking, by folds")?;
+    let rows = lacking::run(&Catalog::bundled(), &lacking::SPLITS, |done, all| {
+        show(&bar, done, all);
+    })
+    .context("training without a fold")?;
+    bar.finish_and_clear();
+    if json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&rows)?)?;
+    } else {
+        write!(out, "{}", lacking::Table(&rows))?;
+    }
+    if let Some(file) = html {
+        write_file(file, &page::lacking_page(&rows))?;
     }
     Ok(())
 }

@@ -5,10 +5,12 @@
 //! tables.
 
 mod guest;
+pub mod lacking;
 pub mod page;
 pub mod protocol;
 pub mod report;
 mod targets;
+mod workers;
 
 use std::fmt;
 

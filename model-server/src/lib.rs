@@ -20,6 +20,7 @@ pub mod guess;
 pub mod host;
 pub mod learn;
 pub mod matrix;
+pub mod partial;
 pub mod plot;
 pub mod process;
 pub mod rapl;

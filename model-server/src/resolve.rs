@@ -15,6 +15,8 @@ use crate::catalog::designs::Designs;
 use crate::catalog::instances::{InstanceFigure, Platform};
 use crate::features::{Machine, cpu_name, cpuid};
 use crate::host::{Host, median};
+use crate::partial::Told;
+pub(crate) use machines::YEAR_ASSUMED;
 use machines::{Known, add_details};
 
 /// What the catalogue knows of CPUs and instance types.
@@ -65,8 +67,32 @@ pub struct Resolved {
     pub family_known: bool,
     /// Whether its vendor is.
     pub vendor_known: bool,
+    /// All that it tells, and what its CPU's name or data sheet adds.
+    pub told: Told,
+    /// What of its host nothing tells.
+    pub gaps: Gaps,
     /// What was assumed, for people.
     pub notes: Vec<String>,
+}
+
+/// What of a host nothing tells and cannot be taken from its like, so that the
+/// host is not the one that its figures describe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// How many sockets it has.
+    pub sockets: bool,
+    /// Of what time it is.
+    pub year: bool,
+    /// Its clock.
+    pub clock: bool,
+}
+
+impl Resolved {
+    /// Whether it is a guest that tells how large it is.
+    #[must_use]
+    pub fn is_sized_guest(&self) -> bool {
+        self.features.virtual_machine == Some(true) && self.part.is_some()
+    }
 }
 
 /// Fewer machines of a vendor than these teach nothing about its next family.
@@ -194,10 +220,14 @@ impl Atlas {
             family,
             year: self.year(machine, facts.or(family), &resolved.features),
         };
+        resolved.gaps.year = known.year.is_none();
         resolved.part = known.part(&resolved.features);
-        if resolved.features.virtual_machine == Some(true) {
-            let platform = self.platforms.iter().find(|(key, _)| known.is_of(key));
-            known.host_of_guest(&mut resolved, platform.map(|(_, platform)| platform));
+        let platform = self.platforms.iter().find(|(key, _)| known.is_of(key));
+        let platform = platform.map(|(_, platform)| platform);
+        resolved.told = known.told(machine, &resolved.features, platform, &self.designs);
+        // A guest that does not tell its size is answered for by its host.
+        if resolved.is_sized_guest() {
+            known.host_of_guest(&mut resolved, platform);
         } else {
             resolved.host = known.whole_machine(&mut resolved);
         }

@@ -3,30 +3,32 @@
 //! The answer depends on the bundled tables and the machine only: the same
 //! question gets the same document, byte for byte.
 
+mod bounds;
+mod ladder;
 mod parts;
+mod published;
+mod words;
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 
-use tanso_power::model::{
-    CurvePoint, Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA,
-};
+use tanso_power::model::{Domain, MachineFeatures, ModelDocument, ModelError, ModelFault, SCHEMA};
 use tanso_power::units::UnitError;
-use tanso_power::{Estimate, Utilisation, Watts};
 
 use crate::accelerators::Boards;
-use crate::catalog::instances::INSTANCE_LOADS;
 use crate::catalog::{Catalog, ORIGIN};
-use crate::columns::View;
-use crate::conformal::Scored;
 use crate::features::Machine;
-use crate::host::{Host, LOADS, load, median};
+use crate::host::{Host, median};
 use crate::matrix::Singular;
 use crate::rapl::Rapl;
 use crate::reading::{Implausible, Limits, Reading};
 use crate::resolve::{Atlas, Resolved, whole};
 use crate::tiers::{Assessed, Knowledge, LEVEL, Steps, Tell, Tier};
+use bounds::{corrected, points};
+use ladder::{Curve, Grounds, modelled, with_design_power};
 pub use parts::Component;
 use parts::add;
+use published::assess_instances;
+use words::explanation;
 
 /// The first year of machines that an unknown one is compared with.
 const RECENT: f64 = 2_017.0;
@@ -66,6 +68,9 @@ pub enum SelectFault {
     /// A reading that cannot be of the machine.
     #[error(transparent)]
     Reading(#[from] Implausible),
+    /// What is told of the machine has no distribution.
+    #[error("what is told of the machine: {0}")]
+    Singular(#[from] Singular),
     /// A tier has no curve.
     #[error("tier \"{0}\" has no model")]
     Empty(&'static str),
@@ -75,16 +80,6 @@ pub enum SelectFault {
     /// The document breaks its contract.
     #[error("making the model document: {0}")]
     Document(#[from] ModelFault),
-}
-
-/// A curve before it becomes a document.
-struct Curve {
-    tier: Tier,
-    loads: Vec<f64>,
-    watts: Vec<f64>,
-    deviation: f64,
-    /// By level, what readings leave of the deviation; all of it if empty.
-    doubt: Vec<f64>,
 }
 
 impl Selector {
@@ -105,7 +100,7 @@ impl Selector {
         let steps = Steps::new(tell);
         let knowledge = Knowledge::learn(&catalog, &steps)?;
         let atlas = Atlas::new(&catalog);
-        let instance = assess_instances(&atlas, &knowledge);
+        let instance = assess_instances(&atlas, &knowledge)?;
         let tdp_w = |host: &Host| Some(with_design_power(&knowledge, host)?.0.tdp_total_w());
         let rapl = Rapl::learn(&catalog, &atlas, tdp_w);
         steps.done();
@@ -143,7 +138,9 @@ impl Selector {
     /// its host and the design power, or its own threads; `None` if neither is
     /// known.
     fn scale_of(&self, resolved: &Resolved) -> Option<(Host, f64)> {
-        let host = resolved.host.as_ref();
+        // A machine of unknown sockets is not judged by one of one.
+        let whole = resolved.is_sized_guest() || !resolved.gaps.sockets;
+        let host = resolved.host.as_ref().filter(|_| whole);
         host.and_then(|host| with_design_power(&self.knowledge, host))
             .map(|(host, _)| (host, resolved.share))
             .or_else(|| Some((resolved.part.clone()?, 1.0)))
@@ -155,6 +152,20 @@ impl Selector {
         let recent = self.catalog.machines.iter().map(|machine| &machine.host);
         let recent: Vec<&Host> = recent.filter(|host| host.year >= RECENT).collect();
         whole(median(&recent, |host| host.threads)).unwrap_or(64)
+    }
+
+    /// What a curve's bounds stand on.
+    fn grounds(&self, curve: &Curve) -> Result<Grounds<'_>, SelectFault> {
+        if let Some(answers) = &curve.answers {
+            return Ok(Grounds::Told(Arc::clone(answers)));
+        }
+        let assessed = match curve.tier {
+            Tier::Instance => Some(&self.instance),
+            tier => self.knowledge.assessed(tier),
+        };
+        assessed
+            .map(Grounds::Tier)
+            .ok_or(SelectFault::Empty(curve.tier.name()))
     }
 
     /// The model for a machine, with bounds at 90 %.
@@ -188,25 +199,12 @@ impl Selector {
         readings: &[Reading],
     ) -> Result<Selection, SelectFault> {
         let resolved = self.atlas.resolve(machine);
-        let curve = resolved.figure.as_ref().map_or_else(
-            || modelled(&self.knowledge, &resolved),
-            |figure| {
-                let (loads, watts) = (INSTANCE_LOADS.to_vec(), figure.watts.to_vec());
-                Some(Curve {
-                    tier: Tier::Instance,
-                    loads,
-                    watts,
-                    deviation: 1.0,
-                    doubt: Vec::new(),
-                })
-            },
-        );
-        let mut curve = curve.ok_or(SelectFault::Empty(Tier::AnyMachine.name()))?;
-        let assessed = match curve.tier {
-            Tier::Instance => Some(&self.instance),
-            tier => self.knowledge.assessed(tier),
+        let mut curve = match &resolved.figure {
+            Some(figure) => Curve::published(figure),
+            None => modelled(&self.knowledge, &resolved)?
+                .ok_or(SelectFault::Empty(Tier::AnyMachine.name()))?,
         };
-        let assessed = assessed.ok_or(SelectFault::Empty(curve.tier.name()))?;
+        let grounds = self.grounds(&curve)?;
         let boards = self.accelerators(machine);
         let draw = (curve.tier != Tier::Instance)
             .then_some(boards.draw)
@@ -219,8 +217,8 @@ impl Selector {
             .iter()
             .map(|reading| reading.without(extra_w))
             .collect();
-        let (bounds, strange) = corrected(&mut curve, assessed, level, &own);
-        let mut explanation = explanation(&curve, assessed, &resolved, readings);
+        let (bounds, strange) = corrected(&mut curve, &grounds, level, &own);
+        let mut explanation = explanation(&curve, &grounds, &resolved, readings);
         explanation.push_str(&strange);
         explanation.push_str(&boards.words(curve.tier));
         let accelerators_left_out = boards.is_left_out(curve.tier);
@@ -229,6 +227,7 @@ impl Selector {
         if let Some(draw) = draw {
             components.push(add(&mut curve_points, draw)?);
         }
+        let (machines, families) = grounds.left_out();
         let document = ModelDocument {
             schema: SCHEMA.to_owned(),
             name: name(curve.tier.name(), &resolved.features),
@@ -241,12 +240,10 @@ impl Selector {
             refined: None,
             error: ModelError {
                 level,
-                mape_percent: (assessed.score.mape_percent * 10.0).round() / 10.0,
+                mape_percent: (grounds.mape_percent() * 10.0).round() / 10.0,
                 method: format!(
-                    "{}: {} machines of {} families",
-                    curve.tier.protocol(),
-                    assessed.score.machines,
-                    assessed.score.families
+                    "{}: {machines} machines of {families} families",
+                    curve.tier.protocol()
                 ),
             },
             training_digest: self.catalog.digest.clone(),
@@ -265,201 +262,6 @@ impl Selector {
     }
 }
 
-/// The curve of the best tier that the machine's knowledge allows, published
-/// instance figures aside.
-fn modelled(knowledge: &Knowledge, resolved: &Resolved) -> Option<Curve> {
-    let whole = |tier: Tier, watts: Vec<f64>, deviation: f64| Curve {
-        tier,
-        loads: (0..LOADS).map(load).collect(),
-        watts,
-        deviation,
-        doubt: Vec::new(),
-    };
-    let share = |watts: &[f64; LOADS], factor: f64| watts.map(|watts| watts * factor).to_vec();
-    if let Some((host, guessed)) = resolved
-        .host
-        .as_ref()
-        .and_then(|host| with_design_power(knowledge, host))
-    {
-        let view = View::of(&host);
-        let tier = match (
-            resolved.cpu_known,
-            resolved.family_known,
-            resolved.vendor_known,
-        ) {
-            _ if guessed => Tier::CpuFamilyGuessed(view),
-            (true, ..) => Tier::CpuModel(view),
-            (_, true, _) => Tier::CpuFamily(view),
-            (_, _, true) => Tier::UnseenFamily(view),
-            _ => {
-                let watts = share(knowledge.per_tdp(), host.tdp_total_w() * resolved.share);
-                return Some(whole(Tier::TdpRatio, watts, 1.0));
-            }
-        };
-        let belief = knowledge.process(view)?.believe(&host);
-        return Some(whole(
-            tier,
-            share(&belief.watts, resolved.share),
-            belief.deviation,
-        ));
-    }
-    if let Some(part) = resolved.part.as_ref().filter(|_| resolved.vendor_known) {
-        let tier = if resolved.family_known {
-            Tier::CpuFamily(View::Guest)
-        } else {
-            Tier::UnseenFamily(View::Guest)
-        };
-        let belief = knowledge.process(View::Guest)?.believe(part);
-        return Some(whole(tier, belief.watts.to_vec(), belief.deviation));
-    }
-    let Some(threads) = resolved.part.as_ref().map(|part| part.threads) else {
-        return Some(whole(
-            Tier::AnyMachine,
-            knowledge.any_machine().to_vec(),
-            1.0,
-        ));
-    };
-    let family = resolved.features.microarch.as_deref().unwrap_or_default();
-    let (tier, per_thread) = if let Some(curve) = knowledge.family_per_thread(family) {
-        (Tier::FamilyPerThread, curve)
-    } else if let Some(curve) = knowledge.published_per_thread(family) {
-        (Tier::Coefficients, curve)
-    } else {
-        (Tier::AnyThread, knowledge.any_thread())
-    };
-    Some(whole(tier, share(per_thread, threads), 1.0))
-}
-
-/// The host with its design power, and whether that was guessed; `None` if it
-/// is neither known nor can be guessed.
-fn with_design_power(knowledge: &Knowledge, host: &Host) -> Option<(Host, bool)> {
-    if host.tdp_w > 0.0 {
-        return Some((host.clone(), false));
-    }
-    let tdp_w = knowledge.guess().tdp_w(
-        &host.microarch,
-        host.cores / host.sockets,
-        host.base_mhz,
-        "",
-    )?;
-    Some((
-        Host {
-            tdp_w,
-            ..host.clone()
-        },
-        true,
-    ))
-}
-
-/// How far published instance figures are from wall-power models of the
-/// hosts, both for the instance's share: the only check that public data allow.
-fn assess_instances(atlas: &Atlas, knowledge: &Knowledge) -> Assessed {
-    let mut scored = Vec::new();
-    for figure in atlas.figures().filter(|figure| figure.gpus == 0.0) {
-        let features = MachineFeatures {
-            instance_type: None,
-            ..instance_features(figure)
-        };
-        let resolved = atlas.resolve(&Machine::new(features));
-        let Some(curve) =
-            modelled(knowledge, &resolved).filter(|curve| curve.tier < Tier::AnyThread)
-        else {
-            continue;
-        };
-        // The instance's loads are the curve's levels 0, 1, 5 and 10.
-        let truth = [0, 1, 5, 10].map(|level| curve.watts[level]).to_vec();
-        let family = figure.platform_cpu.clone();
-        scored.push(Scored {
-            id: figure.instance_type.clone(),
-            family,
-            levels: vec![0, 1, 2, 3],
-            truth,
-            predicted: figure.watts.to_vec(),
-            deviation: 1.0,
-        });
-    }
-    Assessed::new(Tier::Instance, &scored, INSTANCE_LOADS.len(), 2)
-}
-
-fn instance_features(figure: &crate::catalog::instances::InstanceFigure) -> MachineFeatures {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count of a checked table, at most some hundred"
-    )]
-    let threads = figure.vcpus.round() as u32;
-    MachineFeatures {
-        cpu_name: Some(figure.platform_cpu.clone()),
-        threads: Some(threads),
-        mem_gb: Some(figure.mem_gb),
-        virtual_machine: Some(true),
-        ..MachineFeatures::default()
-    }
-}
-
-/// How surely a machine like it shows what a reading must lie within not to be
-/// strange.
-const STRANGE: f64 = 0.99;
-
-/// Corrects a curve by readings; its bounds, and a word on readings that are
-/// strange, with whom the bounds hold the uncorrected curve's as well.
-fn corrected(
-    curve: &mut Curve,
-    assessed: &Assessed,
-    level: f64,
-    readings: &[Reading],
-) -> (Vec<[f64; 3]>, String) {
-    let calibration = &assessed.calibration;
-    let before = curve.watts.clone();
-    let expected = calibration.bounds(&before, curve.deviation, STRANGE);
-    // Correction goes by the eleven levels of a whole curve alone.
-    let strange: Vec<&Reading> = readings
-        .iter()
-        .filter(|reading| before.len() == LOADS && reading.is_outside(&expected))
-        .collect();
-    let corrected = assessed.correction.apply(&curve.watts, readings);
-    curve.watts = corrected.watts;
-    curve.doubt = corrected.doubt;
-    if strange.is_empty() {
-        let bounds = calibration.bounds_with(&curve.watts, curve.deviation, level, &curve.doubt);
-        return (bounds, String::new());
-    }
-    curve.doubt = vec![1.0; LOADS];
-    let without = calibration.bounds(&before, curve.deviation, level);
-    let with = calibration.bounds(&curve.watts, curve.deviation, level);
-    let both = without.iter().zip(&with);
-    let mut both: Vec<[f64; 3]> = both
-        .map(|(without, with)| [without[0].min(with[0]), with[1], without[2].max(with[2])])
-        .collect();
-    for reading in &strange {
-        reading.hold(&mut both);
-    }
-    let named: Vec<String> = strange.iter().map(ToString::to_string).collect();
-    let words = format!(
-        "; not one in a hundred machines like it would show {}: check the meter, and that it reads this machine alone; the bounds hold both that and what was expected without it",
-        named.join(", ")
-    );
-    (both, words)
-}
-
-fn points(loads: &[f64], bounds: &[[f64; 3]]) -> Result<Vec<CurvePoint>, UnitError> {
-    // Whole hundredths of a watt: no digit is said that is not meant, and the
-    // digest does not hang on the last bit of a logarithm.
-    let watts = |watts: f64| Watts::try_from_watts((watts * 100.0).round() / 100.0);
-    let point = |(load, [low, value, high]): (&f64, &[f64; 3])| {
-        let power = Estimate {
-            low: watts(*low)?,
-            value: watts(*value)?,
-            high: watts(*high)?,
-        };
-        Ok(CurvePoint {
-            utilisation: Utilisation::try_new(*load)?,
-            power,
-        })
-    };
-    loads.iter().zip(bounds).map(point).collect()
-}
-
 fn name(tier: &str, features: &MachineFeatures) -> String {
     let machine = [
         &features.instance_type,
@@ -473,106 +275,6 @@ fn name(tier: &str, features: &MachineFeatures) -> String {
         "{tier}/{}",
         machine.map_or("unknown machine", String::as_str)
     )
-}
-
-/// A deviation, in the curves' spread, that no measured machine would have.
-const FAR: f64 = 1.0;
-
-fn explanation(
-    curve: &Curve,
-    assessed: &Assessed,
-    resolved: &Resolved,
-    readings: &[Reading],
-) -> String {
-    let family = resolved.features.microarch.as_deref().unwrap_or("unknown");
-    let reason = match curve.tier {
-        Tier::Instance => "published figures of this instance type (CPU package, memory, a constant for the rest; accelerators idle)".to_owned(),
-        Tier::CpuModel(view) => format!("Gaussian process on the {}; this CPU model was measured in other machines", view.name()),
-        Tier::CpuFamily(View::Guest) => format!(
-            "Gaussian process by thread; machines of family \"{family}\" were measured, but {}",
-            nameless(resolved)
-        ),
-        Tier::UnseenFamily(View::Guest) => format!(
-            "Gaussian process by thread; no machine of family \"{family}\" was measured, and {}",
-            nameless(resolved)
-        ),
-        Tier::CpuFamily(view) => format!("Gaussian process on the {}; other CPU models of family \"{family}\" were measured", view.name()),
-        Tier::CpuFamilyGuessed(view) => format!(
-            "Gaussian process on the {}; other CPU models of family \"{family}\" were measured, and the design power is guessed from them",
-            view.name()
-        ),
-        Tier::UnseenFamily(view) => format!("Gaussian process on the {}; no machine of family \"{family}\" was measured", view.name()),
-        Tier::TdpRatio => "ratio to the thermal design power, as no machine of this CPU vendor was measured".to_owned(),
-        Tier::FamilyPerThread => format!("mean watts per thread of measured machines of family \"{family}\", as the CPU model is unknown"),
-        Tier::Coefficients => format!("published watts per thread of family \"{family}\", of which no machine was measured"),
-        Tier::AnyThread => format!("mean watts per thread of machines since 2017, as {}", unmeasured(resolved)),
-        Tier::AnyMachine => format!(
-            "mean of machines since 2017, as {}, and neither its threads nor its design power are told",
-            unmeasured(resolved)
-        ),
-        // What RAPL would read explains itself by component.
-        Tier::RaplHost | Tier::RaplTdp | Tier::RaplThread | Tier::RaplMemory => curve.tier.protocol().to_owned(),
-    };
-    let what = if curve.tier == Tier::Instance {
-        "differs from wall-power models by"
-    } else {
-        "error on machines left out"
-    };
-    let mut text = format!(
-        "{reason}; {what} {:.1} % ({})",
-        assessed.score.mape_percent,
-        curve.tier.protocol()
-    );
-    if matches!(
-        curve.tier,
-        Tier::CpuModel(_) | Tier::CpuFamily(_) | Tier::CpuFamilyGuessed(_) | Tier::UnseenFamily(_)
-    ) && curve.deviation > FAR
-    {
-        text.push_str("; the machine is far from every measured one");
-    }
-    for note in &resolved.notes {
-        text.push_str("; ");
-        text.push_str(note);
-    }
-    if curve.tier != Tier::Instance {
-        text.push_str("; trained on tuned servers, so idle power in service is usually higher");
-    }
-    if curve.doubt.iter().any(|doubt| *doubt < 1.0) {
-        let _ = write!(
-            text,
-            "; corrected by {} reading(s) of this machine, so its error is less",
-            readings.len()
-        );
-    }
-    text
-}
-
-/// Why a machine is only known by its threads.
-fn nameless(resolved: &Resolved) -> String {
-    let name = resolved.features.cpu_name.as_deref().unwrap_or("unknown");
-    format!("the design power of its CPU \"{name}\" is in no table and not told")
-}
-
-/// What of a machine's CPU is known and did not help, as nobody measured it.
-fn unmeasured(resolved: &Resolved) -> String {
-    let features = &resolved.features;
-    let family = features
-        .microarch
-        .as_deref()
-        .filter(|family| !family.is_empty());
-    match (&features.cpu_name, family) {
-        (_, Some(family)) if resolved.family_known => {
-            format!("only the family \"{family}\" of its CPU is known")
-        }
-        (_, Some(family)) if resolved.vendor_known => {
-            format!("no machine of its CPU's family \"{family}\" was measured")
-        }
-        (_, Some(family)) => format!(
-            "too few machines of its CPU's vendor, and none of family \"{family}\", were measured"
-        ),
-        (Some(name), None) => format!("the CPU \"{name}\" is of no known model or family"),
-        (None, None) => "nothing is known of its CPU".to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::columns::View;
 use crate::conformal::{Calibration, Score, Scored, score};
+use crate::partial::Kin;
 use crate::reading::Correction;
 pub use knowledge::Knowledge;
 pub(crate) use means::mean_curve;
@@ -23,12 +24,18 @@ pub enum Tier {
     Instance,
     /// The CPU model was measured by others.
     CpuModel(View),
+    /// As `CpuModel`, and the number of its sockets is the usual one.
+    CpuModelUsual(View),
+    /// As `CpuModel`, of a guest: its share of the usual machine.
+    CpuModelShare(View),
     /// The microarchitecture was measured, this CPU model not.
     CpuFamily(View),
     /// As `CpuFamily`, and the design power is a guess from the family.
     CpuFamilyGuessed(View),
     /// The vendor was measured, this microarchitecture not.
     UnseenFamily(View),
+    /// Only a part is told of the machine, whatever that is.
+    Partial(Kin),
     /// The thermal design power is known, the vendor was not measured.
     TdpRatio,
     /// The microarchitecture was measured; little is known of the machine.
@@ -56,9 +63,14 @@ impl Tier {
         match self {
             Self::Instance => "instance",
             Self::CpuModel(_) => "cpu-model",
+            Self::CpuModelUsual(_) => "cpu-model-no-sockets",
+            Self::CpuModelShare(_) => "cpu-model-guest",
             Self::CpuFamily(_) => "cpu-family",
             Self::CpuFamilyGuessed(_) => "cpu-family-no-tdp",
             Self::UnseenFamily(_) => "unseen-family",
+            Self::Partial(Kin::Family) => "partial-family",
+            Self::Partial(Kin::Vendor) => "partial-vendor",
+            Self::Partial(Kin::Nobody) => "partial-anyone",
             Self::TdpRatio => "tdp-ratio",
             Self::FamilyPerThread => "family-per-thread",
             Self::Coefficients => "coefficients",
@@ -76,10 +88,14 @@ impl Tier {
     pub const fn sees(self) -> &'static str {
         match self {
             Self::CpuModel(view)
+            | Self::CpuModelUsual(view)
+            | Self::CpuModelShare(view)
             | Self::CpuFamily(view)
             | Self::CpuFamilyGuessed(view)
             | Self::UnseenFamily(view) => view.name(),
             Self::Instance => "instance type",
+            Self::Partial(Kin::Family | Kin::Vendor) => "vendor and family at least",
+            Self::Partial(Kin::Nobody) => "TDP by socket at least",
             Self::TdpRatio | Self::RaplTdp => "TDP",
             Self::RaplHost => "CPU model",
             Self::RaplMemory => "memory",
@@ -99,6 +115,21 @@ impl Tier {
             Self::CpuModel(_) => {
                 "leave one CPU model of one system vendor out, other vendors' twins known"
             }
+            Self::CpuModelUsual(_) => {
+                "leave one CPU model of one system vendor out, other vendors' twins known; sockets are the twins' usual number"
+            }
+            Self::CpuModelShare(_) => {
+                "leave one CPU model of one system vendor out, other vendors' twins known; a share of a machine with the twins' usual number of sockets"
+            }
+            Self::Partial(Kin::Family) => {
+                "leave one CPU model out, others of its family known; each shown as the asked machine shows itself"
+            }
+            Self::Partial(Kin::Vendor) => {
+                "leave one CPU family out; each machine shown as the asked one shows itself"
+            }
+            Self::Partial(Kin::Nobody) => {
+                "leave one CPU vendor out; each machine shown as the asked one shows itself"
+            }
             Self::CpuFamily(View::Guest) => {
                 "leave one CPU model out, others of its family known; told are threads, memory by thread and the family"
             }
@@ -111,8 +142,9 @@ impl Tier {
             Self::CpuFamilyGuessed(_) => {
                 "leave one CPU model out, others of its family known; its design power guessed from them, clock and year the family's"
             }
-            Self::UnseenFamily(_) | Self::AnyThread | Self::AnyMachine => {
-                "leave one CPU family out"
+            Self::UnseenFamily(_) => "leave one CPU family out",
+            Self::AnyThread | Self::AnyMachine => {
+                "leave one CPU family out; machines of any time by the mean of those since 2017"
             }
             Self::RaplHost => {
                 "one published RAPL curve of a host against the others of its CPU; nobody published a measurement"

@@ -80,11 +80,16 @@ impl Designs {
         }
     }
 
+    /// A family's design; `None` of an unknown family.
+    #[must_use]
+    pub fn known(&self, microarch: &str) -> Option<Design> {
+        Some(self.families.get(microarch)?.design)
+    }
+
     /// When a family's server parts came, in years; `None` of an unknown family.
     #[must_use]
     pub fn launched(&self, microarch: &str) -> Option<f64> {
-        let family = self.families.get(microarch)?;
-        Some(family.design.launched)
+        self.known(microarch).map(|design| design.launched)
     }
 
     /// A family's design; of an unknown family that of its vendor's family, or

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::Evaluation;
 use super::guest::TOLD;
+use super::lacking::{self, Lacking};
 use super::protocol::{Outcome, Split};
 use super::report::{MAE, MAPE, Report, cells};
 use super::targets::LOOKED;
@@ -86,6 +87,7 @@ pub fn report_page(report: &Report<'_>) -> String {
         page.push_str("</table>");
         by_load(&mut page, report, split);
     }
+    tell_little(&mut page, &report.lacking);
     if let Some(unseen) = report.outcome(Split::Family, Method::Served) {
         curves(&mut page, unseen);
     }
@@ -113,6 +115,56 @@ fn row(page: &mut String, outcome: &Outcome) {
         score.width,
         escaped(&score.worst_family)
     );
+}
+
+/// The rows of machines that tell little alone.
+#[must_use]
+pub fn lacking_page(rows: &[Lacking]) -> String {
+    let mut page = start("How wrong the power models of machines are that tell little");
+    tell_little(&mut page, rows);
+    page.push_str("</body></html>\n");
+    page
+}
+
+fn tell_little(page: &mut String, rows: &[Lacking]) {
+    let _ = write!(
+        page,
+        "<h2>Machines that tell little, answered as served</h2><p>Accepted: {} to {} % within the bounds. Tried: {}.</p>",
+        lacking::ACCEPTED.0,
+        lacking::ACCEPTED.1,
+        escaped(lacking::TRIED)
+    );
+    for split in Split::ALL {
+        let mut rows = rows.iter().filter(|row| row.split == split).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        let _ = write!(
+            page,
+            "<h3>{}</h3><table><tr><th>told</th><th>machines</th><th>MAPE %</th><th>coverage %</th><th></th><th>width</th><th>tier</th><th>least covered</th></tr>",
+            escaped(lacking::left_out(split))
+        );
+        for row in rows {
+            let (class, word) = if row.met() {
+                ("yes", "met")
+            } else {
+                ("no", "not met")
+            };
+            let _ = write!(
+                page,
+                "<tr><td>{}</td><td>{}</td><td>{:.1}</td><td>{:.1}</td><td class=\"{class}\">{word}</td><td>{:.2}</td><td>{}</td><td>{} ({:.0} %)</td></tr>",
+                escaped(row.told),
+                row.machines,
+                row.mape_percent,
+                row.coverage_percent,
+                row.width,
+                row.tier,
+                escaped(&row.worst.0),
+                row.worst.1
+            );
+        }
+        page.push_str("</table>");
+    }
 }
 
 /// Every method's errors at every load.

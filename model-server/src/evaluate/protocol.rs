@@ -6,13 +6,11 @@
 //! and what was not, [`super::report`] says beside the figures.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
 use super::guest::Asked;
+use super::workers::each;
 use crate::baselines::{Method, completed_anew};
 use crate::catalog::Catalog;
 use crate::catalog::curves::TrainingMachine;
@@ -98,7 +96,7 @@ impl Split {
     }
 
     /// The group that a machine is left out with; `None` if it is in none.
-    fn group(self, machine: &TrainingMachine, place: usize) -> Option<String> {
+    pub(super) fn group(self, machine: &TrainingMachine, place: usize) -> Option<String> {
         let cpu = if machine.host.cpu.is_empty() {
             &machine.id
         } else {
@@ -118,7 +116,7 @@ impl Split {
     }
 
     /// Whether a machine may be trained on when `group` is left out.
-    fn trains(self, machine: &TrainingMachine, place: usize, group: &str) -> bool {
+    pub(super) fn trains(self, machine: &TrainingMachine, place: usize, group: &str) -> bool {
         match self {
             // The vendors are predicted from one another.
             Self::Vendor => {
@@ -131,7 +129,7 @@ impl Split {
 }
 
 /// One of ten parts that a text falls in, the same on every machine (FNV-1a).
-fn tenth(bytes: &[u8]) -> u64 {
+pub(super) fn tenth(bytes: &[u8]) -> u64 {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
@@ -172,35 +170,16 @@ pub fn run(
     step: impl Fn(usize, usize) + Sync,
 ) -> Result<Vec<Outcome>, Singular> {
     let folds = folds(catalog, methods, splits);
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let found: Mutex<BTreeMap<(Split, Method), Vec<Scored>>> = Mutex::default();
-    let work = || -> Result<(), Singular> {
-        while let Some(fold) = folds.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let scored = fold.run(catalog)?;
-            found
-                .lock()
-                // No code panics while it holds the lock.
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry((fold.split, fold.method))
-                .or_default()
-                .extend(scored);
-            step(done.fetch_add(1, Ordering::Relaxed) + 1, folds.len());
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let threads = [scope.spawn(work), scope.spawn(work)];
-        threads.into_iter().try_for_each(|thread| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+    let done = each(&folds, step, |fold| {
+        Ok(((fold.split, fold.method), fold.run(catalog)?))
     })?;
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut found: BTreeMap<(Split, Method), Vec<Scored>> = BTreeMap::new();
+    for (key, scored) in done {
+        found.entry(key).or_default().extend(scored);
+    }
     Ok(found
         .into_iter()
         .map(|((split, method), mut scored)| {
-            // Threads end in any order, the report has one.
             scored.sort_by(|a, b| a.id.cmp(&b.id));
             Outcome {
                 split,

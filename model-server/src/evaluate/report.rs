@@ -10,6 +10,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Evaluation;
+use super::lacking::{self, Lacking};
 use super::protocol::{Outcome, Split, run};
 pub use super::targets::Target;
 use super::targets::{LOOKED, targets};
@@ -37,6 +38,8 @@ pub struct Report<'a> {
     pub one_reading_percent: f64,
     /// What is asked.
     pub targets: Vec<Target>,
+    /// Machines that tell little.
+    pub lacking: Vec<Lacking>,
 }
 
 impl<'a> Report<'a> {
@@ -49,7 +52,9 @@ impl<'a> Report<'a> {
         selector: &'a Selector,
         step: impl Fn(usize, usize) + Sync,
     ) -> Result<Self, Singular> {
-        let protocol = run(selector.catalog(), &Method::ALL, &Split::ALL, step)?;
+        let catalog = selector.catalog();
+        let protocol = run(catalog, &Method::ALL, &Split::ALL, &step)?;
+        let lacking = lacking::run(catalog, &lacking::SPLITS, &step)?;
         let one_reading_percent = outcome(&protocol, Split::Family, Method::Served)
             .map_or(f64::NAN, |outcome| {
                 error_with_reading(&outcome.scored, READ_AT)
@@ -59,6 +64,7 @@ impl<'a> Report<'a> {
             targets: targets(&protocol, one_reading_percent),
             one_reading_percent,
             protocol,
+            lacking,
         })
     }
 
@@ -96,6 +102,7 @@ impl fmt::Display for Report<'_> {
             }
         }
         self.by_load(f)?;
+        write!(f, "\n{}", lacking::Table(&self.lacking))?;
         writeln!(
             f,
             "\n{:<52} {:>7} {:>14}  {:<9} {:<8} without design facts",
@@ -214,6 +221,7 @@ mod tests {
             targets: Vec::new(),
             one_reading_percent: f64::NAN,
             protocol,
+            lacking: Vec::new(),
         };
         let text = report.to_string();
         let (_, by_load) = text.split_once("By load: MAPE %, below it MAE W").unwrap();

@@ -118,7 +118,35 @@ pub fn family_named(text: &str) -> Option<&'static str> {
         .map(|(_, family)| *family)
 }
 
+/// Xeons of 2006 to 2011: a letter and four digits.
+fn lettered(key: &str) -> Option<&'static str> {
+    let number = key.strip_prefix(['x', 'e', 'l', 'w'])?;
+    let digits = number.chars().take_while(char::is_ascii_digit).count();
+    Some(match number.get(..2).filter(|_| digits == 4)? {
+        "50" | "70" | "71" => "netburst",
+        "30" | "32" | "51" | "53" | "72" | "73" => "core",
+        "31" | "33" | "52" | "54" | "74" => "penryn",
+        "34" | "55" | "65" | "75" => "nehalem",
+        "36" | "56" => "westmere",
+        _ => return None,
+    })
+}
+
+fn opteron(key: &str) -> Option<&'static str> {
+    let digits = key.chars().take_while(char::is_ascii_digit).count();
+    Some(match key.get(..2).filter(|_| digits == 4)? {
+        "12" | "22" | "82" => "k8",
+        "13" | "14" | "23" | "24" | "83" | "84" | "41" | "61" => "k10",
+        "32" | "42" | "62" => "bulldozer",
+        "33" | "43" | "63" => "piledriver",
+        _ => return None,
+    })
+}
+
 fn intel(key: &str) -> Option<&'static str> {
+    if let Some(family) = lettered(key) {
+        return Some(family);
+    }
     if let Some(rest) = key
         .strip_prefix("e3-")
         .or_else(|| key.strip_prefix("e5-"))
@@ -158,6 +186,9 @@ fn intel(key: &str) -> Option<&'static str> {
 }
 
 fn amd(key: &str, name: &str) -> Option<&'static str> {
+    if name.contains("opteron") {
+        return opteron(key);
+    }
     if !name.contains("epyc") {
         return None;
     }
@@ -183,6 +214,66 @@ fn amd(key: &str, name: &str) -> Option<&'static str> {
         ('9' | '4', '5') => Some("zen5"),
         _ => None,
     }
+}
+
+/// For how many sockets a CPU of that key was made, by its vendor's number
+/// scheme: what machines with it usually have, where that is not told.
+#[must_use]
+pub fn made_for_sockets(key: &str, vendor: &str) -> Option<f64> {
+    let letters: String = key
+        .chars()
+        .take_while(|c| c.is_ascii_alphabetic())
+        .collect();
+    let number = &key[letters.len()..];
+    let digits = number.chars().take_while(char::is_ascii_digit).count();
+    let suffix = &number[digits..];
+    let first = number.chars().next()?;
+    match (vendor, letters.as_str()) {
+        // E3, desktop parts, and systems on a chip.
+        ("intel", "d" | "corei" | "ee" | "pentium" | "pentiumd") => Some(1.0),
+        ("intel", "e") if key.starts_with("e3-") => Some(1.0),
+        ("intel", "e") if key.starts_with("e5-") || key.starts_with("e7-") => {
+            let sockets = key.get(3..4)?.parse::<u32>().ok().filter(|n| *n > 0)?;
+            Some(f64::from(sockets))
+        }
+        ("intel", "e") if digits == 0 => Some(1.0),
+        ("intel", _) if suffix.starts_with('u') => Some(1.0),
+        ("intel", _) if digits == 4 => match first {
+            '3' => Some(1.0),
+            '7' => Some(4.0),
+            _ => Some(2.0),
+        },
+        ("amd", "") if suffix.starts_with('p') => Some(1.0),
+        ("amd", "") => match first {
+            '1' => Some(1.0),
+            // Opteron 6000: of two or four.
+            '6' => Some(3.0),
+            '8' => Some(8.0),
+            _ => Some(2.0),
+        },
+        _ => None,
+    }
+}
+
+/// The cores of one socket where a name tells them: `64-Core`, `Quad-Core`.
+#[must_use]
+pub fn cores(name: &str) -> Option<f64> {
+    const WORDS: [(&str, f64); 6] = [
+        ("dual", 2.0),
+        ("quad", 4.0),
+        ("six", 6.0),
+        ("eight", 8.0),
+        ("twelve", 12.0),
+        ("sixteen", 16.0),
+    ];
+    let lower = name.to_lowercase();
+    let number = lower
+        .split_whitespace()
+        .find_map(|word| word.strip_suffix("-core"))?;
+    let said = WORDS.iter().find(|(word, _)| *word == number);
+    said.map(|(_, cores)| *cores)
+        .or_else(|| Some(f64::from(number.parse::<u16>().ok()?)))
+        .filter(|cores| (1.0..=1_024.0).contains(cores))
 }
 
 fn arm(key: &str) -> Option<&'static str> {
@@ -264,6 +355,40 @@ mod tests {
     }
 
     #[test]
+    fn a_name_tells_the_sockets_that_it_is_made_for_and_its_cores() {
+        for (name, vendor, sockets) in [
+            ("Intel Xeon E3-1260L", "intel", Some(1.0)),
+            ("Intel Xeon E5-2699 v4", "intel", Some(2.0)),
+            ("Intel Xeon E5-4669 v3", "intel", Some(4.0)),
+            ("Intel Xeon E7-8890 v4", "intel", Some(8.0)),
+            ("Intel Xeon X3470", "intel", Some(1.0)),
+            ("Intel Xeon X5670", "intel", Some(2.0)),
+            ("Intel Xeon Gold 6314U", "intel", Some(1.0)),
+            ("Intel Xeon Platinum 8480+", "intel", Some(2.0)),
+            ("Intel Xeon E-2388G", "intel", Some(1.0)),
+            ("Intel Xeon D-2775TE", "intel", Some(1.0)),
+            ("AMD EPYC 7702P", "amd", Some(1.0)),
+            ("AMD EPYC 7601", "amd", Some(2.0)),
+            ("AMD Opteron 8384", "amd", Some(8.0)),
+            ("Ampere Altra Q80-30", "arm", None),
+            ("", "intel", None),
+            ("é9", "intel", None),
+        ] {
+            assert_eq!(made_for_sockets(&key(name), vendor), sockets, "{name}");
+        }
+        assert_eq!(cores("AMD EPYC 7601 32-Core Processor"), Some(32.0));
+        assert_eq!(cores("Quad-Core AMD Opteron(tm)"), Some(4.0));
+        for name in [
+            "Multi-Core Processor",
+            "AMD EPYC 7601",
+            "0-Core",
+            "99999999-core",
+        ] {
+            assert_eq!(cores(name), None, "{name}");
+        }
+    }
+
+    #[test]
     fn a_generic_name_has_no_key() {
         for name in [
             "Intel(R) Xeon(R) Processor @ 2.90GHz",
@@ -300,6 +425,11 @@ mod tests {
             ("AMD EPYC 9965 192-Core Processor", "zen5c"),
             ("AMD EPYC 9755 128-Core Processor", "zen5"),
             ("AMD EPYC 7571", "zen"),
+            ("Intel(R) Xeon(R) CPU X5670 @ 2.93GHz", "westmere"),
+            ("Intel(R) Xeon(R) CPU E5345 @ 2.33GHz", "core"),
+            ("Intel Xeon L5430", "penryn"),
+            ("Quad-Core AMD Opteron(tm) Processor 2384", "k10"),
+            ("AMD Opteron(tm) Processor 6276", "bulldozer"),
             ("AMD EPYC-Rome Processor", "zen2"),
             ("Intel Xeon Processor (Cascadelake)", "cascadelake"),
             ("AWS Graviton4 Processor", "neoverse-v2"),

@@ -6,14 +6,15 @@
 
 use tanso_power::model::MachineFeatures;
 
-use super::{Facts, Resolved};
-use crate::catalog::designs::Design;
+use super::{Facts, Gaps, Resolved};
+use crate::catalog::designs::{Design, Designs};
 use crate::catalog::instances::Platform;
-use crate::features::{Machine, maker};
+use crate::features::{Machine, ServerDetails, cpu_name, cpuinfo, maker};
 use crate::host::{Form, Host};
+use crate::partial::Told;
 
 /// The year that is assumed of a machine of which nothing tells it.
-const YEAR_ASSUMED: f64 = 2_022.0;
+pub(crate) const YEAR_ASSUMED: f64 = 2_022.0;
 /// Likewise the clock, MHz.
 const CLOCK_ASSUMED_MHZ: f64 = 2_400.0;
 
@@ -35,33 +36,30 @@ impl Known<'_> {
         !self.cpu.is_empty() && platform == self.cpu
     }
 
-    fn per_core(&self) -> f64 {
-        let usual = self.facts.or(self.family);
-        usual.map_or(2.0, |usual| usual.threads_per_core)
+    fn usual(&self) -> Option<&Facts> {
+        self.facts.or(self.family)
     }
 
-    /// The machine by its own threads, whatever it is a part of; `None` if
-    /// their number is unknown. No design power is known of it.
-    pub(super) fn part(&self, features: &MachineFeatures) -> Option<Host> {
-        let said_cores = features.cores.map(f64::from);
-        let threads = features
-            .threads
-            .map(f64::from)
-            .or_else(|| said_cores.map(|cores| cores * self.per_core()))?;
-        let usual = self.facts.or(self.family);
-        Some(Host {
+    fn per_core(&self, features: &MachineFeatures) -> f64 {
+        // Arm's servers have one thread a core, nearly all others two.
+        let alone = features.cpu_vendor.as_deref() == Some("arm");
+        self.usual().map_or(if alone { 1.0 } else { 2.0 }, |usual| {
+            usual.threads_per_core
+        })
+    }
+
+    /// A machine with that CPU, of no size yet; what only a server's data sheet
+    /// tells is added later.
+    fn bare(&self, features: &MachineFeatures) -> Host {
+        Host {
             cpu: self.cpu.to_owned(),
             vendor: features.cpu_vendor.clone().unwrap_or_default(),
             microarch: features.microarch.clone().unwrap_or_default(),
             maker: String::new(),
             design: Design::TODAY,
             sockets: 1.0,
-            // Guests are often shown threads as cores: what is usual is surer.
-            cores: usual.map_or_else(
-                || said_cores.unwrap_or(threads / 2.0),
-                |usual| threads / usual.threads_per_core,
-            ),
-            threads,
+            cores: 1.0,
+            threads: 1.0,
             base_mhz: features.base_mhz.unwrap_or(0.0),
             tdp_w: 0.0,
             year: self.year.unwrap_or(YEAR_ASSUMED),
@@ -71,19 +69,94 @@ impl Known<'_> {
             psu_w: None,
             form: None,
             nodes: 1.0,
+        }
+    }
+
+    /// The machine by its own threads, whatever it is a part of; `None` if
+    /// their number is unknown. No design power is known of it.
+    pub(super) fn part(&self, features: &MachineFeatures) -> Option<Host> {
+        let said_cores = features.cores.map(f64::from);
+        let threads = features
+            .threads
+            .map(f64::from)
+            .or_else(|| said_cores.map(|cores| cores * self.per_core(features)))?;
+        Some(Host {
+            // Guests are often shown threads as cores: what is usual is surer.
+            cores: self.usual().map_or_else(
+                || said_cores.unwrap_or(threads / 2.0),
+                |usual| threads / usual.threads_per_core,
+            ),
+            threads,
+            ..self.bare(features)
         })
+    }
+
+    /// All that is told of a machine, or follows from its CPU's name.
+    pub(super) fn told(
+        &self,
+        machine: &Machine,
+        features: &MachineFeatures,
+        platform: Option<&Platform>,
+        designs: &Designs,
+    ) -> Told {
+        let server = &machine.server;
+        let name = features.cpu_name.as_deref().unwrap_or_default();
+        let vendor = features.cpu_vendor.as_deref();
+        let sheet = |figure: fn(&Facts) -> f64| self.facts.map(figure);
+        let guest = features.virtual_machine == Some(true);
+        // Of a guest these are its own.
+        let of_host = |number: Option<u32>| number.filter(|_| !guest).map(f64::from);
+        Told {
+            vendor: vendor.map(str::to_owned),
+            design: features
+                .microarch
+                .as_deref()
+                .and_then(|family| designs.known(family)),
+            year: server
+                .sold
+                .or(features.year.map(|year| f64::from(year) + 0.5))
+                .or(sheet(|facts| facts.year)),
+            made_for: vendor.and_then(|vendor| cpu_name::made_for_sockets(self.cpu, vendor)),
+            sockets: of_host(features.sockets),
+            cores: of_host(features.cores),
+            threads: of_host(features.threads),
+            cores_per_socket: server
+                .cores_per_socket
+                .map(f64::from)
+                .or(sheet(|facts| facts.cores_per_socket))
+                .or_else(|| cpu_name::cores(name))
+                .or_else(|| {
+                    // Clouds' own models have no public data sheet, and a size.
+                    let platform = platform?;
+                    Some(platform.vcpus / platform.sockets / self.per_core(features))
+                }),
+            threads_per_core: server
+                .threads_per_core
+                .map(f64::from)
+                .or(sheet(|facts| facts.threads_per_core)),
+            tdp_w: features.tdp_w.or(sheet(|facts| facts.tdp_w)),
+            base_mhz: features
+                .base_mhz
+                .or_else(|| cpuinfo::clock_in_name(name))
+                .or(sheet(|facts| facts.base_mhz)),
+            mem_gb: features.mem_gb.filter(|_| !guest),
+            dimms: server.dimms,
+            psu_w: psu_w(server),
+            l3_mb: server.l3_mb_per_socket,
+            form: server.form_factor.as_deref().and_then(Form::parse),
+            nodes: server.nodes,
+        }
     }
 
     /// The host that a guest runs on: the usual machine with its CPU model, or
     /// its cloud's platform; unknown if neither is, unless the guest tells a
     /// design power and so speaks of a whole machine.
     pub(super) fn host_of_guest(&self, resolved: &mut Resolved, platform: Option<&Platform>) {
-        let features = &resolved.features;
-        let Some(threads) = features.threads.map(f64::from) else {
+        let Some(threads) = resolved.part.as_ref().map(|part| part.threads) else {
             return;
         };
         let Some(usual) = self.facts.or(platform.and(self.family)) else {
-            if features.tdp_w.is_some() {
+            if resolved.features.tdp_w.is_some() {
                 resolved.host = self.whole_machine(resolved);
                 resolved.notes.push(
                     "its host is not known: the design power that it tells is taken for that of its own threads and sockets".to_owned(),
@@ -91,6 +164,7 @@ impl Known<'_> {
             }
             return;
         };
+        let features = &resolved.features;
         let usual_sockets = platform.map_or(usual.sockets, |platform| platform.sockets);
         let per_socket = platform.map_or(
             usual.cores_per_socket * usual.threads_per_core,
@@ -102,11 +176,8 @@ impl Known<'_> {
         let share = threads / host_threads;
         let tdp_w = features.tdp_w.or(self.facts.map(|facts| facts.tdp_w));
         let host = Host {
-            cpu: self.cpu.to_owned(),
             vendor: usual.vendor.clone(),
             microarch: usual.microarch.clone(),
-            maker: String::new(),
-            design: Design::TODAY,
             sockets,
             cores: host_threads / usual.threads_per_core,
             threads: host_threads,
@@ -118,11 +189,7 @@ impl Known<'_> {
             year: self.year.unwrap_or(usual.year),
             // Memory is sold with the threads.
             mem_gb: features.mem_gb.map(|mem| mem / share),
-            l3_mb: None,
-            dimms: None,
-            psu_w: None,
-            form: None,
-            nodes: 1.0,
+            ..self.bare(features)
         };
         let source = if sockets > usual_sockets {
             "that must have at least"
@@ -142,60 +209,46 @@ impl Known<'_> {
     /// A machine that is no guest, from its own words first, then from its CPU
     /// model's; `None` if cores or thermal design power stay unknown.
     pub(super) fn whole_machine(&self, resolved: &mut Resolved) -> Option<Host> {
-        let (facts, family) = (self.facts, self.family);
+        let facts = self.facts;
         let features = &resolved.features;
         // A family's design power can be guessed, a stranger's cannot.
         let tdp_w = features
             .tdp_w
             .or(facts.map(|facts| facts.tdp_w))
-            .or(family.map(|_| 0.0))?;
-        if tdp_w == 0.0 && features.cores.is_none() && features.threads.is_none() {
-            return None;
-        }
-        let per_core = self.per_core();
+            .or(self.family.map(|_| 0.0))?;
+        let per_core = self.per_core(features);
         let said_threads = features.threads.map(f64::from);
         let said_cores = features
             .cores
             .map(f64::from)
             .or_else(|| said_threads.map(|threads| (threads / per_core).max(1.0)));
-        let sockets = features.sockets.map(f64::from).or_else(|| {
-            let facts = facts?;
-            Some(said_cores.map_or(facts.sockets, |cores| {
-                (cores / facts.cores_per_socket).round().max(1.0)
-            }))
-        });
-        let sockets = sockets.unwrap_or(1.0);
-        let cores = said_cores.or_else(|| Some(facts?.cores_per_socket * sockets))?;
-        let mut assume = |what: &str, value: f64| {
-            resolved.notes.push(format!("{what} {value} is assumed"));
-            value
+        let (per_socket, said_mhz) = (resolved.told.cores_per_socket, resolved.told.base_mhz);
+        let whole_sockets = |cores: f64| Some((cores / per_socket?).round().max(1.0));
+        // What a guest without a size says of sockets is not its host's.
+        let guest = features.virtual_machine == Some(true);
+        let sockets = features
+            .sockets
+            .filter(|_| !guest || resolved.part.is_some())
+            .map(f64::from)
+            .or_else(|| whole_sockets(said_cores?));
+        resolved.gaps = Gaps {
+            sockets: sockets.is_none(),
+            year: self.year.is_none(),
+            clock: said_mhz.is_none(),
         };
-        let base_mhz = features
-            .base_mhz
-            .or(facts.or(family).map(|usual| usual.base_mhz))
-            .unwrap_or_else(|| assume("a clock in MHz of", CLOCK_ASSUMED_MHZ));
-        let year = self
-            .year
-            .unwrap_or_else(|| assume("a year of sale of", YEAR_ASSUMED));
-        Some(Host {
-            cpu: self.cpu.to_owned(),
-            vendor: features.cpu_vendor.clone().unwrap_or_default(),
-            microarch: features.microarch.clone().unwrap_or_default(),
-            maker: String::new(),
-            design: Design::TODAY,
+        let sockets = sockets.or(facts.map(|facts| facts.sockets)).unwrap_or(1.0);
+        let cores = said_cores.or_else(|| Some(per_socket? * sockets))?;
+        let mut host = Host {
             sockets,
             cores,
             threads: said_threads.unwrap_or(cores * per_core),
-            base_mhz,
             tdp_w,
-            year,
-            mem_gb: features.mem_gb,
-            l3_mb: None,
-            dimms: None,
-            psu_w: None,
-            form: None,
-            nodes: 1.0,
-        })
+            ..self.bare(features)
+        };
+        host.base_mhz = said_mhz
+            .or(self.usual().map(|usual| usual.base_mhz))
+            .unwrap_or(CLOCK_ASSUMED_MHZ);
+        Some(host)
     }
 }
 
@@ -205,14 +258,17 @@ pub(super) fn add_details(host: &mut Host, machine: &Machine) {
     host.nodes = server.nodes.unwrap_or(1.0);
     host.l3_mb = server.l3_mb_per_socket;
     host.dimms = server.dimms;
-    host.psu_w = server
-        .psu_count
-        .zip(server.psu_rating_w)
-        .map(|(psu_count, rating_w)| psu_count * rating_w / host.nodes);
+    host.psu_w = psu_w(server);
     host.maker = server
         .system_vendor
         .as_deref()
         .map(maker)
         .unwrap_or_default();
     host.form = server.form_factor.as_deref().and_then(Form::parse);
+}
+
+/// Rated power supply of one node, watts.
+fn psu_w(server: &ServerDetails) -> Option<f64> {
+    let all_w = server.psu_count? * server.psu_rating_w?;
+    Some(all_w / server.nodes.unwrap_or(1.0))
 }

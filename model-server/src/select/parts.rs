@@ -5,7 +5,9 @@ use tanso_power::model::{CurvePoint, Domain, MachineFeatures, ModelDocument, Mod
 use tanso_power::units::UnitError;
 use tanso_power::{Estimate, Watts};
 
-use super::{SelectFault, Selection, Selector, name, points, with_design_power};
+use super::bounds::points;
+use super::ladder::with_design_power;
+use super::{SelectFault, Selection, Selector, name};
 use crate::accelerators::Draw;
 use crate::catalog::parts::Accelerator;
 use crate::features::Machine;

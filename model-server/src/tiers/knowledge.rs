@@ -3,25 +3,25 @@
 
 use std::collections::BTreeMap;
 
-use super::left_out::{assess_coefficients, assess_family_threads, left_out, train};
+use super::left_out::{
+    RECENT, assess_coefficients, assess_family_threads, left_out, train, unknown,
+};
 use super::means::{coefficients, families, mean_curve, threads};
 use super::{Assessed, Steps, Tier};
 use crate::catalog::Catalog;
 use crate::catalog::curves::TrainingMachine;
 use crate::columns::View;
 use crate::guess::Guess;
-use crate::host::Curve;
+use crate::host::{Curve, LOADS};
 use crate::matrix::Singular;
+use crate::partial::{Kin, Partial, Scale, Told, Which};
 use crate::process::Process;
-
-/// The first year of machines that an unknown one is compared with: older
-/// threads take several times the power.
-const RECENT: f64 = 2_017.0;
 
 /// Everything learned from the catalogue.
 #[derive(Debug)]
 pub struct Knowledge {
     processes: BTreeMap<View, Process>,
+    partial: Partial,
     guess: Guess,
     family_threads: BTreeMap<String, Curve>,
     coefficients: BTreeMap<String, Curve>,
@@ -70,6 +70,16 @@ impl Knowledge {
             .filter(|machine| machine.host.year >= RECENT)
             .collect();
         let coefficients = coefficients(catalog);
+        let partial = Partial::learn(machines)?;
+        for kin in [Kin::Family, Kin::Vendor, Kin::Nobody] {
+            let answers = partial.answers(least_told(machines, kin), kin, Scale::Machine)?;
+            assessed.push(Assessed::new(
+                Tier::Partial(kin),
+                &answers.scored,
+                LOADS,
+                LOADS / 2,
+            ));
+        }
         assessed.push(left_out(
             Tier::TdpRatio,
             &all,
@@ -78,22 +88,15 @@ impl Knowledge {
         ));
         assessed.push(assess_family_threads(machines));
         assessed.push(assess_coefficients(&coefficients, machines));
-        assessed.push(left_out(
-            Tier::AnyThread,
-            &recent,
-            |m| m.host.threads,
-            |m| m.host.microarch.clone(),
-        ));
-        assessed.push(left_out(
-            Tier::AnyMachine,
-            &recent,
-            |_| 1.0,
-            |m| m.host.microarch.clone(),
-        ));
+        // Nobody says that a machine of which nothing is known is a recent one:
+        // its watts are a recent one's, its bounds hold the others as well.
+        assessed.push(unknown(Tier::AnyThread, &all, threads));
+        assessed.push(unknown(Tier::AnyMachine, &all, |_| 1.0));
         assessed.sort_by_key(|tier| tier.tier);
         steps.done();
         Ok(Self {
             processes,
+            partial,
             guess,
             family_threads: families(machines)
                 .into_iter()
@@ -111,6 +114,12 @@ impl Knowledge {
     #[must_use]
     pub fn process(&self, view: View) -> Option<&Process> {
         self.processes.get(&view)
+    }
+
+    /// What is said of machines of which only a part is told.
+    #[must_use]
+    pub const fn partial(&self) -> &Partial {
+        &self.partial
     }
 
     /// Guesses design powers.
@@ -154,4 +163,25 @@ impl Knowledge {
     pub fn assessed(&self, tier: Tier) -> Option<&Assessed> {
         self.assessed.iter().find(|assessed| assessed.tier == tier)
     }
+}
+
+/// The least that is told of machines whose tier says how wrong it is: more of
+/// it makes it better.
+fn least_told(machines: &[TrainingMachine], kin: Kin) -> Which {
+    let host = machines.first().map(|machine| &machine.host);
+    let told = host.map_or_else(Told::default, |host| {
+        let all = Told::of(host);
+        match kin {
+            Kin::Family | Kin::Vendor => Told {
+                vendor: all.vendor,
+                design: all.design,
+                ..Told::default()
+            },
+            Kin::Nobody => Told {
+                tdp_w: all.tdp_w,
+                ..Told::default()
+            },
+        }
+    });
+    Which::of(&told.cells())
 }

@@ -42,6 +42,7 @@ pub(super) fn train(
         |m| format!("{}|{}", cpu(m), m.system_vendor),
         |m, others| others.iter().any(|other| cpu(other) == cpu(m)),
     )?;
+    let (usual, share) = usual_sockets(&process, machines)?;
     let family_known = groups(&process, machines, cpu, |m, others| {
         others.iter().any(|other| family(other) == family(m))
     })?;
@@ -57,6 +58,8 @@ pub(super) fn train(
     let guessed = guessed(&process, machines, guess)?;
     let assessed = vec![
         tier(Tier::CpuModel(view), model),
+        tier(Tier::CpuModelUsual(view), usual),
+        tier(Tier::CpuModelShare(view), share),
         tier(Tier::CpuFamily(view), family_known),
         tier(Tier::CpuFamilyGuessed(view), guessed),
         tier(Tier::UnseenFamily(view), unseen),
@@ -181,6 +184,61 @@ fn guessed(
     Ok(scored)
 }
 
+/// Whole curves predicted without their CPU model in machines of their builder,
+/// with as many sockets as the other builders' machines usually have; and what
+/// that says of a share of the machine.
+fn usual_sockets(
+    process: &Process,
+    machines: &[TrainingMachine],
+) -> Result<(Vec<Scored>, Vec<Scored>), Singular> {
+    let mut twins: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (row, machine) in machines.iter().enumerate() {
+        if !machine.host.cpu.is_empty() {
+            twins.entry(&machine.host.cpu).or_default().push(row);
+        }
+    }
+    let (mut scored, mut shares) = (Vec::new(), Vec::new());
+    for rows in twins.values() {
+        let builders: BTreeSet<&str> = rows
+            .iter()
+            .map(|row| machines[*row].system_vendor.as_str())
+            .collect();
+        for builder in builders {
+            let (group, others): (Vec<usize>, Vec<usize>) = rows
+                .iter()
+                .partition(|row| machines[**row].system_vendor == builder);
+            let others: Vec<&Host> = others.iter().map(|row| &machines[*row].host).collect();
+            if others.is_empty() {
+                continue;
+            }
+            let sockets = median(&others, |host| host.sockets);
+            let without = process.without(&group)?;
+            for (row, itself) in group.iter().zip(process.leave_out(&group)?) {
+                let machine = &machines[*row];
+                let by = sockets / machine.host.sockets;
+                let usual = || Host {
+                    sockets,
+                    cores: machine.host.cores * by,
+                    threads: machine.host.threads * by,
+                    ..machine.host.clone()
+                };
+                let belief = if (by - 1.0).abs() < 1e-9 {
+                    itself
+                } else {
+                    process.believe_without(&without, &usual())
+                };
+                let share = belief.watts.map(|watts| watts / by);
+                scored.push(compared(machine, belief.watts.to_vec(), belief.deviation));
+                shares.push(compared(machine, share.to_vec(), belief.deviation));
+            }
+        }
+    }
+    for scored in [&mut scored, &mut shares] {
+        scored.retain(|machine| machine.levels.len() == LOADS);
+    }
+    Ok((scored, shares))
+}
+
 /// Whole curves predicted without their group, where `counts` says that the
 /// rest leaves the tier's knowledge.
 fn groups(
@@ -251,6 +309,41 @@ pub(super) fn left_out(
                 curve.map(|watts| watts * unit(machine)).to_vec(),
                 1.0,
             )
+        }));
+    }
+    Assessed::new(tier, &scored, LOADS, LOADS / 2)
+}
+
+/// The first year of machines that an unknown one is taken for: older threads
+/// take several times the power.
+pub(super) const RECENT: f64 = 2_017.0;
+
+/// The error of the mean curve of recent machines by `unit`, on machines of any
+/// time whose family is left out.
+pub(super) fn unknown(
+    tier: Tier,
+    machines: &[&TrainingMachine],
+    unit: impl Fn(&TrainingMachine) -> f64 + Copy,
+) -> Assessed {
+    let mut families: BTreeMap<&str, Vec<&TrainingMachine>> = BTreeMap::new();
+    for machine in machines {
+        let family = families.entry(&machine.host.microarch).or_default();
+        family.push(machine);
+    }
+    let mut scored = Vec::new();
+    for (family, members) in &families {
+        let others: Vec<&TrainingMachine> = machines
+            .iter()
+            .filter(|other| other.host.year >= RECENT && other.host.microarch != *family)
+            .copied()
+            .collect();
+        if others.is_empty() {
+            continue;
+        }
+        let curve = mean_curve(&others, unit);
+        scored.extend(members.iter().map(|machine| {
+            let watts = curve.map(|watts| watts * unit(machine));
+            compared(machine, watts.to_vec(), 1.0)
         }));
     }
     Assessed::new(tier, &scored, LOADS, LOADS / 2)

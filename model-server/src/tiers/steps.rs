@@ -7,10 +7,10 @@ use crate::columns::View;
 /// Hears how many steps of how many are done; from several threads.
 pub type Tell<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
-/// Steps of one view: its process, and its four tiers.
-pub(crate) const OF_A_VIEW: usize = 5;
+/// Steps of one view: its process, and its six tiers.
+pub(crate) const OF_A_VIEW: usize = 7;
 /// Tiers that a guest's view lacks: a known CPU model has a data sheet.
-const NOT_OF_GUESTS: usize = 2;
+const NOT_OF_GUESTS: usize = 4;
 /// All steps: the views', the means' and the instances'.
 const ALL: usize = View::ALL.len() * OF_A_VIEW - NOT_OF_GUESTS + 2;
 
