@@ -14,6 +14,13 @@ use crate::pue::FacilityPue;
 use crate::series::{Boundary, HourlyIntensity, Method, Origin};
 use crate::units::{GramsCo2e, Intensity, Pue};
 
+mod coverage;
+mod hours;
+
+pub use coverage::Coverage;
+pub(crate) use coverage::of_the_whole;
+use hours::Hours;
+
 /// One workload's energy in one hour at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnergyRow {
@@ -97,47 +104,6 @@ enum PueStanding {
     Missing,
 }
 
-/// How much of what should have been seen was seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    expected: u64,
-    with_data: u64,
-}
-
-impl Coverage {
-    /// So many of the expected parts (hours, or node minutes) have data; more
-    /// than expected counts as all.
-    #[must_use]
-    pub const fn new(expected: u64, with_data: u64) -> Self {
-        Self {
-            expected,
-            with_data: if with_data < expected {
-                with_data
-            } else {
-                expected
-            },
-        }
-    }
-
-    /// The share in percent; nothing expected is nothing covered.
-    #[must_use]
-    pub fn percent(self) -> f64 {
-        percent(self.with_data, self.expected)
-    }
-
-    /// The parts with data.
-    #[must_use]
-    pub const fn with_data(self) -> u64 {
-        self.with_data
-    }
-
-    /// The parts expected.
-    #[must_use]
-    pub const fn expected(self) -> u64 {
-        self.expected
-    }
-}
-
 /// The account of one hour, all its places together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -152,6 +118,24 @@ pub struct HourAccount {
     pub estimated: Joules,
     /// Facility energy without any intensity.
     pub unpriced: Joules,
+}
+
+/// The lowest and the highest of some intensities, their bounds counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The lowest.
+    pub low: Intensity,
+    /// The highest.
+    pub high: Intensity,
+}
+
+impl Span {
+    fn around(self, other: Self) -> Self {
+        Self {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+        }
+    }
 }
 
 /// The account of a period: sums that can be added to those of another.
@@ -186,6 +170,10 @@ pub struct Account {
     /// Facility energy priced with life-cycle figures.
     #[serde(default)]
     pub life_cycle: Joules,
+    /// The lowest and the highest intensity that a row was priced with;
+    /// `None` if none was.
+    #[serde(default)]
+    pub priced_between: Option<Span>,
     /// How much of the period was seen.
     pub coverage: Coverage,
     /// Each hour that had energy rows.
@@ -259,52 +247,6 @@ struct Factor<'a> {
     boundary: Boundary,
 }
 
-/// The hours of an account in the making. Rows mostly come in the order of
-/// their hours, and then none is looked for.
-struct Hours {
-    /// Ascending.
-    ordered: Vec<(UtcHour, HourAccount)>,
-    /// Hours that came after a later one; all are before the last in order.
-    late: BTreeMap<UtcHour, HourAccount>,
-}
-
-impl Hours {
-    fn with_room(hours: usize) -> Self {
-        Self {
-            ordered: Vec::with_capacity(hours),
-            late: BTreeMap::new(),
-        }
-    }
-
-    fn at(&mut self, hour: UtcHour) -> &mut HourAccount {
-        let last = self.ordered.last().map(|(last, _)| *last);
-        let index = match last {
-            Some(last) if hour == last => self.ordered.len().checked_sub(1),
-            Some(last) if hour < last => {
-                let found = self.ordered.binary_search_by_key(&hour, |(at, _)| *at);
-                found.ok()
-            }
-            _ => {
-                self.ordered.push((hour, HourAccount::default()));
-                self.ordered.len().checked_sub(1)
-            }
-        };
-        match index.and_then(|index| self.ordered.get_mut(index)) {
-            Some((_, sums)) => sums,
-            None => self.late.entry(hour).or_default(),
-        }
-    }
-
-    fn finish(self) -> BTreeMap<UtcHour, HourAccount> {
-        if self.late.is_empty() {
-            return self.ordered.into_iter().collect();
-        }
-        let mut all = self.late;
-        all.extend(self.ordered);
-        all
-    }
-}
-
 impl Account {
     fn book(&mut self, hour: &mut HourAccount, row: &EnergyRow, at: &Factor<'_>) {
         let &Factor {
@@ -338,6 +280,9 @@ impl Account {
             Boundary::Direct => self.direct += facility,
             Boundary::LifeCycle => self.life_cycle += facility,
         }
+        let (low, high) = (ci.low, ci.high);
+        let span = Span { low, high };
+        self.priced_between = Some(self.priced_between.map_or(span, |seen| seen.around(span)));
         self.emissions = self.emissions + emissions;
         self.emissions_of_best_energy = self.emissions_of_best_energy + of_best_energy;
         *self.by_origin.entry(point.origin).or_default() += facility;
@@ -398,14 +343,11 @@ impl Account {
         self.pue_missing += other.pue_missing;
         self.direct += other.direct;
         self.life_cycle += other.life_cycle;
-        self.coverage = Coverage::new(
-            self.coverage
-                .expected
-                .saturating_add(other.coverage.expected),
-            self.coverage
-                .with_data
-                .saturating_add(other.coverage.with_data),
-        );
+        self.coverage = self.coverage.and(other.coverage);
+        self.priced_between = match (self.priced_between, other.priced_between) {
+            (Some(ours), Some(theirs)) => Some(ours.around(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
         for (provenance, energy) in &other.by_provenance {
             *self.by_provenance.entry(*provenance).or_default() += *energy;
         }
@@ -446,6 +388,26 @@ impl Account {
             low: of(grams.low)?,
             value: of(grams.value)?,
             high: of(grams.high)?,
+        })
+    }
+
+    /// The same in gCO2eq/kWh with bounds for the whole period: an hour of which
+    /// nothing is known may have been as clean or as dirty as any that is.
+    #[must_use]
+    pub fn effective_intensity_of_the_whole(&self) -> Option<Estimate<f64>> {
+        let seen = self.effective_intensity()?;
+        let seen = seen.map(Intensity::as_grams_per_kwh_f64);
+        let share = self.coverage.percent() / 100.0;
+        let Some(span) = self.priced_between.filter(|_| share > 0.0) else {
+            return Some(seen);
+        };
+        let with = |seen: f64, unseen: Intensity| {
+            seen * share + unseen.as_grams_per_kwh_f64() * (1.0 - share)
+        };
+        Some(Estimate {
+            low: with(seen.low, span.low).min(seen.low),
+            value: seen.value,
+            high: with(seen.high, span.high).max(seen.high),
         })
     }
 

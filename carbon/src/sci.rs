@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use tanso_power::Estimate;
 
-use crate::account::Account;
+use crate::account::{Account, of_the_whole};
 use crate::units::GramsCo2e;
 
 /// Seconds in a year of 365 days, in which life spans are given.
@@ -94,8 +94,12 @@ pub struct Sci {
     pub units: f64,
     /// What a functional unit is, such as `request`.
     pub unit: String,
-    /// Grams of CO2 equivalent per functional unit.
+    /// Grams of CO2 equivalent per functional unit. The upper bound is of the
+    /// whole period: what was not seen of it may have been like the highest
+    /// estimate of what was, while all of its units are counted.
     pub grams_per_unit: Estimate<f64>,
+    /// Share of the period whose energy is known, percent.
+    pub coverage_percent: f64,
 }
 
 /// The software carbon intensity of an account.
@@ -116,12 +120,14 @@ pub fn sci(
         return Err(SciError::Unpriced(account.unpriced_percent()));
     }
     let operational = account.emissions;
+    let seen = (operational + embodied).map(|grams| grams.as_grams_f64() / units);
     Ok(Sci {
         operational,
         embodied,
         units,
         unit: unit.to_owned(),
-        grams_per_unit: (operational + embodied).map(|grams| grams.as_grams_f64() / units),
+        grams_per_unit: of_the_whole(seen, account.coverage),
+        coverage_percent: account.coverage.percent(),
     })
 }
 
@@ -175,6 +181,19 @@ mod tests {
         };
         assert_eq!(grams(1_000.0, 3_600), "28.54");
         assert_eq!(grams(550.0, 900), "3.92");
+    }
+
+    /// Half of the energy was divided by all of the units, without a word.
+    #[test]
+    fn what_was_not_seen_of_a_period_widens_the_figure_upwards() {
+        let half = Account {
+            coverage: crate::account::Coverage::new(24, 12),
+            ..Account::default()
+        };
+        let found = sci(&half, server(1.0).total, 250.0, "request").unwrap();
+        assert!((found.grams_per_unit.value - 4.0).abs() < 1e-12);
+        assert!((found.grams_per_unit.high - 8.0).abs() < 1e-12);
+        assert!((found.coverage_percent - 50.0).abs() < 1e-12);
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::units::GramsCo2e;
 
 mod check;
 mod figure;
+mod grounds;
 mod words;
 
 /// The outcome of a judgement.
@@ -216,6 +217,14 @@ pub struct Judgement {
     pub limit: Option<f64>,
     /// The unit of both.
     pub unit: String,
+    /// The site's PUE that the figure rests on, with who stands for it: of a
+    /// rule about it, and of a sum that it is a factor of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pue: Option<FacilityPue>,
+    /// Share of the energy whose intensity is an estimate, percent, of a figure
+    /// that rests on intensity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_percent: Option<f64>,
 }
 
 /// Judges one rule on a local day.
@@ -258,6 +267,8 @@ pub fn judge(
         value: answer.value,
         limit: answer.limit.or(rule.limit),
         unit: rule.unit.clone(),
+        pue: grounds::pue(rule, evidence).cloned(),
+        estimated_percent: grounds::estimated_percent(rule, evidence),
     }
 }
 

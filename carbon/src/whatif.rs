@@ -7,7 +7,7 @@
 //! it the table has. Never reads files and never asks what time it is: rules
 //! are those in force on the last local day of the period.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use tanso_power::{Estimate, Joules, Provenance};
 
-use crate::account::{Account, Coverage, EnergyRow, Metering, Place, account};
+use crate::account::{Account, Coverage, EnergyRow, Metering, Place};
 use crate::calendar::{Period, UtcHour, local_day};
 use crate::indicator::Indicator;
 use crate::marginal::{Consequence, MarginalIntensity, consequence};
@@ -30,11 +30,13 @@ use crate::verdict::{Combined, Judgement, Thresholds, combine};
 
 mod digest;
 mod judged;
+mod lines;
 mod per_unit;
 mod read;
 mod sites;
 
 pub use judged::Judged;
+use lines::Lines;
 use per_unit::PerUnit;
 pub use read::{EnergyLine, EnergyTable, parse_contracts};
 use sites::Sites;
@@ -347,7 +349,12 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
     let market =
         market.map(|by| market_based(&sum, period, by.contracts, by.matching, by.residual));
     let per_unit = PerUnit::of(inputs, &lines)?;
-    let told = per_unit.of_total(inputs, &sum)?;
+    // All units of the period are counted, so all of its hours must be.
+    let of_all_units = Account {
+        coverage: all.coverage_since_begin(inputs.passed(period)),
+        ..sum.clone()
+    };
+    let told = per_unit.of_total(inputs, &of_all_units)?;
     let judgements = judged::judge_all(&judged::Case {
         inputs,
         period,
@@ -375,79 +382,6 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
         judgements,
         inputs_digest: digest::digest(inputs, period, &rows, &places),
     })
-}
-
-/// Lines with the number of their place.
-struct Lines<'a>(Vec<(&'a EnergyLine, usize)>);
-
-impl<'a> Lines<'a> {
-    fn of(energy: &'a EnergyTable, sites: &Sites) -> Self {
-        let places = sites.of_line.iter().copied();
-        Self(energy.lines().iter().zip(places).collect())
-    }
-
-    fn within(&self, period: Period) -> Self {
-        let lines = self.0.iter();
-        let lines = lines.filter(|(line, _)| period.contains(line.hour));
-        Self(lines.copied().collect())
-    }
-
-    /// Rows of the energy alone; where nobody says where it comes from, as if
-    /// it was measured: only for what does not ask.
-    fn rows(&self) -> Vec<EnergyRow> {
-        self.rows_where(|_| true)
-    }
-
-    fn rows_where(&self, wanted: impl Fn(&EnergyLine) -> bool) -> Vec<EnergyRow> {
-        let lines = self.0.iter().filter(|(line, _)| wanted(line));
-        let row = |(line, place): &(&EnergyLine, usize)| EnergyRow {
-            hour: line.hour,
-            place: *place,
-            energy: line.energy,
-            provenance: line.provenance.unwrap_or(Provenance::Measured),
-        };
-        lines.map(row).collect()
-    }
-
-    /// The account of all; what no line says the provenance of is of none.
-    fn account(&self, places: &[Place<'_>], coverage: Coverage) -> Account {
-        let known = self.rows_where(|line| line.provenance.is_some());
-        let unknown = self.rows_where(|line| line.provenance.is_none());
-        let mut unknown = account(&unknown, places, Coverage::default());
-        unknown.by_provenance.clear();
-        account(&known, places, coverage).merged(&unknown)
-    }
-
-    /// The hours of a period that have energy. Where lines name nodes, each
-    /// node's hours from its first on: one that went silent is missing.
-    fn coverage(&self, period: Period) -> Coverage {
-        let mut seen: BTreeMap<&str, BTreeSet<UtcHour>> = BTreeMap::new();
-        for (line, _) in &self.0 {
-            seen.entry(&line.node).or_default().insert(line.hour);
-        }
-        let (mut expected, mut with_data) = (0_u64, 0_u64);
-        for (node, hours) in seen {
-            let first = match hours.first() {
-                Some(first) if !node.is_empty() => period.from.max(*first),
-                _ => period.from,
-            };
-            let within = hours.iter().filter(|hour| period.contains(**hour)).count();
-            expected += u64::try_from(period.until.hours_since(first)).unwrap_or(0);
-            with_data += u64::try_from(within).unwrap_or(u64::MAX);
-        }
-        Coverage::new(expected, with_data)
-    }
-
-    fn by_workload(&self) -> BTreeMap<&'a str, Self> {
-        let mut found: BTreeMap<&str, Self> = BTreeMap::new();
-        for (line, place) in &self.0 {
-            let lines = found
-                .entry(&line.workload)
-                .or_insert_with(|| Self(Vec::new()));
-            lines.0.push((*line, *place));
-        }
-        found
-    }
 }
 
 fn workloads(

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::figure::{figure, limit_on};
-use super::words::in_words;
+use super::words::{in_words, pue_source};
 use super::{Evidence, Reason, Thresholds, Verdict, against};
 use crate::account::{Account, percent};
 use crate::pue::{Entity, FacilityPue};
@@ -116,8 +116,9 @@ fn missing_pue(rule: &Rule, pue: Option<&FacilityPue>) -> Option<Answer> {
     let shown = pue.value.value;
     if !pue.evidence.is_judged() {
         let message = format!(
-            "PUE {shown} is {}: judged are only a measured one, a certificate, or one published for the region",
-            pue.evidence.in_words()
+            "PUE {shown} is {}: judged are only a measured one, a certificate, or one published for the region{}",
+            pue.evidence.in_words(),
+            pue_source(pue)
         );
         return Some(unknown(Reason::PueWithoutEvidence, message));
     }

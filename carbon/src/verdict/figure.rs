@@ -5,17 +5,17 @@ use jiff::civil::Date;
 use tanso_power::{Estimate, Joules};
 
 use super::Evidence;
-use crate::account::Account;
+use crate::account::{Account, of_the_whole};
 use crate::regulation::{Metric, Rule};
 use crate::sci::sci;
 use crate::series::Basis;
-use crate::units::{GramsCo2e, Intensity, Pue};
+use crate::units::{GramsCo2e, Pue};
 
 /// The figure that the rule is about; `None` if what it needs was not given.
 pub(super) fn figure(rule: &Rule, evidence: &Evidence<'_>) -> Option<Estimate<f64>> {
     match rule.metric {
         Metric::Pue => evidence.pue.map(|pue| pue.value.map(Pue::ratio)),
-        Metric::GridIntensity => grid_intensity(evidence.account?),
+        Metric::GridIntensity => evidence.account?.effective_intensity_of_the_whole(),
         Metric::EnergyBudget => evidence.account.map(energy),
         Metric::CarbonBudget => {
             let per_unit = grams_in(&rule.unit);
@@ -33,16 +33,10 @@ pub(super) fn figure(rule: &Rule, evidence: &Evidence<'_>) -> Option<Estimate<f6
     }
 }
 
-/// The intensity of the consumed energy, gCO2eq/kWh.
-fn grid_intensity(account: &Account) -> Option<Estimate<f64>> {
-    let effective = account.effective_intensity()?;
-    Some(effective.map(Intensity::as_grams_per_kwh_f64))
-}
-
 /// The facility energy of the whole period, kWh.
 fn energy(account: &Account) -> Estimate<f64> {
     let seen = account.facility_energy.map(Joules::as_kwh_f64);
-    of_the_whole(seen, account)
+    of_the_whole(seen, account.coverage)
 }
 
 /// The emissions of the whole period in grams, by the sum the rule is about.
@@ -52,7 +46,8 @@ fn emissions(rule: &Rule, evidence: &Evidence<'_>) -> Option<Estimate<f64>> {
         Basis::Location => account.emissions,
         Basis::Market => evidence.market?.emissions,
     };
-    Some(of_the_whole(seen.map(GramsCo2e::as_grams_f64), account))
+    let seen = seen.map(GramsCo2e::as_grams_f64);
+    Some(of_the_whole(seen, account.coverage))
 }
 
 fn grams_in(unit: &str) -> f64 {
@@ -78,20 +73,6 @@ fn reduction(grams: Estimate<f64>, base: f64) -> Option<Estimate<f64>> {
         value: reduction(grams.value),
         high: reduction(grams.low),
     })
-}
-
-/// A sum over part of a period with an upper bound for all of it: what was
-/// not seen may have been like the highest estimate of what was.
-fn of_the_whole(seen: Estimate<f64>, account: &Account) -> Estimate<f64> {
-    let share = account.coverage.percent() / 100.0;
-    if share > 0.0 {
-        Estimate {
-            high: seen.high / share,
-            ..seen
-        }
-    } else {
-        seen
-    }
 }
 
 /// The limit on a day: of a reduction path, the point of the straight line

@@ -8,6 +8,8 @@ use crate::units::{GramsCo2e, Intensity, Pue};
 use jiff::civil::date;
 use tanso_power::{Joules, Provenance};
 
+mod grounds;
+
 const TODAY: Date = date(2026, 11, 21);
 
 fn rule(fields: &str) -> Rule {
@@ -258,6 +260,8 @@ fn the_worst_rule_explains_the_combined_verdict() {
         value: None,
         limit: None,
         unit: String::new(),
+        pue: None,
+        estimated_percent: None,
     };
     let all = [
         at("a", Verdict::Compliant),

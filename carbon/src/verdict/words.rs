@@ -2,7 +2,8 @@
 
 use tanso_power::Estimate;
 
-use super::{Evidence, Verdict};
+use super::{Evidence, Verdict, grounds};
+use crate::pue::FacilityPue;
 use crate::regulation::{Metric, Op, Rule};
 use crate::series::Basis;
 
@@ -24,10 +25,7 @@ pub(super) fn in_words(
         Op::AtLeast => "at least",
     };
     let what = match (rule.metric, evidence.pue) {
-        (Metric::Pue, Some(pue)) => match pue.category {
-            Some(category) => format!("{}, {}, {category}", pue.scope, pue.evidence.in_words()),
-            None => format!("{}, {}", pue.scope, pue.evidence.in_words()),
-        },
+        (Metric::Pue, Some(pue)) => pue_in_words(pue),
         (metric, _) if rule.basis == Basis::Market => format!("market-based {}", metric.in_words()),
         (metric, _) => metric.in_words().to_owned(),
     };
@@ -37,10 +35,58 @@ pub(super) fn in_words(
         _ => "",
     };
     format!(
-        "{what} is {shown}{unit}; {bound} {}{unit} ({}){tail}",
+        "{what} is {shown}{unit}; {bound} {}{unit} ({}){tail}{}",
         number(limit),
-        rule.kind.in_words()
+        rule.kind.in_words(),
+        grounds_in_words(rule, evidence)
     )
+}
+
+/// `annual PUE, measured, category 2 (IT metered at the PDU)`.
+fn pue_in_words(pue: &FacilityPue) -> String {
+    let words = format!("{}, {}", pue.scope, pue.evidence.in_words());
+    match pue.category {
+        Some(category) => format!("{words}, {category}"),
+        None => words,
+    }
+}
+
+/// What the figure rests on beside the energy: whose PUE, how much estimated
+/// intensity, and which part of the period nobody saw; each after a semicolon.
+fn grounds_in_words(rule: &Rule, evidence: &Evidence<'_>) -> String {
+    let pue = grounds::pue(rule, evidence);
+    let from = pue.map_or_else(String::new, pue_source);
+    if rule.metric.is_facility() {
+        return from;
+    }
+    let factor = pue.map_or_else(String::new, |pue| format!("; the site's PUE is {pue}"));
+    let estimated = grounds::estimated_percent(rule, evidence);
+    let estimated = estimated.filter(|percent| *percent > 0.0);
+    let estimated = estimated.map(|percent| {
+        let percent = share(percent);
+        format!("; the intensity of {percent} % of it is estimated")
+    });
+    let seen = evidence.account.map(|sum| sum.coverage.percent());
+    let seen = seen.filter(|seen| (f64::MIN_POSITIVE..100.0).contains(seen));
+    let unseen = seen.map(|seen| {
+        let unseen = share(100.0 - seen);
+        format!("; {unseen} % of the period was not seen, which widens the bounds")
+    });
+    let parts = [Some(factor), Some(from), estimated, unseen];
+    parts.into_iter().flatten().collect()
+}
+
+/// Where a PUE is stated, after a semicolon; nothing if it does not say.
+pub(super) fn pue_source(pue: &FacilityPue) -> String {
+    match pue.source.as_str() {
+        "" => String::new(),
+        source => format!("; the PUE is from: {source}"),
+    }
+}
+
+/// A share with one place; one that is there is never said to be nothing.
+fn share(percent: f64) -> String {
+    format!("{:.1}", percent.max(0.1))
 }
 
 /// `430.2 (401.0 to 455.1)`, or one number where there are no bounds.

@@ -58,9 +58,13 @@ pub(super) fn judge_all(case: &Case<'_>) -> Vec<Judged> {
 impl Case<'_> {
     fn judge(&self, rule: &Rule, own: Option<Period>, day: jiff::civil::Date) -> Judged {
         let of_own = own.map(|period| self.account_of(rule, period));
+        // An intensity of the report's period is about what is in the table; any
+        // other figure is about all of its time.
+        let since_begin =
+            (of_own.is_none() && rule.metric != Metric::GridIntensity).then(|| self.since_begin());
         let (account, market) = match &of_own {
             Some((account, market)) => (account, market.as_ref()),
-            None => (self.sum, self.market),
+            None => (since_begin.as_ref().unwrap_or(self.sum), self.market),
         };
         let inputs = self.inputs;
         let evidence = Evidence {
@@ -87,13 +91,23 @@ impl Case<'_> {
         }
     }
 
+    /// The account of the report's period with its whole time as what should be
+    /// known.
+    fn since_begin(&self) -> Account {
+        let passed = self.inputs.passed(self.period);
+        Account {
+            coverage: self.lines.coverage_since_begin(passed),
+            ..self.sum.clone()
+        }
+    }
+
     fn account_of(&self, rule: &Rule, period: Period) -> (Account, Option<MarketAccount>) {
         // Half a year emits half of a base year, and reduces nothing.
         let should_be_known = match rule.metric {
             Metric::ReductionPath => period,
             _ => self.inputs.passed(period),
         };
-        let coverage = self.lines.coverage(should_be_known);
+        let coverage = self.lines.coverage_since_begin(should_be_known);
         let sum = self.lines.within(period).account(self.places, coverage);
         // What contracts deliver after the table's end has matched nothing yet.
         let matched = Period {

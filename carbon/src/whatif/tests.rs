@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::regulation::RuleSet;
 use crate::series::{Method, SeriesInfo, StaticIntensity};
@@ -95,6 +97,47 @@ fn a_rule_is_judged_over_its_own_period_and_not_over_the_hours_given() {
     // 0.288 t in June.
     assert_eq!(of_window.judgements[0].period, june);
     assert_eq!(of_window.combined.verdict, Verdict::NonCompliant);
+}
+
+/// Hours before the first line were no gap where lines name nodes: half a year
+/// kept the budget of a whole one.
+#[test]
+fn a_year_begins_at_new_year_and_not_with_the_first_line_of_a_node() {
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let rules = [
+        preset("metric: CarbonBudget, op: AtMost, limit: 4, unit: tCO2eq, period: Year"),
+        preset("metric: Sci, op: AtMost, limit: 900, unit: gCO2eq/unit, period: Window"),
+        preset("metric: GridIntensity, op: AtMost, limit: 424, unit: gCO2eq/kWh, period: Window"),
+    ];
+    // Two nodes from the middle of the year on.
+    let from = UtcHour::parse("2025-07-02T03:00Z").unwrap();
+    let lines = (0..4_380).flat_map(|hour| {
+        ["n1", "n2"].map(|node| format!("{},shop,{node},1,measured\n", from.plus_hours(hour)))
+    });
+    let text = format!(
+        "datetime_utc,workload,node,energy_kwh,provenance\n{}",
+        lines.collect::<String>()
+    );
+    let energy = EnergyTable::parse("e.csv", &text).unwrap();
+    let seoul = crate::calendar::time_zone("Asia/Seoul").unwrap();
+    let report = whatif(&Inputs {
+        presets: &rules,
+        period: Some(Period::local_year(2025, &seoul).unwrap()),
+        functional_units: Some(4_380.0),
+        embodied: Some(Estimate::default()),
+        ..at_facility(&energy, &grids)
+    })
+    .unwrap();
+    let told = |index: usize| {
+        let judged = &report.judgements[index];
+        (judged.judgement.reason, judged.coverage_percent.round())
+    };
+    assert_eq!(told(0), (Reason::CoverageTooLow, 50.0));
+    assert_eq!(told(1), (Reason::CoverageTooLow, 50.0));
+    assert_eq!(told(2), (Reason::WithinLimit, 100.0));
+    let sci = report.sci.unwrap().grams_per_unit;
+    assert!((sci.value - 800.0).abs() < 1e-9 && (sci.high - 1_600.0).abs() < 1e-9);
 }
 
 /// The operator called a year that was seen up to now covered, and nobody could

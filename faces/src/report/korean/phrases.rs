@@ -220,6 +220,22 @@ pub(super) const PHRASES: &[Phrase] = &[
         "{0}: {1}. 기준: {2} 이상({3})",
     ),
     phrase(
+        "SitesPue",
+        "the site's PUE is {n}, {w}",
+        "사업장의 PUE: {0}({1})",
+    ),
+    phrase("PueSource", "the PUE is from: {t}", "PUE의 출처: {0}"),
+    phrase(
+        "EstimatedShare",
+        "the intensity of {n} % of it is estimated",
+        "그중 {0} %에 적용한 배출계수가 추정값이다",
+    ),
+    phrase(
+        "NotSeen",
+        "{n} % of the period was not seen, which widens the bounds",
+        "대상 기간의 {0} %는 자료가 없어 구간이 그만큼 넓어진다",
+    ),
+    phrase(
         "MissingBefore",
         "of {n} h since {t} the first {n} h are missing: energy is recorded since {t}",
         "{1}부터 {0}시간 가운데 처음 {2}시간의 자료가 없다(전력량 기록 시작: {3})",
