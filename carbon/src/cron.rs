@@ -136,17 +136,49 @@ impl Cron {
     /// another day.
     #[must_use]
     pub fn shifted(&self, hours: u8) -> Option<Self> {
+        self.shifted_by(u16::from(hours % 24) * 60)
+    }
+
+    /// The same daily schedule so many minutes later, wrapping at midnight;
+    /// `None` for one that is not daily, and where five fields cannot say it,
+    /// since some of its minutes would land in the next hour and some not.
+    #[must_use]
+    pub fn shifted_by(&self, minutes: u16) -> Option<Self> {
         if !self.is_daily() {
             return None;
         }
-        let moved = self
-            .hours()
-            .into_iter()
-            .map(|hour| (hour + hours % 24) % 24);
+        let hours = u8::try_from(minutes / 60 % 24).ok()?;
+        let rest = u8::try_from(minutes % 60).ok()?;
+        let (minute_bits, carry) = self.minutes_later(rest)?;
+        let moved = self.hours().into_iter();
+        let moved = moved.map(|hour| (hour + hours + carry) % 24);
+        let minute_field = if rest == 0 {
+            self.minute_field.clone()
+        } else {
+            let each = (0..60_u8).filter(|minute| minute_bits & (1 << minute) != 0);
+            each.map(|minute| minute.to_string())
+                .collect::<Vec<_>>()
+                .join(",")
+        };
         Some(Self {
+            minutes: minute_bits,
             hours: moved.fold(0, |bits, hour| bits | 1 << hour),
+            minute_field,
             ..self.clone()
         })
+    }
+
+    /// Its minutes so many later, and the hours that all of them carry over.
+    fn minutes_later(&self, rest: u8) -> Option<(u64, u8)> {
+        let own = || (0..60_u8).filter(|minute| self.minutes & (1 << minute) != 0);
+        let carry = own().next()? + rest >= 60;
+        let alike = own().all(|minute| (minute + rest >= 60) == carry);
+        // In every hour it is no matter which of them a minute lands in.
+        if !alike && self.hours().len() < 24 {
+            return None;
+        }
+        let bits = own().fold(0, |bits, minute| bits | 1 << ((minute + rest) % 60));
+        Some((bits, u8::from(carry)))
     }
 
     fn matches_day(&self, day: Date) -> bool {
@@ -290,6 +322,20 @@ mod tests {
         );
         assert_eq!(moved("0,30 22 * * *", 4).as_deref(), Some("0,30 2 * * *"));
         assert_eq!(moved("0 2 * * 1-5", 4), None);
+    }
+
+    #[test]
+    fn half_an_hour_carries_over_or_is_refused_where_five_fields_cannot_say_it() {
+        let moved = |text: &str, minutes| {
+            let cron = Cron::parse(text).unwrap();
+            cron.shifted_by(minutes).map(|moved| moved.to_string())
+        };
+        assert_eq!(moved("15 2 * * *", 30).as_deref(), Some("45 2 * * *"));
+        assert_eq!(moved("45 23 * * *", 30).as_deref(), Some("15 0 * * *"));
+        assert_eq!(moved("15 2 * * *", 510).as_deref(), Some("45 10 * * *"));
+        assert_eq!(moved("0,30 2 * * *", 30), None);
+        assert_eq!(moved("0,30 * * * *", 30).as_deref(), Some("0,30 * * * *"));
+        assert_eq!(moved("0 2 * * 1-5", 30), None);
     }
 
     #[test]

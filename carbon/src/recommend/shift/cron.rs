@@ -1,4 +1,4 @@
-//! Another hour of day for a `CronJob`, by its runs of the days that are known:
+//! Another time of day for a `CronJob`, to the half hour at its own minute, by its runs of the days that are known:
 //! those ahead as far as the figures go, up to four weeks, and past ones in
 //! their place where a forecast ends earlier.
 
@@ -20,11 +20,14 @@ use crate::series::HourlyIntensity;
 const DAYS_MOST: usize = 28;
 /// And at least: the weather of a single day is no ground for a schedule.
 const DAYS_LEAST: usize = 2;
+/// Minutes of a day.
+const DAY_MINUTES: u16 = 1_440;
 /// From so many days on, one of each weekday is among them.
 const WEEK: usize = 7;
 
-/// Advice for a `CronJob`: over up to four weeks that are known, the daily hour
-/// whose runs emit least. How many days it rests on is said, and fewer than a
+/// Advice for a `CronJob`: over up to four weeks that are known, the time of
+/// day whose runs emit least: an hour at the schedule's own minute, or half an
+/// hour beside it. How many days it rests on is said, and fewer than a
 /// week give low confidence. A schedule that is not daily is judged by its next
 /// run and gets no rewritten schedule.
 ///
@@ -38,17 +41,12 @@ pub fn shift_cron(request: &CronRequest<'_>) -> Result<ShiftAdvice, NoAdvice> {
     let weeks = Weeks::from(request)?;
     let no_start = || NoAdvice::new(WhyNot::NoWindow, "the schedule has no start in these days");
     let (baseline, runs) = weeks.window(request, &cron).ok_or_else(no_start)?;
-    let mut found: Vec<(Window, Cron)> = (1..24_u8)
-        .filter(|hours| (*hours).min(24 - hours) <= request.slack_hours)
-        .filter_map(|hours| cron.shifted(hours).filter(|moved| *moved != cron))
-        .filter(|moved| stays_within(request, moved, weeks.tomorrow))
-        .filter_map(|moved| Some((weeks.window(request, &moved)?.0, moved)))
-        .collect();
+    let mut found = weeks.others(request, &cron);
     found.sort_by_key(|(window, _)| (window.emissions.value, window.start.time()));
     found.dedup_by(|(_, one), (_, other)| one == other);
     let Some((_, best)) = found.first().cloned() else {
         let message = format!(
-            "no other hour of day lies within {} h{}",
+            "no other time of day lies within {} h{}",
             request.slack_hours,
             request.within.in_words()
         );
@@ -171,6 +169,40 @@ impl Weeks {
             "{runs} runs of {days} days that are known, {ahead} ahead and {} past, of up to {DAYS_MOST}",
             days - ahead
         )
+    }
+
+    /// All other times of day that are allowed: each hour at the schedule's own
+    /// minute, and the half hours between that are better than both hours
+    /// around them, as where a zone's hours are not the grid's.
+    fn others(&self, request: &CronRequest<'_>, cron: &Cron) -> Vec<(Window, Cron)> {
+        let slack = u16::from(request.slack_hours) * 60;
+        let at = |minutes: u16| {
+            let moved = cron.shifted_by(minutes)?;
+            Some((self.window(request, &moved)?.0, moved))
+        };
+        let is_allowed = |minutes: u16, moved: &Cron| {
+            minutes.min(DAY_MINUTES - minutes) <= slack
+                && *moved != *cron
+                && stays_within(request, moved, self.tomorrow)
+        };
+        let hourly: Vec<_> = (0..24).map(|hour| at(hour * 60)).collect();
+        let emitted = |hour: u16| {
+            let (window, _) = hourly.get(usize::from(hour % 24))?.as_ref()?;
+            Some(window.emissions.value)
+        };
+        let halves = (0..24_u16).filter_map(|hour| {
+            let (window, moved) = at(hour * 60 + 30)?;
+            let best_around = emitted(hour)?.min(emitted(hour + 1)?);
+            (window.emissions.value < best_around).then_some((hour * 60 + 30, window, moved))
+        });
+        let halves: Vec<_> = halves.collect();
+        (0..24_u16)
+            .zip(hourly)
+            .filter_map(|(hour, found)| found.map(|(window, moved)| (hour * 60, window, moved)))
+            .chain(halves)
+            .filter(|(minutes, _, moved)| is_allowed(*minutes, moved))
+            .map(|(_, window, moved)| (window, moved))
+            .collect()
     }
 
     /// The next window of a schedule with the mean of all its runs, and how

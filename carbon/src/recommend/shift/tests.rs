@@ -261,3 +261,55 @@ fn a_run_stays_within_its_earliest_start_and_its_deadline() {
     assert_eq!(weekly(None, clock(8)), 5);
     assert_eq!(weekly(clock(21), clock(5)), 22);
 }
+
+/// Whole hours only were looked at: in a zone half an hour off the grid's hours
+/// no start was at the best one.
+#[test]
+fn a_schedule_keeps_its_minute_or_moves_by_half_an_hour_where_that_is_better() {
+    use crate::series::Point;
+
+    let target = target();
+    // The grid is clean for one UTC hour a day, from 05:00 on.
+    let first = UtcHour::parse("2026-11-20T00:00Z").unwrap();
+    let points = (0..24 * 40).map(|step| {
+        let hour = first.plus_hours(step);
+        let grams = if step % 24 == 5 { 100.0 } else { 500.0 };
+        let value = Intensity::try_from_grams_per_kwh(grams).unwrap();
+        (hour, Point::exact(value, Origin::Published))
+    });
+    let info = SeriesInfo::average_life_cycle("IN", "made");
+    let series = crate::IntensitySeries::try_new(info, points).unwrap();
+    let job = Job::flat(3_600, Joules::from_microjoules(3_600_000_000_000)).unwrap();
+    let advised = |zone: &str, schedule: &str| {
+        let zone = time_zone(zone).unwrap();
+        let advice = shift_cron(&CronRequest {
+            schedule,
+            ..request(&target, &zone, &job, &series)
+        });
+        let advice = advice.unwrap_or_else(|why| panic!("{zone:?} {schedule}: {why}"));
+        let percent = advice.recommendation.saving_percent.value;
+        (advice.rewrite.unwrap().schedule, percent.round())
+    };
+    // 05:00 UTC is 10:30 in Kolkata, and 14:00 in Seoul.
+    assert_eq!(
+        advised("Asia/Kolkata", "0 2 * * *"),
+        ("30 10 * * *".to_owned(), 80.0)
+    );
+    assert_eq!(
+        advised("Asia/Kolkata", "30 2 * * *"),
+        ("30 10 * * *".to_owned(), 80.0)
+    );
+    assert_eq!(
+        advised("Asia/Seoul", "0 2 * * *"),
+        ("0 14 * * *".to_owned(), 80.0)
+    );
+    // A quarter past keeps its minute: three quarters of the clean hour, not one.
+    assert_eq!(
+        advised("Asia/Seoul", "15 2 * * *"),
+        ("15 14 * * *".to_owned(), 60.0)
+    );
+    assert_eq!(
+        advised("Asia/Kolkata", "15 2 * * *"),
+        ("15 10 * * *".to_owned(), 60.0)
+    );
+}
