@@ -100,6 +100,16 @@ pub enum WhatifFault {
         "no figure for grid zone {0:?} in the bundled table; see kubectl tanso regions, or give --intensity"
     )]
     Zone(String),
+    /// The bundled table has no direct figures of the zone.
+    #[error(
+        "--boundary direct: the bundled table has no direct figures for grid zone {zone:?}, only for {known}; accepted are --boundary life-cycle, or --intensity FILE or --grams-per-kwh GRAMS with direct figures"
+    )]
+    NoDirect {
+        /// The zone.
+        zone: String,
+        /// The zones that have some.
+        known: String,
+    },
     /// A flag is about an intensity that is not given.
     #[error("{flag} says nothing of the bundled table: give {wanted} with it, or leave it out")]
     OfNoIntensity {
@@ -196,7 +206,7 @@ fn report(args: &Args) -> Result<Report, WhatifFault> {
         },
         market: residual.as_ref().map(|residual| Market {
             contracts: &contracts,
-            matching: match args.matching {
+            matching: match args.matching.unwrap_or_default() {
                 MatchingArg::Annual => Matching::Annual,
                 MatchingArg::Hourly => Matching::Hourly,
             },
@@ -379,7 +389,13 @@ fn bundled(args: &Args, zone: &str, energy: &EnergyTable) -> Result<Grid, Whatif
     let zones = YearlyZones::parse("zones_yearly.csv", ZONES)?;
     let last = energy.period().until.plus_hours(-1).start();
     let year = jiff::tz::TimeZone::UTC.to_datetime(last).year();
-    let found = zones.get(zone).filter(|_| !direct);
+    let found = zones.get(zone);
+    if direct && found.is_some() {
+        return Err(WhatifFault::NoDirect {
+            zone: zone.to_owned(),
+            known: HOURLY.map(|(zone, ..)| zone).join(" and "),
+        });
+    }
     let found = found.and_then(|found| found.intensity(year));
     Ok(Box::new(
         found.ok_or_else(|| WhatifFault::Zone(zone.to_owned()))?,

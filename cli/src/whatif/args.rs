@@ -121,9 +121,9 @@ pub struct Args {
     /// Who publishes the residual mix
     #[arg(long, value_name = "TEXT", requires = "residual")]
     pub(super) residual_source: Option<String>,
-    /// How contracts are matched
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) matching: MatchingArg,
+    /// How contracts are matched, hour by hour by default; with --residual
+    #[arg(long, value_enum, requires = "residual")]
+    pub(super) matching: Option<MatchingArg>,
     /// Embodied emissions of the period (M of ISO/IEC 21031), grams; or a column `embodied_grams`
     #[arg(long, value_name = "GRAMS")]
     pub(super) embodied_grams: Option<f64>,

@@ -241,6 +241,24 @@ fn shares_outside_of_0_to_100_are_refused_by_flag() {
     assert!(refused.contains("0 to 100 percent"), "{refused}");
 }
 
+/// A matching without a residual mix said nothing, and a zone without direct
+/// figures was said to have none at all.
+#[test]
+fn flags_that_nothing_would_come_of_say_what_is_accepted() {
+    let files = [("energy.csv", ENERGY)];
+    let refused = told(&files, &["--matching", "annual"]).unwrap_err();
+    assert!(refused.contains("--residual <GRAMS>"), "{refused}");
+    let direct = ["--boundary", "direct", "--zone", "FR"];
+    let refused = told(&files, &direct).unwrap_err();
+    assert!(
+        refused.contains("no direct figures for grid zone \"FR\", only for DE and KR")
+            && refused.contains("accepted are --boundary life-cycle"),
+        "{refused}"
+    );
+    let korea = ["--boundary", "direct", "--zone", "KR"];
+    assert!(told(&files, &korea).is_ok());
+}
+
 #[test]
 fn an_unknown_column_is_refused_with_its_name_and_what_is_known() {
     let energy = ENERGY.replace("workload", "wrokload");
