@@ -36,6 +36,8 @@ pub enum Action {
     MoveRegion,
     /// Remove what does nothing.
     RemoveIdle,
+    /// Empty nodes that the others can carry.
+    Consolidate,
 }
 
 impl Action {
@@ -49,6 +51,7 @@ impl Action {
             Self::FewerReplicas => "FewerReplicas",
             Self::MoveRegion => "MoveRegion",
             Self::RemoveIdle => "RemoveIdle",
+            Self::Consolidate => "Consolidate",
         }
     }
 }
@@ -185,8 +188,31 @@ pub enum WhyNot {
     NoRequest,
     /// It does work.
     InUse,
+    /// Nothing of this kind could be changed about it.
+    NotApplicable,
+    /// Nobody asked for it.
+    NotAsked,
     /// Something given makes no sense.
     Invalid,
+}
+
+impl WhyNot {
+    /// The name as it stands in a status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SavesTooLittle => "SavesTooLittle",
+            Self::IntensityMissing => "IntensityMissing",
+            Self::NoWindow => "NoWindow",
+            Self::NoEnergy => "NoEnergy",
+            Self::TooFewSamples => "TooFewSamples",
+            Self::NoRequest => "NoRequest",
+            Self::InUse => "InUse",
+            Self::NotApplicable => "NotApplicable",
+            Self::NotAsked => "NotAsked",
+            Self::Invalid => "Invalid",
+        }
+    }
 }
 
 /// No advice, and why.

@@ -501,6 +501,37 @@ async fn regions_are_ranked_and_what_stands_against_one_is_said() {
     assert_eq!(found["energyMicrojoules"]["value"], 3_600_000_000_000_i64);
 }
 
+/// Regions were compared by the bundled year whatever the policy's own tables
+/// said of their grids.
+#[tokio::test]
+async fn a_region_is_compared_by_the_policys_own_table_of_its_zone() {
+    use tanso_crds::carbon_policy::ZoneTable;
+    use tanso_intensity::table::Table;
+
+    let mut given = facts();
+    given.policies[0].spec.intensity.zone_tables = vec![ZoneTable {
+        zone: "SE".into(),
+        config_map: "grids".into(),
+        key: "se.csv".into(),
+        ..ZoneTable::default()
+    }];
+    let last = UtcHour::containing(NOW.parse().unwrap());
+    let hours = (-48..48).map(|step| format!("{},1900\n", last.plus_hours(step)));
+    let table = Table {
+        file: "grids/se.csv".into(),
+        text: format!("datetime_utc,gco2eq_per_kwh\n{}", hours.collect::<String>()),
+    };
+    given.zone_tables = [("SE".to_owned(), Ok(table))].into();
+    let question = json!({"workload": "service-00", "regions": ["eu-north-1"]});
+    let found = ask(&given, "get_regional_comparison", question).await;
+    let found = found.unwrap();
+    let sweden = &found["regions"][0];
+    assert!(
+        sweden["differenceMilligrams"].as_i64().unwrap() > 0,
+        "{sweden}"
+    );
+}
+
 #[tokio::test]
 async fn changes_are_run_through_and_never_added_up() {
     let question = json!({"workload": "service-00", "changes": [

@@ -52,11 +52,21 @@ pub struct Revision {
 pub struct Forecast {
     /// When it was made, or else fetched.
     pub issued_at: Timestamp,
+    /// When it was fetched; `None` in what an earlier version kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
     /// Its figures.
     pub hours: BTreeMap<UtcHour, Intensity>,
 }
 
 impl Forecast {
+    /// From when on a choice could be made by it: a forecast of noon that came
+    /// in the evening moved nothing in the afternoon.
+    #[must_use]
+    pub fn known_at(&self) -> Timestamp {
+        self.seen_at.unwrap_or(self.issued_at).max(self.issued_at)
+    }
+
     /// The hour after its last.
     #[must_use]
     pub fn until(&self) -> Option<UtcHour> {
@@ -121,6 +131,7 @@ impl Book {
         if !ahead.is_empty() {
             self.keep_forecast(Forecast {
                 issued_at: answer.issued_at.unwrap_or(now).min(now),
+                seen_at: Some(now),
                 hours: ahead,
             });
         }
@@ -184,10 +195,15 @@ impl Book {
     }
 
     fn keep_forecast(&mut self, forecast: Forecast) {
-        self.forecasts
-            .retain(|kept| kept.issued_at != forecast.issued_at);
+        let is_same =
+            |kept: &Forecast| kept.issued_at == forecast.issued_at && kept.hours == forecast.hours;
+        // The same again was known before.
+        if self.forecasts.iter().any(is_same) {
+            return;
+        }
         self.forecasts.push(forecast);
-        self.forecasts.sort_by_key(|kept| kept.issued_at);
+        self.forecasts
+            .sort_by_key(|kept| (kept.issued_at, kept.known_at()));
         let surplus = self.forecasts.len().saturating_sub(FORECASTS_MAX);
         self.forecasts.drain(..surplus);
     }
@@ -207,7 +223,7 @@ impl Book {
         self.forecasts
             .iter()
             .rev()
-            .find(|forecast| forecast.issued_at <= at)
+            .find(|forecast| forecast.known_at() <= at)
     }
 
     /// Its forecasts and the hours that were restated.
@@ -222,7 +238,17 @@ impl Book {
             until: last.plus_hours(1),
         });
         let restated = period.map(|period| self.restated(period));
+        // Before the first forecast nothing is settled.
+        let forecasts = self.forecasts.iter();
+        let first = forecasts
+            .map(|one| UtcHour::containing(one.issued_at))
+            .min();
+        let seen = first
+            .into_iter()
+            .flat_map(|first| self.hours.range(first..));
+        let seen = seen.filter_map(|(hour, revisions)| Some((*hour, revisions.last()?.seen_at)));
         Past {
+            seen: Arc::new(seen.collect()),
             forecasts: Arc::new(self.forecasts.clone()),
             restated: Arc::new(restated.unwrap_or_default()),
         }

@@ -2,9 +2,11 @@
 //!
 //! A provider never guesses; how gaps are filled is said with the series.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::HourlyIntensity;
 use tanso_carbon::table::TableFaults;
@@ -37,6 +39,9 @@ pub struct Past {
     pub forecasts: Arc<Vec<Forecast>>,
     /// Hours whose figures were changed after they were published.
     pub restated: Arc<Vec<Restated>>,
+    /// When what is said now of an hour was first seen, from the first forecast
+    /// on.
+    pub seen: Arc<BTreeMap<UtcHour, Timestamp>>,
 }
 
 impl Past {
@@ -44,7 +49,7 @@ impl Past {
     #[must_use]
     pub fn forecast_at(&self, at: Timestamp) -> Option<&Forecast> {
         let mut newest_first = self.forecasts.iter().rev();
-        newest_first.find(|forecast| forecast.issued_at <= at)
+        newest_first.find(|forecast| forecast.known_at() <= at)
     }
 }
 

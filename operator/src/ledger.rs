@@ -11,6 +11,7 @@ mod day;
 pub mod evidence;
 pub mod export;
 mod ids;
+pub mod known_nodes;
 pub mod memory;
 pub mod names;
 pub mod past_cpu;
@@ -31,6 +32,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
 pub use append::{Booked, Gap, GapKind, Page};
+pub use known_nodes::KnownNode;
 pub use memory::{MemoryDay, MemoryDays};
 pub use names::PodNames;
 pub use past_cpu::{CpuDay, CpuDays};

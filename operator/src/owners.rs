@@ -11,8 +11,9 @@
 mod chain;
 mod nodes;
 mod prune;
+mod written;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,7 +21,6 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference, Pod};
@@ -32,12 +32,22 @@ use serde::de::DeserializeOwned;
 use tanso_crds::PowerMonitor;
 use tanso_runtime::Shutdown;
 
-use crate::ledger::{Ledger, LedgerFault, PodNames, Scope, names};
+use crate::ledger::{Ledger, PodNames, Scope};
 
 pub use chain::{Link, Owner, Resolved, follow};
+use written::Names;
+
+/// Annotation that keeps the schedule of a `CronJob` that a policy moved.
+pub const ORIGINAL_SCHEDULE: &str = "tanso.dev/original-schedule";
+
+/// Annotation that keeps the time zone of that schedule; empty if it had none.
+pub const ORIGINAL_ZONE: &str = "tanso.dev/original-time-zone";
 
 /// Time between two writes of changed names.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
+
+/// Time between two looks at what nodes are.
+const NODES_EVERY: Duration = Duration::from_secs(30);
 
 /// Label that agent pods carry, and its value.
 const AGENT_LABEL: (&str, &str) = ("app.kubernetes.io/name", "tanso-agent");
@@ -145,6 +155,20 @@ impl Inventory {
         Some(Schedule {
             schedule: spec.schedule.clone(),
             time_zone: spec.time_zone.clone(),
+        })
+    }
+
+    /// When a `CronJob` started before a policy moved it.
+    #[must_use]
+    pub fn original_schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
+        let cron_job = self
+            .cron_jobs
+            .get(&ObjectRef::new(name).within(namespace))?;
+        let marks = cron_job.metadata.annotations.as_ref()?;
+        let zone = marks.get(ORIGINAL_ZONE).filter(|zone| !zone.is_empty());
+        Some(Schedule {
+            schedule: marks.get(ORIGINAL_SCHEDULE)?.clone(),
+            time_zone: zone.cloned(),
         })
     }
 
@@ -353,14 +377,11 @@ impl InventoryWatch {
             mut pods,
             mut others,
         } = self;
-        let mut names = Names {
-            book,
-            ledger,
-            known: HashMap::new(),
-            dirty: HashMap::new(),
-        };
+        let mut names = Names::new(book, ledger);
         let mut due = tokio::time::interval(WRITE_EVERY);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut nodes_due = tokio::time::interval(NODES_EVERY);
+        nodes_due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.begun() => break,
@@ -370,9 +391,11 @@ impl InventoryWatch {
                     Err(fault) => log("pods", Err(fault)),
                 },
                 _ = due.tick() => names.write().await,
+                _ = nodes_due.tick() => names.write_nodes().await,
             }
         }
         names.write().await;
+        names.write_nodes().await;
     }
 }
 
@@ -410,83 +433,6 @@ fn seen(event: watcher::Event<Pod>) -> Option<Seen> {
         }
         watcher::Event::Delete(pod) => Some(Seen::Deleted(Arc::new(pod))),
         watcher::Event::Init | watcher::Event::InitDone => None,
-    }
-}
-
-/// What was written and what has to be.
-struct Names {
-    book: Inventory,
-    ledger: Ledger,
-    /// What the ledger has of pods that exist.
-    known: HashMap<String, PodNames>,
-    /// Pods that changed, and whether they are gone.
-    dirty: HashMap<String, (Arc<Pod>, bool)>,
-}
-
-impl Names {
-    fn note(&mut self, seen: Seen) {
-        let (pod, gone) = match seen {
-            Seen::Changed(pod) => (pod, false),
-            Seen::Deleted(pod) => (pod, true),
-        };
-        if let Some(uid) = pod.uid() {
-            self.dirty.insert(uid, (pod, gone));
-        }
-    }
-
-    /// Writes what changed. What could not be written stays to be written.
-    async fn write(&mut self) {
-        if self.dirty.is_empty() {
-            return;
-        }
-        let mut changed = Vec::new();
-        let mut again = HashSet::new();
-        for (uid, (pod, gone)) in &self.dirty {
-            let Some((mut names, complete)) = self.book.describe(pod) else {
-                continue;
-            };
-            let before = self.known.get(uid);
-            if !complete {
-                match before {
-                    // The owner went before the pod: what was known is right.
-                    Some(before) => {
-                        names.workload_kind.clone_from(&before.workload_kind);
-                        names.workload_name.clone_from(&before.workload_name);
-                    }
-                    None if !gone => {
-                        again.insert(uid.clone());
-                    }
-                    None => {}
-                }
-            }
-            if before != Some(&names) {
-                changed.push(names);
-            }
-        }
-        if let Err(error) = self.keep(changed.clone()).await {
-            tracing::warn!(%error, "keeping pod names failed; trying again");
-            return;
-        }
-        for names in changed {
-            if !again.contains(&names.uid) {
-                self.known.insert(names.uid.clone(), names);
-            }
-        }
-        for (uid, (_, gone)) in &self.dirty {
-            if *gone {
-                self.known.remove(uid);
-            }
-        }
-        self.dirty.retain(|uid, _| again.contains(uid));
-    }
-
-    async fn keep(&self, changed: Vec<PodNames>) -> Result<(), LedgerFault> {
-        if changed.is_empty() {
-            return Ok(());
-        }
-        self.ledger
-            .call(move |connection| names::keep(connection, &changed, Timestamp::now()))
-            .await
     }
 }
 

@@ -172,6 +172,11 @@ pub struct IntensitySpec {
     /// An hourly table in a ConfigMap of the policy's namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<IntensityTable>,
+    /// Hourly tables of other grid zones than the policy's: for nodes there (placement `NodeRegion`) and for advice to move there, instead of the table that comes with tanso. They must count the same emissions as the policy's own figures to be added up or compared with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["zone".into()]))]
+    pub zone_tables: Vec<ZoneTable>,
     /// Providers in order of preference: for each hour the first that knows it speaks. All must give figures of one boundary; marginal ones never price energy, they are told beside the advice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 8))]
@@ -194,6 +199,7 @@ impl Default for IntensitySpec {
             source: IntensitySource::default(),
             r#static: None,
             table: None,
+            zone_tables: Vec::new(),
             providers: Vec::new(),
             stale_after: default_stale_after(),
         }
@@ -331,6 +337,29 @@ pub struct StaticIntensity {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IntensityTable {
+    /// Name of a ConfigMap in the policy's namespace (of a ClusterCarbonPolicy: in the operator's).
+    #[schemars(length(min = 1, max = 253))]
+    pub config_map: String,
+    /// Key in the ConfigMap: CSV with the columns `datetime_utc,gco2eq_per_kwh`. Default `intensity.csv`.
+    #[serde(default = "default_table_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+    /// Which emissions its figures count. Default `LifeCycle`.
+    #[serde(default)]
+    pub boundary: IntensityBoundary,
+    /// The year that it describes, if one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1990, max = 2100))]
+    pub data_year: Option<i32>,
+}
+
+/// An hourly table of another grid zone.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ZoneTable {
+    /// The grid zone, for example `DE`; not the policy's own.
+    #[schemars(length(min = 2, max = 32))]
+    pub zone: String,
     /// Name of a ConfigMap in the policy's namespace (of a ClusterCarbonPolicy: in the operator's).
     #[schemars(length(min = 1, max = 253))]
     pub config_map: String,

@@ -70,6 +70,10 @@ pub struct CarbonPolicyStatus {
     /// What advice comes to, of all workloads, also of those that are not listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub savings: Option<AdviceSavings>,
+    /// What was looked for and is not advised, by kind and reason, of all workloads: nothing to save is said too. Each workload's own reasons are in CarbonReports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub no_advice: Vec<NoAdviceCount>,
     /// Advice about the cluster as a whole; on a ClusterCarbonPolicy that selects every namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
@@ -156,7 +160,7 @@ pub struct Figures {
     /// Share of the energy that was estimated by a power model, percent.
     #[serde(default)]
     pub modelled_percent: i32,
-    /// Share of the energy that is made up by a fake meter, percent.
+    /// Share of the energy that is made up by a fake meter, percent; at least 1 where there is any.
     #[serde(default)]
     pub simulated_percent: i32,
     /// Share of the energy whose hourly intensity was estimated or filled, percent.
@@ -206,6 +210,9 @@ pub struct SciFigures {
     pub operational_milligrams: Bounded,
     /// M, milligrams: the hardware's share for the time and the CPU that was asked for.
     pub embodied_milligrams: Bounded,
+    /// Share of the window whose energy is known, percent, counted from its begin: all units of the window are counted, so what is missing widens the upper bound.
+    #[serde(default)]
+    pub coverage_percent: i32,
 }
 
 /// A place where energy was used.
@@ -267,6 +274,17 @@ pub struct RegulationResult {
     #[serde(default)]
     #[schemars(length(max = 512))]
     pub source: String,
+    /// Who stands for the site's PUE that this line rests on: `Measured`, `Certificate`, `PublishedForRegion`, `ProviderAverage` or `Assumed`, of which the last two are never judged. Absent where it rests on none, as an intensity does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub pue_evidence: Option<String>,
+    /// What they stated it in: a certificate, a query of meters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub pue_source: Option<String>,
+    /// Share of the energy of this line whose hourly intensity was estimated or filled, percent; absent where no intensity is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intensity_estimated_percent: Option<i32>,
 }
 
 /// What was found about one workload.
@@ -306,9 +324,9 @@ pub struct WorkloadResult {
     /// The best hours of the next run in parts, of a CronJob that `recommendations.interruptible` names; instead of advice to shift it, not on top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_parts: Option<RunInParts>,
-    /// What was looked for and is not advised, with the reason; in a policy's status only.
+    /// What was looked for and is not advised, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 5))]
+    #[schemars(length(max = 8))]
     pub no_advice: Vec<Unadvised>,
 }
 
@@ -343,9 +361,27 @@ pub struct Unadvised {
     /// Machine-readable reason, `SavesTooLittle`.
     #[schemars(length(max = 63))]
     pub reason: String,
-    /// The reason in words, with the numbers.
+    /// The reason in words, with the numbers; in a policy's status only, since it is longer than all the rest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 256))]
     pub message: String,
+}
+
+/// How many workloads have no advice of a kind, for a reason.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NoAdviceCount {
+    /// What was looked for: `ShiftInTime`, `Rightsize`, `Consolidate`, …
+    #[schemars(length(max = 63))]
+    pub action: String,
+    /// Machine-readable reason: `SavesTooLittle`, `IntensityMissing`, `NoWindow`, `NoEnergy`, `TooFewSamples`, `NoRequest`, `InUse`, `NotApplicable`, `NotAsked`, `Invalid`.
+    #[schemars(length(max = 63))]
+    pub reason: String,
+    /// How many workloads; 0 of advice about the cluster as a whole.
+    pub workloads: i64,
+    /// Why, in words with the numbers, of the workload among them that emits most.
+    #[schemars(length(max = 256))]
+    pub example: String,
 }
 
 /// What advice would save if each workload followed the piece that does most: pieces of one workload do not add up.
@@ -400,12 +436,18 @@ pub struct Recommendation {
 pub struct SettledRun {
     /// When it started.
     pub started: Time,
-    /// The start within the slack that the forecast called best.
+    /// When it would have started by its own schedule, of a run that the policy moved: what it saved is against this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<Time>,
+    /// The start within the slack that the forecast called best; of a run that was moved, its start.
     pub advised: Time,
     /// The start that was best, with hindsight.
     pub best: Time,
-    /// When that forecast was made: the newest one at the start.
+    /// When that forecast was made: the newest one that was known at the start.
     pub forecast_issued: Time,
+    /// When that forecast was known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast_known: Option<Time>,
     /// What the forecast promised, milligrams of CO2eq.
     pub predicted_milligrams: i64,
     /// What it would have come to; a second entry if the publisher revised the hours.
@@ -417,7 +459,7 @@ pub struct SettledRun {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Realised {
-    /// When this was known.
+    /// When the last of the run's hours was known so.
     pub known_at: Time,
     /// What the choice saved, milligrams of CO2eq; negative if it cost.
     pub saved_milligrams: i64,

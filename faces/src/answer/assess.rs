@@ -276,7 +276,7 @@ async fn what_if(
         .map(|text| window(text, through))
         .transpose()?;
     let profile = profile(facts, found, &site, other).await?;
-    let elsewhere = elsewhere(question, year_of(facts.now()))?;
+    let elsewhere = elsewhere(question, &site, year_of(facts.now()))?;
     let presets = presets(found, question, &rules)?;
     let places = elsewhere
         .as_ref()
@@ -384,7 +384,11 @@ impl Elsewhere {
     }
 }
 
-fn elsewhere(question: &Question, year: i16) -> Result<Option<Elsewhere>, AnswerFault> {
+fn elsewhere(
+    question: &Question,
+    site: &Site,
+    year: i16,
+) -> Result<Option<Elsewhere>, AnswerFault> {
     match (&question.region, &question.zone) {
         (Some(region), Some(_)) => Err(AnswerFault::invalid(
             "region",
@@ -392,7 +396,7 @@ fn elsewhere(question: &Question, year: i16) -> Result<Option<Elsewhere>, Answer
             "a region or a zone, not both",
         )),
         (Some(region), None) => {
-            let place = PlaceAt::of(region_named(region)?, year);
+            let place = site.region(region_named(region)?, year);
             let place =
                 place.map_err(|fault| AnswerFault::invalid("region", region, fault.to_string()))?;
             Ok(Some(Elsewhere::Region(Box::new(place))))

@@ -40,26 +40,84 @@ pub fn market_figures(by: &Market, sum: &MarketAccount) -> MarketFigures {
 /// The nodes' embodied emissions that belong to pods: the time that each was on
 /// a node, times its share of the node's CPU by what it asks for. `reserved` is
 /// thousandths of a core times seconds by node; `gives` what a node has to
-/// give, thousandths of a core. A node that is gone has no share.
-#[must_use]
+/// give, thousandths of a core.
+///
+/// # Errors
+/// If that is not known of a node on which anything was reserved: a sum without
+/// its share would be too little, and look whole.
 pub fn embodied<'a>(
     hardware: &Hardware,
     reserved: impl IntoIterator<Item = (&'a str, u64)>,
     gives: impl Fn(&str) -> Option<u64>,
-) -> Estimate<GramsCo2e> {
+) -> Result<Estimate<GramsCo2e>, EmbodiedUnknown> {
     let mut by_node: BTreeMap<&str, u64> = BTreeMap::new();
     for (node, millicore_seconds) in reserved {
         let sum = by_node.entry(node).or_default();
         *sum = sum.saturating_add(millicore_seconds);
     }
-    let shares = by_node.into_iter().filter_map(|(node, seconds)| {
-        // Seconds × thousandths of a core, of all the node's thousandths.
-        let reserved = Reserved {
-            seconds,
-            resources: 1,
-            of: gives(node)?,
-        };
-        hardware.embodied(reserved).ok()
-    });
-    shares.sum()
+    let (mut sum, mut unknown) = (Estimate::default(), Vec::new());
+    for (node, seconds) in by_node.into_iter().filter(|(_, seconds)| *seconds > 0) {
+        let share = gives(node).and_then(|of| {
+            // Seconds × thousandths of a core, of all the node's thousandths.
+            let reserved = Reserved {
+                seconds,
+                resources: 1,
+                of,
+            };
+            hardware.embodied(reserved).ok()
+        });
+        match share {
+            Some(share) => sum = sum + share,
+            None => unknown.push(node.to_owned()),
+        }
+    }
+    if unknown.is_empty() {
+        Ok(sum)
+    } else {
+        Err(EmbodiedUnknown { nodes: unknown })
+    }
+}
+
+/// Nodes whose share of the hardware is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "what {} had to give is not known, so their share of the hardware's embodied emissions is not either",
+    nodes.join(", ")
+)]
+pub struct EmbodiedUnknown {
+    /// Their names.
+    pub nodes: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hardware() -> Hardware {
+        Hardware {
+            name: "server".to_owned(),
+            total: Estimate::exact(GramsCo2e::try_from_grams(1e6).unwrap()),
+            lifespan_years: 4,
+            source: "the maker".to_owned(),
+        }
+    }
+
+    /// A node that was gone took its share of the hardware with it in silence.
+    #[test]
+    fn a_node_of_unknown_size_leaves_no_sum_rather_than_a_smaller_one() {
+        let hour = 3_600 * 1_000;
+        let gives = |node: &str| (node == "here").then_some(1_000);
+        let known = embodied(&hardware(), [("here", hour)], gives).unwrap();
+        assert_eq!(format!("{:.2}", known.value.as_grams_f64()), "28.54");
+        let both = [("here", hour), ("gone", hour)];
+        let why = embodied(&hardware(), both, gives).unwrap_err();
+        assert_eq!(why.nodes, ["gone"]);
+        assert!(
+            why.to_string().starts_with("what gone had to give"),
+            "{why}"
+        );
+        // Where nothing was reserved there is nothing to know.
+        let idle = [("here", hour), ("gone", 0)];
+        assert_eq!(embodied(&hardware(), idle, gives), Ok(known));
+    }
 }

@@ -208,7 +208,7 @@ pub async fn compare(facts: &dyn Facts, question: &Question) -> Result<Compariso
         found,
         site: &site,
         profile: &profile,
-        regions: regions(&question.changes, year_of(facts.now()))?,
+        regions: regions(&question.changes, &site, year_of(facts.now()))?,
         presets: judge::presets_of(&found.policy, &rules),
     };
     let idle = idle::of_nodes(facts, found, &question.changes).await;
@@ -253,11 +253,11 @@ fn check(changes: &[Change]) -> Result<(), AnswerFault> {
     Ok(())
 }
 
-fn regions(changes: &[Change], year: i16) -> Result<Vec<PlaceAt>, AnswerFault> {
+fn regions(changes: &[Change], site: &Site, year: i16) -> Result<Vec<PlaceAt>, AnswerFault> {
     let mut places = Vec::new();
     for change in changes {
         if let Change::MoveRegion { region } = change {
-            let place = PlaceAt::of(region_named(region)?, year);
+            let place = site.region(region_named(region)?, year);
             places.push(place.map_err(|fault| {
                 AnswerFault::invalid("changes.region", region, fault.to_string())
             })?);

@@ -78,7 +78,12 @@ pub fn figures(account: &Account, cpu_ms: i64) -> Figures {
         energy.map_or(0, |energy| energy.microjoules())
     };
     // Split exactly, so that the shares add up to 100.
-    let shares = apportion(100, &Provenance::ALL.map(part)).unwrap_or_else(|| vec![0; 3]);
+    let parts = Provenance::ALL.map(part);
+    let mut shares = apportion(100, &parts).unwrap_or_else(|| vec![0; 3]);
+    let simulated = account.by_provenance.get(&Provenance::Simulated);
+    if simulated.is_some_and(|energy| *energy > Joules::ZERO) {
+        say_simulated(&mut shares);
+    }
     let share = |index: usize| {
         let share = shares
             .get(index)
@@ -97,6 +102,23 @@ pub fn figures(account: &Account, cpu_ms: i64) -> Figures {
         simulated_percent: share(2),
         intensity_estimated_percent: percent(account.estimated_percent()),
         coverage_percent: percent(account.coverage.percent()),
+    }
+}
+
+/// A watt that was made up is never rounded away: the share of simulated energy
+/// is at least one percent where there is any, taken from the largest.
+fn say_simulated(shares: &mut [u64]) {
+    let [measured, modelled, simulated] = shares else {
+        return;
+    };
+    if *simulated == 0 {
+        let largest = if measured > modelled {
+            measured
+        } else {
+            modelled
+        };
+        *largest = largest.saturating_sub(1);
+        *simulated = 1;
     }
 }
 
@@ -120,6 +142,16 @@ pub fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> Regula
         value_milli: judgement.value.map(|value| bounded(value, milli)),
         unit: short(&judgement.unit, 63),
         source: short(&rule.citation(), 512),
+        pue_evidence: judgement
+            .pue
+            .as_ref()
+            .map(|pue| format!("{:?}", pue.evidence)),
+        pue_source: judgement
+            .pue
+            .as_ref()
+            .map(|pue| short(&pue.source, 256))
+            .filter(|source| !source.is_empty()),
+        intensity_estimated_percent: judgement.estimated_percent.map(percent),
     }
 }
 
@@ -127,4 +159,39 @@ pub fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> Regula
 #[must_use]
 pub fn short(text: &str, letters: usize) -> String {
     text.chars().take(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four watts of a thousand were made up, and the share read 0 %.
+    #[test]
+    fn a_simulated_watt_is_said_however_few_there_are() {
+        let joules = Joules::from_microjoules;
+        let sum = Account {
+            it_energy: Estimate::exact(joules(1_000)),
+            by_provenance: [
+                (Provenance::Measured, joules(300)),
+                (Provenance::Modelled, joules(699)),
+                (Provenance::Simulated, joules(1)),
+            ]
+            .into(),
+            ..Account::default()
+        };
+        let shares = |sum: &Account| {
+            let found = figures(sum, 0);
+            (
+                found.measured_percent,
+                found.modelled_percent,
+                found.simulated_percent,
+            )
+        };
+        assert_eq!(shares(&sum), (30, 69, 1));
+        let none = Account {
+            by_provenance: [(Provenance::Measured, joules(1_000))].into(),
+            ..sum
+        };
+        assert_eq!(shares(&none), (100, 0, 0));
+    }
 }

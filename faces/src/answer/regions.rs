@@ -197,7 +197,11 @@ pub async fn regions(facts: &dyn Facts, question: &Question) -> Result<Compariso
     let mut placed = Vec::new();
     for region in wanted {
         // A region whose grid nobody knows cannot be compared.
-        if let Ok(place) = PlaceAt::of(region, year) {
+        let place = match &load.site {
+            Some(site) => site.region(region, year),
+            None => PlaceAt::of(region, year),
+        };
+        if let Ok(place) = place {
             placed.push((region, place));
         }
     }

@@ -112,10 +112,14 @@ fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, An
         .as_ref()
         .and_then(|site| Some(site.places().first()?.pue_factor().value));
     match (&question.region, &question.zone, site) {
-        (Some(region), None, _) => {
+        (Some(region), None, site) => {
             let found = region_named(region)?;
-            let place = PlaceAt::of(found, year)
-                .map_err(|fault| AnswerFault::invalid("region", region, fault.to_string()))?;
+            let place = match site {
+                Some(site) => site.region(found, year),
+                None => PlaceAt::of(found, year),
+            };
+            let place =
+                place.map_err(|fault| AnswerFault::invalid("region", region, fault.to_string()))?;
             let local = calendar::time_zone(&found.time_zone).ok();
             Ok(There {
                 zone: found.grid_zone.clone(),

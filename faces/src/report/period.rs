@@ -58,7 +58,8 @@ fn embodied(site: &Site, rows: &[&EnergyHour]) -> Option<Estimate<GramsCo2e>> {
         .iter()
         .map(|row| (&*row.node, row.asked_millicore_seconds));
     let gives = |node: &str| site.beside.millicores.get(node).copied();
-    Some(beside::embodied(hardware, reserved, gives))
+    // One that is not whole is none.
+    beside::embodied(hardware, reserved, gives).ok()
 }
 
 /// Whole hours between two instants.

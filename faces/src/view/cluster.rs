@@ -1,7 +1,7 @@
 //! The facts of a real cluster, by a kube client: as the caller whose
 //! credentials the client has, or as one about whom the API server is asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -281,6 +281,19 @@ impl KubeFacts {
             .map(Some)
     }
 
+    /// The tables of other zones that a policy names.
+    async fn zone_tables(
+        &self,
+        policy: &Policy,
+    ) -> Result<BTreeMap<String, Result<Table, String>>, FactsFault> {
+        let mut tables = BTreeMap::new();
+        for named in &policy.spec.intensity.zone_tables {
+            let table = self.key_of(policy, &named.config_map, &named.key).await?;
+            tables.insert(named.zone.clone(), table);
+        }
+        Ok(tables)
+    }
+
     /// The contracts that a policy names.
     async fn contracts(
         &self,
@@ -325,6 +338,7 @@ impl KubeFacts {
 
     async fn site_of(&self, policy: &Policy) -> Result<Site, FactsFault> {
         let (table, contracts) = (self.table(policy).await?, self.contracts(policy).await?);
+        let zones = self.zone_tables(policy).await?;
         let services = self.reader.books.services(policy).await?;
         let nodes = match policy.spec.site.placement {
             Placement::Site if policy.spec.accounting.hardware.is_none() => Vec::new(),
@@ -333,7 +347,7 @@ impl KubeFacts {
         };
         site::site(
             policy,
-            (table.as_ref(), contracts.as_ref()),
+            (table.as_ref(), contracts.as_ref(), &zones),
             &services,
             &nodes,
             (self.reader.clock)(),

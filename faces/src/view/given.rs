@@ -39,6 +39,8 @@ pub struct Given {
     pub energy: Option<Energy>,
     /// Tables by the UID of the policy that names them.
     pub tables: BTreeMap<String, Table>,
+    /// Tables of other zones by their zone.
+    pub zone_tables: BTreeMap<String, Result<Table, String>>,
     /// Studies that run on the cluster.
     pub studies: Vec<EnergyStudy>,
     /// Schedules by namespace and name of the `CronJob`.
@@ -147,7 +149,7 @@ impl Facts for Given {
         let services = no_services(policy, "no services are given");
         ready(site::site(
             policy,
-            (table.as_ref(), contracts.as_ref()),
+            (table.as_ref(), contracts.as_ref(), &self.zone_tables),
             &services,
             &self.nodes,
             self.now,

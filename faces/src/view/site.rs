@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Node;
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
 use tanso_carbon::regions::Region;
-use tanso_carbon::series::{Point, SeriesInfo};
+use tanso_carbon::series::{Boundary, Point, SeriesInfo};
 use tanso_carbon::{FacilityPue, HourlyIntensity, Pue, PueEvidence, UtcHour};
 use tanso_crds::carbon_policy as crd;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider, IntensityProviderKind};
@@ -40,6 +40,8 @@ pub struct Site {
     pub metering: Metering,
     /// The grid.
     pub intensity: Loaded,
+    /// Grids of other zones by the policy's own tables.
+    pub grids: BTreeMap<String, Loaded>,
     /// Regions of nodes that are not at the site; the first has the number 1.
     pub others: Vec<PlaceAt>,
     /// Numbers of places by node; nodes that are not here are at the site.
@@ -141,10 +143,56 @@ impl Site {
         std::iter::once(site).chain(others).collect()
     }
 
+    /// A region with its grid: by the policy's own table of its zone, else by
+    /// the bundled one.
+    ///
+    /// # Errors
+    /// If its zone has no figures.
+    pub fn region(&self, region: &Region, year: i16) -> Result<PlaceAt, ProviderFault> {
+        region_of_grids(&self.grids, region, year)
+    }
+
     /// The number of a node's place.
     #[must_use]
     pub fn place_of(&self, node: &str) -> usize {
         self.of_node.get(node).copied().unwrap_or(0)
+    }
+}
+
+fn region_of_grids(
+    grids: &BTreeMap<String, Loaded>,
+    region: &Region,
+    year: i16,
+) -> Result<PlaceAt, ProviderFault> {
+    match grids.get(&region.grid_zone) {
+        Some(grid) => Ok(PlaceAt::with(region, grid.clone())),
+        None => PlaceAt::of(region, year),
+    }
+}
+
+/// The policy's own tables of other zones than its own.
+fn grids(
+    spec: &CarbonPolicySpec,
+    tables: &ZoneTables,
+) -> Result<BTreeMap<String, Loaded>, ProviderFault> {
+    let mut grids = BTreeMap::new();
+    for named in &spec.intensity.zone_tables {
+        let table = match tables.get(&named.zone) {
+            Some(Ok(table)) => table,
+            Some(Err(why)) => return Err(missing(&named.zone, why)),
+            None => return Err(missing(&named.zone, "its table was not read")),
+        };
+        let year = named.data_year.and_then(|year| i16::try_from(year).ok());
+        let loaded = table.load_of(&named.zone, boundary(named.boundary), year)?;
+        grids.insert(named.zone.clone(), loaded);
+    }
+    Ok(grids)
+}
+
+const fn boundary(counted: crd::spec::IntensityBoundary) -> Boundary {
+    match counted {
+        crd::spec::IntensityBoundary::LifeCycle => Boundary::LifeCycle,
+        crd::spec::IntensityBoundary::Direct => Boundary::Direct,
     }
 }
 
@@ -161,10 +209,14 @@ pub(super) const fn is_service(provider: &IntensityProvider) -> bool {
 /// A table that a policy names: its text, or why there is none.
 pub(super) type Tables<'a> = Option<&'a Result<Table, String>>;
 
-/// Makes a policy's site, of its tables of intensity and of contracts.
+/// Tables of other zones by their zone: their text, or why there is none.
+pub(super) type ZoneTables = BTreeMap<String, Result<Table, String>>;
+
+/// Makes a policy's site, of its tables of intensity, of contracts and of
+/// other zones.
 pub(super) fn site(
     policy: &Policy,
-    (table, contracts): (Tables<'_>, Tables<'_>),
+    (table, contracts, zones): (Tables<'_>, Tables<'_>, &ZoneTables),
     services: &Services,
     nodes: &[Node],
     now: Timestamp,
@@ -186,7 +238,9 @@ pub(super) fn site(
     let pue = pue.map_err(|fault| broken("spec.site.pue", fault))?;
     let time_zone = calendar::time_zone(&spec.site.time_zone)
         .map_err(|fault| broken("spec.site.timeZone", fault.to_string()))?;
-    let (others, of_node) = others(spec, nodes, &intensity, pue.as_ref(), year);
+    let grids = grids(spec, zones)
+        .map_err(|fault| broken("spec.intensity.zoneTables", fault.to_string()))?;
+    let (others, of_node) = others(spec, nodes, (&intensity, &grids), pue.as_ref(), year);
     let beside = beside(spec, contracts, nodes, &mut remarks);
     Ok(Site {
         zone: spec.site.zone.clone(),
@@ -194,6 +248,7 @@ pub(super) fn site(
         pue,
         metering: metering(spec.site.metering),
         intensity,
+        grids,
         others,
         of_node,
         beside,
@@ -209,9 +264,9 @@ fn intensity(
 ) -> Result<Loaded, ProviderFault> {
     let load = |kind, name: &str, zone: &str| match kind {
         IntensityProviderKind::Bundled => Some(Bundled.load(zone, year)),
-        IntensityProviderKind::Static => Some(fixed(spec, name, year)),
+        IntensityProviderKind::Static => Some(fixed(spec, name)),
         IntensityProviderKind::Table => Some(match table {
-            Some(Ok(table)) => table.load(zone, year),
+            Some(Ok(table)) => tabled(spec, table, zone),
             Some(Err(why)) => Err(missing(name, why)),
             None => Err(missing(name, "`table` is not given")),
         }),
@@ -249,14 +304,23 @@ fn missing(provider: &str, why: &str) -> ProviderFault {
     }
 }
 
-fn fixed(spec: &CarbonPolicySpec, name: &str, year: i16) -> Result<Loaded, ProviderFault> {
+fn fixed(spec: &CarbonPolicySpec, name: &str) -> Result<Loaded, ProviderFault> {
     let given = spec.intensity.r#static.as_ref();
     let given = given.ok_or_else(|| missing(name, "`static` is not given"))?;
     let value = StaticValue {
         grams_per_kwh: given.grams_per_kwh,
         reference: given.reference.clone(),
     };
-    value.load(&spec.site.zone, year)
+    let year = given.data_year.and_then(|year| i16::try_from(year).ok());
+    value.load_of(&spec.site.zone, boundary(given.boundary), year)
+}
+
+/// The user's table, with what the spec says of it.
+fn tabled(spec: &CarbonPolicySpec, table: &Table, zone: &str) -> Result<Loaded, ProviderFault> {
+    let given = spec.intensity.table.as_ref();
+    let counted = given.map(|given| given.boundary).unwrap_or_default();
+    let year = given.and_then(|given| i16::try_from(given.data_year?).ok());
+    table.load_of(zone, boundary(counted), year)
 }
 
 /// The facility's PUE: of its meters where they are asked and answer.
@@ -298,7 +362,7 @@ fn facility(
 fn others(
     spec: &CarbonPolicySpec,
     nodes: &[Node],
-    site: &Loaded,
+    (site, grids): (&Loaded, &BTreeMap<String, Loaded>),
     pue: Option<&FacilityPue>,
     year: i16,
 ) -> (Vec<PlaceAt>, BTreeMap<String, usize>) {
@@ -325,7 +389,7 @@ fn others(
             PlaceAt::with(region, site.clone())
         } else {
             // A region of a zone without figures stays at the site.
-            match PlaceAt::of(region, year) {
+            match region_of_grids(grids, region, year) {
                 Ok(found) => found.priced_like(site),
                 Err(_) => continue,
             }

@@ -4,7 +4,7 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 use maud::{Markup, html};
-use tanso_crds::carbon_policy::status::WorkloadResult;
+use tanso_crds::carbon_policy::status::{Unadvised, WorkloadResult};
 
 use super::layout::{self, Frame, cell, figure};
 use super::overview::{self, banner, key, link, piece};
@@ -159,6 +159,15 @@ fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
     }
 }
 
+/// The reason in words; of a workload that the status does not list its name.
+fn why(without: &Unadvised) -> &str {
+    if without.message.is_empty() {
+        &without.reason
+    } else {
+        &without.message
+    }
+}
+
 fn advice(frame: &Frame, one: &WorkloadResult) -> Markup {
     html! {
         @if one.recommendations.is_empty() {
@@ -169,7 +178,7 @@ fn advice(frame: &Frame, one: &WorkloadResult) -> Markup {
         @if !one.no_advice.is_empty() {
             details {
                 summary { (frame.pick("Why there is no other", "다른 권고가 없는 사유")) }
-                ul { @for without in &one.no_advice { li { (frame.language.action(&without.action)) ": " (layout::said(frame, &without.message)) } } }
+                ul { @for without in &one.no_advice { li { (frame.language.action(&without.action)) ": " (layout::said(frame, why(without))) } } }
             }
         }
         @if let Some(together) = one.together_milligrams_per_day {

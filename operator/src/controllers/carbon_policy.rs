@@ -16,11 +16,14 @@ pub mod board;
 mod driver;
 mod edits;
 pub mod evidence;
+#[cfg(test)]
+mod fixture;
 pub mod judge;
 mod kinds;
 pub mod observe;
 pub mod open_reports;
 mod query_period;
+mod remembered;
 mod savings;
 pub mod status;
 mod take_back;

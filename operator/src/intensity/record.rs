@@ -34,6 +34,8 @@ pub(crate) struct SeriesRecord {
     notes: Vec<String>,
     forecasts: Vec<Forecast>,
     restated: Vec<(UtcHour, Revision, Revision)>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    seen: BTreeMap<UtcHour, Timestamp>,
 }
 
 /// What the services of one policy said.
@@ -65,6 +67,7 @@ impl SeriesRecord {
             restated: restated
                 .map(|one| (one.hour, one.first.clone(), one.latest.clone()))
                 .collect(),
+            seen: (*loaded.past.seen).clone(),
         }
     }
 
@@ -102,6 +105,7 @@ impl SeriesRecord {
             past: Past {
                 forecasts: Arc::new(self.forecasts.clone()),
                 restated: Arc::new(restated.collect()),
+                seen: Arc::new(self.seen.clone()),
             },
         })
     }
@@ -187,6 +191,7 @@ mod tests {
             past: Past {
                 forecasts: Arc::new(vec![Forecast {
                     issued_at: Timestamp::UNIX_EPOCH,
+                    seen_at: Some(Timestamp::UNIX_EPOCH),
                     hours: [(hour, figure(412.123_456))].into(),
                 }]),
                 restated: Arc::new(vec![Restated {
@@ -194,6 +199,7 @@ mod tests {
                     first: revision(430.0),
                     latest: revision(421.7),
                 }]),
+                seen: Arc::new([(hour, Timestamp::UNIX_EPOCH)].into()),
             },
         };
         let silent = ProviderFault::Service {

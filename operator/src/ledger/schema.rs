@@ -8,7 +8,7 @@ use super::LedgerFault;
 
 /// Migrations in order; the n-th brings the file to version n.
 const MIGRATIONS: &[&str] = &[
-    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7,
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
 ];
 
 const VERSION_1: &str = "
@@ -242,6 +242,19 @@ CREATE TABLE cpu_days (
 ) STRICT, WITHOUT ROWID;
 ";
 
+const VERSION_8: &str = "
+-- Where a node is and what it has to give, also of those that are gone, whose energy stays.
+CREATE TABLE known_nodes (
+    node TEXT PRIMARY KEY,
+    -- NULL where no label names a region that is known.
+    provider TEXT,
+    region TEXT,
+    millicores INTEGER,
+    memory_bytes INTEGER,
+    seen_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -296,6 +309,29 @@ mod tests {
             .unwrap();
         assert_eq!((rows, months), (7, 0));
         migrate(&mut ledger).unwrap();
+    }
+
+    #[test]
+    fn a_ledger_of_the_seventh_version_knows_no_node_yet_and_keeps_its_energy() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        for version in &MIGRATIONS[..7] {
+            ledger.execute_batch(version).unwrap();
+        }
+        ledger.pragma_update(None, "user_version", 7).unwrap();
+        ledger
+            .execute_batch(
+                "INSERT INTO nodes VALUES (1, 'n1');
+                 INSERT INTO accounts VALUES (1, 'idle', '');
+                 INSERT INTO models VALUES (1, '');
+                 INSERT INTO hours VALUES (496000, 1, 1, 0, 1, 0, 5, 7, 9, 11, 60);",
+            )
+            .unwrap();
+        migrate(&mut ledger).unwrap();
+        assert_eq!(super::super::known_nodes::all(&ledger).unwrap().len(), 0);
+        let kept: i64 = ledger
+            .query_row("SELECT sum(energy_uj) FROM hours", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, 7);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::{Booked, GapKind, Ledger, LedgerFault, PodNames, names, open_file, ve
 
 const JOURNAL: JournalId = JournalId(0x00c0_ffee);
 const START: i64 = 1_790_000_040;
+/// 2026-09-21T14:00Z, an hour's begin.
+const HOUR: i64 = 1_789_999_200;
+const DAY_S: i64 = 86_400;
 
 fn now() -> Timestamp {
     Timestamp::from_second(START + 100_000).unwrap()
@@ -524,7 +527,7 @@ fn a_later_format_and_a_file_that_is_no_ledger_are_refused() {
             refused,
             LedgerFault::Newer {
                 found: 99,
-                known: 7
+                known: 8
             }
         ),
         "{refused}"
@@ -591,6 +594,29 @@ async fn calls_from_many_tasks_are_done_one_after_the_other() {
         (bookings, rows),
         (20 * energy_of(1, 25), 20 * energy_of(1, 25))
     );
+}
+
+/// A snapshot of so many hours, and the key of the workload that pods are of.
+fn seen_of_till(
+    ledger: &mut rusqlite::Connection,
+    until: i64,
+    hours: i32,
+) -> (query::Snapshot, [String; 3]) {
+    let until = UtcHour::from_unix_seconds(until);
+    let period = Period {
+        from: until.plus_hours(-hours),
+        until,
+    };
+    let found = query::snapshot(ledger, &Scope::All, period).unwrap();
+    (found, ["shop", "Deployment", "till"].map(str::to_owned))
+}
+
+fn page_of(records: Vec<Record>) -> Page {
+    Page {
+        next_sequence: records.last().unwrap().sequence,
+        records,
+        ..page("n1", JOURNAL, 1, 1)
+    }
 }
 
 proptest! {

@@ -12,6 +12,7 @@ use tanso_intensity::places::region_of;
 use tanso_power::Joules;
 
 use super::{Agent, Inventory, chain, prune};
+use crate::ledger::KnownNode;
 
 /// The label of nodes that run the cluster itself.
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
@@ -29,6 +30,23 @@ impl Inventory {
             .iter()
             .filter_map(|node| Some((node.name_any(), region(node)?)))
             .collect()
+    }
+
+    /// Where each node is and what it has to give.
+    pub(super) fn known_nodes(&self) -> BTreeMap<String, KnownNode> {
+        let regions = self.node_regions();
+        let nodes = self.nodes.state();
+        let known = |node: &Node| {
+            let name = node.name_any();
+            let region = regions.get(&name);
+            let known = KnownNode {
+                region: region.map(|one| (one.provider.clone(), one.region.clone())),
+                millicores: self.allocatable_millicores(&name),
+                memory_bytes: self.allocatable_bytes(&name),
+            };
+            (name, known)
+        };
+        nodes.iter().map(|node| known(node)).collect()
     }
 
     /// The nodes whose agents charge somebody with idle energy, and by what, as

@@ -14,6 +14,7 @@ use kube::core::PartialObjectMeta;
 
 use tanso_crds::PowerMonitor;
 
+use super::{ORIGINAL_SCHEDULE, ORIGINAL_ZONE};
 use crate::ledger::PodNames;
 
 /// Drops what nobody here reads: about nine tenths of a pod.
@@ -65,9 +66,12 @@ pub(super) fn metadata<K>(object: &mut PartialObjectMeta<K>) {
     prune_meta(&mut object.metadata);
 }
 
-/// Keeps when it starts.
+/// Keeps when it starts, and when it did before a policy moved it.
 pub(super) fn cron_job(cron_job: &mut CronJob) {
+    let mut marks = cron_job.metadata.annotations.take().unwrap_or_default();
+    marks.retain(|name, _| name == ORIGINAL_SCHEDULE || name == ORIGINAL_ZONE);
     prune_meta(&mut cron_job.metadata);
+    cron_job.metadata.annotations = (!marks.is_empty()).then_some(marks);
     cron_job.status = None;
     if let Some(spec) = cron_job.spec.take() {
         cron_job.spec = Some(CronJobSpec {

@@ -59,6 +59,7 @@ fn site() -> Site {
         )),
         metering: Metering::ItEquipment,
         intensity: static_value.load("KR", 2026).unwrap(),
+        grids: BTreeMap::new(),
         others: Vec::new(),
         of_node: BTreeMap::new(),
         beside: Beside::default(),
@@ -125,6 +126,8 @@ fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
     let started: Timestamp = "2026-06-03T09:00:00Z".parse().unwrap();
     let run = |at: Timestamp| SettledRun {
         started: Time(at),
+        moved_from: None,
+        forecast_known: None,
         advised: Time(at),
         best: Time(at),
         forecast_issued: Time(at),

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::apply::bounded;
 use crate::cluster::{Applier, ApplyFault};
+use crate::owners::{ORIGINAL_SCHEDULE, ORIGINAL_ZONE};
 
 /// The label by which a `CronJob` asks for it, and its value.
 pub const OPT_IN: (&str, &str) = ("tanso.dev/actions", "apply");
@@ -24,8 +25,6 @@ pub const OPT_IN: (&str, &str) = ("tanso.dev/actions", "apply");
 /// The label that names the policy whose change is in force, by UID.
 pub const APPLIED_BY: &str = "tanso.dev/applied-by";
 
-const ORIGINAL_SCHEDULE: &str = "tanso.dev/original-schedule";
-const ORIGINAL_ZONE: &str = "tanso.dev/original-time-zone";
 const APPLIED_SCHEDULE: &str = "tanso.dev/applied-schedule";
 const SUSPENDED: &str = "tanso.dev/suspended";
 

@@ -68,9 +68,9 @@ pub fn pages(
             ledger_revision: revision,
             inputs_digest: evaluation.inputs_digest.to_string(),
             totals: evaluation.totals.clone(),
-            // Why there is no advice is told in the status only: it is
-            // longer than all the rest.
-            workloads: rows.iter().map(without_reasons).collect(),
+            // Why there is no advice is told in words in the status only: they
+            // are longer than all the rest.
+            workloads: rows.iter().map(without_words).collect(),
         },
     };
     (1..)
@@ -79,11 +79,12 @@ pub fn pages(
         .collect()
 }
 
-fn without_reasons(row: &WorkloadResult) -> WorkloadResult {
-    WorkloadResult {
-        no_advice: Vec::new(),
-        ..row.clone()
+fn without_words(row: &WorkloadResult) -> WorkloadResult {
+    let mut row = row.clone();
+    for why in &mut row.no_advice {
+        why.message.clear();
     }
+    row
 }
 
 /// Writes the pages that do not exist; returns the names of all.

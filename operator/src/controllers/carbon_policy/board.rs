@@ -16,7 +16,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use tanso_crds::carbon_policy::status::{
-    AdviceSavings, Bounded, CarbonPolicyStatus, Figures, RegulationResult, Verdict,
+    AdviceSavings, Bounded, CarbonPolicyStatus, Figures, RegulationResult, Verdict, WorkloadResult,
 };
 use tanso_faces::words::Priced;
 
@@ -350,45 +350,65 @@ impl Row {
     }
 }
 
+/// All labels of a sample, and its value.
+type Labelled = (Vec<(&'static str, String)>, f64);
+
+/// Writes one family.
+fn encode(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help, unit): (&str, &str, Option<&Unit>),
+    samples: impl Iterator<Item = Labelled>,
+) -> Result<(), fmt::Error> {
+    let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+    for (labels, value) in samples {
+        ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
 impl Collector for PolicyBoard {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let rows = self.rows();
         for family in &FAMILIES {
-            let mut metric = encoder.encode_descriptor(
-                family.name,
-                family.help,
-                family.unit.as_ref(),
-                MetricType::Gauge,
-            )?;
-            for row in &rows {
-                for (more, value) in (family.samples)(&row.status) {
-                    let mut labels = row.labels();
-                    labels.extend(family.labels.iter().copied().zip(more));
-                    ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
-                }
-            }
+            let of_row = |row: &Row| {
+                let samples = (family.samples)(&row.status).into_iter();
+                let own = row.labels();
+                samples
+                    .map(move |(more, value)| (with(own.clone(), family.labels, more), value))
+                    .collect::<Vec<Labelled>>()
+            };
+            let head = (family.name, family.help, family.unit.as_ref());
+            encode(&mut encoder, head, rows.iter().flat_map(of_row))?;
         }
         let of_each = workloads::of_each(rows.len());
         for family in &workloads::FAMILIES {
-            let mut metric = encoder.encode_descriptor(
-                family.name,
-                family.help,
-                family.unit.as_ref(),
-                MetricType::Gauge,
-            )?;
-            for row in &rows {
-                for workload in row.status.workloads.iter().take(of_each) {
-                    for (more, value) in (family.samples)(workload) {
-                        let mut labels = row.labels();
-                        labels.extend(workloads::labels(workload));
-                        labels.extend(family.labels.iter().copied().zip(more));
-                        ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
-                    }
-                }
-            }
+            let of_workload = |(row, workload): (&Row, &WorkloadResult)| {
+                let samples = (family.samples)(workload).into_iter();
+                let mut own = row.labels();
+                own.extend(workloads::labels(workload));
+                samples
+                    .map(move |(more, value)| (with(own.clone(), family.labels, more), value))
+                    .collect::<Vec<Labelled>>()
+            };
+            let listed = rows.iter().flat_map(|row| {
+                let workloads = row.status.workloads.iter().take(of_each);
+                workloads.map(move |workload| (row, workload))
+            });
+            let head = (family.name, family.help, family.unit.as_ref());
+            encode(&mut encoder, head, listed.flat_map(of_workload))?;
         }
         Ok(())
     }
+}
+
+/// Labels with those of a family.
+fn with(
+    mut own: Vec<(&'static str, String)>,
+    names: &'static [&'static str],
+    values: Vec<String>,
+) -> Vec<(&'static str, String)> {
+    own.extend(names.iter().copied().zip(values));
+    own
 }
 
 #[cfg(test)]

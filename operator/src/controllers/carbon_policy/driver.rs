@@ -8,24 +8,29 @@ use jiff::tz::TimeZone;
 use kube::runtime::events::EventType;
 use kube::{Api, ResourceExt as _};
 use tanso_carbon::calendar::UtcHour;
+use tanso_crds::carbon_policy::Placement;
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_crds::condition::{events, reasons, types};
 use tanso_crds::power_monitor::{IdleSharing, Switch};
 use tanso_crds::{CarbonPolicySpec, CarbonPolicyStatus, CarbonReport};
 
-use super::act;
 use super::apply::{self, Owner};
 use super::evidence::{self, Given};
-use super::judge::{self, Evaluation, Inputs};
+use super::judge::{self, Evaluation, Facts, Inputs};
 use super::kinds::Policy;
 use super::open_reports::{self, Mirror, Place, Report, Told};
+use super::remembered::{self, Remembered};
 use super::status::{self, Evaluated, Outcome};
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
 use crate::cluster::{ApplyFault, condition, requested_at};
 use crate::ledger::evidence::Evidence;
-use crate::ledger::{self, Fold, NodeAt, Scope, Snapshot, query};
+use crate::ledger::{self, Fold, KnownNode, NodeAt, Scope, Snapshot, known_nodes, query};
 use crate::regulations::Rules;
+
+mod acting;
+
+use acting::act_on;
 
 /// A node that was read within this time holds back `dataThrough`, seconds.
 const LIVE_S: i64 = 300;
@@ -120,6 +125,8 @@ struct Prepared {
     policy: Arc<ValidatedPolicy>,
     scope: Scope,
     given: Given,
+    /// What the ledger knows of nodes, also of those that are gone.
+    known: BTreeMap<String, KnownNode>,
 }
 
 /// Observe and validate.
@@ -147,7 +154,14 @@ async fn prepare<P: Policy>(
         .await?;
     let (client, feeds) = (&context.client, &context.feeds);
     let inventory = &context.inventory;
-    let observed = observe::observed(client, &home, policy.policy(), feeds, inventory).await?;
+    let mut observed = observe::observed(client, &home, policy.policy(), feeds, inventory).await?;
+    let known = context
+        .ledger
+        .call(|connection| known_nodes::all(connection))
+        .await?;
+    if policy.policy().site.placement == Placement::NodeRegion {
+        observed.node_regions = remembered::regions(observed.node_regions, &known);
+    }
     let year = TimeZone::UTC.to_datetime(now).year();
     let sources = Sources {
         table,
@@ -162,6 +176,7 @@ async fn prepare<P: Policy>(
             policy: Arc::new(checked),
             given: given(policy, &scope, &sources),
             scope,
+            known,
         }),
         (checked, scope) => {
             let mut faults = checked.err().unwrap_or_default();
@@ -223,6 +238,7 @@ async fn evaluate(
         policy,
         scope,
         given,
+        known: nodes,
     } = prepared;
     let is_whole = scope == Scope::All;
     let live: BTreeSet<String> = context
@@ -261,7 +277,10 @@ async fn evaluate(
     let judging = move || {
         let seen = Seen {
             snapshot: &snapshot,
-            facts: &facts,
+            facts: &Remembered {
+                now: &facts,
+                before: &nodes,
+            },
             data_through,
             expected_nodes: &expected,
             idle_sharing: &idle_sharing,
@@ -277,7 +296,7 @@ async fn evaluate(
 /// What was read for an evaluation.
 struct Seen<'a> {
     snapshot: &'a Snapshot,
-    facts: &'a crate::owners::Inventory,
+    facts: &'a dyn Facts,
     data_through: Timestamp,
     expected_nodes: &'a BTreeSet<String>,
     idle_sharing: &'a BTreeMap<String, IdleSharing>,
@@ -435,71 +454,6 @@ async fn keep_evidence(context: &Context, judged: &Judged) {
     if let Err(error) = context.ledger.call(keep).await {
         tracing::warn!(%error, "what a report was made from is not kept");
     }
-}
-
-/// Carries out what `CronJobs` ask for by their label. What fails is said by
-/// an Event and tried again at the next visit: the evaluation stands.
-async fn act_on<P: Policy>(policy: &P, context: &Context, judged: &Judged) {
-    let uid = policy.uid().unwrap_or_default();
-    let Ok(scope) = policy.scope(&context.inventory.namespaces()) else {
-        return;
-    };
-    let asking = context
-        .inventory
-        .cron_jobs(&scope, |labels| act::concerns(labels, &uid));
-    let hour = UtcHour::containing(Timestamp::now());
-    let hold = judged.policy.hold_above.is_some_and(|limit| {
-        let now = judged.policy.intensity.series.at(hour);
-        now.is_some_and(|point| point.intensity.value > limit)
-    });
-    for (namespace, name) in asking {
-        let wish = act::Wish {
-            policy: uid.clone(),
-            may_apply: judged.policy.may_apply,
-            rewrite: rewrite(&judged.evaluation, &namespace, &name),
-            hold,
-        };
-        let (applier, client) = (&context.applier, &context.client);
-        let result = act::carry_out(applier, client, &namespace, &name, &wish).await;
-        let (type_, reason, note) = match result {
-            Ok(Some(change)) => (EventType::Normal, change.reason, change.note),
-            Ok(None) => continue,
-            Err(fault) if fault.is_forbidden() => (
-                EventType::Warning,
-                "ActionForbidden",
-                format!(
-                    "{fault}; bind the ClusterRole tanso-operator-actions in namespace \"{namespace}\""
-                ),
-            ),
-            Err(fault) => (EventType::Warning, "ActionFailed", fault.to_string()),
-        };
-        tracing::info!(
-            namespace,
-            workload = name,
-            reason,
-            note,
-            "an action on a workload"
-        );
-        let note = format!("CronJob {namespace}/{name}: {note}");
-        let regarding = policy.object_ref(&());
-        context
-            .events
-            .publish(&regarding, type_, reason, "Act", &note)
-            .await;
-    }
-}
-
-/// The schedule that is advised for a `CronJob`.
-fn rewrite(evaluation: &Evaluation, namespace: &str, name: &str) -> Option<(String, String)> {
-    let is_it = |one: &&tanso_crds::carbon_policy::status::WorkloadResult| {
-        one.kind == "CronJob" && one.namespace == namespace && one.name == name
-    };
-    let workload = evaluation.workloads.iter().find(is_it)?;
-    let advised = workload
-        .recommendations
-        .iter()
-        .find_map(|one| one.schedule.clone())?;
-    Some((advised.schedule, advised.time_zone))
 }
 
 fn owner<P: Policy>(policy: &P) -> Owner {

@@ -79,9 +79,11 @@ fn read_by(spec: &CarbonPolicySpec, home: &str) -> Vec<Name> {
         table.map(|named| &named.config_map),
         contracts.map(|named| &named.config_map),
     ];
+    let zones = spec.intensity.zone_tables.iter();
     let mut names: Vec<Name> = tables
         .into_iter()
         .flatten()
+        .chain(zones.map(|named| &named.config_map))
         .map(|config_map| (home.to_owned(), config_map.clone()))
         .collect();
     if !spec.regulations.is_empty() {

@@ -67,6 +67,9 @@ struct Parts {
     spec: CarbonPolicySpec,
     rules: Vec<(String, String)>,
     tables: (Option<Text>, Option<Text>),
+    /// Tables of other zones than the policy's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    zone_tables: BTreeMap<String, Text>,
     queries: (Option<Figure>, Option<Figure>),
     regions: BTreeMap<String, (String, String)>,
     intensity: AskedRecord,
@@ -302,6 +305,11 @@ impl Parts {
                 given.table.as_ref().map(text_of),
                 observed.contracts.as_ref().map(text_of),
             ),
+            zone_tables: observed
+                .zone_tables
+                .iter()
+                .map(|(zone, table)| (zone.clone(), text_of(table)))
+                .collect(),
             queries: (
                 observed.pue.as_ref().map(figure_of),
                 observed.units.as_ref().map(figure_of),
@@ -324,6 +332,7 @@ impl Parts {
             ("spec", digest_of(&self.spec)),
             ("rules", digest_of(&self.rules)),
             ("tables", digest_of(&self.tables)),
+            ("zoneTables", digest_of(&self.zone_tables)),
             ("queries", digest_of(&self.queries)),
             ("regions", digest_of(&self.regions)),
             ("intensity", digest_of(&self.intensity)),
@@ -347,6 +356,11 @@ impl Parts {
         }
         Ok(Observed {
             contracts: self.tables.1.clone().map(table_of),
+            zone_tables: self
+                .zone_tables
+                .iter()
+                .map(|(zone, text)| (zone.clone(), table_of(text.clone())))
+                .collect(),
             pue: self.queries.0.as_ref().map(number_of).transpose()?,
             units: self.queries.1.as_ref().map(number_of).transpose()?,
             node_regions,

@@ -8,46 +8,53 @@ mod beside;
 mod cluster;
 mod coverage;
 mod cpu;
+mod digest;
 mod elsewhere;
 mod figures;
 mod group;
 mod memory;
 mod settled;
 mod standing;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use tanso_carbon::account::{self, Account, Coverage, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
-use tanso_carbon::recommend::consolidate;
+use tanso_carbon::recommend::{Action, consolidate};
 use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod, WorkloadVerdict};
 use tanso_carbon::report::Digest;
 use tanso_carbon::verdict::{self, Combined, Evidence, Judgement};
 use tanso_carbon::{GramsCo2e, HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
 use tanso_crds::carbon_policy::status::{
-    AccountEnergy, Figures, MarketFigures, PlaceFigures, Recommendation, RegulationResult,
-    SciFigures, WorkloadResult,
+    AccountEnergy, Figures, MarketFigures, NoAdviceCount, PlaceFigures, Recommendation,
+    RegulationResult, SciFigures, WorkloadResult,
 };
 use tanso_crds::power_monitor::IdleSharing;
 use tanso_faces::answer::beside::market as market_based;
-use tanso_power::{Estimate, Joules};
+use tanso_power::Estimate;
 
 use super::validate::ValidatedPolicy;
 use crate::ledger::Snapshot;
 use crate::owners::{Inventory, Schedule};
 
 use coverage::{Since, coverage};
+use digest::digest;
 pub use figures::{bounded, verdict_of};
 use group::{Grouped, Workload};
 pub use group::{Unseen, selects};
+use tally::Tally;
 
 /// What is known of the cluster beside the ledger.
 pub trait Facts: Send + Sync {
     /// When a `CronJob` starts.
     fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule>;
+    /// When a `CronJob` started before a policy moved it; `None` if none did.
+    fn original_schedule(&self, _namespace: &str, _name: &str) -> Option<Schedule> {
+        None
+    }
     /// The CPU that a node has to give, thousandths of a core.
     fn allocatable_millicores(&self, node: &str) -> Option<u32>;
     /// The memory that a node has to give, bytes.
@@ -61,6 +68,10 @@ pub trait Facts: Send + Sync {
 impl Facts for Inventory {
     fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
         Self::schedule(self, namespace, name)
+    }
+
+    fn original_schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
+        Self::original_schedule(self, namespace, name)
     }
 
     fn allocatable_millicores(&self, node: &str) -> Option<u32> {
@@ -143,12 +154,14 @@ pub struct Evaluation {
     pub totals: Figures,
     /// The same energy market-based.
     pub market: Option<MarketFigures>,
-    /// Software carbon intensity.
-    pub sci: Option<SciFigures>,
+    /// Software carbon intensity, or why there is none.
+    pub sci: Option<Result<SciFigures, String>>,
     /// Where the energy was used.
     pub places: Vec<PlaceFigures>,
     /// Advice about the cluster as a whole.
     pub recommendations: Vec<Recommendation>,
+    /// What is not advised, by kind and reason.
+    pub no_advice: Vec<NoAdviceCount>,
     /// Energy that belongs to no selected workload.
     pub unallocated: Vec<AccountEnergy>,
     /// Pods whose owners nobody knows.
@@ -255,7 +268,8 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         coverage,
     );
     let embodied = beside::embodied(inputs, &grouped);
-    let judged = judge_all(inputs, &account, embodied);
+    let sci = beside::sci(inputs, &account, embodied.as_ref());
+    let judged = judge_all(inputs, &account, embodied.and_then(Result::ok));
     let judgements: Vec<_> = judged
         .iter()
         .map(|(_, _, judgement)| judgement.clone())
@@ -270,25 +284,21 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         .iter()
         .map(|workload| workload.cpu_us)
         .sum();
-    let mut workloads: Vec<_> = grouped
-        .workloads
-        .iter()
-        .map(|workload| result_of(inputs, workload, coverage))
-        .collect();
-    workloads.sort_by(|a, b| {
-        let by = |w: &WorkloadResult| std::cmp::Reverse(w.figures.emissions_milligrams.value);
-        by(a)
-            .cmp(&by(b))
-            .then_with(|| (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name)))
-    });
+    let mut tally = Tally::default();
+    let workloads = results_of(inputs, &grouped, coverage, &mut tally);
+    let whole = cluster::advise(inputs, &account);
+    if let Err(why) = &whole {
+        tally.note_whole(Action::Consolidate, why);
+    }
     Evaluation {
         combined: verdict::combine(&judgements),
         pue: (!facility.is_empty()).then(|| verdict::combine(&facility).verdict),
         totals: figures::figures(&account, cpu_us),
         market: beside::market(policy, &account, inputs.window),
-        sci: beside::sci(policy, &account, embodied),
+        sci,
         places: beside::places(policy, &grouped),
-        recommendations: cluster::advise(inputs, &account),
+        recommendations: whole.into_iter().collect(),
+        no_advice: tally.lines(),
         regulations: judged
             .iter()
             .map(|(preset, rule, judgement)| figures::regulation(preset, rule, judgement))
@@ -399,7 +409,32 @@ fn is_of_workload(rule: &Rule) -> bool {
         && rule.workload_verdict == WorkloadVerdict::Policy
 }
 
-fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -> WorkloadResult {
+/// All workloads, largest emissions first.
+fn results_of(
+    inputs: &Inputs<'_>,
+    grouped: &Grouped<'_>,
+    coverage: Coverage,
+    tally: &mut Tally,
+) -> Vec<WorkloadResult> {
+    let each = grouped.workloads.iter();
+    let mut workloads: Vec<_> = each
+        .map(|workload| result_of(inputs, workload, coverage, tally))
+        .collect();
+    workloads.sort_by(|a, b| {
+        let by = |w: &WorkloadResult| std::cmp::Reverse(w.figures.emissions_milligrams.value);
+        by(a)
+            .cmp(&by(b))
+            .then_with(|| (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name)))
+    });
+    workloads
+}
+
+fn result_of(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    coverage: Coverage,
+    tally: &mut Tally,
+) -> WorkloadResult {
     let account = account_of(inputs.policy, &workload.rows, coverage);
     let mut judgements = Vec::new();
     for preset in &inputs.policy.presets {
@@ -418,6 +453,15 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
     }
     let combined = verdict::combine(&judgements);
     let advised = advise::advise(inputs, workload, &account);
+    let figures = figures::figures(&account, workload.cpu_us);
+    for (action, why) in &advised.counted {
+        tally.note(
+            *action,
+            why,
+            workload.key,
+            figures.emissions_milligrams.value,
+        );
+    }
     WorkloadResult {
         namespace: workload.key.namespace.to_owned(),
         kind: workload.key.kind.to_owned(),
@@ -425,117 +469,13 @@ fn result_of(inputs: &Inputs<'_>, workload: &Workload<'_>, coverage: Coverage) -
         verdict: verdict_of(combined.verdict),
         reason: combined.reason.as_str().to_owned(),
         pods: i64::try_from(workload.pods.len()).unwrap_or(i64::MAX),
-        figures: figures::figures(&account, workload.cpu_us),
+        figures,
         together_milligrams_per_day: advised.together,
         settled: settled::settled(inputs, workload),
         recommendations: advised.pieces,
         in_parts: advised.in_parts,
         no_advice: advised.without,
     }
-}
-
-/// Everything that the evaluation was made from, in a fixed order.
-fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
-    let policy = inputs.policy;
-    let wanted = &policy.advice;
-    let mut rows: Vec<String> = inputs
-        .snapshot
-        .rows
-        .iter()
-        .map(|row| {
-            let energy = row.energy.map(Joules::microjoules);
-            format!(
-                "row {} {} {:?} {} {} {} {} {}",
-                row.hour,
-                row.node,
-                row.account,
-                row.provenance,
-                energy.low,
-                energy.value,
-                energy.high,
-                row.cpu_us
-            )
-        })
-        .collect();
-    rows.extend(inputs.snapshot.earlier.iter().map(|row| {
-        let energy = row.energy.map(Joules::microjoules);
-        format!(
-            "earlier {} {} {} {} {} {}",
-            row.hour, row.place, row.provenance, energy.low, energy.value, energy.high
-        )
-    }));
-    rows.extend(cpu::lines(inputs, grouped));
-    rows.extend(memory::lines(&inputs.snapshot.memory));
-    rows.sort_unstable();
-    let mut pods: Vec<String> = grouped
-        .workloads
-        .iter()
-        .flat_map(|w| {
-            w.pods.keys().map(move |uid: &&Arc<str>| {
-                format!(
-                    "pod {uid} {} {} {}",
-                    w.key.namespace, w.key.kind, w.key.name
-                )
-            })
-        })
-        .collect();
-    pods.sort_unstable();
-    let rules = policy.presets.iter().map(|preset| {
-        format!(
-            "rule {}",
-            serde_json::to_string(preset).unwrap_or_else(|_| preset.id.clone())
-        )
-    });
-    let head = [
-        format!("software tanso-operator {}", env!("CARGO_PKG_VERSION")),
-        format!("window {} {}", inputs.window.from, inputs.window.until),
-        format!("select {:?} {:?}", policy.kinds, policy.match_labels),
-        format!("pue {:?} {:?}", policy.pue, policy.metering),
-        format!("places {:?}", policy.others.of_node),
-        format!("beside {:?}", policy.accounting),
-        format!(
-            "intensity {} {} {:?}",
-            policy.intensity.series.info(),
-            policy.intensity.digest,
-            policy.intensity.past
-        ),
-        format!("demands {:?}", policy.thresholds),
-        format!(
-            "advice {} {:?} {:?} {} {:?} {} {:?}",
-            wanted.slack_hours,
-            wanted.within,
-            wanted.interruptible,
-            wanted.min_saving_percent,
-            wanted.limits,
-            wanted.gigabytes_per_day,
-            wanted.min_replicas
-        ),
-    ];
-    let others = policy.others.places.iter().chain(&wanted.targets);
-    let others = others.map(|place| {
-        let (series, digest) = (&place.intensity.series, &place.intensity.digest);
-        format!(
-            "place {} {} {digest} {:?}",
-            place.region,
-            series.info(),
-            place.pue
-        )
-    });
-    let (nodes, load) = if inputs.is_whole {
-        (inputs.facts.nodes(), inputs.facts.load())
-    } else {
-        (Vec::new(), Vec::new())
-    };
-    let charged = inputs.idle_sharing.iter();
-    let charged = charged.map(|(node, sharing)| format!("idle of {node} {sharing:?}"));
-    let told = inputs.snapshot.memory_told.iter();
-    let told = told.map(|pod| format!("memory of {pod}"));
-    let nodes = nodes.iter().map(|node| format!("node {node:?}"));
-    let load = load.iter().map(|pod| format!("load {pod:?}"));
-    let others = others.chain(nodes).chain(load);
-    let others: Vec<String> = others.chain(charged).chain(told).collect();
-    let head = head.into_iter().chain(others);
-    Digest::of_lines(head.chain(rules).chain(pods).chain(rows))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a policy refers to, read from cluster and ledger.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -102,13 +103,19 @@ pub async fn observed(
     };
     let units = accounting.functional_unit.as_ref();
     let pue = spec.site.pue.as_ref();
+    let mut zone_tables = BTreeMap::new();
+    for named in &spec.intensity.zone_tables {
+        let table = key_of(client, namespace, &named.config_map, &named.key).await?;
+        zone_tables.insert(named.zone.clone(), table);
+    }
     Ok(Observed {
         contracts,
+        zone_tables,
         pue: number(feeds, pue.and_then(|pue| pue.query.as_ref())).await,
         units: number(feeds, units.and_then(|unit| unit.query.as_ref())).await,
         node_regions: match spec.site.placement {
             Placement::NodeRegion => inventory.node_regions(),
-            Placement::Site => std::collections::BTreeMap::new(),
+            Placement::Site => BTreeMap::new(),
         },
     })
 }

@@ -46,8 +46,9 @@ pub(super) fn of_policy(workloads: &[WorkloadResult], whole: &[Recommendation]) 
 
 #[cfg(test)]
 mod tests {
-    use tanso_crds::carbon_policy::status::{Bounded, Figures, Verdict};
+    use tanso_crds::carbon_policy::status::Bounded;
 
+    use super::super::fixture::workload;
     use super::*;
 
     fn piece(action: &str, cluster: i64, all: i64) -> Recommendation {
@@ -65,23 +66,6 @@ mod tests {
             change: String::new(),
             schedule: None,
             windows: Vec::new(),
-        }
-    }
-
-    fn workload(name: &str, recommendations: Vec<Recommendation>) -> WorkloadResult {
-        WorkloadResult {
-            namespace: "shop".into(),
-            kind: "Deployment".into(),
-            name: name.into(),
-            verdict: Verdict::Compliant,
-            reason: "WithinLimit".into(),
-            pods: 1,
-            figures: Figures::default(),
-            together_milligrams_per_day: None,
-            settled: Vec::new(),
-            recommendations,
-            in_parts: None,
-            no_advice: Vec::new(),
         }
     }
 

@@ -302,12 +302,14 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         ..provenance_of(&policy.intensity)
     });
     status.market.clone_from(&evaluation.market);
-    status.software_carbon_intensity.clone_from(&evaluation.sci);
+    let sci = evaluation.sci.as_ref();
+    status.software_carbon_intensity = sci.and_then(|sci| sci.as_ref().ok()).cloned();
     status.places.clone_from(&evaluation.places);
     status.savings = Some(savings::of_policy(
         &evaluation.workloads,
         &evaluation.recommendations,
     ));
+    status.no_advice.clone_from(&evaluation.no_advice);
     status
         .recommendations
         .clone_from(&evaluation.recommendations);
@@ -396,6 +398,9 @@ mod tests {
             value_milli: None,
             unit: String::new(),
             source: String::new(),
+            pue_evidence: None,
+            pue_source: None,
+            intensity_estimated_percent: None,
         };
         let workload = crd::WorkloadResult {
             namespace: "shop".into(),

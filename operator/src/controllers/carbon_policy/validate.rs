@@ -9,26 +9,22 @@ use tanso_carbon::recommend::move_region::Limits;
 use tanso_carbon::recommend::shift::Within;
 use tanso_carbon::regions::Region;
 use tanso_carbon::regulation::Preset;
-use tanso_carbon::series::Boundary;
 use tanso_carbon::{FacilityPue, Intensity, Pue, Thresholds};
-use tanso_crds::carbon_policy::{
-    ActionMode, CarbonPolicySpec, IntensityBoundary, IntensityProviderKind, IntensitySource,
-};
+use tanso_crds::carbon_policy::{ActionMode, CarbonPolicySpec};
 use tanso_crds::condition::reasons;
 use tanso_faces::view::stated;
-use tanso_intensity::bundled::Bundled;
-use tanso_intensity::layers::{Layer, over_each_other};
-use tanso_intensity::static_value::StaticValue;
 use tanso_intensity::table::Table;
-use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
+use tanso_intensity::{Loaded, Marginal};
 
 use crate::intensity::Asked;
 use crate::regulations::Rules;
 
 mod accounting;
+mod intensity;
 mod places;
 
 pub use accounting::{Accounting, Units};
+use intensity::intensity;
 #[cfg(test)]
 pub(super) use places::others;
 pub use places::{Others, PlaceOf, alike};
@@ -55,6 +51,8 @@ pub struct Sources<'a> {
 pub struct Observed {
     /// The table of contracts: its text, or why there is none.
     pub contracts: Option<Result<Table, String>>,
+    /// Tables of other grid zones by their zone: their text, or why there is none.
+    pub zone_tables: BTreeMap<String, Result<Table, String>>,
     /// The PUE that the facility's meters give, or why they give none.
     pub pue: Option<Result<f64, String>>,
     /// The functional units that were served, or why they are not known.
@@ -205,7 +203,7 @@ pub fn validate(
     let window = note(&mut faults, duration("spec.window", &spec.window));
     let accounting = accounting::accounting(&spec.accounting, sources.observed, &mut notes);
     let accounting = note(&mut faults, accounting);
-    let advice = note(&mut faults, advice(spec, sources.year));
+    let advice = note(&mut faults, advice(spec, sources));
     let (Some(time_zone), Some(site), Some(presets), Some(window)) =
         (time_zone, site, presets, window)
     else {
@@ -260,7 +258,8 @@ fn site(
     let pue = pue.map(|pue| places::pue(pue, sources.observed, notes));
     let pue = note(&mut faults, pue.transpose());
     let intensity = note(&mut faults, intensity(spec, sources));
-    let (Some(pue), Some(intensity)) = (pue, intensity) else {
+    let tables = note(&mut faults, places::zone_tables(spec, sources));
+    let (Some(pue), Some(intensity), Some(())) = (pue, intensity, tables) else {
         return Err(faults);
     };
     Ok(Site {
@@ -270,7 +269,7 @@ fn site(
     })
 }
 
-fn advice(spec: &CarbonPolicySpec, year: i16) -> Result<Wanted, Vec<PolicyFault>> {
+fn advice(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Wanted, Vec<PolicyFault>> {
     let wanted = &spec.recommendations;
     let slack = duration("spec.recommendations.slack", &wanted.slack)?;
     let unsigned = |figure: i32| u32::try_from(figure).unwrap_or(0);
@@ -289,7 +288,7 @@ fn advice(spec: &CarbonPolicySpec, year: i16) -> Result<Wanted, Vec<PolicyFault>
             .map(|one| (one.cron_job.clone(), unsigned(one.restart_percent) * 10))
             .collect(),
         min_saving_percent: f64::from(wanted.min_saving_percent),
-        targets: places::targets(wanted, year)?,
+        targets: places::targets(spec, sources)?,
         limits: Limits {
             allowed: Vec::new(),
             residency: wanted.residency.clone(),
@@ -339,106 +338,6 @@ impl From<PolicyFault> for Vec<PolicyFault> {
 fn time_zone(name: &str) -> Result<jiff::tz::TimeZone, PolicyFault> {
     calendar::time_zone(name)
         .map_err(|fault| PolicyFault::spec("spec.site.timeZone", fault.to_string()))
-}
-
-fn intensity(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, PolicyFault> {
-    let zone = &spec.site.zone;
-    let needed = |field| {
-        PolicyFault::spec(
-            "spec.intensity",
-            format!("source {:?} needs `{field}`", spec.intensity.source),
-        )
-    };
-    let loaded = match spec.intensity.source {
-        IntensitySource::Bundled => Bundled.load(zone, sources.year),
-        IntensitySource::Static => fixed(spec).ok_or_else(|| needed("static"))?,
-        IntensitySource::Table => match &sources.table {
-            None => return Err(needed("table")),
-            Some(Err(missing)) => return Err(not_found(missing)),
-            Some(Ok(table)) => tabled(spec, table, zone),
-        },
-        IntensitySource::Providers => listed(spec, sources),
-    };
-    loaded.map_err(|fault| match fault {
-        ProviderFault::NoFigures { .. } => PolicyFault::spec("spec.site.zone", fault.to_string()),
-        ProviderFault::Unit(_) => PolicyFault::spec("spec.intensity.static", fault.to_string()),
-        ProviderFault::NoneLeft(_) | ProviderFault::Service { .. } => PolicyFault {
-            reason: reasons::UNAVAILABLE,
-            path: "spec.intensity.providers",
-            message: fault.to_string(),
-        },
-        _ => PolicyFault::input("spec.intensity.table", fault.to_string()),
-    })
-}
-
-fn not_found(missing: &str) -> PolicyFault {
-    PolicyFault {
-        reason: reasons::NOT_FOUND,
-        path: "spec.intensity.table",
-        message: missing.to_owned(),
-    }
-}
-
-/// The figure of the spec for every hour, if it gives one.
-fn fixed(spec: &CarbonPolicySpec) -> Option<Result<Loaded, ProviderFault>> {
-    let given = spec.intensity.r#static.as_ref()?;
-    let value = StaticValue {
-        grams_per_kwh: given.grams_per_kwh,
-        reference: given.reference.clone(),
-    };
-    let year = given.data_year.and_then(|year| i16::try_from(year).ok());
-    Some(value.load_of(&spec.site.zone, boundary(given.boundary), year))
-}
-
-/// The user's table, with what the spec says of it.
-fn tabled(spec: &CarbonPolicySpec, table: &Table, zone: &str) -> Result<Loaded, ProviderFault> {
-    let given = spec.intensity.table.as_ref();
-    let counted = given.map(|given| given.boundary).unwrap_or_default();
-    let year = given.and_then(|given| i16::try_from(given.data_year?).ok());
-    table.load_of(zone, boundary(counted), year)
-}
-
-const fn boundary(counted: IntensityBoundary) -> Boundary {
-    match counted {
-        IntensityBoundary::LifeCycle => Boundary::LifeCycle,
-        IntensityBoundary::Direct => Boundary::Direct,
-    }
-}
-
-/// The average figures of the list, laid over each other.
-fn listed(spec: &CarbonPolicySpec, sources: &Sources<'_>) -> Result<Loaded, ProviderFault> {
-    let missing = |name: &str, reason: &str| {
-        Err(ProviderFault::Service {
-            provider: name.to_owned(),
-            reason: reason.to_owned(),
-        })
-    };
-    let mut layers = Vec::new();
-    for provider in &spec.intensity.providers {
-        let name = &provider.name;
-        let zone = provider.zone.as_ref().unwrap_or(&spec.site.zone);
-        let found = match provider.kind {
-            IntensityProviderKind::Bundled => Bundled.load(zone, sources.year),
-            IntensityProviderKind::Static => {
-                fixed(spec).unwrap_or_else(|| missing(name, "`static` is not given"))
-            }
-            IntensityProviderKind::Table => match &sources.table {
-                Some(Ok(table)) => tabled(spec, table, zone),
-                Some(Err(why)) => missing(name, why),
-                None => missing(name, "`table` is not given"),
-            },
-            _ => match sources.asked.average(name) {
-                Some(found) => found.clone(),
-                // A marginal provider: it is no part of the price.
-                None => continue,
-            },
-        };
-        layers.push(Layer {
-            name: name.clone(),
-            found,
-        });
-    }
-    over_each_other(layers)
 }
 
 fn presets(spec: &CarbonPolicySpec, rules: &Rules) -> Result<Vec<Preset>, Vec<PolicyFault>> {
@@ -517,142 +416,4 @@ fn duration(path: &'static str, text: &str) -> Result<u64, PolicyFault> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tanso_crds::carbon_policy::{
-        IntensitySpec, IntensityTable, PueSpec, RegulationRef, SiteSpec,
-    };
-
-    use super::*;
-
-    fn spec() -> CarbonPolicySpec {
-        CarbonPolicySpec {
-            site: SiteSpec {
-                zone: "KR".into(),
-                time_zone: "Asia/Seoul".into(),
-                ..SiteSpec::default()
-            },
-            regulations: vec![RegulationRef {
-                rule: "kr-carbon-2050".into(),
-            }],
-            window: "24h".into(),
-            interval: "5m".into(),
-            ..CarbonPolicySpec::default()
-        }
-    }
-
-    fn faults(spec: &CarbonPolicySpec, table: Option<Result<Table, String>>) -> Vec<PolicyFault> {
-        let rules = Rules::bundled();
-        validate(
-            spec,
-            &Sources {
-                table,
-                asked: &Asked::default(),
-                rules: &rules,
-                year: 2026,
-                observed: &Observed::default(),
-            },
-        )
-        .err()
-        .unwrap_or_default()
-    }
-
-    #[test]
-    fn a_good_spec_has_no_fault() {
-        assert_eq!(faults(&spec(), None), []);
-    }
-
-    #[test]
-    fn all_faults_come_at_once_each_with_its_field() {
-        let mut wrong = spec();
-        wrong.site.time_zone = "Asia/Soul".into();
-        wrong.site.pue = Some(PueSpec {
-            value: 0.8,
-            ..PueSpec::default()
-        });
-        wrong.site.zone = "X-OWN".into();
-        wrong.regulations.push(RegulationRef {
-            rule: "kr-2050".into(),
-        });
-        wrong.window = "a day".into();
-        let found = faults(&wrong, None);
-        let paths: Vec<_> = found.iter().map(|fault| fault.path).collect();
-        let expected = [
-            "spec.site.timeZone",
-            "spec.site.pue.value",
-            "spec.site.zone",
-            "spec.regulations",
-            "spec.window",
-        ];
-        assert_eq!(paths, expected);
-        assert!(found[3].message.contains("kr-carbon-2050"), "{}", found[3]);
-    }
-
-    #[test]
-    fn a_broken_table_and_a_missing_one_have_their_reasons() {
-        let mut with_table = spec();
-        with_table.site.zone = "X-OWN".into();
-        with_table.intensity = IntensitySpec {
-            source: IntensitySource::Table,
-            table: Some(IntensityTable {
-                config_map: "grid".into(),
-                key: "t.csv".into(),
-                ..IntensityTable::default()
-            }),
-            ..IntensitySpec::default()
-        };
-        let text = "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,-3\n".to_owned();
-        let found = faults(
-            &with_table,
-            Some(Ok(Table {
-                file: "grid/t.csv".into(),
-                text,
-            })),
-        );
-        assert_eq!(found[0].reason, reasons::INVALID_INPUT);
-        assert!(
-            found[0].message.contains("grid/t.csv row 2"),
-            "{}",
-            found[0]
-        );
-        let found = faults(
-            &with_table,
-            Some(Err("ConfigMap \"grid\" does not exist".into())),
-        );
-        assert_eq!(found[0].reason, reasons::NOT_FOUND);
-    }
-
-    #[test]
-    fn a_rule_whose_own_file_is_broken_is_not_judged_by_another_of_its_name() {
-        let rules = Rules::bundled().with([("own/kr.yaml", "id: kr-carbon-2050\nrules: 3\n")]);
-        let sources = Sources {
-            table: None,
-            asked: &Asked::default(),
-            rules: &rules,
-            year: 2026,
-            observed: &Observed::default(),
-        };
-        let found = validate(&spec(), &sources).err().unwrap_or_default();
-        let [fault] = found.as_slice() else {
-            panic!("{found:?}");
-        };
-        assert_eq!(
-            (fault.path, fault.reason),
-            ("spec.regulations", reasons::INVALID_INPUT)
-        );
-        assert!(
-            fault
-                .message
-                .starts_with("rule \"kr-carbon-2050\": rule file \"own/kr.yaml\""),
-            "{fault}"
-        );
-    }
-
-    #[test]
-    fn durations_are_read_as_the_schema_accepts_them() {
-        assert_eq!(seconds("24h"), Some(86_400));
-        assert_eq!(seconds("90s"), Some(90));
-        assert_eq!(seconds("15m"), Some(900));
-        assert_eq!(seconds("h"), None);
-        assert_eq!(seconds("1d"), None);
-    }
-}
+mod tests;

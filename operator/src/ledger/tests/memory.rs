@@ -2,10 +2,6 @@
 
 use super::*;
 
-/// 2026-09-21T14:00Z, an hour's begin.
-const HOUR: i64 = 1_789_999_200;
-const DAY_S: i64 = 86_400;
-
 /// A container's minute; `bytes` are its peak.
 fn told(sequence: u64, minute: i64, container: &str, bytes: Option<u64>) -> Record {
     Record {
@@ -17,14 +13,6 @@ fn told(sequence: u64, minute: i64, container: &str, bytes: Option<u64>) -> Reco
         caught_up: false,
         memory_peak_bytes: bytes,
         ..record(sequence)
-    }
-}
-
-fn page_of(records: Vec<Record>) -> Page {
-    Page {
-        next_sequence: records.last().unwrap().sequence,
-        records,
-        ..page("n1", JOURNAL, 1, 1)
     }
 }
 
@@ -42,13 +30,7 @@ fn till() -> PodNames {
 }
 
 fn days_of(ledger: &mut rusqlite::Connection, until: i64) -> Vec<(u64, u64, Option<u64>)> {
-    let until = UtcHour::from_unix_seconds(until);
-    let period = Period {
-        from: until.plus_hours(-24),
-        until,
-    };
-    let found = query::snapshot(ledger, &Scope::All, period).unwrap();
-    let key = ["shop", "Deployment", "till"].map(str::to_owned);
+    let (found, key) = seen_of_till(ledger, until, 24);
     let days = found.memory.get(&key).into_iter().flatten();
     days.map(|(_, day)| (day.peak_bytes, day.minutes, day.killed_with))
         .collect()

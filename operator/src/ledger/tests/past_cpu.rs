@@ -3,10 +3,6 @@
 use super::super::past_cpu::CpuDay;
 use super::*;
 
-/// 2026-09-21T14:00Z, an hour's begin.
-const HOUR: i64 = 1_789_999_200;
-const DAY_S: i64 = 86_400;
-
 fn used(sequence: u64, minute: i64, pod: &str, cpu_us: u64) -> Record {
     Record {
         minute,
@@ -17,14 +13,6 @@ fn used(sequence: u64, minute: i64, pod: &str, cpu_us: u64) -> Record {
         caught_up: false,
         cpu_us,
         ..record(sequence)
-    }
-}
-
-fn page_of(records: Vec<Record>) -> Page {
-    Page {
-        next_sequence: records.last().unwrap().sequence,
-        records,
-        ..page("n1", JOURNAL, 1, 1)
     }
 }
 
@@ -43,13 +31,7 @@ fn till(uid: &str, started_at: i64, finished_at: Option<i64>) -> PodNames {
 }
 
 fn days_of(ledger: &mut rusqlite::Connection, until: i64) -> Vec<(i64, CpuDay)> {
-    let until = UtcHour::from_unix_seconds(until);
-    let period = Period {
-        from: until.plus_hours(-1),
-        until,
-    };
-    let found = query::snapshot(ledger, &Scope::All, period).unwrap();
-    let key = ["shop", "Deployment", "till"].map(str::to_owned);
+    let (found, key) = seen_of_till(ledger, until, 1);
     let days = found.cpu_days.get(&key).into_iter().flatten();
     days.map(|(day, seen)| (day.unix_seconds(), seen.clone()))
         .collect()

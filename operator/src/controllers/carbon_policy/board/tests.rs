@@ -1,7 +1,8 @@
 use kube::runtime::{reflector, watcher};
 use tanso_crds::CarbonPolicy;
-use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
+use tanso_crds::carbon_policy::status::Recommendation;
 
+use super::super::fixture;
 use super::*;
 use crate::metrics;
 
@@ -72,22 +73,12 @@ fn workload(name: &str, energy_uj: i64, recommendations: Vec<Recommendation>) ->
         high: value + 1,
     };
     WorkloadResult {
-        namespace: "shop".into(),
-        kind: "Deployment".into(),
-        name: name.into(),
-        verdict: Verdict::Compliant,
-        reason: "WithinLimit".into(),
-        pods: 1,
         figures: Figures {
             energy_microjoules: around(energy_uj),
             emissions_milligrams: around(7_611),
             ..Figures::default()
         },
-        together_milligrams_per_day: None,
-        settled: Vec::new(),
-        recommendations,
-        in_parts: None,
-        no_advice: Vec::new(),
+        ..fixture::workload(name, recommendations)
     }
 }
 

@@ -364,6 +364,9 @@ pub(super) struct ClusterRecord {
     pub(super) expected_nodes: BTreeSet<String>,
     pub(super) is_whole: bool,
     schedules: BTreeMap<String, (String, Option<String>)>,
+    /// Schedules from before a policy moved them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    original_schedules: BTreeMap<String, (String, Option<String>)>,
     allocatable: BTreeMap<String, u32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     allocatable_bytes: BTreeMap<String, u64>,
@@ -376,12 +379,21 @@ pub(super) struct ClusterRecord {
 impl ClusterRecord {
     pub(super) fn of(inputs: &Inputs<'_>) -> Self {
         let (facts, snapshot) = (inputs.facts, inputs.snapshot);
-        let jobs = snapshot.pods.values();
-        let jobs = jobs.filter(|pod| pod.workload_kind == "CronJob");
-        let schedules = jobs.filter_map(|pod| {
-            let found = facts.schedule(&pod.namespace, &pod.workload_name)?;
+        let jobs = || {
+            let pods = snapshot.pods.values();
+            pods.filter(|pod| pod.workload_kind == "CronJob")
+        };
+        let keyed = |pod: &PodNames, found: Schedule| {
             let key = format!("{}/{}", pod.namespace, pod.workload_name);
-            Some((key, (found.schedule, found.time_zone)))
+            (key, (found.schedule, found.time_zone))
+        };
+        let schedules = jobs().filter_map(|pod| {
+            let found = facts.schedule(&pod.namespace, &pod.workload_name)?;
+            Some(keyed(pod, found))
+        });
+        let originals = jobs().filter_map(|pod| {
+            let found = facts.original_schedule(&pod.namespace, &pod.workload_name)?;
+            Some(keyed(pod, found))
         });
         let nodes: BTreeSet<&str> = snapshot.rows.iter().map(|row| &*row.node).collect();
         let allocatable = nodes.iter().filter_map(|node| {
@@ -402,6 +414,7 @@ impl ClusterRecord {
             expected_nodes: inputs.expected_nodes.clone(),
             is_whole: inputs.is_whole,
             schedules: schedules.collect(),
+            original_schedules: originals.collect(),
             allocatable,
             allocatable_bytes,
             idle_sharing: inputs.idle_sharing.clone(),
@@ -414,6 +427,15 @@ impl ClusterRecord {
 impl Facts for ClusterRecord {
     fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
         let (schedule, time_zone) = self.schedules.get(&format!("{namespace}/{name}"))?.clone();
+        Some(Schedule {
+            schedule,
+            time_zone,
+        })
+    }
+
+    fn original_schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
+        let key = format!("{namespace}/{name}");
+        let (schedule, time_zone) = self.original_schedules.get(&key)?.clone();
         Some(Schedule {
             schedule,
             time_zone,

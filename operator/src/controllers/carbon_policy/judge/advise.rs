@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Zoned;
+use tanso_carbon::Intensity;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
-use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::compose::Measure;
 use tanso_carbon::recommend::idle::{IdleRequest, remove_idle};
 use tanso_carbon::recommend::idle_share::{DAY_MINUTES, Standing};
@@ -15,29 +14,29 @@ use tanso_carbon::recommend::rightsize::{RightsizeRequest, rightsize};
 use tanso_carbon::recommend::shift::{
     CronRequest, InterruptAdvice, ShiftAdvice, Window, cron_in_parts, shift_cron,
 };
-use tanso_carbon::recommend::{self, Action, AttributedGrams, NoAdvice, Target, Terms, WhyNot};
+use tanso_carbon::recommend::{self, Action, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
-use tanso_carbon::{GramsCo2e, Intensity};
-use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation, RunInParts, Unadvised};
-use tanso_intensity::Marginal;
+use tanso_crds::carbon_policy::status::{Recommendation, RunInParts, Unadvised};
 use tanso_power::{Estimate, Joules};
 
 use super::Inputs;
 use super::cpu::Used;
 use super::elsewhere;
-use super::figures::{bounded, milligrams, nearest, short};
+use super::figures::short;
 use super::group::Workload;
 use super::memory;
 use super::standing::{
-    newest, of_idle, own_intensity, own_per_day, refused, replicas, runs_once, standing,
-    there_minutes,
+    mean_node, mean_node_or_nothing, newest, own_intensity, own_per_day, refused, replicas,
+    runs_once, standing, there_minutes,
 };
 use crate::ledger::PodNames;
 
+mod shown;
+
+use shown::{shown, shown_parts, shown_shift};
+
 /// Most reasons that are told of one workload.
-const REASONS_MAX: usize = 5;
-/// Most parts of a run that are listed.
-const PARTS_MAX: usize = 24;
+const REASONS_MAX: usize = 8;
 
 /// Advice for a workload.
 #[derive(Debug, Default)]
@@ -50,6 +49,8 @@ pub(super) struct Advised {
     pub(super) in_parts: Option<RunInParts>,
     /// What was looked for and is not advised, with the reason.
     pub(super) without: Vec<Unadvised>,
+    /// The same with what is no news of a single workload, to be counted.
+    pub(super) counted: Vec<(Action, NoAdvice)>,
 }
 
 impl Advised {
@@ -61,18 +62,28 @@ impl Advised {
     ) {
         match advice {
             Ok(advice) => self.pieces.push(shown(&advice)),
-            Err(why) => self.without(action, &why),
+            Err(why) => self.without(action, why),
         }
     }
 
-    fn without(&mut self, action: Action, why: &NoAdvice) {
+    fn without(&mut self, action: Action, why: NoAdvice) {
         if self.without.len() < REASONS_MAX {
             self.without.push(Unadvised {
                 action: action.as_str().to_owned(),
-                reason: format!("{:?}", why.reason),
+                reason: why.reason.as_str().to_owned(),
                 message: short(&why.message, 256),
             });
         }
+        // Of one kind the first reason counts: a workload is counted once.
+        if !self.counted.iter().any(|(known, _)| *known == action) {
+            self.counted.push((action, why));
+        }
+    }
+
+    /// That nothing of a kind could be changed, or nobody asked: counted, and
+    /// no news of the workload.
+    fn pass_over(&mut self, action: Action, reason: WhyNot, message: &str) {
+        self.counted.push((action, refused(reason, message)));
     }
 }
 
@@ -81,61 +92,21 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
     let mut found = Advised::default();
     let mut measures = Vec::new();
     if workload.key.kind == "CronJob" {
-        match shift(inputs, workload) {
-            Ok((advice, hours)) => {
-                found.pieces.push(advice);
-                measures.push(Measure::Shift(hours));
-            }
-            Err(why) => found.without(Action::ShiftInTime, &why),
-        }
-        match in_parts(inputs, workload) {
-            Some(Ok(advice)) => found.in_parts = Some(shown_parts(&advice)),
-            Some(Err(why)) => {
-                let message = format!("in parts: {}", why.message);
-                found.without(Action::ShiftInTime, &NoAdvice { message, ..why });
-            }
-            None => {}
-        }
-        // All its runs together: what one of them needs.
-        let goal = target(workload);
-        let used = Used::of(inputs, workload);
-        let facts = Running::of(inputs, workload, &goal, account, used);
-        let of_runs = facts.and_then(|facts| fit(inputs, workload, account, &facts));
-        found.note(Action::Rightsize, of_runs);
-    } else {
-        let goal = target(workload);
-        let used = Used::of(inputs, workload);
-        if runs_once(workload).is_none() {
-            match remove(inputs, workload, &goal, account, &used) {
-                Ok(removed) => {
-                    return Advised {
-                        pieces: vec![shown(&removed)],
-                        ..Advised::default()
-                    };
-                }
-                // That it works is no news of anyone.
-                Err(why) if why.reason == WhyNot::InUse => {}
-                Err(why) => found.without(Action::RemoveIdle, &why),
-            }
-        }
-        match Running::of(inputs, workload, &goal, account, used) {
-            Ok(facts) => running(inputs, workload, account, &facts, &mut found),
-            Err(why) => found.without(Action::Rightsize, &why),
+        measures.extend(of_runs(inputs, workload, account, &mut found));
+    } else if let Some(removed) = of_all_day(inputs, workload, account, &mut found) {
+        return Advised {
+            pieces: vec![shown(&removed)],
+            ..Advised::default()
+        };
+    }
+    match memory::fit(inputs, workload, account) {
+        Some(advice) => found.note(Action::RightsizeMemory, advice),
+        None => {
+            let message = "none of its pods asks for memory, and no agent told of any";
+            found.pass_over(Action::RightsizeMemory, WhyNot::NotApplicable, message);
         }
     }
-    if let Some(advice) = memory::fit(inputs, workload, account) {
-        found.note(Action::RightsizeMemory, advice);
-    }
-    if !inputs.policy.advice.targets.is_empty() && workload.key.kind != "DaemonSet" {
-        let goal = target(workload);
-        match elsewhere::move_away(inputs, workload, &goal, terms(inputs)) {
-            Ok((advice, index)) => {
-                found.pieces.push(shown(&advice));
-                measures.push(Measure::Move(index + 1));
-            }
-            Err(why) => found.without(Action::MoveRegion, &why),
-        }
-    }
+    measures.extend(of_place(inputs, workload, &mut found));
     // What the cluster saves stands before what only moves to others.
     found.pieces.sort_by_key(|advice| {
         let saving = advice.saving_milligrams_per_day.value;
@@ -143,6 +114,93 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
     });
     found.together = elsewhere::together(inputs, workload, &measures);
     found
+}
+
+/// Advice for a `CronJob`; the measure that it comes to.
+fn of_runs(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    account: &Account,
+    found: &mut Advised,
+) -> Option<Measure> {
+    let measure = match shift(inputs, workload) {
+        Ok((advice, hours)) => {
+            found.pieces.push(advice);
+            Some(Measure::Shift(hours))
+        }
+        Err(why) => {
+            found.without(Action::ShiftInTime, why);
+            None
+        }
+    };
+    match in_parts(inputs, workload) {
+        Some(Ok(advice)) => found.in_parts = Some(shown_parts(&advice)),
+        Some(Err(why)) => {
+            let message = format!("in parts: {}", why.message);
+            found.without(Action::ShiftInTime, NoAdvice { message, ..why });
+        }
+        None => {}
+    }
+    // All its runs together: what one of them needs.
+    let goal = target(workload);
+    let used = Used::of(inputs, workload);
+    let facts = Running::of(inputs, workload, &goal, account, used);
+    let of_runs = facts.and_then(|facts| fit(inputs, workload, account, &facts));
+    found.note(Action::Rightsize, of_runs);
+    measure
+}
+
+/// Advice for what has no schedule; its removal, if it does nothing.
+fn of_all_day(
+    inputs: &Inputs<'_>,
+    workload: &Workload<'_>,
+    account: &Account,
+    found: &mut Advised,
+) -> Option<recommend::Recommendation> {
+    let message = "it has no schedule that could be moved";
+    found.pass_over(Action::ShiftInTime, WhyNot::NotApplicable, message);
+    let goal = target(workload);
+    let used = Used::of(inputs, workload);
+    if runs_once(workload).is_none() {
+        match remove(inputs, workload, &goal, account, &used) {
+            Ok(removed) => return Some(removed),
+            // That it works is no news of anyone.
+            Err(why) if why.reason == WhyNot::InUse => {
+                found.pass_over(Action::RemoveIdle, why.reason, &why.message);
+            }
+            Err(why) => found.without(Action::RemoveIdle, why),
+        }
+    }
+    match Running::of(inputs, workload, &goal, account, used) {
+        Ok(facts) => running(inputs, workload, account, &facts, found),
+        Err(why) => found.without(Action::Rightsize, why),
+    }
+    None
+}
+
+/// Advice to run elsewhere; the measure that it comes to.
+fn of_place(inputs: &Inputs<'_>, workload: &Workload<'_>, found: &mut Advised) -> Option<Measure> {
+    if inputs.policy.advice.targets.is_empty() {
+        let message = "the policy lists no regions (recommendations.regions)";
+        found.pass_over(Action::MoveRegion, WhyNot::NotAsked, message);
+        return None;
+    }
+    if workload.key.kind == "DaemonSet" {
+        let message = "a DaemonSet runs where its nodes are";
+        found.pass_over(Action::MoveRegion, WhyNot::NotApplicable, message);
+        return None;
+    }
+    let goal = target(workload);
+    match elsewhere::move_away(inputs, workload, &goal, terms(inputs)) {
+        Ok((advice, index)) => {
+            found.pieces.push(shown(&advice));
+            Some(Measure::Move(index + 1))
+        }
+        Err(why) => {
+            found.without(Action::MoveRegion, why);
+            None
+        }
+    }
 }
 
 /// Advice for what runs all day.
@@ -158,69 +216,10 @@ fn running(
         let running = (&facts.standing, facts.replicas);
         let fewer = elsewhere::fewer(inputs, workload, running, account);
         found.note(Action::FewerReplicas, fewer);
+    } else {
+        let message = "the policy does not say how few may run (recommendations.minReplicas)";
+        found.pass_over(Action::FewerReplicas, WhyNot::NotAsked, message);
     }
-}
-
-fn shown(advice: &recommend::Recommendation) -> Recommendation {
-    let saving = advice.saving_per_day;
-    let moved = advice.attributed.as_ref();
-    // A share of idle energy that others bear is no saving of the cluster.
-    let borne = moved.map_or_else(Estimate::default, |moved| {
-        moved.per_day.map(AttributedGrams::mass)
-    });
-    let share = match moved {
-        Some(moved) if saving.value == GramsCo2e::ZERO => moved.percent,
-        _ => advice.saving_percent,
-    };
-    Recommendation {
-        action: advice.action.as_str().to_owned(),
-        cluster_saving_milligrams_per_day: milligrams(saving.value),
-        saving_milligrams_per_day: bounded(saving + borne, milligrams),
-        saving_milli_percent: nearest(share.value * 1e3),
-        confidence: advice.confidence.as_str().to_owned(),
-        basis: short(&advice.basis, 512),
-        change: short(&advice.change, 512),
-        schedule: None,
-        windows: Vec::new(),
-    }
-}
-
-/// Advice to shift, with the times and the schedule written out, and what
-/// marginal intensity says of the same move.
-fn shown_shift(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Recommendation {
-    let window = |window: &Window| {
-        let at = window.intensity.map(|at| format!(", {at}"));
-        span(&window.start, &window.end) + &at.unwrap_or_default()
-    };
-    let mut shown = shown(&advice.recommendation);
-    if let Some(beside) = marginal(inputs, advice) {
-        shown.basis = short(&format!("{}; {beside}", shown.basis), 512);
-    }
-    shown.schedule = advice.rewrite.as_ref().map(|rewrite| AdvisedSchedule {
-        schedule: short(&rewrite.schedule, 128),
-        time_zone: short(&rewrite.time_zone, 64),
-    });
-    shown.windows = advice
-        .windows
-        .iter()
-        .map(|one| short(&window(one), 128))
-        .collect();
-    shown
-}
-
-/// Marginal intensity at both starts, where it is known: said, never mixed
-/// into the saving.
-fn marginal(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Option<String> {
-    let Marginal(loaded) = inputs.policy.marginal.as_ref()?;
-    let at = |window: &Window| {
-        let hour = UtcHour::containing(window.start.timestamp());
-        Some(loaded.series.at(hour)?.intensity.value)
-    };
-    let (now, then) = (at(&advice.baseline)?, at(advice.windows.first()?)?);
-    Some(format!(
-        "marginal ({}): {then} instead of {now} at the start",
-        loaded.series.info().source
-    ))
 }
 
 pub(super) fn terms(inputs: &Inputs<'_>) -> Terms {
@@ -280,32 +279,6 @@ fn in_parts(
     Some(of_cron(inputs, workload, |request| {
         cron_in_parts(request, restart)
     }))
-}
-
-fn shown_parts(advice: &InterruptAdvice) -> RunInParts {
-    let parts = advice.parts.iter().take(PARTS_MAX);
-    let piece = &advice.recommendation;
-    RunInParts {
-        parts: parts.map(|(from, until)| span(from, until)).collect(),
-        restarts: i32::try_from(advice.restarts).unwrap_or(i32::MAX),
-        saving_milligrams: bounded(piece.saving_per_day, milligrams),
-        saving_milli_percent: nearest(piece.saving_percent.value * 1e3),
-        confidence: piece.confidence.as_str().to_owned(),
-        basis: short(&piece.basis, 512),
-    }
-}
-
-/// `2026-06-15 13:00 to 14:00 +09`.
-fn span(start: &Zoned, end: &Zoned) -> String {
-    format!(
-        "{} {:02}:{:02} to {:02}:{:02} {}",
-        start.date(),
-        start.hour(),
-        start.minute(),
-        end.hour(),
-        end.minute(),
-        start.offset()
-    )
 }
 
 /// Advice on the mean run of a `CronJob` and its schedule.
@@ -375,7 +348,13 @@ impl<'a> Running<'a> {
         })?;
         let intensity = priced_at(inputs, workload, account)?;
         Ok(Self {
-            standing: standing(inputs, workload, target, newest, intensity)?,
+            standing: standing(
+                inputs,
+                workload,
+                (target, newest),
+                intensity,
+                mean_node(inputs, workload)?,
+            )?,
             container: &newest.container,
             replicas: replicas(workload),
             used,
@@ -418,7 +397,13 @@ fn remove(
     let own = u128::from(account.it_energy.value.microjoules()) * u128::from(DAY_MINUTES);
     let own = own / u128::from(minutes.max(1));
     remove_idle(&IdleRequest {
-        standing: of_idle(inputs, workload, target, newest, intensity)?,
+        standing: standing(
+            inputs,
+            workload,
+            (target, newest),
+            intensity,
+            mean_node_or_nothing(inputs, workload),
+        )?,
         samples: &used.samples,
         past: &used.past,
         own_per_day: Joules::from_microjoules(u64::try_from(own).unwrap_or(u64::MAX)),

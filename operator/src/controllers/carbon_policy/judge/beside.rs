@@ -8,10 +8,11 @@ use tanso_carbon::account::Account;
 use tanso_carbon::calendar::Period;
 use tanso_carbon::sci;
 use tanso_crds::carbon_policy::status::{MarketFigures, PlaceFigures, SciFigures};
-use tanso_faces::answer::beside as shown;
+use tanso_faces::answer::beside::{self as shown, EmbodiedUnknown};
 use tanso_power::{Estimate, Joules};
 
-use super::figures::{bounded, milligrams, nearest, short};
+use super::coverage::{Since, coverage};
+use super::figures::{bounded, milligrams, nearest, percent, short};
 use super::group::Grouped;
 use super::{Inputs, ValidatedPolicy};
 use crate::controllers::carbon_policy::status::provenance_of;
@@ -33,8 +34,11 @@ pub(super) fn market(
 
 /// The nodes' embodied emissions that belong to the workloads: the minutes in
 /// which a pod was there, times its share of the node's CPU by what it asks
-/// for.
-pub(super) fn embodied(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Option<Estimate<GramsCo2e>> {
+/// for; `None` if the policy names no hardware.
+pub(super) fn embodied(
+    inputs: &Inputs<'_>,
+    grouped: &Grouped<'_>,
+) -> Option<Result<Estimate<GramsCo2e>, EmbodiedUnknown>> {
     let hardware = inputs.policy.accounting.hardware.as_ref()?;
     let rows = grouped.workloads.iter().flat_map(|one| &one.hours);
     let reserved = rows.filter_map(|row| {
@@ -50,27 +54,36 @@ pub(super) fn embodied(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Option<Est
     Some(shown::embodied(hardware, reserved, gives))
 }
 
-/// The software carbon intensity, if hardware and a number of units are known.
+/// The software carbon intensity of the window, or why there is none; `None` if
+/// the policy does not name hardware and units, or these are not known. Units
+/// are of the whole window, so what was not recorded of it is missing.
 pub(super) fn sci(
-    policy: &ValidatedPolicy,
+    inputs: &Inputs<'_>,
     account: &Account,
-    embodied: Option<Estimate<GramsCo2e>>,
-) -> Option<SciFigures> {
-    let units = policy.accounting.units.as_ref()?;
-    let found = match sci::sci(account, embodied?, units.count, &units.name) {
-        Ok(found) => found,
-        Err(why) => {
-            tracing::debug!(%why, "no software carbon intensity");
-            return None;
-        }
+    embodied: Option<&Result<Estimate<GramsCo2e>, EmbodiedUnknown>>,
+) -> Option<Result<SciFigures, String>> {
+    let units = inputs.policy.accounting.units.as_ref()?;
+    let embodied = match embodied? {
+        Ok(embodied) => *embodied,
+        Err(why) => return Some(Err(why.to_string())),
     };
-    Some(SciFigures {
+    let account = Account {
+        coverage: coverage(inputs, inputs.window, Since::Begin),
+        ..account.clone()
+    };
+    let found = sci::sci(&account, embodied, units.count, &units.name);
+    Some(found.map(sci_figures).map_err(|why| why.to_string()))
+}
+
+fn sci_figures(found: sci::Sci) -> SciFigures {
+    SciFigures {
         micrograms_per_unit: bounded(found.grams_per_unit, |grams| nearest(grams * 1e6)),
         unit: short(&found.unit, 63),
         units: nearest(found.units),
         operational_milligrams: bounded(found.operational, milligrams),
         embodied_milligrams: bounded(found.embodied, milligrams),
-    })
+        coverage_percent: percent(found.coverage_percent),
+    }
 }
 
 /// Each place where energy was used; nothing if all was used at the site.

@@ -4,22 +4,31 @@ use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::recommend::consolidate::{Consolidation, consolidate};
 use tanso_carbon::recommend::idle_share::DAY_MINUTES;
+use tanso_carbon::recommend::{Action, NoAdvice, WhyNot};
 use tanso_crds::carbon_policy::status::Recommendation;
 use tanso_power::Joules;
 
 use super::Inputs;
 use super::figures::{bounded, milligrams, nearest, short};
-use super::standing::covered_minutes;
+use super::standing::{covered_minutes, refused};
 
-/// Which nodes can go, for a policy that sees all of the cluster.
-pub(super) fn advise(inputs: &Inputs<'_>, account: &Account) -> Vec<Recommendation> {
-    let (nodes, load) = (inputs.facts.nodes(), inputs.facts.load());
-    if !inputs.is_whole || nodes.len() < 2 {
-        return Vec::new();
+/// Which nodes can go, for a policy that sees all of the cluster; or why none
+/// can.
+pub(super) fn advise(inputs: &Inputs<'_>, account: &Account) -> Result<Recommendation, NoAdvice> {
+    if !inputs.is_whole {
+        let message = "the policy does not see all of the cluster: a ClusterCarbonPolicy that selects every namespace does";
+        return Err(refused(WhyNot::NotApplicable, message));
     }
-    let Some(intensity) = account.effective_intensity() else {
-        return Vec::new();
-    };
+    let (nodes, load) = (inputs.facts.nodes(), inputs.facts.load());
+    if nodes.len() < 2 {
+        let message = format!("nodes that are known: {}, so none can go", nodes.len());
+        return Err(refused(WhyNot::NotApplicable, &message));
+    }
+    let intensity = account.effective_intensity().ok_or_else(|| {
+        let message = "none of the energy has an intensity, so no saving can be told";
+        refused(WhyNot::IntensityMissing, message)
+    })?;
+    let all = nodes.len();
     let nodes: Vec<_> = nodes
         .into_iter()
         .filter_map(|mut node| {
@@ -35,13 +44,12 @@ pub(super) fn advise(inputs: &Inputs<'_>, account: &Account) -> Vec<Recommendati
         .emissions
         .value
         .scaled(DAY_MINUTES, covered_minutes(inputs).unwrap_or(0));
-    match consolidate(&nodes, &load, intensity, inputs.policy.factor()) {
-        Ok(found) => vec![shown(&found, per_day, nodes.len())],
-        Err(why) => {
-            tracing::debug!(%why, "no node can go");
-            Vec::new()
-        }
+    if nodes.is_empty() {
+        let message = format!("the idle energy of none of {all} nodes is known");
+        return Err(refused(WhyNot::NoEnergy, &message));
     }
+    let found = consolidate(&nodes, &load, intensity, inputs.policy.factor())?;
+    Ok(shown(&found, per_day, nodes.len()))
 }
 
 fn shown(found: &Consolidation, per_day: GramsCo2e, nodes: usize) -> Recommendation {
@@ -59,7 +67,7 @@ fn shown(found: &Consolidation, per_day: GramsCo2e, nodes: usize) -> Recommendat
     let pods = found.moves.len();
     let bounds = bounded(found.saving_per_day, milligrams);
     Recommendation {
-        action: "Consolidate".to_owned(),
+        action: Action::Consolidate.as_str().to_owned(),
         cluster_saving_milligrams_per_day: bounds.value,
         saving_milligrams_per_day: bounds,
         saving_milli_percent: nearest(share),

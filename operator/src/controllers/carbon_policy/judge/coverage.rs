@@ -2,8 +2,10 @@
 //!
 //! A period that a rule names is counted from its begin, also where that lies
 //! before the first record of all: a ledger of a day does not know a year. A
-//! ratio over the policy's own window is about what was recorded, so it counts
-//! from the first record, and the answer says since when that is.
+//! intensity over the policy's own window is about what was recorded, so it
+//! counts from the first record, and the answer says since when that is. A
+//! software carbon intensity divides by the units of the whole window, so the
+//! window's begin counts.
 
 use tanso_carbon::account::Coverage;
 use tanso_carbon::calendar::{Period, UtcHour};
@@ -25,8 +27,7 @@ pub(super) enum Since {
 impl Since {
     /// From when on hours count for a rule.
     pub(super) fn of(rule: &Rule) -> Self {
-        let is_ratio = matches!(rule.metric, Metric::GridIntensity | Metric::Sci);
-        if is_ratio && rule.period == RulePeriod::Window {
+        if rule.metric == Metric::GridIntensity && rule.period == RulePeriod::Window {
             Self::FirstRecord
         } else if rule.metric == Metric::ReductionPath {
             // Half a year emits half of a base year, and reduces nothing.

@@ -10,7 +10,9 @@ use tanso_carbon::recommend::{self, NoAdvice, WhyNot};
 use super::Inputs;
 use super::advise::target;
 use super::group::Workload;
-use super::standing::{newest, own_intensity, own_per_day, refused, runs_once, standing};
+use super::standing::{
+    mean_node, newest, own_intensity, own_per_day, refused, runs_once, standing,
+};
 use crate::ledger::{MemoryDay, MemoryDays, PodNames};
 
 /// A pod that was there for so long should have been told of: agents look at
@@ -112,7 +114,13 @@ fn advise(
         .collect();
     let (goal, intensity) = (target(workload), own_intensity(account)?);
     let advice = rightsize_memory(&MemoryRequest {
-        standing: standing(inputs, workload, &goal, newest, intensity)?,
+        standing: standing(
+            inputs,
+            workload,
+            (&goal, newest),
+            intensity,
+            mean_node(inputs, workload)?,
+        )?,
         container: &newest.memory_container,
         samples: &samples,
         minutes: days().map(|(_, held)| held.minutes).sum(),

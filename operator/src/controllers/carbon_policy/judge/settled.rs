@@ -3,20 +3,24 @@
 //!
 //! The choice is made again as it could have been made then: by the newest
 //! forecast that was known when the run started, among the starts within the
-//! slack. It is settled by what the hours turned out to be, and again where
-//! the publisher revised them.
+//! slack. A run that the policy moved is held against its own schedule. It is
+//! settled by what the hours turned out to be, and again where the publisher
+//! revised them.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::calendar::{Period, UtcHour, time_zone};
+use tanso_carbon::cron::Cron;
 use tanso_carbon::recommend::settle::{Outcome, Plan, Settled, Settlement, settle};
 use tanso_carbon::schedule::{CostCurve, Job};
 use tanso_carbon::series::{HourlyIntensity, IntensitySeries, Origin, Point, SeriesInfo};
 use tanso_carbon::{GramsCo2e, Intensity};
 use tanso_crds::carbon_policy::status::{Realised, SettledRun};
-use tanso_intensity::book::Forecast;
+use tanso_intensity::Past;
+use tanso_intensity::book::{Forecast, Restated};
 use tanso_power::Joules;
 
 use super::Inputs;
@@ -26,6 +30,9 @@ use crate::ledger::{LedgerAccount, PodNames};
 
 /// Most runs that are shown.
 const RUNS_MAX: usize = 5;
+/// How late a run may begin and still be its schedule's, seconds: images are
+/// fetched, nodes made.
+const LATE_S: i64 = 900;
 
 /// The newest runs that can be settled.
 pub(super) fn settled(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<SettledRun> {
@@ -33,6 +40,7 @@ pub(super) fn settled(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<Settl
     if past.forecasts.is_empty() || workload.key.kind != "CronJob" {
         return Vec::new();
     }
+    let own = own_schedule(inputs, workload);
     let mut runs: Vec<_> = workload
         .pods
         .iter()
@@ -41,9 +49,41 @@ pub(super) fn settled(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<Settl
     runs.sort_by_key(|(started_s, _)| std::cmp::Reverse(*started_s));
     let settled = runs.into_iter().filter_map(|(started_s, job)| {
         let started = Timestamp::from_second(started_s).ok()?;
-        settle_run(inputs, started, job, past.forecast_at(started)?)
+        let moved_from = own.as_ref().and_then(|own| own.moved_from(started));
+        settle_run(inputs, started, moved_from, job)
     });
     settled.take(RUNS_MAX).collect()
+}
+
+/// The schedule that a `CronJob` had before the policy moved it.
+struct OwnSchedule {
+    cron: Cron,
+    zone: TimeZone,
+}
+
+fn own_schedule(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<OwnSchedule> {
+    let (namespace, name) = (workload.key.namespace, workload.key.name);
+    let own = inputs.facts.original_schedule(namespace, name)?;
+    Some(OwnSchedule {
+        cron: Cron::parse(&own.schedule).ok()?,
+        zone: time_zone(own.time_zone.as_deref().unwrap_or("UTC")).ok()?,
+    })
+}
+
+impl OwnSchedule {
+    /// When a run would have started by it: the nearest start. `None` if it did,
+    /// as runs from before the move.
+    fn moved_from(&self, started: Timestamp) -> Option<Timestamp> {
+        let day = self.zone.to_datetime(started).date();
+        let days = [day.yesterday().ok()?, day, day.tomorrow().ok()?];
+        let starts = days
+            .into_iter()
+            .flat_map(|day| self.cron.starts_on(day, &self.zone));
+        let apart_s = |at: &Timestamp| (at.as_second() - started.as_second()).abs();
+        starts
+            .min_by_key(apart_s)
+            .filter(|own| apart_s(own) > LATE_S)
+    }
 }
 
 /// A finished run with its facility energy.
@@ -57,11 +97,21 @@ fn run(inputs: &Inputs<'_>, workload: &Workload<'_>, uid: &str, pod: &PodNames) 
     Job::flat(seconds, inputs.at(workload).pue.facility_energy(energy))
 }
 
+/// A choice as it could be made when a run was due.
+struct Choice<'a> {
+    /// When it would have started.
+    planned: Timestamp,
+    /// When it did or should have started instead.
+    chosen: Timestamp,
+    predicted: GramsCo2e,
+    forecast: &'a Forecast,
+}
+
 fn settle_run(
     inputs: &Inputs<'_>,
     started: Timestamp,
+    moved_from: Option<Timestamp>,
     job: Job,
-    forecast: &Forecast,
 ) -> Option<SettledRun> {
     let loaded = &inputs.policy.intensity;
     let observed = Observed {
@@ -69,52 +119,125 @@ fn settle_run(
         instead: BTreeMap::new(),
     };
     let slack_s = i64::from(inputs.policy.advice.slack_hours) * 3_600;
-    let latest = Timestamp::from_second(started.as_second().saturating_add(slack_s)).ok()?;
-    let expected = expected(&observed, started, forecast)?;
-    let at = |start: Timestamp| expected.emissions(&job, start.as_second());
-    let (first_s, last_s) = (started.as_second(), latest.as_second());
-    let slot = *expected.best(&job, first_s, last_s, 1).first()?;
-    let chosen = Timestamp::from_second(slot.start_s).ok()?;
+    let ahead = |from: Timestamp| Timestamp::from_second(from.as_second() + slack_s).ok();
+    let choice = match moved_from {
+        Some(planned) => moved(inputs, &observed, planned, started, &job)?,
+        None => best_of_forecast(inputs, &observed, started, ahead(started)?, &job)?,
+    };
+    let Choice {
+        planned, chosen, ..
+    } = choice;
+    let earliest = planned.min(chosen);
     // Against what is known so far; a choice that is not over is not settled.
-    let known_s = known_until(&observed, started, latest, &job).unix_seconds();
-    let latest_known_s = known_s.saturating_sub(job.seconds()).min(last_s);
-    let latest = Timestamp::from_second(latest_known_s).ok()?;
-    if chosen > latest {
+    let latest = ahead(planned)?.max(chosen);
+    let known_s = known_until(&observed, earliest, latest, &job).unix_seconds();
+    let known_s = known_s.saturating_sub(job.seconds());
+    let latest = Timestamp::from_second(known_s.min(latest.as_second())).ok()?;
+    if planned.max(chosen) > latest {
         return None;
     }
     let plan = Plan {
-        planned: started,
+        planned,
         chosen,
-        earliest: started,
+        earliest,
         latest,
-        predicted: at(started)?.saturating_sub(slot.emissions),
+        predicted: choice.predicted,
         job,
     };
+    let settlement = settlement(&loaded.past, &observed, &plan)?;
+    let best = settlement.all().last()?.best;
+    Some(SettledRun {
+        started: Time(started),
+        moved_from: moved_from.map(Time),
+        advised: Time(chosen),
+        best: Time(best),
+        forecast_issued: Time(choice.forecast.issued_at),
+        forecast_known: Some(Time(choice.forecast.known_at())),
+        predicted_milligrams: milligrams(choice.predicted),
+        realised: settlement.all().iter().map(realised).collect(),
+    })
+}
+
+/// What the forecast would have chosen for a run that started as its schedule
+/// said.
+fn best_of_forecast<'a>(
+    inputs: &'a Inputs<'_>,
+    observed: &Observed<'_>,
+    started: Timestamp,
+    latest: Timestamp,
+    job: &Job,
+) -> Option<Choice<'a>> {
+    let forecast = inputs.policy.intensity.past.forecast_at(started)?;
+    let expected = expected(observed, started, forecast)?;
+    let (first_s, last_s) = (started.as_second(), latest.as_second());
+    let slot = *expected.best(job, first_s, last_s, 1).first()?;
+    let as_planned = expected.emissions(job, first_s)?;
+    Some(Choice {
+        planned: started,
+        chosen: Timestamp::from_second(slot.start_s).ok()?,
+        predicted: as_planned.saturating_sub(slot.emissions),
+        forecast,
+    })
+}
+
+/// A run that the policy moved, against its own schedule: what was saved is the
+/// difference to when it would have run, not to when it did.
+fn moved<'a>(
+    inputs: &'a Inputs<'_>,
+    observed: &Observed<'_>,
+    planned: Timestamp,
+    started: Timestamp,
+    job: &Job,
+) -> Option<Choice<'a>> {
+    let first = planned.min(started);
+    let forecast = inputs.policy.intensity.past.forecast_at(first)?;
+    let expected = expected(observed, first, forecast)?;
+    let at = |start: Timestamp| expected.emissions(job, start.as_second());
+    Some(Choice {
+        planned,
+        chosen: started,
+        predicted: at(planned)?.saturating_sub(at(started)?),
+        forecast,
+    })
+}
+
+/// The plan settled by what was said first of its hours, and by what is said
+/// now, each with the time at which the last of them was known.
+fn settlement(past: &Past, observed: &Observed<'_>, plan: &Plan) -> Option<Settlement> {
+    let last = plan.latest.max(plan.planned).max(plan.chosen);
+    let end_s = last.as_second().saturating_add(plan.job.seconds());
+    let touched = Period {
+        from: UtcHour::containing(plan.earliest),
+        until: UtcHour::from_unix_seconds(end_s.saturating_add(3_599)),
+    };
+    let restated: Vec<_> = past
+        .restated
+        .iter()
+        .filter(|one| touched.contains(one.hour))
+        .collect();
+    let known_at = |of: fn(&Restated) -> Timestamp| {
+        let changed = restated.iter().map(|one| of(one));
+        let is_changed = |hour: &UtcHour| restated.iter().any(|one| one.hour == *hour);
+        let others = past.seen.range(touched.from..touched.until);
+        let others = others
+            .filter(|(hour, _)| !is_changed(hour))
+            .map(|(_, at)| *at);
+        // An hour is known when it is over, at the earliest.
+        changed.chain(others).max().unwrap_or(touched.until.start())
+    };
     let mut settlement = Settlement::default();
-    let restated = &loaded.past.restated;
-    let first_known = restated.iter().map(|one| one.first.seen_at).max();
-    if let Some(known_at) = first_known {
+    if !restated.is_empty() {
         let instead = restated.iter().map(|one| (one.hour, one.first.intensity));
         let at_first = Observed {
             instead: instead.collect(),
             series: observed.series,
         };
-        if let Ok(settled) = settle(&plan, &at_first, known_at) {
+        if let Ok(settled) = settle(plan, &at_first, known_at(|one| one.first.seen_at)) {
             settlement.note(settled);
         }
     }
-    let latest_known = restated.iter().map(|one| one.latest.seen_at).max();
-    let known_at = latest_known.unwrap_or(inputs.data_through);
-    settlement.note(settle(&plan, &observed, known_at).ok()?);
-    let best = settlement.all().last()?.best;
-    Some(SettledRun {
-        started: Time(started),
-        advised: Time(chosen),
-        best: Time(best),
-        forecast_issued: Time(forecast.issued_at),
-        predicted_milligrams: milligrams(plan.predicted),
-        realised: settlement.all().iter().map(realised).collect(),
-    })
+    settlement.note(settle(plan, observed, known_at(|one| one.latest.seen_at)).ok()?);
+    Some(settlement)
 }
 
 fn realised(settled: &Settled) -> Realised {

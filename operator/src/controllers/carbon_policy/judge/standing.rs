@@ -44,47 +44,19 @@ fn asks(pod: &PodNames) -> Asks {
     }
 }
 
-/// What advice on its requests is computed from.
+/// What advice on its requests is computed from, on nodes that give so much.
 pub(super) fn standing<'a>(
     inputs: &Inputs<'_>,
     workload: &Workload<'_>,
-    target: &'a Target,
-    newest: &PodNames,
+    (target, newest): (&'a Target, &PodNames),
     intensity: Estimate<Intensity>,
+    node: NodeGives,
 ) -> Result<Standing<'a>, NoAdvice> {
     Ok(Standing {
         target,
         asks: asks(newest),
         pod_minutes_per_day: pod_minutes(inputs, workload)?,
-        node: mean_node(inputs, workload)?,
-        intensity,
-        pue: inputs.at(workload).pue,
-        terms: terms(inputs),
-    })
-}
-
-/// The same for what does nothing: where no request bears idle energy, or nodes
-/// differ in by what it is charged, none of it is told to go.
-pub(super) fn of_idle<'a>(
-    inputs: &Inputs<'_>,
-    workload: &Workload<'_>,
-    target: &'a Target,
-    newest: &PodNames,
-    intensity: Estimate<Intensity>,
-) -> Result<Standing<'a>, NoAdvice> {
-    let nothing = NodeGives {
-        idle: NodeIdle {
-            idle_per_day: Joules::ZERO,
-            allocatable_millicores: 0,
-        },
-        allocatable_bytes: 0,
-        sharing: IdleSharing::LargerShare,
-    };
-    Ok(Standing {
-        target,
-        asks: asks(newest),
-        pod_minutes_per_day: pod_minutes(inputs, workload)?,
-        node: mean_node(inputs, workload).unwrap_or(nothing),
+        node,
         intensity,
         pue: inputs.at(workload).pue,
         terms: terms(inputs),
@@ -203,6 +175,19 @@ pub(super) fn mean_node(
         },
         allocatable_bytes: u64::try_from(memory).unwrap_or(u64::MAX),
         sharing,
+    })
+}
+
+/// The same for what does nothing: where no request bears idle energy, or nodes
+/// differ in by what it is charged, none of it is told to go.
+pub(super) fn mean_node_or_nothing(inputs: &Inputs<'_>, workload: &Workload<'_>) -> NodeGives {
+    mean_node(inputs, workload).unwrap_or(NodeGives {
+        idle: NodeIdle {
+            idle_per_day: Joules::ZERO,
+            allocatable_millicores: 0,
+        },
+        allocatable_bytes: 0,
+        sharing: IdleSharing::LargerShare,
     })
 }
 

@@ -11,9 +11,8 @@ use tanso_carbon::regions::Region;
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::{HourlyIntensity, Point, SeriesInfo};
 use tanso_carbon::{FacilityPue, Pue, PueEvidence};
-use tanso_crds::carbon_policy::{
-    CarbonPolicySpec, Placement, PueSpec, RecommendationSpec, RegionSpec,
-};
+use tanso_crds::carbon_policy::{CarbonPolicySpec, Placement, PueSpec, RegionSpec};
+use tanso_crds::condition::reasons;
 use tanso_faces::view::stated::{category, entity, evidence, scope};
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
@@ -98,10 +97,11 @@ pub(in super::super) fn others(
         let intensity = if is_here {
             site.clone()
         } else {
-            // A region of a zone without figures stays at the site.
-            match Bundled.load(&region.grid_zone, sources.year) {
+            match grid(spec, sources, &region.grid_zone) {
                 Ok(found) if alike(&*found.series, &*site.series) => found,
                 Ok(found) => unpriced(region, site, &found, notes),
+                Err(fault) if fault.path == ZONE_TABLES => return Err(fault),
+                // A region of a zone without figures stays at the site.
                 Err(_) => continue,
             }
         };
@@ -113,6 +113,59 @@ pub(in super::super) fn others(
         others.of_node.insert(node.clone(), others.places.len());
     }
     Ok(others)
+}
+
+/// Where tables of other zones are named.
+const ZONE_TABLES: &str = "spec.intensity.zoneTables";
+
+/// The figures of another zone than the site's: by the policy's own table of
+/// it, else by the bundled one.
+fn grid(spec: &CarbonPolicySpec, sources: &Sources<'_>, zone: &str) -> Result<Loaded, PolicyFault> {
+    let mut named = spec.intensity.zone_tables.iter();
+    let Some(named) = named.find(|named| named.zone == zone) else {
+        let found = Bundled.load(zone, sources.year);
+        return found.map_err(|fault| PolicyFault::input(REGIONS, fault.to_string()));
+    };
+    let missing = |message: &str| PolicyFault {
+        reason: reasons::NOT_FOUND,
+        path: ZONE_TABLES,
+        message: format!("zone {zone}: {message}"),
+    };
+    let table = match sources.observed.zone_tables.get(zone) {
+        Some(Ok(table)) => table,
+        Some(Err(why)) => return Err(missing(why)),
+        None => return Err(missing("its table was not read")),
+    };
+    let year = named.data_year.and_then(|year| i16::try_from(year).ok());
+    let found = table.load_of(zone, super::intensity::boundary(named.boundary), year);
+    found.map_err(|fault| PolicyFault::input(ZONE_TABLES, fault.to_string()))
+}
+
+/// All tables of other zones, also those that no node is in yet: a broken one
+/// is told before it is needed.
+pub(super) fn zone_tables(
+    spec: &CarbonPolicySpec,
+    sources: &Sources<'_>,
+) -> Result<(), Vec<PolicyFault>> {
+    let mut faults = Vec::new();
+    for named in &spec.intensity.zone_tables {
+        if named.zone == spec.site.zone {
+            faults.push(PolicyFault::spec(
+                ZONE_TABLES,
+                format!(
+                    "zone {} is the policy's own: accepted are other zones; its own table is spec.intensity.table",
+                    named.zone
+                ),
+            ));
+        } else if let Err(fault) = grid(spec, sources, &named.zone) {
+            faults.push(fault);
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    }
 }
 
 /// Whether two series count the same emissions: only then may what was priced
@@ -160,16 +213,21 @@ fn unpriced(region: &Region, site: &Loaded, found: &Loaded, notes: &mut Vec<Stri
     }
 }
 
+/// Where the regions that workloads may move to are named.
+const REGIONS: &str = "spec.recommendations.regions";
+
 /// The regions that workloads may move to.
 pub(super) fn targets(
-    spec: &RecommendationSpec,
-    year: i16,
+    spec: &CarbonPolicySpec,
+    sources: &Sources<'_>,
 ) -> Result<Vec<PlaceOf>, Vec<PolicyFault>> {
     let mut targets = Vec::new();
     let mut faults = Vec::new();
-    for wanted in &spec.regions {
-        match target(wanted, year) {
+    for wanted in &spec.recommendations.regions {
+        match target(spec, sources, wanted) {
             Ok(place) => targets.push(place),
+            // Tables are told broken once, where they are named.
+            Err(fault) if fault.path == ZONE_TABLES => {}
             Err(fault) => faults.push(fault),
         }
     }
@@ -180,9 +238,12 @@ pub(super) fn targets(
     }
 }
 
-fn target(wanted: &RegionSpec, year: i16) -> Result<PlaceOf, PolicyFault> {
-    const PATH: &str = "spec.recommendations.regions";
-    let input = |message| PolicyFault::input(PATH, message);
+fn target(
+    spec: &CarbonPolicySpec,
+    sources: &Sources<'_>,
+    wanted: &RegionSpec,
+) -> Result<PlaceOf, PolicyFault> {
+    let input = |message| PolicyFault::input(REGIONS, message);
     let regions = places::regions().map_err(|faults| input(faults.to_string()))?;
     let region = regions.get(&wanted.name, None).ok_or_else(|| {
         let known = regions.iter().count();
@@ -191,9 +252,7 @@ fn target(wanted: &RegionSpec, year: i16) -> Result<PlaceOf, PolicyFault> {
             wanted.name
         ))
     })?;
-    let intensity = Bundled
-        .load(&region.grid_zone, year)
-        .map_err(|fault| input(fault.to_string()))?;
+    let intensity = grid(spec, sources, &region.grid_zone)?;
     Ok(PlaceOf {
         latency_ms: wanted.latency_ms.and_then(|ms| u32::try_from(ms).ok()),
         ..PlaceOf::of(region, intensity)

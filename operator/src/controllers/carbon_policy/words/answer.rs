@@ -1,7 +1,7 @@
 //! The whole evaluation as a few sentences, first in `kubectl describe`; pure.
 
 use tanso_carbon::verdict::Verdict;
-use tanso_crds::carbon_policy::status::{Figures, Recommendation, WorkloadResult};
+use tanso_crds::carbon_policy::status::{Figures, Recommendation, SciFigures, WorkloadResult};
 use tanso_faces::answer::savings::{foremost, moved};
 use tanso_faces::words::Priced;
 
@@ -125,18 +125,30 @@ fn beside(evaluation: &Evaluation) -> Vec<String> {
             },
         )
     });
-    let sci = evaluation.sci.as_ref().map(|sci| {
-        let micrograms = sci.micrograms_per_unit.value;
-        format!(
-            "Software carbon intensity: {}.{:03} mg per {} ({} of them), {} of the sum embodied.",
-            micrograms / 1_000,
-            micrograms % 1_000,
-            sci.unit,
-            sci.units,
-            emissions(sci.embodied_milligrams.value),
-        )
+    let sci = evaluation.sci.as_ref().map(|sci| match sci {
+        Ok(sci) => per_unit(sci),
+        Err(why) => format!("No software carbon intensity: {why}."),
     });
     market.into_iter().chain(sci).collect()
+}
+
+/// What a unit of work emitted, and how much of the window it rests on.
+fn per_unit(sci: &SciFigures) -> String {
+    let milligrams = |micrograms: i64| format!("{}.{:03}", micrograms / 1_000, micrograms % 1_000);
+    let part = match sci.coverage_percent {
+        100 => String::new(),
+        percent => format!(
+            "; energy is known of {percent} % of the window, so it may be up to {} mg",
+            milligrams(sci.micrograms_per_unit.high)
+        ),
+    };
+    format!(
+        "Software carbon intensity: {} mg per {} ({} of them), {} of the sum embodied{part}.",
+        milligrams(sci.micrograms_per_unit.value),
+        sci.unit,
+        sci.units,
+        emissions(sci.embodied_milligrams.value),
+    )
 }
 
 fn judged(evaluation: &Evaluation) -> String {

@@ -276,45 +276,6 @@ fn why_a_memory_request_is_left_alone_is_said() {
     assert_eq!(none, None);
 }
 
-/// The reasons stood in the debug log only.
-#[test]
-fn why_there_is_no_advice_stands_in_the_status_and_not_in_the_pages() {
-    let mut few = snapshot();
-    few.cpu_minutes.truncate(6);
-    // Without a finished run, nothing is known of the job.
-    for pod in few.pods.values_mut() {
-        pod.finished_at = None;
-    }
-    let (policy, found) = evaluate(&spec(IntensitySource::Static), &few);
-    let reason = |name: &str| {
-        let why = &workload(&found, name).no_advice;
-        why.iter()
-            .map(|why| (why.action.as_str(), why.reason.as_str()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(reason("api"), [("Rightsize", "TooFewSamples")]);
-    let etl = [("ShiftInTime", "NoEnergy"), ("Rightsize", "TooFewSamples")];
-    assert_eq!(reason("etl"), etl);
-    let said = words::answer(&policy, &found);
-    assert!(
-        said.contains("No advice: Deployment api has none of kind Rightsize, since"),
-        "{said}"
-    );
-    let flat = evaluate(&spec(IntensitySource::Static), &snapshot()).1;
-    let etl = &workload(&flat, "etl").no_advice[0];
-    assert_eq!(etl.action, "ShiftInTime");
-    assert!(!etl.message.is_empty() && etl.message.len() <= 256);
-    let owner = Owner {
-        name: "p".into(),
-        uid: "u".into(),
-        reference: OwnerReference::default(),
-    };
-    let through = Timestamp::from_second(THROUGH).unwrap();
-    let pages = apply::pages(&owner, &found, through, 41);
-    let rows = pages.iter().flat_map(|page| &page.spec.workloads);
-    assert!(rows.clone().count() > 0 && rows.clone().all(|row| row.no_advice.is_empty()));
-}
-
 /// Runs in parts were in the library and no policy could ask for them.
 #[test]
 fn a_job_that_may_be_interrupted_is_told_its_best_hours_and_what_they_save() {

@@ -2,8 +2,8 @@
 
 use tanso_carbon::regions::Region;
 use tanso_crds::carbon_policy::{
-    AccountingSpec, ContractTable, FunctionalUnitSpec, HardwareSpec, MarketSpec, Matching,
-    Placement, PueEvidence, QuerySpec, RegionSpec, ResidualMixSpec,
+    AccountingSpec, ContractTable, MarketSpec, Matching, Placement, PueEvidence, QuerySpec,
+    RegionSpec, ResidualMixSpec,
 };
 use tanso_intensity::places;
 use tanso_intensity::table::Table;
@@ -86,46 +86,6 @@ fn a_broken_table_of_contracts_names_its_row() {
         faults[0].message.contains("sun/contracts.csv row 2"),
         "{}",
         faults[0]
-    );
-}
-
-#[test]
-fn a_unit_of_work_has_its_share_of_the_hardware() {
-    let mut with_units = spec(IntensitySource::Static);
-    with_units.accounting = AccountingSpec {
-        hardware: Some(HardwareSpec {
-            kilograms_per_node: 1_000.0,
-            lifespan_years: 4,
-            reference: "the maker".into(),
-        }),
-        functional_unit: Some(FunctionalUnitSpec {
-            name: "order".into(),
-            count: None,
-            query: Some(QuerySpec::default()),
-        }),
-        ..AccountingSpec::default()
-    };
-    let served = |units| Observed {
-        units: Some(units),
-        ..Observed::default()
-    };
-    let (_, found) = evaluate_with(&with_units, &snapshot(), &served(Ok(500.0)), &Cluster);
-    let sci = found.sci.unwrap();
-    // Four pods that ask for a quarter of the node for half an hour each:
-    // 1,000 kg × 0.5 h / 4 years = 14.269 g.
-    assert_eq!(sci.embodied_milligrams.value, 14_269);
-    assert_eq!(sci.operational_milligrams.value, 13_771);
-    assert_eq!((sci.units, sci.unit.as_str()), (500, "order"));
-    // (13.7709 + 14.2694) g / 500.
-    assert_eq!(sci.micrograms_per_unit.value, 56_081);
-
-    let silent = served(Err("asking http://p:9090: refused".into()));
-    let (policy, found) = evaluate_with(&with_units, &snapshot(), &silent, &Cluster);
-    assert_eq!(found.sci, None);
-    let said = super::super::super::words::answer(&policy, &found);
-    assert!(
-        said.contains("no software carbon intensity: asking"),
-        "{said}"
     );
 }
 

@@ -1,0 +1,78 @@
+//! What a policy changes itself after a visit: `CronJobs` that ask for it.
+
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::runtime::events::EventType;
+use tanso_carbon::calendar::UtcHour;
+use tanso_crds::carbon_policy::status::WorkloadResult;
+
+use super::super::Context;
+use super::super::act;
+use super::super::judge::Evaluation;
+use super::super::kinds::Policy;
+use super::Judged;
+
+/// Carries out what `CronJobs` ask for by their label. What fails is said by
+/// an Event and tried again at the next visit: the evaluation stands.
+pub(super) async fn act_on<P: Policy>(policy: &P, context: &Context, judged: &Judged) {
+    let uid = policy.uid().unwrap_or_default();
+    let Ok(scope) = policy.scope(&context.inventory.namespaces()) else {
+        return;
+    };
+    let asking = context
+        .inventory
+        .cron_jobs(&scope, |labels| act::concerns(labels, &uid));
+    let hour = UtcHour::containing(Timestamp::now());
+    let hold = judged.policy.hold_above.is_some_and(|limit| {
+        let now = judged.policy.intensity.series.at(hour);
+        now.is_some_and(|point| point.intensity.value > limit)
+    });
+    for (namespace, name) in asking {
+        let wish = act::Wish {
+            policy: uid.clone(),
+            may_apply: judged.policy.may_apply,
+            rewrite: rewrite(&judged.evaluation, &namespace, &name),
+            hold,
+        };
+        let (applier, client) = (&context.applier, &context.client);
+        let result = act::carry_out(applier, client, &namespace, &name, &wish).await;
+        let (type_, reason, note) = match result {
+            Ok(Some(change)) => (EventType::Normal, change.reason, change.note),
+            Ok(None) => continue,
+            Err(fault) if fault.is_forbidden() => (
+                EventType::Warning,
+                "ActionForbidden",
+                format!(
+                    "{fault}; bind the ClusterRole tanso-operator-actions in namespace \"{namespace}\""
+                ),
+            ),
+            Err(fault) => (EventType::Warning, "ActionFailed", fault.to_string()),
+        };
+        tracing::info!(
+            namespace,
+            workload = name,
+            reason,
+            note,
+            "an action on a workload"
+        );
+        let note = format!("CronJob {namespace}/{name}: {note}");
+        let regarding = policy.object_ref(&());
+        context
+            .events
+            .publish(&regarding, type_, reason, "Act", &note)
+            .await;
+    }
+}
+
+/// The schedule that is advised for a `CronJob`.
+fn rewrite(evaluation: &Evaluation, namespace: &str, name: &str) -> Option<(String, String)> {
+    let is_it = |one: &&WorkloadResult| {
+        one.kind == "CronJob" && one.namespace == namespace && one.name == name
+    };
+    let workload = evaluation.workloads.iter().find(is_it)?;
+    let advised = workload
+        .recommendations
+        .iter()
+        .find_map(|one| one.schedule.clone())?;
+    Some((advised.schedule, advised.time_zone))
+}

@@ -1,0 +1,99 @@
+//! What was looked for and is not advised, of all workloads by kind and
+//! reason: zero is said, and in a few lines however many workloads there are;
+//! pure.
+
+use std::collections::BTreeMap;
+
+use tanso_carbon::recommend::{Action, NoAdvice};
+use tanso_crds::carbon_policy::status::NoAdviceCount;
+
+use super::figures::short;
+use super::group::Key;
+
+/// Most lines of a status.
+const LINES_MAX: usize = 32;
+/// Longest example.
+const MESSAGE_MAX: usize = 256;
+
+/// Counts with an example each.
+#[derive(Debug, Default)]
+pub(super) struct Tally(BTreeMap<(&'static str, &'static str), Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    workloads: i64,
+    /// Emissions of the workload that the example is of, milligrams.
+    emissions: i64,
+    example: String,
+}
+
+impl Tally {
+    /// Notes that a workload has no advice of a kind. The example is of the one
+    /// that emits most.
+    pub(super) fn note(&mut self, action: Action, why: &NoAdvice, of: Key<'_>, emissions: i64) {
+        let line = self.line(action, why);
+        if line.workloads == 0 || emissions > line.emissions {
+            line.emissions = emissions;
+            line.example = format!("{} {}/{}: {}", of.kind, of.namespace, of.name, why.message);
+        }
+        line.workloads = line.workloads.saturating_add(1);
+    }
+
+    /// Notes why there is no advice about the cluster as a whole.
+    pub(super) fn note_whole(&mut self, action: Action, why: &NoAdvice) {
+        self.line(action, why).example.clone_from(&why.message);
+    }
+
+    fn line(&mut self, action: Action, why: &NoAdvice) -> &mut Count {
+        let key = (action.as_str(), why.reason.as_str());
+        self.0.entry(key).or_default()
+    }
+
+    /// For a status.
+    pub(super) fn lines(self) -> Vec<NoAdviceCount> {
+        let line = |((action, reason), count): ((&str, &str), Count)| NoAdviceCount {
+            action: action.to_owned(),
+            reason: reason.to_owned(),
+            workloads: count.workloads,
+            example: short(&count.example, MESSAGE_MAX),
+        };
+        self.0.into_iter().map(line).take(LINES_MAX).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tanso_carbon::recommend::WhyNot;
+
+    use super::*;
+
+    #[test]
+    fn the_example_is_of_the_workload_that_emits_most_and_all_are_counted() {
+        let mut tally = Tally::default();
+        for (name, emissions) in [("small", 3), ("large", 70), ("middle", 9)] {
+            let of = Key {
+                namespace: "shop",
+                kind: "CronJob",
+                name,
+            };
+            let why = NoAdvice {
+                reason: WhyNot::SavesTooLittle,
+                message: format!("{name} saves 0.0 %"),
+            };
+            tally.note(Action::ShiftInTime, &why, of, emissions);
+        }
+        let whole = NoAdvice {
+            reason: WhyNot::NotApplicable,
+            message: "the cluster has one node".to_owned(),
+        };
+        tally.note_whole(Action::Consolidate, &whole);
+        let lines = tally.lines();
+        let [consolidate, shift] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        assert_eq!((consolidate.workloads, shift.workloads), (0, 3));
+        assert_eq!(consolidate.example, "the cluster has one node");
+        assert_eq!(shift.example, "CronJob shop/large: large saves 0.0 %");
+        assert_eq!(shift.reason, "SavesTooLittle");
+    }
+}

@@ -1,0 +1,121 @@
+//! What an evaluation is told as: its digest, its pages, its status.
+
+use super::super::super::open_reports::Mirror;
+use super::*;
+
+#[test]
+fn the_digest_follows_the_inputs_and_nothing_else() {
+    let digest =
+        |spec: &CarbonPolicySpec, snapshot: &Snapshot| evaluate(spec, snapshot).1.inputs_digest;
+    let bundled = spec(IntensitySource::Bundled);
+    let base = digest(&bundled, &snapshot());
+    let mut turned = snapshot();
+    turned.rows.reverse();
+    turned.revision = 42;
+    assert_eq!(digest(&bundled, &turned), base);
+    turned.rows[0].energy.value = Joules::from_microjoules(1);
+    assert_ne!(digest(&bundled, &turned), base);
+    assert_ne!(digest(&spec(IntensitySource::Static), &snapshot()), base);
+}
+
+#[test]
+fn a_thousand_workloads_fill_pages_that_hold_each_once() {
+    let mut many = snapshot();
+    for n in 0..1_201_u64 {
+        let uid = format!("p{n}");
+        many.rows
+            .push(row(pod(&uid), 1_000 + n, Provenance::Modelled));
+        let (uid, names) = names(&uid, "Deployment", &format!("w{n}"));
+        many.pods.insert(uid, names);
+    }
+    let (_, found) = evaluate(&spec(IntensitySource::Bundled), &many);
+    let owner = Owner {
+        name: "p".into(),
+        uid: "u".into(),
+        reference: OwnerReference::default(),
+    };
+    let pages = apply::pages(&owner, &found, Timestamp::from_second(THROUGH).unwrap(), 41);
+    let sizes: Vec<_> = pages.iter().map(|page| page.spec.workloads.len()).collect();
+    assert_eq!(sizes, [500, 500, 204]);
+    let names: BTreeSet<_> = pages
+        .iter()
+        .flat_map(|p| &p.spec.workloads)
+        .map(|w| &w.name)
+        .collect();
+    assert_eq!(names.len(), 1_204);
+    let digest = &found.inputs_digest.as_str()[..8];
+    assert_eq!(pages[2].metadata.name, Some(format!("p-{digest}-3")));
+}
+
+#[test]
+fn an_intensity_older_than_allowed_is_not_fresh_and_says_why() {
+    let (mut policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    policy.intensity.freshness.is_stale = true;
+    policy.intensity.freshness.notes = vec!["grid-service: last answer 7 h old".into()];
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let evaluated = Evaluated {
+        policy: &policy,
+        evaluation: &evaluation,
+        data_through,
+        revision: 41,
+        with_unallocated: false,
+        reports: Vec::new(),
+        open_reports: Mirror::Unwished,
+    };
+    let outcome = Outcome::Evaluated(Box::new(evaluated));
+    let status = status::after(None, &outcome, Some(1), data_through);
+    let fresh = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "IntensityFresh")
+        .unwrap();
+    assert_eq!(
+        (fresh.status.as_str(), fresh.reason.as_str()),
+        ("False", "Stale")
+    );
+    assert!(
+        fresh.message.contains("last answer 7 h old"),
+        "{}",
+        fresh.message
+    );
+}
+
+#[test]
+fn the_status_is_as_the_golden_file() {
+    let (policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let evaluated = Evaluated {
+        policy: &policy,
+        evaluation: &evaluation,
+        data_through,
+        revision: 41,
+        with_unallocated: true,
+        reports: vec!["p-12345678-1".into()],
+        open_reports: Mirror::Unwished,
+    };
+    let outcome = Outcome::Evaluated(Box::new(evaluated));
+    let mut status = status::after(None, &outcome, Some(3), data_through);
+    let again = status::after(
+        Some(&status),
+        &outcome,
+        Some(3),
+        Timestamp::from_second(THROUGH + 999).unwrap(),
+    );
+    assert_eq!(
+        again, status,
+        "the same facts are the same status at any time"
+    );
+    // The digest moves with rule texts and the version.
+    assert!(status.inputs_digest.take().unwrap().starts_with("sha256:"));
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden/carbon_policy_status.json");
+    let found = serde_json::to_string_pretty(&status).unwrap() + "\n";
+    if std::env::var_os("TANSO_BLESS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    assert_eq!(
+        found,
+        std::fs::read_to_string(&path).unwrap(),
+        "set TANSO_BLESS=1 to accept"
+    );
+}

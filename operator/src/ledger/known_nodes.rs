@@ -1,0 +1,145 @@
+//! What is known of nodes, also of those that are gone.
+//!
+//! The cluster forgets a node when it is deleted; its energy stays, so where it
+//! was and what it had to give stay here too.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::LedgerFault;
+
+/// How long after it was last seen a node is known: as long as hours are.
+const KEPT_S: i64 = 431 * 86_400;
+
+/// Where a node is and what it has to give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownNode {
+    /// Its cloud region with the provider, `("aws", "ap-northeast-2")`; `None` where no label names one that is known.
+    pub region: Option<(String, String)>,
+    /// Its CPU, thousandths of a core.
+    pub millicores: Option<u32>,
+    /// Its memory, bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Writes what the cluster says of nodes now. What it no longer says of one is
+/// kept, since a node that goes may lose its labels first.
+///
+/// # Errors
+/// If the database refuses; then none was written.
+pub fn keep(
+    connection: &mut Connection,
+    nodes: &BTreeMap<String, KnownNode>,
+    now: Timestamp,
+) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("keeping what nodes are");
+    let transaction = connection.transaction().map_err(&fault)?;
+    {
+        let mut upsert = transaction
+            .prepare(
+                "INSERT INTO known_nodes (node, provider, region, millicores, memory_bytes, seen_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET
+                    provider = coalesce(excluded.provider, provider),
+                    region = coalesce(excluded.region, region),
+                    millicores = coalesce(excluded.millicores, millicores),
+                    memory_bytes = coalesce(excluded.memory_bytes, memory_bytes),
+                    seen_at = excluded.seen_at",
+            )
+            .map_err(&fault)?;
+        for (name, node) in nodes {
+            let region = node.region.as_ref();
+            upsert
+                .execute(params![
+                    name,
+                    region.map(|(provider, _)| provider),
+                    region.map(|(_, region)| region),
+                    node.millicores,
+                    node.memory_bytes
+                        .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+                    now.as_second(),
+                ])
+                .map_err(&fault)?;
+        }
+    }
+    transaction
+        .execute(
+            "DELETE FROM known_nodes WHERE seen_at < ?1",
+            [now.as_second().saturating_sub(KEPT_S)],
+        )
+        .map_err(&fault)?;
+    transaction.commit().map_err(fault)
+}
+
+/// All nodes that are known, by name.
+///
+/// # Errors
+/// If the database refuses or holds what no version writes.
+pub fn all(connection: &Connection) -> Result<BTreeMap<String, KnownNode>, LedgerFault> {
+    let fault = LedgerFault::of("reading what nodes were");
+    let mut query = connection
+        .prepare("SELECT node, provider, region, millicores, memory_bytes FROM known_nodes")
+        .map_err(&fault)?;
+    let mut rows = query.query([]).map_err(&fault)?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let name: String = row.get(0).map_err(&fault)?;
+        let provider: Option<String> = row.get(1).map_err(&fault)?;
+        let region: Option<String> = row.get(2).map_err(&fault)?;
+        let memory: Option<i64> = row.get(4).map_err(&fault)?;
+        let node = KnownNode {
+            region: provider.zip(region),
+            millicores: row.get(3).map_err(&fault)?,
+            memory_bytes: memory.and_then(|bytes| u64::try_from(bytes).ok()),
+        };
+        found.insert(name, node);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::open_file;
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + day * 86_400).unwrap()
+    }
+
+    fn one(name: &str, node: KnownNode) -> BTreeMap<String, KnownNode> {
+        BTreeMap::from([(name.to_owned(), node)])
+    }
+
+    /// A node that was gone was at the policy's site from then on, with all it
+    /// had used before.
+    #[test]
+    fn a_node_that_is_gone_keeps_its_region_and_size_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        let mut ledger = open_file(&path).unwrap();
+        let whole = KnownNode {
+            region: Some(("aws".to_owned(), "eu-north-1".to_owned())),
+            millicores: Some(16_000),
+            memory_bytes: Some(64 << 30),
+        };
+        keep(&mut ledger, &one("n1", whole.clone()), at(0)).unwrap();
+        // Seen once more without its labels, it is where it was.
+        keep(&mut ledger, &one("n1", KnownNode::default()), at(1)).unwrap();
+        drop(ledger);
+        let mut ledger = open_file(&path).unwrap();
+        assert_eq!(all(&ledger).unwrap(), one("n1", whole.clone()));
+        let bigger = KnownNode {
+            millicores: Some(32_000),
+            ..whole
+        };
+        keep(&mut ledger, &one("n1", bigger.clone()), at(2)).unwrap();
+        assert_eq!(all(&ledger).unwrap(), one("n1", bigger));
+        // It is known for as long as its hours are.
+        keep(&mut ledger, &BTreeMap::new(), at(2 + 430)).unwrap();
+        assert_eq!(all(&ledger).unwrap().len(), 1);
+        keep(&mut ledger, &BTreeMap::new(), at(2 + 432)).unwrap();
+        assert_eq!(all(&ledger).unwrap().len(), 0);
+    }
+}

@@ -1,0 +1,135 @@
+//! What the ledger has of pods and nodes, and what has to be written: only
+//! what changed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+
+use super::{Inventory, Seen};
+use crate::ledger::{KnownNode, Ledger, LedgerFault, PodNames, known_nodes, names};
+
+/// Looks after which a node that did not change is written again: a day of
+/// them, so that the ledger knows which nodes there still are.
+const NODES_AGAIN: u32 = 24 * 120;
+
+/// What was written and what has to be.
+pub(super) struct Names {
+    book: Inventory,
+    ledger: Ledger,
+    /// What the ledger has of pods that exist.
+    known: HashMap<String, PodNames>,
+    /// Pods that changed, and whether they are gone.
+    dirty: HashMap<String, (Arc<Pod>, bool)>,
+    /// What the ledger has of nodes that exist.
+    nodes: BTreeMap<String, KnownNode>,
+    /// How often nodes were looked at since all of them were written.
+    looks: u32,
+}
+
+impl Names {
+    pub(super) fn new(book: Inventory, ledger: Ledger) -> Self {
+        Self {
+            book,
+            ledger,
+            known: HashMap::new(),
+            dirty: HashMap::new(),
+            nodes: BTreeMap::new(),
+            looks: 0,
+        }
+    }
+
+    pub(super) fn note(&mut self, seen: Seen) {
+        let (pod, gone) = match seen {
+            Seen::Changed(pod) => (pod, false),
+            Seen::Deleted(pod) => (pod, true),
+        };
+        if let Some(uid) = pod.uid() {
+            self.dirty.insert(uid, (pod, gone));
+        }
+    }
+
+    /// Writes what changed. What could not be written stays to be written.
+    pub(super) async fn write(&mut self) {
+        if self.dirty.is_empty() {
+            return;
+        }
+        let mut changed = Vec::new();
+        let mut again = HashSet::new();
+        for (uid, (pod, gone)) in &self.dirty {
+            let Some((mut names, complete)) = self.book.describe(pod) else {
+                continue;
+            };
+            let before = self.known.get(uid);
+            if !complete {
+                match before {
+                    // The owner went before the pod: what was known is right.
+                    Some(before) => {
+                        names.workload_kind.clone_from(&before.workload_kind);
+                        names.workload_name.clone_from(&before.workload_name);
+                    }
+                    None if !gone => {
+                        again.insert(uid.clone());
+                    }
+                    None => {}
+                }
+            }
+            if before != Some(&names) {
+                changed.push(names);
+            }
+        }
+        if let Err(error) = self.keep(changed.clone()).await {
+            tracing::warn!(%error, "keeping pod names failed; trying again");
+            return;
+        }
+        for names in changed {
+            if !again.contains(&names.uid) {
+                self.known.insert(names.uid.clone(), names);
+            }
+        }
+        for (uid, (_, gone)) in &self.dirty {
+            if *gone {
+                self.known.remove(uid);
+            }
+        }
+        self.dirty.retain(|uid, _| again.contains(uid));
+    }
+
+    /// Writes nodes that are new or changed, and each once a day.
+    pub(super) async fn write_nodes(&mut self) {
+        let now = self.book.known_nodes();
+        self.looks += 1;
+        let is_again = self.looks >= NODES_AGAIN;
+        let changed: BTreeMap<_, _> = now
+            .iter()
+            .filter(|(name, node)| is_again || self.nodes.get(*name) != Some(*node))
+            .map(|(name, node)| (name.clone(), node.clone()))
+            .collect();
+        if changed.is_empty() {
+            return;
+        }
+        let kept = self
+            .ledger
+            .call(move |connection| known_nodes::keep(connection, &changed, Timestamp::now()))
+            .await;
+        if let Err(error) = kept {
+            tracing::warn!(%error, "keeping what nodes are failed; trying again");
+            return;
+        }
+        if is_again {
+            self.looks = 0;
+        }
+        self.nodes = now;
+    }
+
+    async fn keep(&self, changed: Vec<PodNames>) -> Result<(), LedgerFault> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        self.ledger
+            .call(move |connection| names::keep(connection, &changed, Timestamp::now()))
+            .await
+    }
+}
