@@ -63,6 +63,9 @@ pub struct Args {
     /// The cluster's name in the report; default the API server's address
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// How many functional units that other time served, for its software carbon intensity
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i64).range(1..=1_000_000_000_000))]
+    units: Option<i64>,
     /// Write to this file; default standard output
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -264,6 +267,7 @@ pub(crate) async fn made(
         organisation: args.organisation.clone(),
         responsible: args.responsible.clone(),
         cluster: args.cluster.clone().unwrap_or_else(|| server.to_owned()),
+        units: args.units,
         ..Statement::default()
     };
     let report = read.report(&rules, &statement)?;
@@ -425,6 +429,7 @@ mod tests {
             organisation: String::new(),
             responsible: String::new(),
             cluster: None,
+            units: None,
             file: None,
             energy_csv: None,
             intensity_csv: None,

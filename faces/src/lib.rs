@@ -9,6 +9,7 @@
 pub mod answer;
 mod letters;
 pub mod mcp;
+pub mod pue;
 pub mod report;
 pub mod view;
 pub mod web;

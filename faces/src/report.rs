@@ -12,7 +12,7 @@ pub mod document;
 pub mod figure;
 pub mod hours;
 mod html;
-mod korean;
+pub(crate) mod korean;
 mod language;
 mod markdown;
 mod model;
@@ -23,6 +23,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use build::rule_of;
 pub use build::{BuildError, Inputs, OtherTime, build};
 pub use language::Language;
 pub use model::{

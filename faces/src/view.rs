@@ -7,21 +7,25 @@
 
 mod access;
 mod beside;
+mod books;
 mod cluster;
 mod fault;
 pub mod given;
 mod pages;
 mod proxy;
+pub(crate) mod rules;
 mod site;
 pub mod stated;
+mod sums;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use serde::Serialize;
 use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::{Period, UtcHour};
@@ -35,12 +39,14 @@ use tanso_power::{Estimate, Joules, Provenance};
 pub use access::{Access, Caller, Reviewer};
 pub use beside::Beside;
 pub(crate) use beside::{allocatable, allocatable_bytes};
-pub use cluster::{Books, Clock, KubeFacts, Reader, Services, no_services};
+pub use books::{Books, Services, no_services};
+pub use cluster::{Clock, KubeFacts, Reader};
 pub use fault::FactsFault;
 pub use proxy::{ProxyBooks, read_export};
 pub(crate) use site::seconds;
 pub use site::{PlaceAt, Site};
 pub use stated::Market;
+pub use sums::{Chosen, Summed, Summing, Sums};
 
 /// An answer that is being read.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, FactsFault>>;
@@ -82,6 +88,17 @@ pub trait Facts: Send + Sync {
     /// What one workload used within a period, by hour and node; faults as of
     /// [`Facts::energy`].
     fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy>;
+
+    /// What some workloads used within a period, by hour, place and provenance;
+    /// faults as of [`Facts::energy`]. Whoever can sum while they read, does.
+    fn sums<'a>(
+        &'a self,
+        scope: &'a Scope,
+        period: Period,
+        summing: &'a Summing,
+    ) -> Answer<'a, Sums> {
+        Box::pin(async move { Ok(Sums::of(&self.energy(scope, period).await?, summing)) })
+    }
 
     /// Where a policy's energy is used: its grid, facility and time zone.
     fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site>;
@@ -171,6 +188,8 @@ pub struct Policy {
     pub uid: String,
     /// Generation of its spec.
     pub generation: Option<i64>,
+    /// Whether it is about every namespace there is.
+    pub is_everywhere: bool,
     /// What it asks for.
     pub spec: CarbonPolicySpec,
     /// What was found; empty before the first evaluation.
@@ -219,6 +238,7 @@ impl From<CarbonPolicy> for Policy {
             name: policy.metadata.name.unwrap_or_default(),
             uid: policy.metadata.uid.unwrap_or_default(),
             generation: policy.metadata.generation,
+            is_everywhere: false,
             spec: policy.spec,
             status: policy.status.unwrap_or_default(),
         }
@@ -233,10 +253,23 @@ impl From<ClusterCarbonPolicy> for Policy {
             name: policy.metadata.name.unwrap_or_default(),
             uid: policy.metadata.uid.unwrap_or_default(),
             generation: policy.metadata.generation,
+            is_everywhere: is_empty(&policy.spec.namespace_selector),
             spec: policy.spec.policy,
             status: policy.status.unwrap_or_default(),
         }
     }
+}
+
+/// Whether a selector chooses everything.
+fn is_empty(selector: &LabelSelector) -> bool {
+    selector
+        .match_labels
+        .as_ref()
+        .is_none_or(BTreeMap::is_empty)
+        && selector
+            .match_expressions
+            .as_ref()
+            .is_none_or(Vec::is_empty)
 }
 
 /// What was booked, at one instant.

@@ -5,6 +5,7 @@
 //! what the operator sees. Loads nothing from elsewhere; one small script of
 //! its own keeps the choice of light or dark, and nothing needs it.
 
+mod advice;
 mod cache;
 mod guard;
 mod layout;
@@ -13,6 +14,7 @@ mod overview;
 mod policies;
 mod regions;
 mod study;
+mod warmth;
 mod workload;
 
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use crate::view::{Facts, FactsFault, Reader, Reviewer};
 use cache::Cache;
 pub use guard::Doors;
 use layout::Frame;
+use warmth::Warmth;
 
 /// What only the operator's process knows beside the facts of the cluster.
 pub trait Live: Send + Sync {
@@ -84,6 +87,7 @@ pub struct Web {
     doors: Doors,
     live: Arc<dyn Live>,
     cache: Cache,
+    warmth: Warmth,
 }
 
 impl Web {
@@ -106,6 +110,22 @@ impl Web {
             doors,
             live,
             cache: Cache::default(),
+            warmth: Warmth::default(),
+        }
+    }
+
+    /// Reads what the first page shows before anybody asks for it, and again
+    /// while it is looked at, so that no view waits for a new evaluation to be
+    /// read. Never ends.
+    pub async fn keep_warm(self) {
+        loop {
+            if self.warmth.is_wanted() {
+                let warmed = overview::warm(&self, &*self.doors.own()).await;
+                if let Err(fault) = warmed {
+                    tracing::debug!(%fault, "the first page is not read ahead");
+                }
+            }
+            tokio::time::sleep(warmth::PAUSE).await;
         }
     }
 

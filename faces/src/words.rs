@@ -101,6 +101,29 @@ pub fn emitted(figures: &Figures) -> String {
     }
 }
 
+/// Whether anything is known of a workload's energy: one without a single
+/// figure did not use nothing.
+#[must_use]
+pub const fn is_known(verdict: Verdict, figures: &Figures) -> bool {
+    !matches!(verdict, Verdict::Unknown) || figures.energy_microjoules.high > 0
+}
+
+/// A sum of emissions as a cell, of which so much facility energy has no
+/// intensity: `412`, `>=412` with the mark `>=`, or `-`.
+#[must_use]
+pub fn emitted_sum(
+    mass_mg: i64,
+    unpriced_uj: i64,
+    mark: &str,
+    shown: impl FnOnce(i64) -> String,
+) -> String {
+    match (unpriced_uj, mass_mg) {
+        (0, _) => shown(mass_mg),
+        (_, 0) => "-".to_owned(),
+        _ => format!("{mark}{}", shown(mass_mg)),
+    }
+}
+
 /// The same as a cell: `412`, `>=412` with the mark `>=`, or `-`.
 #[must_use]
 pub fn emitted_cell(figures: &Figures, mark: &str, shown: impl FnOnce(i64) -> String) -> String {
@@ -246,6 +269,18 @@ mod tests {
         figures.intensity_milligrams_per_kwh = None;
         assert!(emitted(&figures).starts_with("not known"));
         assert_eq!(emitted_cell(&figures, ">=", emissions), "-");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_no_zero() {
+        let mut figures = Figures::default();
+        assert!(!is_known(Verdict::Unknown, &figures));
+        assert!(is_known(Verdict::Compliant, &figures));
+        figures.energy_microjoules.high = 1;
+        assert!(is_known(Verdict::Unknown, &figures));
+        assert_eq!(emitted_sum(0, 0, ">=", emissions), "0 mg");
+        assert_eq!(emitted_sum(0, 7, ">=", emissions), "-");
+        assert_eq!(emitted_sum(412, 7, ">=", emissions), ">=412 mg");
     }
 
     #[test]

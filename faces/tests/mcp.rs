@@ -269,22 +269,85 @@ fn rare(burst: u32) -> Router {
     Server::router(Reader::new(client, "tanso-system", Arc::new(NoBooks)), gate)
 }
 
-async fn ask(router: &Router, token: &str) -> (StatusCode, Option<u64>, Value) {
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+async fn post(router: &Router, token: &str, body: &Value) -> Response<Body> {
     let request = Request::post("/mcp")
         .header(header::HOST, "localhost")
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json, text/event-stream")
         .header(header::AUTHORIZATION, format!("Bearer {token}"))
-        .body(Body::from(body))
+        .body(Body::from(body.to_string()))
         .unwrap();
-    let answer = router.clone().oneshot(request).await.unwrap();
+    router.clone().oneshot(request).await.unwrap()
+}
+
+async fn ask(router: &Router, token: &str) -> (StatusCode, Option<u64>, Value) {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    let answer = post(router, token, &body).await;
     let (status, headers) = (answer.status(), answer.headers().clone());
     let wait = headers.get(header::RETRY_AFTER);
     let wait = wait.map(|value| value.to_str().unwrap().parse().unwrap());
     let bytes = answer.into_body().collect().await.unwrap().to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     (status, wait, body)
+}
+
+/// A call of a tool that needs nothing of the cluster.
+fn of_a_job(meta: &Value) -> Value {
+    let job =
+        json!({"durationMinutes": 60, "powerWatts": 900.0, "zone": "KR", "timeZone": "Asia/Seoul"});
+    let params = json!({"name": "calculate_optimal_schedule", "arguments": job, "_meta": meta});
+    json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})
+}
+
+#[tokio::test]
+async fn over_http_too_who_asks_to_be_told_is_told_and_others_get_one_document() {
+    let router = rare(9);
+    let far = of_a_job(&json!({"progressToken": "far"}));
+    let answer = post(&router, "ada", &far).await;
+    let kind = answer.headers().get(header::CONTENT_TYPE).unwrap().clone();
+    assert_eq!(kind, "text/event-stream");
+    let text = answer.into_body().collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    let events = text.lines().filter_map(|line| line.strip_prefix("data:"));
+    let heard: Vec<Value> = events
+        .filter_map(|event| serde_json::from_str(event.trim()).ok())
+        .collect();
+    let steps: Vec<_> = heard
+        .iter()
+        .filter(|one| one["method"] == "notifications/progress")
+        .map(|one| one["params"]["progress"].as_f64().unwrap())
+        .collect();
+    assert_eq!(steps, [1.0, 2.0], "{text}");
+    let last = heard.last().unwrap();
+    assert_eq!(
+        (&last["id"], &last["result"]["isError"]),
+        (&json!(7), &json!(false))
+    );
+
+    let answer = post(&router, "ada", &of_a_job(&json!({}))).await;
+    let kind = answer.headers().get(header::CONTENT_TYPE).unwrap().clone();
+    assert_eq!(kind, "application/json");
+}
+
+/// A stream's place was free as soon as its first line was sent: whoever asked
+/// to be told was not counted among those under way.
+#[tokio::test]
+async fn an_answer_in_steps_takes_its_place_until_it_ends() {
+    let client = api_server();
+    let settings = GateSettings {
+        at_once: 1,
+        ..GateSettings::of_service("tanso-operator", "tanso-system", &[])
+    };
+    let gate = Gate::new(&settings, Reviewer::new(client.clone(), Vec::new()));
+    let router = Server::router(Reader::new(client, "tanso-system", Arc::new(NoBooks)), gate);
+    let far = of_a_job(&json!({"progressToken": "far"}));
+    let open = post(&router, "ada", &far).await;
+    assert_eq!(open.status(), StatusCode::OK);
+    let (status, ..) = ask(&router, "grace").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    drop(open);
+    let (status, ..) = ask(&router, "grace").await;
+    assert_eq!(status, StatusCode::OK);
 }
 
 #[tokio::test]

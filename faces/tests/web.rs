@@ -249,6 +249,26 @@ async fn a_workload_has_its_formula_in_both_languages() {
     assert!(!english.contains("종합 판정"), "{english}");
 }
 
+/// Titles and sources of Korean rules were English, and one went by the id of
+/// its preset and had no title at all.
+#[tokio::test]
+async fn korean_rules_are_named_and_cited_in_korean_and_others_marked_as_english() {
+    let korean = page("/cluster-policies/everything?lang=ko").await;
+    for word in [
+        "그린 데이터센터 PUE 1.4 인용 목표",
+        "2012년 민간 그린 데이터센터 인증의 배점",
+        "<td>비율</td>",
+        "평균 배출계수, 전과정",
+        "1.32 (연간 PUE, 인증서에 기재된 값",
+    ] {
+        assert!(korean.contains(word), "{word} is missing: {korean}");
+    }
+    assert!(!korean.contains("Quoted target"), "{korean}");
+    let english = page("/cluster-policies/everything?lang=en").await;
+    assert!(english.contains("Quoted target of PUE 1.4"), "{english}");
+    assert!(english.contains("1.32 (annual PUE, from a certificate"));
+}
+
 #[tokio::test]
 async fn every_page_of_the_menu_is_there_and_says_what_is_missing() {
     assert!(

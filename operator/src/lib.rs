@@ -215,6 +215,13 @@ impl Operator {
                 }
             }
         };
+        // One memory of the cluster for tools and pages.
+        let reader = mcp::reader(
+            &self.client,
+            &self.settings.namespace,
+            self.ledger.clone(),
+            self.feeds.clone(),
+        );
         self.health
             .router()
             .route("/metrics", get(text))
@@ -222,16 +229,14 @@ impl Operator {
             .merge(mcp::router(mcp::Parts {
                 client: self.client.clone(),
                 namespace: self.settings.namespace.clone(),
-                ledger: self.ledger.clone(),
-                feeds: self.feeds.clone(),
+                reader: reader.clone(),
                 hosts: self.settings.mcp_host.clone(),
                 per_second: mcp::PER_SECOND,
             }))
             .merge(web::router(web::Process {
                 client: self.client.clone(),
                 namespace: self.settings.namespace.clone(),
-                ledger: self.ledger.clone(),
-                feeds: self.feeds.clone(),
+                reader,
                 board: self.board.clone(),
             }))
     }

@@ -15,25 +15,23 @@ use tanso_crds::carbon_policy::IntensityProvider;
 use tanso_faces::mcp::{Gate, GateSettings, Server};
 use tanso_faces::view::{
     Answer, Books, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Reader, Reviewer, Scope,
-    Services, WorkloadKey,
+    Services, Summing, Sums, WorkloadKey,
 };
 
 use crate::intensity::{Feeds, is_service};
-use crate::ledger::{self, Ledger, LedgerAccount, LedgerFault, Snapshot, query};
+use crate::ledger::{self, Ledger, LedgerAccount, LedgerFault, PodNames, Snapshot, query};
 
 /// The operator's Service.
 const SERVICE: &str = "tanso-operator";
 
 /// What the server stands on.
 pub struct Parts {
-    /// Reads the cluster with the operator's own rights.
+    /// Reviews tokens with the operator's own rights.
     pub client: Client,
     /// Namespace of the installation.
     pub namespace: String,
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The intensity services.
-    pub feeds: Feeds,
+    /// Reads the cluster, the ledger and what services said.
+    pub reader: Reader,
     /// Hosts by which clients call it, beside the Service's names.
     pub hosts: Vec<String>,
     /// Requests a second of one caller; three times as many at once.
@@ -48,12 +46,10 @@ pub fn router(parts: Parts) -> Router {
     let Parts {
         client,
         namespace,
-        ledger,
-        feeds,
+        reader,
         hosts,
         per_second,
     } = parts;
-    let reader = reader(&client, &namespace, ledger, feeds);
     let settings = GateSettings {
         per_second,
         burst: per_second.saturating_mul(3),
@@ -86,15 +82,37 @@ struct LedgerBooks {
 
 impl LedgerBooks {
     async fn booked(&self, scope: &Scope, period: Period) -> Result<Energy, FactsFault> {
-        let scope = match scope {
-            Scope::All => ledger::Scope::All,
-            Scope::Namespace(name) => ledger::Scope::Namespaces([name.clone()].into()),
-        };
+        let scope = ledger_scope(scope);
         let read = self
             .ledger
             .call(move |connection| query::of_scope(connection, &scope, period));
         let snapshot = read.await.map_err(|fault| unreachable(&fault))?;
         Ok(energy(&snapshot))
+    }
+
+    async fn summed(
+        &self,
+        scope: &Scope,
+        period: Period,
+        summing: Summing,
+    ) -> Result<Sums, FactsFault> {
+        let scope = ledger_scope(scope);
+        let read = self.ledger.call(move |connection| {
+            let counts = |pod: &PodNames| {
+                summing.chosen.holds(&WorkloadKey {
+                    namespace: pod.namespace.clone(),
+                    kind: pod.workload_kind.clone(),
+                    name: pod.workload_name.clone(),
+                })
+            };
+            let place_of = |node: &str| summing.of_node.get(node).copied().unwrap_or(0);
+            query::sums_of(connection, &scope, period, &counts, &place_of)
+        });
+        let (revision, rows) = read.await.map_err(|fault| unreachable(&fault))?;
+        Ok(Sums {
+            revision: Some(revision),
+            rows,
+        })
     }
 
     async fn booked_of(&self, key: WorkloadKey, period: Period) -> Result<Energy, FactsFault> {
@@ -150,8 +168,24 @@ impl Books for LedgerBooks {
         Box::pin(self.booked_of(workload.clone(), period))
     }
 
+    fn sums<'a>(
+        &'a self,
+        scope: &'a Scope,
+        period: Period,
+        summing: &'a Summing,
+    ) -> Answer<'a, Sums> {
+        Box::pin(self.summed(scope, period, Arc::clone(summing)))
+    }
+
     fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services> {
         Box::pin(self.asked(policy))
+    }
+}
+
+fn ledger_scope(scope: &Scope) -> ledger::Scope {
+    match scope {
+        Scope::All => ledger::Scope::All,
+        Scope::Namespace(name) => ledger::Scope::Namespaces([name.clone()].into()),
     }
 }
 

@@ -13,14 +13,11 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt as _};
 use tanso_agent_wire::meters::MeterSaid;
-use tanso_faces::view::{FactsFault, Reviewer};
+use tanso_faces::view::{FactsFault, Reader, Reviewer};
 use tanso_faces::web::{Live, LiveNode, StudyFiles, Web};
 use tanso_power::Watts;
 
 use crate::collect::NodeBoard;
-use crate::intensity::Feeds;
-use crate::ledger::Ledger;
-use crate::mcp;
 
 /// Label of `ConfigMaps` in the operator's namespace that hold studies.
 const STUDIES: &str = "tanso.dev/study=true";
@@ -33,31 +30,30 @@ pub struct Process {
     pub client: Client,
     /// Namespace of the installation.
     pub namespace: String,
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The intensity services.
-    pub feeds: Feeds,
+    /// Reads the cluster, the ledger and what services said.
+    pub reader: Reader,
     /// What the collector knows of agents.
     pub board: NodeBoard,
 }
 
-/// The routes of the pages.
+/// The routes of the pages; the first one is kept ready from now on.
 pub fn router(process: Process) -> Router {
     let Process {
         client,
         namespace,
-        ledger,
-        feeds,
+        reader,
         board,
     } = process;
-    let reader = mcp::reader(&client, &namespace, ledger, feeds);
     let reviewer = Reviewer::new(client.clone(), Vec::new());
     let own = Own {
         client,
         namespace,
         board,
     };
-    Web::new(reader, reviewer, Arc::new(own)).router()
+    let web = Web::new(reader, reviewer, Arc::new(own));
+    // Ends with the process: it only reads.
+    tokio::spawn(web.clone().keep_warm());
+    web.router()
 }
 
 /// The agents' board and the studies.

@@ -332,6 +332,12 @@ async fn from_booked_energy_to_status_pages_and_events_with_a_broken_policy_besi
     );
     assert_eq!(status.verdict, Some(Verdict::Compliant));
     assert_eq!(status.summary.as_ref().unwrap().pue, "1.32 Compliant");
+    let pue = serde_json::to_value(status.pue.as_ref().unwrap()).unwrap();
+    assert_eq!(
+        pue,
+        json!({"value": "1.32", "evidence": "Certificate", "scope": "Annual", "entity": "Site",
+            "source": "", "metering": "ItEquipment"})
+    );
     let mut kinds: Vec<_> = status
         .workloads
         .iter()

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tanso_crds::CarbonPolicy;
 use tanso_operator::intensity::Feeds;
 use tanso_operator::ledger::Ledger;
-use tanso_operator::mcp::{Parts, router};
+use tanso_operator::mcp::{Parts, reader, router};
 use tokio::net::{TcpListener, TcpStream};
 
 const HOME: &str = "mcp-home";
@@ -48,11 +48,13 @@ struct Serving {
 async fn serve(admin: &Client) -> Serving {
     let (home, abroad) = (prepare(admin, HOME).await, prepare(admin, ABROAD).await);
     let folder = tempfile::tempdir().unwrap();
+    let client = api::as_operator().await.unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    let feeds = Feeds::try_new(&[], None).unwrap();
     let router = router(Parts {
-        client: api::as_operator().await.unwrap(),
+        reader: reader(&client, api::NAMESPACE, ledger, feeds),
+        client,
         namespace: api::NAMESPACE.to_owned(),
-        ledger: Ledger::open(&folder.path().join("ledger.db")).unwrap(),
-        feeds: Feeds::try_new(&[], None).unwrap(),
         hosts: Vec::new(),
         // So that every frame reaches what it is aimed at.
         per_second: 100_000,

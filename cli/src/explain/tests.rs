@@ -64,7 +64,7 @@ CarbonPolicy shop/korea: NonCompliant
 Last 24h to 2026-11-21T10:05:00Z, evaluated every 5m
 Sum
   energy       0.4120 kWh (361Wh to 472Wh, 90 %), modelled
-  x PUE        1.32, from a certificate (no. 7)
+  x PUE        1.32 (annual PUE, from a certificate; no. 7)
   x grid       417.3 g/kWh weighted by energy, zone KR, average, life-cycle: Electricity Maps, data of 2024; 25% of the energy at estimated hours (same hour of the last days)
   = emissions  227g (199g to 260g, 90 %), location-based
 Evidence

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tanso_crds::carbon_policy::spec::PueEvidence;
 use tanso_crds::carbon_policy::status::{
     Bounded, Figures, IntensityProvenance, Recommendation, RegulationResult, WorkloadResult,
 };
 use tanso_crds::condition::types;
+use tanso_faces::pue;
+use tanso_faces::report::Language;
 use tanso_faces::words::{self, Priced};
 
 use crate::figures;
@@ -131,27 +132,8 @@ fn formula(lines: &mut Lines, policy: &Policy, sum: &Figures) {
             figures::source(sum)
         ),
     );
-    match &policy.spec.site.pue {
-        Some(pue) => {
-            let judged = match pue.evidence {
-                PueEvidence::Measured => "measured",
-                PueEvidence::Certificate => "from a certificate",
-                PueEvidence::PublishedForRegion => "published for the region",
-                PueEvidence::ProviderAverage => "the provider's average: a factor, never judged",
-                PueEvidence::Assumed => "assumed: a factor, never judged",
-            };
-            let reference = if pue.reference.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", pue.reference)
-            };
-            lines.item("x PUE", &format!("{}, {judged}{reference}", pue.value));
-        }
-        None => lines.item(
-            "x PUE",
-            "1: none is given, so the sum is of the IT equipment alone",
-        ),
-    }
+    let used = pue::of(&policy.spec, &policy.status);
+    lines.item("x PUE", &pue::in_words(used.as_ref(), Language::English));
     let grid = sum
         .intensity_milligrams_per_kwh
         .map_or("-".to_owned(), figures::intensity);

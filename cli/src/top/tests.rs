@@ -146,7 +146,7 @@ async fn a_policy_is_a_table_whose_rows_add_up_to_its_total() {
     answers.push((REPORTS, list(&json!([]))));
     let text = shown(&[], &cluster(&answers)).await.unwrap();
     let expected = "\
-CarbonPolicy shop/korea: last 24h to 2026-11-21T10:05:00Z, zone KR, PUE 1.32
+CarbonPolicy shop/korea: last 24h to 2026-11-21T10:05:00Z, zone KR, PUE 1.32 (annual PUE, from a certificate)
 WORKLOAD      PODS   POWER    ENERGY    CO2EQ   +-90%   SOURCE        VERDICT
 cronjob/etl      2   96.4W   2.00kWh   1.10kg     14%   modelled      NonCompliant
 deploy/api       6       -   1.00kWh     550g      9%   measured      Compliant

@@ -7,8 +7,13 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
-use tanso_crds::carbon_policy::status::{AccountEnergy, Bounded, Figures, Verdict, WorkloadResult};
+use tanso_crds::carbon_policy::status::{
+    AccountEnergy, Bounded, Figures, PueFigure, Verdict, WorkloadResult,
+};
 use tanso_crds::condition::types;
+use tanso_faces::pue;
+use tanso_faces::report::Language;
+use tanso_faces::words;
 
 use super::Sort;
 use crate::figures;
@@ -33,7 +38,7 @@ pub struct PolicyView {
     window: String,
     zone: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pue: Option<f64>,
+    pue: Option<PueFigure>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data_through: Option<Time>,
     /// Why there are no figures, or why they are old.
@@ -109,7 +114,7 @@ impl PolicyView {
             verdict: policy.status.verdict,
             window: policy.spec.window.clone(),
             zone: policy.spec.site.zone.clone(),
-            pue: policy.spec.site.pue.as_ref().map(|pue| pue.value),
+            pue: pue::of(&policy.spec, &policy.status),
             data_through: policy.status.data_through.clone(),
             remark: remark(policy),
             others: total
@@ -132,9 +137,9 @@ impl PolicyView {
             .data_through
             .as_ref()
             .map_or(String::new(), |time| format!(" to {}", time.0));
-        let pue = self
-            .pue
-            .map_or("no PUE".to_owned(), |pue| format!("PUE {pue}"));
+        let pue = self.pue.as_ref().map_or("no PUE".to_owned(), |pue| {
+            format!("PUE {}", pue::brief(pue, Language::English))
+        });
         format!(
             "{}: last {}{through}, zone {}, {pue}",
             self.title, self.window, self.zone
@@ -306,15 +311,26 @@ impl Row {
     }
 
     fn cells(&self, qualified: bool) -> Vec<String> {
-        vec![
+        let mut cells = vec![
             self.label(qualified),
             self.pods.to_string(),
             self.power_milliwatts.map_or(String::new(), watts),
+        ];
+        if words::is_known(self.verdict, &self.figures) {
+            cells.extend(self.known_cells());
+        } else {
+            cells.resize(cells.len() + 4, String::new());
+        }
+        cells.push(figures::verdict(self.verdict).to_owned());
+        cells
+    }
+
+    fn known_cells(&self) -> [String; 4] {
+        [
             figures::energy(self.figures.energy_microjoules.value),
             figures::emitted(&self.figures),
             figures::emitted_spread(&self.figures),
             figures::source(&self.figures),
-            figures::verdict(self.verdict).to_owned(),
         ]
     }
 }

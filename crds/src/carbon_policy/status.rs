@@ -5,6 +5,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod pue;
+
+pub use pue::PueFigure;
+
 /// What was found about the workloads that a policy selects.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +46,9 @@ pub struct CarbonPolicyStatus {
     /// Sums over all selected workloads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub totals: Option<Figures>,
+    /// The PUE of the policy's site that the figures were made with, and who says so; absent if the policy gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pue: Option<PueFigure>,
     /// The same energy market-based, if the policy names contracts and a residual mix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub market: Option<MarketFigures>,

@@ -9,7 +9,7 @@ use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::regions::Region;
 use tanso_carbon::{EnergyRow, RuleSet};
 use tanso_crds::carbon_policy::status::{
-    Figures, IntensityProvenance, Recommendation, RegulationResult, SettledRun, Verdict,
+    Figures, IntensityProvenance, PueFigure, Recommendation, RegulationResult, SettledRun, Verdict,
 };
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
@@ -18,6 +18,8 @@ use super::find::{Found, Named, find};
 use super::judge::{self, Terms, judge_rows};
 use super::profile::{Basis, Profile, profile};
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, year_of};
+use crate::pue;
+use crate::report::Language;
 use crate::view::{Facts, PlaceAt, Site};
 use crate::words;
 
@@ -55,7 +57,7 @@ pub struct Question {
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub zone: Option<String>,
-    /// Judge by these rules instead of the policy's, for example kr-carbon-2050. Answered under `whatIf`.
+    /// Judge by these standards instead of the policy's: ids such as kr-carbon-2050, or of single rules such as KR-QUOTED-424 (the resource `tanso://regulations` lists them). Answered under `whatIf`.
     #[serde(default)]
     #[schemars(length(max = 16))]
     pub standards: Vec<String>,
@@ -98,9 +100,11 @@ pub struct ByPolicy {
     /// Where the intensity figures come from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intensity: Option<IntensityProvenance>,
-    /// The facility's PUE as the policy states it.
+    /// The facility's PUE that the figures were made with, and who says so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pue: Option<StatedPue>,
+    pub pue: Option<PueFigure>,
+    /// The same in words.
+    pub pue_in_words: String,
     /// Advice, largest saving first.
     pub recommendations: Vec<Recommendation>,
     /// What all advice would save together, milligrams of CO2eq per day.
@@ -108,18 +112,6 @@ pub struct ByPolicy {
     pub together_milligrams_per_day: Option<i64>,
     /// What following the forecast would have saved on runs that are over.
     pub settled: Vec<SettledRun>,
-}
-
-/// A facility's PUE.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct StatedPue {
-    /// The ratio.
-    pub value: f64,
-    /// How it is known: Measured, Certificate, PublishedForRegion (judged), ProviderAverage, Assumed (never judged).
-    pub evidence: String,
-    /// Who says so.
-    pub reference: String,
 }
 
 /// What would be found under other conditions.
@@ -193,6 +185,7 @@ pub async fn assess(facts: &dyn Facts, question: &Question) -> Result<Assessment
 
 pub(super) fn by_policy(found: &Found) -> ByPolicy {
     let Found { policy, result } = found;
+    let used = pue::of(&policy.spec, &policy.status);
     ByPolicy {
         policy: PolicyName::of(policy),
         verdict: result.verdict,
@@ -202,11 +195,8 @@ pub(super) fn by_policy(found: &Found) -> ByPolicy {
         pods: result.pods,
         policy_rules: policy.status.regulations.clone(),
         intensity: policy.status.intensity.clone(),
-        pue: policy.spec.site.pue.as_ref().map(|pue| StatedPue {
-            value: pue.value,
-            evidence: format!("{:?}", pue.evidence),
-            reference: pue.reference.clone(),
-        }),
+        pue_in_words: pue::in_words(used.as_ref(), Language::English),
+        pue: used,
         recommendations: result.recommendations.clone(),
         together_milligrams_per_day: result.together_milligrams_per_day,
         settled: result.settled.clone(),

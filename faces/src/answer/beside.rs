@@ -8,15 +8,17 @@ use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar::Period;
 use tanso_carbon::market::{MarketAccount, market_based};
-use tanso_carbon::sci::{Hardware, Reserved};
-use tanso_crds::carbon_policy::status::MarketFigures;
+use tanso_carbon::sci::{self, Hardware, Reserved};
+use tanso_crds::carbon_policy::status::{MarketFigures, SciFigures};
 use tanso_power::Estimate;
 
-use super::figures::{bounded, milligrams, percent, short};
+use super::figures::{bounded, milligrams, nearest, percent, short};
 use crate::view::Market;
 
 /// Longest text of a residual mix.
 const RESIDUAL_MAX: usize = 512;
+/// Longest name of a functional unit.
+const UNIT_MAX: usize = 63;
 
 /// The market-based sum of an account over the part of its time that has
 /// passed.
@@ -35,6 +37,27 @@ pub fn market_figures(by: &Market, sum: &MarketAccount) -> MarketFigures {
         covered_percent: percent(sum.covered_percent()),
         residual_mix: short(&residual, RESIDUAL_MAX),
     }
+}
+
+/// The software carbon intensity of an account.
+///
+/// # Errors
+/// Why there is none, in words: a part of its energy is unpriced, or no units.
+pub fn sci_figures(
+    account: &Account,
+    embodied: Estimate<GramsCo2e>,
+    units: f64,
+    unit: &str,
+) -> Result<SciFigures, String> {
+    let found = sci::sci(account, embodied, units, unit).map_err(|why| why.to_string())?;
+    Ok(SciFigures {
+        micrograms_per_unit: bounded(found.grams_per_unit, |grams| nearest(grams * 1e6)),
+        unit: short(&found.unit, UNIT_MAX),
+        units: nearest(found.units),
+        operational_milligrams: bounded(found.operational, milligrams),
+        embodied_milligrams: bounded(found.embodied, milligrams),
+        coverage_percent: percent(found.coverage_percent),
+    })
 }
 
 /// The nodes' embodied emissions that belong to pods: the time that each was on

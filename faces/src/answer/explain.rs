@@ -11,6 +11,8 @@ use tanso_crds::condition::types;
 use super::assess::by_policy;
 use super::find::{Named, find};
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
+use crate::pue;
+use crate::report::Language;
 use crate::view::{Facts, Policy, Scope};
 use crate::words;
 
@@ -198,12 +200,10 @@ fn of(policy: &Policy) -> Explained {
     }
 }
 
-/// `4.31 kWh (modelled 100 %) x PUE 1.32 (Certificate) x 434.0 g/kWh (KR …) = 2.47 kg`.
+/// `4.31 kWh (…) x PUE 1.32 (annual PUE, from a certificate) x 434.0 g/kWh (KR …) = 2.47 kg`.
 fn formula(policy: &Policy, figures: &Figures) -> String {
-    let pue = policy.spec.site.pue.as_ref().map_or_else(
-        || "1 (none is given: IT equipment alone)".to_owned(),
-        |pue| format!("{} ({:?})", pue.value, pue.evidence),
-    );
+    let pue = pue::of(&policy.spec, &policy.status);
+    let pue = pue::in_words(pue.as_ref(), Language::English);
     let grid = figures
         .intensity_milligrams_per_kwh
         .map_or("-".to_owned(), words::intensity);

@@ -94,12 +94,34 @@ pub(super) fn presets_of(policy: &Policy, rules: &RuleSet) -> Vec<Preset> {
         .collect()
 }
 
-/// Rules by their ids.
+/// The standard that is meant: by its own id, as policies name it, or by that
+/// of one of its rules, as verdicts name them.
+pub(super) fn standard<'a>(id: &str, rules: &'a RuleSet) -> Option<&'a Preset> {
+    let by_rule = || {
+        let mut all = rules.iter();
+        all.find(|preset| preset.rules.iter().any(|rule| rule.id == id))
+    };
+    rules.get(id).or_else(by_rule)
+}
+
+/// Why there is no standard of an id.
+pub(super) fn no_standard(field: &'static str, id: &str, rules: &RuleSet) -> AnswerFault {
+    let accepted = format!(
+        "the id of a standard, as spec.regulations of a policy names it, or of one of its rules: one of {}",
+        rules.ids().join(", ")
+    );
+    AnswerFault::invalid(field, id, accepted)
+}
+
+/// What to judge by; of an id of one rule, that rule alone.
 pub(super) fn presets_named(ids: &[String], rules: &RuleSet) -> Result<Vec<Preset>, AnswerFault> {
     let found = ids.iter().map(|id| {
-        let known = || format!("one of {}", rules.ids().join(", "));
-        let preset = rules.get(id).cloned();
-        preset.ok_or_else(|| AnswerFault::invalid("standards", id, known()))
+        let preset = standard(id, rules).cloned();
+        let mut preset = preset.ok_or_else(|| no_standard("standards", id, rules))?;
+        if preset.id != *id {
+            preset.rules.retain(|rule| rule.id == *id);
+        }
+        Ok(preset)
     });
     found.collect()
 }

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, WorkloadResult};
 
+use super::judge;
 use super::savings::moved;
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
 use crate::view::{Facts, Policy, Scope};
@@ -41,7 +42,7 @@ pub struct Question {
     #[serde(default)]
     #[schemars(length(max = 253))]
     pub policy: Option<String>,
-    /// Only policies that name this rule, for example kr-carbon-2050.
+    /// Only what policies judged that name this standard: an id as in their spec.regulations, for example kr-carbon-2050, or that of one of its rules, for example KR-QUOTED-424 (the resource `tanso://regulations` lists them). The verdict shown is still that over all rules of the policy.
     #[serde(default)]
     #[schemars(length(max = 63))]
     pub standard: Option<String>,
@@ -186,12 +187,9 @@ pub async fn list(facts: &dyn Facts, question: &Question) -> Result<Page, Answer
         .map(|text| read(text, question.sort))
         .transpose()?;
     let scope = Scope::of(question.namespace.as_deref());
-    let policies: Vec<Policy> = facts
-        .policies(&scope)
-        .await?
-        .into_iter()
-        .filter(|one| wanted(one, question))
-        .collect();
+    let mut policies = facts.policies(&scope).await?;
+    let standard = standard_of(facts, &policies, question).await?;
+    policies.retain(|one| wanted(one, question, standard.as_deref()));
     let mut judged: Vec<Judged> = Vec::new();
     for (index, policy) in (0_u32..).zip(&policies) {
         judged.push((index, facts.workloads(policy).await?));
@@ -320,16 +318,35 @@ fn name_others(kept: &mut [(Key, Item)], judged: &[Judged]) {
     }
 }
 
-fn wanted(policy: &Policy, question: &Question) -> bool {
+fn wanted(policy: &Policy, question: &Question, standard: Option<&str>) -> bool {
     let named = question
         .policy
         .as_ref()
         .is_none_or(|name| policy.name == *name);
-    let rule = question
-        .standard
-        .as_ref()
-        .is_none_or(|id| policy.spec.regulations.iter().any(|one| one.rule == *id));
-    named && rule
+    named && standard.is_none_or(|id| names_standard(policy, id))
+}
+
+fn names_standard(policy: &Policy, id: &str) -> bool {
+    policy.spec.regulations.iter().any(|one| one.rule == id)
+}
+
+/// The id by which policies name the standard that is asked for. One of the
+/// user's own that the caller may not read is known by the policies alone.
+async fn standard_of(
+    facts: &dyn Facts,
+    policies: &[Policy],
+    question: &Question,
+) -> Result<Option<String>, AnswerFault> {
+    let Some(asked) = &question.standard else {
+        return Ok(None);
+    };
+    if policies.iter().any(|one| names_standard(one, asked)) {
+        return Ok(Some(asked.clone()));
+    }
+    let rules = facts.rules().await?;
+    let found = judge::standard(asked, &rules);
+    let found = found.ok_or_else(|| judge::no_standard("standard", asked, &rules))?;
+    Ok(Some(found.id.clone()))
 }
 
 fn listed(policy: &Policy) -> ListedPolicy {

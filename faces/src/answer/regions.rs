@@ -1,37 +1,36 @@
 //! The same work in other regions: their grids hour by hour, their
 //! facilities, and what stands against going there.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tanso_carbon::account::{Coverage, Metering};
+use tanso_carbon::account::Metering;
 use tanso_carbon::calendar::{Period, UtcHour};
-use tanso_carbon::recommend::Target;
-use tanso_carbon::recommend::Terms as AdviceTerms;
-use tanso_carbon::recommend::move_region::{Candidate, Limits, MoveRequest, rank};
 use tanso_carbon::regions::Region;
 use tanso_carbon::series::{HourlyIntensity, mean};
-use tanso_carbon::{EnergyRow, FacilityPue, Preset, Thresholds};
+use tanso_carbon::{EnergyRow, FacilityPue};
 use tanso_crds::carbon_policy::status::{Bounded, Verdict};
 use tanso_intensity::places;
-use tanso_power::{Estimate, Joules, Provenance};
+use tanso_power::{Estimate, Joules};
 
 use super::assess::region_named;
-use super::compare::milligrams_of;
 use super::figures::milligrams_per_kwh;
-use super::find::{Found, Named, find};
+use super::find::Found;
 use super::judge::{self, Terms, judge_rows};
-use super::profile::{Basis, Profile, profile};
+use super::profile::Basis;
 use super::{AnswerFault, PolicyName, WorkloadName, year_of};
 use crate::view::{Facts, PlaceAt, Site};
 use crate::words;
+
+mod load;
+mod moves;
+
+use load::{Load, load};
+use moves::{Outcomes, outcomes};
 
 /// Most regions of an answer.
 const REGIONS_MAX: usize = 64;
 /// Hours that given energy is spread over, and that means are taken of.
 const DAY_H: i32 = 24;
-const MICROJOULES_PER_KWH: f64 = 3.6e12;
 
 /// What would move, and where to.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -175,15 +174,8 @@ pub struct PueView {
     /// The year it describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<i16>,
-}
-
-/// What is priced, and by what it is judged.
-struct Load {
-    found: Option<Found>,
-    site: Option<Site>,
-    presets: Vec<Preset>,
-    thresholds: Thresholds,
-    profile: Profile,
+    /// Who says so: the certificate, page or query; empty if nobody is named.
+    pub source: String,
 }
 
 /// Compares regions.
@@ -242,75 +234,6 @@ pub async fn regions(facts: &dyn Facts, question: &Question) -> Result<Compariso
         here,
         regions,
     })
-}
-
-async fn load(facts: &dyn Facts, question: &Question) -> Result<Load, AnswerFault> {
-    let Some(workload) = &question.workload else {
-        return given(facts, question.energy_kwh.unwrap_or(1.0));
-    };
-    let named = Named {
-        workload,
-        namespace: question.namespace.as_deref(),
-        kind: question.kind.as_deref(),
-        policy: question.policy.as_deref(),
-    };
-    let found = find(facts, named).await?;
-    let found = found.into_iter().next();
-    let found = found.ok_or_else(|| AnswerFault::invalid("workload", workload, "a workload"))?;
-    let site = facts.site(&found.policy).await?;
-    let mut profile = profile(facts, &found, &site, None).await?;
-    if let Some(kwh) = question.energy_kwh {
-        profile = given(facts, kwh)?.profile;
-    }
-    let rules = facts.rules().await?;
-    Ok(Load {
-        presets: judge::presets_of(&found.policy, &rules),
-        thresholds: judge::thresholds(&found.policy),
-        found: Some(found),
-        site: Some(site),
-        profile,
-    })
-}
-
-/// Energy that was given, spread over the last day.
-fn given(facts: &dyn Facts, kwh: f64) -> Result<Load, AnswerFault> {
-    let total = joules("energyKwh", kwh)?;
-    let until = UtcHour::containing(facts.now());
-    let period = Period {
-        from: until.plus_hours(-DAY_H),
-        until,
-    };
-    let each = Joules::from_microjoules(total.microjoules() / u64::from(period.hour_count()));
-    let rows = period.hours().map(|hour| EnergyRow {
-        hour,
-        place: 0,
-        energy: Estimate::exact(each),
-        provenance: Provenance::Modelled,
-    });
-    Ok(Load {
-        found: None,
-        site: None,
-        presets: Vec::new(),
-        thresholds: Thresholds::default(),
-        profile: Profile {
-            rows: rows.collect(),
-            basis: Basis::Given,
-            period,
-            coverage: Coverage::new(1, 1),
-            cpu_ms: 0,
-        },
-    })
-}
-
-/// Energy from kilowatt-hours that somebody gave.
-pub(super) fn joules(field: &'static str, kwh: f64) -> Result<Joules, AnswerFault> {
-    if !kwh.is_finite() || !(0.0..=1e6).contains(&kwh) {
-        return Err(AnswerFault::invalid(field, kwh, "0 to 1000000"));
-    }
-    let microjoules = super::figures::nearest(kwh * MICROJOULES_PER_KWH);
-    Ok(Joules::from_microjoules(
-        u64::try_from(microjoules).unwrap_or(0),
-    ))
 }
 
 fn wanted(question: &Question, found: Option<&Found>) -> Result<Vec<&'static Region>, AnswerFault> {
@@ -373,6 +296,7 @@ fn pue_view(pue: &FacilityPue) -> PueView {
         value: pue.value.value.ratio(),
         evidence: format!("{:?}", pue.evidence),
         year: pue.year,
+        source: pue.source.clone(),
     }
 }
 
@@ -417,69 +341,6 @@ fn judged(load: &Load, places: &[tanso_carbon::Place<'_>], is_elsewhere: bool) -
             through: through.map(|time| time.0).unwrap_or_default(),
         },
     )
-}
-
-/// What stands against a region, or what it emits with the network in it.
-type Outcomes = BTreeMap<String, Result<Bounded, String>>;
-
-fn outcomes(load: &Load, placed: &[(&Region, PlaceAt)], now: jiff::Timestamp) -> Outcomes {
-    let (Some(found), Some(site)) = (&load.found, &load.site) else {
-        return Outcomes::new();
-    };
-    let advice = &found.policy.spec.recommendations;
-    let latency = |name: &str| {
-        let listed = advice.regions.iter().find(|one| one.name == name);
-        listed.and_then(|one| u32::try_from(one.latency_ms?).ok())
-    };
-    let metering = site.metering;
-    let candidates: Vec<_> = placed
-        .iter()
-        .map(|(region, place)| Candidate {
-            name: &region.region,
-            country: &region.country,
-            latency_ms: latency(&region.region),
-            series: &*place.intensity.series,
-            pue: place.place(metering).pue_factor().value,
-        })
-        .collect();
-    let here = site.places();
-    let Some(current) = here.first() else {
-        return Outcomes::new();
-    };
-    let mut hours: BTreeMap<UtcHour, Joules> = BTreeMap::new();
-    for row in &load.profile.rows {
-        *hours.entry(row.hour).or_default() += row.energy.value;
-    }
-    let request = MoveRequest {
-        target: &Target {
-            namespace: found.result.namespace.clone(),
-            kind: found.result.kind.clone(),
-            name: found.result.name.clone(),
-        },
-        load: &hours,
-        current: Candidate {
-            name: "site",
-            country: "",
-            latency_ms: None,
-            series: current.intensity,
-            pue: current.pue_factor().value,
-        },
-        candidates: &candidates,
-        limits: &Limits {
-            allowed: advice.regions.iter().map(|one| one.name.clone()).collect(),
-            residency: advice.residency.clone(),
-            latency_ms_max: advice.latency_ms_max.and_then(|ms| u32::try_from(ms).ok()),
-        },
-        gigabytes_per_day: u64::try_from(advice.gigabytes_per_day).unwrap_or(0),
-        terms: AdviceTerms {
-            now,
-            min_saving_percent: 0.0,
-        },
-    };
-    let ranked = rank(&request).into_iter();
-    ranked
-        .map(|one| (one.name, one.outcome.map(milligrams_of)))
-        .collect()
 }
 
 fn view(

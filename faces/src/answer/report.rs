@@ -66,6 +66,10 @@ pub struct Question {
     #[serde(default)]
     #[schemars(length(max = 200))]
     pub cluster: String,
+    /// How many functional units (requests, for example) that other time served, as the reporting organisation says: for its software carbon intensity. With a period only.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
+    pub units: Option<i64>,
     /// Which part of a long report, from 1; with the same other arguments.
     #[serde(default)]
     #[schemars(range(min = 1, max = 10_000))]
@@ -131,6 +135,7 @@ pub async fn report(facts: &dyn Facts, question: &Question) -> Result<Answer, An
         organisation: question.organisation.clone(),
         responsible: question.responsible.clone(),
         cluster: question.cluster.clone(),
+        units: question.units,
         ..Statement::default()
     };
     let rules = facts.rules().await?;
@@ -228,6 +233,9 @@ fn fault(fault: ReadFault) -> AnswerFault {
         ),
         ReadFault::Period(PeriodError::Empty { from, until }) => {
             AnswerFault::invalid("until", until, format!("a time after {from}"))
+        }
+        ReadFault::UnitsOfWindow => {
+            AnswerFault::invalid("units", "without a period", fault.to_string())
         }
         fault @ (ReadFault::Period(_) | ReadFault::TooMuch { .. }) => unknown(&fault),
     }

@@ -47,7 +47,7 @@ pub const PROMPTS: &[Prompt] = &[
             NAMESPACE,
             Argument {
                 name: "standard",
-                description: "Only this rule, for example kr-carbon-2050; default all",
+                description: "Only policies that name this standard, for example kr-carbon-2050 (the resource tanso://regulations lists them); default all",
                 is_required: false,
             },
         ],

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_body_util::BodyExt;
 use hyper::http::request::Parts;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -131,9 +132,18 @@ async fn answer(State(mounted): State<Mounted>, request: Request) -> Response {
         Ok(admitted) => admitted,
         Err(refusal) => return refusal,
     };
+    let place = admitted.place;
     let answer = mounted.service.handle(admitted.request).await;
-    drop(admitted.place);
-    answer.map(Body::new).into_response()
+    // An answer that is told how far it is comes as a stream: its place among
+    // those under way is taken until the stream ends.
+    let held = |body| {
+        let held = BodyExt::map_frame(body, move |frame| {
+            let _place = &place;
+            frame
+        });
+        Body::new(held)
+    };
+    answer.map(held).into_response()
 }
 
 /// Serves one caller on two streams until the first one ends.

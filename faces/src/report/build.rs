@@ -12,12 +12,14 @@ use tanso_crds::carbon_policy::status::{
 };
 
 use super::hours::{months, utc};
+use super::korean;
 use super::model::{
     Digests, EnergyOf, Hours, Method, PathPoint, Period, PolicyRef, ReductionPath, Report,
     RuleFacts, SCHEMA, Statement,
 };
 use super::recompute::recompute;
 use super::seal::digest_of;
+use crate::pue;
 use crate::view::Policy;
 
 /// What a report is made of.
@@ -138,10 +140,13 @@ pub fn build(inputs: &Inputs<'_>) -> Result<Report, BuildError> {
 }
 
 fn method(policy: &Policy) -> Method {
-    let site = &policy.spec.site;
+    let used = pue::of(&policy.spec, &policy.status);
     Method {
-        pue: site.pue.as_ref().map(|pue| pue.value.to_string()),
-        pue_is_applied: site.pue.is_some() && site.metering == MeteringPoint::ItEquipment,
+        pue: used.as_ref().map(pue::shown),
+        pue_is_applied: used
+            .as_ref()
+            .is_some_and(|used| used.metering == MeteringPoint::ItEquipment),
+        facility_pue: used,
         confidence_percent: 90,
     }
 }
@@ -158,6 +163,7 @@ fn rule_facts(result: &RegulationResult, rules: &RuleSet) -> RuleFacts {
             name_ko: String::new(),
             authority: String::new(),
             clause: String::new(),
+            source_ko: String::new(),
             binds_from: String::new(),
             binds_until: String::new(),
             evidence: String::new(),
@@ -170,6 +176,7 @@ fn rule_facts(result: &RegulationResult, rules: &RuleSet) -> RuleFacts {
         name_ko: text(&rule.name_ko),
         authority: rule.authority.clone(),
         clause: text(&rule.clause),
+        source_ko: korean::cited(rule).unwrap_or_default(),
         binds_from: rule.from.map_or_else(String::new, |day| day.to_string()),
         binds_until: rule.until.map_or_else(String::new, |day| day.to_string()),
         evidence: rule.evidence.clone(),
@@ -179,7 +186,7 @@ fn rule_facts(result: &RegulationResult, rules: &RuleSet) -> RuleFacts {
 
 /// The rule of a result, which goes by its preset's id where that has one rule
 /// in force.
-fn rule_of<'a>(result: &RegulationResult, rules: &'a RuleSet) -> Option<&'a Rule> {
+pub(crate) fn rule_of<'a>(result: &RegulationResult, rules: &'a RuleSet) -> Option<&'a Rule> {
     let by_preset = || {
         let preset = rules.get(&result.rule)?;
         let cited = |rule: &&Rule| result.source.starts_with(&rule.citation());
@@ -226,6 +233,9 @@ fn add(sum: &mut EnergyOf, figures: &Figures) {
     sum.emissions_milligrams = sum
         .emissions_milligrams
         .saturating_add(figures.emissions_milligrams.value);
+    sum.unpriced_microjoules = sum
+        .unpriced_microjoules
+        .saturating_add(figures.unpriced_microjoules);
 }
 
 /// The paths of the rules that have one.

@@ -3,8 +3,10 @@
 
 use tanso_crds::carbon_policy::status::{Bounded, Figures, Recommendation};
 
-use super::Report;
+use super::{Language, Report};
 use crate::answer::savings::moved;
+use crate::pue;
+use crate::words::is_known;
 
 const HEADER: &str = "section,subject,fact,low,value,high,unit\n";
 
@@ -65,7 +67,10 @@ pub(super) fn write(report: &Report) -> String {
     rules(&mut out, report);
     for workload in &report.workloads {
         let subject = format!("{}/{}/{}", workload.namespace, workload.kind, workload.name);
-        figures(&mut out, "workload", &subject, &workload.figures);
+        // What is not known has no line: a zero would be a figure.
+        if is_known(workload.verdict, &workload.figures) {
+            figures(&mut out, "workload", &subject, &workload.figures);
+        }
         let verdict = format!("{:?}", workload.verdict);
         out.text("workload", &subject, "verdict", &verdict);
         for advice in &workload.recommendations {
@@ -90,6 +95,7 @@ fn statement(out: &mut Lines, report: &Report) {
     let namespace = policy.namespace.as_deref().unwrap_or_default();
     let digests = &report.digests;
     let revision = digests.ledger_revision.map(|number| number.to_string());
+    let pue = pue::in_words(report.method.facility_pue.as_ref(), Language::English);
     for (fact, text) in [
         ("schema", report.schema.as_str()),
         ("organisation", &report.statement.organisation),
@@ -105,6 +111,7 @@ fn statement(out: &mut Lines, report: &Report) {
         ("dataThrough", &report.period.data_through),
         ("timeZone", &report.period.time_zone),
         ("pue", report.method.pue.as_deref().unwrap_or_default()),
+        ("pueInWords", &pue),
         ("verdict", &format!("{:?}", report.verdict)),
         (
             "digestInputs",
@@ -166,6 +173,23 @@ fn figures(out: &mut Lines, section: &str, subject: &str, figures: &Figures) {
     }
 }
 
+/// A sum of emissions; none where none of the energy has an intensity, and
+/// beside it the energy that has none.
+fn emitted(out: &mut Lines, section: &str, subject: &str, mass_mg: i64, unpriced_uj: i64) {
+    if mass_mg != 0 || unpriced_uj == 0 {
+        out.value(section, subject, "emissions", mass_mg, "mgCO2eq");
+    }
+    if unpriced_uj != 0 {
+        out.value(
+            section,
+            subject,
+            "energyWithoutIntensity",
+            unpriced_uj,
+            "uJ",
+        );
+    }
+}
+
 /// What the cluster saves and what only moves to others stand apart: a reader
 /// who adds up one of them adds up nothing else.
 fn saving(out: &mut Lines, section: &str, subject: &str, advice: &Recommendation) {
@@ -224,13 +248,8 @@ fn parts(out: &mut Lines, report: &Report) {
                 part.simulated_microjoules,
                 "uJ",
             );
-            out.value(
-                section,
-                &part.name,
-                "emissions",
-                part.emissions_milligrams,
-                "mgCO2eq",
-            );
+            let mass = part.emissions_milligrams;
+            emitted(out, section, &part.name, mass, part.unpriced_microjoules);
         }
     }
     for account in &report.unallocated {
@@ -291,13 +310,8 @@ fn hours(out: &mut Lines, report: &Report) {
         let subject = super::hours::utc(hour.start);
         if let Some(energy) = hour.energy_microjoules {
             out.value("hour", &subject, "energy", energy, "uJ");
-            out.value(
-                "hour",
-                &subject,
-                "emissions",
-                hour.emissions_milligrams,
-                "mgCO2eq",
-            );
+            let mass = hour.emissions_milligrams;
+            emitted(out, "hour", &subject, mass, hour.unpriced_microjoules);
         }
         if let Some(intensity) = hour.intensity_milligrams_per_kwh {
             let fact = match (hour.is_ahead, hour.is_estimated) {

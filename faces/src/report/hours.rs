@@ -11,7 +11,7 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_power::{Joules, Provenance};
 
 use super::model::{EnergyOf, Hour, Hours};
-use crate::view::{Energy, EnergyAccount, EnergyHour, Site};
+use crate::view::{Energy, EnergyAccount, EnergyHour, Site, Sums};
 
 /// Nanograms in a milligram.
 const NANOGRAMS: u128 = 1_000_000;
@@ -35,14 +35,21 @@ pub fn hours(
     ahead: i32,
 ) -> Hours {
     let names: Option<BTreeSet<Name<'_>>> = judged.map(|all| all.iter().map(name).collect());
-    let chosen = || {
-        let rows = energy.rows.iter();
-        rows.filter(|row| is_chosen(row, names.as_ref()))
+    let rows = energy.rows.iter();
+    let chosen = rows.filter(|row| is_chosen(row, names.as_ref()));
+    let sums = Sums {
+        revision: energy.revision,
+        rows: chosen.map(|row| priced(row, site)).collect(),
     };
-    let rows: Vec<EnergyRow> = chosen().map(|row| priced(row, site)).collect();
-    let sum = account(&rows, &site.places(), Coverage::new(1, 1));
+    of_sums(&sums, site, period, ahead)
+}
+
+/// The same of sums by hour, place and provenance.
+#[must_use]
+pub fn of_sums(sums: &Sums, site: &Site, period: Period, ahead: i32) -> Hours {
+    let sum = account(&sums.rows, &site.places(), Coverage::new(1, 1));
     let mut booked: BTreeMap<UtcHour, Booked> = BTreeMap::new();
-    for row in chosen() {
+    for row in &sums.rows {
         let of_hour = booked.entry(row.hour).or_default();
         let amount = row.energy.value.microjoules();
         match row.provenance {
@@ -62,7 +69,7 @@ pub fn hours(
     };
     Hours {
         time_zone: site.time_zone.iana_name().unwrap_or("UTC").to_owned(),
-        ledger_revision: energy.revision,
+        ledger_revision: sums.revision,
         hours: whole.hours().map(hour).collect(),
     }
 }
@@ -113,6 +120,7 @@ fn one(
         measured_microjoules: booked.map_or(0, |booked| microjoules(booked.measured)),
         simulated_microjoules: booked.map_or(0, |booked| microjoules(booked.simulated)),
         emissions_milligrams: found.map_or(0, |of| milligrams(of.emissions.value)),
+        unpriced_microjoules: found.map_or(0, |of| microjoules(of.unpriced.microjoules())),
         intensity_milligrams_per_kwh: point
             .map(|point| per_kwh(point.intensity.value.micrograms_per_kwh())),
         is_estimated: point.is_some_and(|point| point.origin.is_estimated()),
@@ -141,6 +149,9 @@ pub fn months(hours: &Hours) -> Vec<EnergyOf> {
         month.modelled_microjoules += rest;
         month.simulated_microjoules += hour.simulated_microjoules;
         month.emissions_milligrams += hour.emissions_milligrams;
+        month.unpriced_microjoules = month
+            .unpriced_microjoules
+            .saturating_add(hour.unpriced_microjoules);
     }
     months.into_values().collect()
 }

@@ -12,8 +12,11 @@ mod words;
 
 use std::collections::BTreeMap;
 
+use tanso_carbon::Rule;
+use tanso_carbon::regulation::RuleKind;
+
 pub(super) use answer::answer;
-use phrases::{ADVICE, BASES, PHRASES, Place};
+use phrases::{ADVICE, BASES, IDLE, PHRASES, Place};
 
 /// The mark of what has no Korean wording.
 const ORIGINAL: &str = "(영어 원문)";
@@ -39,6 +42,29 @@ pub(super) fn own_text(text: &str) -> String {
     }
 }
 
+/// Document, clause and source of a rule as a Korean reader cites it; `None` of
+/// one that has no Korean name.
+pub(crate) fn cited(rule: &Rule) -> Option<String> {
+    let name = named(rule)?;
+    let clause = rule.clause.as_deref().map(own_text);
+    let clause = clause.map_or_else(String::new, |clause| format!(" {clause}"));
+    Some(format!("{name}{clause} ({})", own_text(&rule.source)))
+}
+
+/// A rule's Korean name; statutes stand in corner brackets.
+pub(crate) fn named(rule: &Rule) -> Option<String> {
+    let name = rule.name_ko.as_ref()?;
+    Some(match rule.kind {
+        RuleKind::Law => format!("「{name}」"),
+        _ => name.clone(),
+    })
+}
+
+/// A word of the engine in Korean; one that has none as it is, marked.
+pub(super) fn word(text: &str) -> String {
+    words::word(text).unwrap_or_else(|| original(text))
+}
+
 fn original(text: &str) -> String {
     format!("{ORIGINAL} {text}")
 }
@@ -46,7 +72,7 @@ fn original(text: &str) -> String {
 /// A sentence that is known, also one of several with semicolons between.
 pub(super) fn known(text: &str, names: &RuleNames) -> Option<String> {
     // Layers of intensity are any text before a colon: they come last.
-    let mut phrases = ADVICE.iter().chain(BASES).chain(PHRASES);
+    let mut phrases = ADVICE.iter().chain(BASES).chain(IDLE).chain(PHRASES);
     let whole = phrases.find_map(|phrase| {
         let places = matched(phrase.english, text)?;
         let mut shown = Vec::with_capacity(places.len());

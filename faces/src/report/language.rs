@@ -7,8 +7,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tanso_crds::carbon_policy::spec::{PueCategory, PueEvidence, PueScope};
 use tanso_crds::carbon_policy::status::Verdict;
+
+use super::korean;
 
 /// A language of reports.
 #[derive(
@@ -169,49 +170,40 @@ impl Language {
         }
     }
 
-    /// How a PUE is known.
+    /// A word of the engine, such as who stands for a PUE; one that has no
+    /// Korean is marked as English.
     #[must_use]
-    pub const fn pue_evidence(self, evidence: PueEvidence) -> &'static str {
-        match evidence {
-            PueEvidence::Measured => self.pick(
-                "measured by the facility's meters over a year",
-                "시설 계량기로 1년간 측정",
-            ),
-            PueEvidence::Certificate => self.pick("from a certificate", "인증서"),
-            PueEvidence::PublishedForRegion => {
-                self.pick("published for the region", "사업자가 해당 리전에 대해 공표")
-            }
-            PueEvidence::ProviderAverage => self.pick(
-                "the provider's average: a factor only, never judged",
-                "사업자 전체 평균(계수로만 사용, 판정하지 않음)",
-            ),
-            PueEvidence::Assumed => self.pick(
-                "assumed: a factor only, never judged",
-                "가정값(계수로만 사용, 판정하지 않음)",
-            ),
+    pub fn engine_word(self, word: &str) -> String {
+        match self {
+            Self::English => word.to_owned(),
+            Self::Korean => korean::word(word),
         }
     }
 
-    /// What a PUE covers.
+    /// What kind of intensity a status names: its method, boundary or basis; one
+    /// that is not known as it is.
     #[must_use]
-    pub const fn pue_scope(self, scope: PueScope) -> &'static str {
-        match scope {
-            PueScope::Annual => self.pick("twelve months, whole site", "12개월, 사업장 전체"),
-            PueScope::Interim => self.pick("less than twelve months (iPUE)", "12개월 미만(iPUE)"),
-            PueScope::Partial => self.pick("a part of the site (pPUE)", "사업장 일부(pPUE)"),
-            PueScope::Design => self.pick("design figure (dPUE)", "설계값(dPUE)"),
-            PueScope::AtQuarterLoad => self.pick("at 25 % IT load", "IT 부하 25 % 기준"),
-            PueScope::AtFullLoad => self.pick("at 100 % IT load", "IT 부하 100 % 기준"),
-        }
+    pub fn intensity_kind(self, kind: &str) -> String {
+        let (english, korean) = match kind {
+            "Average" => ("average", "평균 배출계수"),
+            "Marginal" => ("marginal", "한계배출계수"),
+            "LifeCycle" => ("life-cycle", "전과정"),
+            "Direct" => ("direct, at the stack", "직접 배출(발전소 굴뚝)"),
+            "Location" => ("location-based", "지역기반"),
+            "Market" => ("market-based", "시장기반"),
+            other => return other.to_owned(),
+        };
+        self.pick(english, korean).to_owned()
     }
 
-    /// Where the IT energy is metered.
+    /// The unit of a rule.
     #[must_use]
-    pub const fn pue_category(self, category: PueCategory) -> &'static str {
-        match category {
-            PueCategory::Ups => self.pick("category 1 (UPS output)", "1등급(UPS 출력)"),
-            PueCategory::Pdu => self.pick("category 2 (PDU output)", "2등급(PDU 출력)"),
-            PueCategory::Device => self.pick("category 3 (device input)", "3등급(장비 입력)"),
+    pub fn unit(self, unit: &str) -> String {
+        match (self, unit) {
+            (Self::English, _) => unit.to_owned(),
+            (Self::Korean, "ratio") => "비율".to_owned(),
+            (Self::Korean, "percent") => "%".to_owned(),
+            (Self::Korean, other) => other.replace("CO2eq", "CO₂-eq"),
         }
     }
 

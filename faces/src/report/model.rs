@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::{Deserialize, Serialize};
 use tanso_crds::carbon_policy::CarbonPolicySpec;
 use tanso_crds::carbon_policy::status::{
-    AccountEnergy, Bounded, Figures, IntensityProvenance, MarketFigures, PlaceFigures,
+    AccountEnergy, Bounded, Figures, IntensityProvenance, MarketFigures, PlaceFigures, PueFigure,
     Recommendation, RegulationResult, SciFigures, Verdict, WorkloadResult,
 };
 
@@ -103,6 +103,10 @@ pub struct Statement {
     pub evaluated: String,
     /// The version of tanso that wrote the report.
     pub software: String,
+    /// Functional units that the report's time served, as the organisation
+    /// says; of another time than the policy's window only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<i64>,
 }
 
 /// Which policy.
@@ -142,9 +146,12 @@ pub struct Period {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Method {
-    /// The PUE with who says so; absent if none is given.
+    /// The PUE of the policy's site; absent if none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pue: Option<String>,
+    /// The same with who says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facility_pue: Option<PueFigure>,
     /// Whether the PUE multiplies the energy.
     pub pue_is_applied: bool,
     /// Probability that the bounds hold, percent.
@@ -170,6 +177,18 @@ pub struct EnergyOf {
     pub simulated_microjoules: i64,
     /// Emissions, milligrams of CO₂ equivalent.
     pub emissions_milligrams: i64,
+    /// Facility energy without any intensity, microjoules: what it emitted is
+    /// not known and not in the emissions.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unpriced_microjoules: i64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
+const fn is_nothing(figure: &i64) -> bool {
+    *figure == 0
 }
 
 /// A rule with its verdict.
@@ -191,6 +210,10 @@ pub struct RuleFacts {
     /// The clause.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub clause: String,
+    /// Document, clause and source as they are cited in Korean; empty for a
+    /// rule without a Korean name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source_ko: String,
     /// The first local day it binds.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub binds_from: String,
@@ -238,6 +261,10 @@ pub struct Hour {
     /// Emissions, milligrams of CO₂ equivalent.
     #[serde(default)]
     pub emissions_milligrams: i64,
+    /// Facility energy without any intensity, microjoules, which is not in the
+    /// emissions.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub unpriced_microjoules: i64,
     /// Intensity, milligrams of CO₂ equivalent per kWh; absent if nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intensity_milligrams_per_kwh: Option<i64>,

@@ -17,15 +17,17 @@ use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
 use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
 use tanso_carbon::series::Boundary;
 use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
-use tanso_carbon::{GramsCo2e, Preset, Rule, RuleSet, Thresholds, judge};
+use tanso_carbon::{FacilityPue, GramsCo2e, Preset, Rule, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::spec::IntensitySource;
 use tanso_crds::carbon_policy::status::{
-    Bounded, CarbonPolicyStatus, RegulationResult, SettledRun, WorkloadResult,
+    Bounded, CarbonPolicyStatus, RegulationResult, SciFigures, SettledRun, WorkloadResult,
 };
 
 use crate::answer::beside;
 use crate::answer::figures::{bounded, figures, milligrams, regulation, verdict_of};
+use crate::pue;
 use crate::view::{Energy, EnergyAccount, EnergyHour, Market, Policy, Site, WorkloadKey};
+use crate::words::float;
 use tanso_intensity::provider::Loaded;
 use tanso_power::Estimate;
 
@@ -118,7 +120,8 @@ pub struct Restated {
     pub embodied: Option<Bounded>,
 }
 
-/// Prices and judges what was booked within a period.
+/// Prices and judges what was booked within a period, which served so many
+/// functional units, if somebody says it.
 ///
 /// # Errors
 /// If nothing was.
@@ -128,7 +131,7 @@ pub fn restate(
     energy: &Energy,
     site: &Site,
     rules: &RuleSet,
-    period: Period,
+    (period, units): (Period, Option<i64>),
 ) -> Result<Restated, PeriodError> {
     let rows: Vec<&EnergyHour> = rows_of(policy, judged, energy)
         .filter(|row| period.contains(row.hour))
@@ -141,8 +144,11 @@ pub fn restate(
         .into_iter()
         .filter(|hour| period.contains(*hour))
         .collect();
+    let embodied = embodied(site, &rows);
     let terms = Terms {
         places: site.places(),
+        units: units.map(float),
+        embodied,
         period,
         seen,
         presets: presets(policy, rules),
@@ -176,14 +182,18 @@ pub fn restate(
     let before = &policy.status;
     let by = market_of(site);
     let market = by.map(|by| beside::market_figures(by, &beside::market(by, &sum, period)));
-    let embodied = embodied(site, &rows);
     let status = CarbonPolicyStatus {
         observed_generation: before.observed_generation,
         verdict: Some(verdict_of(combined.verdict)),
         data_through: Some(Time(last.plus_hours(1).start())),
         ledger_revision: energy.revision,
         totals: Some(figures(&sum, cpu_ms)),
+        pue: site
+            .pue
+            .as_ref()
+            .map(|used| pue::figure(used, site.metering)),
         market,
+        software_carbon_intensity: terms.sci(policy, &sum),
         recommendations: before.recommendations.clone(),
         regulations,
         intensity: before.intensity.clone(),
@@ -240,6 +250,10 @@ struct Terms<'a> {
     presets: Vec<Preset>,
     thresholds: Thresholds,
     base_year_grams: Option<f64>,
+    /// Functional units that the report's time served.
+    units: Option<f64>,
+    /// The hardware's part of that time.
+    embodied: Option<Estimate<GramsCo2e>>,
     site: &'a Site,
     last: Timestamp,
 }
@@ -289,6 +303,16 @@ impl Terms<'_> {
         }
     }
 
+    /// The software carbon intensity, where hardware and units are known.
+    fn sci(&self, policy: &Policy, sum: &Account) -> Option<SciFigures> {
+        let named = policy.spec.accounting.functional_unit.as_ref();
+        let unit = named.map_or("unit", |unit| unit.name.as_str());
+        let found = beside::sci_figures(sum, self.embodied?, self.units?, unit);
+        found
+            .inspect_err(|why| tracing::debug!(why, "no software carbon intensity"))
+            .ok()
+    }
+
     /// Runs that began within the period.
     fn settled(&self, of: &WorkloadResult) -> Vec<SettledRun> {
         let began = |run: &&SettledRun| {
@@ -329,7 +353,9 @@ impl Terms<'_> {
                     indicators: &self.site.beside.indicators,
                     pue: self.site.pue.as_ref(),
                     base_year_grams: self.base_year_grams,
-                    ..Evidence::default()
+                    // Units are known of the report's own time only.
+                    functional_units: self.units.filter(|_| of_own.is_none()),
+                    embodied: self.embodied.filter(|_| of_own.is_none()),
                 };
                 let judgement = judge(rule, &evidence, self.thresholds, day);
                 results.push(regulation(preset, rule, &judgement));
@@ -359,7 +385,7 @@ pub fn energy_table(
     site: &Site,
     period: Period,
 ) -> String {
-    type Key = (UtcHour, String, String, String);
+    type Key = (UtcHour, String, String, String, String);
     let mut sums: BTreeMap<Key, [u128; 3]> = BTreeMap::new();
     let mut without: BTreeSet<UtcHour> = energy.rows.iter().map(|row| row.hour).collect();
     without.retain(|hour| period.contains(*hour));
@@ -371,7 +397,15 @@ pub fn energy_table(
         let place = site.place_of(&row.node).checked_sub(1);
         let other = place.and_then(|index| site.others.get(index));
         let zone = other.map_or(&site.zone, |other| &other.intensity.series.info().zone);
-        let key = (row.hour, name, zone.clone(), row.provenance.to_string());
+        let pue = other.and_then(|other| other.pue.as_ref());
+        let pue = pue.map_or_else(|| ",".to_owned(), told);
+        let key = (
+            row.hour,
+            name,
+            zone.clone(),
+            pue,
+            row.provenance.to_string(),
+        );
         without.remove(&row.hour);
         let sum = sums.entry(key).or_default();
         let parts = [row.energy.low, row.energy.value, row.energy.high];
@@ -386,19 +420,31 @@ pub fn energy_table(
         .map(|((_, name, ..), _)| name.clone());
     if let Some(name) = first {
         for hour in without {
-            let key = (hour, name.clone(), site.zone.clone(), String::new());
+            let (zone, none) = (site.zone.clone(), ",".to_owned());
+            let key = (hour, name.clone(), zone, none, String::new());
             sums.insert(key, [0; 3]);
         }
     }
-    let mut out = "datetime_utc,workload,zone,provenance,energy_low_microjoules,energy_microjoules,energy_high_microjoules\n".to_owned();
-    for ((hour, workload, zone, provenance), [low, value, high]) in sums {
+    // The site's own PUE is the command's; a column of nothing would be none.
+    let has_pue = site.others.iter().any(|other| other.pue.is_some());
+    let columns = if has_pue { "pue,pue_evidence," } else { "" };
+    let mut out = format!(
+        "datetime_utc,workload,zone,{columns}provenance,energy_low_microjoules,energy_microjoules,energy_high_microjoules\n"
+    );
+    for ((hour, workload, zone, pue, provenance), [low, value, high]) in sums {
+        let pue = if has_pue { pue + "," } else { String::new() };
         // Writing to a string cannot fail; names of the API have no commas.
         let _ = writeln!(
             out,
-            "{hour},{workload},{zone},{provenance},{low},{value},{high}"
+            "{hour},{workload},{zone},{pue}{provenance},{low},{value},{high}"
         );
     }
     out
+}
+
+/// A PUE and who stands for it, as two cells.
+fn told(pue: &FacilityPue) -> String {
+    format!("{},{:?}", pue.value.value.ratio(), pue.evidence)
 }
 
 /// The intensity of each grid zone of a site as the table that `kubectl tanso

@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use tanso_carbon::Preset;
 use tanso_carbon::calendar::{Period, UtcHour, local_day};
-use tanso_carbon::regulation::BUNDLED;
-use tanso_carbon::{Preset, RuleSet};
 use tanso_crds::carbon_policy::spec::{
     IntensityBoundary, IntensitySource, MeteringPoint, Placement, PueCategory, PueEvidence,
-    PueScope, PueSpec,
+    PueScope,
 };
+use tanso_crds::carbon_policy::status::PueFigure;
 use tanso_crds::carbon_policy::{
     AccountingSpec, FacilityEntity, IndicatorMetric, IndicatorSpec, MarketSpec, Matching,
 };
@@ -19,6 +19,7 @@ use tanso_crds::carbon_policy::{
 use super::build::{Inputs, OtherTime};
 use super::hours::utc;
 use super::model::Report;
+use crate::view::rules;
 
 /// What a reader can do, and what not.
 #[derive(Debug, Default)]
@@ -50,14 +51,15 @@ pub(super) fn recompute(inputs: &Inputs<'_>, report: &Report) -> Recompute {
     }
     Recompute::period(inputs, report, &mut line);
     out.intensity(inputs, report, &mut line);
-    if let Some(pue) = &spec.site.pue {
-        out.pue(pue, &mut line);
+    if let Some(pue) = &report.method.facility_pue {
+        Recompute::pue(pue, &mut line);
     }
     if spec.site.metering == MeteringPoint::Facility {
         line.switch("metered-at-facility");
     }
-    if spec.site.placement == Placement::NodeRegion {
-        out.limits.push("nodes in other regions: their own PUE is not in the export, which names their grid zone only".to_owned());
+    // The export has the PUE of each node's region, where one is known.
+    if spec.site.placement == Placement::NodeRegion && report.method.facility_pue.is_some() {
+        out.limits.push("nodes in regions whose PUE nobody publishes: the export has none for them, and the command takes the site's".to_owned());
     }
     line.flag("min-coverage", &spec.evidence.min_coverage_percent);
     line.flag("max-estimated", &spec.evidence.max_estimated_percent);
@@ -160,11 +162,12 @@ impl Recompute {
         }
     }
 
-    fn pue(&mut self, pue: &PueSpec, line: &mut Line) {
+    /// The figure that was applied, also where a query gave it.
+    fn pue(pue: &PueFigure, line: &mut Line) {
         line.flag("pue", &pue.value);
         line.flag("pue-evidence", &evidence(pue.evidence));
-        if !pue.reference.is_empty() {
-            line.flag("pue-source", &pue.reference);
+        if !pue.source.is_empty() {
+            line.flag("pue-source", &pue.source);
         }
         line.flag("pue-scope", &scope(pue.scope));
         if let Some(category) = pue.category {
@@ -173,17 +176,11 @@ impl Recompute {
         if pue.entity == FacilityEntity::AllSites {
             line.switch("pue-of-all-sites");
         }
-        if pue.query.is_some() {
-            self.limits.push(format!(
-                "the PUE: the policy asks a query for it; the command has the figure of its spec, {}",
-                pue.value
-            ));
-        }
     }
 
     /// Rules that come with tanso by their id, others as files.
     fn rules(&mut self, inputs: &Inputs<'_>, line: &mut Line) {
-        let bundled = RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap_or_default();
+        let bundled = rules::bundled().unwrap_or_default();
         let mut told = BTreeSet::new();
         for one in &inputs.policy.spec.regulations {
             let id = one.rule.as_str();
@@ -221,16 +218,11 @@ impl Recompute {
         if let Some(base) = &spec.base_year {
             line.flag("base-year-grams", &(base.tonnes * 1e6));
         }
-        if let Some(sci) = report
-            .software_carbon_intensity
-            .as_ref()
-            .filter(|_| inputs.other.is_none())
-        {
+        if let Some(sci) = &report.software_carbon_intensity {
             line.flag("units", &sci.units);
             line.flag("unit-name", &sci.unit);
             line.flag("embodied-grams", &grams(sci.embodied_milligrams.value));
-        }
-        if let Some(OtherTime {
+        } else if let Some(OtherTime {
             embodied: Some(mass),
             ..
         }) = &inputs.other

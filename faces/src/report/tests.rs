@@ -37,6 +37,7 @@ fn hours() -> Hours {
             measured_microjoules: if index == 23 { 30_000_000_000 } else { 0 },
             simulated_microjoules: 0,
             emissions_milligrams: energy.map_or(0, |energy| energy / 6_569_000),
+            unpriced_microjoules: 0,
             intensity_milligrams_per_kwh: (index != 7).then_some(380_000 + index * 2_000),
             is_estimated: index > 12,
             is_ahead,

@@ -10,20 +10,22 @@ use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
-use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::Period;
-use tanso_carbon::regulation::BUNDLED;
+use tanso_carbon::{Preset, RuleSet};
 use tanso_crds::carbon_policy::Placement;
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
 use tanso_crds::{CarbonPolicy, CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
-use tanso_intensity::{Loaded, ProviderFault};
 use tokio::sync::Mutex;
 
 use super::access::{Access, Ask};
+use super::books::Books;
 use super::pages::{Pages, list_all};
-use super::{Answer, Energy, Facts, FactsFault, Policy, Schedule, Scope, Site, WorkloadKey, site};
+use super::{
+    Answer, Energy, Facts, FactsFault, Policy, Schedule, Scope, Site, Summing, Sums, WorkloadKey,
+    rules, site,
+};
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
 const RULES_LABEL: &str = "tanso.dev/regulations=true";
@@ -32,61 +34,11 @@ const RULES_LABEL: &str = "tanso.dev/regulations=true";
 /// follow each other closely, and a thousand statuses are long.
 const KEPT: Duration = Duration::from_secs(2);
 
-/// Policies that were listed, and when.
-type Kept = Arc<Mutex<Option<(Instant, Arc<Vec<Policy>>)>>>;
+/// What was listed, and when.
+type Kept<T> = Arc<Mutex<Option<(Instant, Arc<Vec<T>>)>>>;
 
 /// The clock of whoever serves.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// What only some have at hand: the ledger, and what intensity services said.
-pub trait Books: Send + Sync {
-    /// What was booked; see [`Facts::energy`]. Whether the caller may see it
-    /// was decided before.
-    fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy>;
-
-    /// What one workload used; see [`Facts::energy_of`]. Whoever can read less
-    /// than its whole namespace for that, does.
-    fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy> {
-        Box::pin(async move {
-            let scope = Scope::Namespace(workload.namespace.clone());
-            Ok(self.energy(&scope, period).await?.of(workload))
-        })
-    }
-
-    /// What the services of a policy's list said, and its meters.
-    fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services>;
-}
-
-/// What the services that a policy names said.
-#[derive(Clone, Default)]
-pub struct Services {
-    /// Average figures by provider name, or why there are none.
-    pub average: Vec<(String, Result<Loaded, ProviderFault>)>,
-    /// The PUE that the facility's meters give, or why they give none.
-    pub pue: Option<Result<f64, String>>,
-}
-
-/// The services of whoever can ask none: each of the list is said to be out
-/// of reach, so that what tables know still serves.
-#[must_use]
-pub fn no_services(policy: &Policy, why: &str) -> Services {
-    let providers = &policy.spec.intensity.providers;
-    let missing = |provider: &tanso_crds::carbon_policy::IntensityProvider| {
-        let fault = ProviderFault::Service {
-            provider: provider.name.clone(),
-            reason: why.to_owned(),
-        };
-        (provider.name.clone(), Err(fault))
-    };
-    Services {
-        average: providers
-            .iter()
-            .filter(|one| site::is_service(one))
-            .map(missing)
-            .collect(),
-        pue: Some(Err(why.to_owned())),
-    }
-}
 
 /// Reads a cluster by one client and keeps the pages it has read; shared by
 /// all callers whom it serves.
@@ -96,8 +48,9 @@ pub struct Reader {
     namespace: String,
     books: Arc<dyn Books>,
     pages: Pages,
-    namespaced: Kept,
-    cluster_wide: Kept,
+    namespaced: Kept<Policy>,
+    cluster_wide: Kept<Policy>,
+    rules: Kept<Preset>,
     clock: Clock,
 }
 
@@ -112,6 +65,7 @@ impl Reader {
             pages: Pages::default(),
             namespaced: Kept::default(),
             cluster_wide: Kept::default(),
+            rules: Kept::default(),
             clock: Arc::new(Timestamp::now),
         }
     }
@@ -225,7 +179,7 @@ impl KubeFacts {
         }
         match self.reader.pages.of(self.client(), home, policy).await {
             Err(fault) if fault.is_forbidden() => Ok(Arc::default()),
-            found => found.map(|read| read.pages),
+            found => found.map(|read| Arc::new(read.pages())),
         }
     }
 
@@ -248,11 +202,7 @@ impl KubeFacts {
     }
 
     async fn all_rules(&self) -> Result<Arc<RuleSet>, FactsFault> {
-        let broken = |faults: tanso_carbon::regulation::RuleFaults| FactsFault::Broken {
-            what: "the bundled rules".to_owned(),
-            reason: faults.to_string(),
-        };
-        let mut rules = RuleSet::try_from_files(BUNDLED.iter().copied()).map_err(broken)?;
+        let bundled = rules::bundled()?;
         let ask = Ask {
             verb: "list",
             group: "",
@@ -260,16 +210,24 @@ impl KubeFacts {
             namespace: Some(&self.reader.namespace),
         };
         if !self.access.may(&ask).await? {
-            return Ok(Arc::new(rules));
+            return Ok(bundled);
         }
-        let api: Api<ConfigMap> = Api::namespaced(self.client(), &self.reader.namespace);
-        let params = ListParams::default().labels(RULES_LABEL).limit(100);
-        match list_all(&api, params, "rule files").await {
-            Ok(found) => add_rules(&mut rules, found),
-            Err(fault) if fault.is_forbidden() => {}
+        let own = kept(&self.reader.rules, async {
+            let api: Api<ConfigMap> = Api::namespaced(self.client(), &self.reader.namespace);
+            let params = ListParams::default().labels(RULES_LABEL).limit(100);
+            Ok(rules::presets(list_all(&api, params, "rule files").await?))
+        });
+        let own = match own.await {
+            Ok(own) => own,
+            Err(fault) if fault.is_forbidden() => Arc::default(),
             Err(fault) => return Err(fault),
+        };
+        if own.is_empty() {
+            return Ok(bundled);
         }
-        Ok(Arc::new(rules))
+        let mut all = RuleSet::clone(&bundled);
+        own.iter().for_each(|preset| all.insert(preset.clone()));
+        Ok(Arc::new(all))
     }
 
     async fn table(&self, policy: &Policy) -> Result<Option<Result<Table, String>>, FactsFault> {
@@ -392,10 +350,10 @@ impl KubeFacts {
 }
 
 /// What was listed a moment ago, or is now; who comes meanwhile waits for it.
-async fn kept(
-    place: &Kept,
-    read: impl Future<Output = Result<Vec<Policy>, FactsFault>>,
-) -> Result<Arc<Vec<Policy>>, FactsFault> {
+async fn kept<T>(
+    place: &Kept<T>,
+    read: impl Future<Output = Result<Vec<T>, FactsFault>>,
+) -> Result<Arc<Vec<T>>, FactsFault> {
     let mut place = place.lock().await;
     if let Some((at, found)) = &*place
         && at.elapsed() < KEPT
@@ -405,19 +363,6 @@ async fn kept(
     let found = Arc::new(read.await?);
     *place = Some((Instant::now(), Arc::clone(&found)));
     Ok(found)
-}
-
-/// Adds the user's rules; a file that cannot be read leaves the others alone.
-fn add_rules(rules: &mut RuleSet, found: Vec<ConfigMap>) {
-    for config_map in found {
-        let name = config_map.metadata.name.unwrap_or_default();
-        for (key, yaml) in config_map.data.iter().flatten() {
-            match RuleSet::parse(&format!("{name}/{key}"), yaml) {
-                Ok(preset) => rules.insert(preset),
-                Err(faults) => tracing::debug!(config_map = name, %faults, "a rule file is broken"),
-            }
-        }
-    }
 }
 
 impl Facts for KubeFacts {
@@ -492,6 +437,18 @@ impl Facts for KubeFacts {
             self.may_read_energy(&Scope::Namespace(workload.namespace.clone()))
                 .await?;
             self.reader.books.energy_of(workload, period).await
+        })
+    }
+
+    fn sums<'a>(
+        &'a self,
+        scope: &'a Scope,
+        period: Period,
+        summing: &'a Summing,
+    ) -> Answer<'a, Sums> {
+        Box::pin(async move {
+            self.may_read_energy(scope).await?;
+            self.reader.books.sums(scope, period, summing).await
         })
     }
 

@@ -12,7 +12,7 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
 
-use super::cluster::no_services;
+use super::books::no_services;
 use super::{
     Answer, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, Policy, Schedule, Scope, Site,
     WorkloadKey, site,

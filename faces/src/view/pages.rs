@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kube::Client;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tanso_crds::CarbonReport;
 use tanso_crds::carbon_policy::status::WorkloadResult;
@@ -22,16 +23,33 @@ const KEPT_MAX: usize = 4_096;
 const ROWS_MAX: usize = 200_000;
 /// Pages asked for in one request: each holds up to 500 workloads.
 const PAGE: u32 = 4;
+/// Pages asked for at once.
+const AT_ONCE: usize = 4;
 
 /// The pages of one evaluation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Read {
-    /// The pages by number.
-    pub(super) pages: Arc<Vec<CarbonReport>>,
-    /// Their workloads.
+    /// The pages by number without their workloads, which are kept once; each
+    /// with how many it has.
+    bare: Arc<Vec<(CarbonReport, usize)>>,
+    /// The workloads of all.
     pub(super) workloads: Arc<Vec<WorkloadResult>>,
     /// Whether every page that the status names was there.
     pub(super) is_whole: bool,
+}
+
+impl Read {
+    /// The pages by number, whole.
+    pub(super) fn pages(&self) -> Vec<CarbonReport> {
+        let mut rest = self.workloads.iter();
+        let bare = self.bare.iter();
+        bare.map(|(page, count)| {
+            let mut page = page.clone();
+            page.spec.workloads = rest.by_ref().take(*count).cloned().collect();
+            page
+        })
+        .collect()
+    }
 }
 
 /// A place for the pages of one policy: who finds it empty reads, others wait.
@@ -73,10 +91,17 @@ impl Pages {
             return Ok(read.clone());
         }
         let api: Api<CarbonReport> = Api::namespaced(client, home);
-        let params = ListParams::default()
-            .labels(&format!("{POLICY_LABEL}={}", policy.uid))
-            .limit(PAGE);
-        let read = sorted(policy, list_all(&api, params, "carbonreports").await?);
+        let found = match by_name(&api, policy).await {
+            // Who may list may not always get.
+            Err(fault) if fault.is_forbidden() => {
+                let params = ListParams::default()
+                    .labels(&format!("{POLICY_LABEL}={}", policy.uid))
+                    .limit(PAGE);
+                list_all(&api, params, "carbonreports").await?
+            }
+            found => found?,
+        };
+        let read = sorted(policy, found);
         if read.is_whole {
             *kept = Some((digest, read.clone()));
             self.note(&policy.uid, read.workloads.len());
@@ -127,6 +152,26 @@ impl Places {
     }
 }
 
+/// The pages that the status names, some at once: the server writes one while
+/// another is read. One that is gone is left out.
+async fn by_name(
+    api: &Api<CarbonReport>,
+    policy: &Policy,
+) -> Result<Vec<CarbonReport>, FactsFault> {
+    let one = |name: String| {
+        let api = api.clone();
+        async move {
+            let found = api.get_opt(&name).await;
+            let action = || format!("reading carbonreport \"{name}\"");
+            found.map_err(|error| FactsFault::of(action(), &error))
+        }
+    };
+    let names = stream::iter(policy.status.reports.clone());
+    let found: Vec<Option<CarbonReport>> = names.map(one).buffered(AT_ONCE).try_collect().await?;
+    let is_its = |page: &CarbonReport| page.labels().get(POLICY_LABEL) == Some(&policy.uid);
+    Ok(found.into_iter().flatten().filter(is_its).collect())
+}
+
 /// Those of the pages that the status names, in their order.
 fn sorted(policy: &Policy, found: Vec<CarbonReport>) -> Read {
     let named = |page: &CarbonReport| {
@@ -135,13 +180,17 @@ fn sorted(policy: &Policy, found: Vec<CarbonReport>) -> Read {
     };
     let mut pages: Vec<_> = found.into_iter().filter(named).collect();
     pages.sort_by_key(|page| page.spec.page);
-    let workloads = pages
-        .iter()
-        .flat_map(|page| page.spec.workloads.iter().cloned());
+    let mut workloads = Vec::with_capacity(pages.iter().map(|one| one.spec.workloads.len()).sum());
+    let bare = pages.into_iter().map(|mut page| {
+        let count = page.spec.workloads.len();
+        workloads.append(&mut page.spec.workloads);
+        (page, count)
+    });
+    let bare: Vec<_> = bare.collect();
     Read {
-        workloads: Arc::new(workloads.collect()),
-        is_whole: pages.len() == policy.status.reports.len(),
-        pages: Arc::new(pages),
+        is_whole: bare.len() == policy.status.reports.len(),
+        bare: Arc::new(bare),
+        workloads: Arc::new(workloads),
     }
 }
 
@@ -169,6 +218,45 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_are_told_whole_though_their_workloads_are_kept_once() {
+        use serde_json::{Value, json};
+        let workload = |name: &str| {
+            json!({"namespace": "shop", "kind": "Deployment", "name": name,
+            "verdict": "Compliant", "reason": "WithinLimit", "pods": 1,
+            "figures": {"energyMicrojoules": {"low": 1, "value": 2, "high": 3},
+                "emissionsMilligrams": {"low": 1, "value": 2, "high": 3}}})
+        };
+        let page = |number: i32, workloads: &[Value]| -> CarbonReport {
+            let object = json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonReport",
+                "metadata": {"name": format!("korea-{number}"), "namespace": "shop"},
+                "spec": {"policy": "korea", "page": number, "pages": 2,
+                    "dataThrough": "2026-11-21T10:05:00Z", "ledgerRevision": 7,
+                    "inputsDigest": "sha256:9f2c", "totals": {
+                        "energyMicrojoules": {"low": 1, "value": 2, "high": 3},
+                        "emissionsMilligrams": {"low": 1, "value": 2, "high": 3}},
+                    "workloads": workloads}});
+            serde_json::from_value(object).unwrap()
+        };
+        let object = json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+            "metadata": {"name": "korea", "namespace": "shop"},
+            "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
+            "status": {"reports": ["korea-1", "korea-2"]}});
+        let policy: tanso_crds::CarbonPolicy = serde_json::from_value(object).unwrap();
+        let (first, second) = (
+            page(1, &[workload("api"), workload("web")]),
+            page(2, &[workload("etl")]),
+        );
+        // The API server's order is that of names, not of numbers.
+        let found = vec![second.clone(), first.clone(), page(3, &[])];
+        let read = sorted(&Policy::from(policy), found);
+        assert!(read.is_whole);
+        let names: Vec<_> = read.workloads.iter().map(|one| &*one.name).collect();
+        assert_eq!(names, ["api", "web", "etl"]);
+        let whole = serde_json::to_value(read.pages()).unwrap();
+        assert_eq!(whole, serde_json::to_value([first, second]).unwrap());
+    }
 
     /// The thirty-third policy threw out all, and each list read all anew.
     #[test]

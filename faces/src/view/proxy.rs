@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::{Estimate, Joules, Provenance};
 
-use super::cluster::{Books, Services, no_services};
+use super::books::{Books, Services, no_services};
 use super::{Answer, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Scope, WorkloadKey};
 
 /// The operator's Service and the name of its port.

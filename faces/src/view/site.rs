@@ -11,7 +11,7 @@ use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
 use tanso_carbon::regions::Region;
 use tanso_carbon::series::{Boundary, Point, SeriesInfo};
-use tanso_carbon::{FacilityPue, HourlyIntensity, Pue, PueEvidence, UtcHour};
+use tanso_carbon::{FacilityPue, HourlyIntensity, UtcHour};
 use tanso_crds::carbon_policy as crd;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider, IntensityProviderKind};
 use tanso_intensity::bundled::Bundled;
@@ -20,12 +20,12 @@ use tanso_intensity::places::region_of;
 use tanso_intensity::static_value::StaticValue;
 use tanso_intensity::table::Table;
 use tanso_intensity::{IntensityProvider as _, Loaded, ProviderFault};
-use tanso_power::Estimate;
 
 use super::beside::{Beside, beside};
-use super::cluster::Services;
-use super::stated::{category, entity, evidence, metering, scope};
+use super::books::Services;
+use super::stated::metering;
 use super::{FactsFault, Policy};
+use crate::pue::stated;
 
 /// Where a policy's energy is used.
 #[derive(Clone)]
@@ -233,9 +233,9 @@ pub(super) fn site(
     remarks.extend(intensity.freshness.notes.iter().cloned());
     let pue = spec.site.pue.as_ref();
     let pue = pue
-        .map(|pue| facility(pue, services, &mut remarks))
+        .map(|pue| stated(pue, services.pue.as_ref(), &mut remarks))
         .transpose();
-    let pue = pue.map_err(|fault| broken("spec.site.pue", fault))?;
+    let pue = pue.map_err(|fault| broken("spec.site.pue", fault.to_string()))?;
     let time_zone = calendar::time_zone(&spec.site.time_zone)
         .map_err(|fault| broken("spec.site.timeZone", fault.to_string()))?;
     let grids = grids(spec, zones)
@@ -321,40 +321,6 @@ fn tabled(spec: &CarbonPolicySpec, table: &Table, zone: &str) -> Result<Loaded, 
     let counted = given.map(|given| given.boundary).unwrap_or_default();
     let year = given.and_then(|given| i16::try_from(given.data_year?).ok());
     table.load_of(zone, boundary(counted), year)
-}
-
-/// The facility's PUE: of its meters where they are asked and answer.
-fn facility(
-    spec: &crd::PueSpec,
-    services: &Services,
-    notes: &mut Vec<String>,
-) -> Result<FacilityPue, String> {
-    let stated = Pue::try_new(spec.value).map_err(|fault| fault.to_string())?;
-    let stated = |evidence, source: &str| FacilityPue {
-        scope: scope(spec.scope),
-        category: spec.category.map(category),
-        entity: entity(spec.entity),
-        ..FacilityPue::annual(stated, evidence, source)
-    };
-    let Some(query) = &spec.query else {
-        return Ok(stated(evidence(spec.evidence), &spec.reference));
-    };
-    let measured = services
-        .pue
-        .clone()
-        .unwrap_or_else(|| Err("its meters were not asked".to_owned()));
-    let measured =
-        measured.and_then(|ratio| Pue::try_new(ratio).map_err(|fault| fault.to_string()));
-    Ok(match measured {
-        Ok(ratio) => FacilityPue {
-            value: Estimate::exact(ratio),
-            ..stated(PueEvidence::Measured, &query.query)
-        },
-        Err(why) => {
-            notes.push(format!("PUE {} is assumed: {why}", spec.value));
-            stated(PueEvidence::Assumed, &spec.reference)
-        }
-    })
 }
 
 /// The regions of nodes, if the policy asks for them. One of the site's own

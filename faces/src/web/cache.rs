@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tanso_carbon::Period;
 
 use crate::report::{Hours, hours};
-use crate::view::{Facts, FactsFault, Policy, Scope};
+use crate::view::{Chosen, Facts, FactsFault, Policy, Scope, Summed};
 
 /// Hours ahead that are shown with the intensity that is expected.
 const AHEAD: i32 = 12;
@@ -48,13 +48,17 @@ impl Cache {
             return Ok(Some(Arc::clone(found)));
         }
         let scope = Scope::of(policy.namespace.as_deref());
-        let (energy, site) = (
-            facts.energy(&scope, window).await?,
-            facts.site(policy).await?,
-        );
-        let workloads = facts.workloads(policy).await?;
-        let found = hours::hours(&energy, Some(&workloads), &site, window, AHEAD);
-        let found = Arc::new(found);
+        let site = facts.site(policy).await?;
+        let chosen = match Chosen::of_spec(policy) {
+            Some(chosen) => chosen,
+            None => Chosen::of_judged(&facts.workloads(policy).await?),
+        };
+        let summing = Arc::new(Summed {
+            chosen,
+            of_node: site.of_node.clone(),
+        });
+        let sums = facts.sums(&scope, window, &summing).await?;
+        let found = Arc::new(hours::of_sums(&sums, &site, window, AHEAD));
         let mut kept = self.lock();
         if kept.len() >= KEPT_MAX {
             kept.clear();

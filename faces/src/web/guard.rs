@@ -39,6 +39,14 @@ impl Doors {
         Self(Kind::Given(facts))
     }
 
+    /// The facts as this process sees them.
+    pub(super) fn own(&self) -> Arc<dyn Facts> {
+        match &self.0 {
+            Kind::Cluster(reader, _) => Arc::new(reader.seen_by(Access::Own)),
+            Kind::Given(facts) => Arc::clone(facts),
+        }
+    }
+
     /// The facts as this caller sees them.
     pub(super) async fn facts(&self, parts: &Parts) -> Result<Arc<dyn Facts>, PageFault> {
         let token = bearer(parts);

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, PreEscaped, html};
-use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, WorkloadResult};
+use tanso_crds::carbon_policy::status::{Figures, Verdict, WorkloadResult};
 
+use super::advice::advice;
 use super::layout::{self, Frame, Rows, cell, figure};
 use super::nodes::LATE_S;
 use super::{LiveNode, PageFault, Web, answer};
-use crate::answer::savings::{moved, rank};
+use crate::pue;
 use crate::report::chart::{self, Now};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
@@ -22,8 +23,6 @@ use crate::words::Priced;
 
 /// Workloads shown.
 const WORKLOADS: usize = 25;
-/// Pieces of advice shown.
-const ADVICE: usize = 5;
 
 pub(super) async fn page(State(web): State<Web>, frame: Frame) -> Response {
     let made = made(&web, &frame).await;
@@ -38,6 +37,7 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     };
     let title = frame.pick("Overview", "개요");
     let policies = facts.policies(&Scope::All).await?;
+    web.warmth.note_view();
     let Some(policy) = chosen(frame, &policies) else {
         let why = frame.pick(
             "No policy is visible to you: energy is booked, but nothing is judged.",
@@ -46,9 +46,13 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
         let body = layout::empty(why, "kubectl apply -f config/samples/carbonpolicy.yaml");
         return Ok(layout::page(frame, title, None, &body));
     };
-    let workloads = facts.workloads(policy).await?;
-    let hours = web.cache.hours(&*facts, policy).await;
-    let seen = nodes_seen(&*facts).await;
+    // Each waits for another part of the cluster: none for the others.
+    let (workloads, hours, seen) = tokio::join!(
+        facts.workloads(policy),
+        web.cache.hours(&*facts, policy),
+        nodes_seen(&*facts)
+    );
+    let workloads = workloads?;
     let may_see = policy.kind == PolicyKind::ClusterCarbonPolicy || seen.is_some();
     let live = may_see.then(|| web.live.nodes());
     // A node without an agent is a node too.
@@ -72,6 +76,18 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     ))
 }
 
+/// Reads what the page shows who names no policy, and keeps it.
+pub(super) async fn warm(web: &Web, facts: &dyn Facts) -> Result<(), FactsFault> {
+    let policies = facts.policies(&Scope::All).await?;
+    if let Some(policy) = widest(&policies) {
+        let (workloads, hours) =
+            tokio::join!(facts.workloads(policy), web.cache.hours(facts, policy));
+        workloads?;
+        hours?;
+    }
+    Ok(())
+}
+
 /// How many nodes there are, for a caller who may see them.
 async fn nodes_seen(facts: &dyn Facts) -> Option<usize> {
     let nodes = facts.nodes().await.ok()?;
@@ -86,10 +102,14 @@ fn chosen<'a>(frame: &Frame, policies: &'a [Policy]) -> Option<&'a Policy> {
         .find_map(|pair| pair.strip_prefix("policy="));
     let asked = asked.map(|text| text.replace("%2F", "/"));
     let by_name = policies.iter().find(|policy| Some(key(policy)) == asked);
+    by_name.or_else(|| widest(policies))
+}
+
+fn widest(policies: &[Policy]) -> Option<&Policy> {
     let is_wide = |policy: &&Policy| policy.kind == PolicyKind::ClusterCarbonPolicy;
     let has_figures = |policy: &&Policy| policy.status.totals.is_some();
-    by_name
-        .or_else(|| policies.iter().filter(is_wide).find(has_figures))
+    let mut wide = policies.iter().filter(is_wide);
+    wide.find(has_figures)
         .or_else(|| policies.iter().find(has_figures))
         .or_else(|| policies.first())
 }
@@ -386,8 +406,7 @@ pub(super) fn table(frame: &Frame, workloads: &[WorkloadResult]) -> Markup {
     );
     let row = |one: &WorkloadResult| {
         let figures = &one.figures;
-        // Nothing is known of it: that is not zero.
-        let is_known = one.verdict != Verdict::Unknown || figures.energy_microjoules.high > 0;
+        let is_known = crate::words::is_known(one.verdict, figures);
         let cell = |text: String| {
             if is_known {
                 cell(text)
@@ -419,85 +438,6 @@ pub(super) fn table(frame: &Frame, workloads: &[WorkloadResult]) -> Markup {
     .table()
 }
 
-fn advice(frame: &Frame, policy: &Policy, workloads: &[WorkloadResult]) -> Markup {
-    let mut all: Vec<(Option<&WorkloadResult>, &Recommendation)> = workloads
-        .iter()
-        .flat_map(|one| {
-            one.recommendations
-                .iter()
-                .map(move |advice| (Some(one), advice))
-        })
-        .chain(
-            policy
-                .status
-                .recommendations
-                .iter()
-                .map(|advice| (None, advice)),
-        )
-        .collect();
-    all.sort_by_key(|(_, advice)| rank(advice));
-    html! {
-        h2 { (frame.pick("What would save most, and what only moves to others", "절감 권고(배분량만 줄어드는 권고는 뒤에 표시)")) }
-        @if all.is_empty() {
-            p { (frame.pick("Nothing that is looked for would save enough to advise it.", "권고할 만큼 절감되는 변경이 없다.")) }
-        } @else {
-            ul.advice {
-                @for (workload, advice) in all.into_iter().take(ADVICE) { (piece(frame, workload, advice)) }
-            }
-        }
-    }
-}
-
-/// One piece of advice.
-pub(super) fn piece(
-    frame: &Frame,
-    workload: Option<&WorkloadResult>,
-    advice: &Recommendation,
-) -> Markup {
-    let all = &advice.saving_milligrams_per_day;
-    let (saved, moves) = (advice.cluster_saving_milligrams_per_day, moved(advice));
-    let a_day = |of: i64| {
-        let (unit, day) = (frame.language.co2eq(), frame.pick("d", "일"));
-        format!("−{} {unit}/{day}", words::mass(of))
-    };
-    html! {
-        li {
-            p {
-                strong { (frame.language.action(&advice.action)) }
-                @if let Some(one) = workload {
-                    " – " a href=(frame.link(&link_of(one))) { (one.namespace) "/" (one.kind) "/" (one.name) }
-                }
-            }
-            p {
-                @if moves == 0 || saved != 0 { (a_day(saved)) }
-                @if moves != 0 {
-                    @if saved != 0 { " + " }
-                    (a_day(moves)) " " (frame.pick("attributed", "배분량"))
-                }
-                " (" (words::mass(all.low)) " – " (words::mass(all.high)) ", 90 %), "
-                (words::milli(advice.saving_milli_percent)) " %, "
-                (frame.pick("confidence", "신뢰도")) " " (frame.language.confidence(&advice.confidence))
-            }
-            @if moves != 0 {
-                p { (frame.pick(
-                    "Attributed: others bear it instead; the cluster saves it only if a node goes.",
-                    "배분량은 다른 워크로드의 몫으로 옮겨질 뿐이며, 노드를 줄일 때에만 클러스터 전체에서 절감된다.",
-                )) }
-            }
-            p { (layout::said(frame, &advice.basis)) }
-            (change(frame, &advice.change))
-        }
-    }
-}
-
-/// A command to copy; advice in words as a sentence.
-fn change(frame: &Frame, change: &str) -> Markup {
-    if change.starts_with("kubectl ") {
-        return html! { pre tabindex="0" lang="en" { code { (change) } } };
-    }
-    html! { p { (layout::said(frame, change)) } }
-}
-
 /// Where the figures come from.
 pub(super) fn sources(frame: &Frame, policy: &Policy) -> Markup {
     let status = &policy.status;
@@ -508,15 +448,13 @@ pub(super) fn sources(frame: &Frame, policy: &Policy) -> Markup {
                 div {
                     dt { (frame.pick("Grid intensity", "전력 배출계수")) }
                     dd {
-                        (from.zone) ", " (from.method) ", " (from.boundary) ", " (from.source)
+                        (from.zone) ", " (frame.language.intensity_kind(&from.method)) ", " (frame.language.intensity_kind(&from.boundary)) ", " (from.source)
                         @if let Some(year) = from.data_year { ", " (year) }
                         @if !from.filled_by.is_empty() { "; " (layout::said(frame, &from.filled_by)) }
                     }
                 }
             }
-            @if let Some(pue) = &policy.spec.site.pue {
-                div { dt { "PUE" } dd { (pue.value) ", " (frame.language.pue_evidence(pue.evidence)) @if !pue.reference.is_empty() { " (" (pue.reference) ")" } } }
-            }
+            div { dt { "PUE" } dd { (pue::in_words(pue::of(&policy.spec, status).as_ref(), frame.language)) } }
             @if let Some(digest) = &status.inputs_digest {
                 div { dt { (frame.pick("Digest of all inputs", "입력자료 다이제스트")) } dd { code { (digest) } } }
             }

@@ -1,10 +1,11 @@
 //! The policies, and one of them with all its rules.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
 use maud::{Markup, html};
+use tanso_carbon::RuleSet;
 use tanso_crds::carbon_policy::status::{RegulationResult, WorkloadResult};
 
 use super::layout::{self, Frame, Rows, cell};
@@ -12,14 +13,15 @@ use super::overview::{banner, key, link, sources, table};
 use super::{PageFault, Web, answer};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
-use crate::report::{self, Inputs, Language, Statement};
+use crate::report::{self, Inputs, Language, Statement, korean};
 use crate::view::{Facts, Policy, PolicyKind, Scope};
 
 /// Workloads on one page.
 const PAGE: usize = 25;
 
-/// Names of rules in the reader's language, by id.
-pub(super) type RuleNames = BTreeMap<String, String>;
+/// The rules by which results are named in the reader's language; none where
+/// ids and citations serve.
+pub(super) type RuleNames = Option<Arc<RuleSet>>;
 
 pub(super) async fn list(State(web): State<Web>, frame: Frame) -> Response {
     let made = all(&web, &frame).await;
@@ -203,15 +205,24 @@ async fn answered(
     ))
 }
 
-/// The rules' names in the reader's language, by id; empty where ids serve.
+/// The rules that results are named by.
 pub(super) async fn names(frame: &Frame, facts: &dyn Facts) -> Result<RuleNames, PageFault> {
-    if frame.language == Language::English {
-        return Ok(RuleNames::new());
+    Ok(match frame.language {
+        Language::English => None,
+        Language::Korean => Some(facts.rules().await?),
+    })
+}
+
+/// Name and source of a result's rule: in Korean where the rule has a Korean
+/// name, else the citation of the status, marked as English.
+fn cited(result: &RegulationResult, names: &RuleNames) -> Markup {
+    let rule = names.as_ref().and_then(|set| report::rule_of(result, set));
+    let korean = rule.and_then(|rule| Some((korean::named(rule)?, korean::cited(rule)?)));
+    if let Some((name, source)) = korean {
+        html! { br; (name) br; small { (source) } }
+    } else {
+        html! { br; small lang="en" { (result.source) } }
     }
-    let rules = facts.rules().await?;
-    let all = rules.iter().flat_map(|preset| &preset.rules);
-    let named = all.filter_map(|rule| Some((rule.id.clone(), rule.name_ko.clone()?)));
-    Ok(named.collect())
 }
 
 /// The rules with value, limit and why.
@@ -240,13 +251,12 @@ pub(super) fn rules(frame: &Frame, rules: &[RegulationResult], names: &RuleNames
         vec![
             html! {
                 (rule.rule)
-                @if let Some(name) = names.get(&rule.rule) { br; (name) }
-                br; small lang="en" { (rule.source) }
+                (cited(rule, names))
             },
             cell(frame.language.rule_kind(&rule.kind)),
             cell(value),
             cell(rule.limit_milli.map_or_else(String::new, words::milli)),
-            cell(&rule.unit),
+            cell(frame.language.unit(&rule.unit)),
             layout::verdict(frame, rule.verdict),
             cell(frame.language.reason(&rule.reason)),
         ]

@@ -11,6 +11,7 @@ use tanso_intensity::{IntensityProvider as _, places};
 
 use super::layout::{self, Frame, Rows, cell};
 use super::{PageFault, Web, answer};
+use crate::pue;
 use crate::report::document::Sheet;
 use crate::report::figure as words;
 
@@ -57,7 +58,7 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
                 region
                     .pue
                     .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
+                    .map_or_else(String::new, |found| pue::of_region(found, frame.language)),
             ),
             cell(&one.source),
         ]

@@ -6,10 +6,12 @@ use axum::response::Response;
 use maud::{Markup, html};
 use tanso_crds::carbon_policy::status::{Unadvised, WorkloadResult};
 
+use super::advice::piece;
 use super::layout::{self, Frame, cell, figure};
-use super::overview::{self, banner, key, link, piece};
+use super::overview::{self, banner, key, link};
 use super::policies::{RuleNames, names, rules};
 use super::{PageFault, Web, answer};
+use crate::pue;
 use crate::report::Language;
 use crate::report::figure as words;
 use crate::view::{Policy, Scope};
@@ -105,7 +107,7 @@ fn parts(frame: &Frame, one: &WorkloadResult) -> String {
 /// Energy × PUE × intensity with the numbers filled in, and the evidence.
 fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
     let figures = &one.figures;
-    let pue = policy.spec.site.pue.as_ref();
+    let pue = pue::of(&policy.spec, &policy.status);
     let intensity = figures.intensity_milligrams_per_kwh.map_or_else(
         || "-".to_owned(),
         |grid| format!("{} g/kWh", words::intensity(grid)),
@@ -138,12 +140,7 @@ fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
             div { dt { (frame.pick("Energy", "전력량")) } dd { (words::kwh(figures.energy_microjoules.value)) " kWh" } }
             div {
                 dt { "× PUE" }
-                dd {
-                    @match pue {
-                        Some(pue) => { (pue.value) ", " (frame.language.pue_evidence(pue.evidence)) }
-                        None => { "1, " (frame.pick("none is given", "제출되지 않음")) }
-                    }
-                }
+                dd { (pue::in_words(pue.as_ref(), frame.language)) }
             }
             div {
                 dt { "× " (frame.pick("grid intensity", "전력 배출계수")) }

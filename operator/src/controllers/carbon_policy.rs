@@ -22,7 +22,6 @@ pub mod judge;
 mod kinds;
 pub mod observe;
 pub mod open_reports;
-mod query_period;
 mod remembered;
 mod savings;
 pub mod status;

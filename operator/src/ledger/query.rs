@@ -22,7 +22,7 @@ use super::past_cpu::{self, CpuDays};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
-pub use alone::{of_scope, of_workload};
+pub use alone::{of_scope, of_workload, sums_of};
 
 /// Whose rows a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -654,4 +654,5 @@ proptest! {
 
 mod memory;
 mod past_cpu;
+mod sums;
 mod year;

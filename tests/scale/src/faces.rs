@@ -93,6 +93,12 @@ async fn overview(operator: &Process) -> Result<Vec<String>> {
         "bytes": bytes, "limit_ms": VIEW_LIMIT_MS, "limit_bytes": VIEW_LIMIT_BYTES}),
     );
     let mut missed = Vec::new();
+    // The first view after the start is somebody's too.
+    if first > VIEW_LIMIT_MS {
+        missed.push(format!(
+            "the overview's first view took {first} ms of {VIEW_LIMIT_MS}"
+        ));
+    }
     if p99 > VIEW_LIMIT_MS {
         missed.push(format!("the overview took {p99} ms of {VIEW_LIMIT_MS}"));
     }

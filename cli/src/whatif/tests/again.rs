@@ -98,7 +98,7 @@ async fn facts(intensity: &Value, table: Option<&str>) -> Given {
         from,
         until: from.plus_hours(24),
     };
-    let found = restate(&policy, &[], &booked(), &site, &facts.rules, day).unwrap();
+    let found = restate(&policy, &[], &booked(), &site, &facts.rules, (day, None)).unwrap();
     policy.status = found.policy.status;
     policy.status.workloads = found.workloads;
     facts.policies.push(policy);

@@ -45,6 +45,11 @@ pub enum ReadFault {
     /// The policy has no figures.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The window's units are the policy's to say.
+    #[error(
+        "units are given of another time than the policy's window only, with a period: the window's are those of spec.accounting.functionalUnit"
+    )]
+    UnitsOfWindow,
     /// It would be read for too long.
     #[error(
         "{pods} pods in {hours} hours are more than {most} rows; take a shorter time, or `kubectl tanso report`, which reads them by the day"
@@ -165,11 +170,21 @@ impl Read {
     /// If the policy has no figures, or nothing was booked in that time.
     pub fn report(mut self, rules: &RuleSet, statement: &Statement) -> Result<Report, ReadFault> {
         let mut other = None;
+        if self.asked.is_none() && statement.units.is_some() {
+            return Err(ReadFault::UnitsOfWindow);
+        }
         if let (Some(period), Some((_, energy))) = (self.asked, &self.energy) {
             let advised = self.policy.status.data_through.as_ref();
             let advice_through = advised.map(|at| at.0.to_string());
             let (policy, judged) = (&self.policy, &self.workloads);
-            let found = restate(policy, judged, energy, &self.site, rules, period)?;
+            let found = restate(
+                policy,
+                judged,
+                energy,
+                &self.site,
+                rules,
+                (period, statement.units),
+            )?;
             self.policy = found.policy;
             self.workloads = Arc::new(found.workloads);
             other = Some(OtherTime {

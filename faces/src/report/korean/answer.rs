@@ -7,6 +7,7 @@ use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
 use super::particle::fill;
 use super::{RuleNames, sentence};
 use crate::answer::savings::{foremost, moved};
+use crate::pue;
 use crate::report::figure;
 use crate::report::sections::Writer;
 use crate::words::Priced;
@@ -59,8 +60,8 @@ fn priced(writer: &Writer<'_>, names: &RuleNames) -> String {
     let report = writer.report;
     let intensity = report.totals.intensity_milligrams_per_kwh;
     let intensity = intensity.map_or_else(|| "-".to_owned(), figure::intensity);
-    let factor = match (&report.method.pue, report.method.pue_is_applied) {
-        (Some(pue), true) => format!(" × PUE {pue}"),
+    let factor = match (&report.method.facility_pue, report.method.pue_is_applied) {
+        (Some(used), true) => format!(" × PUE {}", pue::brief(used, writer.language)),
         _ => String::new(),
     };
     let formula = format!(

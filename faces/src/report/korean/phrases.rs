@@ -6,9 +6,11 @@
 
 mod advice;
 mod bases;
+mod idle;
 
 pub(super) use advice::ADVICE;
 pub(super) use bases::BASES;
+pub(super) use idle::IDLE;
 
 /// What stands in a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use super::*;
 
 mod advice;
 mod bases;
+mod idle;
 
 fn names() -> RuleNames {
     let rules = RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap();
@@ -260,11 +261,14 @@ fn what_bundled_korean_rules_say_of_themselves_is_in_korean() {
             let said = [
                 Some(&rule.authority),
                 Some(&rule.evidence),
+                Some(&rule.source),
                 rule.clause.as_ref(),
                 rule.note.as_ref(),
-            ];
+                cited(rule).as_ref(),
+            ]
+            .map(Option::<&String>::cloned);
             for text in said.into_iter().flatten() {
-                let korean = own_text(text);
+                let korean = own_text(&text);
                 assert!(!korean.contains(ORIGINAL), "{}: {korean}", rule.id);
             }
         }

@@ -106,6 +106,9 @@ const WORDS: &[(&str, &str)] = &[
     ),
     ("the number of functional units", "기능 단위 수"),
     ("a stated figure", "제출된 값"),
+    // What does nothing.
+    ("idle", "유휴"),
+    ("zombie", "장기 유휴"),
     // Boundaries of intensity.
     ("life-cycle", "전과정"),
     ("direct", "직접배출"),
@@ -218,6 +221,44 @@ const OF_RULES: &[(&str, &str)] = &[
     ("scoring of 2012-10-31", "2012. 10. 31. 배점 기준"),
     ("scoring from 2014", "2014년부터의 배점 기준"),
     ("power-system impact assessment", "전력계통영향평가"),
+    // Where Korean rules were read.
+    (
+        "a public demonstration project of 2025, configuration and code",
+        "2025년 공개 시연 사업의 설정과 코드",
+    ),
+    (
+        "KBS World 2022-03 (40 percent); econotimes 2021-08 (35 or more)",
+        "KBS World 2022년 3월(40 %), 이코노타임즈 2021년 8월(35 % 이상)",
+    ),
+    (
+        "Kim & Chang 2024-09-25; Shin & Kim newsletter",
+        "김·장 법률사무소 2024. 9. 25., 법무법인(유) 세종 소식지",
+    ),
+    ("stored copy of the statute text", "법령 본문 저장본"),
+    (
+        "Yonhap 2025-12-18; newstree; Hwankyung Ilbo",
+        "연합뉴스 2025. 12. 18., 뉴스트리, 환경일보",
+    ),
+    ("newstree 2025-12-18", "뉴스트리 2025. 12. 18."),
+    ("Yonhap 2025-12-18", "연합뉴스 2025. 12. 18."),
+    (
+        "Korea Economic TV 2025-11-05; ZERECO notice",
+        "한국경제TV 2025. 11. 5., ZERECO 공지",
+    ),
+    (
+        "Digital Daily 2012-10-22 and 2012-10-25; etnews 2013-01",
+        "디지털데일리 2012. 10. 22.·10. 25., 전자신문 2013년 1월",
+    ),
+    ("ZDNet Korea 2014-12-16", "지디넷코리아 2014. 12. 16."),
+    (
+        "scoring of the private Green Data Center certification of 2012: Digital Daily 2012-10-22 and 2012-10-25; etnews 2013-01; ZDNet Korea 2014-12-16",
+        "2012년 민간 그린 데이터센터 인증의 배점: 디지털데일리 2012. 10. 22.·10. 25., 전자신문 2013년 1월, 지디넷코리아 2014. 12. 16.",
+    ),
+    (
+        "Asia Economy 2024-12; ZDNet Korea 2026-02-24",
+        "아시아경제 2024년 12월, 지디넷코리아 2026. 2. 24.",
+    ),
+    ("Hwankyung Ilbo (hkbs) 2025-11", "환경일보 2025년 11월"),
     // Notes of Korean rules.
     (
         "No Korean statute sets a limit per kWh. The number is about the average of the grid itself (life-cycle 2024 and 2025: 423), so it describes the grid more than it limits a workload; a workload meets it by when it runs.",

@@ -13,7 +13,7 @@ use tanso_intensity::static_value::StaticValue;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::*;
-use crate::view::{Beside, Market};
+use crate::view::{Beside, Market, PlaceAt};
 
 const OWN: &str = "
 id: own
@@ -105,7 +105,7 @@ fn each_rule_is_judged_over_its_own_period_and_a_workload_by_its_own_ratio() {
     )
     .unwrap();
     let judged = policy.status.workloads.clone();
-    let found = restate(&policy, &judged, &energy, &site, &rules, june).unwrap();
+    let found = restate(&policy, &judged, &energy, &site, &rules, (june, None)).unwrap();
     let told = |id: &str| {
         let mut results = found.policy.status.regulations.iter();
         let one = results.find(|one| one.rule == id).unwrap();
@@ -168,7 +168,27 @@ fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
     let energy = energy(&policy, june);
     let rules = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
     let judged = policy.status.workloads.clone();
-    let found = restate(&policy, &judged, &energy, &site, &rules.unwrap(), june).unwrap();
+    let rules = rules.unwrap();
+    let found = restate(&policy, &judged, &energy, &site, &rules, (june, None)).unwrap();
+    let status = &found.policy.status;
+    assert_eq!(
+        status.software_carbon_intensity, None,
+        "nobody said of what"
+    );
+    assert_eq!(status.pue.as_ref().unwrap().value, "1.25");
+    // The same month with what it served, as somebody said.
+    let served = (june, Some(2_000_000));
+    let told = restate(&policy, &judged, &energy, &site, &rules, served).unwrap();
+    let sci = told.policy.status.software_carbon_intensity.unwrap();
+    assert_eq!((sci.units, sci.unit.as_str()), (2_000_000, "request"));
+    let sum = sci.operational_milligrams.value + sci.embodied_milligrams.value;
+    let off = sci.micrograms_per_unit.value - sum * 1_000 / 2_000_000;
+    assert!(off.abs() <= 1, "{sci:?}");
+    assert_eq!(
+        Some(sci.embodied_milligrams),
+        told.embodied,
+        "the hardware's part is the same"
+    );
     // 360 of 720 hours of 1.25 kWh are covered; the rest is 450 kWh of 480 g.
     let market = found.policy.status.market.unwrap();
     assert_eq!(market.emissions_milligrams.value, 216_000_000);
@@ -186,4 +206,41 @@ fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
     assert_eq!(own.recommendations, advised.recommendations);
     let began: Vec<_> = own.settled.iter().map(|run| run.started.0).collect();
     assert_eq!(began, [started]);
+}
+
+/// The export named the region's grid zone alone, and the command priced it
+/// with the site's PUE.
+#[test]
+fn the_export_has_the_pue_of_each_nodes_region() {
+    let (policy, mut site) = (policy(), site());
+    let june = parse("2026-06", &site).unwrap();
+    let energy = energy(&policy, june);
+    let judged = policy.status.workloads.clone();
+    let plain = energy_table(&policy, &judged, &energy, &site, june);
+    assert!(
+        plain.starts_with("datetime_utc,workload,zone,provenance,energy_low"),
+        "{plain}"
+    );
+    let regions = tanso_intensity::places::regions().unwrap();
+    let region = regions.get("europe-west3", Some("gcp")).unwrap();
+    site.others = vec![PlaceAt::of(region, 2026).unwrap()];
+    site.of_node.insert("n1".to_owned(), 1);
+    let told = energy_table(&policy, &judged, &energy, &site, june);
+    let mut lines = told.lines();
+    let header = lines.next().unwrap();
+    assert!(
+        header.starts_with("datetime_utc,workload,zone,pue,pue_evidence,provenance,"),
+        "{header}"
+    );
+    let pue = region.pue.as_ref().unwrap();
+    let cells = format!(
+        ",DE,{},{:?},measured,",
+        pue.value.value.ratio(),
+        pue.evidence
+    );
+    let line = lines.next().unwrap();
+    assert!(line.contains(&cells), "{line} {cells}");
+    // The reader takes it.
+    let read = tanso_carbon::whatif::EnergyTable::parse("energy.csv", &told).unwrap();
+    assert_eq!(read.lines().len(), 720);
 }

@@ -109,8 +109,8 @@ pub(super) fn sci(writer: &Writer<'_>) -> Section {
             (
                 writer.pick("Method", "방법"),
                 writer.pick(
-                    "shared by what pods asked for of a node's CPU, of nodes that are still there; functional units are known of the policy's window only, so there is no intensity per unit",
-                    "파드가 요청한 노드 CPU의 몫으로 배분하며 현재 있는 노드만 포함한다. 기능 단위 수는 정책의 평가 구간에 대해서만 알 수 있어 단위당 값은 산정하지 않는다",
+                    "shared by what pods asked for of a node's CPU, of nodes that are still there; how many functional units that time served was not given (--units), so there is no intensity per unit",
+                    "파드가 요청한 노드 CPU의 몫으로 배분하며 현재 있는 노드만 포함한다. 해당 기간의 기능 단위 수(--units)가 제출되지 않아 단위당 값은 산정하지 않는다",
                 ),
             ),
         ];
@@ -146,7 +146,15 @@ pub(super) fn sci(writer: &Writer<'_>) -> Section {
         ),
         (
             writer.pick("R, functional units", "R, 기능 단위"),
-            format!("{} {}", sci.units, sci.unit),
+            match (writer.report.statement.units, writer.language) {
+                (None, _) => format!("{} {}", sci.units, sci.unit),
+                (Some(_), Language::English) => {
+                    format!("{} {}, as the organisation states", sci.units, sci.unit)
+                }
+                (Some(_), Language::Korean) => {
+                    format!("{} {}(보고 조직 제출)", sci.units, sci.unit)
+                }
+            },
         ),
         (
             writer.pick("Method", "방법"),

@@ -5,7 +5,7 @@ use tanso_crds::carbon_policy::status::{Figures, WorkloadResult};
 use super::Writer;
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{EnergyOf, Language, chart, figure};
-use crate::words::emitted_cell;
+use crate::words::{emitted_cell, emitted_sum, is_known};
 
 /// 4: energy.
 pub(super) fn energy(writer: &Writer<'_>) -> Section {
@@ -87,37 +87,60 @@ fn parts(writer: &Writer<'_>, caption: &str, first: (&str, &str), parts: &[Energ
         writer.pick("Emissions", "배출량"),
         writer.language.co2eq()
     );
-    let mut table = Sheet::new(
-        caption,
-        &[
-            &writer.pick(first.0, first.1),
-            &column(&writer.pick("Energy", "전력량")),
-            &column(writer.language.provenance(0)),
-            &column(writer.language.provenance(1)),
-            &column(writer.language.provenance(2)),
-            &emissions,
-        ],
-    );
-    for part in parts {
-        table.push([
-            part.name.clone(),
-            figure::kwh(part.energy_microjoules),
-            figure::kwh(part.measured_microjoules),
-            figure::kwh(part.modelled_microjoules),
-            figure::kwh(part.simulated_microjoules),
-            figure::grams(part.emissions_milligrams),
-        ]);
-    }
     let sum = |of: fn(&EnergyOf) -> i64| parts.iter().map(of).sum::<i64>();
-    table.total([
-        writer.pick("Sum", "합계"),
-        figure::kwh(sum(|part| part.energy_microjoules)),
-        figure::kwh(sum(|part| part.measured_microjoules)),
-        figure::kwh(sum(|part| part.modelled_microjoules)),
-        figure::kwh(sum(|part| part.simulated_microjoules)),
-        figure::grams(sum(|part| part.emissions_milligrams)),
-    ]);
+    let whole = EnergyOf {
+        name: writer.pick("Sum", "합계"),
+        workloads: 0,
+        energy_microjoules: sum(|part| part.energy_microjoules),
+        measured_microjoules: sum(|part| part.measured_microjoules),
+        modelled_microjoules: sum(|part| part.modelled_microjoules),
+        simulated_microjoules: sum(|part| part.simulated_microjoules),
+        emissions_milligrams: sum(|part| part.emissions_milligrams),
+        unpriced_microjoules: sum(|part| part.unpriced_microjoules),
+    };
+    let mut columns = vec![
+        writer.pick(first.0, first.1),
+        column(&writer.pick("Energy", "전력량")),
+        column(writer.language.provenance(0)),
+        column(writer.language.provenance(1)),
+        column(writer.language.provenance(2)),
+        emissions,
+    ];
+    // Where all has an intensity, a column of nothing would only raise questions.
+    let says_unpriced = whole.unpriced_microjoules > 0;
+    if says_unpriced {
+        columns.push(column(&writer.pick(
+            "Facility energy without intensity, not in the emissions",
+            "배출계수가 없어 배출량에 포함하지 않은 시설 전력량",
+        )));
+    }
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = Sheet::new(caption, &columns);
+    for part in parts {
+        table.push(of_part(part, says_unpriced));
+    }
+    table.total(of_part(&whole, says_unpriced));
     table
+}
+
+fn of_part(part: &EnergyOf, says_unpriced: bool) -> Vec<String> {
+    let mut cells = vec![
+        part.name.clone(),
+        figure::kwh(part.energy_microjoules),
+        figure::kwh(part.measured_microjoules),
+        figure::kwh(part.modelled_microjoules),
+        figure::kwh(part.simulated_microjoules),
+        emitted_sum(
+            part.emissions_milligrams,
+            part.unpriced_microjoules,
+            "≥ ",
+            figure::grams,
+        ),
+    ];
+    if says_unpriced {
+        cells.push(figure::kwh(part.unpriced_microjoules));
+    }
+    cells
 }
 
 fn unallocated(writer: &Writer<'_>) -> Sheet {
@@ -182,6 +205,13 @@ fn workloads(writer: &Writer<'_>) -> Sheet {
     );
     for one in &writer.report.workloads {
         let figures = &one.figures;
+        let verdict = writer.language.verdict(one.verdict).to_owned();
+        if !is_known(one.verdict, figures) {
+            let cells = [title(one)].into_iter();
+            let unknown = std::iter::repeat_n("-".to_owned(), 4);
+            table.push(cells.chain(unknown).chain([verdict]));
+            continue;
+        }
         table.push([
             title(one),
             figure::kwh(figures.energy_microjoules.value),
@@ -191,7 +221,7 @@ fn workloads(writer: &Writer<'_>) -> Sheet {
                 "{} / {} / {}",
                 figures.measured_percent, figures.modelled_percent, figures.simulated_percent
             ),
-            writer.language.verdict(one.verdict).to_owned(),
+            verdict,
         ]);
     }
     let totals = &writer.report.totals;
@@ -233,7 +263,12 @@ pub(super) fn annex(writer: &Writer<'_>) -> Section {
         ],
     );
     for one in &writer.report.workloads {
-        table.push(exact(title(one), &one.figures));
+        if is_known(one.verdict, &one.figures) {
+            table.push(exact(title(one), &one.figures));
+        } else {
+            let unknown = std::iter::repeat_n("-".to_owned(), 7);
+            table.push([title(one)].into_iter().chain(unknown));
+        }
     }
     table.total(exact(writer.pick("All", "전체"), &writer.report.totals));
     let title = ("Annex: exact figures", "부록: 수치 원본");

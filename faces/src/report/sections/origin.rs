@@ -1,11 +1,13 @@
 //! Where figures come from: intensity, the facility, uncertainty, digests.
 
 use tanso_crds::carbon_policy::accounting::IndicatorMetric;
-use tanso_crds::carbon_policy::status::IntensityProvenance;
+use tanso_crds::carbon_policy::status::{IntensityProvenance, PueFigure};
 
 use super::Writer;
+use crate::pue;
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{Language, figure};
+use crate::view::stated::{category, evidence};
 use crate::words::Priced;
 
 /// 6: emission factors.
@@ -41,18 +43,7 @@ pub(super) fn factors(writer: &Writer<'_>) -> Section {
 }
 
 fn intensity(writer: &Writer<'_>, from: &IntensityProvenance) -> Vec<(String, String)> {
-    let kind = |text: &str| {
-        let (english, korean) = match text {
-            "Average" => ("average", "평균 배출계수"),
-            "Marginal" => ("marginal", "한계배출계수"),
-            "LifeCycle" => ("life-cycle", "전과정"),
-            "Direct" => ("direct, at the stack", "직접 배출(발전소 굴뚝)"),
-            "Location" => ("location-based", "지역기반"),
-            "Market" => ("market-based", "시장기반"),
-            other => return other.to_owned(),
-        };
-        writer.pick(english, korean)
-    };
+    let kind = |text: &str| writer.language.intensity_kind(text);
     let year = from.data_year.map_or_else(
         || writer.pick("of the hours themselves", "해당 시간의 실측"),
         |year| year.to_string(),
@@ -106,7 +97,7 @@ fn places(writer: &Writer<'_>) -> Sheet {
         table.push([
             place.region.clone(),
             figure::kwh(place.energy_microjoules),
-            place.pue.clone(),
+            pue::of_place(&place.pue, writer.language),
             format!("{}, {}", place.intensity.zone, place.intensity.source),
         ]);
     }
@@ -116,34 +107,8 @@ fn places(writer: &Writer<'_>) -> Sheet {
 /// 7: the facility.
 pub(super) fn facility(writer: &Writer<'_>) -> Section {
     let mut facts = Vec::new();
-    match &writer.report.spec.site.pue {
-        Some(pue) => {
-            let language = writer.language;
-            facts.push((
-                writer.pick("PUE", "전력사용효율(PUE)"),
-                pue.value.to_string(),
-            ));
-            facts.push((
-                writer.pick("Evidence", "증빙"),
-                language.pue_evidence(pue.evidence).to_owned(),
-            ));
-            facts.push((
-                writer.pick("Reference", "근거 자료"),
-                writer.or_not_stated(&pue.reference),
-            ));
-            facts.push((
-                writer.pick("Covers", "산정 범위"),
-                language.pue_scope(pue.scope).to_owned(),
-            ));
-            let category = pue.category.map_or("", |one| language.pue_category(one));
-            facts.push((
-                writer.pick(
-                    "IT energy metered at (ISO/IEC 30134-2)",
-                    "IT 전력량 계량 등급(ISO/IEC 30134-2)",
-                ),
-                writer.or_not_stated(category),
-            ));
-        }
+    match &writer.report.method.facility_pue {
+        Some(used) => facts.extend(of_pue(writer, used)),
         None => facts.push((
             writer.pick("PUE", "전력사용효율(PUE)"),
             writer.pick(
@@ -161,10 +126,11 @@ pub(super) fn facility(writer: &Writer<'_>) -> Section {
                 writer.pick("Renewable share (%)", "재생에너지 비율(%)")
             }
         };
-        let evidence = writer.language.pue_evidence(one.evidence);
+        let known = evidence(one.evidence);
+        let known = writer.language.engine_word(known.in_words());
         let figure = one.litres_per_kwh.or(one.percent);
         let figure = figure.map_or_else(|| "-".to_owned(), |figure| figure.to_string());
-        facts.push((name, format!("{figure} ({evidence}) {}", one.reference)));
+        facts.push((name, format!("{figure} ({known}) {}", one.reference)));
     }
     let note = writer.text(
         "tanso measures the energy of IT equipment; what the facility uses beside is stated by its operator (Delegated Regulation (EU) 2024/1364 for its definitions).",
@@ -175,6 +141,38 @@ pub(super) fn facility(writer: &Writer<'_>) -> Section {
         ("Facility", "시설(데이터센터)"),
         vec![Block::Facts(facts), note],
     )
+}
+
+/// The PUE with who says so, and what it is good for.
+fn of_pue(writer: &Writer<'_>, used: &PueFigure) -> Vec<(String, String)> {
+    let language = writer.language;
+    let mut facts = vec![
+        (
+            writer.pick("PUE", "전력사용효율(PUE)"),
+            pue::brief(used, language),
+        ),
+        (
+            writer.pick("Source of the PUE", "PUE 근거 자료"),
+            writer.or_not_stated(&pue::source(used, language)),
+        ),
+        (
+            writer.pick(
+                "IT energy metered at (ISO/IEC 30134-2)",
+                "IT 전력량 계량 등급(ISO/IEC 30134-2)",
+            ),
+            writer.or_not_stated(&used.category.map_or_else(String::new, |one| {
+                language.engine_word(&category(one).to_string())
+            })),
+        ),
+    ];
+    let remarks: Vec<_> = pue::remarks(used, language).collect();
+    if !remarks.is_empty() {
+        facts.push((
+            writer.pick("Use of the PUE", "PUE의 쓰임"),
+            remarks.join("; "),
+        ));
+    }
+    facts
 }
 
 /// 9: uncertainty.

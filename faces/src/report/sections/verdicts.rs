@@ -64,19 +64,10 @@ fn row(writer: &Writer<'_>, rule: &RuleFacts) -> [String; 7] {
             }
         }),
         result.limit_milli.map_or_else(String::new, figure::milli),
-        unit(writer, &result.unit),
+        writer.language.unit(&result.unit),
         writer.language.verdict(result.verdict).to_owned(),
         writer.language.reason(&result.reason),
     ]
-}
-
-fn unit(writer: &Writer<'_>, unit: &str) -> String {
-    let korean = match unit {
-        "ratio" => "비율".to_owned(),
-        "percent" => "%".to_owned(),
-        other => other.replace("CO2eq", "CO₂-eq"),
-    };
-    writer.pick(unit, &korean)
 }
 
 fn details(writer: &Writer<'_>, rule: &RuleFacts) -> Vec<(String, String)> {
@@ -109,7 +100,10 @@ fn details(writer: &Writer<'_>, rule: &RuleFacts) -> Vec<(String, String)> {
         (
             ("Source", "출처"),
             &rule.result.source,
-            own(&rule.result.source),
+            match writer.language {
+                Language::Korean if !rule.source_ko.is_empty() => rule.source_ko.clone(),
+                _ => own(&rule.result.source),
+            },
         ),
         (
             ("How the source was checked", "출처 확인 방법"),

@@ -9,6 +9,7 @@ use tanso_crds::CarbonPolicyStatus;
 use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
 use tanso_crds::condition::{reasons, types};
 use tanso_faces::answer::figures::milligrams_per_kwh;
+use tanso_faces::pue;
 use tanso_intensity::Loaded;
 
 use super::judge::{Evaluation, verdict_of};
@@ -301,6 +302,8 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         latest_milligrams_per_kwh: latest.map(|point| milligrams_per_kwh(point.intensity.value)),
         ..provenance_of(&policy.intensity)
     });
+    let pue = policy.pue.as_ref();
+    status.pue = pue.map(|pue| pue::figure(pue, policy.metering));
     status.market.clone_from(&evaluation.market);
     let sci = evaluation.sci.as_ref();
     status.software_carbon_intensity = sci.and_then(|sci| sci.as_ref().ok()).cloned();

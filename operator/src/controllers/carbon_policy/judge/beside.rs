@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar::Period;
-use tanso_carbon::sci;
 use tanso_crds::carbon_policy::status::{MarketFigures, PlaceFigures, SciFigures};
 use tanso_faces::answer::beside::{self as shown, EmbodiedUnknown};
 use tanso_power::{Estimate, Joules};
 
 use super::coverage::{Since, coverage};
-use super::figures::{bounded, milligrams, nearest, percent, short};
+use super::figures::short;
 use super::group::Grouped;
 use super::{Inputs, ValidatedPolicy};
 use crate::controllers::carbon_policy::status::provenance_of;
@@ -71,19 +70,12 @@ pub(super) fn sci(
         coverage: coverage(inputs, inputs.window, Since::Begin),
         ..account.clone()
     };
-    let found = sci::sci(&account, embodied, units.count, &units.name);
-    Some(found.map(sci_figures).map_err(|why| why.to_string()))
-}
-
-fn sci_figures(found: sci::Sci) -> SciFigures {
-    SciFigures {
-        micrograms_per_unit: bounded(found.grams_per_unit, |grams| nearest(grams * 1e6)),
-        unit: short(&found.unit, 63),
-        units: nearest(found.units),
-        operational_milligrams: bounded(found.operational, milligrams),
-        embodied_milligrams: bounded(found.embodied, milligrams),
-        coverage_percent: percent(found.coverage_percent),
-    }
+    Some(shown::sci_figures(
+        &account,
+        embodied,
+        units.count,
+        &units.name,
+    ))
 }
 
 /// Each place where energy was used; nothing if all was used at the site.

@@ -4,21 +4,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tanso_carbon::FacilityPue;
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar::UtcHour;
-use tanso_carbon::pue::PueScope;
 use tanso_carbon::regions::Region;
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::{HourlyIntensity, Point, SeriesInfo};
-use tanso_carbon::{FacilityPue, Pue, PueEvidence};
-use tanso_crds::carbon_policy::{CarbonPolicySpec, Placement, PueSpec, RegionSpec};
+use tanso_crds::carbon_policy::{CarbonPolicySpec, Placement, RegionSpec};
 use tanso_crds::condition::reasons;
-use tanso_faces::view::stated::{category, entity, evidence, scope};
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
 
 use super::{Observed, PolicyFault, Sources};
-use crate::controllers::carbon_policy::query_period::{YEAR_S, shortest_range};
 
 /// A region with its grid and its facility.
 #[derive(Clone)]
@@ -259,64 +256,13 @@ fn target(
     })
 }
 
-/// The facility's PUE. A ratio from its meters goes before the stated one,
-/// which is only assumed where there should be a measured one.
+/// The facility's PUE, of its meters where they answer.
 pub(super) fn pue(
     spec: &PueSpec,
     observed: &Observed,
     notes: &mut Vec<String>,
 ) -> Result<FacilityPue, PolicyFault> {
     const PATH: &str = "spec.site.pue.value";
-    let stated =
-        Pue::try_new(spec.value).map_err(|fault| PolicyFault::spec(PATH, fault.to_string()))?;
-    let stated = |evidence, source: &str| FacilityPue {
-        scope: scope(spec.scope),
-        category: spec.category.map(category),
-        entity: entity(spec.entity),
-        ..FacilityPue::annual(stated, evidence, source)
-    };
-    let Some(query) = &spec.query else {
-        return Ok(stated(evidence(spec.evidence), &spec.reference));
-    };
-    let measured = observed.pue.clone().unwrap_or_else(|| {
-        let why = "the facility's meters were not asked yet";
-        Err(why.to_owned())
-    });
-    let measured = measured.and_then(|ratio| {
-        Pue::try_new(ratio).map_err(|fault| format!("the facility's meters: {fault}"))
-    });
-    Ok(match measured {
-        Ok(ratio) => FacilityPue {
-            value: tanso_power::Estimate::exact(ratio),
-            scope: measured_scope(spec, &query.query, notes),
-            ..stated(PueEvidence::Measured, &query.query)
-        },
-        Err(why) => {
-            notes.push(format!("PUE {} is assumed: {why}", spec.value));
-            stated(PueEvidence::Assumed, &spec.reference)
-        }
-    })
-}
-
-/// What a figure of the facility's meters covers: what the policy says, but
-/// never a year of a query that looks back less.
-fn measured_scope(spec: &PueSpec, query: &str, notes: &mut Vec<String>) -> PueScope {
-    let said = spec.query_period.as_deref();
-    let covers_s = match said {
-        Some(text) => super::seconds(text),
-        None => shortest_range(query),
-    };
-    let stated = scope(spec.scope);
-    if stated != PueScope::Annual || covers_s.is_some_and(|covers_s| covers_s >= YEAR_S) {
-        return stated;
-    }
-    let covers = match covers_s {
-        Some(covers_s) if covers_s >= 3_600 => format!("{} h", covers_s / 3_600),
-        Some(covers_s) if covers_s > 0 => format!("{covers_s} s"),
-        _ => "the moment".to_owned(),
-    };
-    notes.push(format!(
-        "the PUE of the facility's meters is a figure of {covers}, not of a year: set site.pue.queryPeriod or a range of 365d in the query"
-    ));
-    PueScope::Interim
+    tanso_faces::pue::stated(spec, observed.pue.as_ref(), notes)
+        .map_err(|fault| PolicyFault::spec(PATH, fault.to_string()))
 }

@@ -1,8 +1,11 @@
 //! The whole evaluation as a few sentences, first in `kubectl describe`; pure.
 
+use tanso_carbon::account::Metering;
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, SciFigures, WorkloadResult};
 use tanso_faces::answer::savings::{foremost, moved};
+use tanso_faces::pue;
+use tanso_faces::report::Language;
 use tanso_faces::words::Priced;
 
 use super::super::judge::Unseen;
@@ -17,6 +20,7 @@ pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     let mut sentences = vec![used(policy, evaluation)];
     sentences.extend(unseen(evaluation));
     sentences.push(priced(policy));
+    sentences.extend(facility(policy));
     sentences.extend(beside(evaluation));
     sentences.push(judged(evaluation));
     sentences.extend(advised(evaluation));
@@ -28,10 +32,12 @@ fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     let figures = &evaluation.totals;
     let count = evaluation.workloads.len();
     let workloads = if count == 1 { "workload" } else { "workloads" };
-    let factor = policy
+    // Energy that was metered at the facility has the PUE in it.
+    let applied = policy
         .pue
         .as_ref()
-        .map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value));
+        .filter(|_| policy.metering == Metering::ItEquipment);
+    let factor = applied.map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value));
     format!(
         "{count} {workloads} used {}{} in {} h{} and emitted {}: energy{factor} x {} gCO2eq/kWh.",
         energy(figures.energy_microjoules.value),
@@ -109,6 +115,19 @@ fn priced(policy: &ValidatedPolicy) -> String {
         series.info(),
         policy.intensity.filled_by
     )
+}
+
+/// Who stands for the PUE.
+fn facility(policy: &ValidatedPolicy) -> Option<String> {
+    let pue = pue::figure(policy.pue.as_ref()?, policy.metering);
+    let remarks: Vec<_> = pue::remarks(&pue, Language::English).collect();
+    let remarks = if remarks.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", remarks.join("; "))
+    };
+    let said = pue::brief(&pue, Language::English);
+    Some(format!("PUE: {said}{remarks}."))
 }
 
 /// The sums beside the location-based one.

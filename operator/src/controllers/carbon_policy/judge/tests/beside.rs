@@ -146,10 +146,15 @@ fn what_moves_between_regions_is_priced_where_it_was() {
 fn energy_metered_at_the_facility_is_not_multiplied_again() {
     let mut at_facility = spec(IntensitySource::Static);
     at_facility.site.metering = tanso_crds::carbon_policy::MeteringPoint::Facility;
-    let (_, found) = evaluate(&at_facility, &snapshot());
+    let (policy, found) = evaluate(&at_facility, &snapshot());
     // 25 Wh × 417.3 g/kWh, and the PUE is judged all the same.
     assert_eq!(found.totals.emissions_milligrams.value, 10_433);
     assert_eq!(found.pue, Some(verdict::Verdict::Compliant));
+    // The answer multiplied by it in words.
+    let said = super::super::super::words::answer(&policy, &found);
+    assert!(!said.contains("x PUE"), "{said}");
+    let why = "PUE: 1.32 (annual PUE, from a certificate); in the metered energy already";
+    assert!(said.contains(why), "{said}");
 }
 
 #[test]

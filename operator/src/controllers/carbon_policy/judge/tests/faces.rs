@@ -18,6 +18,7 @@ fn given(spec: &CarbonPolicySpec, snapshot: &Snapshot, evaluation: &Evaluation) 
         name: "korea".to_owned(),
         uid: "uid".to_owned(),
         generation: Some(1),
+        is_everywhere: false,
         spec: spec.clone(),
         status: tanso_crds::CarbonPolicyStatus {
             data_through: Some(Time(Timestamp::from_second(THROUGH).unwrap())),

@@ -1,0 +1,241 @@
+//! What would be: other times, other places, other sizes.
+
+use super::*;
+
+#[tokio::test]
+async fn the_best_start_is_the_cheapest_of_all_that_end_in_time() {
+    let question = json!({
+        "durationMinutes": 120, "powerWatts": 1_000.0, "zone": "KR", "timeZone": "Asia/Seoul",
+        "earliest": "2026-11-22T00:00:00+09:00", "deadline": "2026-11-23T00:00:00+09:00",
+    });
+    let plan = ask(&facts(), "calculate_optimal_schedule", question)
+        .await
+        .unwrap();
+    let best = plan["best"]["emissionsMilligrams"]["value"]
+        .as_i64()
+        .unwrap();
+    let curve = plan["curve"].as_array().unwrap();
+    let starts: Vec<i64> = curve
+        .iter()
+        .filter_map(|hour| hour["emissionsMilligrams"].as_i64())
+        .collect();
+    assert_eq!((curve.len(), starts.len()), (24, 23));
+    assert_eq!(best, *starts.iter().min().unwrap());
+    let now = plan["now"]["emissionsMilligrams"]["value"]
+        .as_i64()
+        .unwrap();
+    assert_eq!(
+        plan["savingAgainstNowMilligrams"]["value"]
+            .as_i64()
+            .unwrap(),
+        now - best
+    );
+    let start = plan["best"]["start"].as_str().unwrap();
+    assert!(start.ends_with("+09:00"), "{start}");
+    let hour: u32 = start[11..13].parse().unwrap();
+    assert_eq!(
+        plan["cron"]["schedule"],
+        format!("{} {hour} * * *", &start[14..16].parse::<u32>().unwrap())
+    );
+    assert_eq!(plan["cron"]["timeZone"], "Asia/Seoul");
+}
+
+#[tokio::test]
+async fn a_cron_jobs_mean_run_is_planned_and_its_daily_hour_too() {
+    let plan = ask(
+        &facts(),
+        "calculate_optimal_schedule",
+        json!({"workload": "cronjob/etl"}),
+    )
+    .await
+    .unwrap();
+    // Four booked hours of two pods: two hours, half of the energy, times the PUE.
+    assert_eq!(plan["durationMinutes"], 120);
+    assert_eq!(plan["facilityEnergyMicrojoules"], 2_376_000_000_000_i64);
+    assert_eq!(plan["daily"]["present"], "0 18 * * *");
+    assert_eq!(plan["daily"]["schedule"]["timeZone"], "Asia/Seoul");
+}
+
+#[tokio::test]
+async fn a_deadline_before_the_end_is_refused_with_what_is_accepted() {
+    let question = json!({"durationMinutes": 120, "zone": "KR", "earliest": NOW, "deadline": "2026-11-21T11:00:00Z"});
+    let fault = ask(&facts(), "calculate_optimal_schedule", question)
+        .await
+        .unwrap_err();
+    assert!(
+        fault.to_string().contains("at least 120 minutes"),
+        "{fault}"
+    );
+}
+
+/// Only the CPU asked for was looked at, whatever the agents charge by.
+#[tokio::test]
+async fn what_requests_move_to_others_goes_by_the_monitors_rule() {
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1"}, "status": {"allocatable": {"cpu": "4", "memory": "16Gi"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    // 100 W of idle power in the four hours that the service ran.
+    let rows = &mut facts.energy.as_mut().unwrap().rows;
+    let hours: Vec<_> = rows.iter().take(4).cloned().collect();
+    rows.extend(hours.into_iter().map(|row| EnergyHour {
+        account: EnergyAccount::Named(Arc::from("idle")),
+        energy: Estimate::exact(Joules::from_microjoules(360_000_000_000)),
+        ..row
+    }));
+    let mut moved = async |sharing: &str, memory: Value| {
+        let monitor = json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "PowerMonitor", "metadata": {"name": "tanso"},
+            "spec": {"agent": {"idleSharing": sharing}},
+        });
+        facts.monitors = vec![serde_json::from_value(monitor).unwrap()];
+        let resize = json!({"type": "resize", "fromMillicores": 1_000, "toMillicores": 500, "replicas": 2, "memoryBytes": memory});
+        let question = json!({"workload": "service-00", "changes": [resize]});
+        ask(&facts, "compare_optimization_impact", question)
+            .await
+            .unwrap()
+    };
+    let of = |found: &Value| {
+        found["alone"][0]["attributedIdleMilligramsPerDay"]
+            .as_i64()
+            .unwrap()
+    };
+    let half_of_the_node = json!(8_i64 << 30);
+    let apart = moved("Apart", Value::Null).await;
+    // A quarter of 2.4 kWh, times the PUE.
+    let intensity = apart["before"]["figures"]["intensityMilligramsPerKwh"]
+        .as_i64()
+        .unwrap();
+    let expected = intensity * 6 * 132 / 1_000;
+    assert!(
+        (of(&apart) - expected).abs() <= 1,
+        "{} {expected}",
+        of(&apart)
+    );
+    assert!(
+        apart["notes"].to_string().contains("memoryBytes"),
+        "{apart}"
+    );
+    let by_memory = moved("Apart", half_of_the_node.clone()).await;
+    assert_eq!(
+        of(&by_memory),
+        0,
+        "memory is the larger share before and after"
+    );
+    let requests = moved("Requests", half_of_the_node.clone()).await;
+    assert_eq!(of(&requests), of(&apart));
+    assert!(
+        requests["notes"]
+            .to_string()
+            .contains("charged by the CPU asked for"),
+        "{requests}"
+    );
+    let used = moved("Use", half_of_the_node).await;
+    assert_eq!(of(&used), 0);
+    assert!(
+        used["notes"].to_string().contains("idleSharing: Use"),
+        "{used}"
+    );
+}
+
+#[tokio::test]
+async fn regions_are_ranked_and_what_stands_against_one_is_said() {
+    let question =
+        json!({"workload": "service-00", "regions": ["us-east-1", "eu-north-1", "ap-northeast-2"]});
+    let found = ask(&facts(), "get_regional_comparison", question)
+        .await
+        .unwrap();
+    let regions = found["regions"].as_array().unwrap();
+    assert_eq!(regions[0]["region"], "eu-north-1");
+    assert!(regions[0].get("constraint").is_none());
+    assert!(regions[0]["differenceMilligrams"].as_i64().unwrap() < 0);
+    for barred in &regions[1..] {
+        assert_eq!(barred["constraint"], "not on the list of allowed regions");
+    }
+    assert_eq!(found["here"]["zone"], "KR");
+    assert_eq!(found["energyMicrojoules"]["value"], 3_600_000_000_000_i64);
+}
+
+/// Regions were compared by the bundled year whatever the policy's own tables
+/// said of their grids.
+#[tokio::test]
+async fn a_region_is_compared_by_the_policys_own_table_of_its_zone() {
+    use tanso_crds::carbon_policy::ZoneTable;
+    use tanso_intensity::table::Table;
+
+    let mut given = facts();
+    given.policies[0].spec.intensity.zone_tables = vec![ZoneTable {
+        zone: "SE".into(),
+        config_map: "grids".into(),
+        key: "se.csv".into(),
+        ..ZoneTable::default()
+    }];
+    let last = UtcHour::containing(NOW.parse().unwrap());
+    let hours = (-48..48).map(|step| format!("{},1900\n", last.plus_hours(step)));
+    let table = Table {
+        file: "grids/se.csv".into(),
+        text: format!("datetime_utc,gco2eq_per_kwh\n{}", hours.collect::<String>()),
+    };
+    given.zone_tables = [("SE".to_owned(), Ok(table))].into();
+    let question = json!({"workload": "service-00", "regions": ["eu-north-1"]});
+    let found = ask(&given, "get_regional_comparison", question).await;
+    let found = found.unwrap();
+    let sweden = &found["regions"][0];
+    assert!(
+        sweden["differenceMilligrams"].as_i64().unwrap() > 0,
+        "{sweden}"
+    );
+}
+
+#[tokio::test]
+async fn changes_are_run_through_and_never_added_up() {
+    let question = json!({"workload": "service-00", "changes": [
+        {"type": "keepEnergy", "percent": 80.0}, {"type": "moveRegion", "region": "eu-north-1"},
+    ]});
+    let found = ask(&facts(), "compare_optimization_impact", question)
+        .await
+        .unwrap();
+    let alone: i64 = found["alone"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["savingMilligrams"]["value"].as_i64().unwrap())
+        .sum();
+    let together = found["savingMilligrams"]["value"].as_i64().unwrap();
+    let before = found["before"]["figures"]["emissionsMilligrams"]["value"]
+        .as_i64()
+        .unwrap();
+    assert!(
+        together < alone && together < before,
+        "{together} {alone} {before}"
+    );
+    assert_eq!(found["basis"], "Hourly");
+    let far = json!({"workload": "service-00", "changes": [{"type": "shift", "hours": 1_000}]});
+    assert_eq!(
+        ask(&facts(), "compare_optimization_impact", far)
+            .await
+            .unwrap_err()
+            .code(),
+        "InvalidArgument"
+    );
+}
+
+#[tokio::test]
+async fn without_the_ledger_energy_is_spread_and_that_is_said() {
+    let mut facts = facts();
+    facts.energy = None;
+    let question = json!({"workload": "service-01", "changes": [{"type": "moveRegion", "region": "eu-north-1"}]});
+    let found = ask(&facts, "compare_optimization_impact", question)
+        .await
+        .unwrap();
+    assert_eq!(found["basis"], "SpreadEvenly");
+    assert!(
+        found["notes"].to_string().contains("spread evenly"),
+        "{}",
+        found["notes"]
+    );
+    let (judged, before) = (&found["judged"]["figures"], &found["before"]["figures"]);
+    assert_eq!(
+        judged["energyMicrojoules"], before["energyMicrojoules"],
+        "no joule is lost in spreading"
+    );
+}
