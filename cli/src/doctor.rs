@@ -22,9 +22,32 @@ pub struct Args {
     /// Namespace of the installation
     #[arg(long, default_value = "tanso-system", value_name = "NAME")]
     operator_namespace: String,
+    /// The least finding that makes the exit status 1
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    fail_on: FailOn,
     /// How to write it
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
+}
+
+/// The least finding that makes the exit status 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum FailOn {
+    /// Something works with a worse result
+    Warn,
+    /// Something does not work
+    #[default]
+    Fail,
+}
+
+impl FailOn {
+    const fn is_met_by(self, level: Level) -> bool {
+        match level {
+            Level::Ok => false,
+            Level::Warn => matches!(self, Self::Warn),
+            Level::Fail => true,
+        }
+    }
 }
 
 /// How a check went.
@@ -129,7 +152,8 @@ pub async fn run(
             writeln!(out, "{}", summary(&findings))?;
         }
     }
-    let failing = findings.iter().any(|finding| finding.level == Level::Fail);
+    let mut found = findings.iter().map(|finding| finding.level);
+    let failing = found.any(|level| args.fail_on.is_met_by(level));
     Ok(if failing {
         Outcome::Failing
     } else {

@@ -1,11 +1,11 @@
 //! `kubectl tanso doctor` on a cluster that is broken in ten ways, one after
-//! the other: each time it must name the cause and what mends it, and after
-//! the mending no longer.
+//! the other: each time it must name the cause and what mends it and end with
+//! a status that a script can go by, and after the mending no longer.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use super::Fact;
 use crate::demo::session::{NAMESPACE, Session};
@@ -171,12 +171,12 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
         "the doctor to find no failure",
         PATIENCE,
         |session| {
-            let text = doctor.says(session)?;
-            Ok(text.contains(" 0 failures").then_some(()))
+            let found = doctor.says(session, "fail")?;
+            Ok(found.is_healthy().then_some(()))
         },
     )?;
     step.done("the doctor finds no failure on a healthy cluster");
-    let mut facts = vec![Fact::new("healthy", "0 failures".to_owned())];
+    let mut facts = vec![Fact::new("healthy", "0 failures, exit status 0".to_owned())];
     for one in &BREAKS {
         facts.push(
             broken(session, &doctor, one).with_context(|| format!("break \"{}\"", one.what))?,
@@ -190,29 +190,64 @@ fn broken(session: &Session, doctor: &Doctor, one: &Break) -> Result<Fact> {
     (one.breaks)(session)?;
     let mut last = String::new();
     let found = session.wait(&mut step, "the doctor's words", PATIENCE, |session| {
-        last = doctor.says(session)?;
+        let found = doctor.says(session, "fail")?;
+        last.clone_from(&found.text);
         let all = one.says.iter().all(|words| last.contains(words));
-        Ok(all.then(|| last.clone()))
+        Ok(all.then_some(found))
     });
-    let text = match found {
-        Ok(text) => text,
+    let found = match found {
+        Ok(found) => found,
         Err(error) => bail!("{error:#}\nthe doctor says:\n{last}"),
     };
+    let statuses = statuses(session, doctor, &found)?;
     (one.mends)(session)?;
     let [cause, _] = one.says;
     if one.what != "no RAPL" {
         session.wait(&mut step, "the mending", PATIENCE, |session| {
-            let text = doctor.says(session)?;
-            let healthy = text.contains(" 0 failures") && !text.contains(cause);
+            let found = doctor.says(session, "fail")?;
+            let healthy = found.is_healthy() && !found.text.contains(cause);
             Ok(healthy.then_some(()))
         })?;
     }
     step.done(&format!("{}: named and mended", one.what));
-    let line = text
-        .lines()
-        .find(|line| line.contains(cause))
-        .unwrap_or(cause);
-    Ok(Fact::new(one.what, line.trim().to_owned()))
+    let mut lines = found.text.lines();
+    let line = lines.find(|line| line.contains(cause)).unwrap_or(cause);
+    Ok(Fact::new(one.what, format!("{} ({statuses})", line.trim())))
+}
+
+/// The statuses with which the doctor ended: 1 where something fails, and 1 of
+/// any break for a script that goes by warnings too.
+fn statuses(session: &Session, doctor: &Doctor, found: &Found) -> Result<String> {
+    let fails = found.text.lines().any(|line| line.starts_with("FAIL"));
+    ensure!(
+        found.status == Some(i32::from(fails)),
+        "it ends with {:?} and says:\n{}",
+        found.status,
+        found.text
+    );
+    let strict = doctor.says(session, "warn")?;
+    ensure!(
+        strict.status == Some(1),
+        "with --fail-on warn it ends with {:?} and says:\n{}",
+        strict.status,
+        strict.text
+    );
+    Ok(format!(
+        "exit status {}, with --fail-on warn 1",
+        i32::from(fails)
+    ))
+}
+
+/// What the doctor found.
+struct Found {
+    text: String,
+    status: Option<i32>,
+}
+
+impl Found {
+    fn is_healthy(&self) -> bool {
+        self.text.contains(" 0 failures") && self.status == Some(0)
+    }
 }
 
 /// The program under test.
@@ -226,11 +261,12 @@ impl Doctor {
         Ok(Self { program })
     }
 
-    /// What it says; a failure that it found is no failure of its own.
-    fn says(&self, session: &Session) -> Result<String> {
+    /// What it says and how it ends; a failure that it found is no failure of
+    /// its own.
+    fn says(&self, session: &Session, fail_on: &str) -> Result<Found> {
         let mut command = session.cluster()?.exec([&self.program]);
         let output = command
-            .arg("doctor")
+            .args(["doctor", "--fail-on", fail_on])
             .output()
             .context("running the doctor")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -240,7 +276,8 @@ impl Doctor {
                 String::from_utf8_lossy(&output.stderr).trim()
             );
         }
-        Ok(text)
+        let status = output.status.code();
+        Ok(Found { text, status })
     }
 }
 
