@@ -20,6 +20,7 @@ use crate::workspace;
 
 mod conformance;
 mod hostile;
+mod manners;
 mod python;
 
 /// The client that runs the plan.
@@ -95,7 +96,10 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     facts.push(foreign(&found["foreign"])?);
     facts.push(one_number(session, &program, &found)?);
     facts.push(reported(session, &program, &found, folder.path())?);
-    facts.extend(hostile::run(session, &python, &plan(session, &program)?)?);
+    facts.push(manners::told(&found)?);
+    let plan = plan(session, &program)?;
+    facts.push(manners::cancelled(session, &python, &plan)?);
+    facts.extend(hostile::run(session, &python, &plan)?);
     let (url, token) = (url(session)?, token(session, "auditor")?);
     facts.push(conformance::run(session, &python, &url, &token)?);
     Ok(facts)
@@ -143,6 +147,7 @@ fn plan(session: &Session, program: &Path) -> Result<Value> {
         "token": token(session, "auditor")?,
         "foreign": token(session, "stranger")?,
         "cases": cases()?,
+        "slow": slow()?,
         "hidden": hidden(),
     }))
 }
@@ -227,6 +232,16 @@ fn cases() -> Result<Vec<Value>> {
         .iter()
         .map(|(tool, arguments)| case(tool, arguments))
         .collect())
+}
+
+/// A call that takes long enough to be given up: every hour of a month.
+fn slow() -> Result<Value> {
+    let until = jiff::Timestamp::now();
+    let from = until.checked_sub(jiff::SignedDuration::from_hours(24 * 31))?;
+    Ok(json!({"name": "generate_report", "arguments": {
+        "policy": "korea-hours", "namespace": "shop", "format": "Html",
+        "from": from.to_string(), "until": until.to_string(),
+    }}))
 }
 
 /// What a stranger asks for: each with a name that is there and one that is

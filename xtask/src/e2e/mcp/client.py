@@ -62,7 +62,7 @@ async def call(session, tool, case):
     told = []
 
     async def tell(value, total, message):
-        told.append(value)
+        told.append([value, total])
 
     result = await session.call_tool(tool.name, case["arguments"], progress_callback=tell)
     text = " ".join(part.text for part in result.content if part.type == "text")
@@ -75,7 +75,7 @@ async def call(session, tool, case):
     answer = result.structured_content
     if answer.get("parts", 1) > 1:
         answer["text"] += await rest(session, tool, case, answer)
-    return {"answer": answer, "words": result.content[0].text, "progress": len(told)}
+    return {"answer": answer, "words": result.content[0].text, "progress": told}
 
 
 async def rest(session, tool, case, first):

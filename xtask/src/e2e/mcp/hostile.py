@@ -135,7 +135,9 @@ def over_stdio(plan, count, rounds):
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "hostile", "version": "1"}}
     say({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello})
     say({"jsonrpc": "2.0", "method": "notifications/initialized"})
-    resident, served = [], True
+    # A plain question first: what serving takes at all is no frame's doing.
+    served = ask(999_999)
+    resident = [resident_kib(server.pid)]
     for turn in range(rounds):
         for number in range(count):
             server.stdin.write(frame(number)[1].replace(b"\n", b" ") + b"\n")

@@ -17,10 +17,10 @@ use crate::progress::Step;
 const SENDER: &str = include_str!("hostile.py");
 /// Frames of a round.
 const FRAMES: u64 = 200;
-/// Rounds; what memory the first one took is not counted.
+/// Rounds.
 const ROUNDS: usize = 3;
-/// Growth from the first round to the last that is still flat: an allocator
-/// keeps pages.
+/// Growth from before the first frame to after the last round that is still
+/// flat: an allocator keeps pages.
 const GROWTH_MAX_KIB: u64 = 16 * 1_024;
 
 /// Sends them; `plan` has where and as whom.
@@ -39,6 +39,12 @@ pub(super) fn run(session: &Session, python: &Path, plan: &Value) -> Result<[Fac
     };
     let frames = FRAMES.to_string();
     let step = Step::new("hostile frames");
+    // A plain question alone: what serving takes at all is no frame's doing.
+    let calm = send(&["http", "0"])?;
+    ensure!(
+        calm["served"] == true,
+        "before any hostile frame it does not serve: {calm}"
+    );
     let http = over_http(session, || send(&["http", &frames]))?;
     let found = send(&["stdio", &frames, &ROUNDS.to_string()])?;
     step.done("hostile frames sent");
@@ -46,7 +52,7 @@ pub(super) fn run(session: &Session, python: &Path, plan: &Value) -> Result<[Fac
 }
 
 fn over_http(session: &Session, send: impl Fn() -> Result<Value>) -> Result<Fact> {
-    let mut resident = Vec::new();
+    let mut resident = vec![operator_kib(session)?];
     let mut refused = 0;
     for _ in 0..ROUNDS {
         let found = send()?;
@@ -65,7 +71,7 @@ fn over_http(session: &Session, send: impl Fn() -> Result<Value>) -> Result<Fact
     Ok(Fact::new(
         "hostile frames over HTTP",
         format!(
-            "{ROUNDS} x {FRAMES}, {refused} of each round refused before a tool; resident KiB after each: {resident:?}; still serves"
+            "{ROUNDS} x {FRAMES}, {refused} of each round refused before a tool; resident KiB before the first and after each: {resident:?}; still serves"
         ),
     ))
 }
@@ -77,11 +83,15 @@ fn over_stdio(found: &Value) -> Result<Fact> {
         found["served"] == true && found["exit"] == 0,
         "after hostile frames it no longer serves: {found}"
     );
+    ensure!(
+        resident.len() == ROUNDS + 1,
+        "memory was not read each time: {found}"
+    );
     flat(&resident)?;
     Ok(Fact::new(
         "hostile frames over stdio",
         format!(
-            "{ROUNDS} x {FRAMES}, resident KiB after each: {resident:?}; still serves, ends with 0"
+            "{ROUNDS} x {FRAMES}, resident KiB before the first and after each: {resident:?}; still serves, ends with 0"
         ),
     ))
 }
