@@ -220,10 +220,7 @@ fn amd(key: &str, name: &str) -> Option<&'static str> {
 /// scheme: what machines with it usually have, where that is not told.
 #[must_use]
 pub fn made_for_sockets(key: &str, vendor: &str) -> Option<f64> {
-    let letters: String = key
-        .chars()
-        .take_while(|c| c.is_ascii_alphabetic())
-        .collect();
+    let letters: String = key.chars().take_while(char::is_ascii_alphabetic).collect();
     let number = &key[letters.len()..];
     let digits = number.chars().take_while(char::is_ascii_digit).count();
     let suffix = &number[digits..];

@@ -20,7 +20,7 @@ const OWN: f64 = 0.02;
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
     weight: f64,
-    sums: [f64; ALL],
+    totals: [f64; ALL],
     products: Vec<f64>,
 }
 
@@ -28,7 +28,7 @@ impl Sums {
     pub(super) fn none() -> Self {
         Self {
             weight: 0.0,
-            sums: [0.0; ALL],
+            totals: [0.0; ALL],
             products: vec![0.0; ALL * ALL],
         }
     }
@@ -38,7 +38,7 @@ impl Sums {
     pub(super) fn add(&mut self, row: &[f64; ALL], weight: f64, doubt: &Square) {
         self.weight += weight;
         for (a, x) in row.iter().enumerate() {
-            self.sums[a] += weight * x;
+            self.totals[a] += weight * x;
             for (b, y) in row.iter().enumerate() {
                 self.products[a * ALL + b] += weight * x * y;
             }
@@ -54,7 +54,7 @@ impl Sums {
     pub(super) fn without(&self, other: &Self) -> Self {
         Self {
             weight: self.weight - other.weight,
-            sums: std::array::from_fn(|at| self.sums[at] - other.sums[at]),
+            totals: std::array::from_fn(|at| self.totals[at] - other.totals[at]),
             products: self
                 .products
                 .iter()
@@ -65,7 +65,7 @@ impl Sums {
     }
 
     fn mean(&self, at: usize) -> f64 {
-        self.sums[at] / self.weight
+        self.totals[at] / self.weight
     }
 
     pub(super) fn covariance(&self, a: usize, b: usize) -> f64 {

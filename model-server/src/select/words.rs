@@ -69,8 +69,7 @@ fn reason(curve: &Curve, resolved: &Resolved) -> String {
     let family = resolved.features.microarch.as_deref().unwrap_or("unknown");
     match curve.tier {
         Tier::Instance => "published figures of this instance type (CPU package, memory, a constant for the rest; accelerators idle)".to_owned(),
-        Tier::CpuModel(view) => format!("Gaussian process on the {}; this CPU model was measured in other machines", view.name()),
-        Tier::CpuModelShare(view) => format!("Gaussian process on the {}; this CPU model was measured in other machines", view.name()),
+        Tier::CpuModel(view) | Tier::CpuModelShare(view) => format!("Gaussian process on the {}; this CPU model was measured in other machines", view.name()),
         Tier::CpuModelUsual(view) => format!(
             "Gaussian process on the {}; this CPU model was measured in other machines; {} sockets are assumed, as these usually have, as that is not told",
             view.name(),

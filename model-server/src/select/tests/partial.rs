@@ -93,17 +93,15 @@ fn whatever_is_told_is_used() {
 /// A cell as it may be told: its own, or one that no such machine has.
 fn odd(name: &str, own: &Value, choice: u8) -> Value {
     let (least, most) = match name {
-        "sockets" => (1.0, 64.0),
         "cores" => (1.0, 8_192.0),
         "threads" => (1.0, 16_384.0),
-        "cores_per_socket" => (1.0, 1_024.0),
         "threads_per_core" => (1.0, 16.0),
         "base_mhz" => (100.0, 10_000.0),
         "tdp_w" => (1.0, 2_000.0),
         "mem_gb" => (0.1, 131_072.0),
         "l3_mb_per_socket" => (0.0, 1e9),
-        "dimms" | "nodes" => (1.0, 1_024.0),
-        "psu_count" => (1.0, 64.0),
+        "cores_per_socket" | "dimms" | "nodes" => (1.0, 1_024.0),
+        "sockets" | "psu_count" => (1.0, 64.0),
         "psu_rating_w" => (1.0, 50_000.0),
         _ => {
             return match (name, choice) {
