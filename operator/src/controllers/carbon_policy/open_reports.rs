@@ -360,6 +360,9 @@ mod tests {
             value_milli: None,
             unit: String::new(),
             source: "a clause".into(),
+            pue_evidence: None,
+            pue_source: None,
+            intensity_estimated_percent: None,
         }
     }
 

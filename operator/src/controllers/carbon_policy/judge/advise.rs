@@ -99,12 +99,11 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
             ..Advised::default()
         };
     }
-    match memory::fit(inputs, workload, account) {
-        Some(advice) => found.note(Action::RightsizeMemory, advice),
-        None => {
-            let message = "none of its pods asks for memory, and no agent told of any";
-            found.pass_over(Action::RightsizeMemory, WhyNot::NotApplicable, message);
-        }
+    if let Some(advice) = memory::fit(inputs, workload, account) {
+        found.note(Action::RightsizeMemory, advice);
+    } else {
+        let message = "none of its pods asks for memory, and no agent told of any";
+        found.pass_over(Action::RightsizeMemory, WhyNot::NotApplicable, message);
     }
     measures.extend(of_place(inputs, workload, &mut found));
     // What the cluster saves stands before what only moves to others.

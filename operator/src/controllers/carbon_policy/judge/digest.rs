@@ -12,7 +12,31 @@ use super::{Inputs, cpu, memory};
 /// Everything that the evaluation was made from, in a fixed order.
 pub(super) fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
     let policy = inputs.policy;
-    let wanted = &policy.advice;
+    let mut pods: Vec<String> = grouped
+        .workloads
+        .iter()
+        .flat_map(|w| {
+            w.pods.keys().map(move |uid: &&Arc<str>| {
+                format!(
+                    "pod {uid} {} {} {}",
+                    w.key.namespace, w.key.kind, w.key.name
+                )
+            })
+        })
+        .collect();
+    pods.sort_unstable();
+    let rules = policy.presets.iter().map(|preset| {
+        format!(
+            "rule {}",
+            serde_json::to_string(preset).unwrap_or_else(|_| preset.id.clone())
+        )
+    });
+    let head = head(inputs).into_iter().chain(others(inputs, grouped));
+    Digest::of_lines(head.chain(rules).chain(pods).chain(rows(inputs, grouped)))
+}
+
+/// What was booked, in the order of its lines.
+fn rows(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<String> {
     let mut rows: Vec<String> = inputs
         .snapshot
         .rows
@@ -42,26 +66,14 @@ pub(super) fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
     rows.extend(cpu::lines(inputs, grouped));
     rows.extend(memory::lines(&inputs.snapshot.memory));
     rows.sort_unstable();
-    let mut pods: Vec<String> = grouped
-        .workloads
-        .iter()
-        .flat_map(|w| {
-            w.pods.keys().map(move |uid: &&Arc<str>| {
-                format!(
-                    "pod {uid} {} {} {}",
-                    w.key.namespace, w.key.kind, w.key.name
-                )
-            })
-        })
-        .collect();
-    pods.sort_unstable();
-    let rules = policy.presets.iter().map(|preset| {
-        format!(
-            "rule {}",
-            serde_json::to_string(preset).unwrap_or_else(|_| preset.id.clone())
-        )
-    });
-    let head = [
+    rows
+}
+
+/// What the policy says.
+fn head(inputs: &Inputs<'_>) -> [String; 9] {
+    let policy = inputs.policy;
+    let wanted = &policy.advice;
+    [
         format!("software tanso-operator {}", env!("CARGO_PKG_VERSION")),
         format!("window {} {}", inputs.window.from, inputs.window.until),
         format!("select {:?} {:?}", policy.kinds, policy.match_labels),
@@ -85,7 +97,14 @@ pub(super) fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
             wanted.gigabytes_per_day,
             wanted.min_replicas
         ),
-    ];
+    ]
+}
+
+/// What else was known: places, nodes and what runs on them, rules of sharing,
+/// schedules.
+fn others(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<String> {
+    let policy = inputs.policy;
+    let wanted = &policy.advice;
     let others = policy.others.places.iter().chain(&wanted.targets);
     let others = others.map(|place| {
         let (series, digest) = (&place.intensity.series, &place.intensity.digest);
@@ -127,7 +146,5 @@ pub(super) fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
     let load = load.iter().map(|pod| format!("load {pod:?}"));
     let others = others.chain(nodes).chain(load);
     let others = others.chain(charged).chain(told);
-    let others: Vec<String> = others.chain(schedules).chain(gives).collect();
-    let head = head.into_iter().chain(others);
-    Digest::of_lines(head.chain(rules).chain(pods).chain(rows))
+    others.chain(schedules).chain(gives).collect()
 }

@@ -6,7 +6,7 @@ use tanso_crds::carbon_policy::status::Figures;
 use tanso_faces::answer::figures as shown;
 
 pub use shown::{bounded, verdict_of};
-pub(super) use shown::{milligrams, nearest, percent, regulation, short};
+pub(super) use shown::{milligrams, nearest, regulation, short};
 
 const MICROSECONDS_PER_MILLISECOND: u64 = 1_000;
 

@@ -10,7 +10,7 @@ use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::regions::Region;
 use tanso_carbon::report::Digest;
 use tanso_carbon::series::{HourlyIntensity, Point, SeriesInfo};
-use tanso_crds::carbon_policy::{CarbonPolicySpec, Placement, RegionSpec};
+use tanso_crds::carbon_policy::{CarbonPolicySpec, Placement, PueSpec, RegionSpec};
 use tanso_crds::condition::reasons;
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
