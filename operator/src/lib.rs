@@ -157,7 +157,7 @@ pub async fn run_with(
     };
     let server = serve::serve(
         listener,
-        operator.router(),
+        operator.router(&shutdown),
         Limits::default(),
         shutdown.clone(),
     );
@@ -193,7 +193,7 @@ async fn client() -> Result<Client, OperatorFault> {
 }
 
 impl Operator {
-    fn router(&self) -> Router {
+    fn router(&self, shutdown: &Shutdown) -> Router {
         let mut registry = Registry::default();
         self.metrics.register(&mut registry);
         self.collect_metrics.register(&mut registry);
@@ -238,6 +238,7 @@ impl Operator {
                 namespace: self.settings.namespace.clone(),
                 reader,
                 board: self.board.clone(),
+                shutdown: shutdown.clone(),
             }))
     }
 

@@ -16,6 +16,7 @@ use tanso_agent_wire::meters::MeterSaid;
 use tanso_faces::view::{FactsFault, Reader, Reviewer};
 use tanso_faces::web::{Live, LiveNode, StudyFiles, Web};
 use tanso_power::Watts;
+use tanso_runtime::Shutdown;
 
 use crate::collect::NodeBoard;
 
@@ -34,6 +35,8 @@ pub struct Process {
     pub reader: Reader,
     /// What the collector knows of agents.
     pub board: NodeBoard,
+    /// Ends what reads ahead.
+    pub shutdown: Shutdown,
 }
 
 /// The routes of the pages; the first one is kept ready from now on.
@@ -43,6 +46,7 @@ pub fn router(process: Process) -> Router {
         namespace,
         reader,
         board,
+        shutdown,
     } = process;
     let reviewer = Reviewer::new(client.clone(), Vec::new());
     let own = Own {
@@ -51,8 +55,13 @@ pub fn router(process: Process) -> Router {
         board,
     };
     let web = Web::new(reader, reviewer, Arc::new(own));
-    // Ends with the process: it only reads.
-    tokio::spawn(web.clone().keep_warm());
+    let warm = web.clone().keep_warm();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = warm => {}
+            () = shutdown.begun() => {}
+        }
+    });
     web.router()
 }
 
