@@ -15,7 +15,7 @@ use crate::call::Call;
 pub type Right = (String, String);
 
 /// Rights that these runs do not use: resource, verbs, and what does.
-const ELSEWHERE: [(&str, &[&str], &str); 12] = [
+const ELSEWHERE: [(&str, &[&str], &str); 13] = [
     (
         "powermonitors/finalizers carbonpolicies/finalizers clustercarbonpolicies/finalizers",
         &["update"],
@@ -40,6 +40,11 @@ const ELSEWHERE: [(&str, &[&str], &str); 12] = [
         "carbonreports",
         &["get"],
         "a page that the status does not name yet, and one that goes",
+    ),
+    (
+        "reports",
+        &["get", "list", "create", "patch", "delete"],
+        "Reports of openreports.io: operator/tests/api_carbon_policy/open_reports.rs",
     ),
     (
         "secrets persistentvolumeclaims poddisruptionbudgets networkpolicies servicemonitors certificates",
