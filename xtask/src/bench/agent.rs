@@ -19,6 +19,7 @@ mod switches;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -53,6 +54,9 @@ pub struct Args {
     /// Seconds that each steady state is measured
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Scrape the steady states as Prometheus does, compressed
+    #[arg(long)]
+    gzip: bool,
     /// Sizes of the steady state, CONTAINERS:PROCESSES
     #[arg(
         long,
@@ -77,7 +81,13 @@ pub fn run(args: &Args) -> Result<()> {
         }
         match part {
             Part::Switches => switches::run(&agent)?,
-            Part::Steady => steady::run(&agent, args.beside.as_deref(), &args.sizes, args.seconds)?,
+            Part::Steady => {
+                let how = steady::How {
+                    length: Duration::from_secs(args.seconds),
+                    gzip: args.gzip,
+                };
+                steady::run(&agent, args.beside.as_deref(), &args.sizes, how)?;
+            }
             Part::Seen => seen::run(&agent)?,
             Part::Accuracy => accuracy::run(&agent)?,
         }

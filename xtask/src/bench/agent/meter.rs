@@ -11,10 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 /// Between two steps of the power function: within a reading interval of the
-/// agent's, so that what it cannot see is in the error.
-const STEP: Duration = Duration::from_millis(100);
+/// agent's, so that what it cannot see is in the error; and short against it,
+/// so that the register is as current as real ones are.
+const STEP: Duration = Duration::from_millis(20);
 /// Where the registers wrap, as on real processors.
 const RANGE_UJ: u64 = 262_143_328_850;
+
+/// The share of the processors up to which a step is quiet.
+const QUIET: f64 = 0.1;
 
 /// The known power: idle, and above it a concave function of the busy
 /// processors, as processors' turbo makes it.
@@ -41,6 +45,13 @@ pub(super) struct Truth {
     pub(super) idle: f64,
     /// Above idle, by watched group.
     pub(super) by_group: Vec<f64>,
+    /// Seconds of it.
+    pub(super) seconds: f64,
+    /// Seconds in which at most a tenth of the processors was busy: the agent
+    /// takes such an interval for quiet.
+    pub(super) quiet_seconds: f64,
+    /// CPU seconds of all, and of the watched groups.
+    pub(super) busy_seconds: (f64, f64),
 }
 
 /// The machine; stands still when it is dropped.
@@ -133,8 +144,8 @@ impl Machine {
     /// Stands still until told otherwise: no energy is used.
     pub(super) fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::SeqCst);
-        // The step that runs ends.
-        thread::sleep(STEP * 3);
+        // The step that runs ends, also where others want the processors.
+        thread::sleep(STEP * 15);
     }
 }
 
@@ -198,12 +209,17 @@ impl Driver {
         self.rest_uj = whole_uj.fract();
         let total_uj = self.total_uj.fetch_add(whole_uj as u64, Ordering::SeqCst) + whole_uj as u64;
         {
-            let mut truth = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut held = self.truth.lock().unwrap_or_else(PoisonError::into_inner);
+            let truth = &mut *held;
             truth.total += dynamic + idle;
             truth.idle += idle;
+            truth.seconds += seconds;
+            truth.quiet_seconds += if share <= QUIET { seconds } else { 0.0 };
+            truth.busy_seconds.0 += busy;
             for (place, energy) in truth.by_group.iter_mut().enumerate() {
                 let (was, is) = (before.groups.get(place), now.groups.get(place));
                 let own = since(was.copied().flatten(), is.copied().flatten());
+                truth.busy_seconds.1 += own;
                 if busy > 0.0 {
                     *energy += dynamic * own / busy;
                 }

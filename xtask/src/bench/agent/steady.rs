@@ -81,16 +81,25 @@ const WAYS: [Way; 5] = [
     },
 ];
 
+/// How to measure.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// For how long.
+    pub(super) length: Duration,
+    /// Whether scrapes ask for compressed answers.
+    pub(super) gzip: bool,
+}
+
 /// Measures every size.
-pub(super) fn run(agent: &Path, beside: Option<&Path>, sizes: &[Size], seconds: u64) -> Result<()> {
+pub(super) fn run(agent: &Path, beside: Option<&Path>, sizes: &[Size], how: How) -> Result<()> {
     for &size in sizes {
         let _load = Beside::start(size)?;
-        measure(agent, beside, size, Duration::from_secs(seconds))?;
+        measure(agent, beside, size, how)?;
     }
     Ok(())
 }
 
-fn measure(agent: &Path, beside: Option<&Path>, size: Size, length: Duration) -> Result<()> {
+fn measure(agent: &Path, beside: Option<&Path>, size: Size, how: How) -> Result<()> {
     let state = tempfile::tempdir().context("a directory for the agents' states")?;
     let mut measured = Vec::new();
     for (place, way) in WAYS.iter().enumerate() {
@@ -110,10 +119,14 @@ fn measure(agent: &Path, beside: Option<&Path>, size: Size, length: Duration) ->
         before.push(one.cpu()?);
     }
     let mut scrapes: Vec<Vec<Scrape>> = measured.iter().map(|_| Vec::new()).collect();
-    while begin.elapsed() < length {
+    let scrape = if how.gzip {
+        Scrape::compressed
+    } else {
+        Scrape::take
+    };
+    while begin.elapsed() < how.length {
         for ((_, one), scrapes) in measured.iter().zip(&mut scrapes) {
-            // Answers are large: the figures of all, the text of the last.
-            scrapes.push(Scrape::take(one.address())?);
+            scrapes.push(scrape(one.address())?);
         }
         let rounds = u32::try_from(scrapes.first().map_or(1, Vec::len)).unwrap_or(1);
         thread::sleep((SCRAPE_EVERY * rounds).saturating_sub(begin.elapsed()));
@@ -125,8 +138,8 @@ fn measure(agent: &Path, beside: Option<&Path>, size: Size, length: Duration) ->
             .iter()
             .map(|scrape| scrape.took.as_secs_f64() * 1e3)
             .collect();
-        let last = scrapes.last().context("no scrape")?;
         let (rss, with_maps) = one.memory();
+        let last = Scrape::take(one.address())?;
         print(&json!({
             "bench": "agent/steady",
             "containers": size.containers,
@@ -135,6 +148,7 @@ fn measure(agent: &Path, beside: Option<&Path>, size: Size, length: Duration) ->
             "cpu_s_per_min": rounded(cpu.as_secs_f64() / minutes, 4),
             "rss_mib": mebibytes(rss),
             "rss_and_maps_mib": mebibytes(with_maps),
+            "scraped": if how.gzip { "gzip" } else { "plain" },
             "scrape_ms_median": rounded(median(&mut times), 2),
             "scrape_bytes": last.bytes,
             "scrape_gzip_bytes": Scrape::compressed(one.address())?.bytes,
