@@ -204,18 +204,18 @@ impl Processes {
         let figures = &mut process.figures;
         figures.running = reading.alive;
         let name = name(&reading.comm);
-        if figures.comm != name {
-            figures.comm = name.into_owned();
+        if *figures.comm != *name {
+            figures.comm = name.into();
             // Another program has taken the process over.
             process.looked_at = false;
         }
         let (kind, container, machine) = owner(books.accounts.get(place));
         figures.kind = kind;
-        if figures.container_id != container {
-            container.clone_into(&mut figures.container_id);
+        if *figures.container_id != *container {
+            figures.container_id = container.into();
         }
-        if figures.vm_id != machine {
-            machine.clone_into(&mut figures.vm_id);
+        if *figures.vm_id != *machine {
+            figures.vm_id = machine.into();
         }
         let delta_ns = u64::try_from(delta.as_nanos()).unwrap_or(u64::MAX);
         figures.cpu_ns = figures.cpu_ns.saturating_add(delta_ns);
@@ -271,7 +271,7 @@ impl Processes {
                 process.looked_at = true;
                 let link = self.proc.join(key.0.to_string()).join("exe");
                 if let Ok(file) = fs::read_link(link) {
-                    process.figures.exe = file.to_string_lossy().into_owned();
+                    process.figures.exe = file.to_string_lossy().into();
                 }
             }
             listed.push(process.figures.clone());
@@ -388,7 +388,7 @@ mod tests {
         let listed = table.listed();
         assert_eq!(total(&listed, 7), [(500, 50, true)]);
         assert_eq!(total(&listed, 8), [(250, 25, true)]);
-        assert_eq!(listed[0].comm, "job");
+        assert_eq!(&*listed[0].comm, "job");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! GPUs, power supplies. Empty where there are none or nobody asked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tanso_agent_wire::energy::Account;
 use tanso_power::idle::IdleBasis;
@@ -48,17 +49,17 @@ pub struct ProcessFigures {
     /// Its number.
     pub pid: u32,
     /// Its short name.
-    pub comm: String,
+    pub comm: Arc<str>,
     /// Its program's file; empty if it cannot be read.
-    pub exe: String,
+    pub exe: Arc<str>,
     /// What it is part of.
     pub kind: ProcessKind,
     /// Whether it still runs.
     pub running: bool,
     /// Its container's id; empty without.
-    pub container_id: String,
+    pub container_id: Arc<str>,
     /// Its virtual machine's id; empty without.
-    pub vm_id: String,
+    pub vm_id: Arc<str>,
     /// Energy above idle by zone, in the order of the zones' books; may be
     /// shorter.
     pub zones: Vec<Amount>,

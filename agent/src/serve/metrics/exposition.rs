@@ -126,6 +126,43 @@ impl Out<'_> {
             self.sink.sample(family, &all, value);
         }
     }
+
+    /// Writes a family that has a sample for each of many, if its level is on:
+    /// `fill` hands them over one by one, and none takes memory of its own.
+    pub(super) fn each(&mut self, family: &Family, fill: impl FnOnce(&mut Samples<'_>)) {
+        if self.options.levels.include(family) {
+            self.sink.family(family);
+            fill(&mut Samples {
+                sink: &mut *self.sink,
+                family,
+                node: self.node,
+            });
+        }
+    }
+}
+
+/// Labels of a family with many samples, the node's name among them, at most.
+const LABELS_MAX: usize = 12;
+
+/// A family being written whose last label is the node's name.
+pub(super) struct Samples<'a> {
+    sink: &'a mut dyn Sink,
+    family: &'a Family,
+    node: &'a str,
+}
+
+impl Samples<'_> {
+    /// A sample: label values in the family's order, without the node's name.
+    pub(super) fn put(&mut self, values: &[&str], value: f64) {
+        let mut all = [""; LABELS_MAX];
+        let named = values.iter().copied().chain([self.node]);
+        for (place, text) in all.iter_mut().zip(named) {
+            *place = text;
+        }
+        let all = all.get(..=values.len()).unwrap_or(&all);
+        debug_assert_eq!(all.len(), self.family.labels.len(), "{}", self.family.name);
+        self.sink.sample(self.family, all, value);
+    }
 }
 
 /// The zones by class: several of one class are one series, so that no series

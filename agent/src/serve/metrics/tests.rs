@@ -183,7 +183,7 @@ fn full() -> Snapshot {
         kind: ProcessKind::Container,
         running,
         container_id: "id-web".into(),
-        vm_id: String::new(),
+        vm_id: "".into(),
         zones: vec![amount(3_000_000, 1_000_000), amount(500_000, 0)],
         cpu_ns: 250_000_000,
         gpu: Some(amount(70_000, 7_000)),

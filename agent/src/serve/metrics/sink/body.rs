@@ -40,7 +40,12 @@ impl Body {
 
     /// Adds bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        self.add(|buffer| buffer.extend_from_slice(bytes));
+    }
+
+    /// Adds what `write` puts at the end of what is gathered.
+    pub fn add(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.buffer);
         if self.packed.is_some() && self.buffer.len() >= CHUNK_BYTES {
             self.spill();
         }

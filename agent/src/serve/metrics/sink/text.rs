@@ -3,7 +3,7 @@
 //! They differ in the names of counters' families, in units and in the end
 //! mark (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 
-use std::io::Write as _;
+mod number;
 
 use tanso_agent_wire::families::Family;
 
@@ -14,7 +14,6 @@ pub struct Text {
     body: Body,
     open: bool,
     begun: Option<&'static str>,
-    line: Vec<u8>,
 }
 
 impl Text {
@@ -25,7 +24,6 @@ impl Text {
             body,
             open,
             begun: None,
-            line: Vec::with_capacity(512),
         }
     }
 
@@ -64,34 +62,37 @@ impl Sink for Text {
             self.header(family);
             self.begun = Some(family.name);
         }
-        let line = &mut self.line;
-        line.clear();
-        line.extend_from_slice(family.name.as_bytes());
-        let mut separator = b'{';
-        for (label, value) in family.labels.iter().zip(values) {
-            line.push(separator);
-            line.extend_from_slice(label.as_bytes());
-            line.extend_from_slice(b"=\"");
-            escape(line, value);
-            line.push(b'"');
-            separator = b',';
-        }
-        if separator == b',' {
-            line.push(b'}');
-        }
-        line.push(b' ');
-        number(line, value);
-        line.push(b'\n');
-        self.body.push(line);
+        self.body.add(|line| {
+            line.extend_from_slice(family.name.as_bytes());
+            let mut separator = b'{';
+            for (label, value) in family.labels.iter().zip(values) {
+                line.push(separator);
+                line.extend_from_slice(label.as_bytes());
+                line.extend_from_slice(b"=\"");
+                escape(line, value);
+                line.push(b'"');
+                separator = b',';
+            }
+            if separator == b',' {
+                line.push(b'}');
+            }
+            line.push(b' ');
+            number::write(line, value);
+            line.push(b'\n');
+        });
     }
 }
 
 /// A label's value: backslash, quote and line feed are escaped.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a way out many bytes are looked at at once"
+)]
 fn escape(line: &mut Vec<u8>, value: &str) {
-    if !value
-        .bytes()
-        .any(|byte| matches!(byte, b'\\' | b'"' | b'\n'))
-    {
+    let hostile = value.bytes().fold(false, |found, byte| {
+        found | (byte == b'\\') | (byte == b'"') | (byte == b'\n')
+    });
+    if !hostile {
         line.extend_from_slice(value.as_bytes());
         return;
     }
@@ -102,17 +103,6 @@ fn escape(line: &mut Vec<u8>, value: &str) {
             b'\n' => line.extend_from_slice(b"\\n"),
             _ => line.push(byte),
         }
-    }
-}
-
-fn number(line: &mut Vec<u8>, value: f64) {
-    if value.is_nan() {
-        line.extend_from_slice(b"NaN");
-    } else if value.is_infinite() {
-        line.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
-    } else {
-        // Writing to memory cannot fail.
-        let _ = write!(line, "{value}");
     }
 }
 

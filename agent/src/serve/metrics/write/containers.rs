@@ -7,8 +7,9 @@ use tanso_power::Joules;
 use super::{bounded, joules, seconds, state, watts};
 use crate::books::AccountBook;
 use crate::charges::KVM;
-use crate::serve::metrics::exposition::{Out, classes, sum};
+use crate::serve::metrics::exposition::{Out, Samples, classes, sum};
 use crate::snapshot::Snapshot;
+use crate::snapshot::details::Amount;
 
 /// A container with the label values that all its families share.
 struct Row<'a> {
@@ -33,14 +34,17 @@ impl<'a> Row<'a> {
         Some(Self { book, id, pod })
     }
 
-    fn labels(&self, zone: Option<&'a str>) -> Vec<&'a str> {
+    /// Label values up to the state; the zone, where there is one, and the pod
+    /// follow.
+    fn labels(&self) -> [&'a str; 4] {
         let name = self.book.names.container.as_deref().unwrap_or("");
         let state = state(self.book.ended_ms.is_none());
-        let mut labels = Vec::with_capacity(7);
-        labels.extend([self.id, name, self.book.runtime.as_str(), state]);
-        labels.extend(zone);
-        labels.push(self.pod);
-        labels
+        [self.id, name, self.book.runtime.as_str(), state]
+    }
+
+    fn whole(&self) -> [&'a str; 5] {
+        let [id, name, runtime, state] = self.labels();
+        [id, name, runtime, state, self.pod]
     }
 }
 
@@ -52,41 +56,42 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
     let most = out.options.bounds.containers;
     let (rows, withheld) = bounded(rows, most, |row| row.book.total);
     let classes = classes(&snapshot.books);
-    let by_zone = |pick: fn(&AccountBook) -> &Vec<Joules>| {
-        let classes = &classes;
-        rows.iter().flat_map(move |row| {
-            classes
-                .iter()
-                .map(move |(zone, places)| (row.labels(Some(*zone)), sum(pick(row.book), places)))
-        })
+    let by_zone = |samples: &mut Samples<'_>, figure: &dyn Fn(&AccountBook, &[usize]) -> f64| {
+        for row in &rows {
+            let [id, name, runtime, state] = row.labels();
+            for (zone, places) in &classes {
+                let labels = [id, name, runtime, state, *zone, row.pod];
+                samples.put(&labels, figure(row.book, places));
+            }
+        }
     };
-    out.write(
-        &f::CONTAINER_JOULES,
-        by_zone(|book| &book.energy).map(|(labels, energy)| (labels, joules(energy))),
-    );
+    out.each(&f::CONTAINER_JOULES, |samples| {
+        by_zone(samples, &|book, places| joules(sum(&book.energy, places)));
+    });
     let elapsed = snapshot.elapsed;
-    out.write(
-        &f::CONTAINER_WATTS,
-        by_zone(|book| &book.last).map(|(labels, energy)| (labels, watts(energy, elapsed))),
-    );
-    out.write(
-        &f::CONTAINER_SECONDS,
-        rows.iter()
-            .map(|row| (row.labels(None), seconds(row.book.cpu_ns))),
-    );
-    let gpu = || {
-        rows.iter().filter_map(|row| {
-            let amount = snapshot.details.gpu_by_account.get(&row.book.account)?;
-            (amount.total > Joules::ZERO).then(|| (row.labels(None), *amount))
-        })
+    out.each(&f::CONTAINER_WATTS, |samples| {
+        by_zone(samples, &|book, places| {
+            watts(sum(&book.last, places), elapsed)
+        });
+    });
+    out.each(&f::CONTAINER_SECONDS, |samples| {
+        for row in &rows {
+            samples.put(&row.whole(), seconds(row.book.cpu_ns));
+        }
+    });
+    let gpu = |samples: &mut Samples<'_>, figure: &dyn Fn(&Amount) -> f64| {
+        for row in &rows {
+            let amount = snapshot.details.gpu_by_account.get(&row.book.account);
+            if let Some(amount) = amount.filter(|amount| amount.total > Joules::ZERO) {
+                samples.put(&row.whole(), figure(amount));
+            }
+        }
     };
-    out.write(
-        &f::CONTAINER_GPU_JOULES,
-        gpu().map(|(labels, amount)| (labels, joules(amount.total))),
-    );
-    out.write(
-        &f::CONTAINER_GPU_WATTS,
-        gpu().map(|(labels, amount)| (labels, watts(amount.last, elapsed))),
-    );
+    out.each(&f::CONTAINER_GPU_JOULES, |samples| {
+        gpu(samples, &|amount| joules(amount.total));
+    });
+    out.each(&f::CONTAINER_GPU_WATTS, |samples| {
+        gpu(samples, &|amount| watts(amount.last, elapsed));
+    });
     withheld
 }

@@ -8,7 +8,7 @@ use tanso_power::Joules;
 
 use super::{bounded, joules, state, watts};
 use crate::books::PodBook;
-use crate::serve::metrics::exposition::{Out, classes, sum};
+use crate::serve::metrics::exposition::{Out, Samples, classes, sum};
 use crate::snapshot::Snapshot;
 use crate::snapshot::details::Amount;
 
@@ -21,13 +21,10 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn labels(&self, zone: Option<&'a str>) -> Vec<&'a str> {
+    fn labels(&self) -> [&'a str; 4] {
         let name = self.book.name.as_deref().unwrap_or("");
         let namespace = self.book.namespace.as_deref().unwrap_or("");
-        let mut labels = Vec::with_capacity(6);
-        labels.extend([self.uid, name, namespace, state(self.running)]);
-        labels.extend(zone);
-        labels
+        [self.uid, name, namespace, state(self.running)]
     }
 }
 
@@ -62,31 +59,34 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
     let (rows, withheld) = bounded(rows(snapshot), most, |row| {
         row.book.energy.iter().copied().sum()
     });
-    let by_zone = |pick: fn(&PodBook) -> &Vec<Joules>| {
-        let classes = &classes;
-        rows.iter().flat_map(move |row| {
-            classes
-                .iter()
-                .map(move |(zone, places)| (row.labels(Some(*zone)), sum(pick(row.book), places)))
-        })
+    let by_zone = |samples: &mut Samples<'_>, figure: &dyn Fn(&PodBook, &[usize]) -> f64| {
+        for row in &rows {
+            let [uid, name, namespace, state] = row.labels();
+            for (zone, places) in &classes {
+                let labels = [uid, name, namespace, state, *zone];
+                samples.put(&labels, figure(row.book, places));
+            }
+        }
     };
-    out.write(
-        &f::POD_JOULES,
-        by_zone(|book| &book.energy).map(|(labels, energy)| (labels, joules(energy))),
-    );
+    out.each(&f::POD_JOULES, |samples| {
+        by_zone(samples, &|book, places| joules(sum(&book.energy, places)));
+    });
     let elapsed = snapshot.elapsed;
-    out.write(
-        &f::POD_WATTS,
-        by_zone(|book| &book.last).map(|(labels, energy)| (labels, watts(energy, elapsed))),
-    );
+    out.each(&f::POD_WATTS, |samples| {
+        by_zone(samples, &|book, places| {
+            watts(sum(&book.last, places), elapsed)
+        });
+    });
     let gpu = || rows.iter().filter(|row| row.gpu.total > Joules::ZERO);
-    out.write(
-        &f::POD_GPU_JOULES,
-        gpu().map(|row| (row.labels(None), joules(row.gpu.total))),
-    );
-    out.write(
-        &f::POD_GPU_WATTS,
-        gpu().map(|row| (row.labels(None), watts(row.gpu.last, elapsed))),
-    );
+    out.each(&f::POD_GPU_JOULES, |samples| {
+        for row in gpu() {
+            samples.put(&row.labels(), joules(row.gpu.total));
+        }
+    });
+    out.each(&f::POD_GPU_WATTS, |samples| {
+        for row in gpu() {
+            samples.put(&row.labels(), watts(row.gpu.last, elapsed));
+        }
+    });
     withheld
 }

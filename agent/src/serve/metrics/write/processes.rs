@@ -1,34 +1,27 @@
 //! Processes: the ones with the most energy, where that level is on.
 
-use std::collections::BTreeMap;
-
 use tanso_agent_wire::families as f;
 use tanso_power::Joules;
 
 use super::{bounded, joules, seconds, state, watts};
-use crate::serve::metrics::exposition::{Out, classes};
+use crate::serve::metrics::exposition::{Out, Samples, classes};
 use crate::snapshot::Snapshot;
 use crate::snapshot::details::{Amount, ProcessFigures};
-
-/// The labels of a process, without its state and zone.
-type Key<'a> = [&'a str; 6];
 
 struct Row<'a> {
     process: &'a ProcessFigures,
     pid: String,
 }
 
-impl<'a> Row<'a> {
-    fn labels(&'a self, zone: Option<&'a str>) -> Vec<&'a str> {
-        let [pid, comm, exe, kind, container, vm] = self.key();
-        let mut labels = Vec::with_capacity(9);
-        labels.extend([pid, comm, exe, kind, state(self.process.running)]);
-        labels.extend([container, vm]);
-        labels.extend(zone);
-        labels
+impl Row<'_> {
+    /// Label values without the zone.
+    fn labels(&self) -> [&str; 7] {
+        let [pid, comm, exe, kind, container, vm] = self.without_state();
+        let state = state(self.process.running);
+        [pid, comm, exe, kind, state, container, vm]
     }
 
-    fn key(&'a self) -> Key<'a> {
+    fn without_state(&self) -> [&str; 6] {
         let process = self.process;
         [
             &self.pid,
@@ -50,16 +43,15 @@ fn at(zones: &[Amount], places: &[usize]) -> Amount {
     sum
 }
 
-/// Samples of equal labels are one: a number that is in use again, by a
-/// process of the same name, makes no series twice.
-fn merged<'a>(
-    samples: impl Iterator<Item = (Vec<&'a str>, f64)>,
-) -> impl Iterator<Item = (Vec<&'a str>, f64)> {
-    let mut sums: BTreeMap<Vec<&str>, f64> = BTreeMap::new();
-    for (labels, value) in samples {
-        *sums.entry(labels).or_default() += value;
-    }
-    sums.into_iter()
+/// Hands over the rows of equal labels together, in the labels' order: a number
+/// that is in use again, by a process of the same name, makes no series twice.
+fn merged<'r, 'a, const N: usize>(
+    rows: &'r mut [Row<'a>],
+    labels: for<'x> fn(&'x Row<'a>) -> [&'x str; N],
+) -> impl Iterator<Item = &'r [Row<'a>]> {
+    rows.sort_by(|one, other| labels(one).cmp(&labels(other)));
+    let rows: &'r [Row<'a>] = rows;
+    rows.chunk_by(move |one, other| labels(one) == labels(other))
 }
 
 /// Writes the processes; returns how many were left out.
@@ -70,49 +62,62 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
         process.zones.iter().map(|amount| amount.total).sum()
     };
     let (kept, withheld) = bounded(processes, most, energy);
-    let rows: Vec<Row<'_>> = kept
+    let mut rows: Vec<Row<'_>> = kept
         .into_iter()
         .map(|process| Row {
             process,
             pid: process.pid.to_string(),
         })
         .collect();
+    out.each(&f::PROCESS_SECONDS, |samples| {
+        for same in merged(&mut rows, Row::without_state) {
+            let cpu_ns: u64 = same.iter().map(|row| row.process.cpu_ns).sum();
+            if let Some(row) = same.first() {
+                samples.put(&row.without_state(), seconds(cpu_ns));
+            }
+        }
+    });
+    let rows: Vec<&[Row<'_>]> = merged(&mut rows, Row::labels).collect();
     let classes = classes(&snapshot.books);
-    let by_zone = || {
-        let classes = &classes;
-        rows.iter().flat_map(move |row| {
-            classes.iter().map(move |(zone, places)| {
-                (row.labels(Some(*zone)), at(&row.process.zones, places))
-            })
-        })
+    let by_zone = |samples: &mut Samples<'_>, figure: &dyn Fn(Amount) -> f64| {
+        for same in &rows {
+            let Some(row) = same.first() else { continue };
+            let [pid, comm, exe, kind, state, container, vm] = row.labels();
+            for (zone, places) in &classes {
+                let amounts = same.iter().map(|row| at(&row.process.zones, places));
+                let labels = [pid, comm, exe, kind, state, container, vm, *zone];
+                samples.put(&labels, figure(all(amounts)));
+            }
+        }
     };
     let elapsed = snapshot.elapsed;
-    out.write(
-        &f::PROCESS_JOULES,
-        merged(by_zone().map(|(labels, amount)| (labels, joules(amount.total)))),
-    );
-    out.write(
-        &f::PROCESS_WATTS,
-        merged(by_zone().map(|(labels, amount)| (labels, watts(amount.last, elapsed)))),
-    );
-    out.write(
-        &f::PROCESS_SECONDS,
-        merged(
-            rows.iter()
-                .map(|row| (row.key().to_vec(), seconds(row.process.cpu_ns))),
-        ),
-    );
-    let gpu = || {
-        rows.iter()
-            .filter_map(|row| Some((row.labels(None), row.process.gpu?)))
+    out.each(&f::PROCESS_JOULES, |samples| {
+        by_zone(samples, &|amount| joules(amount.total));
+    });
+    out.each(&f::PROCESS_WATTS, |samples| {
+        by_zone(samples, &|amount| watts(amount.last, elapsed));
+    });
+    let gpu = |samples: &mut Samples<'_>, figure: &dyn Fn(Amount) -> f64| {
+        for same in &rows {
+            let used = same.iter().filter_map(|row| row.process.gpu);
+            if let Some(row) = same.iter().find(|row| row.process.gpu.is_some()) {
+                samples.put(&row.labels(), figure(all(used)));
+            }
+        }
     };
-    out.write(
-        &f::PROCESS_GPU_JOULES,
-        merged(gpu().map(|(labels, amount)| (labels, joules(amount.total)))),
-    );
-    out.write(
-        &f::PROCESS_GPU_WATTS,
-        merged(gpu().map(|(labels, amount)| (labels, watts(amount.last, elapsed)))),
-    );
+    out.each(&f::PROCESS_GPU_JOULES, |samples| {
+        gpu(samples, &|amount| joules(amount.total));
+    });
+    out.each(&f::PROCESS_GPU_WATTS, |samples| {
+        gpu(samples, &|amount| watts(amount.last, elapsed));
+    });
     withheld
+}
+
+/// The amounts together.
+fn all(amounts: impl Iterator<Item = Amount>) -> Amount {
+    amounts.fold(Amount::default(), |sum, amount| Amount {
+        total: sum.total + amount.total,
+        last: sum.last + amount.last,
+    })
 }
