@@ -20,17 +20,18 @@ const NO_EXIST: u64 = 1;
 /// `BPF_LOCAL_STORAGE_GET_F_CREATE`.
 const CREATE: u64 = 1;
 
-/// CPU time by group. The agent may choose another size when loading.
+/// CPU time by group. The agent chooses its size when loading.
 #[btf_map]
-static COUNTERS: HashMap<GroupKey, CpuTime, 16384> = HashMap::new();
+static COUNTERS: HashMap<GroupKey, CpuTime, 8192> = HashMap::new();
 
 /// What went otherwise than planned, by slot.
 #[btf_map]
 static STATS: Array<u64, { stat::SLOTS as usize }> = Array::new();
 
-/// Ended tasks, by their address, until they are freed.
+/// Ended tasks, by their address, until they are freed: some milliseconds each,
+/// so for 4,096 of them some 40,000 processes would have to end in a second.
 #[btf_map]
-static DYING: HashMap<u64, Dying, 8192> = HashMap::new();
+static DYING: HashMap<u64, Dying, 4096> = HashMap::new();
 
 /// CPU time by process, where that level is on. The agent chooses its size
 /// when loading.

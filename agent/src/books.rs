@@ -178,8 +178,9 @@ impl Books {
         index
     }
 
-    /// Makes `copy` what readers are to see: all but the records that wait.
-    /// Memory of an earlier copy is used again.
+    /// Makes `copy` what readers are to see: totals and the last interval, not
+    /// the open minute nor records that wait. Memory of an earlier copy is used
+    /// again.
     pub fn show(&self, copy: &mut Self) {
         let Self {
             zones,
@@ -196,7 +197,13 @@ impl Books {
             index: _,
         } = self;
         copy.zones.clone_from(zones);
-        copy.accounts.clone_from(accounts);
+        copy.accounts.truncate(accounts.len());
+        let known = copy.accounts.len();
+        for (copy, book) in copy.accounts.iter_mut().zip(accounts) {
+            book.show(copy);
+        }
+        copy.accounts
+            .extend(accounts.iter().skip(known).map(AccountBook::shown));
         if copy.pods.len() == pods.len() && copy.pods.keys().eq(pods.keys()) {
             for (copy, pod) in copy.pods.values_mut().zip(pods.values()) {
                 copy.clone_from(pod);

@@ -8,7 +8,7 @@
 //! the text of schema 1 is still read.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -52,9 +52,10 @@ pub struct State {
 pub struct Checkpoint {
     files: [File; 3],
     generation: u64,
-    /// The last state as it was written; kept, so that the next one needs no
-    /// memory of its own.
+    /// Where a part of a state is gathered.
     buffer: Vec<u8>,
+    /// Length of the last state, bytes.
+    length: usize,
 }
 
 impl Checkpoint {
@@ -98,7 +99,8 @@ impl Checkpoint {
         let checkpoint = Self {
             files: [a.0, b.0, minute.0],
             generation,
-            buffer: Vec::new(),
+            buffer: Vec::with_capacity(PART_BYTES),
+            length: 0,
         };
         Ok((checkpoint, newest.map(|(_, state)| state)))
     }
@@ -110,14 +112,16 @@ impl Checkpoint {
     /// If the disk refuses; an earlier state is then still whole.
     pub fn write(&mut self, state: &State, for_good: bool) -> io::Result<()> {
         let generation = self.generation + 1;
-        encode(generation, state, &mut self.buffer)?;
         let turn = if for_good {
             MINUTE
         } else {
             usize::from(!generation.is_multiple_of(2))
         };
         if let Some(file) = self.files.get(turn) {
-            file.write_all_at(&self.buffer, 0)?;
+            self.buffer.clear();
+            let mut content = Content::new(file, generation, &mut self.buffer);
+            rmp_serde::encode::write_named(&mut content, state).map_err(io::Error::other)?;
+            self.length = content.end()?;
             if for_good {
                 file.sync_data()?;
             }
@@ -129,28 +133,75 @@ impl Checkpoint {
     /// Size of the last state written, bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.buffer.len()
+        self.length
     }
 }
 
-fn encode(generation: u64, state: &State, bytes: &mut Vec<u8>) -> io::Result<()> {
-    bytes.clear();
-    bytes.resize(HEADER_BYTES, 0);
-    rmp_serde::encode::write_named(bytes, state).map_err(io::Error::other)?;
-    let content = bytes.get(HEADER_BYTES..).unwrap_or_default();
-    let length = u32::try_from(content.len())
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "state is too large"))?;
-    let crc = checksum(generation, content);
-    let header = MAGIC
-        .iter()
-        .copied()
-        .chain(generation.to_le_bytes())
-        .chain(length.to_le_bytes())
-        .chain(crc.to_le_bytes());
-    for (place, byte) in bytes.iter_mut().zip(header) {
-        *place = byte;
+/// How much of a state is gathered before it is written: the whole of it never
+/// stands in memory.
+const PART_BYTES: usize = 64 * 1024;
+
+/// A state's content on its way into its place, behind room for the header.
+/// What is there is not whole from the first part on until the header is
+/// written last.
+struct Content<'a> {
+    file: &'a File,
+    generation: u64,
+    buffer: &'a mut Vec<u8>,
+    written: usize,
+    checksum: crc32fast::Hasher,
+}
+
+impl<'a> Content<'a> {
+    fn new(file: &'a File, generation: u64, buffer: &'a mut Vec<u8>) -> Self {
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(&generation.to_le_bytes());
+        Self {
+            file,
+            generation,
+            buffer,
+            written: 0,
+            checksum,
+        }
     }
-    Ok(())
+
+    fn spill(&mut self) -> io::Result<()> {
+        self.checksum.update(self.buffer);
+        let at = u64::try_from(HEADER_BYTES + self.written).map_err(io::Error::other)?;
+        self.file.write_all_at(self.buffer, at)?;
+        self.written += self.buffer.len();
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes the rest and the header; returns the length of all.
+    fn end(mut self) -> io::Result<usize> {
+        self.spill()?;
+        let length = u32::try_from(self.written)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "state is too large"))?;
+        self.buffer.extend_from_slice(MAGIC);
+        self.buffer
+            .extend_from_slice(&self.generation.to_le_bytes());
+        self.buffer.extend_from_slice(&length.to_le_bytes());
+        self.buffer
+            .extend_from_slice(&self.checksum.finalize().to_le_bytes());
+        self.file.write_all_at(self.buffer, 0)?;
+        Ok(HEADER_BYTES + self.written)
+    }
+}
+
+impl Write for Content<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.buffer.len() + bytes.len() > PART_BYTES {
+            self.spill()?;
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.spill()
+    }
 }
 
 fn checksum(generation: u64, content: &[u8]) -> u32 {
@@ -185,6 +236,8 @@ fn decode(bytes: &[u8]) -> Option<(u64, State)> {
 
 #[cfg(test)]
 mod tests {
+    use tanso_agent_wire::energy::Account;
+
     use super::*;
 
     fn state(at_boot_ns: u64) -> State {
@@ -223,6 +276,33 @@ mod tests {
         assert_eq!(
             Checkpoint::open(directory.path()).unwrap().1,
             Some(state(6))
+        );
+    }
+
+    #[test]
+    fn a_state_longer_than_a_part_is_whole_and_a_shorter_one_takes_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut checkpoint, _) = Checkpoint::open(directory.path()).unwrap();
+        let mut long = state(1);
+        long.boot_id = Some("b".repeat(3 * PART_BYTES));
+        for number in 0..2_000 {
+            let account = Account::Standalone {
+                container_id: format!("{number:064}"),
+            };
+            long.books.account(&account);
+        }
+        checkpoint.write(&long, true).unwrap();
+        let bytes = fs::metadata(directory.path().join(NAMES[MINUTE])).unwrap();
+        assert_eq!(bytes.len(), checkpoint.bytes() as u64);
+        assert!(checkpoint.bytes() > 6 * PART_BYTES);
+        assert_eq!(
+            Checkpoint::open(directory.path()).unwrap().1,
+            Some(long.clone())
+        );
+        checkpoint.write(&state(2), true).unwrap();
+        assert_eq!(
+            Checkpoint::open(directory.path()).unwrap().1,
+            Some(state(2))
         );
     }
 

@@ -9,6 +9,7 @@
 mod batch;
 pub mod btf;
 pub mod ebpf;
+pub mod heap;
 mod ladder;
 pub mod pages;
 mod poll;

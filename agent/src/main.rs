@@ -1,11 +1,13 @@
 //! Reads the settings and runs the agent.
 
 use anyhow::Context as _;
+use tanso_agent::kernel::heap;
 use tanso_agent::program;
 use tanso_agent::settings::{Settings, SettingsRefusal};
 use tanso_runtime::{Shutdown, crypto, logs};
 
 fn main() -> anyhow::Result<()> {
+    heap::bound();
     crypto::install();
     let settings = match Settings::from_words(std::env::args()) {
         // Help and version are answers, too.
@@ -18,9 +20,8 @@ fn main() -> anyhow::Result<()> {
         &settings.log_level
     };
     let logs = logs::init_changeable(settings.log_format, level)?;
-    // Serving is light; reading has a thread of its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // Serving is light and needs no thread beside this one; reading has its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;

@@ -255,7 +255,7 @@ impl Cycle {
         if self.listing_is_due() {
             self.list_containers(now);
         }
-        self.rebase_each_minute();
+        self.rebase_each_minute(now);
         self.look_at_memory(elapsed);
         self.save();
         self.work.cycles += 1;

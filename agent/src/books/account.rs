@@ -25,7 +25,7 @@ impl Entry {
 }
 
 /// One account.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountBook {
     /// Whose it is.
@@ -65,54 +65,6 @@ pub struct AccountBook {
     pub awaits_name_until_ms: i64,
 }
 
-impl Clone for AccountBook {
-    fn clone(&self) -> Self {
-        let mut copy = Self::new(self.account.clone());
-        copy.clone_from(self);
-        copy
-    }
-
-    /// Without new memory where the old one does.
-    fn clone_from(&mut self, source: &Self) {
-        let Self {
-            account,
-            names,
-            runtime,
-            path,
-            basis_ns,
-            since_basis_ns,
-            cpu_ns,
-            energy,
-            total,
-            ended_ms,
-            open,
-            rest_ns,
-            memory_peak_bytes,
-            last,
-            awaits_name_until_ms,
-        } = source;
-        if self.account != *account {
-            self.account.clone_from(account);
-        }
-        if self.names != *names {
-            self.names.clone_from(names);
-        }
-        self.runtime.clone_from(runtime);
-        self.path.clone_from(path);
-        self.basis_ns = *basis_ns;
-        self.since_basis_ns = *since_basis_ns;
-        self.cpu_ns = *cpu_ns;
-        self.energy.clone_from(energy);
-        self.total = *total;
-        self.ended_ms = *ended_ms;
-        self.open.clone_from(open);
-        self.rest_ns = *rest_ns;
-        self.memory_peak_bytes = *memory_peak_bytes;
-        self.last.clone_from(last);
-        self.awaits_name_until_ms = *awaits_name_until_ms;
-    }
-}
-
 impl AccountBook {
     pub(super) fn new(account: Account) -> Self {
         Self {
@@ -132,6 +84,48 @@ impl AccountBook {
             last: Vec::new(),
             awaits_name_until_ms: 0,
         }
+    }
+
+    /// What readers see of it.
+    pub(super) fn shown(&self) -> Self {
+        let mut copy = Self::new(self.account.clone());
+        self.show(&mut copy);
+        copy
+    }
+
+    /// Makes `copy` what readers see of it, without new memory where the old one
+    /// does: not the open minute, nor what it is to be compared with.
+    pub(super) fn show(&self, copy: &mut Self) {
+        let Self {
+            account,
+            names,
+            runtime,
+            path: _,
+            basis_ns: _,
+            since_basis_ns: _,
+            cpu_ns,
+            energy,
+            total,
+            ended_ms,
+            open: _,
+            rest_ns: _,
+            memory_peak_bytes: _,
+            last,
+            awaits_name_until_ms,
+        } = self;
+        if copy.account != *account {
+            copy.account.clone_from(account);
+        }
+        if copy.names != *names {
+            copy.names.clone_from(names);
+        }
+        copy.runtime.clone_from(runtime);
+        copy.cpu_ns = *cpu_ns;
+        copy.energy.clone_from(energy);
+        copy.total = *total;
+        copy.ended_ms = *ended_ms;
+        copy.last.clone_from(last);
+        copy.awaits_name_until_ms = *awaits_name_until_ms;
     }
 
     /// Whether it is not to be listed at `now_ms`: a series that began without
@@ -173,6 +167,8 @@ impl AccountBook {
             entry.cpu_ns = entry.cpu_ns.saturating_add(cpu_ns);
             return;
         }
+        // Mostly the only one of its minute.
+        self.open.reserve_exact(1);
         self.open.push(Entry {
             provenance: booking.provenance,
             model: booking.model.map(str::to_owned),

@@ -17,9 +17,7 @@ impl Books {
     /// `None` of one that is gone. Kept if they hold more together than at any
     /// time before in the open minute.
     pub fn note_memory(&mut self, places: &[usize], held: &[Option<u64>]) {
-        let noted = places.iter().filter_map(|&place| self.accounts.get(place));
-        let before = together(noted.map(|book| book.memory_peak_bytes));
-        if together(held.iter().copied()) <= before {
+        if !self.memory_would_rise(places, held) {
             return;
         }
         for (&place, &bytes) in places.iter().zip(held) {
@@ -27,6 +25,15 @@ impl Books {
                 book.memory_peak_bytes = bytes;
             }
         }
+    }
+
+    /// Whether the containers at `places` hold more together than at any time
+    /// before in the open minute, if they hold so much now.
+    #[must_use]
+    pub fn memory_would_rise(&self, places: &[usize], held: &[Option<u64>]) -> bool {
+        let noted = places.iter().filter_map(|&place| self.accounts.get(place));
+        let before = together(noted.map(|book| book.memory_peak_bytes));
+        together(held.iter().copied()) > before
     }
 
     /// Lets a container that has no record in this minute, without energy and

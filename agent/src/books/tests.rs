@@ -209,6 +209,36 @@ fn saved_books_go_on_as_if_never_closed() {
     assert_eq!(books, copy);
 }
 
+#[test]
+fn readers_see_totals_and_the_last_interval_and_not_the_open_minute() {
+    let mut books = Books::default();
+    let (web, job) = (
+        books.account(&container("web")),
+        books.account(&container("job")),
+    );
+    books.accounts[web].path = Some("/pod/web".into());
+    let book = |books: &mut Books, cpu_ns: &[(usize, u64)]| {
+        books.book(&booking(&zones(1_000, 7, 9), cpu_ns, &[(60, 1)]));
+    };
+    book(&mut books, &[(web, 30), (job, 10)]);
+    let mut copy = Books::default();
+    books.show(&mut copy);
+    // Its memory is used again, whatever it was of.
+    book(&mut books, &[(job, 5)]);
+    books.show(&mut copy);
+    for (seen, book) in copy.accounts.iter().zip(&books.accounts) {
+        assert_eq!(seen.account, book.account);
+        assert_eq!((seen.total, seen.cpu_ns), (book.total, book.cpu_ns));
+        assert_eq!((&seen.energy, &seen.last), (&book.energy, &book.last));
+        assert!(seen.open.is_empty() && seen.path.is_none());
+    }
+    assert_eq!(copy.accounts.len(), books.accounts.len());
+    assert!(!books.accounts[web].open.is_empty());
+    books.accounts.truncate(5);
+    books.show(&mut copy);
+    assert_eq!(copy.accounts.len(), 5);
+}
+
 /// Whole numbers without a pattern (xorshift64*, Vigna 2016), the same in every
 /// run.
 struct Numbers(u64);

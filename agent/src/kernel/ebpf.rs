@@ -28,7 +28,10 @@ use super::{
     batch::{self, Reader},
 };
 use crate::{
-    host::{CgroupIndex, GroupSource, Hierarchies, HostRoots, cgroup::UsageFiles},
+    host::{
+        CgroupIndex, GroupSource, Hierarchies, HostRoots,
+        cgroup::{UsageFiles, scan},
+    },
     workloads::CgroupId,
 };
 use events::Events;
@@ -41,14 +44,16 @@ const QUIET_READINGS: u64 = 5;
 /// In the time-resolved mode, readings between two walks: for threads of
 /// processes that moved.
 const WALK_EVERY: u64 = 60;
-/// Readings between two searches for groups to retire.
+/// Readings between two searches for groups to retire, where the map is half
+/// full; from three quarters on each reading looks for them.
 const RETIRE_EVERY: u64 = 30;
 
 /// How the programs are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EbpfOptions {
     /// Entries of the map of counters: one for each group with user tasks, one
-    /// for each with kernel threads. `None`: 16,384.
+    /// for each with kernel threads. `None`: four times the groups that are
+    /// there when it is opened, 8,192 at least.
     pub counters_max: Option<u32>,
     /// By which groups to count. `None`: the best that the node has.
     pub source: Option<GroupSource>,
@@ -93,6 +98,8 @@ pub struct EbpfCpu {
     retired_ns: u64,
     events: Option<Events>,
     events_lost: u64,
+    /// Whether a group can be neither made nor removed without an event.
+    tells_groups: bool,
     time_resolved: bool,
 }
 
@@ -128,9 +135,15 @@ impl EbpfCpu {
         let root = hierarchies
             .root_of(source)
             .ok_or_else(|| KernelError::Absent(format!("the node has no groups of {source:?}")))?;
-        let mut programs = load::load(&load::Plan {
+        let counters_max = options
+            .counters_max
+            .unwrap_or_else(|| load::room_for(scan(root).len()));
+        let load::Loaded {
+            mut programs,
+            tells_groups,
+        } = load::load(&load::Plan {
             source,
-            counters_max: options.counters_max,
+            counters_max,
             hierarchy: hierarchies.number_of(source, roots),
             time_resolved: options.time_resolved,
             nothing: options.nothing,
@@ -144,13 +157,14 @@ impl EbpfCpu {
             index: CgroupIndex::new(root.to_owned()),
             reader: Reader::new(),
             processes: options.processes.then(Processes::new),
-            counters_max: u64::from(options.counters_max.unwrap_or(load::COUNTERS_MAX)),
+            counters_max: u64::from(counters_max),
             stats_at_start: Stats::default(),
             counters: HashMap::new(),
             readings: 0,
             retired_ns: 0,
             events,
             events_lost: 0,
+            tells_groups,
             time_resolved: options.time_resolved,
         };
         cpu.walk()?;
@@ -267,7 +281,9 @@ impl EbpfCpu {
     /// not fill up with the dead. Their time moves to one account.
     fn retire(&mut self) {
         let filled = u64::try_from(self.counters.len()).unwrap_or(u64::MAX);
-        if filled * 2 < self.counters_max || !self.readings.is_multiple_of(RETIRE_EVERY) {
+        let due = self.readings.is_multiple_of(RETIRE_EVERY);
+        let part_of_four = if due { 2 } else { 3 };
+        if filled * 4 < self.counters_max * part_of_four {
             return;
         }
         let alive = self.index.alive();
@@ -322,7 +338,7 @@ impl CpuTime for EbpfCpu {
             None => (Vec::new(), true),
         };
         let lost = self.grown(&stats, stat::GROUP_EVENTS_LOST);
-        let tree_changed = tree_changed || lost > self.events_lost;
+        let tree_changed = tree_changed || !self.tells_groups || lost > self.events_lost;
         self.events_lost = lost;
         self.retire();
         let mut groups: Vec<GroupTime> = self

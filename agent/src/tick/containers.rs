@@ -14,8 +14,8 @@ use crate::clock::Now;
 /// How often the list of containers is looked at, if any was made or removed:
 /// those without CPU time appear, finished ones are noticed.
 const LIST_EVERY: Duration = Duration::from_secs(5);
-/// How often it is looked at anyway: finished ones leave the list.
-const LIST_ANYWAY: Duration = Duration::from_mins(1);
+/// How often it is looked at anyway: if none was, it is as it was.
+const LIST_ANYWAY: Duration = Duration::from_mins(10);
 
 /// How long a new container waits for its name before it is listed without
 /// one; its energy is counted meanwhile.
@@ -64,6 +64,15 @@ impl Cycle {
         self.listed_at.is_none_or(|at| at.elapsed() >= every)
     }
 
+    /// Takes those off the list that finished long ago.
+    fn fold(&mut self, now: Now) {
+        if self.state.books.fold(now.unix_ms) {
+            // Places have changed.
+            self.named = 0;
+            self.memory_turns.forget();
+        }
+    }
+
     pub(super) fn list_containers(&mut self, now: Now) {
         self.listed_at = Some(Instant::now());
         self.tree_changed = false;
@@ -89,11 +98,7 @@ impl Cycle {
                 _ => {}
             }
         }
-        if books.fold(now.unix_ms) {
-            // Places have changed.
-            self.named = 0;
-            self.memory_turns.forget();
-        }
+        self.fold(now);
         self.look_at_new_containers();
     }
 
@@ -113,14 +118,15 @@ impl Cycle {
         }
     }
 
-    /// Once a minute compares what was charged to each container with the
-    /// kernel's own counter, and starts anew from that, so that small
-    /// differences do not add up.
-    pub(super) fn rebase_each_minute(&mut self) {
+    /// Once a minute takes those off the list that finished long ago, compares
+    /// what was charged to each container with the kernel's own counter, and
+    /// starts anew from that, so that small differences do not add up.
+    pub(super) fn rebase_each_minute(&mut self, now: Now) {
         let open = self.state.books.open_minute;
         if open == self.checked_minute {
             return;
         }
+        self.fold(now);
         let first = self.checked_minute.is_none();
         self.checked_minute = open;
         let Some(usage) = &self.parts.usage else {

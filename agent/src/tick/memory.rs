@@ -20,7 +20,7 @@ use crate::host::cgroup::MemoryFiles;
 /// How often each pod is looked at, where time suffices.
 const ROUND: Duration = Duration::from_secs(15);
 /// The part of one processor that it may take, one in so many.
-const COST_PART: u32 = 4_000;
+const COST_PART: u32 = 8_000;
 
 /// Whose turn it is.
 #[derive(Debug, Default)]
@@ -68,14 +68,25 @@ impl MemoryTurns {
         let Some(places) = self.pods.get(turn) else {
             return;
         };
+        let paths = places.iter().map(|&place| {
+            let book = books.accounts.get(place)?;
+            book.path.as_deref().filter(|_| book.ended_ms.is_none())
+        });
         self.held.clear();
-        for &place in places {
-            let book = books.accounts.get(place);
-            let bytes = book.and_then(|book| match (&book.path, book.ended_ms) {
-                (Some(path), None) => files.working_set(path, &mut self.buffer),
-                _ => None,
-            });
-            self.held.push(bytes);
+        for path in paths.clone() {
+            let charged = path.and_then(|path| files.charged(path, &mut self.buffer));
+            self.held.push(charged);
+        }
+        // No working set is larger than what is charged: mostly this tells
+        // already that the minute's peak stands.
+        if !books.memory_would_rise(places, &self.held) {
+            return;
+        }
+        for (path, held) in paths.zip(&mut self.held) {
+            if let (Some(path), Some(charged)) = (path, *held) {
+                let inactive = files.inactive(path, &mut self.buffer);
+                *held = inactive.map(|inactive| charged.saturating_sub(inactive));
+            }
         }
         books.note_memory(places, &self.held);
     }
@@ -133,10 +144,44 @@ mod tests {
     }
 
     fn holds(root: &Path, path: &str, bytes: u64) {
+        charged(root, path, bytes, 0);
+    }
+
+    fn charged(root: &Path, path: &str, bytes: u64, inactive: u64) {
         let group = root.join(path);
         fs::create_dir_all(&group).unwrap();
         fs::write(group.join("memory.current"), bytes.to_string()).unwrap();
-        fs::write(group.join("memory.stat"), "inactive_file 0\n").unwrap();
+        let stat = format!("inactive_file {inactive}\n");
+        fs::write(group.join("memory.stat"), stat).unwrap();
+    }
+
+    #[test]
+    fn the_peak_is_of_what_is_held_and_not_of_what_is_charged() {
+        let machine = tempfile::tempdir().unwrap();
+        let roots = HostRoots::under(machine.path());
+        fs::create_dir_all(&roots.cgroup).unwrap();
+        fs::write(roots.cgroup.join("cgroup.subtree_control"), "memory").unwrap();
+        let files = MemoryFiles::detect(&roots).unwrap();
+        let (mut books, mut turns) = (Books::default(), MemoryTurns::default());
+        let places = ["a", "b"].map(|id| books.account(&container("p", id)));
+        for (place, id) in places.into_iter().zip(["a", "b"]) {
+            books.accounts[place].path = Some(format!("p/{id}"));
+        }
+        turns.regroup(&books.accounts);
+        // Charged and inactive of both, and the peak after that.
+        for (a, b, peak) in [
+            ((700, 100), (50, 0), [600, 50]),
+            ((900, 400), (60, 0), [600, 50]),
+            ((640, 0), (5, 0), [600, 50]),
+            ((641, 0), (10, 0), [641, 10]),
+            ((40, 0), (700, 20), [40, 680]),
+        ] {
+            charged(&roots.cgroup, "p/a", a.0, a.1);
+            charged(&roots.cgroup, "p/b", b.0, b.1);
+            turns.look(&files, &mut books);
+            let seen = places.map(|place| books.accounts[place].memory_in_open_minute());
+            assert_eq!(seen, peak.map(Some));
+        }
     }
 
     /// Containers took turns one by one: where a turn over all took longer than

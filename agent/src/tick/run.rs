@@ -7,7 +7,7 @@ use tanso_runtime::Health;
 
 use super::Cycle;
 use crate::clock::Now;
-use crate::kernel::pages;
+use crate::kernel::{heap, pages};
 
 /// After so long everything that runs once has run.
 const STARTED: Duration = Duration::from_secs(30);
@@ -27,7 +27,8 @@ pub fn run(
         health.ready(crate::READINESS);
         if !has_started && begun.elapsed() >= STARTED {
             has_started = true;
-            if let Err(fault) = pages::let_go_of_code() {
+            heap::give_back();
+            if let Err(fault) = pages::let_go_of_program() {
                 tracing::debug!(%fault, "pages of the start stay in memory");
             }
         }

@@ -56,20 +56,43 @@ impl MemoryFiles {
         })
     }
 
+    /// All that is charged to the group at `path` and all below it, bytes: no
+    /// working set is larger. `None` if the group is gone or its file says
+    /// something else.
+    #[must_use]
+    pub fn charged(&self, path: &str, buffer: &mut Vec<u8>) -> Option<u64> {
+        let file = match self.version {
+            Version::V1 => "memory.usage_in_bytes",
+            Version::V2 => "memory.current",
+        };
+        text(&self.group(path).join(file), buffer)?
+            .trim()
+            .parse()
+            .ok()
+    }
+
+    /// What of it is file pages that were not used lately, bytes.
+    #[must_use]
+    pub fn inactive(&self, path: &str, buffer: &mut Vec<u8>) -> Option<u64> {
+        let name = match self.version {
+            Version::V1 => "total_inactive_file ",
+            Version::V2 => "inactive_file ",
+        };
+        let stat = text(&self.group(path).join("memory.stat"), buffer)?;
+        let line = stat.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().parse().ok()
+    }
+
     /// The working set of the group at `path` and all below it, bytes; `None`
     /// if the group is gone or its files say something else.
     #[must_use]
     pub fn working_set(&self, path: &str, buffer: &mut Vec<u8>) -> Option<u64> {
-        let group = self.root.join(path.trim_start_matches('/'));
-        let (usage, inactive) = match self.version {
-            Version::V1 => ("memory.usage_in_bytes", "total_inactive_file "),
-            Version::V2 => ("memory.current", "inactive_file "),
-        };
-        let used: u64 = text(&group.join(usage), buffer)?.trim().parse().ok()?;
-        let stat = text(&group.join("memory.stat"), buffer)?;
-        let line = stat.lines().find_map(|line| line.strip_prefix(inactive))?;
-        let inactive: u64 = line.trim().parse().ok()?;
-        Some(used.saturating_sub(inactive))
+        let charged = self.charged(path, buffer)?;
+        Some(charged.saturating_sub(self.inactive(path, buffer)?))
+    }
+
+    fn group(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
     }
 }
 

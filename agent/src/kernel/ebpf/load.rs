@@ -1,8 +1,4 @@
 //! Loads and attaches the programs.
-#![expect(
-    unsafe_code,
-    reason = "the object must be aligned; freed memory is handed back"
-)]
 
 use std::{error::Error, path::Path};
 
@@ -14,13 +10,16 @@ use tanso_agent_abi::mode;
 
 use super::{GroupSource, KernelError, offsets::Offsets};
 use crate::kernel::btf::{Types, VMLINUX};
+use crate::kernel::heap;
 
 /// The built programs; empty if the agent was built without.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tanso-agent-ebpf.o"));
 
-/// The map of counters, and its size unless another is wanted.
+/// The map of counters, and its entries at least and at most, unless another
+/// number is wanted. Entries are the kernel's memory, used or not.
 pub(super) const COUNTERS: &str = "COUNTERS";
-pub(super) const COUNTERS_MAX: u32 = 16_384;
+const COUNTERS_MIN: u32 = 8_192;
+const COUNTERS_MAX: u32 = 65_536;
 /// The map of statistics.
 pub(super) const STATS: &str = "STATS";
 /// The program that walks the tasks.
@@ -56,7 +55,7 @@ pub(super) const PROCESSES_MAX: u32 = 16_384;
 /// How to load.
 pub(super) struct Plan {
     pub(super) source: GroupSource,
-    pub(super) counters_max: Option<u32>,
+    pub(super) counters_max: u32,
     /// The number of the hierarchy that is counted by, if it is known.
     pub(super) hierarchy: Option<u32>,
     pub(super) time_resolved: bool,
@@ -64,22 +63,36 @@ pub(super) struct Plan {
     pub(super) processes: bool,
 }
 
+/// Entries for a node that has so many groups now: each may have user tasks and
+/// kernel threads, and removed ones stay for a while.
+pub(super) fn room_for(groups: usize) -> u32 {
+    let wanted = u32::try_from(groups.saturating_mul(4)).unwrap_or(u32::MAX);
+    wanted.clamp(COUNTERS_MIN, COUNTERS_MAX).next_power_of_two()
+}
+
 /// Whether the agent was built with the programs.
 pub(crate) fn has_object() -> bool {
     !OBJECT.is_empty()
 }
 
+/// What was loaded.
+pub(super) struct Loaded {
+    pub(super) programs: Ebpf,
+    /// Whether the kernel tells of each group that is made or removed.
+    pub(super) tells_groups: bool,
+}
+
 /// Loads all programs, and attaches those on tracepoints.
-pub(super) fn load(plan: &Plan) -> Result<Ebpf, KernelError> {
+pub(super) fn load(plan: &Plan) -> Result<Loaded, KernelError> {
     if !has_object() {
         return Err(KernelError::NoObject);
     }
     let programs = load_all(plan);
-    give_memory_back();
+    heap::give_back();
     programs
 }
 
-fn load_all(plan: &Plan) -> Result<Ebpf, KernelError> {
+fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
     let offsets = {
         // Some megabytes that are wanted no longer than this.
         let types = Types::read(Path::new(VMLINUX))?;
@@ -118,9 +131,7 @@ fn load_all(plan: &Plan) -> Result<Ebpf, KernelError> {
     if plan.processes {
         loader.map_max_entries(PROCESSES, PROCESSES_MAX);
     }
-    if let Some(entries) = plan.counters_max {
-        loader.map_max_entries(COUNTERS, entries);
-    }
+    loader.map_max_entries(COUNTERS, plan.counters_max);
     let mut programs = loader.load(OBJECT).map_err(fault("maps"))?;
     load_programs(&mut programs, &btf)?;
     for (wanted, (name, tracepoint)) in
@@ -130,14 +141,19 @@ fn load_all(plan: &Plan) -> Result<Ebpf, KernelError> {
             attach(&mut programs, &btf, name, tracepoint)?;
         }
     }
-    if plan.hierarchy.is_some() && offsets.has_groups() {
+    let mut tells_groups = plan.hierarchy.is_some() && offsets.has_groups();
+    if tells_groups {
         for (name, tracepoint) in GROUP_TRACEPOINTS {
             if let Err(error) = attach(&mut programs, &btf, name, tracepoint) {
+                tells_groups = false;
                 tracing::info!(tracepoint, error = %error, "containers that live for less than an interval may stay without a name");
             }
         }
     }
-    Ok(programs)
+    Ok(Loaded {
+        programs,
+        tells_groups,
+    })
 }
 
 fn load_programs(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
@@ -206,14 +222,15 @@ fn monotonic_ns() -> Result<u64, KernelError> {
         .ok_or_else(|| KernelError::Absent("the monotonic clock does not tell".to_owned()))
 }
 
-/// Hands freed memory back to the system: loading takes tens of megabytes for
-/// a moment, and the agent some few for all its life. The allocator gives all
-/// back when this is the main thread (1 MB stays), and less when it is another
-/// (10 MB stay).
-fn give_memory_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: takes a number, and frees only what nothing points to.
-    unsafe {
-        libc::malloc_trim(0);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_four_times_the_groups_within_bounds() {
+        assert_eq!(room_for(0), 8_192);
+        assert_eq!(room_for(2_048), 8_192);
+        assert_eq!(room_for(7_600), 32_768);
+        assert_eq!(room_for(usize::MAX), 65_536);
     }
 }
