@@ -2,7 +2,9 @@
 
 use core::ptr;
 
-use tanso_agent_abi::{COMM, GroupKey, ProcessKey, ProcessTime, TaskBook, kind, mode, stat};
+use tanso_agent_abi::{
+    COMM, GroupKey, PROCESSORS_MAX, ProcessKey, ProcessTime, TaskBook, kind, mode, stat,
+};
 
 use crate::{
     maps::{
@@ -10,9 +12,9 @@ use crate::{
     },
     offsets::{
         BY_PROCESS, MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT,
-        OFF_SET_UNIFIED, OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_COMM, OFF_TASK_FLAGS,
-        OFF_TASK_GROUP, OFF_TASK_LEADER, OFF_TASK_PID, OFF_TASK_START, OFF_TASK_SUM, OFF_TASK_TGID,
-        START_NS,
+        OFF_SET_UNIFIED, OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_COMM, OFF_TASK_CPU,
+        OFF_TASK_FLAGS, OFF_TASK_GROUP, OFF_TASK_LEADER, OFF_TASK_PID, OFF_TASK_START,
+        OFF_TASK_SUM, OFF_TASK_TGID, SOCKETS, START_NS,
     },
 };
 
@@ -88,7 +90,7 @@ pub unsafe fn settle_ended(task: *const u8) -> i32 {
         let result = settle(task, true);
         note_dying(
             task.addr() as u64,
-            &GroupKey::new(group_of(task), kind_of(task)),
+            &key_of(task, group_of(task)),
         );
         result
     }
@@ -118,7 +120,7 @@ pub unsafe fn settle_freed(task: *const u8) -> i32 {
         let sum = field::<u64>(task, OFF_TASK_SUM.load());
         if sum > 0 {
             let group = group_of(task);
-            book(&GroupKey::new(group, kind_of(task)), sum, true);
+            book(&key_of(task, group), sum, true);
             by_process(task, ptr::null_mut(), group, sum, 0, true);
         }
         0
@@ -154,7 +156,7 @@ pub unsafe fn settle_running(task: *const u8, ran_ns: u64) -> i32 {
             return 0;
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {
-            book(&GroupKey::new(known - 1, kind_of(task)), sum - base, false);
+            book(&key_of(task, known - 1), sum - base, false);
             by_process(task, entry, known - 1, sum - base, 0, false);
         } else {
             count(stat::LOST_RACES, 1);
@@ -181,7 +183,7 @@ unsafe fn settle_entry(task: *const u8, entry: *mut TaskBook, end: bool, walk: u
         if sum <= base {
             if end {
                 // One more that had nothing left.
-                book(&GroupKey::new(owner, kind_of(task)), 0, true);
+                book(&key_of(task, owner), 0, true);
             }
             if walk != 0 {
                 by_process(task, entry, owner, 0, walk, end);
@@ -189,7 +191,7 @@ unsafe fn settle_entry(task: *const u8, entry: *mut TaskBook, end: bool, walk: u
             return;
         }
         if replace(&raw mut (*entry).base_ns, base, sum) {
-            book(&GroupKey::new(owner, kind_of(task)), sum - base, end);
+            book(&key_of(task, owner), sum - base, end);
             by_process(task, entry, owner, sum - base, walk, end);
         } else {
             count(stat::LOST_RACES, 1);
@@ -246,6 +248,37 @@ unsafe fn by_process(
             comm: field::<[u8; COMM]>(task, OFF_TASK_COMM.load()),
         };
         book_process(&key, &seen);
+    }
+}
+
+/// Where time of `task` in the group `cgroup` is booked.
+#[inline(always)]
+unsafe fn key_of(task: *const u8, cgroup: u64) -> GroupKey {
+    // SAFETY: the caller's.
+    unsafe {
+        GroupKey {
+            cgroup,
+            kind: kind_of(task),
+            socket: socket_of(task),
+        }
+    }
+}
+
+/// The socket that the task runs on, or ran on last. All that it ran since it
+/// was last settled goes there: schedulers keep a task on a socket where they
+/// can.
+#[inline(always)]
+unsafe fn socket_of(task: *const u8) -> u32 {
+    if OFF_TASK_CPU.load() == 0 {
+        return 0;
+    }
+    // SAFETY: the caller's; the place is within the array, whose length is a
+    // power of two.
+    unsafe {
+        let cpu = field::<u32>(task, OFF_TASK_CPU.load()) as usize & (PROCESSORS_MAX - 1);
+        u32::from(ptr::read_volatile(
+            (&raw const SOCKETS).cast::<u8>().add(cpu),
+        ))
     }
 }
 

@@ -91,7 +91,7 @@ pub fn note_dying(address: u64, key: &GroupKey) {
     let dying = Dying {
         cgroup: key.cgroup,
         kind: key.kind,
-        pad: 0,
+        socket: key.socket,
     };
     // Without room, an unseen freeing of this one stays unknown.
     let _ = DYING.insert(&address, &dying, 0);
@@ -109,7 +109,13 @@ pub fn note_freed(address: u64) {
 pub fn unseen_at(address: u64) -> Option<GroupKey> {
     let dying = DYING.get_ptr_mut(&address)?;
     // SAFETY: a value of the map, valid while the program runs.
-    let key = unsafe { GroupKey::new((*dying).cgroup, (*dying).kind) };
+    let key = unsafe {
+        GroupKey {
+            cgroup: (*dying).cgroup,
+            kind: (*dying).kind,
+            socket: (*dying).socket,
+        }
+    };
     let _ = DYING.remove(&address);
     Some(key)
 }

@@ -4,6 +4,8 @@
 //! amount to the microjoule, for the value and for both bounds, whatever the
 //! input; what nobody has a claim to is returned as such, never dropped.
 
+pub mod sockets;
+
 use tanso_power::{Estimate, Joules, apportion};
 
 /// The energy of one power zone in one interval.
@@ -30,13 +32,7 @@ pub struct Split {
 /// proportion to `cpu_ns`.
 #[must_use]
 pub fn split(zone: ZoneEnergy, cpu_ns: &[u64]) -> Split {
-    let whole = ordered(zone.energy);
-    let idle = idle_within(whole, zone.idle);
-    let dynamic = Estimate {
-        low: whole.low.saturating_sub(idle.low),
-        value: whole.value.saturating_sub(idle.value),
-        high: whole.high.saturating_sub(idle.high),
-    };
+    let (idle, dynamic) = told_apart(zone);
     match share(dynamic, cpu_ns) {
         Some(parts) => Split {
             idle,
@@ -58,10 +54,19 @@ pub fn split(zone: ZoneEnergy, cpu_ns: &[u64]) -> Split {
 pub fn share(whole: Estimate<Joules>, weights: &[u64]) -> Option<Vec<Estimate<Joules>>> {
     let whole = ordered(whole);
     let values = apportion(whole.value.microjoules(), weights)?;
+    around(whole, &values, weights)
+}
+
+/// The parts whose values are known, with bounds around them; the upper ones in
+/// proportion to `weights`. `None` if nobody has a weight.
+fn around(
+    whole: Estimate<Joules>,
+    values: &[u64],
+    weights: &[u64],
+) -> Option<Vec<Estimate<Joules>>> {
     // By the values themselves, the part of a smaller whole is never above
     // its value: low * v / value <= v, and so is its next whole number.
-    let lows =
-        apportion(whole.low.microjoules(), &values).unwrap_or_else(|| vec![0; weights.len()]);
+    let lows = apportion(whole.low.microjoules(), values).unwrap_or_else(|| vec![0; values.len()]);
     let above = whole.high.saturating_sub(whole.value);
     let extras = apportion(above.microjoules(), weights)?;
     let parts = values
@@ -74,6 +79,18 @@ pub fn share(whole: Estimate<Joules>, weights: &[u64]) -> Option<Vec<Estimate<Jo
             high: Joules::from_microjoules(value) + Joules::from_microjoules(extra),
         });
     Some(parts.collect())
+}
+
+/// The idle and the dynamic part.
+fn told_apart(zone: ZoneEnergy) -> (Estimate<Joules>, Estimate<Joules>) {
+    let whole = ordered(zone.energy);
+    let idle = idle_within(whole, zone.idle);
+    let dynamic = Estimate {
+        low: whole.low.saturating_sub(idle.low),
+        value: whole.value.saturating_sub(idle.value),
+        high: whole.high.saturating_sub(idle.high),
+    };
+    (idle, dynamic)
 }
 
 /// The idle part, cut so that neither it nor the rest is negative or has

@@ -8,6 +8,7 @@
 pub mod account;
 mod memory;
 mod minutes;
+mod sockets;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +17,10 @@ use tanso_agent_wire::energy::{Account, Names, Record};
 use tanso_power::{Estimate, Joules, Provenance};
 
 pub use account::{AccountBook, PodBook};
+pub use sockets::Sockets;
 
-use crate::attribution::{share, split};
+use crate::attribution::share;
+use crate::attribution::sockets::split_by_socket;
 use crate::meters::{Reading, Zone, ZoneClass};
 
 /// Finished containers that stay listed, at most.
@@ -83,6 +86,8 @@ pub struct Booking<'a> {
     /// CPU time by account ([`Books::account`]), nanoseconds; each account
     /// once, in their order.
     pub cpu_ns: &'a [(usize, u64)],
+    /// What ran where, on a machine with several sockets.
+    pub sockets: Option<Sockets<'a>>,
     /// Who is charged with idle energy, by account and weight; nobody, or no
     /// weight: the account of its own.
     pub idle: &'a [(usize, u64)],
@@ -276,7 +281,11 @@ impl Books {
             let users = booking.gpu.filter(|_| accelerator);
             let users = users.unwrap_or(booking.cpu_ns);
             let idle_to: &[(usize, u64)] = if accelerator { &[] } else { booking.idle };
-            let split = split(*amount, &weights(users));
+            let sockets = booking
+                .sockets
+                .filter(|_| !accelerator)
+                .map_or_else(Vec::new, |sockets| sockets.of(zone.class, users));
+            let split = split_by_socket(*amount, &sockets, &weights(users));
             if let Some(book) = self.zones.get_mut(place) {
                 book.total += amount.energy.value;
                 book.idle += split.idle.value;

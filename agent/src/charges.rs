@@ -7,7 +7,7 @@ use tanso_agent_wire::energy::Account;
 
 use crate::books::Books;
 use crate::host::CgroupIndex;
-use crate::kernel::{CpuReading, Group, GroupTime, TaskKind};
+use crate::kernel::{CpuReading, Group, GroupTime, SocketTime, TaskKind};
 use crate::workloads::{CgroupId, ContainerRef, WorkloadKind, machine, parse};
 
 /// The runtime of virtual machines, which stand among the standalone accounts.
@@ -85,6 +85,8 @@ fn container_path(path: &str, id: &str) -> Option<String> {
 pub struct Charges {
     /// In the order of the groups.
     last: Vec<GroupTime>,
+    last_by_socket: Vec<SocketTime>,
+    by_socket: Vec<(usize, u32, u64)>,
     overflow: Duration,
     retired: Duration,
     identities: HashMap<CgroupId, Identity>,
@@ -124,7 +126,37 @@ impl Charges {
         );
         self.overflow = reading.overflow;
         self.charge_vanished(reading, &vanished, books, &mut charge);
+        self.tell_sockets(reading, books);
         charged.into_iter().collect()
+    }
+
+    /// CPU time by account and socket of the interval that was charged last,
+    /// nanoseconds, in their order; nothing on a machine with one socket.
+    pub fn take_sockets(&mut self) -> Vec<(usize, u32, u64)> {
+        std::mem::take(&mut self.by_socket)
+    }
+
+    fn tell_sockets(&mut self, reading: &CpuReading, books: &mut Books) {
+        let mut charged: BTreeMap<(usize, u32), u64> = BTreeMap::new();
+        let mut before = self.last_by_socket.iter().peekable();
+        for time in &reading.sockets {
+            let key = |time: &SocketTime| (time.group, time.socket);
+            while before.next_if(|last| key(last) < key(time)).is_some() {}
+            let last = before.next_if(|last| key(last) == key(time));
+            let used = time
+                .cpu
+                .saturating_sub(last.map_or(Duration::ZERO, |last| last.cpu));
+            if !used.is_zero() {
+                let used_ns = u64::try_from(used.as_nanos()).unwrap_or(u64::MAX);
+                let place = self.place(time.group, books);
+                *charged.entry((place, time.socket)).or_default() += used_ns;
+            }
+        }
+        self.last_by_socket.clone_from(&reading.sockets);
+        let charged = charged.into_iter();
+        self.by_socket = charged
+            .map(|((place, socket), ns)| (place, socket, ns))
+            .collect();
     }
 
     /// The last stretch of removed groups: what was retired beyond what was
@@ -269,6 +301,7 @@ mod tests {
         CpuReading {
             at: Instant::now(),
             groups: groups.collect(),
+            sockets: Vec::new(),
             births: Vec::new(),
             processes: Vec::new(),
             tree_changed: true,

@@ -7,6 +7,7 @@
 pub mod cgroup;
 pub mod cpu;
 pub mod machine;
+pub mod sockets;
 pub mod time;
 
 use std::{
@@ -17,6 +18,7 @@ use std::{
 pub use cgroup::{CgroupIndex, CgroupLayout, GroupSource, Hierarchies};
 pub use cpu::CpuInfo;
 pub use machine::Machine;
+pub use sockets::Sockets;
 pub use time::{CpuTimes, NodeTimes};
 
 /// Why a reading of the node failed.

@@ -92,6 +92,18 @@ pub struct GroupTime {
     pub cpu: Duration,
 }
 
+/// The part of a group's CPU time on one socket: of what tasks ran between two
+/// looks at them all is counted where they were at the later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketTime {
+    /// Whose it is.
+    pub group: Group,
+    /// The socket's number.
+    pub socket: u32,
+    /// Cumulative, since the source was opened.
+    pub cpu: Duration,
+}
+
 /// A process' CPU time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessReading {
@@ -157,6 +169,9 @@ pub struct CpuReading {
     pub at: Instant,
     /// The groups, in the order of [`Group`].
     pub groups: Vec<GroupTime>,
+    /// The same by socket, in the order of [`Group`] and socket; empty on a
+    /// machine with one, and where the source cannot tell.
+    pub sockets: Vec<SocketTime>,
     /// Groups made since the last reading, as far as the source tells: those
     /// removed since are among them.
     pub births: Vec<GroupBirth>,

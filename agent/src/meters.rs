@@ -177,6 +177,12 @@ pub trait Meter: Send {
     /// If no zone can be read.
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault>;
 
+    /// What a class of the last reading used on each socket, if the meter tells
+    /// sockets apart.
+    fn sockets(&self, _class: ZoneClass) -> Vec<(u32, Joules)> {
+        Vec::new()
+    }
+
     /// Who used its devices since this was last asked, where drivers tell.
     fn processes(&mut self) -> Vec<ProcessShare> {
         Vec::new()

@@ -26,7 +26,7 @@ use memory::MemoryTurns;
 pub use run::run;
 
 use crate::activity::{Seen, Watcher};
-use crate::books::{Booking, Books};
+use crate::books::{Booking, Books, Sockets};
 use crate::charges::Charges;
 use crate::checkpoint::{Checkpoint, State};
 use crate::clock::{Now, minutes, own_cpu};
@@ -173,6 +173,7 @@ impl Cycle {
         // What the source counted before this reading belongs to no interval.
         let mut scratch = Books::default();
         cycle.charges.since_last(&cpu, None, &mut scratch);
+        cycle.charges.take_sockets();
         let node = NodeTimes::read(&cycle.parts.roots)?;
         if let Some(saved) = saved {
             cycle.take_up(saved, &node, now);
@@ -350,6 +351,7 @@ impl Cycle {
         elapsed: Duration,
     ) {
         let minutes = minutes(now.unix_ms, elapsed);
+        let on_sockets = self.charges.take_sockets();
         let idle = self.idle_weights(cpu_ns);
         let gpu = self.gpu_users.as_ref().map(GpuUsers::by_account);
         self.state.books.book(&Booking {
@@ -357,6 +359,10 @@ impl Cycle {
             provenance: energy.map_or(Provenance::Modelled, |energy| energy.provenance),
             model: energy.and_then(|energy| energy.model.as_deref()),
             cpu_ns,
+            sockets: energy.map(|energy| Sockets {
+                energy: &energy.sockets,
+                cpu_ns: &on_sockets,
+            }),
             idle: &idle,
             gpu: gpu.as_deref(),
             caught_up,

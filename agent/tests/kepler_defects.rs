@@ -68,6 +68,7 @@ fn book(books: &mut Books, zones: Option<&Reading>, cpu_ns: &[(usize, u64)]) {
         provenance: Provenance::Measured,
         model: None,
         cpu_ns,
+        sockets: None,
         idle: &[],
         gpu: None,
         caught_up: false,

@@ -21,9 +21,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::{BURN, Cell, open, percent, seen};
+use node::{BURN, Cell, open, open_on, percent, seen};
 use tanso_agent::{
-    host::{GroupSource, Hierarchies, HostRoots},
+    host::{GroupSource, Hierarchies, HostRoots, Sockets},
     kernel::{CpuReading, CpuTime, EbpfOptions, Group, PollCpu, ProcCpu, Rung, TaskKind},
     workloads::CgroupId,
 };
@@ -265,6 +265,59 @@ fn processes_of_a_group_are_told_apart_and_the_ended_are_shown_once_more() {
         sum <= last + Duration::from_millis(60),
         "{sum:?} of {last:?}"
     );
+}
+
+/// Each processor is a socket of its own by the files that this test writes.
+#[test]
+fn time_is_told_by_the_socket_that_a_task_was_on() {
+    let machine = tempfile::tempdir().unwrap();
+    let processors = std::thread::available_parallelism().unwrap().get();
+    for number in 0..processors {
+        let folder = format!("devices/system/cpu/cpu{number}/topology");
+        let folder = machine.path().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("physical_package_id"), format!("{number}\n")).unwrap();
+    }
+    let roots = HostRoots {
+        sys: machine.path().to_owned(),
+        ..HostRoots::default()
+    };
+    let (true, Some(mut cpu)) = (processors > 1, open_on(&roots, EbpfOptions::default())) else {
+        eprintln!("skipped: one processor, or no programs");
+        return;
+    };
+    let cells = [0, 1].map(|processor| (processor, Cell::new("", "socket")));
+    let mut children: Vec<Child> = cells
+        .iter()
+        .map(|(processor, cell)| {
+            cell.spawn(&format!(
+                "taskset -pc {processor} $$ > /dev/null\nburn 100000"
+            ))
+        })
+        .collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    let reading = read_until(&mut cpu, |reading| {
+        let mut cells = cells.iter();
+        cells.all(|(_, cell)| cell.seen(reading) >= cell.truth())
+    });
+    for (processor, cell) in &cells {
+        let group = Group {
+            cgroup: cell.id(),
+            kind: TaskKind::User,
+        };
+        let own = reading.sockets.iter().filter(|time| time.group == group);
+        let sum: Duration = own.clone().map(|time| time.cpu).sum();
+        let on_it = own.filter(|time| time.socket == *processor);
+        let on_it: Duration = on_it.map(|time| time.cpu).sum();
+        eprintln!("socket {processor}: {:.3} of {:.3} ms", ms(on_it), ms(sum));
+        assert_eq!(sum, cell.seen(&reading), "the sockets are the whole");
+        assert!(on_it >= sum.mul_f64(0.9), "{on_it:?} of {sum:?}");
+    }
+    let whole = open(EbpfOptions::default()).unwrap().read().unwrap();
+    let several = Sockets::read(&HostRoots::default()).is_some();
+    assert_eq!(!whole.sockets.is_empty(), several);
 }
 
 #[test]

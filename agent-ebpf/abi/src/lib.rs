@@ -64,6 +64,10 @@ pub mod stat {
     pub const SLOTS: u32 = 16;
 }
 
+/// Processors whose socket can be told: the length of the global `SOCKETS`, a
+/// power of two.
+pub const PROCESSORS_MAX: usize = 1_024;
+
 /// A key of the map `COUNTERS`: whose time it is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,20 +76,9 @@ pub struct GroupKey {
     pub cgroup: u64,
     /// One of [`kind`].
     pub kind: u32,
-    /// Always 0: a key is compared byte by byte.
-    pub pad: u32,
-}
-
-impl GroupKey {
-    /// The key of `cgroup` and `kind`.
-    #[must_use]
-    pub const fn new(cgroup: u64, kind: u32) -> Self {
-        Self {
-            cgroup,
-            kind,
-            pad: 0,
-        }
-    }
+    /// The socket on which a task was when its time was booked; 0 where there
+    /// is one socket.
+    pub socket: u32,
 }
 
 /// A value of the map `COUNTERS`: all fields only grow.
@@ -109,8 +102,8 @@ pub struct Dying {
     pub cgroup: u64,
     /// One of [`kind`].
     pub kind: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// As [`GroupKey::socket`].
+    pub socket: u32,
 }
 
 /// What the kernel keeps in each task's own storage.
@@ -189,23 +182,10 @@ const _: () = assert!(align_of::<GroupEvent>() == 8);
 const _: () = assert!(size_of::<GroupKey>() == 16);
 const _: () = assert!(size_of::<CpuTime>() == 24);
 const _: () = assert!(size_of::<Dying>() == 16);
+const _: () = assert!(PROCESSORS_MAX.is_power_of_two());
 const _: () = assert!(size_of::<TaskBook>() == 24);
 const _: () = assert!(size_of::<ProcessKey>() == 16);
 const _: () = assert!(size_of::<ProcessTime>() == 40);
 const _: () = assert!(align_of::<GroupKey>() == 8);
 const _: () = assert!(align_of::<CpuTime>() == 8);
 const _: () = assert!(align_of::<TaskBook>() == 8);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_keys_of_one_group_differ_by_kind_only() {
-        let user = GroupKey::new(7, kind::USER);
-        let kernel = GroupKey::new(7, kind::KERNEL);
-        assert_ne!(user, kernel);
-        assert_eq!(user.pad, 0);
-        assert_eq!(kernel.pad, 0);
-    }
-}

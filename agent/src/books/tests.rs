@@ -44,6 +44,7 @@ fn booking<'a>(
         provenance: Provenance::Simulated,
         model: None,
         cpu_ns,
+        sockets: None,
         idle: &[],
         gpu: None,
         caught_up: false,
@@ -287,7 +288,23 @@ fn over_any_intervals_the_parts_are_the_meters_energy_to_the_microjoule() {
         } else {
             &both[..]
         };
-        books.book(&booking(&reading, &cpu_ns, minutes));
+        // Every other one on a machine with two sockets.
+        let on_one = numbers.below(package + 1);
+        let by_socket = [on_one, package - on_one].map(Joules::from_microjoules);
+        let energy = [(ZoneClass::Package, (0..).zip(by_socket).collect())].into();
+        let on_sockets: Vec<(usize, u32, u64)> = cpu_ns
+            .iter()
+            .flat_map(|&(place, ns)| {
+                let on_one = numbers.below(ns + 1);
+                [(place, 0, on_one), (place, 1, ns - on_one)]
+            })
+            .collect();
+        let mut booking = booking(&reading, &cpu_ns, minutes);
+        booking.sockets = (interval % 2 == 0).then_some(Sockets {
+            energy: &energy,
+            cpu_ns: &on_sockets,
+        });
+        books.book(&booking);
         minute = next;
         if interval % 64 == 0 {
             books.pending.clear();

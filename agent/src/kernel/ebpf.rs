@@ -24,12 +24,13 @@ use aya::{Ebpf, maps::Map, programs::Iter};
 use tanso_agent_abi::{CpuTime as GroupCounter, GroupKey, kind, stat};
 
 use super::{
-    CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, ProgramCost, Rung, TaskKind,
+    CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, ProgramCost, Rung, SocketTime,
+    TaskKind,
     batch::{self, Reader},
 };
 use crate::{
     host::{
-        CgroupIndex, GroupSource, Hierarchies, HostRoots,
+        CgroupIndex, GroupSource, Hierarchies, HostRoots, Sockets,
         cgroup::{UsageFiles, scan},
     },
     workloads::CgroupId,
@@ -100,6 +101,8 @@ pub struct EbpfCpu {
     events_lost: u64,
     /// Whether a group can be neither made nor removed without an event.
     tells_groups: bool,
+    /// Whether counters are by socket.
+    tells_sockets: bool,
     time_resolved: bool,
 }
 
@@ -141,6 +144,7 @@ impl EbpfCpu {
         let load::Loaded {
             mut programs,
             tells_groups,
+            tells_sockets,
         } = load::load(&load::Plan {
             source,
             counters_max,
@@ -148,6 +152,7 @@ impl EbpfCpu {
             time_resolved: options.time_resolved,
             nothing: options.nothing,
             processes: options.processes,
+            sockets: Sockets::read(roots),
         })?;
         let events = programs.take_map(load::GROUPS).and_then(Events::new);
         let mut cpu = Self {
@@ -165,6 +170,7 @@ impl EbpfCpu {
             events,
             events_lost: 0,
             tells_groups,
+            tells_sockets,
             time_resolved: options.time_resolved,
         };
         cpu.walk()?;
@@ -277,6 +283,29 @@ impl EbpfCpu {
         at(stats).saturating_sub(at(&self.stats_at_start))
     }
 
+    /// All counters by group, and by socket too where there are several.
+    fn by_group(&self) -> (Vec<GroupTime>, Vec<SocketTime>) {
+        let counted = self.counters.iter().map(|(key, counter)| SocketTime {
+            group: group(*key),
+            socket: key.socket,
+            cpu: Duration::from_nanos(counter.now_ns.saturating_sub(counter.base_ns)),
+        });
+        let mut sockets: Vec<SocketTime> = counted.collect();
+        sockets.sort_unstable_by_key(|time| (time.group, time.socket));
+        let groups = sockets.chunk_by(|one, other| one.group == other.group);
+        let groups = groups.filter_map(|times| {
+            Some(GroupTime {
+                group: times.first()?.group,
+                cpu: times.iter().map(|time| time.cpu).sum(),
+            })
+        });
+        let groups = groups.collect();
+        if !self.tells_sockets {
+            sockets = Vec::new();
+        }
+        (groups, sockets)
+    }
+
     /// Takes the counters of removed groups out of the map, so that it does
     /// not fill up with the dead. Their time moves to one account.
     fn retire(&mut self) {
@@ -341,19 +370,12 @@ impl CpuTime for EbpfCpu {
         let tree_changed = tree_changed || !self.tells_groups || lost > self.events_lost;
         self.events_lost = lost;
         self.retire();
-        let mut groups: Vec<GroupTime> = self
-            .counters
-            .iter()
-            .map(|(key, counter)| GroupTime {
-                group: group(*key),
-                cpu: Duration::from_nanos(counter.now_ns.saturating_sub(counter.base_ns)),
-            })
-            .collect();
-        groups.sort_unstable_by_key(|time| time.group);
+        let (groups, sockets) = self.by_group();
         let walked = usize::try_from(stat::TASKS_WALKED).unwrap_or_default();
         Ok(CpuReading {
             at,
             groups,
+            sockets,
             births,
             processes,
             tree_changed,

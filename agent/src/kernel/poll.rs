@@ -172,6 +172,7 @@ impl CpuTime for PollCpu {
             at,
             looked_at: u64::try_from(groups.len()).unwrap_or(u64::MAX),
             groups,
+            sockets: Vec::new(),
             births: Vec::new(),
             processes: Vec::new(),
             tree_changed: true,

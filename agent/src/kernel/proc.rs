@@ -187,6 +187,7 @@ impl CpuTime for ProcCpu {
         Ok(CpuReading {
             at,
             groups,
+            sockets: Vec::new(),
             births: Vec::new(),
             processes: Vec::new(),
             tree_changed: true,

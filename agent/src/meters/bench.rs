@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tanso_power::Provenance;
+use tanso_power::{Joules, Provenance};
 
 use super::plan::{Offer, assign};
 use super::{
@@ -119,6 +119,8 @@ pub struct BenchReading {
     pub meter: &'static str,
     /// Each zone's energy.
     pub zones: Reading,
+    /// The same by socket, of classes whose meter tells several apart.
+    pub sockets: BTreeMap<ZoneClass, Vec<(u32, Joules)>>,
     /// What sort of figures these are: of several the worst.
     pub provenance: Provenance,
     /// The power model's digest, if one was used.
@@ -175,6 +177,7 @@ impl Bench {
         let mut reading = BenchReading {
             meter: self.lead()?.meter.name(),
             zones: Reading::new(),
+            sockets: BTreeMap::new(),
             provenance: Provenance::Measured,
             model: None,
         };
@@ -184,6 +187,11 @@ impl Bench {
                 continue;
             }
             any |= place.read(span, &mut reading.zones);
+            let by_socket = |&class: &ZoneClass| (class, place.meter.sockets(class));
+            let told = place.zones.iter().map(by_socket);
+            reading
+                .sockets
+                .extend(told.filter(|(_, sockets)| sockets.len() > 1));
             reading.provenance = reading.provenance.max(place.meter.provenance());
             if let Some(model) = place.meter.model() {
                 reading.model = Some(model);

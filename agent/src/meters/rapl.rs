@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tanso_power::Provenance;
+use tanso_power::{Joules, Provenance};
 
 use super::guard::{Refusal, Refusals, number};
 use super::sensor::{NoFigure, Sensor, SensorReport, Sensors};
@@ -33,6 +33,19 @@ impl Rapl {
             root: sys.join("class/powercap"),
             sensors: Sensors::default(),
         }
+    }
+
+    /// The socket of a zone, by its own name or that of the package around it:
+    /// `package-1`, or `package-1-die-0`.
+    fn socket(&self, id: &str, name: &str) -> Option<u32> {
+        let of_package = |name: &str| {
+            let number = name.trim().strip_prefix("package-")?;
+            number.split('-').next()?.parse().ok()
+        };
+        of_package(name).or_else(|| {
+            let (package, _) = id.rsplit_once(':')?;
+            of_package(&fs::read_to_string(self.root.join(package).join("name")).ok()?)
+        })
     }
 
     /// The zones found, and those that are not used with the reason.
@@ -65,7 +78,9 @@ impl Rapl {
                 .ok()
                 .and_then(|text| number(&text).ok())
                 .unwrap_or(0);
-            let sensor = Sensor::register(shown, name, class, max_uj);
+            let socket = self.socket(id, &name);
+            let mut sensor = Sensor::register(shown, name, class, max_uj);
+            sensor.socket = socket;
             if mirror {
                 mirrors.push(sensor);
             } else {
@@ -126,6 +141,10 @@ impl Meter for Rapl {
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault> {
         let root = &self.root;
         self.sensors.read(span, |sensor| figure(root, sensor))
+    }
+
+    fn sockets(&self, class: ZoneClass) -> Vec<(u32, Joules)> {
+        self.sensors.sockets(class)
     }
 
     fn restart(&mut self, class: ZoneClass) {

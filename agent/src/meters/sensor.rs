@@ -80,6 +80,8 @@ pub(super) struct Sensor {
     /// What it calls itself.
     pub(super) label: String,
     pub(super) class: ZoneClass,
+    /// The socket that it is of, where it says so.
+    pub(super) socket: Option<u32>,
     /// What it draws at most; more is a broken reading.
     most: Watts,
     kind: Kind,
@@ -106,6 +108,7 @@ impl Sensor {
             id,
             label,
             class,
+            socket: None,
             most: class.plausible(),
             kind,
             given: (Joules::ZERO, Joules::ZERO),
@@ -355,6 +358,19 @@ impl Sensors {
                 sensor.restart();
             }
         }
+    }
+
+    /// A class' energy of the last reading by socket; nothing if a sensor of it
+    /// does not say which.
+    pub(super) fn sockets(&self, class: ZoneClass) -> Vec<(u32, Joules)> {
+        let mut sums: BTreeMap<u32, Joules> = BTreeMap::new();
+        for sensor in self.list.iter().filter(|sensor| sensor.class == class) {
+            let Some(socket) = sensor.socket else {
+                return Vec::new();
+            };
+            *sums.entry(socket).or_default() += sensor.given.1;
+        }
+        sums.into_iter().collect()
     }
 
     /// The sensors that are read.

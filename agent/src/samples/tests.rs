@@ -23,6 +23,7 @@ fn reading(class: ZoneClass, watts: u64, provenance: Provenance) -> BenchReading
     BenchReading {
         meter: "rapl",
         zones: vec![(zone, energy)],
+        sockets: std::collections::BTreeMap::new(),
         provenance,
         model: None,
     }

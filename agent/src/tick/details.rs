@@ -187,6 +187,7 @@ mod tests {
             provenance: Provenance::Measured,
             model: None,
             cpu_ns: &cpu,
+            sockets: None,
             idle: &[],
             gpu: None,
             caught_up: false,

@@ -33,6 +33,7 @@ impl CpuTime for Scripted {
         Ok(CpuReading {
             at: Instant::now(),
             groups: self.groups.lock().unwrap().clone(),
+            sockets: Vec::new(),
             births: Vec::new(),
             processes: Vec::new(),
             tree_changed: true,

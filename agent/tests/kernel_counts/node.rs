@@ -22,6 +22,11 @@ pub(crate) const BURN: &str = "burn() { n=0; while [ $n -lt $1 ]; do n=$((n+1));
 /// built and the rights are there, and in continuous integration, a machine that
 /// cannot is a failure.
 pub(crate) fn open(options: EbpfOptions) -> Option<EbpfCpu> {
+    open_on(&HostRoots::default(), options)
+}
+
+/// The same, with some of the machine's files elsewhere.
+pub(crate) fn open_on(roots: &HostRoots, options: EbpfOptions) -> Option<EbpfCpu> {
     let ground = |error: KernelError| {
         let mut text = error.to_string();
         let mut cause = std::error::Error::source(&error);
@@ -31,7 +36,7 @@ pub(crate) fn open(options: EbpfOptions) -> Option<EbpfCpu> {
         }
         text
     };
-    match EbpfCpu::open(&HostRoots::default(), options) {
+    match EbpfCpu::open(roots, options) {
         Ok(cpu) => Some(cpu),
         Err(error) => {
             let should = !matches!(error, KernelError::NoObject)

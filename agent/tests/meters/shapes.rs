@@ -1,6 +1,6 @@
 use tanso_agent::meters::bench::MeterReport;
 use tanso_agent::meters::rapl::Rapl;
-use tanso_agent::meters::{Meter as _, MeterState};
+use tanso_agent::meters::{Meter as _, MeterState, ZoneClass};
 
 use crate::tree::{Line, Machine, lines, second, total_uj};
 
@@ -62,6 +62,29 @@ fn intel_with_two_sockets() {
     assert_eq!(read, ["rapl"]);
     assert_eq!(zones, [("dram", 5, true), ("package", 18, true)]);
     assert_eq!(total, 23);
+}
+
+#[test]
+fn two_sockets_are_told_apart_and_are_the_zone_together() {
+    let machine = Machine::of("intel-2-sockets");
+    let mut bench = machine.bench();
+    bench.read(&second());
+    machine.add("intel-rapl:0", 7);
+    machine.add("intel-rapl:1", 11);
+    machine.add("intel-rapl:1:0", 2);
+    let reading = bench.read(&second()).unwrap();
+    let of = |class: ZoneClass| -> Vec<(u32, u64)> {
+        let sockets = reading.sockets[&class].iter();
+        sockets
+            .map(|&(socket, energy)| (socket, energy.microjoules()))
+            .collect()
+    };
+    assert_eq!(of(ZoneClass::Package), [(0, 7), (1, 11)]);
+    assert_eq!(of(ZoneClass::Dram), [(0, 0), (1, 2)]);
+    let machine = Machine::of("intel-1-socket");
+    let mut bench = machine.bench();
+    bench.read(&second());
+    assert!(bench.read(&second()).unwrap().sockets.is_empty());
 }
 
 #[test]

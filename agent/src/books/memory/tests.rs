@@ -29,6 +29,7 @@ fn book(books: &mut Books, zones: Option<&Reading>, cpu_ns: &[(usize, u64)], min
         provenance: Provenance::Measured,
         model: Some("m1"),
         cpu_ns,
+        sockets: None,
         idle: &[],
         gpu: None,
         caught_up: false,

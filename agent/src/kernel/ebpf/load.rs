@@ -6,9 +6,10 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     programs::{BtfTracePoint, Iter},
 };
-use tanso_agent_abi::mode;
+use tanso_agent_abi::{PROCESSORS_MAX, mode};
 
 use super::{GroupSource, KernelError, offsets::Offsets};
+use crate::host::Sockets;
 use crate::kernel::btf::{Types, VMLINUX};
 use crate::kernel::heap;
 
@@ -61,6 +62,8 @@ pub(super) struct Plan {
     pub(super) time_resolved: bool,
     pub(super) nothing: bool,
     pub(super) processes: bool,
+    /// Where processors are, on a machine with several sockets.
+    pub(super) sockets: Option<Sockets>,
 }
 
 /// Entries for a node that has so many groups now: each may have user tasks and
@@ -80,6 +83,8 @@ pub(super) struct Loaded {
     pub(super) programs: Ebpf,
     /// Whether the kernel tells of each group that is made or removed.
     pub(super) tells_groups: bool,
+    /// Whether time is told by socket.
+    pub(super) tells_sockets: bool,
 }
 
 /// Loads all programs, and attaches those on tracepoints.
@@ -96,7 +101,7 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
     let offsets = {
         // Some megabytes that are wanted no longer than this.
         let types = Types::read(Path::new(VMLINUX))?;
-        Offsets::find(&types, plan.source, plan.processes)?
+        Offsets::find(&types, plan.source, plan.processes, plan.sockets.is_some())?
     };
     let mode = match plan.source {
         GroupSource::CpuController => mode::CPU_CONTROLLER,
@@ -126,6 +131,8 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
     for (name, offset) in offsets.iter() {
         loader.override_global(name, offset, true);
     }
+    let sockets = socket_table(plan.sockets.as_ref());
+    loader.override_global("SOCKETS", sockets.as_slice(), true);
     let by_process = u32::from(plan.processes);
     loader.override_global("BY_PROCESS", &by_process, true);
     if plan.processes {
@@ -153,7 +160,20 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
     Ok(Loaded {
         programs,
         tells_groups,
+        tells_sockets: offsets.has_sockets(),
     })
+}
+
+/// The socket of each processor. Time on one beyond the table is booked to that
+/// whose place it falls on: no machine of this agent has so many.
+fn socket_table(sockets: Option<&Sockets>) -> [u8; PROCESSORS_MAX] {
+    let mut table = [0; PROCESSORS_MAX];
+    for (number, socket) in sockets.iter().flat_map(|sockets| sockets.iter()) {
+        if let Some(place) = table.get_mut(number) {
+            *place = socket;
+        }
+    }
+    table
 }
 
 fn load_programs(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {

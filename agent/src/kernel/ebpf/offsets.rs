@@ -4,6 +4,7 @@ use super::{GroupSource, KernelError};
 use crate::kernel::btf::Types;
 
 const ROOT: &str = "OFF_CGROUP_ROOT";
+const CPU: &str = "OFF_TASK_CPU";
 /// The bytes of a pointer on every target of the kernel programs.
 const POINTER: u32 = 8;
 
@@ -18,6 +19,7 @@ impl Offsets {
         types: &Types,
         source: GroupSource,
         processes: bool,
+        sockets: bool,
     ) -> Result<Self, KernelError> {
         let must = |structure: &str, path: &str| {
             types
@@ -56,6 +58,13 @@ impl Offsets {
                 ("OFF_TASK_START", must("task_struct", "start_time")?),
             ]);
         }
+        if sockets {
+            // Without it, a machine with several sockets counts as one with one.
+            let cpu = types
+                .offset("task_struct", "thread_info.cpu")
+                .or_else(|| types.offset("task_struct", "cpu"));
+            found.push((CPU, cpu.unwrap_or_default()));
+        }
         match source {
             GroupSource::CpuController => found.extend([
                 ("OFF_TASK_GROUP", must("task_struct", "sched_task_group")?),
@@ -87,8 +96,17 @@ impl Offsets {
 
     /// Whether groups made and removed can be told of.
     pub(super) fn has_groups(&self) -> bool {
+        self.has(ROOT)
+    }
+
+    /// Whether sockets can be told apart.
+    pub(super) fn has_sockets(&self) -> bool {
+        self.has(CPU)
+    }
+
+    fn has(&self, wanted: &str) -> bool {
         self.iter()
-            .any(|(name, offset)| name == ROOT && *offset > 0)
+            .any(|(name, offset)| name == wanted && *offset > 0)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &u32)> {
@@ -111,7 +129,8 @@ mod tests {
         }
         let types = Types::read(Path::new(VMLINUX)).unwrap();
         for source in [GroupSource::CpuController, GroupSource::Unified] {
-            let offsets = Offsets::find(&types, source, true).unwrap();
+            let offsets = Offsets::find(&types, source, true, true).unwrap();
+            assert!(offsets.has_sockets(), "{source:?}");
             let sum = offsets.iter().find(|(name, _)| *name == "OFF_TASK_SUM");
             assert!(sum.is_some_and(|(_, offset)| *offset > 0), "{source:?}");
         }

@@ -80,6 +80,7 @@ pub(crate) fn snapshot() -> Snapshot {
         provenance: Provenance::Measured,
         model: None,
         cpu_ns: &cpu,
+        sockets: None,
         idle: &[],
         gpu: None,
         caught_up: false,
