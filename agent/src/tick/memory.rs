@@ -122,7 +122,9 @@ fn due(pods: usize, elapsed: Duration) -> usize {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
+
+    use tempfile::TempDir;
 
     use super::*;
     use crate::host::HostRoots;
@@ -134,6 +136,16 @@ mod tests {
         assert_eq!(due(4, second), 1);
         assert_eq!(due(40, Duration::from_mins(1)), 40);
         assert_eq!(due(0, second), 0);
+    }
+
+    /// A machine whose control groups tell memory, and the folder of its root group.
+    fn machine() -> (TempDir, PathBuf, MemoryFiles) {
+        let machine = tempfile::tempdir().unwrap();
+        let roots = HostRoots::under(machine.path());
+        fs::create_dir_all(&roots.cgroup).unwrap();
+        fs::write(roots.cgroup.join("cgroup.subtree_control"), "memory").unwrap();
+        let files = MemoryFiles::detect(&roots).unwrap();
+        (machine, roots.cgroup, files)
     }
 
     fn container(pod: &str, id: &str) -> Account {
@@ -157,11 +169,7 @@ mod tests {
 
     #[test]
     fn the_peak_is_of_what_is_held_and_not_of_what_is_charged() {
-        let machine = tempfile::tempdir().unwrap();
-        let roots = HostRoots::under(machine.path());
-        fs::create_dir_all(&roots.cgroup).unwrap();
-        fs::write(roots.cgroup.join("cgroup.subtree_control"), "memory").unwrap();
-        let files = MemoryFiles::detect(&roots).unwrap();
+        let (_machine, root, files) = machine();
         let (mut books, mut turns) = (Books::default(), MemoryTurns::default());
         let places = ["a", "b"].map(|id| books.account(&container("p", id)));
         for (place, id) in places.into_iter().zip(["a", "b"]) {
@@ -176,8 +184,8 @@ mod tests {
             ((641, 0), (10, 0), [641, 10]),
             ((40, 0), (700, 20), [40, 680]),
         ] {
-            charged(&roots.cgroup, "p/a", a.0, a.1);
-            charged(&roots.cgroup, "p/b", b.0, b.1);
+            charged(&root, "p/a", a.0, a.1);
+            charged(&root, "p/b", b.0, b.1);
             turns.look(&files, &mut books);
             let seen = places.map(|place| books.accounts[place].memory_in_open_minute());
             assert_eq!(seen, peak.map(Some));
@@ -188,11 +196,7 @@ mod tests {
     /// a minute, a pod's sum had only those that were looked at in it.
     #[test]
     fn a_pods_turn_is_that_of_all_its_containers_wherever_they_stand() {
-        let machine = tempfile::tempdir().unwrap();
-        let roots = HostRoots::under(machine.path());
-        fs::create_dir_all(&roots.cgroup).unwrap();
-        fs::write(roots.cgroup.join("cgroup.subtree_control"), "memory").unwrap();
-        let files = MemoryFiles::detect(&roots).unwrap();
+        let (_machine, root, files) = machine();
         let (mut books, mut turns) = (Books::default(), MemoryTurns::default());
         let list = [
             ("p", "a", 700),
@@ -203,7 +207,7 @@ mod tests {
         for (pod, id, bytes) in list {
             let place = books.account(&container(pod, id));
             let path = format!("{pod}/{id}");
-            holds(&roots.cgroup, &path, bytes);
+            holds(&root, &path, bytes);
             books.accounts[place].path = Some(path);
         }
         let held = |books: &Books| -> Vec<Option<u64>> {
@@ -217,9 +221,9 @@ mod tests {
         assert_eq!(held(&books), [Some(700), Some(40), Some(50), Some(9)]);
         // One more container is found out without being told; one that is gone counts nothing.
         let place = books.account(&container("q", "e"));
-        holds(&roots.cgroup, "q/e", 41);
+        holds(&root, "q/e", 41);
         books.accounts[place].path = Some("q/e".into());
-        fs::remove_dir_all(roots.cgroup.join("q/b")).unwrap();
+        fs::remove_dir_all(root.join("q/b")).unwrap();
         turns.regroup(&books.accounts);
         for _ in 0..turns.pods.len() {
             turns.look(&files, &mut books);

@@ -282,19 +282,18 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
 mod tests {
     use super::*;
 
+    /// One row of energy, with all that it refers to.
+    const AN_HOUR: &str = "INSERT INTO nodes VALUES (1, 'n1');
+         INSERT INTO accounts VALUES (1, 'idle', '');
+         INSERT INTO models VALUES (1, '');
+         INSERT INTO hours VALUES (496000, 1, 1, 0, 1, 0, 5, 7, 9, 11, 60);";
+
     #[test]
     fn a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_its_rows() {
         let mut ledger = Connection::open_in_memory().unwrap();
         ledger.execute_batch(VERSION_1).unwrap();
         ledger.pragma_update(None, "user_version", 1).unwrap();
-        ledger
-            .execute_batch(
-                "INSERT INTO nodes VALUES (1, 'n1');
-                 INSERT INTO accounts VALUES (1, 'idle', '');
-                 INSERT INTO models VALUES (1, '');
-                 INSERT INTO hours VALUES (496000, 1, 1, 0, 1, 0, 5, 7, 9, 11, 60);",
-            )
-            .unwrap();
+        ledger.execute_batch(AN_HOUR).unwrap();
         migrate(&mut ledger).unwrap();
         let version: i64 = ledger
             .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -318,14 +317,7 @@ mod tests {
             ledger.execute_batch(version).unwrap();
         }
         ledger.pragma_update(None, "user_version", 7).unwrap();
-        ledger
-            .execute_batch(
-                "INSERT INTO nodes VALUES (1, 'n1');
-                 INSERT INTO accounts VALUES (1, 'idle', '');
-                 INSERT INTO models VALUES (1, '');
-                 INSERT INTO hours VALUES (496000, 1, 1, 0, 1, 0, 5, 7, 9, 11, 60);",
-            )
-            .unwrap();
+        ledger.execute_batch(AN_HOUR).unwrap();
         migrate(&mut ledger).unwrap();
         assert_eq!(super::super::known_nodes::all(&ledger).unwrap().len(), 0);
         let kept: i64 = ledger
