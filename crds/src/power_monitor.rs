@@ -21,6 +21,12 @@ pub use protection::{
 };
 pub use status::{CpuTimeCounts, NodeCounts, PowerMonitorStatus, PowerMonitorSummary};
 
+/// CEL: the name of a `PriorityClass`, or none.
+const PRIORITY_CLASS: &str = "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$')";
+
+/// CEL: what is said of another text.
+const PRIORITY_CLASS_IS: &str = "'priorityClassName \"' + self + '\"; accepted is the name of a PriorityClass, of lower-case letters, digits, dashes and dots, or the empty text for none'";
+
 /// A PowerMonitor rolls out the energy agent on every node it chooses and a
 /// model server for nodes that cannot measure their power.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -119,7 +125,7 @@ pub struct AgentSpec {
     /// PriorityClass of the agent's pods; the empty text is none. Default `system-node-critical`: an agent that gave way leaves energy without an account. Some clouds admit that class outside kube-system by a quota only.
     #[serde(default = "default_priority_class")]
     #[schemars(length(max = 253))]
-    #[x_kube(validation = Rule::new("self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$')").message(Message::Expression("'priorityClassName \"' + self + '\"; accepted is the name of a PriorityClass, of lower-case letters, digits, dashes and dots, or the empty text for none'".into())))]
+    #[x_kube(validation = Rule::new(crate::power_monitor::PRIORITY_CLASS).message(Message::Expression(crate::power_monitor::PRIORITY_CLASS_IS.into())))]
     pub priority_class_name: String,
     /// TCP port on which each agent serves metrics and energy records. Default 28282.
     #[serde(default = "default_port")]

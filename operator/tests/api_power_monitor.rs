@@ -249,6 +249,41 @@ async fn no_replicas_remove_the_model_server_and_suspend_changes_nothing() {
 }
 
 #[tokio::test]
+async fn model_servers_run_where_the_monitor_says_for_as_long_as_it_does() {
+    let Some(bench) = Bench::new("placed", true).await else {
+        return;
+    };
+    let pod = async || {
+        let deployments = bench.inside::<Deployment>();
+        let found = deployments.get(&bench.names.model_server).await.unwrap();
+        let found = serde_json::to_value(found).unwrap();
+        ["nodeSelector", "tolerations", "priorityClassName"]
+            .map(|field| found["spec"]["template"]["spec"][field].clone())
+    };
+    let tolerations = json!([{"key": "infra", "operator": "Exists"}]);
+    let server = json!({
+        "nodeSelector": {"pool": "infra"},
+        "tolerations": tolerations,
+        "priorityClassName": "system-cluster-critical",
+    });
+    bench.wish(json!({"modelServer": server})).await;
+    let operator = bench.operator().await;
+    visit(&operator, &bench.name).await;
+    let selector = json!({"kubernetes.io/os": "linux", "pool": "infra"});
+    let placed = [selector, tolerations, json!("system-cluster-critical")];
+    assert_eq!(pod().await, placed);
+    bench.wish(json!({})).await;
+    visit(&operator, &bench.name).await;
+    let usual = [
+        json!({"kubernetes.io/os": "linux"}),
+        Value::Null,
+        Value::Null,
+    ];
+    assert_eq!(pod().await, usual);
+    bench.clear().await;
+}
+
+#[tokio::test]
 async fn a_visit_that_was_asked_for_is_told_back_and_changes_nothing_else() {
     let Some(bench) = Bench::new("asked", true).await else {
         return;

@@ -1,6 +1,8 @@
 //! How the model server runs, and where it keeps what it learned.
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,18 @@ pub struct ModelServerSpec {
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 0, max = 5))]
     pub replicas: i32,
+    /// Labels of the nodes that may run model servers; default all Linux nodes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that model servers tolerate; default none. Where every node is tainted, none runs without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub tolerations: Option<Vec<Toleration>>,
+    /// PriorityClass of the model servers' pods; the empty text is none. Default none: agents go on with the model that they have when a model server gives way.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new(crate::power_monitor::PRIORITY_CLASS).message(Message::Expression(crate::power_monitor::PRIORITY_CLASS_IS.into())))]
+    pub priority_class_name: String,
     /// Where samples and learned models are kept.
     #[serde(default)]
     pub storage: StorageSpec,
@@ -25,6 +39,9 @@ impl Default for ModelServerSpec {
     fn default() -> Self {
         Self {
             replicas: default_replicas(),
+            node_selector: BTreeMap::new(),
+            tolerations: None,
+            priority_class_name: String::new(),
             storage: StorageSpec::default(),
             resources: None,
         }

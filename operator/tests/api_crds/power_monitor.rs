@@ -15,6 +15,7 @@ pub(super) fn monitor(over: &Value) -> Value {
 
 pub(super) fn power_monitors() -> Cases {
     let agent = |agent: Value| monitor(&json!({"spec": {"agent": agent}}));
+    let server = |server: Value| monitor(&json!({"spec": {"modelServer": server}}));
     let named = |name: &str| monitor(&json!({"metadata": {"name": name}}));
     let accepted = vec![
         monitor(&json!({})),
@@ -28,6 +29,10 @@ pub(super) fn power_monitors() -> Cases {
         agent(json!({"priorityClassName": "metering.high"})),
         monitor(&json!({"spec": {"modelServer": {"replicas": 0}}})),
         monitor(&json!({"spec": {"modelServer": {"replicas": 5}}})),
+        server(json!({"priorityClassName": ""})),
+        server(json!({"priorityClassName": "metering.high"})),
+        server(json!({"nodeSelector": {"pool": "infra"}, "tolerations": [{"operator": "Exists"}]})),
+        server(json!({"tolerations": null})),
     ];
     let interval: &'static [&'static str] = &["spec.agent.interval", "accepted are 100ms to 60s"];
     let refused: Vec<(Value, &'static [&'static str])> = vec![
@@ -78,6 +83,18 @@ pub(super) fn power_monitors() -> Cases {
         (
             monitor(&json!({"spec": {"modelServer": {"replicas": -1}}})),
             &["spec.modelServer.replicas", "-1"],
+        ),
+        (
+            server(json!({"priorityClassName": "Low"})),
+            &[
+                "spec.modelServer.priorityClassName",
+                "priorityClassName \"Low\"",
+                "name of a PriorityClass",
+            ],
+        ),
+        (
+            server(json!({"tolerations": vec![json!({"operator": "Exists"}); 33]})),
+            &["spec.modelServer.tolerations", "33", "at most 32"],
         ),
     ];
     (accepted, refused)

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use super::build::foreign::{CERTIFICATES, Certificate, SERVICE_MONITORS};
 use super::build::{Extras, MONITOR_LABEL, Names};
 use super::overlap::{Claimant, Node};
-use super::validate::OS_LABEL;
+use super::validate::linux_nodes;
 use crate::cluster::apply::{ApplyFault, Object, bounded};
 use crate::cluster::fault::Class;
 
@@ -310,15 +310,11 @@ fn find<K: Object>(api: Api<K>, name: &str) -> BoxFuture<'_, Result<Option<K>, A
 }
 
 fn claimant(monitor: &PowerMonitor) -> Claimant {
-    // A monitor that is not valid may still run what it ran before.
-    let mut node_selector = monitor.spec.agent.node_selector.clone();
-    node_selector
-        .entry(OS_LABEL.into())
-        .or_insert_with(|| "linux".into());
     Claimant {
         name: monitor.name_any(),
         created: monitor.creation_timestamp(),
-        node_selector,
+        // A monitor that is not valid may still run what it ran before.
+        node_selector: linux_nodes(&monitor.spec.agent.node_selector),
     }
 }
 

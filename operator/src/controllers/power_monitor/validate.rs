@@ -22,7 +22,7 @@ pub use parts::{AGENT_AUDIENCE, Exports, ModelServer, Scrape, Storage, Tls};
 pub const NAME_LIMIT: usize = 50;
 
 /// Label of the operating system; every kubelet sets it.
-pub const OS_LABEL: &str = "kubernetes.io/os";
+const OS_LABEL: &str = "kubernetes.io/os";
 
 /// A spec that can be rolled out.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +91,8 @@ pub struct Faults(pub Vec<Fault>);
 /// # Errors
 /// Every fault of it.
 pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults> {
-    let mut faults = selector_faults(&monitor.spec.agent.node_selector);
+    let mut faults =
+        selector_faults_at("spec.agent.nodeSelector", &monitor.spec.agent.node_selector);
     let name = monitor.name_any();
     if !is_dns_1035_label(&name) || name.len() > NAME_LIMIT {
         faults.push(fault(
@@ -112,23 +113,23 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
     let scrape = Scrape::of(&spec.service_monitor, &mut faults);
     let model_server = ModelServer::of(spec, &mut faults);
     let seccomp_file = parts::seccomp_file(&agent.seccomp_profile, &mut faults);
-    faults.extend(priority_fault(&agent.priority_class_name));
+    let agent_priority = priority(
+        "spec.agent.priorityClassName",
+        &agent.priority_class_name,
+        &mut faults,
+    );
     let (Some(interval), Some(port), true) = (interval, port, faults.is_empty()) else {
         return Err(Faults(faults));
     };
-    let mut node_selector = agent.node_selector.clone();
-    node_selector
-        .entry(OS_LABEL.into())
-        .or_insert_with(|| "linux".into());
     Ok(ValidatedPowerMonitor {
         name,
-        node_selector,
+        node_selector: linux_nodes(&agent.node_selector),
         tolerations: agent.tolerations.clone().unwrap_or_else(all_taints),
         sources: agent.sources.clone(),
         interval,
         security: agent.security_mode,
         agent_resources: agent.resources.clone(),
-        agent_priority: Some(agent.priority_class_name.clone()).filter(|name| !name.is_empty()),
+        agent_priority,
         port,
         seccomp_file,
         samples: agent.samples == Switch::Enabled,
@@ -181,10 +182,6 @@ fn fault(path: impl Into<String>, value: &str, accepted: &'static str) -> Fault 
     }
 }
 
-fn selector_faults(selector: &BTreeMap<String, String>) -> Vec<Fault> {
-    selector_faults_at("spec.agent.nodeSelector", selector)
-}
-
 fn selector_faults_at(at: &str, selector: &BTreeMap<String, String>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (key, value) in selector {
@@ -213,6 +210,16 @@ pub const fn source_name(source: PowerSource) -> &'static str {
     }
 }
 
+/// A node selector that chooses Linux nodes, unless it names another system.
+#[must_use]
+pub fn linux_nodes(selector: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut selector = selector.clone();
+    selector
+        .entry(OS_LABEL.into())
+        .or_insert_with(|| "linux".into());
+    selector
+}
+
 /// A tainted node uses energy too.
 fn all_taints() -> Vec<Toleration> {
     vec![Toleration {
@@ -221,15 +228,18 @@ fn all_taints() -> Vec<Toleration> {
     }]
 }
 
-/// What is wrong with the name of a `PriorityClass`; the empty text is none.
-fn priority_fault(name: &str) -> Option<Fault> {
+/// The name of a `PriorityClass`; the empty text is none.
+fn priority(path: &str, name: &str, faults: &mut Vec<Fault>) -> Option<String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let fits = name.len() <= 253
         && name.chars().all(inner)
         && (name.is_empty() || name.starts_with(edge) && name.ends_with(edge));
-    let accepted = "accepted is the name of a PriorityClass, of lower-case letters, digits, dashes and dots, or the empty text for none";
-    (!fits).then(|| fault("spec.agent.priorityClassName", name, accepted))
+    if !fits {
+        let accepted = "accepted is the name of a PriorityClass, of lower-case letters, digits, dashes and dots, or the empty text for none";
+        faults.push(fault(path, name, accepted));
+    }
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn is_dns_1035_label(text: &str) -> bool {
@@ -352,6 +362,34 @@ mod tests {
     }
 
     #[test]
+    fn model_servers_run_on_linux_nodes_without_a_taint_unless_more_is_said() {
+        let server = |server: serde_json::Value| {
+            let valid = validate(&monitor("tanso", json!({"modelServer": server})));
+            valid.map(|valid| valid.model_server.unwrap())
+        };
+        let usual = server(json!({})).unwrap();
+        let linux = BTreeMap::from([(OS_LABEL.to_owned(), "linux".to_owned())]);
+        assert_eq!(usual.node_selector, linux);
+        assert_eq!((usual.tolerations, usual.priority), (Vec::new(), None));
+        let placed = server(json!({
+            "nodeSelector": {"pool": "infra"},
+            "tolerations": [{"operator": "Exists"}],
+            "priorityClassName": "metering.high",
+        }))
+        .unwrap();
+        assert_eq!(placed.node_selector["pool"], "infra");
+        assert_eq!(placed.node_selector[OS_LABEL], "linux");
+        assert_eq!(placed.tolerations, all_taints());
+        assert_eq!(placed.priority.as_deref(), Some("metering.high"));
+        let other = server(json!({"nodeSelector": {OS_LABEL: "other"}})).unwrap();
+        assert_eq!(other.node_selector[OS_LABEL], "other");
+        // Agents are placed by their own fields alone.
+        let spec = json!({"modelServer": {"nodeSelector": {"pool": "infra"}}});
+        let valid = validate(&monitor("tanso", spec)).unwrap();
+        assert_eq!(valid.node_selector, linux);
+    }
+
+    #[test]
     fn a_name_leaves_room_for_its_childrens() {
         assert!(validate(&monitor(&"a".repeat(NAME_LIMIT), json!({}))).is_ok());
         assert!(validate(&monitor(&"a".repeat(NAME_LIMIT + 1), json!({}))).is_err());
@@ -406,6 +444,18 @@ mod tests {
             (
                 json!({"modelServer": {"storage": {"type": "EmptyDir", "size": "much"}}}),
                 "spec.modelServer.storage.size",
+            ),
+            (
+                json!({"modelServer": {"nodeSelector": {"pool": "-"}}}),
+                "spec.modelServer.nodeSelector[pool]",
+            ),
+            (
+                json!({"modelServer": {"replicas": 0, "nodeSelector": {"a b": "c"}}}),
+                "spec.modelServer.nodeSelector",
+            ),
+            (
+                json!({"modelServer": {"priorityClassName": "High"}}),
+                "spec.modelServer.priorityClassName",
             ),
             (
                 json!({"networkPolicy": {"metricsFrom": {"a b": "c"}}}),

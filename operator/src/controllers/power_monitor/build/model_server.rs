@@ -129,6 +129,9 @@ fn pod(plan: Plan<'_>, server: &ModelServer, role: Role, store: Option<&Storage>
     PodSpec {
         service_account_name: Some(plan.names().model_server),
         image_pull_secrets: plan.installation.pull_references(),
+        node_selector: Some(server.node_selector.clone()),
+        tolerations: (!server.tolerations.is_empty()).then(|| server.tolerations.clone()),
+        priority_class_name: server.priority.clone(),
         automount_service_account_token: Some(role == Role::Learner),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),

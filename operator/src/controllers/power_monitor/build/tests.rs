@@ -172,21 +172,27 @@ fn a_monitor_with_every_protection_is_as_the_golden_file() {
     );
 }
 
+/// Samples with several replicas: one that learns, and those that follow.
+fn in_two_roles() -> Value {
+    json!({"agent": {"samples": "Enabled"}, "modelServer": {"replicas": 2}})
+}
+
+/// The pods of agents, of the model server that learns, and of its followers.
+fn pods(children: Children) -> [Value; 3] {
+    let learner = children.model_server.unwrap().deployment;
+    let readers = children.extras.readers.unwrap();
+    [
+        serde_json::to_value(children.agent_set).unwrap(),
+        serde_json::to_value(learner).unwrap(),
+        serde_json::to_value(readers).unwrap(),
+    ]
+    .map(|object| object["spec"]["template"]["spec"].clone())
+}
+
 #[test]
 fn how_images_are_pulled_reaches_agents_and_every_model_server() {
-    let told = |installation: &Installation| {
-        // Samples with several replicas: one that learns, and those that follow.
-        let spec = json!({"agent": {"samples": "Enabled"}, "modelServer": {"replicas": 2}});
-        let children = children_of("tanso", spec, installation);
-        let learner = children.model_server.unwrap().deployment;
-        let readers = children.extras.readers.unwrap();
-        [
-            serde_json::to_value(children.agent_set).unwrap(),
-            serde_json::to_value(learner).unwrap(),
-            serde_json::to_value(readers).unwrap(),
-        ]
-        .map(|object| object["spec"]["template"]["spec"].clone())
-    };
+    let told =
+        |installation: &Installation| pods(children_of("tanso", in_two_roles(), installation));
     for pod in told(&installation()) {
         assert_eq!(pod["imagePullSecrets"], Value::Null);
         assert_eq!(pod["containers"][0]["imagePullPolicy"], "IfNotPresent");
@@ -200,6 +206,31 @@ fn how_images_are_pulled_reaches_agents_and_every_model_server() {
         let secrets = &pod["imagePullSecrets"];
         assert_eq!(secrets, &json!([{"name": "team"}, {"name": "mirror"}]));
         assert_eq!(pod["containers"][0]["imagePullPolicy"], "Always");
+    }
+}
+
+/// They had no word on it: where every node was tainted, none ran.
+#[test]
+fn where_model_servers_run_reaches_all_of_them_and_no_agent() {
+    let [agent, learner, reader] = pods(children("tanso", in_two_roles()));
+    assert_eq!(agent["tolerations"], json!([{"operator": "Exists"}]));
+    for pod in [learner, reader] {
+        assert_eq!(pod["nodeSelector"], json!({"kubernetes.io/os": "linux"}));
+        assert_eq!(pod["tolerations"], Value::Null);
+        assert_eq!(pod["priorityClassName"], Value::Null);
+    }
+    let tolerations = json!([{"key": "infra", "operator": "Exists", "effect": "NoSchedule"}]);
+    let mut spec = in_two_roles();
+    spec["modelServer"]["nodeSelector"] = json!({"example.com/pool": "infra"});
+    spec["modelServer"]["tolerations"] = tolerations.clone();
+    spec["modelServer"]["priorityClassName"] = json!("metering-low");
+    let [placed_agent, learner, reader] = pods(children("tanso", spec));
+    assert_eq!(placed_agent, agent);
+    let selector = json!({"example.com/pool": "infra", "kubernetes.io/os": "linux"});
+    for pod in [learner, reader] {
+        assert_eq!(pod["nodeSelector"], selector);
+        assert_eq!(pod["tolerations"], tolerations);
+        assert_eq!(pod["priorityClassName"], "metering-low");
     }
 }
 

@@ -1,8 +1,9 @@
 //! The parts of a spec that are optional, each checked.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
 use tanso_crds::PowerMonitorSpec;
 use tanso_crds::power_monitor::{
     Anonymous, IssuerKind, LegacyNames, Level, SeccompSpec, SeccompType, ServiceMonitorSpec,
@@ -10,13 +11,19 @@ use tanso_crds::power_monitor::{
 };
 use tanso_runtime::settings::Period;
 
-use super::{Fault, fault, selector_faults_at};
+use super::{Fault, fault, linux_nodes, priority, selector_faults_at};
 
 /// A model server that can be rolled out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelServer {
     /// Number of pods; at least one.
     pub replicas: i32,
+    /// Labels that a node must have to run them; never empty.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that they tolerate.
+    pub tolerations: Vec<Toleration>,
+    /// `PriorityClass` of their pods, if they are to have one.
+    pub priority: Option<String>,
     /// Where samples and learned models are kept; `None`: in memory.
     pub storage: Option<Storage>,
     /// CPU and memory, if not the usual.
@@ -55,9 +62,16 @@ impl ModelServer {
             let accepted = "needs spec.modelServer.replicas of 1 to 5";
             faults.push(fault("spec.agent.samples", "Enabled", accepted));
         }
+        let at = "spec.modelServer.nodeSelector";
+        faults.extend(selector_faults_at(at, &server.node_selector));
+        let at = "spec.modelServer.priorityClassName";
+        let priority = priority(at, &server.priority_class_name, faults);
         let storage = Storage::of(&server.storage, faults);
         (replicas > 0).then(|| Self {
             replicas,
+            node_selector: linux_nodes(&server.node_selector),
+            tolerations: server.tolerations.clone().unwrap_or_default(),
+            priority,
             storage,
             resources: server.resources.clone(),
         })
@@ -296,7 +310,7 @@ impl Tls {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scrape {
     /// Labels by which a Prometheus chooses monitors.
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
     /// Time between two scrapes.
     pub interval: String,
     /// File with the token that Prometheus brings.
