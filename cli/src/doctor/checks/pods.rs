@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 
 use super::super::Finding;
-use super::super::facts::Facts;
+use super::super::facts::{Facts, OPERATOR};
 use super::unreadable;
 
 /// What is said of a pod whose status gives no reason.
@@ -135,7 +135,12 @@ fn trouble(pod: &Pod, warnings: &[Event]) -> Finding {
         format!(": {message}")
     };
     let text = format!("pod {name} {place} is {phase}, {reason}{message}");
-    Finding::fail(text, fix(&reason, &message, namespace, name))
+    let fix = if reason == "Unschedulable" {
+        place_fix(pod, &message)
+    } else {
+        fix(&reason, &message, namespace, name)
+    };
+    Finding::fail(text, fix)
 }
 
 /// The newest warning about a pod.
@@ -203,11 +208,31 @@ fn fix(reason: &str, message: &str, namespace: &str, pod: &str) -> String {
         "CrashLoopBackOff" | "Error" | "OOMKilled" => {
             format!("kubectl -n {namespace} logs {pod} --previous")
         }
-        "Unschedulable" => "make room on the node, or lower spec.agent.resources".to_owned(),
         "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
             format!("kubectl -n {namespace} describe pod {pod}; where the node's policy forbids it, spec.agent.securityMode: Privileged")
         }
         _ => format!("kubectl -n {namespace} describe pod {pod}"),
+    }
+}
+
+/// What lets a pod run that no node takes, by the scheduler's words.
+fn place_fix(pod: &Pod, message: &str) -> String {
+    let labels = pod.metadata.labels.as_ref();
+    let component = labels.and_then(|labels| labels.get("app.kubernetes.io/name"));
+    let (part, whose) = match component.map(String::as_str) {
+        Some("tanso-model-server" | "tanso-model-reader") => ("spec.modelServer", "PowerMonitor"),
+        Some(OPERATOR) => ("operator", "chart"),
+        _ => ("spec.agent", "PowerMonitor"),
+    };
+    let room = format!("make room on a node, or lower {part}.resources of the {whose}");
+    let bear = format!("add a node's taint to {part}.tolerations of the {whose}");
+    // Most clusters have a tainted node, and an agent's pod is for one node only: both
+    // are in messages that are about something else.
+    match ["Insufficient", "taint", "affinity/selector"].map(|sign| message.contains(sign)) {
+        [true, true, _] => format!("{room}; or {bear}"),
+        [false, true, _] => bear,
+        [false, false, true] => format!("see {part}.nodeSelector of the {whose}"),
+        _ => room,
     }
 }
 

@@ -117,6 +117,50 @@ fn a_taint_that_nothing_tolerates_is_named_with_its_node() {
 }
 
 #[test]
+fn a_pod_that_no_node_takes_is_told_by_which_field_one_would() {
+    let fix = |component: &str, said: &str| {
+        let pod = of(json!({
+            "metadata": {"name": "tanso-model-server-x", "namespace": "tanso-system",
+                "labels": {"app.kubernetes.io/name": component}},
+            "spec": {"containers": []},
+            "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
+                "reason": "Unschedulable", "message": format!("0/3 nodes are available: {said}")}]},
+        }));
+        let text = report(&Facts {
+            pods: Ok(vec![pod]),
+            deployments: Ok(vec![deployment("tanso-model-server", 0)]),
+            ..healthy()
+        });
+        let (_, after) = text.split_once(said).unwrap();
+        let fix = after.lines().nth(1).unwrap();
+        fix.trim().trim_start_matches("fix: ").to_owned()
+    };
+    let taint = "3 node(s) had untolerated taint {infra: }";
+    assert_eq!(
+        fix("tanso-model-server", taint),
+        "add a node's taint to spec.modelServer.tolerations of the PowerMonitor"
+    );
+    assert_eq!(
+        fix("tanso-agent", taint),
+        "add a node's taint to spec.agent.tolerations of the PowerMonitor"
+    );
+    assert_eq!(
+        fix("tanso-operator", taint),
+        "add a node's taint to operator.tolerations of the chart"
+    );
+    let labels = "3 node(s) didn't match Pod's node affinity/selector";
+    assert_eq!(
+        fix("tanso-model-reader", labels),
+        "see spec.modelServer.nodeSelector of the PowerMonitor"
+    );
+    let room = "1 node(s) had untolerated taint {infra: }, 2 Insufficient memory";
+    assert_eq!(
+        fix("tanso-model-server", room),
+        "make room on a node, or lower spec.modelServer.resources of the PowerMonitor; or add a node's taint to spec.modelServer.tolerations of the PowerMonitor"
+    );
+}
+
+#[test]
 fn a_blocked_port_is_told_from_a_program_that_fails() {
     let events = |message: &str| {
         vec![of(
