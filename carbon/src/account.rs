@@ -365,6 +365,14 @@ impl Account {
         self
     }
 
+    /// Whether there is more energy than a sum of it holds, 2^64 µJ: then the
+    /// sums of energy are too small, and nothing may rest on them.
+    #[must_use]
+    pub const fn is_too_large(&self) -> bool {
+        self.it_energy.high.microjoules() == u64::MAX
+            || self.facility_energy.high.microjoules() == u64::MAX
+    }
+
     /// Whether direct and life-cycle figures are in one sum, which then is
     /// neither.
     #[must_use]

@@ -116,6 +116,8 @@ pub enum Reason {
     ContextOnly,
     /// Direct and life-cycle figures are in one sum.
     BoundariesMixed,
+    /// There is more energy than a sum holds.
+    SumTooLarge,
     /// No rule was judged.
     NoRule,
 }
@@ -146,6 +148,7 @@ impl Reason {
             Self::NoLimit => "NoLimit",
             Self::ContextOnly => "ContextOnly",
             Self::BoundariesMixed => "BoundariesMixed",
+            Self::SumTooLarge => "SumTooLarge",
             Self::NoRule => "NoRule",
         }
     }

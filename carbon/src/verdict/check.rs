@@ -5,12 +5,15 @@ use jiff::civil::Date;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::figure::{figure, limit_on};
-use super::words::{in_words, pue_source};
+use super::words::{in_words, pue_source, share_beside};
 use super::{Evidence, Reason, Thresholds, Verdict, against};
 use crate::account::{Account, percent};
 use crate::pue::{Entity, FacilityPue};
 use crate::regulation::{Metric, Rule, Standing, WorkloadVerdict};
 use crate::series::Basis;
+
+/// 2^64 µJ.
+const SUM_MOST: &str = "5,124,095 kWh";
 
 /// What a step found, if it settles the judgement.
 pub(super) struct Answer {
@@ -181,10 +184,16 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
         let message = format!("{simulated:.1} % of the energy is simulated, for trials only");
         return Some(unknown(Reason::SimulatedEnergy, message));
     }
+    if account.is_too_large() {
+        let message =
+            format!("the energy is more than a sum holds ({SUM_MOST}): too much to judge at once");
+        return Some(unknown(Reason::SumTooLarge, message));
+    }
     let coverage = account.coverage.percent();
     if coverage < thresholds.min_coverage_percent {
         let message = format!(
-            "{coverage:.1} % of the period has energy data, {} % are demanded",
+            "{} % of the period has energy data, {} % are demanded",
+            share_beside(coverage, thresholds.min_coverage_percent),
             thresholds.min_coverage_percent
         );
         return Some(unknown(Reason::CoverageTooLow, message));
@@ -225,7 +234,8 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
     let estimated = account.estimated_percent();
     if estimated > thresholds.max_estimated_percent {
         let message = format!(
-            "the intensity of {estimated:.1} % of the energy is estimated, at most {} % are accepted",
+            "the intensity of {} % of the energy is estimated, at most {} % are accepted",
+            share_beside(estimated, thresholds.max_estimated_percent),
             thresholds.max_estimated_percent
         );
         return Some(unknown(Reason::EstimatedShareTooHigh, message));

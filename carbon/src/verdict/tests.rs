@@ -493,3 +493,66 @@ fn what_has_nothing_to_keep_does_not_decide_over_what_has() {
     assert_eq!(both.verdict, Verdict::Compliant, "{}", both.message);
     assert_eq!(combine(&[context]).verdict, Verdict::Unknown);
 }
+
+/// An intensity of 424.04 was told as "is 424; at most 424", and it broke the
+/// limit; a coverage of 79.96 as "80.0 %, 80 % are demanded".
+#[test]
+fn a_figure_that_misses_by_little_has_the_places_that_show_it() {
+    let told = |grams: f64| verdict(&target_424(), &kwh([grams; 3]));
+    let over = told(424.04);
+    assert_eq!(over.verdict, Verdict::NonCompliant);
+    assert!(
+        over.message.contains("is 424.04 gCO2eq/kWh; at most 424 "),
+        "{}",
+        over.message
+    );
+    let by_a_hair = told(424.000_001);
+    assert!(
+        by_a_hair.message.contains("is 424.000001 "),
+        "{}",
+        by_a_hair.message
+    );
+    let kept = told(424.0);
+    assert_eq!(kept.verdict, Verdict::Compliant);
+    assert!(kept.message.contains("is 424 gCO2eq/kWh; at most 424 "));
+    let seen = Coverage::new(10_000, 7_996);
+    let sum = used(3_600_000_000_000, Provenance::Measured, [400.0; 3], seen);
+    let evidence = Evidence {
+        account: Some(&sum),
+        ..Evidence::default()
+    };
+    let demands = Thresholds {
+        min_coverage_percent: 80.0,
+        ..Thresholds::default()
+    };
+    let missing = judge(&target_424(), &evidence, demands, TODAY);
+    assert_eq!(
+        missing.message,
+        "79.96 % of the period has energy data, 80 % are demanded"
+    );
+}
+
+/// A site of one megawatt uses more in a year than a sum of microjoules holds:
+/// its energy was cut off at 5.1 GWh, and a budget of 6 GWh kept.
+#[test]
+fn more_energy_than_a_sum_holds_is_never_compliant() {
+    let half = u64::MAX / 2 + 1;
+    let one = used(half, Provenance::Measured, [400.0; 3], Coverage::new(1, 1));
+    assert!(!one.is_too_large());
+    let both = one.clone().merged(&one);
+    assert!(both.is_too_large());
+    let budget = rule("kind: law, metric: EnergyBudget, op: AtMost, limit: 6000000, unit: kWh");
+    assert_eq!(verdict(&budget, &one).verdict, Verdict::Compliant);
+    for rule in [budget, target_424()] {
+        let judged = verdict(&rule, &both);
+        assert_eq!(
+            (judged.verdict, judged.reason),
+            (Verdict::Unknown, Reason::SumTooLarge)
+        );
+        assert!(
+            judged.message.contains("5,124,095 kWh"),
+            "{}",
+            judged.message
+        );
+    }
+}

@@ -29,7 +29,7 @@ pub(super) fn in_words(
         (metric, _) if rule.basis == Basis::Market => format!("market-based {}", metric.in_words()),
         (metric, _) => metric.in_words().to_owned(),
     };
-    let shown = shown(value);
+    let shown = shown(value, limit);
     let tail = match verdict {
         Verdict::Inconclusive => ": the limit lies within the bounds",
         _ => "",
@@ -89,13 +89,37 @@ fn share(percent: f64) -> String {
     format!("{:.1}", percent.max(0.1))
 }
 
+/// A share with one place, and with as many more as tell it from the one that
+/// is demanded: 79.96 is not told as 80.0 where 80 are.
+pub(super) fn share_beside(percent: f64, demanded: f64) -> String {
+    let with = |share: f64, places: usize| format!("{share:.places$}");
+    let apart = (1..=PLACES_MOST).find(|&places| with(percent, places) != with(demanded, places));
+    with(percent, apart.unwrap_or(1))
+}
+
 /// `430.2 (401.0 to 455.1)`, or one number where there are no bounds.
-fn shown(Estimate { low, value, high }: Estimate<f64>) -> String {
-    if number(low) == number(high) {
-        number(value)
+fn shown(Estimate { low, value, high }: Estimate<f64>, limit: f64) -> String {
+    let [low, value, high] = [low, value, high].map(|figure| number_beside(figure, limit));
+    if low == high {
+        value
     } else {
-        format!("{} ({} to {})", number(value), number(low), number(high))
+        format!("{value} ({low} to {high})")
     }
+}
+
+/// The most places that any number is shown with.
+const PLACES_MOST: usize = 9;
+
+/// A number that looks like the limit only if it is the limit: one that breaks
+/// it by little has as many places more as show that.
+fn number_beside(value: f64, limit: f64) -> String {
+    let short = number(value);
+    if short != number(limit) || value.total_cmp(&limit).is_eq() {
+        return short;
+    }
+    let with = |figure: f64, places: usize| format!("{figure:.places$}");
+    let apart = (1..=PLACES_MOST).find(|&places| with(value, places) != with(limit, places));
+    apart.map_or(short, |places| with(value, places))
 }
 
 /// A number with as many places as it deserves.

@@ -192,6 +192,11 @@ pub(super) const PHRASES: &[Phrase] = &[
         "{0}에는 직접배출 배출계수를, {1}에는 전과정 배출계수를 적용하였으며, 두 값의 합은 어느 쪽에도 해당하지 않는다",
     ),
     phrase(
+        "SumTooLarge",
+        "the energy is more than a sum holds ({v}): too much to judge at once",
+        "전력량이 합계의 한도({0})를 넘어 한 번에 판정할 수 없다",
+    ),
+    phrase(
         "IntensityMissing",
         "{n} % of the energy was used in hours without intensity data ({v})",
         "전력량의 {0} %({1})가 배출계수 자료가 없는 시간대에 사용되었다",
