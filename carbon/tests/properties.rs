@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
 use tanso_carbon::calendar::time_zone;
+use tanso_carbon::regulation::Op;
 use tanso_carbon::report::Digest;
 use tanso_carbon::schedule::{CostCurve, Job, interruptible};
 use tanso_carbon::series::{IntensitySeries, Origin, Point};
@@ -177,16 +178,18 @@ proptest! {
         let sum = priced(&rows, &series, whole());
         let evidence = Evidence { account: Some(&sum), ..Evidence::default() };
         let thresholds = Thresholds { min_coverage_percent: 0.0, max_estimated_percent: 100.0 };
+        let fields = format!("metric: GridIntensity, op: AtMost, limit: {limit}, unit: gCO2eq/kWh");
         let verdict = |op| {
-            let fields = format!("metric: GridIntensity, op: {op}, limit: {limit}, unit: gCO2eq/kWh");
-            judge(&rule(&fields), &evidence, thresholds, date(2026, 11, 21)).verdict
+            // No file may turn the side round; the comparison knows both.
+            let rule = Rule { op, ..rule(&fields) };
+            judge(&rule, &evidence, thresholds, date(2026, 11, 21)).verdict
         };
         let Some(value) = sum.effective_intensity() else { return Ok(()) };
-        match verdict("AtMost") {
+        match verdict(Op::AtMost) {
             Verdict::Compliant => prop_assert!(value.high.as_grams_per_kwh_f64() <= f64::from(limit)),
             Verdict::NonCompliant => {
                 prop_assert!(value.low.as_grams_per_kwh_f64() > f64::from(limit));
-                prop_assert_eq!(verdict("AtLeast"), Verdict::Compliant);
+                prop_assert_eq!(verdict(Op::AtLeast), Verdict::Compliant);
             }
             other => prop_assert_eq!(other, Verdict::Inconclusive),
         }

@@ -84,16 +84,15 @@ struct RawRule {
     due: Option<Spanned<Date>>,
     workload_verdict: Option<Spanned<WorkloadVerdict>>,
     metric: Metric,
-    op: Op,
+    op: Spanned<Op>,
     limit: Option<Spanned<f64>>,
     unit: Spanned<String>,
     period: Spanned<RulePeriod>,
-    #[serde(default)]
-    pue_scope: PueScope,
-    pue_category: Option<PueCategory>,
+    pue_scope: Option<Spanned<PueScope>>,
+    pue_category: Option<Spanned<PueCategory>>,
     basis: Option<Spanned<Basis>>,
-    base_year: Option<i16>,
-    target_year: Option<i16>,
+    base_year: Option<Spanned<i16>>,
+    target_year: Option<Spanned<i16>>,
     condition: Option<String>,
     note: Option<String>,
 }
@@ -126,7 +125,9 @@ fn read(file: &str, yaml: &str) -> Result<RawPreset, RuleFault> {
     });
     raw.map_err(|error| {
         let line = error.location().map(|place| place.line());
-        let told = first_line(&error.without_snippet().to_string());
+        // What a program could set is no help to who wrote the file.
+        let told = first_line(&error.without_snippet().to_string())
+            .replace(", set DuplicateKeyPolicy in Options if acceptable", "");
         let field = field_of(&path, &told);
         let reason = match accepted(&field) {
             Some(accepted) if !told.contains("expected one of") => {
@@ -142,6 +143,9 @@ fn read(file: &str, yaml: &str) -> Result<RawPreset, RuleFault> {
         }
     })
 }
+
+/// How the parser begins to say that a field stands twice.
+const TWICE: &str = "duplicate mapping key: ";
 
 /// The field of a fault as a reader of the file calls it: without the steps
 /// that keep places, and with the name of a field that is missing or unknown.
@@ -159,11 +163,11 @@ fn field_of(path: &str, told: &str) -> String {
         };
         field = field + joint + step;
     }
-    let named = ["missing field `", "unknown field `"]
+    let named = ["missing field `", "unknown field `", TWICE]
         .iter()
-        .find_map(|opening| told.split_once(opening)?.1.split('`').next());
+        .find_map(|opening| told.split_once(opening)?.1.split(['`', ' ']).next());
     match named {
-        Some(name) if field.is_empty() => name.to_owned(),
+        Some(name) if field.is_empty() || field == name => name.to_owned(),
         Some(name) if !field.ends_with(&format!(".{name}")) => format!("{field}.{name}"),
         _ => field,
     }
@@ -271,6 +275,17 @@ fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
             faults.add(day, field(name), reason);
         }
     }
+    if let (Some(until), Some(due)) = (&rule.until, &rule.due)
+        && until.value < due.value
+    {
+        let reason = format!(
+            "due {} is after until {}: the limit would never have to be kept",
+            due.value, until.value
+        );
+        faults.add(due, field("due"), reason);
+    }
+    check_op(&field, rule, faults);
+    check_of_others(&field, rule, faults);
     check_verdict(&field, rule, faults);
     if let Some(basis) = &rule.basis
         && basis.value == Basis::Market
@@ -291,13 +306,79 @@ fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
             );
             faults.add(&rule.period, field("period"), reason);
         }
-        match (rule.base_year, rule.target_year) {
-            (Some(base), Some(target)) if base < target => {}
-            _ => faults.add(
-                &rule.id,
-                field("targetYear"),
-                "a reduction path needs a baseYear and a later targetYear".to_owned(),
-            ),
+        let needed = || "a reduction path needs a baseYear and a later targetYear".to_owned();
+        match (&rule.base_year, &rule.target_year) {
+            (Some(base), Some(target)) if base.value < target.value => {}
+            (_, Some(target)) => faults.add(target, field("targetYear"), needed()),
+            _ => faults.add(&rule.id, field("targetYear"), needed()),
+        }
+        for (year, name) in [
+            (&rule.base_year, "baseYear"),
+            (&rule.target_year, "targetYear"),
+        ] {
+            if let Some(year) = year
+                && !YEARS.contains(&year.value)
+            {
+                let (first, last) = (YEARS.start(), YEARS.end());
+                let reason = format!("{name} {}: accepted are {first} to {last}", year.value);
+                faults.add(year, field(name), reason);
+            }
+        }
+    }
+}
+
+/// The years of a reduction path: a year of two digits puts its line wrong.
+const YEARS: std::ops::RangeInclusive<i16> = 1950..=2150;
+
+/// A limit on the wrong side would let pass what breaks it.
+fn check_op(field: &impl Fn(&str) -> String, rule: &RawRule, faults: &mut Faults<'_>) {
+    let sides: &[Op] = match rule.metric {
+        Metric::Pue
+        | Metric::Wue
+        | Metric::GridIntensity
+        | Metric::EnergyBudget
+        | Metric::CarbonBudget
+        | Metric::Sci => &[Op::AtMost],
+        Metric::ReductionPath | Metric::RenewableShare | Metric::Erf | Metric::Ref => {
+            &[Op::AtLeast]
+        }
+        Metric::Duty => &[Op::AtMost, Op::AtLeast],
+    };
+    if let [side] = sides
+        && *side != rule.op.value
+    {
+        let (given, metric) = (rule.op.value, rule.metric);
+        let reason = format!(
+            "op {given:?} for {metric:?}: accepted is {side:?}, else what breaks the limit would keep it"
+        );
+        faults.add(&rule.op, field("op"), reason);
+    }
+}
+
+/// A field that only rules of another metric have would be read over.
+fn check_of_others(field: &impl Fn(&str) -> String, rule: &RawRule, faults: &mut Faults<'_>) {
+    let metric = rule.metric;
+    let of = |wanted: Metric, name: &str| format!("{name} for {metric:?}: accepted for {wanted:?}");
+    if metric != Metric::Pue {
+        if let Some(scope) = &rule.pue_scope {
+            faults.add(scope, field("pueScope"), of(Metric::Pue, "pueScope"));
+        }
+        if let Some(category) = &rule.pue_category {
+            faults.add(
+                category,
+                field("pueCategory"),
+                of(Metric::Pue, "pueCategory"),
+            );
+        }
+    }
+    if metric != Metric::ReductionPath {
+        for (year, name) in [
+            (&rule.base_year, "baseYear"),
+            (&rule.target_year, "targetYear"),
+        ] {
+            if let Some(year) = year {
+                faults.add(year, field(name), of(Metric::ReductionPath, name));
+            }
         }
     }
 }
@@ -370,15 +451,15 @@ impl From<RawRule> for Rule {
             from: raw.from,
             until: raw.until.map(|until| until.value),
             metric: raw.metric,
-            op: raw.op,
+            op: raw.op.value,
             limit: raw.limit.map(|limit| limit.value),
             unit: raw.unit.value,
             period: raw.period.value,
-            pue_scope: raw.pue_scope,
-            pue_category: raw.pue_category,
+            pue_scope: raw.pue_scope.map(|scope| scope.value).unwrap_or_default(),
+            pue_category: raw.pue_category.map(|category| category.value),
             basis: raw.basis.map_or(Basis::Location, |basis| basis.value),
-            base_year: raw.base_year,
-            target_year: raw.target_year,
+            base_year: raw.base_year.map(|year| year.value),
+            target_year: raw.target_year.map(|year| year.value),
             condition: raw.condition,
             note: raw.note,
         }

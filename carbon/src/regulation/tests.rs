@@ -296,3 +296,65 @@ fn what_binds_a_state_cannot_be_given_a_workloads_verdict() {
         assert!(told.contains(part), "{told}");
     }
 }
+
+/// A PUE of at least 1.4 was taken without a word, and a hall of 1.9 kept it;
+/// fields that only rules of another metric have were read over.
+#[test]
+fn what_would_turn_a_rule_round_is_refused_with_line_and_field() {
+    let refused = |fields: &str| {
+        let text = format!(
+            "id: own\ntitle: own\njurisdiction: XX\ntimeZone: UTC\nrules:\n  - id: R\n    name: The rule\n    \
+             kind: policyTarget\n    authority: us\n    binds: Facility\n    source: board\n    evidence: none\n    \
+             period: Year\n    {}\n",
+            fields.replace(", ", "\n    ")
+        );
+        RuleSet::parse("own.yaml", &text).map_err(|faults| faults.to_string())
+    };
+    for (fields, wanted) in [
+        (
+            "metric: Pue, op: AtLeast, limit: 1.4, unit: ratio",
+            "own.yaml line 15, rules[0].op: op AtLeast for Pue: accepted is AtMost",
+        ),
+        (
+            "metric: Erf, op: AtMost, limit: 10, unit: percent",
+            "own.yaml line 15, rules[0].op: op AtMost for Erf: accepted is AtLeast",
+        ),
+        (
+            "metric: CarbonBudget, op: AtMost, limit: 4, unit: tCO2eq, pueScope: AtFullLoad",
+            "line 18, rules[0].pueScope: pueScope for CarbonBudget: accepted for Pue",
+        ),
+        (
+            "metric: CarbonBudget, op: AtMost, limit: 4, unit: tCO2eq, targetYear: 2030",
+            "line 18, rules[0].targetYear: targetYear for CarbonBudget: accepted for ReductionPath",
+        ),
+        (
+            "metric: ReductionPath, op: AtLeast, limit: 35, unit: percent, baseYear: 18, targetYear: 2030",
+            "line 18, rules[0].baseYear: baseYear 18: accepted are 1950 to 2150",
+        ),
+        (
+            "metric: Pue, op: AtMost, limit: 1.4, unit: ratio, until: 2027-01-01, due: 2028-01-01",
+            "line 19, rules[0].due: due 2028-01-01 is after until 2027-01-01",
+        ),
+    ] {
+        let told = refused(fields).unwrap_err();
+        assert!(told.contains(wanted), "{told}");
+    }
+    refused("metric: Pue, op: AtMost, limit: 1.4, unit: ratio, pueScope: AtFullLoad").unwrap();
+}
+
+/// `apiVersion.apiVersion`, and advice for who wrote the parser.
+#[test]
+fn a_manifest_and_a_field_that_stands_twice_are_named_as_a_reader_calls_them() {
+    let told = |text: &str| RuleSet::parse("own.yaml", text).unwrap_err().to_string();
+    let manifest = told("apiVersion: v1\nkind: ConfigMap\n");
+    assert!(
+        manifest.starts_with("own.yaml line 1, apiVersion: unknown field `apiVersion`"),
+        "{manifest}"
+    );
+    let twice = told("id: own\ntitle: one\ntitle: two\n");
+    assert!(
+        twice.starts_with("own.yaml line 3, title: duplicate mapping key: title")
+            && !twice.contains("DuplicateKeyPolicy"),
+        "{twice}"
+    );
+}
