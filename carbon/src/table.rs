@@ -166,6 +166,12 @@ pub fn parse_hourly(
     })
 }
 
+/// Whether a table of intensity says in each row which zone it is of.
+#[must_use]
+pub fn names_zones(text: &str) -> bool {
+    Table::open("", text).has("zone")
+}
+
 /// An intensity from a cell in g/kWh.
 pub(crate) fn parse_intensity(text: &str) -> Result<Intensity, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
@@ -221,10 +227,27 @@ impl<'a> Table<'a> {
             if !self.has(column) {
                 self.missing = true;
                 let found = self.header.join(",");
-                let reason = format!("the header has no column {column:?}; it is {found:?}");
+                let separated = match self.other_separator() {
+                    Some(other) => {
+                        format!("; columns are separated by {other:?}, accepted is \",\"")
+                    }
+                    None => String::new(),
+                };
+                let reason =
+                    format!("the header has no column {column:?}; it is {found:?}{separated}");
                 self.fault_at(1, "", "", reason);
             }
         }
+    }
+
+    /// What separates the columns of a header that is one column to a reader of
+    /// commas: spreadsheets of many countries write semicolons.
+    fn other_separator(&self) -> Option<&'static str> {
+        let [only] = self.header.as_slice() else {
+            return None;
+        };
+        let mut others = [";", "\t", "|"].into_iter();
+        others.find(|other| only.contains(other))
     }
 
     /// Notes each column that is none of these or stands twice: a figure under

@@ -23,18 +23,20 @@ use crate::market::{Contract, MarketAccount, Matching, ResidualMix, market_based
 use crate::pue::FacilityPue;
 use crate::regulation::Preset;
 use crate::report::Digest;
-use crate::sci::{Sci, SciError};
+use crate::sci::Sci;
 use crate::series::HourlyIntensity;
 use crate::units::{GramsCo2e, Intensity};
 use crate::verdict::{Combined, Judgement, Thresholds, combine};
 
 mod digest;
+mod fault;
 mod judged;
 mod lines;
 mod per_unit;
 mod read;
 mod sites;
 
+pub use fault::WhatifError;
 pub use judged::Judged;
 use lines::Lines;
 use per_unit::PerUnit;
@@ -206,6 +208,17 @@ pub struct WorkloadSums {
     pub sci: Option<Sci>,
 }
 
+/// A facility that energy of the period was used in.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facility {
+    /// Its grid zone.
+    pub zone: String,
+    /// Its PUE with who stands for it; without one the sum is of the IT
+    /// equipment alone.
+    pub pue: Option<FacilityPue>,
+}
+
 /// The emissions of one local day.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -234,14 +247,26 @@ pub struct Report {
     pub coverage_percent: f64,
     /// What kind of figures each grid's are.
     pub intensities: Vec<crate::SeriesInfo>,
+    /// Where the energy was metered; at the facility no PUE was applied.
+    pub metering: Metering,
+    /// The facilities of the energy, each PUE once.
+    pub facilities: Vec<Facility>,
+    /// The time zone of the days.
+    pub time_zone: String,
     /// All workloads together.
     pub totals: Sums,
     /// Market-based, if contracts were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub market: Option<MarketAccount>,
+    /// What it takes for what no contract covers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residual: Option<ResidualMix>,
     /// What the use changed at the margin, if marginal intensity was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consequence: Option<Consequence>,
+    /// What kind of figures those are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marginal: Option<crate::SeriesInfo>,
     /// Software carbon intensity, if units and embodied emissions were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sci: Option<Sci>,
@@ -263,41 +288,6 @@ pub struct Report {
     pub judgements: Vec<Judged>,
     /// Digest of all that went in: energy, intensities, PUE, rules, demands.
     pub inputs_digest: Digest,
-}
-
-/// Why there is no report.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum WhatifError {
-    /// A line is of a zone that no grid was given for.
-    #[error("no intensity for grid zone {zone:?}; given are {given}")]
-    NoGrid {
-        /// The zone.
-        zone: String,
-        /// The zones there are.
-        given: String,
-    },
-    /// No line lies in the period.
-    #[error("the table has no energy from {from} until {until}")]
-    NoEnergy {
-        /// The first hour.
-        from: UtcHour,
-        /// The hour after the last.
-        until: UtcHour,
-    },
-    /// A figure is in the table and given beside it.
-    #[error("{0} are a column of the table and given beside it: accepted is one of both")]
-    Twice(&'static str),
-    /// There is no software carbon intensity though it was asked for.
-    #[error("software carbon intensity: {0}")]
-    Sci(#[from] SciError),
-    /// Half of what a software carbon intensity needs was given.
-    #[error("software carbon intensity: {given} are given, {missing} are missing")]
-    HalfOfSci {
-        /// What there is.
-        given: &'static str,
-        /// What there is not.
-        missing: &'static str,
-    },
 }
 
 /// Makes the report.
@@ -345,6 +335,13 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
     }
     let sum = lines.account(&places, coverage);
     let rows = lines.rows();
+    if sum.is_too_large() {
+        let kwh = rows.iter().map(|row| row.energy.high.as_kwh_f64()).sum();
+        return Err(WhatifError::TooLarge { kwh });
+    }
+    if inputs.market.is_some() {
+        sites.of_one_market()?;
+    }
     let market = inputs.market.as_ref();
     let market =
         market.map(|by| market_based(&sum, period, by.contracts, by.matching, by.residual));
@@ -370,8 +367,13 @@ pub fn whatif(inputs: &Inputs<'_>) -> Result<Report, WhatifError> {
         hours: period.hour_count(),
         coverage_percent: coverage.percent(),
         intensities: sites.infos(inputs),
+        metering: inputs.metering,
+        facilities: sites.facilities(&rows),
+        time_zone: inputs.time_zone.iana_name().unwrap_or("UTC").to_owned(),
         totals: Sums::from(&sum),
         market,
+        residual: inputs.market.map(|by| by.residual.clone()),
+        marginal: inputs.marginal.map(|series| series.info().clone()),
         consequence: changed(inputs, &sites, &rows),
         sci: told.sci,
         sci_missing: told.missing,

@@ -2,9 +2,9 @@
 //! it, from a table alone. Asks no cluster, so that anybody can compute a
 //! report again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -14,7 +14,7 @@ use tanso_carbon::market::{Contract, Matching, ResidualMix};
 use tanso_carbon::pue::Entity;
 use tanso_carbon::regulation::{BUNDLED, Preset, RuleFaults};
 use tanso_carbon::series::{Boundary, FillRule, IntensitySeries, Method};
-use tanso_carbon::table::{TableFaults, parse_hourly};
+use tanso_carbon::table::{TableFaults, names_zones, parse_hourly};
 use tanso_carbon::units::UnitError;
 use tanso_carbon::whatif::{
     EnergyTable, Inputs, Market, Report, WhatifError, parse_contracts, whatif,
@@ -58,6 +58,19 @@ pub enum WhatifFault {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A file is text in another encoding.
+    #[error("reading {0:?}: not UTF-8; accepted is a table saved as \"CSV UTF-8\"")]
+    Encoding(PathBuf),
+    /// No line is of what was asked for.
+    #[error("no line of {path:?} is of {asked}; its workloads are {known}")]
+    NoneSelected {
+        /// The table.
+        path: PathBuf,
+        /// The flags.
+        asked: String,
+        /// The first names that there are.
+        known: String,
     },
     /// A table is broken.
     #[error(transparent)]
@@ -110,6 +123,16 @@ pub enum WhatifFault {
         /// The zones that have some.
         known: String,
     },
+    /// A table of one zone would price energy of several.
+    #[error(
+        "{path:?} has no column \"zone\", so it is of one grid zone, and the energy is of {zones}: accepted is a table with the columns datetime_utc,zone,ci_lifecycle_gco2eq_kwh"
+    )]
+    OneZone {
+        /// The table.
+        path: PathBuf,
+        /// The zones of the energy.
+        zones: String,
+    },
     /// A flag is about an intensity that is not given.
     #[error("{flag} says nothing of the bundled table: give {wanted} with it, or leave it out")]
     OfNoIntensity {
@@ -142,9 +165,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
 }
 
 fn read(path: &Path) -> Result<String, WhatifFault> {
-    fs::read_to_string(path).map_err(|source| WhatifFault::Read {
-        path: path.to_owned(),
-        source,
+    fs::read_to_string(path).map_err(|source| match source.kind() {
+        ErrorKind::InvalidData => WhatifFault::Encoding(path.to_owned()),
+        _ => WhatifFault::Read {
+            path: path.to_owned(),
+            source,
+        },
     })
 }
 
@@ -226,6 +252,9 @@ fn report(args: &Args) -> Result<Report, WhatifFault> {
     Ok(whatif(&inputs)?)
 }
 
+/// How many workloads are named where none is meant.
+const NAMES_SHOWN: usize = 8;
+
 /// The table, of the workloads that were asked for.
 fn energy(args: &Args) -> Result<EnergyTable, WhatifFault> {
     let all = EnergyTable::parse(&args.energy.display().to_string(), &read(&args.energy)?)?;
@@ -236,10 +265,29 @@ fn energy(args: &Args) -> Result<EnergyTable, WhatifFault> {
         Some(provenance) => all.with_provenance(provenance.into()),
         None => all,
     };
-    Ok(all.select(|workload| {
+    let is_wanted = |workload: &str| {
         let mut parts = workload.split('/');
         is_one_of(&args.namespaces, parts.next()) && is_one_of(&args.kinds, parts.next())
-    }))
+    };
+    let names: BTreeSet<&str> = all.lines().iter().map(|line| &*line.workload).collect();
+    if names.iter().any(|name| is_wanted(name)) || names.is_empty() {
+        return Ok(all.select(is_wanted));
+    }
+    let of = |flag: &str, wanted: &[String]| {
+        let each = wanted.iter().map(|one| format!("{flag} {one}"));
+        each.collect::<Vec<_>>()
+    };
+    let asked = [
+        of("--namespace", &args.namespaces),
+        of("--kind", &args.kinds),
+    ]
+    .concat();
+    let known: Vec<_> = names.into_iter().take(NAMES_SHOWN).collect();
+    Err(WhatifFault::NoneSelected {
+        path: args.energy.clone(),
+        asked: asked.join(" "),
+        known: known.join(", "),
+    })
 }
 
 fn pue(args: &Args) -> Result<Option<FacilityPue>, WhatifFault> {
@@ -261,8 +309,11 @@ fn pue(args: &Args) -> Result<Option<FacilityPue>, WhatifFault> {
 
 fn marginal(args: &Args, path: &Path) -> Result<IntensitySeries, WhatifFault> {
     let file = path.display().to_string();
+    // Source and year of the average are not the marginal figures' own.
     let info = SeriesInfo {
         method: Method::Marginal,
+        source: file.clone(),
+        data_year: None,
         ..info(args, &args.zone, &file)
     };
     Ok(parse_hourly(&file, &read(path)?, info)?)
@@ -329,11 +380,19 @@ fn grids(args: &Args, energy: &EnergyTable) -> Result<BTreeMap<String, Grid>, Wh
         .map(|path| Ok::<_, WhatifFault>((path, read(path)?)))
         .transpose()?;
     let named = energy.lines().iter().map(|line| line.zone.as_ref());
+    let zones: BTreeSet<&String> = named.map(|zone| zone.unwrap_or(&args.zone)).collect();
+    if let Some((path, text)) = &table
+        && zones.len() > 1
+        && !names_zones(text)
+    {
+        let zones: Vec<_> = zones.into_iter().map(String::as_str).collect();
+        return Err(WhatifFault::OneZone {
+            path: path.to_path_buf(),
+            zones: zones.join(", "),
+        });
+    }
     let mut grids = BTreeMap::new();
-    for zone in named.map(|zone| zone.unwrap_or(&args.zone)) {
-        if grids.contains_key(zone) {
-            continue;
-        }
+    for zone in zones {
         let grid: Grid = match (&table, args.grams_per_kwh) {
             (Some((path, text)), _) => Box::new(hourly(args, zone, path, text)?),
             (None, Some(grams)) => Box::new(constant(args, zone, grams)?),

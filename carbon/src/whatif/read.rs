@@ -244,7 +244,7 @@ impl Columns {
 }
 
 /// Cells that tell energy of one hour from other energy of it.
-const TELLING: [&str; 9] = [
+const TELLING: [&str; 8] = [
     "account",
     "namespace",
     "workload_kind",
@@ -253,13 +253,14 @@ const TELLING: [&str; 9] = [
     "pod",
     "pod_uid",
     "zone",
-    "pue",
 ];
 
 /// Which energy a line is about.
 type Identity = (
     UtcHour,
     [String; TELLING.len()],
+    // As a number: 1.4 and 1.40 are the same.
+    Option<Pue>,
     Option<PueEvidence>,
     Option<Provenance>,
 );
@@ -273,7 +274,13 @@ fn is_told_twice(
     line: &EnergyLine,
 ) -> bool {
     let cells = TELLING.map(|column| row.get(column).to_owned());
-    let about = (line.hour, cells, line.pue_evidence, line.provenance);
+    let about = (
+        line.hour,
+        cells,
+        line.pue,
+        line.pue_evidence,
+        line.provenance,
+    );
     let number = row.number();
     let first = *told.entry(about).or_insert(number);
     if first != number {

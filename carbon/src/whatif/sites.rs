@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EnergyLine, Inputs, WhatifError};
-use crate::account::Place;
+use tanso_power::Estimate;
+
+use super::{EnergyLine, Facility, Inputs, WhatifError};
+use crate::account::{EnergyRow, Place};
 use crate::pue::{FacilityPue, PueEvidence};
 use crate::series::SeriesInfo;
 use crate::units::Pue;
@@ -54,6 +56,31 @@ impl Sites {
         self.known.iter().filter_map(place).collect()
     }
 
+    /// Refuses zones of several countries: each has contracts and a residual
+    /// mix of its own.
+    pub(super) fn of_one_market(&self) -> Result<(), WhatifError> {
+        let zones: BTreeSet<&str> = self.known.iter().map(|(zone, _)| zone.as_str()).collect();
+        let countries = zones.iter().filter_map(|zone| zone.split('-').next());
+        if countries.collect::<BTreeSet<_>>().len() < 2 {
+            return Ok(());
+        }
+        let named: Vec<_> = zones.into_iter().collect();
+        Err(WhatifError::Markets(named.join(", ")))
+    }
+
+    /// The facilities of these rows, each once.
+    pub(super) fn facilities(&self, rows: &[EnergyRow]) -> Vec<Facility> {
+        let used: BTreeSet<usize> = rows.iter().map(|row| row.place).collect();
+        let known = self.known.iter().enumerate();
+        known
+            .filter(|(number, _)| used.contains(number))
+            .map(|(_, (zone, pue))| Facility {
+                zone: zone.clone(),
+                pue: pue.clone(),
+            })
+            .collect()
+    }
+
     pub(super) fn infos(&self, inputs: &Inputs<'_>) -> Vec<SeriesInfo> {
         let zones: BTreeSet<_> = self.known.iter().map(|(zone, _)| zone).collect();
         let grids = zones.into_iter().filter_map(|zone| inputs.grids.get(zone));
@@ -66,8 +93,9 @@ fn key<'a>(inputs: &Inputs<'a>, line: &'a EnergyLine) -> Key<'a> {
     (zone, line.pue, line.pue_evidence)
 }
 
-/// The facility of a line: as given for all, with the line's own ratio and who
-/// stands for it. A ratio that nobody stands for is assumed.
+/// The facility of a line: the one given for all, unless the line has a ratio
+/// of its own. That is as good as who the line says stands for it, and assumed
+/// where nobody does: a certificate of another ratio says nothing of it.
 fn facility(
     given: Option<&FacilityPue>,
     pue: Option<Pue>,
@@ -76,16 +104,10 @@ fn facility(
     let Some(pue) = pue else {
         return given.cloned();
     };
-    let own = FacilityPue::annual(
-        pue,
-        evidence.unwrap_or(PueEvidence::Assumed),
-        "the energy table",
-    );
-    Some(match (given, evidence) {
-        (Some(given), None) => FacilityPue {
-            value: own.value,
-            ..given.clone()
-        },
-        _ => own,
-    })
+    let is_given = given.filter(|given| evidence.is_none() && given.value == Estimate::exact(pue));
+    if let Some(given) = is_given {
+        return Some(given.clone());
+    }
+    let evidence = evidence.unwrap_or(PueEvidence::Assumed);
+    Some(FacilityPue::annual(pue, evidence, "the energy table"))
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::regulation::RuleSet;
+use crate::sci::SciError;
 use crate::series::{Method, SeriesInfo, StaticIntensity};
 use crate::verdict::{Reason, Verdict};
 
@@ -440,4 +441,116 @@ fn a_node_that_went_silent_is_missing_though_others_go_on() {
     let report = whatif(&at_facility(&energy, &grids)).unwrap();
     let expected = (24.0 + 12.0 + 6.0) / (24.0 + 12.0 + 24.0) * 100.0;
     assert!((report.coverage_percent - expected).abs() < 1e-9);
+}
+
+/// A certificate of the site's 1.2 stood for the 1.9 that a line named, and a
+/// budget was judged by it.
+#[test]
+fn a_ratio_of_a_line_is_as_good_as_who_the_line_says_stands_for_it() {
+    let text = "datetime_utc,workload,pue,pue_evidence,energy_kwh,provenance\n\
+        2026-06-01T00:00Z,own,1.9,,1,measured\n2026-06-01T00:00Z,site,,,1,measured\n\
+        2026-06-01T00:00Z,same,1.2,,1,measured\n2026-06-01T00:00Z,metered,1.3,Measured,1,measured\n";
+    let energy = EnergyTable::parse("e.csv", text).unwrap();
+    let korea = grid(400.0);
+    let grids = grids(&korea);
+    let pue = FacilityPue::annual(
+        crate::units::Pue::try_new(1.2).unwrap(),
+        crate::pue::PueEvidence::Certificate,
+        "certificate 7",
+    );
+    let budget = [preset(
+        "metric: CarbonBudget, op: AtMost, limit: 4, unit: tCO2eq, period: Window",
+    )];
+    let report = whatif(&Inputs {
+        pue: Some(&pue),
+        presets: &budget,
+        ..Inputs::new(&energy, &grids, "KR", &UTC)
+    })
+    .unwrap();
+    let told: BTreeSet<String> = report
+        .facilities
+        .iter()
+        .filter_map(|one| {
+            Some(format!(
+                "{} ({})",
+                one.pue.as_ref()?,
+                one.pue.as_ref()?.source
+            ))
+        })
+        .collect();
+    let wanted = [
+        "1.20, from a certificate (certificate 7)",
+        "1.30, measured (the energy table)",
+        "1.90, only assumed (the energy table)",
+    ];
+    assert_eq!(told, wanted.map(str::to_owned).into());
+    assert_eq!(
+        report.judgements[0].judgement.reason,
+        Reason::PueWithoutEvidence
+    );
+}
+
+#[test]
+fn a_market_based_sum_of_two_countries_is_refused() {
+    let read = |zones: [&str; 2]| {
+        let lines = zones.map(|zone| format!("2026-06-01T00:00Z,shop,{zone},1\n"));
+        let text = format!("datetime_utc,workload,zone,energy_kwh\n{}", lines.concat());
+        EnergyTable::parse("e.csv", &text).unwrap()
+    };
+    let (two, one) = (read(["KR", "DE"]), read(["JP-TK", "JP-HKD"]));
+    let any = grid(400.0);
+    let names = ["KR", "DE", "JP-TK", "JP-HKD"];
+    let grids = names.map(|name| (name.to_owned(), &any as &dyn HourlyIntensity));
+    let grids = BTreeMap::from(grids);
+    let residual = ResidualMix {
+        intensity: Estimate::exact(Intensity::try_from_grams_per_kwh(480.0).unwrap()),
+        source: "made".to_owned(),
+        data_year: None,
+    };
+    let by = |energy: &EnergyTable| {
+        whatif(&Inputs {
+            market: Some(Market {
+                contracts: &[],
+                matching: Matching::Hourly,
+                residual: &residual,
+            }),
+            ..Inputs::new(energy, &grids, "KR", &UTC)
+        })
+    };
+    let refused = by(&two).unwrap_err().to_string();
+    assert!(refused.contains("grid zones DE, KR"), "{refused}");
+    // Zones of one country are of one market.
+    let told = by(&one).unwrap();
+    assert_eq!(told.residual, Some(residual.clone()));
+    assert_eq!(told.market.unwrap().emissions.value.to_string(), "960 g");
+}
+
+#[test]
+fn more_energy_than_a_sum_holds_is_refused_with_its_size() {
+    let lines = (0..3).map(|hour| format!("2026-06-01T0{hour}:00Z,dc,2000000\n"));
+    let text = format!(
+        "datetime_utc,workload,energy_kwh\n{}",
+        lines.collect::<String>()
+    );
+    let energy = EnergyTable::parse("e.csv", &text).unwrap();
+    let korea = grid(400.0);
+    let refused = whatif(&Inputs::new(&energy, &grids(&korea), "KR", &UTC));
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.starts_with("6000000 kWh of metered energy"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_line_that_stands_twice_is_found_though_its_pue_is_written_otherwise() {
+    let text = "datetime_utc,workload,pue,energy_kwh\n2026-06-01T00:00Z,shop,1.4,2\n\
+        2026-06-01T00:00Z,shop,1.40,2\n";
+    let refused = EnergyTable::parse("e.csv", text).unwrap_err().to_string();
+    assert!(refused.contains("e.csv row 3"), "{refused}");
+    let moved = text.replace("1.40", "1.5");
+    assert_eq!(
+        EnergyTable::parse("e.csv", &moved).unwrap().lines().len(),
+        2
+    );
 }

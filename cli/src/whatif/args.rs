@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     pub(super) intensity_source: Option<String>,
     /// The year that the intensity describes; with --intensity or --grams-per-kwh, the bundled table knows its own
-    #[arg(long, value_name = "YEAR")]
+    #[arg(long, value_name = "YEAR", value_parser = clap::value_parser!(i16).range(1950..=2150))]
     pub(super) data_year: Option<i16>,
     /// Fill gaps of --intensity of up to so many hours on the line between their neighbours; filled hours count as estimated
     #[arg(long, value_name = "HOURS", default_value_t = 0)]

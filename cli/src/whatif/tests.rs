@@ -350,3 +350,93 @@ fn an_export_of_the_ledger_is_computed_again_by_namespace() {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }
+
+/// A table without zones priced energy of every zone, each under its own name.
+#[test]
+fn a_table_of_one_zone_prices_no_energy_of_another() {
+    let energy = "datetime_utc,workload,zone,energy_kwh\n2026-06-01T00:00Z,a,KR,1\n2026-06-01T00:00Z,b,DE,1\n";
+    let one = "datetime_utc,gco2eq_per_kwh\n2026-06-01T00:00Z,400\n";
+    let files = [("energy.csv", energy), ("ci.csv", one)];
+    let refused = told(&files, &["--intensity", "@ci.csv"]).unwrap_err();
+    assert!(
+        refused.contains("no column \"zone\"") && refused.contains("DE, KR"),
+        "{refused}"
+    );
+    let all_german = energy.replace("KR", "DE");
+    let files = [("energy.csv", all_german.as_str()), ("ci.csv", one)];
+    told(&files, &["--intensity", "@ci.csv"]).unwrap();
+}
+
+/// A sum was printed without the PUE in it, a market-based one without its
+/// residual mix, and marginal figures under the name of the average's source.
+#[test]
+fn what_a_sum_is_made_by_stands_beside_it() {
+    let hours = "datetime_utc,gco2eq_per_kwh\n2026-06-01T00:00Z,700\n2026-06-01T01:00Z,700\n";
+    let files = [("energy.csv", ENERGY), ("margin.csv", hours)];
+    let figure = [
+        "--grams-per-kwh",
+        "400",
+        "--intensity-source",
+        "factor of 2023",
+    ];
+    let margin = ["--marginal", "@margin.csv"];
+    let market = ["--residual", "480", "--residual-source", "AIB 2025"];
+    let (text, _) = told(&files, &[&figure[..], &margin, &market].concat()).unwrap();
+    for part in [
+        "PUE in KR: none is given, so its energy is that of the IT equipment alone\n",
+        "matched hour by hour; residual mix 480.0 gCO2eq/kWh, AIB 2025)\n",
+        "changed at the margin: 4.9 kg (marginal), 0.000 kWh without such a figure; KR marginal",
+        "margin.csv\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let pue = [
+        "--pue",
+        "1.4",
+        "--pue-evidence",
+        "certificate",
+        "--pue-source",
+        "certificate 7",
+    ];
+    let (text, _) = told(&files, &pue).unwrap();
+    assert!(
+        text.contains("PUE in KR: 1.40, from a certificate, annual PUE (certificate 7)\n")
+            && text.contains("(ODbL 1.0"),
+        "{text}"
+    );
+    let (text, _) = told(&files, &["--metered-at-facility"]).unwrap();
+    assert!(
+        text.contains("PUE: not applied, the energy was metered at the facility\n"),
+        "{text}"
+    );
+}
+
+/// What a spreadsheet writes was refused without what is accepted, and a
+/// namespace that is not there as a table without energy.
+#[test]
+fn what_a_table_is_not_is_said_with_what_is_accepted() {
+    let semicolons = ENERGY.replace(',', ";");
+    let refused = told(&[("energy.csv", &semicolons)], &[]).unwrap_err();
+    assert!(
+        refused.contains("columns are separated by \";\", accepted is \",\""),
+        "{refused}"
+    );
+    let files = [("energy.csv", ENERGY)];
+    let refused = told(&files, &["--namespace", "shops"]).unwrap_err();
+    assert!(
+        refused.contains("is of --namespace shops; its workloads are batch, shop"),
+        "{refused}"
+    );
+    let year = ["--data-year", "26", "--grams-per-kwh", "400"];
+    let refused = told(&files, &year).unwrap_err();
+    assert!(refused.contains("1950..=2150"), "{refused}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cp949.csv");
+    fs::write(
+        &path,
+        b"datetime_utc,workload,energy_kwh\n2026-06-01T00:00Z,\xbb\xf3\xc1\xa1,2\n",
+    )
+    .unwrap();
+    let refused = read(&path).unwrap_err().to_string();
+    assert!(refused.ends_with("saved as \"CSV UTF-8\""), "{refused}");
+}

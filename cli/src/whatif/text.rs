@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use tanso_carbon::whatif::{Report, Sums};
-use tanso_carbon::{GramsCo2e, Intensity, Period};
+use tanso_carbon::whatif::{Facility, Report, Sums};
+use tanso_carbon::{GramsCo2e, Intensity, Metering, Period};
 use tanso_power::{Estimate, Joules};
 
 use crate::table::{Align, Table};
@@ -17,7 +17,10 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
         period.from, period.until, report.hours, report.coverage_percent
     )?;
     for info in &report.intensities {
-        writeln!(out, "intensity: {info}")?;
+        match info.licence.as_str() {
+            "" => writeln!(out, "intensity: {info}")?,
+            licence => writeln!(out, "intensity: {info} ({licence})")?,
+        }
     }
     totals(report, out)?;
     writeln!(out)?;
@@ -49,15 +52,17 @@ fn totals(report: &Report, out: &mut impl Write) -> io::Result<()> {
         out,
         "energy: {it:.3} kWh metered, {facility:.3} kWh of the facility"
     )?;
+    pue(report, out)?;
     writeln!(out, "emissions, location-based: {}", emitted(totals))?;
     if let Some(market) = &report.market {
         let emissions = market.emissions.map(GramsCo2e::nanograms);
         writeln!(
             out,
-            "emissions, market-based: {} (contracts cover {:.1} %, {})",
+            "emissions, market-based: {} (contracts cover {:.1} %, {}{})",
             grams(emissions),
             market.covered_percent(),
-            market.matching.in_words()
+            market.matching.in_words(),
+            residual(report)
         )?;
     }
     beside(report, out)?;
@@ -78,15 +83,56 @@ fn totals(report: &Report, out: &mut impl Write) -> io::Result<()> {
     )
 }
 
+/// How many PUEs are told; a table may have one an hour.
+const PUES_SHOWN: usize = 8;
+
+/// What facility energy is computed by: each PUE with who stands for it.
+fn pue(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    if report.metering == Metering::Facility {
+        return writeln!(
+            out,
+            "PUE: not applied, the energy was metered at the facility"
+        );
+    }
+    for Facility { zone, pue } in report.facilities.iter().take(PUES_SHOWN) {
+        match pue {
+            Some(pue) => {
+                let (scope, source) = (pue.scope, &pue.source);
+                writeln!(out, "PUE in {zone}: {pue}, {scope} ({source})")?;
+            }
+            None => writeln!(
+                out,
+                "PUE in {zone}: none is given, so its energy is that of the IT equipment alone"
+            )?,
+        }
+    }
+    match report.facilities.len().saturating_sub(PUES_SHOWN) {
+        0 => Ok(()),
+        more => writeln!(out, "and {more} more PUEs (-o json has all)"),
+    }
+}
+
+/// `; residual mix 480.0 gCO2eq/kWh, --residual`.
+fn residual(report: &Report) -> String {
+    report.residual.as_ref().map_or_else(String::new, |mix| {
+        format!("; residual mix {}, {}", mix.intensity.value, mix.source)
+    })
+}
+
 /// What stands beside the sums.
 fn beside(report: &Report, out: &mut impl Write) -> io::Result<()> {
     if let Some(changed) = &report.consequence {
         let Estimate { low, value, high } = changed.emissions;
         let unpriced = changed.unpriced.as_kwh_f64();
-        writeln!(
-            out,
-            "changed at the margin: {value} ({low} to {high}), {unpriced:.3} kWh without such a figure"
-        )?;
+        write!(out, "changed at the margin: {value}")?;
+        if low != high {
+            write!(out, " ({low} to {high})")?;
+        }
+        write!(out, ", {unpriced:.3} kWh without such a figure")?;
+        match &report.marginal {
+            Some(info) => writeln!(out, "; {info}")?,
+            None => writeln!(out)?,
+        }
     }
     if let Some(sci) = &report.sci {
         let per = sci.grams_per_unit;
