@@ -224,8 +224,11 @@ pub struct CronError {
     pub reason: String,
 }
 
+/// Whether a field says nothing of its days: as Kubernetes reads it, a star in a
+/// list does, and one in steps of one.
 fn is_any(field: &str) -> bool {
-    matches!(field, "*" | "?")
+    let mut parts = field.split(',');
+    parts.any(|part| matches!(part, "*" | "?" | "*/1" | "?/1"))
 }
 
 fn mask(least: u8, most: u8) -> u64 {
@@ -305,6 +308,16 @@ mod tests {
         ] {
             assert!(Cron::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    /// `*/1` was a day that is given, so a job of Mondays ran every day.
+    #[test]
+    fn a_star_in_steps_of_one_is_a_star() {
+        let monday = Cron::parse("0 2 */1 * mon").unwrap();
+        let on = |day| monday.starts_on(day, &TimeZone::UTC).len();
+        assert_eq!((on(date(2024, 6, 17)), on(date(2024, 6, 18))), (1, 0));
+        assert!(Cron::parse("0 2 */1 * *").unwrap().is_daily());
+        assert!(!Cron::parse("0 2 */2 * *").unwrap().is_daily());
     }
 
     #[test]
