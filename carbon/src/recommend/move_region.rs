@@ -127,7 +127,9 @@ fn sum(
     at: &Candidate<'_>,
 ) -> Result<Estimate<GramsCo2e>, String> {
     let mut sum = Estimate::exact(GramsCo2e::ZERO);
-    for (hour, energy) in load {
+    // Where nothing is used nothing is emitted, whatever the grid was.
+    let used = load.iter().filter(|(_, energy)| **energy > Joules::ZERO);
+    for (hour, energy) in used {
         let point = at
             .series
             .at(*hour)
@@ -355,6 +357,18 @@ mod tests {
         });
         assert_eq!(refused.reason, WhyNot::SavesTooLittle);
         assert!(refused.message.contains("would save 0.0 %"), "{refused}");
+    }
+
+    #[test]
+    fn an_hour_without_energy_needs_no_figure() {
+        let kr = series("KR", [400.0, 400.0]);
+        let start = UtcHour::from_unix_seconds(0);
+        let kwh = Joules::from_microjoules(3_600_000_000_000);
+        let load = [(start, kwh), (start.plus_hours(5), Joules::ZERO)].into();
+        let priced = sum(&load, &region("kr", "KR", 5, &kr)).unwrap();
+        assert_eq!(priced.value.to_string(), "400 g");
+        let used = [(start.plus_hours(5), kwh)].into();
+        assert!(sum(&used, &region("kr", "KR", 5, &kr)).is_err());
     }
 
     #[test]

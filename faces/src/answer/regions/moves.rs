@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::HourlyIntensity;
+use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::recommend::Target;
 use tanso_carbon::recommend::Terms as AdviceTerms;
 use tanso_carbon::recommend::move_region::{Candidate, Limits, MoveRequest, rank};
@@ -45,7 +46,7 @@ pub(super) fn outcomes(
     let Some(current) = here.first() else {
         return Outcomes::new();
     };
-    let mut hours: BTreeMap<UtcHour, Joules> = BTreeMap::new();
+    let mut hours = quiet(load, current.intensity);
     for row in &load.profile.rows {
         *hours.entry(row.hour).or_default() += row.energy.value;
     }
@@ -79,4 +80,66 @@ pub(super) fn outcomes(
     ranked
         .map(|one| (one.name, one.outcome.map(milligrams_of)))
         .collect()
+}
+
+/// The hours since the workload was first seen, each without energy: what is
+/// carried per day is carried on days with few hours of work too.
+fn quiet(load: &Load, here: &dyn HourlyIntensity) -> BTreeMap<UtcHour, Joules> {
+    let seen = || load.profile.rows.iter().map(|row| row.hour);
+    let (Some(first), Some(last)) = (seen().min(), seen().max()) else {
+        return BTreeMap::new();
+    };
+    let since = Period {
+        from: first,
+        until: load.profile.period.until.max(last.plus_hours(1)),
+    };
+    let known = since.hours().filter(|hour| here.at(*hour).is_some());
+    known.map(|hour| (hour, Joules::ZERO)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::profile::{Basis, Profile};
+    use tanso_carbon::account::Coverage;
+    use tanso_carbon::{EnergyRow, Intensity, SeriesInfo, StaticIntensity, Thresholds};
+    use tanso_power::{Estimate, Provenance};
+
+    /// A job of an hour a day had its gigabytes carried on one day of a week.
+    #[test]
+    fn what_is_carried_per_day_is_carried_on_each_day_since_a_workload_was_seen() {
+        let first = UtcHour::from_unix_seconds(0);
+        let row = |day: i32| EnergyRow {
+            hour: first.plus_hours(24 * day + 2),
+            place: 0,
+            energy: Estimate::exact(Joules::from_microjoules(5)),
+            provenance: Provenance::Measured,
+        };
+        let load = Load {
+            found: None,
+            site: None,
+            presets: Vec::new(),
+            thresholds: Thresholds::default(),
+            profile: Profile {
+                rows: (0..7).map(row).collect(),
+                basis: Basis::Hourly,
+                period: Period {
+                    from: first,
+                    until: first.plus_hours(7 * 24),
+                },
+                coverage: Coverage::new(1, 1),
+                cpu_ms: 0,
+            },
+        };
+        let grid = StaticIntensity::new(
+            SeriesInfo::average_life_cycle("KR", "made"),
+            Estimate::exact(Intensity::ZERO),
+        );
+        let hours = quiet(&load, &grid);
+        assert_eq!(hours.len().div_ceil(24), 7);
+        assert_eq!(
+            hours.first_key_value().map(|(hour, _)| *hour),
+            Some(row(0).hour)
+        );
+    }
 }
