@@ -184,11 +184,15 @@ fn time(flag: &'static str, text: &str, base: Timestamp) -> Result<Timestamp, Sc
 
 /// Whole minutes of a span such as `90m` or `4h`.
 fn minutes(text: &str) -> Result<u32, String> {
-    let wrong = || format!("duration \"{text}\"; accepted are 1m to 168h, as in 90m or 4h");
+    let wrong =
+        || format!("duration \"{text}\"; accepted are whole minutes, 1m to 168h, as in 90m or 4h");
     let span: Span = text.parse().map_err(|_| wrong())?;
     let length = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
         .map_err(|_| wrong())?;
+    if length.as_secs() % 60 != 0 {
+        return Err(wrong());
+    }
     let minutes = u32::try_from(length.as_secs() / 60).map_err(|_| wrong())?;
     (1..=10_080)
         .contains(&minutes)

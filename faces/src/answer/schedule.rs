@@ -8,12 +8,12 @@ mod plan;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use tanso_carbon::Pue;
 use tanso_carbon::account::Metering;
 use tanso_carbon::calendar::{self, Period};
 use tanso_carbon::recommend::shift::{CronRequest, Within, shift_cron};
 use tanso_carbon::recommend::{Target, Terms};
 use tanso_carbon::schedule::Job;
+use tanso_carbon::{FacilityPue, Pue};
 use tanso_intensity::Loaded;
 use tanso_power::{Joules, Watts};
 
@@ -52,8 +52,24 @@ struct There {
     zone: String,
     grid: Loaded,
     pue: Pue,
+    /// The same in words, with who stands for it.
+    pue_told: String,
     time_zone: TimeZone,
     notes: Vec<String>,
+}
+
+/// What facility energy is computed by.
+fn told(pue: Option<&FacilityPue>, metering: Metering) -> String {
+    match (metering, pue) {
+        (Metering::Facility, _) => {
+            "the energy is metered at the facility, so no PUE is applied".to_owned()
+        }
+        (Metering::ItEquipment, Some(pue)) if pue.source.is_empty() => format!("PUE {pue}"),
+        (Metering::ItEquipment, Some(pue)) => format!("PUE {pue} ({})", pue.source),
+        (Metering::ItEquipment, None) => {
+            "no PUE is known, so the emissions are those of the IT equipment alone".to_owned()
+        }
+    }
 }
 
 /// Finds the best start.
@@ -108,6 +124,7 @@ fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, An
     let metering = site
         .as_ref()
         .map_or(Metering::ItEquipment, |site| site.metering);
+    let own_told = told(site.as_ref().and_then(|site| site.pue.as_ref()), metering);
     let own_pue = site
         .as_ref()
         .and_then(|site| Some(site.places().first()?.pue_factor().value));
@@ -124,6 +141,7 @@ fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, An
             Ok(There {
                 zone: found.grid_zone.clone(),
                 pue: place.place(metering).pue_factor().value,
+                pue_told: told(place.pue.as_ref(), metering),
                 grid: place.intensity,
                 time_zone: asked.or(local).unwrap_or(time_zone),
                 notes: Vec::new(),
@@ -133,6 +151,7 @@ fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, An
             zone: zone.clone(),
             grid: grid_named(zone, year)?,
             pue: own_pue.unwrap_or(Pue::ONE),
+            pue_told: own_told,
             time_zone,
             notes: Vec::new(),
         }),
@@ -140,6 +159,7 @@ fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, An
             zone: site.zone,
             grid: site.intensity,
             pue: own_pue.unwrap_or(Pue::ONE),
+            pue_told: own_told,
             time_zone,
             notes: site.notes,
         }),
@@ -357,11 +377,20 @@ fn finish(
         nearest(words::float(found.saving.value) / words::float(was) * 1e5)
     };
     let saved_mean = milligrams(found.average).saturating_sub(milligrams(found.best_value));
-    let mut notes = there.notes;
+    let mut notes = vec![there.pue_told];
+    notes.extend(there.notes);
     notes.extend(ahead);
     if work.minutes >= MINUTES_PER_DAY {
         notes.push(
             "the job takes a day or longer: every day at this time it would start while it still runs"
+                .to_owned(),
+        );
+    }
+    let figures = |hour: &Hour| hour.intensity_milligrams_per_kwh.value;
+    let mut apart = found.hours.windows(2);
+    if !apart.any(|two| matches!(two, [one, next] if figures(one) != figures(next))) {
+        notes.push(
+            "every hour ahead has the same figure, so it cannot tell one time from another"
                 .to_owned(),
         );
     }
