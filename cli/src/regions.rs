@@ -7,7 +7,8 @@ use std::io::Write;
 use clap::ValueEnum;
 use serde::Serialize;
 use tanso_carbon::regions::{Region, Regions, YearlyZone, YearlyZones};
-use tanso_carbon::{FacilityPue, PueEvidence};
+use tanso_carbon::series::{Basis, Boundary, Method};
+use tanso_carbon::{FacilityPue, HourlyIntensity as _, PueEvidence};
 
 use crate::table::{Align, Table};
 use crate::{Error, Outcome, Output};
@@ -100,8 +101,49 @@ struct RegionView {
 
 #[derive(Debug, Serialize)]
 struct View {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
     zones: Vec<ZoneView>,
     regions: Vec<RegionView>,
+}
+
+/// What the intensities are, and under which terms they may be used: the same
+/// of all zones.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Source {
+    publisher: String,
+    licence: String,
+    method: Method,
+    boundary: Boundary,
+    basis: Basis,
+}
+
+impl Source {
+    fn of(zones: &YearlyZones) -> Option<Self> {
+        let mut known = zones.names().filter_map(|name| zones.get(name));
+        let figure = known.find_map(|zone| zone.intensity(NEWEST))?;
+        let info = figure.info();
+        Some(Self {
+            publisher: info.source.clone(),
+            licence: info.licence.clone(),
+            method: info.method,
+            boundary: info.boundary,
+            basis: info.basis,
+        })
+    }
+}
+
+/// What the figures of the tables are.
+fn footer(source: Option<&Source>) -> String {
+    let grids = source.map_or_else(String::new, |of| {
+        format!(
+            "G/KWH: gCO2eq per kWh, mean of the newest year, {} {} {}; {} ({})\n",
+            of.method, of.boundary, of.basis, of.publisher, of.licence
+        )
+    });
+    grids
+        + "PUE: as the providers publish it; of scope provider-average it is the mean of their regions, and never judged\n"
 }
 
 /// Shows the tables.
@@ -141,6 +183,7 @@ fn view(args: &Args) -> Result<View, RegionsError> {
         .filter(|zone| wanted(zone) && (args.zone.is_some() || args.provider.is_none()))
         .filter_map(|zone| zones.get(zone));
     Ok(View {
+        source: Source::of(&zones),
         zones: shown_zones.map(ZoneView::new).collect(),
         regions: regions
             .iter()
@@ -225,9 +268,9 @@ impl View {
             text += &self.region_table().to_string();
         }
         if text.is_empty() {
-            text += "no region of this provider lies in this zone\n";
+            return "no region of this provider lies in this zone\n".to_owned();
         }
-        text
+        text + "\n" + &footer(self.source.as_ref())
     }
 
     fn zone_table(&self) -> Table {
@@ -310,6 +353,9 @@ aws        ap-northeast-2    KR       423   1.15       2024   provider-average  
 azure      koreacentral      KR       423   1.18       2023   provider-average   -
 azure      koreasouth        KR       423   1.18       2023   provider-average   -
 gcp        asia-northeast3   KR       423   1.10       2023   provider-average   Seoul
+
+G/KWH: gCO2eq per kWh, mean of the newest year, average life-cycle location-based; Electricity Maps, yearly (ODbL 1.0, Electricity Maps)
+PUE: as the providers publish it; of scope provider-average it is the mean of their regions, and never judged
 ";
         assert_eq!(shown(Some("KR"), None, Output::Table).unwrap(), expected);
     }
@@ -319,7 +365,10 @@ gcp        asia-northeast3   KR       423   1.10       2023   provider-average  
         let text = shown(None, Some(Provider::Gcp), Output::Table).unwrap();
         assert!(text.starts_with("PROVIDER"), "{text}");
         assert!(
-            text.lines().skip(1).all(|line| line.starts_with("gcp ")),
+            text.lines()
+                .skip(1)
+                .take_while(|line| !line.is_empty())
+                .all(|line| line.starts_with("gcp ")),
             "{text}"
         );
     }
