@@ -60,6 +60,14 @@ pub enum AnswerFault {
         /// What is accepted.
         accepted: String,
     },
+    /// An argument cannot be used, for a reason that says what can.
+    #[error("{field}: {why}")]
+    Unfit {
+        /// The argument.
+        field: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// What is needed to compute it is not known.
     #[error("{what}: {reason}")]
     NotKnown {
@@ -80,7 +88,7 @@ impl AnswerFault {
         match self {
             Self::NotFound { .. } => "NotFound",
             Self::Ambiguous { .. } => "Ambiguous",
-            Self::Invalid { .. } => "InvalidArgument",
+            Self::Invalid { .. } | Self::Unfit { .. } => "InvalidArgument",
             Self::NotKnown { .. } => "NotKnown",
             Self::Facts(fault) if fault.is_passing() => "Unavailable",
             Self::Facts(fault) if fault.is_absent() => "NotPermitted",
@@ -92,6 +100,13 @@ impl AnswerFault {
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Facts(fault) if fault.is_passing())
+    }
+
+    pub(crate) fn unfit(field: &'static str, why: &dyn std::fmt::Display) -> Self {
+        Self::Unfit {
+            field,
+            why: why.to_string(),
+        }
     }
 
     pub(crate) fn invalid(

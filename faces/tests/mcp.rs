@@ -34,7 +34,8 @@ use tower::ServiceExt as _;
 /// Longest time that anything may take here.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// Given facts whose namespace `slow` is read for ever.
+/// Given facts whose namespace `slow` is read for ever; that of `broken` fails as
+/// only a fault of the program can.
 struct Slow {
     given: Given,
     begun: Arc<Notify>,
@@ -62,6 +63,7 @@ impl Facts for Slow {
     }
 
     fn policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Vec<Policy>> {
+        assert_ne!(*scope, Scope::Namespace("broken".to_owned()));
         if *scope != Scope::Namespace("slow".to_owned()) {
             return self.given.policies(scope);
         }
@@ -217,6 +219,27 @@ async fn a_call_that_its_caller_gives_up_ends_and_the_next_one_is_answered() {
         // A late answer to the first would have to be a fault.
         assert_ne!(heard["result"]["isError"], false, "{heard}");
     }
+}
+
+/// A tool that ended in a panic left its caller waiting for ever.
+#[tokio::test]
+async fn a_call_that_fails_as_none_should_is_answered_too() {
+    let facts = Slow {
+        given: Given::default(),
+        begun: Arc::default(),
+        is_given_up: Arc::default(),
+        ended: Arc::default(),
+    };
+    let mut client = Client::of(Arc::new(facts)).await;
+    client
+        .call(1, json!({"namespace": "broken"}), Value::Null)
+        .await;
+    let heard = client.hear().await;
+    assert_eq!(heard["id"], 1, "{heard}");
+    assert_eq!(heard["result"]["isError"], true, "{heard}");
+    let code = &heard["result"]["_meta"]["tanso.dev/error"];
+    assert_eq!(code["code"], "Broken", "{heard}");
+    assert_eq!(code["retryable"], false, "{heard}");
 }
 
 /// No ledger and no services.

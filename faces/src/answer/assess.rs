@@ -25,6 +25,8 @@ use crate::words;
 
 /// Longest window, hours.
 const WINDOW_MAX_H: u64 = 744;
+/// Most standards to judge by.
+const STANDARDS_MAX: usize = 16;
 
 /// Which workload, and as what.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -161,6 +163,11 @@ impl Question {
 /// # Errors
 /// If there is no such workload, or an argument makes no sense.
 pub async fn assess(facts: &dyn Facts, question: &Question) -> Result<Assessment, AnswerFault> {
+    let standards = question.standards.len();
+    if standards > STANDARDS_MAX {
+        let accepted = format!("up to {STANDARDS_MAX} standards");
+        return Err(AnswerFault::invalid("standards", standards, accepted));
+    }
     let found = find(facts, question.named()).await?;
     let Some(first) = found.first() else {
         return Err(AnswerFault::invalid(
@@ -387,8 +394,7 @@ fn elsewhere(
         )),
         (Some(region), None) => {
             let place = site.region(region_named(region)?, year);
-            let place =
-                place.map_err(|fault| AnswerFault::invalid("region", region, fault.to_string()))?;
+            let place = place.map_err(|fault| AnswerFault::unfit("region", &fault))?;
             Ok(Some(Elsewhere::Region(Box::new(place))))
         }
         (None, Some(zone)) => Ok(Some(Elsewhere::Grid(grid_named(zone, year)?))),
@@ -420,5 +426,5 @@ pub(super) fn region_named(name: &str) -> Result<&'static Region, AnswerFault> {
 /// A grid zone of the bundled tables.
 pub(super) fn grid_named(zone: &str, year: i16) -> Result<Loaded, AnswerFault> {
     let found = Bundled.load(zone, year);
-    found.map_err(|fault| AnswerFault::invalid("zone", zone, fault.to_string()))
+    found.map_err(|fault| AnswerFault::unfit("zone", &fault))
 }

@@ -27,7 +27,7 @@ use crate::words;
 /// Most changes at once.
 const CHANGES_MAX: usize = 8;
 /// Farthest shift, hours.
-const SHIFT_MAX_H: i32 = 168;
+const SHIFT_MAX_H: u32 = 168;
 
 /// Which workload, and what would be changed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -241,7 +241,7 @@ fn check(changes: &[Change]) -> Result<(), AnswerFault> {
     }
     for change in changes {
         match change {
-            Change::Shift { hours } if hours.abs() > SHIFT_MAX_H => {
+            Change::Shift { hours } if hours.unsigned_abs() > SHIFT_MAX_H => {
                 return Err(AnswerFault::invalid("changes.hours", hours, "-168 to 168"));
             }
             Change::KeepEnergy { percent } if !(0.0..=100.0).contains(percent) => {
@@ -258,9 +258,7 @@ fn regions(changes: &[Change], site: &Site, year: i16) -> Result<Vec<PlaceAt>, A
     for change in changes {
         if let Change::MoveRegion { region } = change {
             let place = site.region(region_named(region)?, year);
-            places.push(place.map_err(|fault| {
-                AnswerFault::invalid("changes.region", region, fault.to_string())
-            })?);
+            places.push(place.map_err(|fault| AnswerFault::unfit("changes.region", &fault))?);
         }
     }
     Ok(places)
@@ -412,7 +410,7 @@ fn part(energy: Joules, thousandths: u64) -> Joules {
 /// The change in words.
 fn in_words(change: &Change) -> String {
     match change {
-        Change::Shift { hours } if *hours < 0 => format!("run {} h earlier", hours.abs()),
+        Change::Shift { hours } if *hours < 0 => format!("run {} h earlier", hours.unsigned_abs()),
         Change::Shift { hours } => format!("run {hours} h later"),
         Change::MoveRegion { region } => format!("run in {region}"),
         Change::KeepEnergy { percent } => format!("use {percent} % of the energy"),

@@ -234,9 +234,7 @@ fn fault(fault: ReadFault) -> AnswerFault {
         ReadFault::Period(PeriodError::Empty { from, until }) => {
             AnswerFault::invalid("until", until, format!("a time after {from}"))
         }
-        ReadFault::UnitsOfWindow => {
-            AnswerFault::invalid("units", "without a period", fault.to_string())
-        }
+        ReadFault::UnitsOfWindow => AnswerFault::unfit("units", &fault),
         fault @ (ReadFault::Period(_) | ReadFault::TooMuch { .. }) => unknown(&fault),
     }
 }

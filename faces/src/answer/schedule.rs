@@ -38,6 +38,11 @@ const HORIZON_MAX_H: i64 = 168;
 const WINDOWS: usize = 3;
 /// Power that is assumed of nobody: energy of one kWh an hour.
 const WATTS: f64 = 1_000.0;
+/// Largest power, watts: over the longest job its energy is still a figure.
+const WATTS_MAX: f64 = 10_000_000.0;
+/// Most parts of a profile: each is looked at for each start, and nothing ends
+/// that while it runs.
+const PARTS_MAX: u32 = 96;
 
 /// The work.
 struct Work {
@@ -116,7 +121,7 @@ async fn found(facts: &dyn Facts, question: &Question) -> Result<Option<Found>, 
 fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, AnswerFault> {
     let zone_of = |name: &str| {
         let found = calendar::time_zone(name);
-        found.map_err(|fault| AnswerFault::invalid("timeZone", name, fault.to_string()))
+        found.map_err(|fault| AnswerFault::unfit("timeZone", &fault))
     };
     let asked = question.time_zone.as_deref().map(zone_of).transpose()?;
     let own = site.as_ref().map(|site| site.time_zone.clone());
@@ -129,14 +134,18 @@ fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, An
         .as_ref()
         .and_then(|site| Some(site.places().first()?.pue_factor().value));
     match (&question.region, &question.zone, site) {
+        (Some(region), Some(_), _) => Err(AnswerFault::invalid(
+            "region",
+            region,
+            "a region or a zone, not both",
+        )),
         (Some(region), None, site) => {
             let found = region_named(region)?;
             let place = match site {
                 Some(site) => site.region(found, year),
                 None => PlaceAt::of(found, year),
             };
-            let place =
-                place.map_err(|fault| AnswerFault::invalid("region", region, fault.to_string()))?;
+            let place = place.map_err(|fault| AnswerFault::unfit("region", &fault))?;
             let local = calendar::time_zone(&found.time_zone).ok();
             Ok(There {
                 zone: found.grid_zone.clone(),
@@ -198,30 +207,35 @@ async fn work(
         ));
     }
     let seconds = minutes.saturating_mul(60);
-    let watts = |watts: f64| {
-        let power = Watts::try_from_watts(watts);
-        power.map_err(|fault| AnswerFault::invalid("powerWatts", watts, fault.to_string()))
-    };
     let over =
         |power: Watts, seconds: u32| power.over(std::time::Duration::from_secs(u64::from(seconds)));
     let (it, basis) = if !question.power_profile_watts.is_empty() {
-        let parts = u32::try_from(question.power_profile_watts.len()).unwrap_or(u32::MAX);
-        let each = (seconds / parts).max(1);
-        let parts = question.power_profile_watts.iter();
-        let parts = parts.map(|power| Ok((each, over(watts(*power)?, each))));
+        if let Some(power) = question.power_watts {
+            return Err(AnswerFault::invalid(
+                "powerWatts",
+                power,
+                "powerWatts or powerProfileWatts, not both",
+            ));
+        }
+        let parts = parts(&question.power_profile_watts, seconds)?;
+        let parts = parts.into_iter();
+        let parts = parts.map(|(length, power)| (length, over(power, length)));
+        (parts.collect(), Basis::Given)
+    } else if let Some(power) = question.power_watts {
         (
-            parts.collect::<Result<Vec<_>, AnswerFault>>()?,
+            vec![(seconds, over(watts("powerWatts", power)?, seconds))],
             Basis::Given,
         )
-    } else if let Some(power) = question.power_watts {
-        (vec![(seconds, over(watts(power)?, seconds))], Basis::Given)
     } else if let Some((own, energy)) = run {
         let energy =
             u128::from(energy.microjoules()) * u128::from(minutes) / u128::from(own.max(1));
         let energy = Joules::from_microjoules(u64::try_from(energy).unwrap_or(u64::MAX));
         (vec![(seconds, energy)], Basis::Hourly)
     } else {
-        (vec![(seconds, over(watts(WATTS)?, seconds))], Basis::Given)
+        (
+            vec![(seconds, over(watts("powerWatts", WATTS)?, seconds))],
+            Basis::Given,
+        )
     };
     Ok(Work {
         found,
@@ -229,6 +243,34 @@ async fn work(
         it,
         basis,
     })
+}
+
+/// A power that a schema's bounds allow: a client need not have looked at them.
+fn watts(field: &'static str, watts: f64) -> Result<Watts, AnswerFault> {
+    let wrong = || AnswerFault::invalid(field, watts, "0 to 10000000");
+    if !(0.0..=WATTS_MAX).contains(&watts) {
+        return Err(wrong());
+    }
+    Watts::try_from_watts(watts).map_err(|_| wrong())
+}
+
+/// The seconds and the power of each part of a profile. Parts are as equal as
+/// whole seconds can be, and add up to the duration.
+fn parts(profile: &[f64], seconds: u32) -> Result<Vec<(u32, Watts)>, AnswerFault> {
+    const FIELD: &str = "powerProfileWatts";
+    let most = PARTS_MAX.min(seconds);
+    let count = u32::try_from(profile.len()).unwrap_or(u32::MAX);
+    if count > most {
+        let accepted = format!("up to {most} parts, none shorter than a second");
+        return Err(AnswerFault::invalid(FIELD, count, accepted));
+    }
+    // At most 96 times a week of seconds.
+    let edge = |part: u32| part.saturating_mul(seconds) / count.max(1);
+    let length = |part: u32| edge(part.saturating_add(1)).saturating_sub(edge(part));
+    let parts = (0..).zip(profile);
+    parts
+        .map(|(part, power)| Ok((length(part), watts(FIELD, *power)?)))
+        .collect()
 }
 
 /// Minutes and energy of a workload's mean run: its booked minutes and energy
@@ -354,6 +396,18 @@ fn line(schedule: String, time_zone: String) -> CronLine {
     }
 }
 
+/// What must be said where no start can be better than another.
+fn alike(hours: &[Hour]) -> Option<String> {
+    let figures = || {
+        let hours = hours.iter();
+        hours.map(|hour| hour.intensity_milligrams_per_kwh.value)
+    };
+    (figures().min() == figures().max()).then(|| {
+        "every hour ahead has the same figure, so no start is told to be better than another"
+            .to_owned()
+    })
+}
+
 fn finish(
     work: &Work,
     there: There,
@@ -386,14 +440,7 @@ fn finish(
                 .to_owned(),
         );
     }
-    let figures = |hour: &Hour| hour.intensity_milligrams_per_kwh.value;
-    let mut apart = found.hours.windows(2);
-    if !apart.any(|two| matches!(two, [one, next] if figures(one) != figures(next))) {
-        notes.push(
-            "every hour ahead has the same figure, so it cannot tell one time from another"
-                .to_owned(),
-        );
-    }
+    notes.extend(alike(&found.hours));
     if let Some(as_of) = there.grid.freshness.as_of {
         notes.push(format!("figures confirmed {as_of}"));
     }

@@ -18,7 +18,8 @@ const AROUND_H: i32 = 24;
 pub const PAGE: usize = 50;
 /// Policies whose pages are read at once.
 const AT_ONCE: usize = 8;
-const HINT: &str = "resources/list shows what there is";
+const HINT: &str =
+    "resources/list shows what there is, but for zones: `kubectl tanso regions` lists those";
 
 /// A resource in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

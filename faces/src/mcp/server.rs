@@ -217,7 +217,7 @@ fn refused(fault: &AnswerFault) -> ErrorData {
     let (message, data) = (clean::line(&fault.to_string()), Some(fault_of(fault)));
     match fault {
         AnswerFault::NotFound { .. } => ErrorData::resource_not_found(message, data),
-        AnswerFault::Invalid { .. } | AnswerFault::Ambiguous { .. } => {
+        AnswerFault::Invalid { .. } | AnswerFault::Unfit { .. } | AnswerFault::Ambiguous { .. } => {
             ErrorData::invalid_params(message, data)
         }
         _ => ErrorData::internal_error(message, data),

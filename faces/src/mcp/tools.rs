@@ -1,8 +1,10 @@
 //! The tools: a name, a question's schema, an answer's schema, and the
 //! function between. Plain functions: no protocol here.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -14,7 +16,7 @@ use super::clean::{clean, long};
 use crate::answer::{
     AnswerFault, assess, compare, explain, list, power, regions, report, schedule,
 };
-use crate::view::Facts;
+use crate::view::{Facts, FactsFault};
 
 /// A JSON object.
 pub type Object = Map<String, Value>;
@@ -164,15 +166,25 @@ impl Tool {
     /// # Errors
     /// Why there is no answer.
     pub async fn call(&self, facts: &dyn Facts, arguments: Value) -> Result<Answered, AnswerFault> {
-        (self.call)(facts, arguments).await
+        let answer = AssertUnwindSafe((self.call)(facts, arguments));
+        // Nothing of the question is left behind. Without an answer its caller
+        // would wait for ever.
+        answer.catch_unwind().await.unwrap_or_else(|_| {
+            Err(AnswerFault::Facts(FactsFault::Broken {
+                what: format!("the tool {}", self.name),
+                reason: "it failed at this question; please report both".to_owned(),
+            }))
+        })
     }
 }
 
 fn question<Q: DeserializeOwned>(arguments: Value) -> Result<Q, AnswerFault> {
-    serde_json::from_value(arguments).map_err(|fault| AnswerFault::Invalid {
+    serde_json::from_value(arguments).map_err(|fault| AnswerFault::Unfit {
         field: "arguments",
-        value: super::clean::line(&fault.to_string()),
-        accepted: "what the tool's input schema says".to_owned(),
+        why: format!(
+            "{}; accepted is what the tool's input schema says",
+            super::clean::line(&fault.to_string())
+        ),
     })
 }
 

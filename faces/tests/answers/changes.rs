@@ -239,3 +239,74 @@ async fn without_the_ledger_energy_is_spread_and_that_is_said() {
         "no joule is lost in spreading"
     );
 }
+
+/// A start was called the best of a grid of which only a yearly mean is known.
+#[tokio::test]
+async fn where_all_hours_are_alike_it_is_said_that_none_is_better() {
+    let noted = async |zone: &str| {
+        let question = json!({"durationMinutes": 60, "zone": zone, "earliest": NOW});
+        let plan = ask(&facts(), "calculate_optimal_schedule", question).await;
+        plan.unwrap()["notes"]
+            .to_string()
+            .contains("the same figure")
+    };
+    assert!(noted("SE").await);
+    assert!(!noted("KR").await);
+}
+
+/// The least whole number has no positive counterpart: it passed for a shift of
+/// no more than a week, or ended the call where overflows are looked for.
+#[tokio::test]
+async fn no_number_of_hours_passes_for_another() {
+    for hours in [i32::MIN, i32::MIN + 1, -169, 169, i32::MAX] {
+        let shift = json!({"type": "shift", "hours": hours});
+        let question = json!({"workload": "service-00", "changes": [shift]});
+        let fault = ask(&facts(), "compare_optimization_impact", question).await;
+        let text = fault.unwrap_err().to_string();
+        assert!(text.ends_with("accepted is -168 to 168"), "{text}");
+    }
+}
+
+/// The schema's bounds bind no client. A hundred thousand parts kept a thread
+/// busy for minutes, which no time limit and no cancelling ends.
+#[tokio::test]
+async fn a_profile_has_as_many_parts_as_the_schema_says_and_lasts_as_long_as_the_job() {
+    let refused = async |more: Value| {
+        let mut question = json!({"durationMinutes": 100, "zone": "KR", "earliest": NOW});
+        let fields = question.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let fault = ask(&facts(), "calculate_optimal_schedule", question).await;
+        fault.unwrap_err().to_string()
+    };
+    let text = refused(json!({"powerProfileWatts": vec![1.0; 100_000]})).await;
+    assert!(text.starts_with("powerProfileWatts: "), "{text}");
+    let text = refused(json!({"powerProfileWatts": [1.0, -1.0]})).await;
+    assert!(
+        text.starts_with("powerProfileWatts: \"-1\"; accepted is 0 to"),
+        "{text}"
+    );
+    let text = refused(json!({"powerProfileWatts": vec![1.0; 61], "durationMinutes": 1})).await;
+    assert!(text.contains("up to 60 parts"), "{text}");
+    let text = refused(json!({"powerWatts": 1e12})).await;
+    assert!(text.starts_with("powerWatts: "), "{text}");
+    let text = refused(json!({"powerWatts": 5.0, "powerProfileWatts": [1.0]})).await;
+    assert!(text.contains("not both"), "{text}");
+
+    // 100 minutes in seven parts ended a second early.
+    let question = json!({"durationMinutes": 100, "zone": "KR", "earliest": NOW, "powerProfileWatts": [1, 2, 3, 4, 5, 6, 7]});
+    let plan = ask(&facts(), "calculate_optimal_schedule", question)
+        .await
+        .unwrap();
+    let (now, until) = (&plan["now"]["start"], &plan["now"]["end"]);
+    assert_eq!(now, "2026-11-21T10:05:00+00:00");
+    assert_eq!(until, "2026-11-21T11:45:00+00:00");
+}
+
+#[tokio::test]
+async fn as_many_standards_are_judged_as_the_schema_says() {
+    let standards = vec!["kr-carbon-2050"; 17];
+    let question = json!({"workload": "service-00", "standards": standards});
+    let fault = ask(&facts(), "assess_workload_compliance", question).await;
+    let text = fault.unwrap_err().to_string();
+    assert!(text.ends_with("accepted is up to 16 standards"), "{text}");
+}
