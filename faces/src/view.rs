@@ -100,6 +100,13 @@ pub trait Facts: Send + Sync {
         Box::pin(async move { Ok(Sums::of(&self.energy(scope, period).await?, summing)) })
     }
 
+    /// Whether this caller may read energy by the hour of a scope, for whoever
+    /// has read it already; faults as of [`Facts::energy`]. Facts that are all
+    /// the caller's own need not ask.
+    fn may_read_hours<'a>(&'a self, _: &'a Scope) -> Answer<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Where a policy's energy is used: its grid, facility and time zone.
     fn site<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Site>;
 

@@ -317,6 +317,26 @@ async fn every_page_of_the_menu_is_there_and_says_what_is_missing() {
     assert!(page("/study/gitops.svg").await.starts_with("<svg"));
 }
 
+/// Who changed the language lost the policy or the page that was chosen, and an
+/// English page gave the command of a Korean report.
+#[tokio::test]
+async fn another_language_shows_the_same_page() {
+    let text = page("/?policy=shop%2Fkorea&lang=en").await;
+    assert!(
+        text.contains("href=\"/?policy=shop%2Fkorea&amp;lang=ko\""),
+        "{text}"
+    );
+    let text = page("/regions").await;
+    assert!(text.contains("href=\"/regions?lang=ko\""), "{text}");
+    for (language, other) in [("en", "ko"), ("ko", "en")] {
+        let text = page(&format!("/policies/shop/korea?lang={language}")).await;
+        let command = format!("kubectl tanso report korea -n shop --language {language} ");
+        assert!(text.contains(&command), "{text}");
+        let link = format!("href=\"/policies/shop/korea?lang={other}\"");
+        assert!(text.contains(&link), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_there_and_what_may_not_be_seen_look_the_same() {
     for path in [

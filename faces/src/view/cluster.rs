@@ -70,6 +70,12 @@ impl Reader {
         }
     }
 
+    /// The operator's namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// The same by another clock.
     #[must_use]
     pub fn with_clock(self, clock: Clock) -> Self {
@@ -438,6 +444,10 @@ impl Facts for KubeFacts {
                 .await?;
             self.reader.books.energy_of(workload, period).await
         })
+    }
+
+    fn may_read_hours<'a>(&'a self, scope: &'a Scope) -> Answer<'a, ()> {
+        Box::pin(self.may_read_energy(scope))
     }
 
     fn sums<'a>(

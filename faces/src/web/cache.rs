@@ -1,8 +1,8 @@
 //! The hours of each policy, kept until its next evaluation: reading a day of
 //! a large cluster takes longer than a page may.
 //!
-//! Hours are of a policy, not of a caller; whoever may see the policy may see
-//! its sums.
+//! Hours are of a policy, not of a caller: they are kept once, and shown to
+//! those who may read energy by the hour.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +27,8 @@ pub(super) struct Cache(Arc<Mutex<Kept>>);
 
 impl Cache {
     /// The hours of a policy's evaluation and some ahead; `None` before the
-    /// first.
+    /// first. What was read for one caller is shown to another only if that one
+    /// may read it too.
     pub(super) async fn hours(
         &self,
         facts: &dyn Facts,
@@ -40,6 +41,8 @@ impl Cache {
             from: window.from.max(window.until.plus_hours(-SHOWN)),
             ..window
         };
+        let scope = Scope::of(policy.namespace.as_deref());
+        facts.may_read_hours(&scope).await?;
         let status = &policy.status;
         let stamp = format!("{:?} {:?}", status.data_through, status.ledger_revision);
         if let Some((known, found)) = self.lock().get(&policy.uid)
@@ -47,7 +50,6 @@ impl Cache {
         {
             return Ok(Some(Arc::clone(found)));
         }
-        let scope = Scope::of(policy.namespace.as_deref());
         let site = facts.site(policy).await?;
         let chosen = match Chosen::of_spec(policy) {
             Some(chosen) => chosen,

@@ -39,6 +39,14 @@ impl Doors {
         Self(Kind::Given(facts))
     }
 
+    /// The namespace of the operator, for commands that are shown.
+    pub(super) fn namespace(&self) -> &str {
+        match &self.0 {
+            Kind::Cluster(reader, _) => reader.namespace(),
+            Kind::Given(_) => "tanso-system",
+        }
+    }
+
     /// The facts as this process sees them.
     pub(super) fn own(&self) -> Arc<dyn Facts> {
         match &self.0 {
@@ -60,11 +68,11 @@ impl Doors {
                 Ok(Arc::new(reader.seen_by(access)))
             }
             (Kind::Cluster(reader, _), None) => {
-                from_loopback(parts)?;
+                from_loopback(parts, reader.namespace())?;
                 Ok(Arc::new(reader.seen_by(Access::Own)))
             }
             (Kind::Given(facts), _) => {
-                from_loopback(parts)?;
+                from_loopback(parts, self.namespace())?;
                 Ok(Arc::clone(facts))
             }
         }
@@ -78,11 +86,11 @@ fn bearer(parts: &Parts) -> Option<&str> {
     (is_bearer && token.len() <= TOKEN_MAX).then(|| token.trim())
 }
 
-fn from_loopback(parts: &Parts) -> Result<(), PageFault> {
+fn from_loopback(parts: &Parts, namespace: &str) -> Result<(), PageFault> {
     let peer = parts.extensions.get::<Peer>();
     let is_here = peer.is_some_and(|peer| is_loopback(peer.address.ip()));
     if !is_here {
-        return Err(PageFault::NoToken("tanso-system".to_owned()));
+        return Err(PageFault::NoToken(namespace.to_owned()));
     }
     let host = parts
         .headers

@@ -69,6 +69,15 @@ impl Frame {
         format!("{path}{mark}lang={}", self.language.tag())
     }
 
+    /// The same page in another language: what else the address asks for stays.
+    fn in_language(&self, tag: &str) -> String {
+        let query = self.parts.uri.query().unwrap_or_default();
+        let kept = query.split('&');
+        let kept = kept.filter(|pair| !pair.is_empty() && !pair.starts_with("lang="));
+        let kept: String = kept.flat_map(|pair| [pair, "&"]).collect();
+        format!("{}?{kept}lang={tag}", self.path)
+    }
+
     /// How long ago something was, in words.
     pub(super) fn age(&self, at: Timestamp) -> String {
         let seconds = self.now.as_second().saturating_sub(at.as_second()).max(0);
@@ -129,7 +138,7 @@ pub(super) fn page(frame: &Frame, title: &str, banner: Option<&str>, body: &Mark
                         }
                     }
                     p.tools {
-                        a href=(format!("{}?lang={}", frame.path, other.0)) lang=(other.0) hreflang=(other.0) { (other.1) }
+                        a href=(frame.in_language(other.0)) lang=(other.0) hreflang=(other.0) { (other.1) }
                         button type="button" id="reload" hidden { (frame.pick("Reload each minute", "1분마다 새로 고침")) }
                         button type="button" id="theme" hidden { (frame.pick("Light or dark", "밝게/어둡게")) }
                     }

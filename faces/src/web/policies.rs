@@ -161,7 +161,7 @@ async fn single(
         (conditions(frame, policy))
         (sources(frame, policy))
         h2 { (frame.pick("Report for an auditor", "제출용 보고서")) }
-        pre tabindex="0" lang="en" { code { (command(policy)) } }
+        pre tabindex="0" lang="en" { code { (command(policy, frame.language)) } }
     };
     Ok(layout::page(
         frame,
@@ -280,13 +280,15 @@ fn conditions(frame: &Frame, policy: &Policy) -> Markup {
     }
 }
 
-fn command(policy: &Policy) -> String {
+/// The report in the language that the page is read in.
+fn command(policy: &Policy, language: Language) -> String {
     let scope = policy
         .namespace
         .as_ref()
         .map_or_else(String::new, |ns| format!(" -n {ns}"));
     format!(
-        "kubectl tanso report {}{scope} --language ko --format html --file report.html",
-        policy.name
+        "kubectl tanso report {}{scope} --language {} --format html --file report.html",
+        policy.name,
+        language.tag()
     )
 }

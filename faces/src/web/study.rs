@@ -79,12 +79,20 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
         @if studies.is_empty() && of_cluster.is_empty() {
             (layout::empty(
                 frame.pick("No study is here. One is an EnergyStudy, which runs on the cluster, or a ConfigMap of the operator's namespace with the label tanso.dev/study=true and the keys trials.csv and plan.yaml.", "등록된 실험이 없다. 실험은 클러스터에서 실행하는 EnergyStudy이거나 오퍼레이터 네임스페이스의 ConfigMap(레이블 tanso.dev/study=true, 키 trials.csv와 plan.yaml)이다."),
-                "kubectl -n tanso-system create configmap my-study --from-file=trials.csv --from-file=plan.yaml\nkubectl -n tanso-system label configmap my-study tanso.dev/study=true",
+                &commands(web.doors.namespace()),
             ))
         }
         @for study in &studies { (one(frame, study)) }
     };
     Ok(layout::page(frame, title, None, &body))
+}
+
+/// How raw figures come here.
+fn commands(namespace: &str) -> String {
+    let kubectl = format!("kubectl -n {namespace}");
+    format!(
+        "{kubectl} create configmap my-study --from-file=trials.csv --from-file=plan.yaml\n{kubectl} label configmap my-study tanso.dev/study=true"
+    )
 }
 
 fn reported(study: &StudyFiles) -> Result<Report, String> {
