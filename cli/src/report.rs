@@ -172,6 +172,7 @@ pub fn check(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
         Err(
             found @ (VerifyError::Changed { .. }
             | VerifyError::TextAfterSeal
+            | VerifyError::BesideSeal(_)
             | VerifyError::Sums(_)),
         ) => {
             writeln!(out, "\"{}\": {found}", file.display())?;

@@ -103,7 +103,7 @@ impl Language {
             ),
             "ProvenanceUnknown" => (
                 "nobody says where the energy's figures come from",
-                "전력량의 출처(측정·모델·모의)를 알 수 없다",
+                "전력량의 출처(측정·추정·모의)를 알 수 없다",
             ),
             "NoEnergy" => ("no energy was used", "사용된 전력량이 없다"),
             "IntensityMissing" => (
@@ -138,6 +138,14 @@ impl Language {
             "BoundBefore" => ("the rule no longer binds", "효력이 종료되었다"),
             "Draft" => ("the rule is a draft", "입법예고 등 초안 단계이다"),
             "NoLimit" => ("the rule has no number to keep", "수치로 된 한도가 없다"),
+            "ContextOnly" => (
+                "the rule binds somebody else and is shown for context",
+                "다른 대상에 적용되는 규정으로서 참고 사항이며 판정하지 않는다",
+            ),
+            "BoundariesMixed" => (
+                "direct and life-cycle figures are in one sum",
+                "직접배출과 전과정 배출계수를 적용한 값이 함께 더해져 있다",
+            ),
             "NoRule" => ("no rule was judged", "판정한 규정이 없다"),
             other => return other.to_owned(),
         };
@@ -263,6 +271,8 @@ mod tests {
             Reason::BoundBefore,
             Reason::Draft,
             Reason::NoLimit,
+            Reason::ContextOnly,
+            Reason::BoundariesMixed,
             Reason::NoRule,
         ];
         for reason in all {

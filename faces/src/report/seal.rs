@@ -102,6 +102,9 @@ pub enum VerifyError {
     /// Something follows the digest.
     #[error("text follows the digest: only what stands before it is sealed")]
     TextAfterSeal,
+    /// Something stands beside the report in its JSON.
+    #[error("\"{0}\" stands beside the report: only what is in \"report\" is sealed")]
+    BesideSeal(String),
     /// The text has another digest.
     #[error("changed since it was written: it says sha256:{said}, its text has sha256:{found}")]
     Changed {
@@ -169,6 +172,14 @@ fn verify_json(text: &str) -> Result<Verified, VerifyError> {
     let said = whole["digest"].as_str().ok_or(VerifyError::NoSeal)?;
     let said = said.strip_prefix("sha256:").ok_or(VerifyError::NoSeal)?;
     same(said, &digest_of(&whole["report"]))?;
+    let is_ours = |key: &&String| ["digest", "report"].contains(&key.as_str());
+    let mut keys = whole
+        .as_object()
+        .into_iter()
+        .flat_map(serde_json::Map::keys);
+    if let Some(key) = keys.find(|key| !is_ours(key)) {
+        return Err(VerifyError::BesideSeal(letters::shown(key).into_owned()));
+    }
     let report: Report = serde_json::from_value(whole["report"].clone()).map_err(no_report)?;
     if report.schema != SCHEMA {
         return Err(VerifyError::NoReport(format!(

@@ -158,6 +158,15 @@ fn each_format_verifies_and_one_changed_digit_is_seen() {
     }
 }
 
+/// What was written beside the sealed report went unseen.
+#[test]
+fn what_stands_beside_the_report_in_its_json_is_seen() {
+    let text = render(&report(), Format::Json, Language::English);
+    let longer = text.replacen('{', "{\n  \"verdict\": \"Compliant\",", 1);
+    let beside = VerifyError::BesideSeal("verdict".to_owned());
+    assert_eq!(verify(&longer), Err(beside));
+}
+
 #[test]
 fn figures_that_do_not_add_up_are_found_though_the_digest_holds() {
     let mut report = report();

@@ -60,27 +60,36 @@ fn summary(hours: &Hours, zone: &TimeZone, language: Language) -> String {
     let of = |hour: &&Hour| hour.intensity_milligrams_per_kwh;
     let clean = known().filter(|hour| of(hour).is_some()).min_by_key(of);
     let dirty = known().filter(|hour| of(hour).is_some()).max_by_key(of);
-    let at = |hour: Option<&Hour>| {
-        hour.map_or("-".to_owned(), |hour| {
-            let grams = hour.intensity_milligrams_per_kwh.unwrap_or(0);
-            format!(
-                "{} g/kWh ({})",
-                figure::fraction(grams.into(), 1_000, 0),
-                local(hour.start, zone, "%m-%d %H:%M")
-            )
-        })
+    let grams = |hour: &Hour| {
+        let grams = hour.intensity_milligrams_per_kwh.unwrap_or(0);
+        figure::fraction(grams.into(), 1_000, 0)
+    };
+    let at = |hour: &Hour| local(hour.start, zone, "%m-%d %H:%M");
+    let grid = match (clean.zip(dirty), language) {
+        (None, Language::English) => "no hour's intensity is known.".to_owned(),
+        (None, Language::Korean) => "배출계수를 아는 시간이 없다.".to_owned(),
+        (Some((clean, dirty)), Language::English) => format!(
+            "the grid was cleanest with {} g/kWh ({}) and dirtiest with {} g/kWh ({}).",
+            grams(clean),
+            at(clean),
+            grams(dirty),
+            at(dirty)
+        ),
+        (Some((clean, dirty)), Language::Korean) => format!(
+            "전력 배출계수는 {}에 {} g/kWh로 가장 낮고 {}에 {} g/kWh로 가장 높다.",
+            at(clean),
+            grams(clean),
+            at(dirty),
+            grams(dirty)
+        ),
     };
     let (energy, count) = (figure::energy(energy), known().count());
     match language {
-        Language::English => format!(
-            "{energy} in {count} hours, {missing} of them without energy data; the grid was cleanest with {} and dirtiest with {}.",
-            at(clean),
-            at(dirty)
-        ),
+        Language::English => {
+            format!("{energy} in {count} hours, {missing} of them without energy data; {grid}")
+        }
         Language::Korean => format!(
-            "{count}시간 동안 {energy}를 사용하였고 그중 {missing}시간은 전력량 자료가 없다. 전력의 배출계수는 {}일 때 가장 낮고 {}일 때 가장 높다.",
-            at(clean),
-            at(dirty)
+            "{count}시간 동안 {energy}를 사용하였고 그중 {missing}시간은 전력량 자료가 없다. {grid}"
         ),
     }
 }
@@ -359,6 +368,31 @@ mod tests {
             "{summary}"
         );
         assert!(svg.contains("role=\"img\""));
+    }
+
+    /// Hours without any intensity were cleanest "with -"; in Korean the figure
+    /// stood where the time belongs.
+    #[test]
+    fn the_sentence_tells_when_the_grid_was_cleanest_or_that_nobody_knows() {
+        let said = |hours: &Hours, language| super::hours(hours, Now::default(), language);
+        let (_, korean) = said(&day(), Language::Korean).unwrap();
+        assert!(
+            korean.ends_with(
+                "06-15 00:00에 400 g/kWh로 가장 낮고 06-15 20:00에 420 g/kWh로 가장 높다."
+            ),
+            "{korean}"
+        );
+        let mut blind = day();
+        for hour in &mut blind.hours {
+            hour.intensity_milligrams_per_kwh = None;
+        }
+        let (_, english) = said(&blind, Language::English).unwrap();
+        assert!(
+            english.ends_with("no hour's intensity is known."),
+            "{english}"
+        );
+        let (_, korean) = said(&blind, Language::Korean).unwrap();
+        assert!(korean.ends_with("배출계수를 아는 시간이 없다."), "{korean}");
     }
 
     #[test]

@@ -174,7 +174,7 @@ pub(super) const PHRASES: &[Phrase] = &[
     phrase(
         "ProvenanceUnknown",
         "nobody says whether the energy was measured, modelled or simulated",
-        "전력량이 측정값, 모델값, 모의값 중 어느 것인지 밝혀져 있지 않다",
+        "전력량이 측정값, 추정값, 모의값 중 어느 것인지 밝혀져 있지 않다",
     ),
     phrase(
         "CoverageTooLow",

@@ -58,7 +58,8 @@ pub(super) fn emissions(writer: &Writer<'_>) -> Section {
                     ),
                     Language::Korean => format!(
                         "시설 전력량의 {} %에 해당하며 {matching}로 대응시켰다. 잔여 믹스: {}",
-                        market.covered_percent, market.residual_mix
+                        market.covered_percent,
+                        residual(writer, &market.residual_mix)
                     ),
                 },
             ));
@@ -89,6 +90,16 @@ pub(super) fn emissions(writer: &Writer<'_>) -> Section {
         ("Emissions", "온실가스 배출량"),
         vec![Block::Facts(facts)],
     )
+}
+
+/// The residual mix as it is written in Korea: the figure, and who publishes it.
+fn residual(writer: &Writer<'_>, text: &str) -> String {
+    let (figure, source) = text.split_once(", ").unwrap_or((text, ""));
+    let figure = writer.language.unit(figure);
+    if source.is_empty() {
+        return figure;
+    }
+    format!("{figure}, {}", writer.own_text(source))
 }
 
 /// 8: software carbon intensity.

@@ -44,7 +44,7 @@ fn path_facts(writer: &Writer<'_>, path: &ReductionPath) -> Vec<(String, String)
             format!(
                 "{tonnes} t{} ({})",
                 writer.language.co2eq(),
-                path.base_reference
+                writer.own_text(&path.base_reference)
             )
         },
     );

@@ -63,7 +63,7 @@ fn intensity(writer: &Writer<'_>, from: &IntensityProvenance) -> Vec<(String, St
                 kind(&from.basis)
             ),
         ),
-        (writer.pick("Source", "출처"), from.source.clone()),
+        (writer.pick("Source", "출처"), writer.own_text(&from.source)),
         (writer.pick("Data year", "자료 연도"), year),
         (
             writer.pick("Hours filled by", "결측 처리 방법"),
@@ -78,7 +78,7 @@ fn intensity(writer: &Writer<'_>, from: &IntensityProvenance) -> Vec<(String, St
         ),
         (
             writer.pick("Licence", "이용 조건"),
-            writer.or_not_stated(&from.licence),
+            writer.or_not_stated(&writer.own_text(&from.licence)),
         ),
     ]
 }
@@ -120,8 +120,8 @@ pub(super) fn facility(writer: &Writer<'_>) -> Section {
     for one in &writer.report.spec.accounting.indicators {
         let name = match one.metric {
             IndicatorMetric::Wue => writer.pick("WUE (L/kWh)", "물사용효율 WUE (L/kWh)"),
-            IndicatorMetric::Erf => writer.pick("ERF (%)", "에너지재사용률 ERF (%)"),
-            IndicatorMetric::Ref => writer.pick("REF (%)", "재생에너지율 REF (%)"),
+            IndicatorMetric::Erf => writer.pick("ERF (%)", "에너지 재사용률 ERF (%)"),
+            IndicatorMetric::Ref => writer.pick("REF (%)", "재생에너지 계수 REF (%)"),
             IndicatorMetric::RenewableShare => {
                 writer.pick("Renewable share (%)", "재생에너지 비율(%)")
             }
@@ -130,7 +130,8 @@ pub(super) fn facility(writer: &Writer<'_>) -> Section {
         let known = writer.language.engine_word(known.in_words());
         let figure = one.litres_per_kwh.or(one.percent);
         let figure = figure.map_or_else(|| "-".to_owned(), |figure| figure.to_string());
-        facts.push((name, format!("{figure} ({known}) {}", one.reference)));
+        let reference = writer.own_text(&one.reference);
+        facts.push((name, format!("{figure} ({known}) {reference}")));
     }
     let note = writer.text(
         "tanso measures the energy of IT equipment; what the facility uses beside is stated by its operator (Delegated Regulation (EU) 2024/1364 for its definitions).",
@@ -153,7 +154,7 @@ fn of_pue(writer: &Writer<'_>, used: &PueFigure) -> Vec<(String, String)> {
         ),
         (
             writer.pick("Source of the PUE", "PUE 근거 자료"),
-            writer.or_not_stated(&pue::source(used, language)),
+            writer.or_not_stated(&source_of(writer, used)),
         ),
         (
             writer.pick(
@@ -173,6 +174,16 @@ fn of_pue(writer: &Writer<'_>, used: &PueFigure) -> Vec<(String, String)> {
         ));
     }
     facts
+}
+
+/// Who is named as the source of a PUE; a query is no text of anybody's.
+fn source_of(writer: &Writer<'_>, used: &PueFigure) -> String {
+    let source = pue::source(used, writer.language);
+    if source == used.source {
+        writer.own_text(&source)
+    } else {
+        source
+    }
 }
 
 /// 9: uncertainty.
