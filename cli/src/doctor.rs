@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::Write;
 
 use serde::Serialize;
+use tanso_faces::letters;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::{Error, Outcome, Output};
@@ -108,9 +109,10 @@ impl fmt::Display for Finding {
             Level::Fail => "FAIL",
         };
         // A message of several lines stays under its word.
-        writeln!(f, "{word:<5} {}", self.text.replace('\n', "\n      "))?;
+        let text = letters::shown(&self.text);
+        writeln!(f, "{word:<5} {}", text.replace('\n', "\n      "))?;
         match &self.fix {
-            Some(fix) => writeln!(f, "      fix: {fix}"),
+            Some(fix) => writeln!(f, "      fix: {}", letters::shown(fix)),
             None => Ok(()),
         }
     }

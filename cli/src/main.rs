@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tanso_cli::{Cli, Outcome};
+use tanso_faces::letters;
 
 fn main() -> ExitCode {
     // The error says that a provider is installed already, which is the goal.
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do when standard error is gone too.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            let error = error.to_string();
+            let _ = writeln!(std::io::stderr(), "error: {}", letters::shown(&error));
             // One is a finding, such as `NonCompliant`: scripts can tell both apart.
             ExitCode::from(2)
         }

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use tanso_faces::letters;
+
 /// Where a column's cells stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
@@ -41,7 +43,7 @@ impl Table {
                 if cell.is_empty() {
                     "-".to_owned()
                 } else {
-                    cell
+                    letters::line(&cell).into_owned()
                 }
             })
             .collect();
@@ -110,5 +112,8 @@ mod tests {
         table.push(["longer".to_owned(), String::new()]);
         let expected = "NAME      KWH   VERDICT\na        12.5   Compliant\nlonger      -   -\n";
         assert_eq!(table.to_string(), expected);
+        table.push(["\u{1b}[31mred\nrow".to_owned()]);
+        let text = table.to_string();
+        assert!(text.contains(" [31mred row"), "{text:?}");
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use tanso_faces::answer::power::By;
+use tanso_faces::letters;
 
 use crate::cluster::Cluster;
 use crate::policies::{self, Scope};
@@ -154,10 +155,10 @@ async fn workloads(
                 if index > 0 {
                     writeln!(out)?;
                 }
-                write!(out, "{view}")?;
+                write!(out, "{}", letters::shown(&view.to_string()))?;
             }
             for fault in &power.faults {
-                writeln!(out, "power: {fault}")?;
+                writeln!(out, "power: {}", letters::line(fault))?;
             }
         }
     }

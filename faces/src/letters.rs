@@ -19,12 +19,25 @@ pub(crate) fn is_hidden(letter: char) -> bool {
 }
 
 /// A text with a space in place of each such letter.
-pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn shown(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_hidden) {
         let seen = |letter| if is_hidden(letter) { ' ' } else { letter };
         text.chars().map(seen).collect::<String>().into()
     } else {
         text.into()
+    }
+}
+
+/// The same in one line: whoever writes a text of several must not be able to
+/// write lines that look like ours.
+#[must_use]
+pub fn line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\n', '\r']) {
+        let one = text.replace(['\n', '\r'], " ");
+        shown(&one).into_owned().into()
+    } else {
+        shown(text)
     }
 }
 
@@ -50,6 +63,8 @@ mod tests {
     fn what_steers_becomes_a_space_and_what_is_seen_stays() {
         assert_eq!(shown("a\u{1b}[31m\u{202e}b\u{feff}\n"), "a [31m b \n");
         assert!(matches!(shown("탄소 <CO₂>\n"), Cow::Borrowed(_)));
+        assert_eq!(line("a\nb\r\u{1b}c"), "a b  c");
+        assert!(matches!(line("한 줄"), Cow::Borrowed(_)));
         let mut value = serde_json::json!({"a": ["x\u{200b}y", 1]});
         show(&mut value);
         assert_eq!(value, serde_json::json!({"a": ["x y", 1]}));

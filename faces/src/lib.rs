@@ -7,7 +7,7 @@
 //! would be if something were changed. Nothing here writes to a cluster.
 
 pub mod answer;
-mod letters;
+pub mod letters;
 pub mod mcp;
 pub mod pue;
 pub mod report;

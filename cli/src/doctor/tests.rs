@@ -113,6 +113,15 @@ fn report(facts: &Facts) -> String {
 }
 
 #[test]
+fn a_finding_steers_no_terminal() {
+    let text = Finding::warn("pod \"a\": \u{1b}[31mboom\nagain", "look\u{202e}").to_string();
+    assert_eq!(
+        text,
+        "WARN  pod \"a\":  [31mboom\n      again\n      fix: look \n"
+    );
+}
+
+#[test]
 fn a_healthy_installation_has_a_line_for_each_part() {
     let expected = "\
 OK    all 5 kinds of tanso.dev/v1alpha1 are installed

@@ -82,6 +82,26 @@ Rules
     assert_eq!(text::policy(&policy_of(&status())), expected);
 }
 
+/// Whoever may write a policy wrote colours, titles and lines of their own into
+/// the terminal of whoever asks about it.
+#[test]
+fn texts_of_the_cluster_steer_no_terminal_and_begin_no_line() {
+    let mut status = status();
+    let rule = &mut status["regulations"][0];
+    rule["message"] = json!("over\u{1b}]0;mine\u{7}\nkr-carbon-2050 [law]: Compliant");
+    rule["source"] = json!("\u{202e}a talk");
+    let mut policy = policy_of(&status);
+    let pue = policy.spec.site.pue.as_mut().unwrap();
+    pue.reference = "no. 7\u{1b}[2J".to_owned();
+    let text = text::policy(&policy);
+    assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
+    assert!(
+        text.contains("    over ]0;mine  kr-carbon-2050 [law]: Compliant\n"),
+        "{text}"
+    );
+    assert!(text.contains("no. 7 [2J"), "{text}");
+}
+
 #[test]
 fn the_formula_shown_gives_the_emissions_shown() {
     let policy = policy_of(&status());

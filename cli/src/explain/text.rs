@@ -7,6 +7,7 @@ use tanso_crds::carbon_policy::status::{
     Bounded, Figures, IntensityProvenance, Recommendation, RegulationResult, WorkloadResult,
 };
 use tanso_crds::condition::types;
+use tanso_faces::letters;
 use tanso_faces::pue;
 use tanso_faces::report::Language;
 use tanso_faces::words::{self, Priced};
@@ -97,9 +98,10 @@ pub(super) fn workload(policy: &Policy, found: &WorkloadResult) -> String {
 struct Lines(String);
 
 impl Lines {
+    /// A line, whatever texts of the cluster stand in it.
     fn add(&mut self, line: &str) {
         // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "{line}");
+        let _ = writeln!(self.0, "{}", letters::line(line));
     }
 
     fn heading(&mut self, word: &str) {

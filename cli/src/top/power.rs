@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tanso_faces::answer::AnswerFault;
 use tanso_faces::answer::power::{By, Power, Question, power};
+use tanso_faces::letters;
 use tanso_faces::view::{Access, ProxyBooks, Reader};
 use tanso_faces::words;
 
@@ -114,7 +115,7 @@ pub(super) async fn pods(
                 rest => writeln!(out, "{rest} more; --limit shows them")?,
             }
             for fault in &faults {
-                writeln!(out, "power: {fault}")?;
+                writeln!(out, "power: {}", letters::line(fault))?;
             }
         }
     }

@@ -1,8 +1,6 @@
 //! Why a verdict is what it is: the formula with its numbers, the evidence,
 //! the rules and their sources.
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, RegulationResult, Verdict};
@@ -11,6 +9,7 @@ use tanso_crds::condition::types;
 use super::assess::by_policy;
 use super::find::{Named, find};
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
+use crate::letters;
 use crate::pue;
 use crate::report::Language;
 use crate::view::{Facts, Policy, Scope};
@@ -255,8 +254,7 @@ fn evidence(policy: &Policy, figures: &Figures) -> Vec<Demand> {
 }
 
 fn text(workload: Option<&WorkloadName>, verdicts: &[Explained]) -> String {
-    let mut text = String::new();
-    // Writing to a String cannot fail.
+    let mut lines = Vec::new();
     for one in verdicts {
         let what = workload.map_or_else(String::new, |name| format!("{name}: "));
         let verdict = one.verdict.map_or("no verdict yet", words::verdict);
@@ -265,25 +263,20 @@ fn text(workload: Option<&WorkloadName>, verdicts: &[Explained]) -> String {
             .namespace
             .as_ref()
             .map_or_else(String::new, |name| format!("{name}/"));
-        let _ = writeln!(
-            text,
+        lines.push(format!(
             "**{what}{verdict}** ({}) by {} {place}{}",
             one.reason, policy.kind, policy.name
-        );
+        ));
         if !one.formula.is_empty() {
-            let _ = writeln!(text, "- {}", one.formula);
+            lines.push(format!("- {}", one.formula));
         }
-        for demand in &one.evidence {
+        lines.extend(one.evidence.iter().map(|demand| {
             let met = if demand.met { "met" } else { "not met" };
-            let _ = writeln!(
-                text,
-                "- {} {} %: {} %, {met}",
-                demand.what, demand.demanded_percent, demand.is_percent
-            );
-        }
-        for rule in &one.rules {
-            let _ = writeln!(
-                text,
+            let (demanded, is) = (demand.demanded_percent, demand.is_percent);
+            format!("- {} {demanded} %: {is} %, {met}", demand.what)
+        }));
+        lines.extend(one.rules.iter().map(|rule| {
+            format!(
                 "- rule {} [{}], all workloads together: {} ({}): {}; {}",
                 rule.rule,
                 rule.kind,
@@ -291,20 +284,16 @@ fn text(workload: Option<&WorkloadName>, verdicts: &[Explained]) -> String {
                 rule.reason,
                 rule.message,
                 rule.source
-            );
-        }
-        for advice in &one.recommendations {
-            let _ = writeln!(
-                text,
-                "- advice {}: {}; {}",
-                advice.action,
-                words::saving(advice),
-                advice.change
-            );
-        }
-        for condition in &one.conditions {
-            let _ = writeln!(text, "- in the way: {condition}");
-        }
+            )
+        }));
+        lines.extend(one.recommendations.iter().map(|advice| {
+            let saving = words::saving(advice);
+            format!("- advice {}: {saving}; {}", advice.action, advice.change)
+        }));
+        let conditions = one.conditions.iter();
+        lines.extend(conditions.map(|condition| format!("- in the way: {condition}")));
     }
-    text
+    // A text of the cluster ends no line of ours.
+    let lines = lines.iter().map(|text| letters::line(text));
+    lines.flat_map(|text| [text, "\n".into()]).collect()
 }
