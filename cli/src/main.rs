@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tanso_cli::{Cli, Outcome};
+use tanso_cli::{Cli, Outcome, completion};
 use tanso_faces::letters;
 
 fn main() -> ExitCode {
@@ -26,6 +26,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> anyhow::Result<Outcome> {
+    if let Some(text) = completion::answer(std::env::args().skip(1)) {
+        std::io::stdout().write_all(text.as_bytes())?;
+        return Ok(Outcome::Fine);
+    }
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
