@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 /// An API server that does not answer within this time is not waited for.
@@ -49,7 +49,7 @@ pub enum ClusterError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: Box<kube::config::KubeconfigError>,
+        source: Box<KubeconfigError>,
     },
     /// The context cannot be used.
     #[error(
@@ -61,18 +61,29 @@ pub enum ClusterError {
         context: String,
         /// Why.
         #[source]
-        source: Box<kube::config::KubeconfigError>,
+        source: Box<KubeconfigError>,
     },
     /// There is no configuration at all.
     #[error(
-        "no cluster to ask: no kubeconfig could be read, and this is no pod; set KUBECONFIG or give --kubeconfig FILE (and --context NAME)"
+        "no cluster to ask: there is no kubeconfig, and this is no pod; set KUBECONFIG or give --kubeconfig FILE (and --context NAME)"
     )]
-    NoConfig(#[source] Box<kube::config::InferConfigError>),
+    NoConfig,
+    /// There is a configuration, and it cannot be used.
+    #[error(
+        "no cluster to ask: {cause} ({}); mend it, or name another by --kubeconfig or --context",
+        where_from()
+    )]
+    Unusable {
+        /// Why.
+        cause: String,
+    },
     /// The client could not be made of the configuration.
-    #[error("preparing the connection to \"{server}\": {source}")]
+    #[error("preparing the connection to \"{server}\"{by}: {source}")]
     Client {
         /// The API server.
         server: String,
+        /// The program that its credentials come from, in words.
+        by: String,
         /// Why.
         #[source]
         source: Box<kube::Error>,
@@ -142,8 +153,14 @@ impl ClusterArgs {
         self.impersonate(&mut config);
         let server = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
+        let program = config.auth_info.exec.as_ref();
+        let program = program.and_then(|exec| exec.command.as_deref());
+        let by = program.map_or_else(String::new, |program| {
+            format!(" with the credentials that \"{program}\" gives")
+        });
         let client = Client::try_from(config).map_err(|source| ClusterError::Client {
             server: server.clone(),
+            by,
             source: Box::new(source),
         })?;
         Ok(Cluster {
@@ -164,9 +181,7 @@ impl ClusterArgs {
 
     async fn config(&self) -> Result<Config, ClusterError> {
         if self.kubeconfig.is_none() && self.context.is_none() {
-            return Config::infer()
-                .await
-                .map_err(|e| ClusterError::NoConfig(Box::new(e)));
+            return Config::infer().await.map_err(|fault| none(&fault));
         }
         let context = || {
             self.context
@@ -182,7 +197,13 @@ impl ClusterArgs {
                 path: path.clone(),
                 source: Box::new(source),
             })?,
-            None => Kubeconfig::read().map_err(in_context)?,
+            None => Kubeconfig::read().map_err(|fault| {
+                if is_missing(&fault) {
+                    ClusterError::NoConfig
+                } else {
+                    in_context(fault)
+                }
+            })?,
         };
         let options = KubeConfigOptions {
             context: self.context.clone(),
@@ -224,6 +245,36 @@ impl Cluster {
 /// server names no object.
 fn is_unknown_kind(message: &str) -> bool {
     !message.contains('"')
+}
+
+/// Why no configuration could be inferred. One that is there and broken is not
+/// passed off as none.
+fn none(fault: &InferConfigError) -> ClusterError {
+    let of_file = std::error::Error::source(fault);
+    match of_file.and_then(|fault| fault.downcast_ref::<KubeconfigError>()) {
+        Some(fault) if !is_missing(fault) => ClusterError::Unusable {
+            cause: fault.to_string(),
+        },
+        _ => ClusterError::NoConfig,
+    }
+}
+
+/// Whether there is no file at all.
+fn is_missing(fault: &KubeconfigError) -> bool {
+    match fault {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(fault, _) => fault.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+/// Where the configuration is read from when no flag says it.
+fn where_from() -> String {
+    let set = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty());
+    set.map_or_else(
+        || "~/.kube/config".to_owned(),
+        |path| format!("KUBECONFIG {}", path.display()),
+    )
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

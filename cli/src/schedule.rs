@@ -10,6 +10,7 @@ use jiff::{Span, SpanRelativeTo, Timestamp};
 use tanso_carbon::RuleSet;
 use tanso_faces::answer::AnswerFault;
 use tanso_faces::answer::schedule::{Plan, Question, Window, schedule};
+use tanso_faces::letters;
 use tanso_faces::report::chart::spark;
 use tanso_faces::view::given::Given;
 use tanso_faces::view::{Access, Facts, FactsFault, ProxyBooks, Reader};
@@ -26,10 +27,10 @@ pub struct Args {
     #[arg(value_name = "KIND/NAME")]
     workload: Option<String>,
     /// Namespace of the workload; default that of the context
-    #[arg(short, long)]
+    #[arg(short, long, requires = "workload")]
     namespace: Option<String>,
     /// How long the job runs, for example 90m or 4h; default the workload's mean run
-    #[arg(long, value_name = "DURATION", value_parser = minutes)]
+    #[arg(long, value_name = "DURATION", value_parser = minutes, required_unless_present = "workload")]
     duration: Option<u32>,
     /// Its mean power, watts; default the workload's, else 1000
     #[arg(long, value_name = "WATTS", conflicts_with = "profile")]
@@ -50,7 +51,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", conflicts_with = "zone")]
     region: Option<String>,
     /// Grid zone, for example KR; default the policy's site
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", required_unless_present_any = ["workload", "region"])]
     zone: Option<String>,
     /// Namespace of the installation
     #[arg(long, default_value = "tanso-system", value_name = "NAME")]
@@ -115,7 +116,47 @@ pub async fn run(
 }
 
 async fn planned(facts: &dyn Facts, question: &Question) -> Result<Plan, ScheduleFault> {
-    Ok(schedule(facts, question).await?)
+    let plan = schedule(facts, question).await;
+    Ok(plan.map_err(by_flags)?)
+}
+
+/// The fault in this program's own words: what is asked for by the names of a
+/// tool's arguments is given here by flags.
+fn by_flags(fault: AnswerFault) -> AnswerFault {
+    match fault {
+        AnswerFault::Invalid {
+            field,
+            value,
+            accepted,
+        } => AnswerFault::Invalid {
+            field: flag_of(field),
+            value,
+            accepted: match field {
+                "durationMinutes" => "1m to 168h, as in 90m or 4h; give it where the workload's own runs cannot be read".to_owned(),
+                _ => accepted,
+            },
+        },
+        AnswerFault::Unfit { field, why } => AnswerFault::Unfit {
+            field: flag_of(field),
+            why,
+        },
+        other => other,
+    }
+}
+
+/// The flag that gives an argument of the tool.
+fn flag_of(field: &'static str) -> &'static str {
+    match field {
+        "durationMinutes" => "--duration",
+        "powerWatts" => "--power",
+        "powerProfileWatts" => "--profile",
+        "timeZone" => "--time-zone",
+        "earliest" => "--earliest",
+        "deadline" => "--deadline",
+        "region" => "--region",
+        "zone" => "--zone",
+        other => other,
+    }
 }
 
 /// The fault as the command line says it: a cluster that does not answer has
@@ -261,7 +302,7 @@ fn text(plan: &Plan) -> String {
     lines.push(format!("\nSource: {}", plan.source));
     lines.extend(plan.notes.iter().map(|note| format!("Note: {note}")));
     lines.push(String::new());
-    lines.join("\n")
+    letters::shown(&lines.join("\n")).into_owned()
 }
 
 #[cfg(test)]
@@ -331,6 +372,45 @@ mod tests {
             text.contains("nowhere") && text.ends_with("`kubectl tanso top` lists what there is"),
             "{text}"
         );
+    }
+
+    /// A wrong power was `powerWatts`, and a job without a duration asked for
+    /// `durationMinutes`: neither is a flag.
+    #[tokio::test]
+    async fn what_is_refused_is_named_by_its_flag() {
+        use clap::Parser as _;
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            _args: Args,
+        }
+        let parsed = |words: &[&str]| {
+            let line = std::iter::once("schedule").chain(words.iter().copied());
+            Line::try_parse_from(line).map(drop)
+        };
+        let text = parsed(&["--zone", "KR"]).unwrap_err().to_string();
+        assert!(text.contains("--duration <DURATION>"), "{text}");
+        let text = parsed(&["--duration", "1h"]).unwrap_err().to_string();
+        assert!(text.contains("--zone <ZONE>"), "{text}");
+        assert!(parsed(&["--duration", "1h", "-n", "shop", "--zone", "KR"]).is_err());
+        assert!(parsed(&["--duration", "1h", "--region", "eu-north-1"]).is_ok());
+        assert!(parsed(&["cronjob/etl", "-n", "shop"]).is_ok());
+
+        let now: Timestamp = "2026-10-05T09:00:00Z".parse().unwrap();
+        let facts = Given {
+            now,
+            ..Given::default()
+        };
+        for (words, flag) in [
+            (["--power", "1e9"], "--power: "),
+            (["--time-zone", "Nowhere"], "--time-zone: "),
+            (["--deadline", "10m"], "--deadline: "),
+        ] {
+            let words = [&["--duration", "1h", "--zone", "KR"][..], &words[..]].concat();
+            let question = question(&args(&words), now).unwrap();
+            let text = planned(&facts, &question).await.unwrap_err().to_string();
+            assert!(text.starts_with(flag), "{text}");
+        }
     }
 
     #[test]

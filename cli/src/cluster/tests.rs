@@ -91,3 +91,40 @@ fn who_acts_as_another_says_so_in_place_of_the_context() {
     assert_eq!(config.auth_info.impersonate.as_deref(), Some("auditor"));
     assert_eq!(config.auth_info.impersonate_groups, Some(args.as_group));
 }
+
+/// A kubeconfig that was there and broken was told as none at all.
+#[test]
+fn a_kubeconfig_that_is_broken_is_none_that_is_missing() {
+    let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+    let missing = KubeconfigError::ReadConfig(missing, "config".into());
+    assert!(is_missing(&missing) && is_missing(&KubeconfigError::FindPath));
+    let locked = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let locked = KubeconfigError::ReadConfig(locked, "config".into());
+    let gone = KubeconfigError::LoadContext("gone".to_owned());
+    assert!(!is_missing(&locked) && !is_missing(&gone));
+    let text = ClusterError::Unusable {
+        cause: gone.to_string(),
+    }
+    .to_string();
+    assert!(
+        text.starts_with("no cluster to ask: failed to load current context: gone ("),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn the_program_that_gives_credentials_is_named_where_it_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    let text = "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+        clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+        users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-program, interactiveMode: Never}}}]\n\
+        contexts: [{name: c, context: {cluster: c, user: u}}]\n";
+    std::fs::write(&file, text).unwrap();
+    let args = ClusterArgs {
+        kubeconfig: Some(file),
+        ..ClusterArgs::default()
+    };
+    let text = args.connect().await.err().unwrap().to_string();
+    assert!(text.contains("\"no-such-program\""), "{text}");
+}
