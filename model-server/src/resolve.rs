@@ -289,7 +289,7 @@ impl Atlas {
         let given = features.microarch.as_ref().map(|given| {
             let known = self.families.contains_key(given).then_some(given.as_str());
             known
-                .or_else(|| cpu_name::family_named(given))
+                .or_else(|| cpu_name::family_written(given))
                 .unwrap_or(given)
                 .to_owned()
         });

@@ -14,8 +14,11 @@ pub fn key(name: &str) -> String {
         .unwrap_or_default()
         .replace(['-', '_'], "-");
     let mut key = String::new();
-    for word in before.split_whitespace() {
-        if !is_filler(word) && !is_clock(word) && !is_core_count(word) {
+    let mut words = before.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        let skipped = is_filler(word) || is_clock(word) || is_core_count(word);
+        let next = words.peek().copied();
+        if !skipped && !is_revision(word) && !is_generation(word, next) {
             key.push_str(word);
         }
     }
@@ -40,7 +43,7 @@ pub fn vendor(text: &str) -> Option<&'static str> {
     } else if any(&["amd", "epyc", "opteron", "ryzen"]) {
         Some("amd")
     } else if any(&[
-        "arm", "ampere", "neoverse", "graviton", "cortex", "grace", "aarch64",
+        "arm", "ampere", "neoverse", "graviton", "cortex", "grace", "aarch64", "nvidia",
     ]) {
         Some("arm")
     } else {
@@ -102,20 +105,55 @@ pub fn family_named(text: &str) -> Option<&'static str> {
         ("graviton3", "neoverse-v1"),
         ("graviton4", "neoverse-v2"),
         ("gracecpu", "neoverse-v2"),
+        ("ampereone", "ampereone"),
         ("cortexa72", "cortex-a72"),
         ("cortexa53", "cortex-a53"),
         ("bulldozer", "bulldozer"),
         ("netburst", "netburst"),
     ];
-    let flat: String = text
-        .to_lowercase()
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '-' | '_'))
-        .collect();
+    let flat = flat(text);
     NAMES
         .iter()
         .find(|(written, _)| flat.contains(written))
         .map(|(_, family)| *family)
+}
+
+/// The canonical name of a family that is written in full: a code name alone
+/// (`Turin Dense`), or a canonical name with other spaces and capitals.
+#[must_use]
+pub fn family_written(text: &str) -> Option<&'static str> {
+    let flat = flat(text);
+    Some(match flat.as_str() {
+        "naples" | "zen1" => "zen",
+        "rome" => "zen2",
+        "milan" | "milanx" => "zen3",
+        "genoa" | "genoax" | "raphael" => "zen4",
+        "bergamo" | "siena" => "zen4c",
+        "turin" | "turinclassic" | "grado" => "zen5",
+        "turindense" => "zen5c",
+        "grace" => "neoverse-v2",
+        "altra" | "altramax" => "neoverse-n1",
+        "zen" => "zen",
+        "zen2" => "zen2",
+        "zen3" => "zen3",
+        "zen4" => "zen4",
+        "zen4c" => "zen4c",
+        "zen5" => "zen5",
+        "zen5c" => "zen5c",
+        "k8" => "k8",
+        "k10" => "k10",
+        "piledriver" => "piledriver",
+        "core" => "core",
+        _ => return family_named(text),
+    })
+}
+
+/// Lower case, without what people part words by.
+fn flat(text: &str) -> String {
+    text.to_lowercase()
+        .chars()
+        .filter(|c| !matches!(c, ' ' | '-' | '_'))
+        .collect()
 }
 
 /// Xeons of 2006 to 2011: a letter and four digits.
@@ -144,9 +182,10 @@ fn opteron(key: &str) -> Option<&'static str> {
 }
 
 fn intel(key: &str) -> Option<&'static str> {
-    if let Some(family) = lettered(key) {
+    if let Some(family) = lettered(key).or_else(|| dashed(key)) {
         return Some(family);
     }
+    let key = key.strip_prefix("max").unwrap_or(key);
     if let Some(rest) = key
         .strip_prefix("e3-")
         .or_else(|| key.strip_prefix("e5-"))
@@ -173,9 +212,13 @@ fn intel(key: &str) -> Option<&'static str> {
         return None;
     }
     match (second, suffix) {
+        // The sixth generation names its cores by a last letter; "8358P" and
+        // "8558P" are of the third and the fifth.
+        ('3', "p") if *first == '6' => Some("raptorlake"),
+        ('5', suffix) if *first == '6' && is_sixth(suffix) => Some("graniterapids"),
         ('1', _) => Some("skylake-sp"),
         ('2', _) => Some("cascadelake"),
-        ('3', "h" | "hl") => Some("cooperlake"),
+        ('3', suffix) if suffix.starts_with('h') => Some("cooperlake"),
         ('3', _) => Some("icelake-sp"),
         ('4', _) => Some("sapphirerapids"),
         ('5', _) => Some("emeraldrapids"),
@@ -183,6 +226,30 @@ fn intel(key: &str) -> Option<&'static str> {
         ('7' | '9', suffix) if suffix.starts_with('p') => Some("graniterapids"),
         _ => None,
     }
+}
+
+/// `6530P`, `6553P-B`: the sixth generation's suffix of large cores.
+fn is_sixth(suffix: &str) -> bool {
+    suffix == "p" || suffix.starts_with("p-")
+}
+
+/// Xeons of single sockets, whose numbers follow a letter and a dash: `E-2488`,
+/// `D-2146NT`, `W-3375`, `w9-3495X`.
+fn dashed(key: &str) -> Option<&'static str> {
+    let (line, number) = key.split_once('-')?;
+    let digits = number.chars().take_while(char::is_ascii_digit).count();
+    let series = number.get(..2).filter(|_| digits == 4)?;
+    Some(match (line, series) {
+        ("e", "21" | "22") => "coffeelake",
+        ("e" | "w", "23" | "13") => "rocketlake",
+        ("e", "24") => "raptorlake",
+        ("d", "15" | "16") => "broadwell",
+        ("d", "21") | ("w", "21" | "31") => "skylake-sp",
+        ("d", "17" | "18" | "27" | "28") | ("w", "33") => "icelake-sp",
+        ("w", "22" | "32") => "cascadelake",
+        ("w3" | "w5" | "w7" | "w9", "24" | "25" | "34" | "35") => "sapphirerapids",
+        _ => return None,
+    })
 }
 
 fn amd(key: &str, name: &str) -> Option<&'static str> {
@@ -234,8 +301,15 @@ pub fn made_for_sockets(key: &str, vendor: &str) -> Option<f64> {
             Some(f64::from(sockets))
         }
         ("intel", "e") if digits == 0 => Some(1.0),
+        ("intel", "w") if number.starts_with('-') => Some(1.0),
         ("intel", _) if suffix.starts_with('u') => Some(1.0),
         ("intel", _) if digits == 4 => match first {
+            // The sixth generation's for one socket end with 1, or are desktop parts.
+            '6' if is_sixth(suffix)
+                && (number.starts_with("63") || number[..digits].ends_with('1')) =>
+            {
+                Some(1.0)
+            }
             '3' => Some(1.0),
             '7' => Some(4.0),
             _ => Some(2.0),
@@ -329,6 +403,17 @@ fn is_clock(word: &str) -> bool {
         || (word.contains('.') && word.parse::<f64>().is_ok())
 }
 
+/// Firmware of 2012 wrote `E5-2670 0` where later ones write `E5-2670 v2`.
+fn is_revision(word: &str) -> bool {
+    word == "0"
+}
+
+/// The generation before a number: `Xeon 6 6780E` is the Xeon 6780E.
+fn is_generation(word: &str, next: Option<&str>) -> bool {
+    let number = |next: &str| next.chars().take_while(char::is_ascii_digit).count() == 4;
+    matches!(word, "6" | "6+") && next.is_some_and(|next| number(next) || next == "processor")
+}
+
 fn is_core_count(word: &str) -> bool {
     word.ends_with("-core") || word == "cores"
 }
@@ -349,6 +434,80 @@ mod tests {
         assert_eq!(key("AMD EPYC 7R13 48-Core Processor"), "7r13");
         assert_eq!(key("2.6 GHz AMD Opteron 2435"), "2435");
         assert_eq!(key("Intel Xeon E3-1265Lv3"), key("Intel Xeon E3-1265L V3"));
+    }
+
+    /// What firmware writes between brand and number became a part of the key.
+    #[test]
+    fn revisions_and_generations_are_no_part_of_the_key() {
+        for (name, wanted) in [
+            ("Intel(R) Xeon(R) CPU E5-2670 0 @ 2.60GHz", "e5-2670"),
+            ("Intel(R) Xeon(R) CPU E7- 8870  @ 2.40GHz", "e7-8870"),
+            ("Intel Xeon 6 6780E", "6780e"),
+            ("Intel Xeon 6 Processor 6787P", "6787p"),
+            ("Intel(R) Xeon(R) 6787P", "6787p"),
+            ("Intel Xeon 6+ 6990E+", "6990e+"),
+        ] {
+            assert_eq!(key(name), wanted, "{name}");
+        }
+    }
+
+    /// The sixth generation's 6500P and 6300P were taken for the fifth and the
+    /// third, and lines with a dash for no family at all.
+    #[test]
+    fn numbers_of_the_newest_and_of_single_sockets_tell_their_family() {
+        for (name, family) in [
+            ("Intel(R) Xeon(R) 6530P", "graniterapids"),
+            ("Intel Xeon 6553P-B", "graniterapids"),
+            ("Intel(R) Xeon(R) 6975P-C", "graniterapids"),
+            ("Intel(R) Xeon(R) 6369P", "raptorlake"),
+            ("Intel Xeon 6 6780E", "sierraforest"),
+            ("INTEL(R) XEON(R) PLATINUM 8558P", "emeraldrapids"),
+            (
+                "Intel(R) Xeon(R) Platinum 8358P CPU @ 2.60GHz",
+                "icelake-sp",
+            ),
+            ("Intel(R) Xeon(R) Gold 6530", "emeraldrapids"),
+            ("Intel(R) Xeon(R) Platinum 8321HC CPU", "cooperlake"),
+            ("Intel(R) Xeon(R) CPU Max 9480", "sapphirerapids"),
+            ("Intel(R) Xeon(R) w9-3495X", "sapphirerapids"),
+            ("Intel(R) Xeon(R) W-3375 CPU @ 2.50GHz", "icelake-sp"),
+            ("Intel(R) Xeon(R) E-2288G CPU @ 3.70GHz", "coffeelake"),
+            ("Intel(R) Xeon(R) E-2378G CPU @ 2.80GHz", "rocketlake"),
+            ("Intel(R) Xeon(R) E-2468", "raptorlake"),
+            ("Intel(R) Xeon(R) CPU D-1541 @ 2.10GHz", "broadwell"),
+            ("Intel(R) Xeon(R) D-2146NT CPU @ 2.30GHz", "skylake-sp"),
+            ("Intel(R) Xeon(R) D-2799 CPU @ 2.40GHz", "icelake-sp"),
+        ] {
+            assert_eq!(microarch(name), Some(family), "{name}");
+        }
+        let of = |name: &str| made_for_sockets(&key(name), "intel");
+        assert_eq!(of("Intel Xeon 6731P"), Some(1.0));
+        assert_eq!(of("Intel Xeon 6369P"), Some(1.0));
+        assert_eq!(of("Intel Xeon 6737P"), Some(2.0));
+        assert_eq!(of("Intel Xeon Platinum 8358P"), Some(2.0));
+        assert_eq!(of("Intel Xeon 6P"), None);
+        assert_eq!(of("Intel Xeon W-3375"), Some(1.0));
+    }
+
+    /// "Zen 4" was no family, and answered as one that nobody measured.
+    #[test]
+    fn a_family_is_known_however_it_is_written() {
+        for (written, family) in [
+            ("Zen 4", Some("zen4")),
+            ("ZEN5C", Some("zen5c")),
+            ("Turin Dense", Some("zen5c")),
+            ("Genoa", Some("zen4")),
+            ("Granite Rapids", Some("graniterapids")),
+            ("sapphire_rapids", Some("sapphirerapids")),
+            ("Skylake-SP", Some("skylake-sp")),
+            ("skylake-client", Some("skylake-client")),
+            ("graviton4", Some("neoverse-v2")),
+            ("Core", Some("core")),
+            ("zen99", None),
+            ("", None),
+        ] {
+            assert_eq!(family_written(written), family, "{written}");
+        }
     }
 
     #[test]

@@ -13,7 +13,10 @@ pub fn microarch(
         (Some("intel") | None, 6) => intel(model, stepping),
         (Some("intel"), 15) => Some("netburst"),
         (Some("amd") | None, 0x10) => Some("k10"),
-        (Some("amd") | None, 0x15) => Some("bulldozer"),
+        (Some("amd") | None, 0x15) => match model {
+            0x02 | 0x10..=0x1f => Some("piledriver"),
+            _ => Some("bulldozer"),
+        },
         (Some("amd") | None, 0x17) => match model {
             0x00..=0x1f => Some("zen"),
             0x30..=0x9f => Some("zen2"),
@@ -27,7 +30,9 @@ pub fn microarch(
         },
         (Some("amd") | None, 0x1a) => match model {
             0x10..=0x1f => Some("zen5c"),
-            _ => Some("zen5"),
+            // The other numbers up to 0xcf are the next generation's.
+            0x00..=0x0f | 0x20..=0x4f | 0x60..=0x7f => Some("zen5"),
+            _ => None,
         },
         _ => None,
     }
@@ -61,16 +66,18 @@ fn intel(model: u32, stepping: u32) -> Option<&'static str> {
     })
 }
 
-/// The microarchitecture of an Arm core, by implementer 0x41's part number.
+/// The microarchitecture of an Arm core, by its implementer (0x41: Arm; 0xc0:
+/// Ampere) and that one's part number.
 #[must_use]
-pub const fn arm_part(part: u32) -> Option<&'static str> {
-    match part {
-        0xd03 => Some("cortex-a53"),
-        0xd08 => Some("cortex-a72"),
-        0xd0c => Some("neoverse-n1"),
-        0xd40 => Some("neoverse-v1"),
-        0xd49 => Some("neoverse-n2"),
-        0xd4f => Some("neoverse-v2"),
+pub const fn arm_part(implementer: u32, part: u32) -> Option<&'static str> {
+    match (implementer, part) {
+        (0x41, 0xd03) => Some("cortex-a53"),
+        (0x41, 0xd08) => Some("cortex-a72"),
+        (0x41, 0xd0c) => Some("neoverse-n1"),
+        (0x41, 0xd40) => Some("neoverse-v1"),
+        (0x41, 0xd49) => Some("neoverse-n2"),
+        (0x41, 0xd4f) => Some("neoverse-v2"),
+        (0xc0, 0xac3 | 0xac4) => Some("ampereone"),
         _ => None,
     }
 }
@@ -92,5 +99,23 @@ mod tests {
     fn a_number_of_the_future_is_unknown() {
         assert_eq!(microarch(Some("intel"), [6, 0xfff, 0]), None);
         assert_eq!(microarch(Some("intel"), [23, 49, 0]), None);
+        // A number of the generation after Zen 5 was taken for Zen 5.
+        assert_eq!(microarch(Some("amd"), [0x1a, 0x50, 0]), None);
+        assert_eq!(microarch(Some("amd"), [0x1a, 0x02, 1]), Some("zen5"));
+        assert_eq!(microarch(Some("amd"), [0x1a, 0x11, 0]), Some("zen5c"));
+    }
+
+    /// Opterons 6300 were taken for the generation before them.
+    #[test]
+    fn piledriver_is_told_from_bulldozer() {
+        let of = |model| microarch(Some("amd"), [0x15, model, 0]);
+        assert_eq!((of(1), of(2)), (Some("bulldozer"), Some("piledriver")));
+    }
+
+    #[test]
+    fn an_arm_part_is_its_implementers() {
+        assert_eq!(arm_part(0x41, 0xd4f), Some("neoverse-v2"));
+        assert_eq!(arm_part(0xc0, 0xac3), Some("ampereone"));
+        assert_eq!(arm_part(0x48, 0xd0c), None);
     }
 }

@@ -29,6 +29,7 @@ struct Found {
     family: Option<u32>,
     model: Option<u32>,
     stepping: Option<u32>,
+    arm_implementer: Option<u32>,
     arm_part: Option<u32>,
     package: u32,
     packages: BTreeSet<u32>,
@@ -53,9 +54,8 @@ impl Found {
             "core id" => {
                 self.cores.insert((self.package, number().unwrap_or(0)));
             }
-            "CPU part" => {
-                self.arm_part = u32::from_str_radix(value.trim_start_matches("0x"), 16).ok();
-            }
+            "CPU implementer" => self.arm_implementer = hexadecimal(value),
+            "CPU part" => self.arm_part = hexadecimal(value),
             "flags" => self.hypervisor |= value.split_whitespace().any(|flag| flag == "hypervisor"),
             _ => {}
         }
@@ -71,7 +71,11 @@ impl Found {
         let vendor = self.vendor.as_deref().and_then(cpu_name::vendor).or(arm);
         MachineFeatures {
             cpu_vendor: vendor.map(str::to_owned).or(self.vendor),
-            microarch: self.arm_part.and_then(cpuid::arm_part).map(str::to_owned),
+            microarch: self
+                .arm_implementer
+                .zip(self.arm_part)
+                .and_then(|(implementer, part)| cpuid::arm_part(implementer, part))
+                .map(str::to_owned),
             base_mhz: self.name.as_deref().and_then(clock_in_name),
             cpu_name: self.name,
             cpuid,
@@ -82,6 +86,10 @@ impl Found {
             ..MachineFeatures::default()
         }
     }
+}
+
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
 }
 
 /// The clock in MHz that a name such as `… @ 2.50GHz` ends with.
