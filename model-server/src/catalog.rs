@@ -10,6 +10,7 @@ pub mod designs;
 pub mod instances;
 pub mod parts;
 pub mod rapl;
+pub mod sheets;
 
 use std::collections::HashMap;
 
@@ -23,6 +24,7 @@ use designs::Designs;
 use instances::{InstanceFigure, InstanceType, Platform};
 use parts::{Accelerator, MemoryFigure};
 use rapl::RaplCurve;
+use sheets::DataSheet;
 
 use crate::host::LOADS;
 
@@ -31,7 +33,7 @@ pub const ORIGIN: &str = "SPECpower_ssj2008 results (c) SPEC, quoted as facts, f
     and cloud-carbon-footprint/ccf-coefficients (Apache-2.0); EC2 instance figures by Benjamin Davy, Teads, as in \
     ccf-coefficients (Apache-2.0); derived figures are no SPEC metrics";
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     (
         "specpower_curves.csv",
         include_str!("../data/specpower_curves.csv"),
@@ -67,6 +69,10 @@ const FILES: [(&str, &str); 11] = [
     (
         "microarch_facts.csv",
         include_str!("../data/microarch_facts.csv"),
+    ),
+    (
+        "cpu_data_sheets.csv",
+        include_str!("../data/cpu_data_sheets.csv"),
     ),
     ("memory_power.csv", include_str!("../data/memory_power.csv")),
     ("gpu_power.csv", include_str!("../data/gpu_power.csv")),
@@ -115,6 +121,8 @@ pub struct Catalog {
     pub rapl: Vec<RaplCurve>,
     /// How families of CPUs are built.
     pub designs: Designs,
+    /// What vendors publish of CPU models, measured or not.
+    pub data_sheets: Vec<DataSheet>,
     /// Watts per gigabyte of memory by source.
     pub memory: Vec<MemoryFigure>,
     /// Power of accelerator boards.
@@ -145,6 +153,9 @@ impl Catalog {
         let by = |column: &'static str| move |row: &Row| row.get(column).map(str::to_owned);
         let designs =
             Designs::new(intake.table("microarch_facts.csv", by("microarch"), designs::family));
+        let data_sheets = intake.table("cpu_data_sheets.csv", by("cpu_name"), |row| {
+            sheets::sheet(row, &designs)
+        });
         let curves = intake.table("specpower_curves.csv", by("result_id"), curves::full);
         let ends = intake.table(
             "specpower_endpoints_2022h2_2024.csv",
@@ -189,6 +200,7 @@ impl Catalog {
             coefficients,
             rapl,
             designs,
+            data_sheets,
             memory,
             accelerators,
             refused: intake.refused,
@@ -298,6 +310,7 @@ fn source(file: &str) -> (&'static str, &'static str) {
             "Apache-2.0",
         ),
         "microarch_facts.csv" => ("vendors' announcements and data sheets", "facts"),
+        "cpu_data_sheets.csv" => ("vendors' product pages", "facts"),
         "memory_power.csv" => ("published methods, one figure each", "facts"),
         "gpu_power.csv" => (
             "vendors' board limits; load figures by Benjamin Davy, Teads",

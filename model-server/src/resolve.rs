@@ -13,6 +13,7 @@ use crate::catalog::Catalog;
 use crate::catalog::curves::TrainingMachine;
 use crate::catalog::designs::Designs;
 use crate::catalog::instances::{InstanceFigure, Platform};
+use crate::catalog::sheets::DataSheet;
 use crate::features::{Machine, cpu_name, cpuid};
 use crate::host::{Host, median};
 use crate::partial::Told;
@@ -22,9 +23,10 @@ use machines::{Known, add_details};
 /// What the catalogue knows of CPUs and instance types.
 #[derive(Debug)]
 pub struct Atlas {
-    /// Data sheets by CPU model; measured or not.
-    sheets: BTreeMap<String, Facts>,
-    measured: BTreeSet<String>,
+    /// Data sheets by CPU model and its vendor, as numbers are used twice
+    /// (Opteron 6238, Xeon Gold 6238); measured or not.
+    sheets: BTreeMap<Cpu, Facts>,
+    measured: BTreeSet<Cpu>,
     families: BTreeMap<String, Facts>,
     vendors: BTreeMap<String, usize>,
     figures: BTreeMap<String, InstanceFigure>,
@@ -32,6 +34,13 @@ pub struct Atlas {
     platforms: Vec<(String, Platform)>,
     accelerated: BTreeSet<String>,
     designs: Designs,
+}
+
+/// A CPU model's key and its vendor.
+type Cpu = (String, String);
+
+fn cpu_of(host: &Host) -> Cpu {
+    (host.cpu.clone(), host.vendor.clone())
 }
 
 /// The usual figures of a CPU model or of a family.
@@ -99,12 +108,17 @@ impl Resolved {
 pub(crate) const ENOUGH_OF_A_VENDOR: usize = 20;
 
 impl Atlas {
-    /// Gathers the facts of the catalogue; data sheets are those of its
-    /// measured machines.
+    /// Gathers the facts of the catalogue: what measured machines have comes
+    /// before what their CPU's data sheet says.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
         let hosts = catalog.machines.iter().map(|machine| &machine.host);
-        let sheets = gather(hosts, |host| &host.cpu);
+        let mut sheets = gather(hosts, cpu_of);
+        for sheet in &catalog.data_sheets {
+            sheets
+                .entry((sheet.cpu.clone(), sheet.vendor.clone()))
+                .or_insert_with(|| Facts::published(sheet, &catalog.designs));
+        }
         Self::of(catalog, &catalog.machines, sheets)
     }
 
@@ -117,10 +131,10 @@ impl Atlas {
         sheets: bool,
     ) -> Self {
         let hosts = machines.iter().map(|machine| &machine.host);
-        let mut known = gather(hosts, |host| &host.cpu);
+        let mut known = gather(hosts, cpu_of);
         if sheets {
             let all = catalog.machines.iter().map(|machine| &machine.host);
-            for (cpu, facts) in gather(all, |host| &host.cpu) {
+            for (cpu, facts) in gather(all, cpu_of) {
                 let designs = &catalog.designs;
                 known
                     .entry(cpu)
@@ -130,11 +144,7 @@ impl Atlas {
         Self::of(catalog, machines, known)
     }
 
-    fn of(
-        catalog: &Catalog,
-        machines: &[TrainingMachine],
-        sheets: BTreeMap<String, Facts>,
-    ) -> Self {
+    fn of(catalog: &Catalog, machines: &[TrainingMachine], sheets: BTreeMap<Cpu, Facts>) -> Self {
         let hosts = || machines.iter().map(|machine| &machine.host);
         let mut vendors = BTreeMap::new();
         for host in hosts() {
@@ -155,8 +165,8 @@ impl Atlas {
         Self {
             designs: catalog.designs.clone(),
             sheets,
-            measured: hosts().map(|host| host.cpu.clone()).collect(),
-            families: gather(hosts(), |host| &host.microarch),
+            measured: hosts().map(cpu_of).collect(),
+            families: gather(hosts(), |host| host.microarch.clone()),
             vendors,
             figures: catalog
                 .instance_figures
@@ -190,11 +200,11 @@ impl Atlas {
         let features = &mut resolved.features;
         let name = features.cpu_name.clone().unwrap_or_default();
         let cpu = cpu_name::key(&name);
-        let facts = self.sheets.get(&cpu).filter(|_| !cpu.is_empty());
         let vendor = features
             .cpu_vendor
             .as_deref()
             .map(|given| cpu_name::vendor(given).unwrap_or(given).to_owned());
+        let facts = self.sheet(&cpu, cpu_name::vendor(&name).or(vendor.as_deref()));
         features.cpu_vendor = vendor
             .or_else(|| cpu_name::vendor(&name).map(str::to_owned))
             .or_else(|| Some(facts?.vendor.clone()));
@@ -206,7 +216,15 @@ impl Atlas {
         if features.cpu_vendor.is_none() {
             features.cpu_vendor = family.map(|family| family.vendor.clone());
         }
-        resolved.cpu_known = facts.is_some() && self.measured.contains(&cpu);
+        let is_measured = |facts: &Facts| {
+            let of_it = (cpu.clone(), facts.vendor.clone());
+            self.measured.contains(&of_it)
+        };
+        resolved.cpu_known = facts.is_some_and(is_measured);
+        if facts.is_some() && !resolved.cpu_known && features.tdp_w.is_none() {
+            let words = "nobody measured its CPU model: what is not told of it is its data sheet's";
+            resolved.notes.push(words.to_owned());
+        }
         resolved.family_known = family.is_some();
         let vendor = resolved
             .features
@@ -216,6 +234,7 @@ impl Atlas {
         resolved.vendor_known = vendor.is_some_and(|machines| *machines >= ENOUGH_OF_A_VENDOR);
         let known = Known {
             cpu: &cpu,
+            measured: resolved.cpu_known,
             facts,
             family,
             year: self.year(machine, facts.or(family), &resolved.features),
@@ -239,6 +258,21 @@ impl Atlas {
             host.design = self.designs.of(&host.microarch, &host.vendor, host.year);
         }
         resolved
+    }
+
+    /// The data sheet of a CPU model; of whichever vendor, if that is not known.
+    fn sheet(&self, cpu: &str, vendor: Option<&str>) -> Option<&Facts> {
+        if cpu.is_empty() {
+            return None;
+        }
+        if let Some(vendor) = vendor {
+            return self.sheets.get(&(cpu.to_owned(), vendor.to_owned()));
+        }
+        let (of, facts) = self
+            .sheets
+            .range((cpu.to_owned(), String::new())..)
+            .next()?;
+        (of.0 == cpu).then_some(facts)
     }
 
     /// When a machine was sold, in years: as it says, or when machines of its
@@ -303,13 +337,13 @@ impl Atlas {
 }
 
 /// The medians of the hosts with one name.
-fn gather<'a>(
+fn gather<'a, N: Ord + Clone>(
     hosts: impl Iterator<Item = &'a Host>,
-    name: impl Fn(&Host) -> &str,
-) -> BTreeMap<String, Facts> {
-    let mut groups: BTreeMap<String, Vec<&Host>> = BTreeMap::new();
+    name: impl Fn(&Host) -> N,
+) -> BTreeMap<N, Facts> {
+    let mut groups: BTreeMap<N, Vec<&Host>> = BTreeMap::new();
     for host in hosts {
-        groups.entry(name(host).to_owned()).or_default().push(host);
+        groups.entry(name(host)).or_default().push(host);
     }
     let facts = |hosts: &[&Host]| {
         let first = hosts.first()?;
@@ -337,6 +371,21 @@ fn family_of(instance_type: &str) -> &str {
 }
 
 impl Facts {
+    /// What a vendor publishes of a CPU model; of two sockets if it can be.
+    fn published(sheet: &DataSheet, designs: &Designs) -> Self {
+        let sockets = cpu_name::made_for_sockets(&sheet.cpu, &sheet.vendor).unwrap_or(2.0);
+        Self {
+            vendor: sheet.vendor.clone(),
+            microarch: sheet.microarch.clone(),
+            sockets: sockets.min(2.0),
+            cores_per_socket: sheet.cores,
+            threads_per_core: sheet.threads_per_core,
+            base_mhz: sheet.base_mhz,
+            tdp_w: sheet.tdp_w,
+            year: designs.launched(&sheet.microarch).unwrap_or(YEAR_ASSUMED),
+        }
+    }
+
     /// What a data sheet says before anybody measured the CPU model: nothing of
     /// when it is bought and in what machine; of two sockets if it can be.
     fn of_a_data_sheet(self, designs: &Designs) -> Self {

@@ -86,6 +86,12 @@ impl Designs {
         Some(self.families.get(microarch)?.design)
     }
 
+    /// A family's vendor; `None` of an unknown family.
+    #[must_use]
+    pub fn vendor(&self, microarch: &str) -> Option<&str> {
+        Some(self.families.get(microarch)?.vendor.as_str())
+    }
+
     /// When a family's server parts came, in years; `None` of an unknown family.
     #[must_use]
     pub fn launched(&self, microarch: &str) -> Option<f64> {

@@ -10,6 +10,7 @@ fn the_bundled_tables_are_read_whole() {
         ("ec2_instances_2026.csv", 1_195, 0),
         ("ec2_platform_cpus.csv", 23, 0),
         ("microarch_facts.csv", 39, 0),
+        ("cpu_data_sheets.csv", 592, 0),
         ("memory_power.csv", 7, 0),
         ("gpu_power.csv", 41, 0),
     ] {

@@ -22,6 +22,8 @@ const CLOCK_ASSUMED_MHZ: f64 = 2_400.0;
 pub(super) struct Known<'a> {
     /// Its model's key, empty if unknown.
     pub(super) cpu: &'a str,
+    /// Whether machines with that model were measured.
+    pub(super) measured: bool,
     /// What is usual for the model.
     pub(super) facts: Option<&'a Facts>,
     /// What is usual for its family.
@@ -52,7 +54,8 @@ impl Known<'_> {
     /// tells is added later.
     fn bare(&self, features: &MachineFeatures) -> Host {
         Host {
-            cpu: self.cpu.to_owned(),
+            // Another vendor's model of that number is none of its like.
+            cpu: if self.measured { self.cpu } else { "" }.to_owned(),
             vendor: features.cpu_vendor.clone().unwrap_or_default(),
             microarch: features.microarch.clone().unwrap_or_default(),
             maker: String::new(),

@@ -2,6 +2,7 @@ mod any;
 mod guests;
 mod partial;
 mod parts;
+mod sheets;
 
 use std::sync::LazyLock;
 
@@ -99,7 +100,7 @@ fn an_unmeasured_cpu_of_a_known_family_needs_no_data_sheet() {
         threads: Some(128),
         sockets: Some(2),
         mem_gb: Some(256.0),
-        ..named("AMD EPYC 7513 32-Core Processor")
+        ..named("AMD EPYC 7B13")
     };
     let selection = ask(features);
     assert!(
