@@ -142,6 +142,20 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
+/// What failed, and its causes but for those that it has told already.
+#[must_use]
+pub fn told(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let words = cause.to_string();
+        if !line.contains(&words) {
+            line.push_str(if line.is_empty() { "" } else { ": " });
+            line.push_str(&words);
+        }
+    }
+    line
+}
+
 /// Does what the command line says.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
             let code = cli::exit_code(&error);
             if code != 0 {
                 // Nothing is left to do when standard error is gone too.
-                let _ = writeln!(std::io::stderr(), "error: {error:#}");
+                let _ = writeln!(std::io::stderr(), "error: {}", cli::told(&error));
             }
             ExitCode::from(code)
         }

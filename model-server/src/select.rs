@@ -33,6 +33,9 @@ use words::explanation;
 /// The first year of machines that an unknown one is compared with.
 const RECENT: f64 = 2_017.0;
 
+/// The most sockets that CPUs are made for without other chips between them.
+const SOCKETS_MOST: f64 = 8.0;
+
 /// Everything needed to answer: the catalogue, what was learned from it, and
 /// how wrong that is.
 #[derive(Debug)]
@@ -146,6 +149,19 @@ impl Selector {
             .or_else(|| Some((resolved.part.clone()?, 1.0)))
     }
 
+    /// One socket of a machine that does not tell how many it has.
+    fn socket_of(&self, resolved: &Resolved) -> Option<Host> {
+        let host = resolved.host.as_ref()?;
+        let (host, _) = with_design_power(&self.knowledge, host)?;
+        let by = host.sockets;
+        Some(Host {
+            sockets: 1.0,
+            cores: host.cores / by,
+            threads: host.threads / by,
+            ..host
+        })
+    }
+
     /// The usual number of hardware threads of a machine that does not say it.
     #[must_use]
     pub fn usual_threads(&self) -> u32 {
@@ -212,6 +228,9 @@ impl Selector {
         let extra_w = draw.map_or(0.0, |draw| draw.value);
         if let Some((host, share)) = self.scale_of(&resolved) {
             self.limits.check(readings, &host, share, extra_w)?;
+        } else if let Some(socket) = self.socket_of(&resolved) {
+            let up_to = (&socket, SOCKETS_MOST);
+            self.limits.check_up_to(readings, up_to, 1.0, extra_w)?;
         }
         let own: Vec<Reading> = readings
             .iter()

@@ -40,15 +40,28 @@ fn printed(words: &[&str]) -> String {
 fn a_mistake_is_one_clear_line_and_ends_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("nothing").display().to_string();
+    let empty = folder.path().join("empty").display().to_string();
+    std::fs::write(&empty, "").unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["predict", "--machine", "{"], "--machine"),
         (
             &["predict", "--machine", r#"{"tdp_w": "much", "colour": 1}"#],
             "machine.colour",
         ),
         (&["explain", "--cpuinfo", &missing], "nothing"),
+        (&["explain", "--cpuinfo", &empty], "no processor"),
+        (
+            &[
+                "predict",
+                "--cpu-name",
+                "AMD EPYC 7763",
+                "--reading",
+                "0.3=50000",
+            ],
+            "design power",
+        ),
         (
             &["predict", "--measured", "rapl", "--reading", "0.3=200"],
             "--reading",

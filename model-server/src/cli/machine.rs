@@ -84,7 +84,15 @@ impl MachineArgs {
 fn from_cpuinfo(file: &Path) -> anyhow::Result<Machine> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("reading \"{}\"", file.display()))?;
-    Ok(Machine::new(cpuinfo::parse(&text)))
+    let features = cpuinfo::parse(&text);
+    // Else any file would get the mean of all machines for an answer.
+    if features == MachineFeatures::default() {
+        bail!(
+            "\"{}\" tells of no processor; accepted is a file as /proc/cpuinfo",
+            file.display()
+        );
+    }
+    Ok(Machine::new(features))
 }
 
 fn from_json(json: &str) -> anyhow::Result<Machine> {

@@ -77,6 +77,21 @@ impl Limits {
         share: f64,
         extra_w: f64,
     ) -> Result<(), Implausible> {
+        self.check_up_to(readings, (host, 1.0), share, extra_w)
+    }
+
+    /// As [`Limits::check`], of a host whose sockets are not told: as many as
+    /// `host` has, or up to so many times as many.
+    ///
+    /// # Errors
+    /// As [`Limits::check`].
+    pub fn check_up_to(
+        &self,
+        readings: &[Reading],
+        (host, times): (&Host, f64),
+        share: f64,
+        extra_w: f64,
+    ) -> Result<(), Implausible> {
         let view = View::of(host);
         let (extremes, why) = if view == View::Guest {
             let why = "no measured machine took less than twice that, or more than half of that, by thread";
@@ -94,7 +109,7 @@ impl Limits {
             };
             let (least_w, most_w) = (
                 at(|of| of.0) / ROOM + extra_w,
-                at(|of| of.1) * ROOM + extra_w,
+                at(|of| of.1) * ROOM * times + extra_w,
             );
             if !(least_w..=most_w).contains(&reading.power_w) {
                 return Err(Implausible {
