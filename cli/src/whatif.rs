@@ -387,7 +387,7 @@ fn grids(args: &Args, energy: &EnergyTable) -> Result<BTreeMap<String, Grid>, Wh
     {
         let zones: Vec<_> = zones.into_iter().map(String::as_str).collect();
         return Err(WhatifFault::OneZone {
-            path: path.to_path_buf(),
+            path: (*path).clone(),
             zones: zones.join(", "),
         });
     }

@@ -533,7 +533,7 @@ fn a_figure_that_misses_by_little_has_the_places_that_show_it() {
 }
 
 /// A site of one megawatt uses more in a year than a sum of microjoules holds:
-/// its energy was cut off at 5.1 GWh, and a budget of 6 GWh kept.
+/// its energy was cut off at 5.1 `GWh`, and a budget of 6 `GWh` kept.
 #[test]
 fn more_energy_than_a_sum_holds_is_never_compliant() {
     let half = u64::MAX / 2 + 1;

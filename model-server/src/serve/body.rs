@@ -235,7 +235,7 @@ fn measured(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Option<&'st
 }
 
 fn utilisation(object: &Map<String, Value>, faults: &mut Vec<Fault>) -> Vec<Utilisation> {
-    let Some(Value::Array(points)) = object.get("utilisation").filter(|_| true) else {
+    let Some(Value::Array(points)) = object.get("utilisation") else {
         let value = object.get("utilisation").unwrap_or(&Value::Null);
         faults.push(fault("utilisation", value, "a list of numbers from 0 to 1"));
         return Vec::new();
