@@ -34,6 +34,9 @@ const MINUTES_MAX: u32 = 10_080;
 const MINUTES_PER_DAY: u32 = 1_440;
 /// Farthest deadline, hours.
 const HORIZON_MAX_H: i64 = 168;
+
+/// How far a caller's clock may be behind ours: such a "now" is ours.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 /// How many starts are named.
 const WINDOWS: usize = 3;
 /// Power that is assumed of nobody: energy of one kWh an hour.
@@ -308,9 +311,17 @@ fn times(
         Some(found.map_err(|_| AnswerFault::invalid(field, text, accepted)))
     };
     let later = |from: Timestamp, span: SignedDuration| from.checked_add(span).unwrap_or(from);
-    let earliest = read("earliest", &question.earliest)
-        .transpose()?
-        .unwrap_or(now);
+    let earliest = match read("earliest", &question.earliest).transpose()? {
+        // The caller's clock may be a little behind.
+        Some(asked) if later(asked, CLOCKS_APART) < now => {
+            let at = now.as_second();
+            let now = Timestamp::from_second(at).unwrap_or(now);
+            let accepted = format!("now ({now}) or later: what is past cannot be planned");
+            return Err(AnswerFault::invalid("earliest", asked, accepted));
+        }
+        Some(asked) => asked.max(now),
+        None => now,
+    };
     // A whole minute, as a schedule can have it.
     let second = earliest.as_second().div_euclid(60).saturating_mul(60);
     let minute = if second < earliest.as_second() {

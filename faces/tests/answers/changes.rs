@@ -68,6 +68,28 @@ async fn a_deadline_before_the_end_is_refused_with_what_is_accepted() {
     );
 }
 
+#[tokio::test]
+async fn what_is_past_is_not_planned_but_a_clock_may_be_behind() {
+    let question = |earliest: &str| json!({"durationMinutes": 60, "zone": "KR", "earliest": earliest, "deadline": "2026-11-21T16:00:00Z"});
+    let past = question("2026-11-21T09:59:00Z");
+    let fault = ask(&facts(), "calculate_optimal_schedule", past)
+        .await
+        .unwrap_err();
+    let words = fault.to_string();
+    assert!(
+        words.contains("now (2026-11-21T10:05:00Z) or later"),
+        "{words}"
+    );
+    let plan = ask(
+        &facts(),
+        "calculate_optimal_schedule",
+        question("2026-11-21T10:01:00Z"),
+    )
+    .await
+    .unwrap();
+    assert_eq!(plan["now"]["start"], "2026-11-21T19:05:00+09:00");
+}
+
 /// Only the CPU asked for was looked at, whatever the agents charge by.
 #[tokio::test]
 async fn what_requests_move_to_others_goes_by_the_monitors_rule() {

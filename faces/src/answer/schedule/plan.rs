@@ -39,7 +39,7 @@ pub struct Question {
     #[serde(default)]
     #[schemars(length(max = 96))]
     pub power_profile_watts: Vec<f64>,
-    /// The earliest start, RFC 3339, for example 2026-11-22T09:00:00+09:00; default now.
+    /// The earliest start, RFC 3339, for example 2026-11-22T09:00:00+09:00; not past; default now.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub earliest: Option<String>,
