@@ -54,7 +54,7 @@ pub struct Pod {
 pub struct Consolidation {
     /// Nodes in the order in which they are emptied.
     pub nodes: Vec<String>,
-    /// Pod and the node it would move to.
+    /// Pod and the node it would move to, once for each pod.
     pub moves: Vec<(String, String)>,
     /// What the cluster saves per day: their idle energy, priced.
     pub saving_per_day: Estimate<GramsCo2e>,
@@ -111,7 +111,7 @@ pub fn consolidate(
 ) -> Result<Consolidation, NoAdvice> {
     let mut rooms: Vec<_> = nodes.iter().map(|node| Room::new(node, pods)).collect();
     let mut gone: Vec<&Node> = Vec::new();
-    let mut moves = Vec::new();
+    let mut moves: Vec<(&Pod, String)> = Vec::new();
     loop {
         // The least to move first; of equals the one that idles dearest.
         rooms.sort_by_key(|room| {
@@ -135,7 +135,14 @@ pub fn consolidate(
             if let Some(room) = rooms.iter_mut().find(|room| room.node.name == to) {
                 room.take(pod);
             }
-            moves.push((pod.name.clone(), to));
+            // The node it went to first may go too.
+            match moves
+                .iter_mut()
+                .find(|(moved, _)| std::ptr::eq(*moved, pod))
+            {
+                Some((_, last)) => *last = to,
+                None => moves.push((pod, to)),
+            }
         }
         gone.push(rooms.remove(index).node);
     }
@@ -149,7 +156,10 @@ pub fn consolidate(
     let idle: Joules = gone.iter().map(|node| node.idle_per_day).sum();
     Ok(Consolidation {
         nodes: gone.iter().map(|node| node.name.clone()).collect(),
-        moves,
+        moves: moves
+            .into_iter()
+            .map(|(pod, to)| (pod.name.clone(), to))
+            .collect(),
         saving_per_day: intensity.map(|at| at.emissions_of(idle, pue)),
     })
 }
@@ -247,6 +257,20 @@ mod tests {
         assert!(lone.is_err(), "the last node never goes");
     }
 
+    #[test]
+    fn a_pod_whose_new_node_goes_too_moves_once() {
+        let nodes = [node("a", 1_000), node("b", 500), node("c", 2_000)];
+        let pods = [pod("x", "a", 50), pod("y", "b", 300), pod("z", "c", 700)];
+        let found = consolidate(&nodes, &pods, intensity(), Pue::ONE).unwrap();
+        assert_eq!(found.nodes, ["a", "b"]);
+        let moves: Vec<_> = found
+            .moves
+            .iter()
+            .map(|(pod, to)| format!("{pod} {to}"))
+            .collect();
+        assert_eq!(moves, ["x c", "y c"]);
+    }
+
     proptest! {
         #[test]
         fn no_node_is_ever_filled_beyond_its_limit(
@@ -262,6 +286,8 @@ mod tests {
                 for (pod, to) in &found.moves {
                     at.insert(pod.clone(), to.clone());
                 }
+                let moved: std::collections::BTreeSet<_> = found.moves.iter().map(|(pod, _)| pod).collect();
+                prop_assert_eq!(moved.len(), found.moves.len(), "a pod moves once");
                 for pod in &pods {
                     prop_assert!(!found.nodes.contains(&at[&pod.name]), "a pod is left behind");
                 }
