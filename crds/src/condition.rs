@@ -66,6 +66,12 @@ pub mod reasons {
         FORBIDDEN = "Forbidden";
         /// The API server or a provider did not answer; tried again.
         UNAVAILABLE = "Unavailable";
+        /// A visit ended by a fault of tanso itself; tried again, and worth reporting.
+        INTERNAL_ERROR = "InternalError";
+        /// It is being deleted and stays, for a finalizer that is not tanso's; the message names it.
+        TERMINATING = "Terminating";
+        /// The object holds what this version cannot read; the message says what.
+        UNSUPPORTED_SCHEMA = "UnsupportedSchema";
         /// What is shown is older than asked for, or not from the first choice.
         STALE = "Stale";
         /// No energy was booked for what the policy selects.

@@ -7,8 +7,11 @@ pub mod apply;
 pub mod conditions;
 pub mod events;
 pub mod fault;
+pub mod going;
 pub mod lease;
 pub mod pace;
+pub mod readable;
+pub mod silence;
 
 use kube::{Resource, ResourceExt as _};
 use tanso_crds::REQUESTED_AT;
@@ -17,8 +20,10 @@ pub use apply::{Applied, Applier, ApplyFault, Change};
 pub use conditions::{Conditions, condition, transitions};
 pub use events::Events;
 pub use fault::Class;
+pub use going::kept_by;
 pub use lease::Claim;
 pub use pace::Pace;
+pub use readable::{Readable, Unreadable};
 
 /// Field manager of the `PowerMonitor` controller.
 pub const POWER_MONITOR_MANAGER: &str = "tanso-power-monitor";

@@ -23,6 +23,7 @@ use tanso_agent_wire::meters::MeterSaid;
 use tanso_power::{Joules, Provenance, Watts};
 use tanso_runtime::Shutdown;
 
+use crate::guard::{Panicked, guarded};
 use crate::ledger::{Ledger, LedgerFault, append};
 use crate::owners::{Agent, Inventory};
 
@@ -65,6 +66,9 @@ pub enum CollectFault {
     /// The ledger did not take it.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),
+    /// A fault of this program, at this agent's answer.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 /// The collector of a cluster.
@@ -127,8 +131,11 @@ impl Collector {
     pub async fn round(&self, agents: &[Agent]) {
         futures::stream::iter(agents)
             .for_each_concurrent(AT_A_TIME, |agent| async move {
-                let visited = self.visit(agent).await;
-                self.report(agent, visited);
+                let visited = guarded(Box::pin(self.visit(agent))).await;
+                self.report(
+                    agent,
+                    visited.unwrap_or_else(|panicked| Err(panicked.into())),
+                );
             })
             .await;
     }
@@ -201,6 +208,14 @@ impl Collector {
             booked.energy,
             begun.elapsed(),
         );
+        if booked.overflowed > 0 {
+            self.metrics.overflowed(booked.overflowed);
+            tracing::warn!(
+                node,
+                pods = booked.overflowed,
+                "too many pods came new in an hour; their energy is in the account \"overflow\""
+            );
+        }
         if let Some(gap) = booked.gap {
             self.metrics.gap(gap.kind.as_str());
             tracing::warn!(

@@ -25,11 +25,14 @@ pub mod unseen;
 pub mod upkeep;
 pub mod verify;
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::guard::Panicked;
 
 pub use append::{Booked, Gap, GapKind, Page};
 pub use known_nodes::KnownNode;
@@ -156,6 +159,9 @@ pub enum LedgerFault {
         /// What was found.
         found: String,
     },
+    /// A fault of this program ended the work; nothing of its transaction was kept.
+    #[error("the ledger's work ended: {0}")]
+    Panicked(#[source] Panicked),
     /// The ledger's thread has ended.
     #[error("the ledger is closed")]
     Closed,
@@ -212,8 +218,14 @@ impl Ledger {
     ) -> Result<T, LedgerFault> {
         let (answer, result) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
+            // The thread must outlive any one call. A transaction that is
+            // unwound is rolled back, so the connection is whole.
+            let done = panic::catch_unwind(AssertUnwindSafe(|| work(connection)));
+            let done = done.unwrap_or_else(|payload| {
+                Err(LedgerFault::Panicked(Panicked::of(payload.as_ref())))
+            });
             // Who asked may have gone; the work is done all the same.
-            let _ = answer.send(work(connection));
+            let _ = answer.send(done);
         });
         self.jobs.send(job).await.map_err(|_| LedgerFault::Closed)?;
         result.await.map_err(|_| LedgerFault::Closed)?

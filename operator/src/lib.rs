@@ -8,6 +8,7 @@ pub mod chore;
 pub mod cluster;
 pub mod collect;
 pub mod controllers;
+pub mod guard;
 pub mod intensity;
 pub mod ledger;
 pub mod mcp;
@@ -33,6 +34,7 @@ use tokio::time::timeout;
 
 use crate::chore::{Chore, ChoreFault};
 use crate::cluster::lease::{Claim, Keeper};
+use crate::cluster::silence;
 use crate::cluster::{Applier, CARBON_POLICY_MANAGER, ENERGY_STUDY_MANAGER, Events, Pace};
 use crate::collect::prometheus::{Source, StoreFault};
 use crate::collect::{CollectMetrics, Collector, NodeBoard, TrustBoard};
@@ -134,6 +136,7 @@ pub async fn run_with(
     shutdown: Shutdown,
 ) -> Result<(), OperatorFault> {
     let source = settings.source()?;
+    let client = silence::bounded(client, settings.api_silence.0);
     let health = Health::new(&PARTS);
     let listener = serve::listen(settings.listen).await?;
     let ledger = Ledger::open(&settings.ledger)?;

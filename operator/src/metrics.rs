@@ -103,8 +103,8 @@ impl Metrics {
         );
     }
 
-    /// Counts one reconcile; `result` is `ok`, `transient`, `terminal` or
-    /// `absent`.
+    /// Counts one reconcile; `result` is `ok`, `transient`, `terminal`,
+    /// `absent` or `panic`.
     pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
         self.reconciles
             .get_or_create(&Reconcile { controller, result })

@@ -32,6 +32,7 @@ use serde::de::DeserializeOwned;
 use tanso_crds::PowerMonitor;
 use tanso_runtime::Shutdown;
 
+use crate::cluster::Readable;
 use crate::ledger::{Ledger, PodNames, Scope};
 
 pub use chain::{Link, Owner, Resolved, follow};
@@ -89,7 +90,7 @@ pub struct Inventory {
     cron_jobs: Store<CronJob>,
     nodes: Store<Node>,
     namespaces: Store<PartialObjectMeta<Namespace>>,
-    monitors: Store<PowerMonitor>,
+    monitors: Store<Readable<PowerMonitor>>,
 }
 
 /// The watches behind a [`Inventory`]; to be run once.
@@ -119,7 +120,15 @@ impl Inventory {
         let (cron_jobs, cron_jobs_events) = watch(&client, "cronjobs", prune::cron_job);
         let (nodes, nodes_events) = watch(&client, "nodes", prune::node);
         let (namespaces, namespaces_events) = watch(&client, "namespaces", prune::metadata);
-        let (monitors, monitors_events) = watch(&client, "powermonitors", prune::monitor);
+        let (monitors, monitors_events) = watch(
+            &client,
+            "powermonitors",
+            |monitor: &mut Readable<PowerMonitor>| {
+                if let Ok(monitor) = &mut monitor.0 {
+                    prune::monitor(monitor);
+                }
+            },
+        );
         let others = stream::select_all([
             replica_sets_events,
             jobs_events,

@@ -18,6 +18,10 @@ use crate::ledger::upkeep::Backups;
 /// Shortest and longest lease that is accepted.
 const LEASE_DURATION: (Duration, Duration) = (Duration::from_secs(3), Duration::from_mins(5));
 
+/// How long a silence of the API server may be, shortest and longest that is
+/// accepted; a server tells watches each minute that it is there.
+const API_SILENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+
 /// Ceilings on writes per minute that are accepted.
 const POLICY_WRITES: RangeInclusive<u32> = 60..=1_000_000;
 
@@ -125,6 +129,10 @@ pub struct Settings {
     #[arg(long, env = "TANSO_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
     pub lease_duration: Period,
 
+    /// How long the API server may say nothing in an answer before the connection is taken for dead: 1s to 300s. It tells watches each minute that it is there
+    #[arg(long, env = "TANSO_API_SILENCE", default_value = "150s", value_parser = api_silence)]
+    pub api_silence: Period,
+
     /// Most writes of carbon policies that begin within any minute: statuses, pages of workloads, changed cron jobs. What is above it waits: 60 to 1000000
     #[arg(
         long,
@@ -193,6 +201,15 @@ fn lease_duration(text: &str) -> Result<Period, String> {
         return Err(format!(
             "lease duration \"{text}\"; accepted are 3s to 300s"
         ));
+    }
+    Ok(period)
+}
+
+fn api_silence(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse().map_err(|fault| format!("{fault}"))?;
+    let (shortest, longest) = API_SILENCE;
+    if period.0 < shortest || period.0 > longest {
+        return Err(format!("silence \"{text}\"; accepted are 1s to 300s"));
     }
     Ok(period)
 }
@@ -277,6 +294,17 @@ mod tests {
         let refusal = parse("1s").unwrap_err().to_string();
         assert!(refusal.contains("accepted are 3s to 300s"), "{refusal}");
         assert!(parse("3500ms").is_err());
+    }
+
+    #[test]
+    fn a_silence_that_blinds_is_refused_with_what_is_accepted() {
+        let parse =
+            |value: &str| Settings::try_parse_from(["tanso-operator", "--api-silence", value]);
+        assert_eq!(parse("1s").unwrap().api_silence.0, Duration::from_secs(1));
+        for value in ["0s", "999ms", "301s", "24h"] {
+            let refusal = parse(value).unwrap_err().to_string();
+            assert!(refusal.contains("accepted are 1s to 300s"), "{refusal}");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +29,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Most objects whose last request is remembered.
 const REMEMBERED: usize = 10_000;
+
+/// Most fields of a status that are left out for a kind of an earlier version.
+const UNDECLARED_MAX: usize = 16;
 
 /// Any kind that can be applied.
 pub trait Object:
@@ -266,7 +270,7 @@ impl Applier {
         }
         let name = of.name_any();
         self.may_write::<K>(&name).await?;
-        let request = json!({
+        let mut request = json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
             // The UID keeps the status from landing on a successor.
@@ -274,15 +278,55 @@ impl Applier {
             "status": after,
         });
         let params = PatchParams::apply(self.manager).force();
-        let patch = Patch::Apply(&request);
-        let answer = bounded::<K, _>(
-            "patch status of",
-            &name,
-            api.patch_status(&name, &params, &patch),
-        )
-        .await;
+        for _ in 0..=UNDECLARED_MAX {
+            let patch = Patch::Apply(&request);
+            let written = api.patch_status(&name, &params, &patch);
+            let answer = bounded::<K, _>("patch status of", &name, written).await;
+            self.count::<K, _>("status", &answer);
+            let Err(fault) = &answer else {
+                return Ok(true);
+            };
+            // A kind that was installed with an earlier version: what it has no
+            // field for is left out, and all else is said.
+            let Some(field) = undeclared(fault, &mut request) else {
+                return answer.map(|_| true);
+            };
+            tracing::warn!(
+                kind = %K::kind(&()),
+                name,
+                field,
+                "the kind as installed has no such status field; bring the CustomResourceDefinitions up to date: tanso-operator apply-crds"
+            );
+            self.may_write::<K>(&name).await?;
+        }
+        Ok(false)
+    }
+
+    /// Replaces the conditions of an object whose other fields are not known.
+    ///
+    /// # Errors
+    /// As [`Applier::apply`].
+    pub async fn write_conditions<K: Object>(
+        &self,
+        api: &Api<DynamicObject>,
+        of: &ObjectMeta,
+        conditions: &[Condition],
+    ) -> Result<(), ApplyFault> {
+        let name = of.name.as_deref().unwrap_or_default();
+        self.may_write::<K>(name).await?;
+        let params = PatchParams {
+            field_manager: Some(self.manager.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(json!({
+            // The UID keeps them from landing on a successor.
+            "metadata": { "uid": of.uid },
+            "status": { "conditions": conditions },
+        }));
+        let written = api.patch_status(name, &params, &patch);
+        let answer = bounded::<K, _>("patch status of", name, written).await;
         self.count::<K, _>("status", &answer);
-        answer.map(|_| true)
+        answer.map(drop)
     }
 
     /// Sends a merge patch: for a few fields of an object that others own.
@@ -377,6 +421,24 @@ pub async fn bounded<K: Resource<DynamicType = ()>, T>(
     }
 }
 
+/// Takes the field of a status out of its request that the API server does not
+/// know; `None` if it refused for another reason.
+fn undeclared(fault: &ApplyFault, request: &mut Value) -> Option<String> {
+    let ApplyFault::Api { source, .. } = fault else {
+        return None;
+    };
+    let text = fault::message(source);
+    let (path, _) = text.split_once(": field not declared in schema")?;
+    let (_, path) = path.split_once(".status.")?;
+    let field: String = path.chars().take_while(|c| c.is_alphanumeric()).collect();
+    // Without conditions there is nothing to be said by.
+    if field == "conditions" {
+        return None;
+    }
+    request.get_mut("status")?.as_object_mut()?.remove(&field)?;
+    Some(field)
+}
+
 fn kind<K: Resource<DynamicType = ()>>() -> String {
     K::kind(&()).into_owned()
 }
@@ -442,6 +504,45 @@ mod tests {
             &desired
         ));
         assert!(!covers(&json!({"spec": {"args": ["a", "b"]}}), &desired));
+    }
+
+    #[test]
+    fn only_a_field_that_the_kind_lacks_is_left_out() {
+        let refusal = |message: &str| ApplyFault::Api {
+            verb: "patch status of",
+            kind: "CarbonPolicy".into(),
+            name: "a".into(),
+            source: Box::new(kube::Error::Api(Box::new(
+                kube::core::Status::failure(message, "InternalError").with_code(500),
+            ))),
+        };
+        let typed =
+            "failed to create typed patch object (shop/a; tanso.dev/v1alpha1, Kind=CarbonPolicy)";
+        let status = json!({"status": {"answer": "a", "noAdvice": [], "conditions": []}});
+        let mut request = status.clone();
+        for (message, field) in [
+            (
+                format!("{typed}: .status.noAdvice: field not declared in schema"),
+                Some("noAdvice"),
+            ),
+            (
+                format!("{typed}: .status.noAdvice: field not declared in schema"),
+                None,
+            ),
+            (
+                format!("{typed}: .status.answer[0].text: field not declared in schema"),
+                Some("answer"),
+            ),
+            (
+                format!("{typed}: .status.conditions[0].x: field not declared in schema"),
+                None,
+            ),
+            ("etcdserver: request timed out".to_owned(), None),
+        ] {
+            let left_out = undeclared(&refusal(&message), &mut request);
+            assert_eq!(left_out.as_deref(), field, "{message}");
+        }
+        assert_eq!(request, json!({"status": {"conditions": []}}));
     }
 
     #[tokio::test]

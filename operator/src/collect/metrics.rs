@@ -21,6 +21,7 @@ pub struct CollectMetrics {
     gaps: Family<Kind, Counter>,
     booking: Histogram,
     unseen: Gauge,
+    overflowed: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +44,7 @@ impl Default for CollectMetrics {
             quarantined: Family::default(),
             gaps: Family::default(),
             unseen: Gauge::default(),
+            overflowed: Counter::default(),
             booking: Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
         }
     }
@@ -86,6 +88,11 @@ impl CollectMetrics {
             "Pods in the ledger that were gone before the operator saw them, where energy is read from a store",
             self.unseen.clone(),
         );
+        registry.register(
+            "tanso_operator_overflowed_pods",
+            "Pods beyond what a node may name anew in an hour, by the page: their energy is in the account overflow",
+            self.overflowed.clone(),
+        );
         registry.register_with_unit(
             "tanso_operator_booking_duration",
             "Duration of booking a page, waiting included",
@@ -107,6 +114,11 @@ impl CollectMetrics {
 
     pub(super) fn gap(&self, kind: &'static str) {
         self.gaps.get_or_create(&Kind { kind }).inc();
+    }
+
+    pub(super) fn overflowed(&self, pods: usize) {
+        self.overflowed
+            .inc_by(u64::try_from(pods).unwrap_or(u64::MAX));
     }
 
     pub(super) fn unseen(&self, pods: u64) {

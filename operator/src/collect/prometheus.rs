@@ -20,6 +20,7 @@ use tanso_runtime::Shutdown;
 
 use super::accept::{self, Asked};
 use super::{CollectFault, Collector, LastMinute, with_jitter};
+use crate::guard::guarded;
 use crate::ledger::{NodeAt, query, unseen};
 use crate::owners::Inventory;
 
@@ -82,7 +83,9 @@ impl Collector {
         let mut position = None;
         loop {
             self.know(pods.homes());
-            if let Err(error) = self.read_on(&source, &mut position, Timestamp::now()).await {
+            let reading = self.read_on(&source, &mut position, Timestamp::now());
+            let read = guarded(Box::pin(reading)).await;
+            if let Err(error) = read.unwrap_or_else(|panicked| Err(panicked.into())) {
                 self.metrics.failed();
                 tracing::warn!(%error, store = ?source.store, "collecting from the store failed");
             }

@@ -42,8 +42,9 @@ use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 use tanso_runtime::Shutdown;
 use tokio::sync::Mutex;
 
-use crate::cluster::{Applier, ApplyFault, Class, Events, requested_at};
+use crate::cluster::{Applier, ApplyFault, Class, Events, Readable, readable, requested_at};
 use crate::collect::NodeBoard;
+use crate::guard::{Panicked, guarded};
 use crate::intensity::Feeds;
 use crate::ledger::{Ledger, LedgerFault};
 use crate::metrics::Metrics;
@@ -119,14 +120,27 @@ pub enum ReconcileFault {
     /// The evaluation.
     #[error("evaluating: {0}")]
     Evaluation(String),
+    /// A fault of this program.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl ReconcileFault {
     fn class(&self) -> Class {
         match self {
             Self::Api(fault) => fault.class(),
-            Self::Ledger(_) => Class::Transient,
+            Self::Ledger(_) | Self::Panicked(_) => Class::Transient,
             Self::Evaluation(_) => Class::Terminal,
+        }
+    }
+
+    /// The result's name in metrics.
+    fn label(&self) -> &'static str {
+        match (self, self.class()) {
+            (Self::Panicked(_), _) => "panic",
+            (_, Class::Transient) => "transient",
+            (_, Class::Terminal) => "terminal",
+            (_, Class::Absent) => "absent",
         }
     }
 }
@@ -165,14 +179,18 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     );
 }
 
-fn controller<P: Policy>(shared: &Shared) -> Controller<P> {
-    let api: Api<P> = Api::all(shared.context.client.clone());
+fn controller<P: Policy>(shared: &Shared) -> Controller<Readable<P>> {
+    let api: Api<Readable<P>> = Api::all(shared.context.client.clone());
     let controller = Controller::new(api, watcher::Config::default());
     shared.context.policies.follow(controller.store());
     controller
 }
 
-async fn control<P: Policy>(controller: Controller<P>, shared: Arc<Shared>, shutdown: Shutdown) {
+async fn control<P: Policy>(
+    controller: Controller<Readable<P>>,
+    shared: Arc<Shared>,
+    shutdown: Shutdown,
+) {
     controller
         .with_config(Config::default().concurrency(AT_A_TIME))
         .graceful_shutdown_on(async move { shutdown.begun().await })
@@ -186,12 +204,27 @@ async fn control<P: Policy>(controller: Controller<P>, shared: Arc<Shared>, shut
 }
 
 async fn reconcile<P: Policy>(
-    policy: Arc<P>,
+    policy: Arc<Readable<P>>,
     shared: Arc<Shared>,
 ) -> Result<Action, ReconcileFault> {
+    match &policy.0 {
+        Ok(policy) => visit(policy, &shared).await,
+        Err(unreadable) => {
+            let context = &shared.context;
+            let begun = Instant::now();
+            readable::tell::<P>(&context.client, &context.applier, unreadable).await?;
+            let metrics = &context.metrics;
+            metrics.reconciled(P::CONTROLLER, "terminal", begun.elapsed());
+            Ok(Action::await_change())
+        }
+    }
+}
+
+async fn visit<P: Policy>(policy: &P, shared: &Shared) -> Result<Action, ReconcileFault> {
     let uid = policy.uid().unwrap_or_default();
     if policy.meta().deletion_timestamp.is_some() {
         shared.visits.lock().await.remove(&uid);
+        driver::going(policy, &shared.context).await?;
         return Ok(Action::await_change());
     }
     let last = shared.visits.lock().await.get(&uid).cloned();
@@ -202,7 +235,7 @@ async fn reconcile<P: Policy>(
         && !was_edited
         && last.failures == 0
         && last.generation == policy.meta().generation
-        && last.requested_at == requested_at(&*policy)
+        && last.requested_at == requested_at(policy)
         && last.at.elapsed() < last.interval
     {
         return Ok(Action::requeue(
@@ -210,11 +243,18 @@ async fn reconcile<P: Policy>(
         ));
     }
     let begun = Instant::now();
-    let result = driver::visit(&*policy, &shared, last.is_none()).await;
+    let visit = Box::pin(driver::visit(policy, shared, last.is_none()));
+    let result = match guarded(visit).await {
+        Ok(result) => result,
+        Err(panicked) => {
+            driver::tell_panic(policy, &shared.context, &panicked).await;
+            Err(ReconcileFault::Panicked(panicked))
+        }
+    };
     let (label, failures) = match &result {
         Ok(_) => ("ok", 0),
         Err(fault) => (
-            label(fault.class()),
+            fault.label(),
             last.as_ref()
                 .map_or(0, |last| last.failures)
                 .saturating_add(1),
@@ -230,21 +270,13 @@ async fn reconcile<P: Policy>(
     }
     let visit = Visit {
         generation: policy.meta().generation,
-        requested_at: requested_at(&*policy),
+        requested_at: requested_at(policy),
         at: begun,
         interval,
         failures,
     };
     shared.visits.lock().await.insert(uid, visit);
     result.map(|_| Action::requeue(interval.saturating_sub(begun.elapsed())))
-}
-
-fn label(class: Class) -> &'static str {
-    match class {
-        Class::Transient => "transient",
-        Class::Terminal => "terminal",
-        Class::Absent => "absent",
-    }
 }
 
 /// The policy's interval; its schema keeps it readable, and a broken one is
@@ -257,7 +289,11 @@ fn interval(text: &str) -> Duration {
     clippy::needless_pass_by_value,
     reason = "the signature that the controller asks for"
 )]
-fn error_policy<P: Policy>(policy: Arc<P>, fault: &ReconcileFault, shared: Arc<Shared>) -> Action {
+fn error_policy<P: Policy>(
+    policy: Arc<Readable<P>>,
+    fault: &ReconcileFault,
+    shared: Arc<Shared>,
+) -> Action {
     if fault.class() == Class::Absent {
         return Action::await_change();
     }

@@ -25,12 +25,13 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::watcher;
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client, Resource as _, ResourceExt as _};
 use tanso_crds::EnergyStudy;
 use tanso_runtime::Shutdown;
 use tokio::sync::Mutex;
 
-use crate::cluster::{Applier, ApplyFault, Claim, Events, requested_at};
+use crate::cluster::{Applier, ApplyFault, Claim, Events, Readable, readable, requested_at};
+use crate::guard::{Panicked, guarded};
 use crate::ledger::{Ledger, LedgerFault};
 use crate::metrics::Metrics;
 
@@ -82,6 +83,9 @@ pub enum StudyFault {
     /// The figures.
     #[error("evaluating: {0}")]
     Evaluation(String),
+    /// A fault of this program.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 /// When a study is due again, unless it changes.
@@ -100,7 +104,7 @@ struct Shared {
 
 /// Runs the controller until the shutdown begins.
 pub async fn run(context: Context, shutdown: Shutdown) {
-    let api: Api<EnergyStudy> = Api::all(context.client.clone());
+    let api: Api<Readable<EnergyStudy>> = Api::all(context.client.clone());
     let shared = Arc::new(Shared {
         context,
         due: Mutex::default(),
@@ -117,12 +121,22 @@ pub async fn run(context: Context, shutdown: Shutdown) {
         .await;
 }
 
-async fn reconcile(study: Arc<EnergyStudy>, shared: Arc<Shared>) -> Result<Action, StudyFault> {
+async fn reconcile(
+    study: Arc<Readable<EnergyStudy>>,
+    shared: Arc<Shared>,
+) -> Result<Action, StudyFault> {
+    if let Err(unreadable) = &study.0 {
+        let (context, begun) = (&shared.context, Instant::now());
+        readable::tell::<EnergyStudy>(&context.client, &context.applier, unreadable).await?;
+        let metrics = &context.metrics;
+        metrics.reconciled(CONTROLLER, "terminal", begun.elapsed());
+        return Ok(Action::await_change());
+    }
     let uid = study.uid().unwrap_or_default();
     let now = |at| Due {
-        generation: study.metadata.generation,
+        generation: study.meta().generation,
         requested_at: requested_at(&*study),
-        is_going: study.metadata.deletion_timestamp.is_some(),
+        is_going: study.meta().deletion_timestamp.is_some(),
         at,
     };
     // Our own status write comes back as a change: wait for what is due.
@@ -137,14 +151,24 @@ async fn reconcile(study: Arc<EnergyStudy>, shared: Arc<Shared>) -> Result<Actio
     }
     let (namespace, name) = (study.namespace().unwrap_or_default(), study.name_any());
     let begun = Instant::now();
-    let result = Box::pin(driver::visit(
-        &namespace,
-        &name,
-        &shared.context,
-        Timestamp::now(),
-    ))
-    .await;
-    let label = if result.is_ok() { "ok" } else { "transient" };
+    let context = &shared.context;
+    let visit = Box::pin(driver::visit(&namespace, &name, context, Timestamp::now()));
+    let result = match guarded(visit).await {
+        Ok(result) => result,
+        Err(panicked) => {
+            tracing::error!(namespace, study = name, error = %panicked, "a visit panicked; the others go on");
+            let telling = driver::tell_panic(&namespace, &name, context, &panicked);
+            if let Err(error) = guarded(Box::pin(telling)).await {
+                tracing::error!(namespace, study = name, %error, "writing its status panicked too");
+            }
+            Err(StudyFault::Panicked(panicked))
+        }
+    };
+    let label = match &result {
+        Ok(_) => "ok",
+        Err(StudyFault::Panicked(_)) => "panic",
+        Err(_) => "transient",
+    };
     shared
         .context
         .metrics
@@ -169,7 +193,7 @@ async fn reconcile(study: Arc<EnergyStudy>, shared: Arc<Shared>) -> Result<Actio
     clippy::needless_pass_by_value,
     reason = "the signature that the controller asks for"
 )]
-fn error_policy(study: Arc<EnergyStudy>, fault: &StudyFault, _: Arc<Shared>) -> Action {
+fn error_policy(study: Arc<Readable<EnergyStudy>>, fault: &StudyFault, _: Arc<Shared>) -> Action {
     tracing::warn!(
         error = %fault,
         controller = CONTROLLER,

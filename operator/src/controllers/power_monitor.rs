@@ -34,8 +34,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
-use tanso_crds::PowerMonitor;
 use tanso_crds::condition::{reasons, types};
+use tanso_crds::{PowerMonitor, PowerMonitorStatus};
 use tanso_runtime::Shutdown;
 
 use self::apply::{Hand, Rollout, RolloutFault};
@@ -48,8 +48,12 @@ use self::status::{Findings, Outcome, compute, first_visit};
 use self::validate::{ValidatedPowerMonitor, validate};
 use crate::cluster::apply::{Applier, ApplyFault};
 use crate::cluster::fault::Class;
-use crate::cluster::{Claim, Events, POWER_MONITOR_MANAGER, requested_at};
+use crate::cluster::{
+    Claim, Conditions, Events, POWER_MONITOR_MANAGER, Readable, Unreadable, kept_by, readable,
+    requested_at,
+};
 use crate::collect::{AgentTrust, TrustBoard};
+use crate::guard::guarded;
 use crate::metrics::Metrics;
 
 /// The controller's name in metrics.
@@ -137,7 +141,7 @@ pub async fn run(
     let client = context.client.clone();
     let namespace = context.installation.namespace.clone();
     let ours = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
-    let monitors: Api<PowerMonitor> = Api::all(client.clone());
+    let monitors: Api<Readable<PowerMonitor>> = Api::all(client.clone());
     Controller::new(monitors, watcher::Config::default())
         .with_config(
             Config::default()
@@ -174,10 +178,32 @@ pub async fn run(
 }
 
 async fn reconcile(
-    monitor: Arc<PowerMonitor>,
+    monitor: Arc<Readable<PowerMonitor>>,
     context: Arc<Context>,
 ) -> Result<Action, std::convert::Infallible> {
+    if let Err(unreadable) = &monitor.0 {
+        return Ok(unread(&context, unreadable).await);
+    }
     Ok(visit(&context, &monitor.name_any()).await)
+}
+
+/// Says that a monitor cannot be read; what runs for it goes on running.
+async fn unread(context: &Context, unreadable: &Unreadable) -> Action {
+    let begin = Instant::now();
+    let applier = context.hand.applier();
+    let told = readable::tell::<PowerMonitor>(&context.client, applier, unreadable).await;
+    let name = unreadable.metadata.name.as_deref().unwrap_or_default();
+    let (result, action) = match told {
+        Ok(()) => ("terminal", Action::await_change()),
+        Err(error) => {
+            tracing::warn!(%error, "the status could not be written");
+            ("transient", Action::requeue(context.pause(name)))
+        }
+    };
+    context
+        .metrics
+        .reconciled(CONTROLLER, result, begin.elapsed());
+    action
 }
 
 /// One visit: the five steps, and when to come again. Never asks why it was
@@ -185,24 +211,40 @@ async fn reconcile(
 #[tracing::instrument(skip(context))]
 pub async fn visit(context: &Context, name: &str) -> Action {
     let begin = Instant::now();
-    let (result, action) = match Box::pin(steps(context, name)).await {
-        Ok(Done::Calm) => {
+    let (result, action) = match guarded(Box::pin(steps(context, name))).await {
+        Ok(Ok(Done::Calm)) => {
             context.calm(name);
             ("ok", Action::requeue(CALM))
         }
-        Ok(Done::Gone) => {
+        Ok(Ok(Done::Gone)) => {
             context.calm(name);
             ("absent", Action::await_change())
         }
-        Ok(Done::Terminal) => {
+        Ok(Ok(Done::Terminal)) => {
             context.calm(name);
             ("terminal", Action::requeue(PATIENT))
         }
-        Ok(Done::Transient) => ("transient", Action::requeue(context.pause(name))),
-        Err(fault) => {
+        Ok(Ok(Done::Transient)) => ("transient", Action::requeue(context.pause(name))),
+        Ok(Err(fault)) => {
             let pause = context.pause(name);
             tracing::warn!(error = %fault, ?pause, "the status could not be written");
             ("transient", Action::requeue(pause))
+        }
+        Err(panicked) => {
+            let pause = context.pause(name);
+            tracing::error!(error = %panicked, ?pause, "a visit panicked; the others go on");
+            let message = panicked.to_string();
+            let telling = tell(
+                context,
+                name,
+                Class::Transient,
+                reasons::INTERNAL_ERROR,
+                &message,
+            );
+            if let Err(error) = guarded(Box::pin(telling)).await {
+                tracing::error!(%error, "writing its status panicked too");
+            }
+            ("panic", Action::requeue(pause))
         }
     };
     context
@@ -222,6 +264,7 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
     let mut observed = match Box::pin(context.observer.observe(name)).await {
         Ok(observed) => observed,
         Err(ObserveFault::Gone(_)) => return Ok(Done::Gone),
+        Err(ObserveFault::Going(monitor)) => return going(context, &monitor).await,
         Err(fault) => return Box::pin(unobserved(context, name, &fault)).await,
     };
     if observed.monitor.status.is_none() {
@@ -279,6 +322,25 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         };
     }
     Box::pin(roll_out(context, &observed, &valid, &chosen)).await
+}
+
+/// Says of a monitor that is being deleted who keeps it, if anybody does.
+async fn going(context: &Context, monitor: &PowerMonitor) -> Result<Done, ApplyFault> {
+    let Some(who) = kept_by(monitor, None) else {
+        return Ok(Done::Gone);
+    };
+    let mut after = monitor.status.clone().unwrap_or_default();
+    after.observed_generation = monitor.metadata.generation;
+    let message = format!("agents run until it is gone; {who}");
+    let mut conditions = Conditions::new(
+        &mut after.conditions,
+        monitor.metadata.generation,
+        Timestamp::now(),
+    );
+    conditions.set(types::READY, "False", reasons::TERMINATING, &message);
+    conditions.set(types::RECONCILING, "True", reasons::TERMINATING, "");
+    publish(context, monitor, &after).await?;
+    Ok(Done::Gone)
 }
 
 /// Certificates first, then all objects, then the status.
@@ -414,7 +476,7 @@ async fn conclude(
         now: Timestamp::now(),
     };
     let mut after = compute(&findings, outcome);
-    let rolls = |after: &tanso_crds::PowerMonitorStatus| {
+    let rolls = |after: &PowerMonitorStatus| {
         after
             .conditions
             .iter()
@@ -431,7 +493,16 @@ async fn conclude(
         after = compute(&findings, outcome);
     }
     after.last_handled_reconcile_at = requested_at(monitor);
-    let wrote = status::write(&context.client, context.hand.applier(), monitor, &after).await;
+    publish(context, monitor, &after).await
+}
+
+/// Writes a status if it says something new, and tells its transitions.
+async fn publish(
+    context: &Context,
+    monitor: &PowerMonitor,
+    after: &PowerMonitorStatus,
+) -> Result<(), ApplyFault> {
+    let wrote = status::write(&context.client, context.hand.applier(), monitor, after).await;
     match wrote {
         // Deleted meanwhile: nobody is left to tell.
         Err(fault) if fault.class() == Class::Absent => return Ok(()),
@@ -439,6 +510,7 @@ async fn conclude(
         Ok(false) => return Ok(()),
         Ok(true) => {}
     }
+    let before = monitor.status.as_ref();
     let before = before.map_or(&[][..], |status| &status.conditions);
     let regarding = monitor.object_ref(&());
     context
@@ -493,10 +565,23 @@ async fn unobserved(
 ) -> Result<Done, ApplyFault> {
     let (class, reason) = match fault {
         ObserveFault::Read(fault) => judge(fault),
-        ObserveFault::NoNodes | ObserveFault::Gone(_) => (Class::Transient, reasons::UNAVAILABLE),
+        ObserveFault::NoNodes | ObserveFault::Gone(_) | ObserveFault::Going(_) => {
+            (Class::Transient, reasons::UNAVAILABLE)
+        }
     };
     let message = fault.to_string();
     tracing::warn!(error = message, ?class, "observing failed");
+    tell(context, name, class, reason, &message).await
+}
+
+/// Says what failed, if the monitor itself can be read.
+async fn tell(
+    context: &Context,
+    name: &str,
+    class: Class,
+    reason: &str,
+    message: &str,
+) -> Result<Done, ApplyFault> {
     let api: Api<PowerMonitor> = Api::all(context.client.clone());
     let Ok(Ok(Some(monitor))) = tokio::time::timeout(PATIENT, api.get_opt(name)).await else {
         return Ok(Done::Transient);
@@ -510,7 +595,7 @@ async fn unobserved(
     let outcome = Outcome::Failed {
         class,
         reason,
-        message: &message,
+        message,
     };
     conclude(context, &observed, None, outcome, &[]).await?;
     Ok(if class == Class::Terminal {

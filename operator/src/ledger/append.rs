@@ -49,6 +49,8 @@ pub struct Booked {
     pub skipped: u64,
     /// Energy that was added.
     pub energy: Joules,
+    /// Pods whose energy is in `overflow`, since too many came new in an hour.
+    pub overflowed: usize,
     /// Records that are missing before this page.
     pub gap: Option<Gap>,
 }
@@ -136,14 +138,15 @@ pub fn book(
             records: 0,
             skipped,
             energy: Joules::ZERO,
+            overflowed: 0,
             gap: None,
         });
     }
     if let Some(gap) = &gap {
         write_gap(&transaction, page, gap, now)?;
     }
-    add_rows(&transaction, &page.node, &new)?;
-    add_names(&transaction, &page.node, &new, now)?;
+    let overflowed = add_rows(&transaction, &page.node, &new)?;
+    add_names(&transaction, &page.node, &new, &overflowed, now)?;
     let energy: u128 = new
         .iter()
         .map(|r| u128::from(r.energy_uj.value.microjoules()))
@@ -156,6 +159,7 @@ pub fn book(
         records: u64::try_from(new.len()).unwrap_or(u64::MAX),
         skipped,
         energy: Joules::from_microjoules(u64::try_from(energy).unwrap_or(u64::MAX)),
+        overflowed: overflowed.len(),
         gap,
     })
 }
@@ -264,20 +268,23 @@ fn write_gap(
     Ok(())
 }
 
-/// Sums the records in memory first: a page has many records of one row.
+/// Sums the records in memory first: a page has many records of one row. Says
+/// which pods got no account of their own.
 fn add_rows(
     transaction: &Transaction<'_>,
     node: &str,
     records: &[&Record],
-) -> Result<(), LedgerFault> {
+) -> Result<BTreeSet<String>, LedgerFault> {
     let mut ids = Ids::default();
+    let node = id_of(transaction, "nodes", "name", node)?;
     let mut sums: BTreeMap<RowKey, RowSum> = BTreeMap::new();
     let mut minutes: BTreeMap<(i64, i64), MinuteSum> = BTreeMap::new();
     let mut held: BTreeMap<(i64, i64), Told> = BTreeMap::new();
     for record in records {
-        let account = ids.account(transaction, &record.account)?;
+        let hour = record.minute.div_euclid(SECONDS_PER_HOUR);
+        let account = ids.account(transaction, &record.account, (node, hour))?;
         let key = RowKey {
-            hour: record.minute.div_euclid(SECONDS_PER_HOUR),
+            hour,
             account,
             provenance: provenance_number(record.provenance),
             model: ids.model(transaction, record.model.as_deref().unwrap_or(""))?,
@@ -295,15 +302,15 @@ fn add_rows(
             minute.energy += record.energy_uj.value;
             minute.provenance = minute.provenance.max(provenance);
         }
-        if let (Account::Container { .. }, Some(bytes)) =
+        if let (Account::Container { pod_uid, .. }, Some(bytes)) =
             (&record.account, record.memory_peak_bytes)
+            && !ids.overflowed.contains(pod_uid)
         {
             let told = held.entry((record.minute, account)).or_default();
             told.in_page = told.in_page.saturating_add(bytes);
         }
     }
     let fault = LedgerFault::of("booking energy");
-    let node = id_of(transaction, "nodes", "name", node)?;
     let mut upsert = transaction
         .prepare(
             "INSERT INTO hours (hour, node, account, provenance, model, caught_up,
@@ -336,7 +343,8 @@ fn add_rows(
     }
     drop(upsert);
     add_minutes(transaction, &minutes, &mut held)?;
-    memory::add(transaction, &held)
+    memory::add(transaction, &held)?;
+    Ok(ids.overflowed)
 }
 
 /// Adds CPU time, energy and memory by the minute, and what is too old to its
@@ -389,6 +397,7 @@ fn add_names(
     transaction: &Transaction<'_>,
     node: &str,
     records: &[&Record],
+    overflowed: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<(), LedgerFault> {
     let mut named: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
@@ -399,6 +408,7 @@ fn add_names(
                 pod: Some(pod),
                 ..
             } = &record.names
+            && !overflowed.contains(pod_uid)
         {
             named.insert(pod_uid, (namespace, pod));
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use tanso_runtime::Shutdown;
 use tokio::time::sleep;
 
@@ -29,9 +30,8 @@ pub struct Backups {
 /// Rolls up and backs up until the shutdown begins.
 pub async fn run(ledger: Ledger, backups: Option<Backups>, shutdown: Shutdown) {
     loop {
-        let retention = Retention::default();
         let done = ledger
-            .call(move |connection| roll_up(connection, retention, Timestamp::now()))
+            .call(|connection| keep_small(connection, Timestamp::now()))
             .await;
         match done {
             Ok(done) if done != RolledUp::default() => {
@@ -69,7 +69,26 @@ pub async fn run(ledger: Ledger, backups: Option<Backups>, shutdown: Shutdown) {
     }
 }
 
-/// Makes a backup if one is due by the age of the newest.
+/// Rolls up what is old by the clock and by the newest minute that was booked: a
+/// clock that jumps ahead must not give resolution away, which no clock brings
+/// back.
+///
+/// # Errors
+/// If the database refuses; then nothing was changed.
+pub fn keep_small(connection: &mut Connection, now: Timestamp) -> Result<RolledUp, LedgerFault> {
+    let newest: Option<i64> = connection
+        .query_row("SELECT max(closed_until) FROM cursors", [], |row| {
+            row.get(0)
+        })
+        .map_err(LedgerFault::of("rolling up old rows"))?;
+    let Some(newest) = newest.and_then(|at| Timestamp::from_second(at).ok()) else {
+        return Ok(RolledUp::default());
+    };
+    roll_up(connection, Retention::default(), now.min(newest))
+}
+
+/// Makes a backup if one is due by the age of the newest; what was made while the
+/// clock was ahead counts from when that time has come.
 ///
 /// # Errors
 /// If the folder or the ledger refuses.
@@ -85,9 +104,10 @@ pub async fn back_up(
     } = backups.clone();
     ledger
         .call(move |connection| {
-            let newest = backup::backups(&folder)?.pop();
-            let age = newest.and_then(|path| backup::time_of(&path));
-            if age.is_some_and(|at| now.duration_since(at).unsigned_abs() < every) {
+            let all = backup::backups(&folder)?;
+            let times = all.iter().filter_map(|path| backup::time_of(path));
+            let newest = times.filter(|at| *at <= now).max();
+            if newest.is_some_and(|at| now.duration_since(at).unsigned_abs() < every) {
                 return Ok(None);
             }
             backup::backup(connection, &folder, keep, now).map(Some)
@@ -124,5 +144,30 @@ mod tests {
         ];
         assert_eq!(made, expected);
         assert_eq!(backup::backups(&backups.folder).unwrap().len(), 2);
+    }
+
+    /// An hour of a clock that is a year ahead, then the right time again.
+    #[tokio::test]
+    async fn a_clock_that_jumps_ahead_and_back_makes_a_backup_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let backups = Backups {
+            folder: folder.path().join("backups"),
+            every: Duration::from_hours(24),
+            keep: 4,
+        };
+        let at = |hours: i64| Timestamp::from_second(1_790_000_000 + hours * 3_600).unwrap();
+        let year = 24 * 365;
+        let mut made = Vec::new();
+        for hours in [0, year, year + 1, 2, 3, 12, 23, 25, 26, 49] {
+            if back_up(&ledger, &backups, at(hours))
+                .await
+                .unwrap()
+                .is_some()
+            {
+                made.push(hours);
+            }
+        }
+        assert_eq!(made, [0, year, 25, 49]);
     }
 }

@@ -57,6 +57,7 @@ impl Inventory {
         let sharing = |monitor: &PowerMonitor| monitor.spec.agent.idle_sharing;
         let charged: BTreeMap<String, IdleSharing> = monitors
             .iter()
+            .filter_map(|monitor| monitor.known())
             .filter(|monitor| sharing(monitor) != IdleSharing::Apart)
             .map(|monitor| (monitor.name_any(), sharing(monitor)))
             .collect();

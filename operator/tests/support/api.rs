@@ -85,7 +85,8 @@ async fn connect(user: Option<String>) -> Option<Client> {
     Some(Client::try_from(config).unwrap())
 }
 
-async fn install(client: Client) {
+/// Installs tanso's kinds and rights, once more if they are there.
+pub async fn install(client: Client) {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     for crd in [
         PowerMonitor::crd(),

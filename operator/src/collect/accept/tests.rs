@@ -207,3 +207,28 @@ fn names_that_no_cluster_gives_are_refused() {
     assert_eq!(name(&"x".repeat(64)), "text");
     assert_eq!(name("line\nfeed"), "text");
 }
+
+/// The operator's clock steps back an hour and is set right: nothing of the page is
+/// lost, since what is refused leaves the cursor where it was.
+#[test]
+fn what_a_clock_behind_refused_passes_whole_once_it_is_right() {
+    let cursor = Cursor {
+        journal: JOURNAL,
+        sequence: 10,
+    };
+    let homes = Homes::new();
+    let at = |seconds: i64| {
+        let asked = Asked {
+            node: "n1",
+            cursor: Some(&cursor),
+            now: Timestamp::from_second(MINUTE + 65 + seconds).unwrap(),
+            homes: &homes,
+        };
+        accept(&asked, page())
+    };
+    assert!(matches!(at(-3_600), Err(Refusal::Future { .. })));
+    for seconds in [0, 3_600, 86_400 * 400] {
+        let passed = at(seconds).unwrap();
+        assert_eq!((passed.records.len(), passed.next_sequence), (2, 12));
+    }
+}

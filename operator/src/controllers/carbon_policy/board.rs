@@ -21,6 +21,7 @@ use tanso_crds::carbon_policy::status::{
 use tanso_faces::words::Priced;
 
 use super::kinds::Policy;
+use crate::cluster::Readable;
 
 /// The caches of the running controllers; clones share them.
 #[derive(Clone, Default)]
@@ -47,7 +48,7 @@ impl fmt::Debug for PolicyBoard {
 
 impl PolicyBoard {
     /// Reads from this cache from now on, in place of an earlier term's.
-    pub(super) fn follow<P: Policy>(&self, store: Store<P>) {
+    pub(super) fn follow<P: Policy>(&self, store: Store<Readable<P>>) {
         let cache = Cache {
             controller: P::CONTROLLER,
             rows: Box::new(move || rows(&store)),
@@ -72,7 +73,7 @@ impl PolicyBoard {
     }
 }
 
-fn rows<P: Policy>(store: &Store<P>) -> Vec<Row> {
+fn rows<P: Policy>(store: &Store<Readable<P>>) -> Vec<Row> {
     let row = |policy: &P| {
         Some(Row {
             kind: P::CONTROLLER,
@@ -84,7 +85,7 @@ fn rows<P: Policy>(store: &Store<P>) -> Vec<Row> {
     store
         .state()
         .iter()
-        .filter_map(|policy| row(policy))
+        .filter_map(|policy| row(policy.known()?))
         .collect()
 }
 

@@ -23,7 +23,8 @@ use super::remembered::{self, Remembered};
 use super::status::{self, Evaluated, Outcome};
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
-use crate::cluster::{ApplyFault, condition, requested_at};
+use crate::cluster::{ApplyFault, condition, kept_by, requested_at};
+use crate::guard::{Panicked, guarded};
 use crate::ledger::evidence::Evidence;
 use crate::ledger::{self, Fold, KnownNode, NodeAt, Scope, Snapshot, known_nodes, query};
 use crate::regulations::Rules;
@@ -110,6 +111,7 @@ pub(super) async fn visit<P: Policy>(
         let outcome = match fault {
             ReconcileFault::Api(api) if api.is_forbidden() => Outcome::Forbidden(api.to_string()),
             ReconcileFault::Api(ApplyFault::NotLeader { .. }) => return done,
+            ReconcileFault::Panicked(panicked) => Outcome::Panicked(panicked.to_string()),
             other => Outcome::Unavailable(other.to_string()),
         };
         // The failure itself matters more than that it could not be written.
@@ -118,6 +120,32 @@ pub(super) async fn visit<P: Policy>(
         }
     }
     done
+}
+
+/// Says of a policy that is being deleted who keeps it, if anybody does.
+pub(super) async fn going<P: Policy>(policy: &P, context: &Context) -> Result<(), ReconcileFault> {
+    let Some(who) = kept_by(policy, None) else {
+        return Ok(());
+    };
+    write(policy, context, policy.status(), &Outcome::Going(who)).await
+}
+
+/// Says that a fault of this program ended a visit.
+pub(super) async fn tell_panic<P: Policy>(policy: &P, context: &Context, panicked: &Panicked) {
+    let name = policy.name_any();
+    tracing::error!(policy = name, error = %panicked, "a visit panicked; the others go on");
+    let outcome = Outcome::Panicked(panicked.to_string());
+    // Conditions keep the order of the first visit.
+    let first = status::first(policy.meta().generation, Timestamp::now());
+    let before = policy.status().filter(|said| !said.conditions.is_empty());
+    let writing = Box::pin(write(policy, context, before.or(Some(&first)), &outcome));
+    match guarded(writing).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::debug!(%error, policy = name, "writing a panic's status failed");
+        }
+        Err(error) => tracing::error!(%error, policy = name, "writing its status panicked too"),
+    }
 }
 
 /// A checked policy and whose rows it sees.
@@ -290,7 +318,10 @@ async fn evaluate(
     };
     tokio::task::spawn_blocking(judging)
         .await
-        .map_err(|fault| ReconcileFault::Evaluation(fault.to_string()))
+        .map_err(|fault| match fault.try_into_panic() {
+            Ok(payload) => ReconcileFault::Panicked(Panicked::of(payload.as_ref())),
+            Err(ended) => ReconcileFault::Evaluation(ended.to_string()),
+        })
 }
 
 /// What was read for an evaluation.

@@ -22,8 +22,9 @@ use tanso_runtime::Shutdown;
 use super::Shared;
 use super::kinds::Policy;
 use super::observe::RULES_LABEL;
-use crate::cluster::ApplyFault;
 use crate::cluster::apply::bounded;
+use crate::cluster::{ApplyFault, Readable};
+use crate::guard::guarded;
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -41,21 +42,22 @@ fn rules() -> Name {
 
 /// Policies of one kind, and where to tell that some are to be visited.
 pub(super) struct Told<P: Policy> {
-    store: Store<P>,
+    store: Store<Readable<P>>,
     look: Sender<()>,
 }
 
 impl<P: Policy> Told<P> {
     /// The policies of a store, and when all of them are to be looked at: those
     /// within their interval are passed over.
-    pub(super) fn new(store: Store<P>) -> (Self, Receiver<()>) {
+    pub(super) fn new(store: Store<Readable<P>>) -> (Self, Receiver<()>) {
         let (look, looks) = channel(1);
         (Self { store, look }, looks)
     }
 
     /// What each policy reads, by its UID.
     fn reads(&self, operators: &str, by_name: &mut BTreeMap<Name, BTreeSet<String>>) {
-        for policy in self.store.state() {
+        let all = self.store.state();
+        for policy in all.iter().filter_map(|policy| policy.known()) {
             let home = policy.home(operators);
             let uid = policy.uid().unwrap_or_default();
             for name in read_by(policy.policy(), &home) {
@@ -101,34 +103,49 @@ pub(super) async fn run<A: Policy, B: Policy>(
 ) {
     let mut seen = Seen::default();
     loop {
-        let mut by_name = BTreeMap::new();
-        let operators = &shared.context.namespace;
-        namespaced.reads(operators, &mut by_name);
-        cluster.reads(operators, &mut by_name);
-        for name in seen.turn(&by_name.keys().cloned().collect::<Vec<_>>()) {
-            let version = match version_of(&shared, &name).await {
-                Ok(version) => version,
-                Err(error) => {
-                    tracing::debug!(%error, "looking for edits of a ConfigMap failed; trying again");
-                    continue;
-                }
-            };
-            if seen.versions.get(&name) == Some(&version) {
-                continue;
-            }
-            if name == rules() {
-                shared.rules.forget().await;
-            }
-            let readers = by_name.get(&name).into_iter().flatten().cloned();
-            shared.edited.lock().await.extend(readers);
-            namespaced.look();
-            cluster.look();
-            seen.versions.insert(name, version);
-        }
+        look(&shared, &mut namespaced, &mut cluster, &mut seen).await;
         tokio::select! {
             () = shutdown.begun() => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+    }
+}
+
+/// One look; who reads what was edited is told.
+async fn look<A: Policy, B: Policy>(
+    shared: &Shared,
+    namespaced: &mut Told<A>,
+    cluster: &mut Told<B>,
+    seen: &mut Seen,
+) {
+    let mut by_name = BTreeMap::new();
+    let operators = &shared.context.namespace;
+    namespaced.reads(operators, &mut by_name);
+    cluster.reads(operators, &mut by_name);
+    for name in seen.turn(&by_name.keys().cloned().collect::<Vec<_>>()) {
+        let version = match guarded(Box::pin(version_of(shared, &name))).await {
+            Ok(Ok(version)) => version,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "looking for edits of a ConfigMap failed; trying again");
+                continue;
+            }
+            Err(error) => {
+                let (namespace, name) = name;
+                tracing::error!(%error, namespace, name, "looking for edits of a ConfigMap panicked");
+                continue;
+            }
+        };
+        if seen.versions.get(&name) == Some(&version) {
+            continue;
+        }
+        if name == rules() {
+            shared.rules.forget().await;
+        }
+        let readers = by_name.get(&name).into_iter().flatten().cloned();
+        shared.edited.lock().await.extend(readers);
+        namespaced.look();
+        cluster.look();
+        seen.versions.insert(name, version);
     }
 }
 

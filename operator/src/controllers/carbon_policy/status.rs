@@ -33,6 +33,10 @@ pub enum Outcome<'a> {
     Forbidden(String),
     /// Something did not answer; it will be tried again.
     Unavailable(String),
+    /// A fault of this program ended the visit; it will be tried again.
+    Panicked(String),
+    /// It is being deleted and somebody keeps it; said in words.
+    Going(String),
     /// `spec.suspend` is set.
     Suspended,
 }
@@ -94,19 +98,15 @@ pub fn after(
         }
         Outcome::Forbidden(message) => stall(&mut conditions, reasons::FORBIDDEN, message),
         Outcome::Unavailable(message) => {
-            conditions.set(types::READY, "False", reasons::UNAVAILABLE, message);
-            conditions.set(
-                types::RECONCILING,
-                "True",
-                reasons::UNAVAILABLE,
-                "tried again",
-            );
-            conditions.set(
-                types::STALLED,
-                "False",
-                reasons::UNAVAILABLE,
-                "may pass by itself",
-            );
+            try_again(&mut conditions, reasons::UNAVAILABLE, message);
+        }
+        Outcome::Panicked(message) => {
+            try_again(&mut conditions, reasons::INTERNAL_ERROR, message);
+        }
+        Outcome::Going(who) => {
+            conditions.set(types::READY, "False", reasons::TERMINATING, who);
+            let message = "figures stay as they were";
+            conditions.set(types::RECONCILING, "True", reasons::TERMINATING, message);
         }
         Outcome::Suspended => {
             let message = "spec.suspend is set; figures stay as they were";
@@ -117,7 +117,8 @@ pub fn after(
     match outcome {
         Outcome::Evaluated(evaluated) => fill(&mut status, evaluated),
         Outcome::NoData | Outcome::Faulty(_) | Outcome::Forbidden(_) => void(&mut status),
-        Outcome::Unavailable(_) | Outcome::Suspended => {}
+        Outcome::Unavailable(_) | Outcome::Panicked(_) | Outcome::Going(_) | Outcome::Suspended => {
+        }
     }
     status
 }
@@ -220,6 +221,13 @@ fn waiting_for_data(conditions: &mut Conditions<'_>) {
         message,
     );
     conditions.set(types::INTENSITY_FRESH, "Unknown", reasons::NO_DATA, message);
+}
+
+/// What failed may pass by itself.
+fn try_again(conditions: &mut Conditions<'_>, reason: &str, message: &str) {
+    conditions.set(types::READY, "False", reason, message);
+    conditions.set(types::RECONCILING, "True", reason, "tried again");
+    conditions.set(types::STALLED, "False", reason, "may pass by itself");
 }
 
 /// Nothing goes on until somebody changes something; an old verdict would be

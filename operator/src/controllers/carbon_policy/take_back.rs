@@ -24,7 +24,8 @@ use tanso_runtime::Shutdown;
 use super::act::{self, Wish};
 use super::kinds::Policy;
 use super::{Context, Shared};
-use crate::cluster::ApplyFault;
+use crate::cluster::{ApplyFault, Readable};
+use crate::guard::guarded;
 use crate::ledger::Scope;
 
 /// Time between two looks; they read memory only.
@@ -38,14 +39,14 @@ const TOLD_AFTER: Duration = Duration::from_secs(30);
 
 /// The policies that there are.
 pub(super) struct Known {
-    namespaced: Store<CarbonPolicy>,
-    cluster: Store<ClusterCarbonPolicy>,
+    namespaced: Store<Readable<CarbonPolicy>>,
+    cluster: Store<Readable<ClusterCarbonPolicy>>,
 }
 
 impl Known {
     pub(super) const fn new(
-        namespaced: Store<CarbonPolicy>,
-        cluster: Store<ClusterCarbonPolicy>,
+        namespaced: Store<Readable<CarbonPolicy>>,
+        cluster: Store<Readable<ClusterCarbonPolicy>>,
     ) -> Self {
         Self {
             namespaced,
@@ -76,9 +77,13 @@ impl Known {
 
 /// The UID and the scope of a policy that may act.
 fn acts<P: Policy>(
-    policy: &P,
+    policy: &Readable<P>,
     namespaces: &[(String, BTreeMap<String, String>)],
 ) -> Option<(String, Scope)> {
+    let Some(policy) = policy.known() else {
+        // What a later version lets it do is not known: nothing is taken back.
+        return Some((policy.uid()?, Scope::All));
+    };
     let stays = policy.meta().deletion_timestamp.is_none();
     let applies = policy.policy().actions.mode == ActionMode::Apply;
     if !stays || !applies {
@@ -161,8 +166,15 @@ async fn look(context: &Context, known: &Known, failed: &mut HashMap<(String, St
         let is_early = failed
             .get(&(namespace.clone(), name.clone()))
             .is_some_and(|again| again.at > Instant::now());
-        if !is_early {
-            take_back(context, &cron_job, policy, why, failed).await;
+        if is_early {
+            continue;
+        }
+        let taking = Box::pin(take_back(context, &cron_job, policy, why, failed));
+        if let Err(error) = guarded(taking).await {
+            tracing::error!(%error, namespace, workload = name, "taking back an action panicked");
+            let key = (namespace, name);
+            let (again, _) = Again::after(failed.get(&key), false);
+            failed.insert(key, again);
         }
     }
 }
@@ -284,8 +296,17 @@ mod tests {
             );
             policy
         };
-        assert!(acts(&policy(ActionMode::Apply, false), &[]).is_some());
-        assert!(acts(&policy(ActionMode::Apply, true), &[]).is_none());
-        assert!(acts(&policy(ActionMode::Suggest, false), &[]).is_none());
+        let acts = |policy: CarbonPolicy| acts(&Readable(Ok(policy)), &[]);
+        assert!(acts(policy(ActionMode::Apply, false)).is_some());
+        assert!(acts(policy(ActionMode::Apply, true)).is_none());
+        assert!(acts(policy(ActionMode::Suggest, false)).is_none());
+    }
+
+    #[test]
+    fn what_a_policy_changed_stays_while_this_version_cannot_read_it() {
+        let unreadable: Readable<CarbonPolicy> = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p", "namespace": "shop", "uid": "u"}, "spec": {"actions": 7}}))
+        .unwrap();
+        assert_eq!(acts(&unreadable, &[]), Some(("u".to_owned(), Scope::All)));
     }
 }

@@ -26,7 +26,8 @@ use super::status::{self, Outcome};
 use super::validate::ValidatedStudy;
 use super::{Context, FINALIZER, StudyFault};
 use crate::cluster::apply::bounded;
-use crate::cluster::requested_at;
+use crate::cluster::{kept_by, requested_at};
+use crate::guard::Panicked;
 
 /// Between two looks at what is awaited.
 const LOOK: Duration = Duration::from_secs(2);
@@ -75,6 +76,30 @@ pub async fn visit(
         }
     };
     visit.go_on(&checked, figures).await
+}
+
+/// Says that a fault of this program ended a visit. Failing costs only that.
+pub(super) async fn tell_panic(
+    namespace: &str,
+    name: &str,
+    context: &Context,
+    panicked: &Panicked,
+) {
+    let api: Api<EnergyStudy> = Api::namespaced(context.client.clone(), namespace);
+    let Ok(Some(study)) = bounded::<EnergyStudy, _>("get", name, api.get_opt(name)).await else {
+        return;
+    };
+    let mut visit = Visit {
+        context,
+        study: &study,
+        now: Timestamp::now(),
+        before: study.status.clone(),
+        status: study.status.clone().unwrap_or_default(),
+    };
+    let said = visit.say(&Outcome::Panicked(panicked.to_string())).await;
+    if let Err(error) = said {
+        tracing::debug!(%error, study = name, "writing a panic's status failed");
+    }
 }
 
 /// What one visit works with.
@@ -186,6 +211,9 @@ impl Visit<'_> {
     async fn part(&mut self) -> Result<Option<Duration>, StudyFault> {
         let finalizers = self.study.finalizers();
         if !finalizers.iter().any(|one| one == FINALIZER) {
+            if let Some(who) = kept_by(self.study, Some(FINALIZER)) {
+                self.say(&Outcome::Going(who)).await?;
+            }
             return Ok(None);
         }
         if let Some(trial) = self.status.trial.clone() {

@@ -33,6 +33,10 @@ pub enum Outcome {
     Stalled(&'static str, String),
     /// A part failed and is tried again; the message.
     Trying(String),
+    /// A fault of this program ended the visit, which is tried again; the message.
+    Panicked(String),
+    /// It is being deleted and somebody keeps it; who, in words.
+    Going(String),
     /// It will not go on: reason and message.
     Failed(&'static str, String),
 }
@@ -115,12 +119,23 @@ fn said(outcome: &Outcome) -> Vec<Said> {
             ("False", reasons::UNAVAILABLE, message.clone()),
             ("False", reasons::UNAVAILABLE, none()),
         ),
+        Outcome::Panicked(message) => (
+            ("False", reasons::INTERNAL_ERROR, message.clone()),
+            ("False", reasons::INTERNAL_ERROR, none()),
+        ),
+        Outcome::Going(who) => (
+            ("False", reasons::TERMINATING, who.clone()),
+            ("False", reasons::TERMINATING, none()),
+        ),
         Outcome::Stalled(reason, message) | Outcome::Failed(reason, message) => (
             ("False", *reason, message.clone()),
             ("True", *reason, message.clone()),
         ),
     };
-    let trying = matches!(outcome, Outcome::Trying(_));
+    let trying = matches!(
+        outcome,
+        Outcome::Trying(_) | Outcome::Panicked(_) | Outcome::Going(_)
+    );
     let reconciling = if trying { "True" } else { "False" };
     let done = |is: bool| if is { "True" } else { "False" };
     let (complete, failed, suspended) = (
@@ -130,14 +145,19 @@ fn said(outcome: &Outcome) -> Vec<Said> {
     );
     let (reason, message) = (ready.1, ready.2.clone());
     let told = |is: bool| if is { message.clone() } else { String::new() };
-    vec![
+    let mut all = vec![
         (types::READY, ready.0, reason, ready.2.clone()),
         (types::RECONCILING, reconciling, reason, none()),
         (types::STALLED, stalled.0, stalled.1, stalled.2),
         (types::COMPLETE, done(complete), reason, told(complete)),
         (types::FAILED, done(failed), reason, told(failed)),
         (types::SUSPENDED, done(suspended), reason, told(suspended)),
-    ]
+    ];
+    if matches!(outcome, Outcome::Going(_)) {
+        // How it ended stays said until it is gone.
+        all.truncate(2);
+    }
+    all
 }
 
 const fn ended(decision: Decision) -> (&'static str, &'static str) {

@@ -26,6 +26,7 @@ use super::build::foreign::{CERTIFICATES, Certificate, SERVICE_MONITORS};
 use super::build::{Extras, MONITOR_LABEL, Names};
 use super::overlap::{Claimant, Node};
 use super::validate::linux_nodes;
+use crate::cluster::Readable;
 use crate::cluster::apply::{ApplyFault, Object, bounded};
 use crate::cluster::fault::Class;
 
@@ -39,9 +40,12 @@ const PODS_LOOKED_AT: u32 = 50;
 /// Why a visit could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveFault {
-    /// The monitor is gone, or going.
+    /// The monitor is gone.
     #[error("PowerMonitor \"{0}\" is gone")]
     Gone(String),
+    /// The monitor is being deleted.
+    #[error("PowerMonitor \"{}\" is being deleted", .0.name_any())]
+    Going(Box<PowerMonitor>),
     /// The nodes are not known yet.
     #[error("the API server did not list the nodes yet")]
     NoNodes,
@@ -128,10 +132,12 @@ impl Observer {
         let monitors: Api<PowerMonitor> = Api::all(self.client.clone());
         let monitor = bounded::<PowerMonitor, _>("get", name, monitors.get_opt(name))
             .await?
-            .filter(|monitor| monitor.metadata.deletion_timestamp.is_none())
             .ok_or_else(|| ObserveFault::Gone(name.to_owned()))?;
-        let all =
-            bounded::<PowerMonitor, _>("list", "", monitors.list(&ListParams::default())).await?;
+        if monitor.metadata.deletion_timestamp.is_some() {
+            return Err(ObserveFault::Going(Box::new(monitor)));
+        }
+        let all: Api<Readable<PowerMonitor>> = Api::all(self.client.clone());
+        let all = bounded::<PowerMonitor, _>("list", "", all.list(&ListParams::default())).await?;
         match timeout(NODES_PATIENCE, self.nodes.wait_until_ready()).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return Err(ObserveFault::NoNodes),
@@ -309,12 +315,21 @@ fn find<K: Object>(api: Api<K>, name: &str) -> BoxFuture<'_, Result<Option<K>, A
     .boxed()
 }
 
-fn claimant(monitor: &PowerMonitor) -> Claimant {
+fn claimant(monitor: &Readable<PowerMonitor>) -> Claimant {
+    // A monitor that is not valid may still run what it ran before, and so may
+    // one that a later version wrote.
+    let node_selector = match &monitor.0 {
+        Ok(monitor) => monitor.spec.agent.node_selector.clone(),
+        Err(unreadable) => unreadable
+            .spec
+            .pointer("/agent/nodeSelector")
+            .and_then(|labels| serde_json::from_value(labels.clone()).ok())
+            .unwrap_or_default(),
+    };
     Claimant {
         name: monitor.name_any(),
         created: monitor.creation_timestamp(),
-        // A monitor that is not valid may still run what it ran before.
-        node_selector: linux_nodes(&monitor.spec.agent.node_selector),
+        node_selector: linux_nodes(&node_selector),
     }
 }
 
