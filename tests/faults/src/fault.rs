@@ -35,6 +35,8 @@ pub enum Fault {
     CrashBefore,
     /// The operator dies when the request is done.
     CrashAfter,
+    /// The request is done, and what asked for it panics at the answer.
+    Panic,
     /// 403, as when rights are being changed.
     Forbidden,
     /// No answer at all until the caller gives up.
@@ -44,6 +46,14 @@ pub enum Fault {
     Replaced,
     /// A read is answered from the past.
     Stale,
+    /// A read has no answer and no end.
+    Silent,
+    /// From the first write on there is no API server, for longer than the lease
+    /// lasts.
+    Away,
+    /// Two API servers take turns: one is behind, and knows no version that is
+    /// newer than its own.
+    TwoServers,
     /// A watch is cut again and again.
     WatchCut,
     /// A watch says 410 in its middle.
@@ -56,10 +66,12 @@ pub enum Fault {
     WatchMerged,
     /// Events come twice.
     WatchDoubled,
+    /// A watch says nothing and does not end.
+    WatchSilent,
 }
 
 /// Faults of a write that pass soon.
-pub const WRITE: [Fault; 13] = [
+pub const WRITE: [Fault; 14] = [
     Fault::DropBefore,
     Fault::DropAfter,
     Fault::Delay,
@@ -73,29 +85,32 @@ pub const WRITE: [Fault; 13] = [
     Fault::Truncate,
     Fault::CrashBefore,
     Fault::CrashAfter,
+    Fault::Panic,
 ];
 
 /// Faults of a write that take a caller's whole patience.
 pub const SLOW_WRITE: [Fault; 2] = [Fault::Forbidden, Fault::Hold];
 
 /// Faults of a read.
-pub const READ: [Fault; 6] = [
+pub const READ: [Fault; 7] = [
     Fault::DropBefore,
     Fault::Gone,
     Fault::TooMany,
     Fault::Internal,
     Fault::Truncate,
     Fault::Stale,
+    Fault::Silent,
 ];
 
 /// Faults of a watch.
-pub const WATCH: [Fault; 6] = [
+pub const WATCH: [Fault; 7] = [
     Fault::WatchCut,
     Fault::WatchGone,
     Fault::WatchGarbled,
     Fault::WatchLate,
     Fault::WatchMerged,
     Fault::WatchDoubled,
+    Fault::WatchSilent,
 ];
 
 impl Fault {
@@ -104,8 +119,18 @@ impl Fault {
     pub const fn may_be_told(self) -> bool {
         !matches!(
             self,
-            Self::Duplicate | Self::Delay | Self::WatchDoubled | Self::WatchLate
+            Self::Duplicate
+                | Self::Delay
+                | Self::WatchDoubled
+                | Self::WatchLate
+                | Self::WatchSilent
         )
+    }
+
+    /// Whether it ends by the operator's impatience alone.
+    #[must_use]
+    pub const fn is_silence(self) -> bool {
+        matches!(self, Self::Silent | Self::WatchSilent)
     }
 }
 
@@ -116,6 +141,11 @@ pub enum Target {
     Point(Point),
     /// At every call of that verb and resource, as far as the fault applies.
     Every(Call),
+    /// At every read and watch, to the end of the run; those of the lease are
+    /// spared.
+    Reads,
+    /// At every call from the first write on, also those of the lease.
+    All,
 }
 
 /// One thing that goes wrong in one run.
@@ -132,6 +162,15 @@ impl fmt::Display for Plan {
         match &self.target {
             Target::Point(point) => write!(f, "{:?} at {point}", self.fault),
             Target::Every(call) => write!(f, "{:?} at every {call}", self.fault),
+            Target::Reads => write!(f, "{:?} at every read", self.fault),
+            Target::All => write!(f, "{:?} at every call", self.fault),
         }
     }
+}
+
+/// All that goes wrong in one run, in words that find it again.
+#[must_use]
+pub fn words(plans: &[Plan]) -> String {
+    let all: Vec<String> = plans.iter().map(Plan::to_string).collect();
+    all.join(" + ")
 }

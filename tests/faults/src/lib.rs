@@ -18,6 +18,7 @@ pub mod table;
 pub mod watch;
 pub mod world;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -26,7 +27,8 @@ use clap::Parser;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-use crate::fault::Plan;
+use crate::call::Point;
+use crate::fault::{Plan, words};
 use crate::oracle::Expected;
 use crate::run::{Reference, Stage};
 use crate::table::Row;
@@ -45,16 +47,19 @@ pub struct Args {
     /// Also faults that take long: 403, and no answer at all
     #[arg(long)]
     pub slow: bool,
-    /// How many runs
+    /// How many runs with one fault
     #[arg(long, default_value_t = 60)]
     pub runs: usize,
+    /// How many runs with three faults at once
+    #[arg(long, default_value_t = 0)]
+    pub triples: usize,
     /// Chooses which runs; the same seed chooses the same ones
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Print the write points
     #[arg(long)]
     pub points: bool,
-    /// Only plans whose text contains this
+    /// Only runs whose text contains this; a seed and a run's whole text make it again
     #[arg(long)]
     pub only: Option<String>,
 }
@@ -103,7 +108,8 @@ async fn all(args: &Args) -> Result<()> {
     for (at, plan) in plans.iter().enumerate() {
         let row = one(&stage, plan, &reference).await;
         if let Some(error) = &row.error {
-            println!("FAILED  {plan}\n        {error}");
+            let (text, seed) = (words(plan), args.seed);
+            println!("FAILED  {text} (seed {seed})\n        {error}");
         }
         rows.push(row);
         if (at + 1) % 20 == 0 {
@@ -123,15 +129,10 @@ async fn all(args: &Args) -> Result<()> {
 
 /// Runs without faults, and what they tell: the reference, the plans, and how
 /// many write points there are.
-async fn learn(stage: &Stage, args: &Args) -> Result<(Reference, Vec<Plan>, usize)> {
+async fn learn(stage: &Stage, args: &Args) -> Result<(Reference, Vec<Vec<Plan>>, usize)> {
     let mut ends = Vec::new();
     for _ in 0..REFERENCES {
-        ends.push(
-            stage
-                .run(None, None)
-                .await
-                .context("a run without faults")?,
-        );
+        ends.push(stage.run(&[], None).await.context("a run without faults")?);
     }
     let states = |of: fn(&run::Ended) -> &oracle::Fields| {
         ends.iter().map(|end| of(end).clone()).collect::<Vec<_>>()
@@ -166,18 +167,32 @@ async fn learn(stage: &Stage, args: &Args) -> Result<(Reference, Vec<Plan>, usiz
             println!("{point}");
         }
     }
-    let mut plans = plan::plans(&points, args.slow);
-    if let Some(only) = &args.only {
-        plans.retain(|plan| plan.to_string().contains(only.as_str()));
-    }
-    plans = plan::sample(&plans, args.runs, args.seed);
-    Ok((reference, plans, writes))
+    Ok((reference, chosen(&points, args), writes))
 }
 
-async fn one(stage: &Stage, plan: &Plan, reference: &Reference) -> Row {
-    let ended = stage.run(Some(plan), Some(reference)).await;
+/// What goes wrong in each run: one fault, then three at once.
+fn chosen(points: &BTreeSet<Point>, args: &Args) -> Vec<Vec<Plan>> {
+    let is_wanted = |plans: &[Plan]| {
+        let only = args.only.as_ref();
+        only.is_none_or(|only| words(plans).contains(only.as_str()))
+    };
+    let all = plan::plans(points, args.slow);
+    let mut triples = plan::triples(&all, args.triples, args.seed);
+    triples.retain(|plans| is_wanted(plans));
+    let mut alone = all;
+    alone.retain(|plan| is_wanted(std::slice::from_ref(plan)));
+    let alone = plan::sample(&alone, args.runs, args.seed);
+    alone
+        .into_iter()
+        .map(|plan| vec![plan])
+        .chain(triples)
+        .collect()
+}
+
+async fn one(stage: &Stage, plans: &[Plan], reference: &Reference) -> Row {
+    let ended = stage.run(plans, Some(reference)).await;
     Row {
-        plan: plan.clone(),
+        plans: plans.to_vec(),
         struck: ended.as_ref().map_or(1, |ended| ended.record.struck),
         took: ended.as_ref().map(|ended| ended.took).unwrap_or_default(),
         error: ended.err().map(|error| format!("{error:#}")),

@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Parser as _;
+use hyper::Request;
+use kube::client::Body;
 use kube::{Client, Config};
 use tanso_operator::settings::Settings;
 use tanso_runtime::Shutdown;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use crate::proxy::PANIC;
 use crate::world::NAMESPACE;
 
 /// How long tasks may take to end after the operator has.
@@ -46,11 +49,12 @@ pub struct Life {
 }
 
 impl Life {
-    /// Starts an operator that talks to `api` and keeps its ledger in `ledger`.
+    /// Starts an operator that talks to `api`, waits for its words for at most
+    /// `silence`, and keeps its ledger in `ledger`.
     ///
     /// # Errors
     /// If its thread cannot start.
-    pub fn start(api: SocketAddr, ledger: &Path) -> Result<Self> {
+    pub fn start(api: SocketAddr, silence: &str, ledger: &Path) -> Result<Self> {
         let settings = Settings::try_parse_from([
             "tanso-operator",
             "--namespace",
@@ -63,6 +67,8 @@ impl Life {
             &ledger.to_string_lossy(),
             "--lease-duration",
             "10s",
+            "--api-silence",
+            silence,
         ])?;
         let shutdown = Shutdown::new();
         let (kill, killed) = oneshot::channel();
@@ -141,7 +147,7 @@ fn live(
         let uri = format!("http://{api}").parse()?;
         let mut config = Config::new(uri);
         config.default_retry = false;
-        let client = Client::try_from(config)?;
+        let client = fragile(Client::try_from(config)?);
         tokio::select! {
             ended = tanso_operator::run_with(settings, client, shutdown) => {
                 ended?;
@@ -162,6 +168,23 @@ fn live(
             bail!("the operator ended with a failure: {error:#}")
         }
     }
+}
+
+/// The same client, but that whoever waits for an answer panics where the proxy
+/// says so.
+#[expect(clippy::panic, reason = "what panics on purpose is what this is about")]
+fn fragile(client: Client) -> Client {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let client = client.clone();
+        async move {
+            let answer = client.send(request).await?;
+            if answer.headers().contains_key(PANIC) {
+                panic!("injected at an answer of the API server");
+            }
+            Ok::<_, kube::Error>(answer)
+        }
+    });
+    Client::new(service, NAMESPACE)
 }
 
 /// Tasks that do not end although the operator has.

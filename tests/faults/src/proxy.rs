@@ -1,5 +1,5 @@
 //! A reverse proxy before the real API server: it records what is asked and
-//! lets one plan go wrong.
+//! lets what is planned go wrong.
 //!
 //! It speaks plain HTTP to the operator and, in the operator's name and with
 //! its rights, TLS to the API server. It never makes up an object: answers are
@@ -27,7 +27,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::call::{Call, Point};
 use crate::fault::{Fault, Plan, Target};
@@ -36,8 +36,17 @@ use crate::watch;
 /// How late a delayed request is.
 const LATE: Duration = Duration::from_millis(400);
 
+/// How far the API server is behind that is not the newest.
+pub const BEHIND: Duration = Duration::from_millis(1_500);
+
+/// How long the API server is away: the lease lasts 10 s.
+const AWAY: Duration = Duration::from_secs(15);
+
 /// How often a fault strikes that is not bound to one point.
 const STRIKES_MAX: u32 = 4;
+
+/// Header of an answer at which the operator is to panic.
+pub const PANIC: &str = "tanso-fault-panic";
 
 /// A body that may break off.
 pub type Body = BoxBody<Bytes, io::Error>;
@@ -48,15 +57,35 @@ pub type Replacer = Arc<dyn Fn(String) -> BoxFuture<'static, Result<()>> + Send 
 /// What happened in a run, and what is to happen.
 #[derive(Default)]
 struct Ledger {
-    plan: Option<Plan>,
-    struck: u32,
+    plans: Vec<Plan>,
+    /// How often each of them struck.
+    struck: Vec<u32>,
+    /// Reads so far, when two API servers take turns.
+    turns: u64,
+    /// When the API server went away.
+    left: Option<Instant>,
     counts: HashMap<Call, u32>,
     points: Vec<Point>,
     writes: u64,
     created: BTreeMap<String, u32>,
     deleted: BTreeMap<String, u32>,
     /// Answers to reads by path, oldest first.
-    past: HashMap<String, Vec<(StatusCode, Bytes)>>,
+    past: HashMap<String, Vec<Answered>>,
+}
+
+/// An answer to a read, and when it was first given.
+#[derive(Clone)]
+struct Answered {
+    at: Instant,
+    status: StatusCode,
+    body: Bytes,
+}
+
+/// A fault that strikes, and which of the plans it is.
+#[derive(Clone, Copy)]
+struct Strike {
+    plan: usize,
+    fault: Fault,
 }
 
 /// What a run did, as the API server saw it.
@@ -68,8 +97,10 @@ pub struct Record {
     pub created: BTreeMap<String, u32>,
     /// Objects that were deleted, and how often.
     pub deleted: BTreeMap<String, u32>,
-    /// How often the fault struck.
+    /// How often faults struck.
     pub struck: u32,
+    /// How often the operator was made to panic.
+    pub panics: u32,
 }
 
 /// The proxy of one run.
@@ -78,6 +109,7 @@ pub struct Proxy {
     upstream: Client,
     ledger: Arc<Mutex<Ledger>>,
     dies: Arc<Notify>,
+    leaves: Arc<Notify>,
     replacer: Replacer,
 }
 
@@ -101,17 +133,19 @@ impl std::fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 impl Proxy {
-    /// A proxy that lets `plan` go wrong.
+    /// A proxy that lets these plans go wrong.
     #[must_use]
-    pub fn new(upstream: Client, plan: Option<Plan>, replacer: Replacer) -> Self {
+    pub fn new(upstream: Client, plans: Vec<Plan>, replacer: Replacer) -> Self {
         let ledger = Ledger {
-            plan,
+            struck: vec![0; plans.len()],
+            plans,
             ..Ledger::default()
         };
         Self {
             upstream,
             ledger: Arc::new(Mutex::new(ledger)),
             dies: Arc::default(),
+            leaves: Arc::default(),
             replacer,
         }
     }
@@ -178,7 +212,14 @@ impl Proxy {
             points: ledger.points.clone(),
             created: ledger.created.clone(),
             deleted: ledger.deleted.clone(),
-            struck: ledger.struck,
+            struck: ledger.struck.iter().sum(),
+            panics: ledger
+                .plans
+                .iter()
+                .zip(&ledger.struck)
+                .filter(|(plan, _)| plan.fault == Fault::Panic)
+                .map(|(_, struck)| struck)
+                .sum(),
         }
     }
 
@@ -188,7 +229,7 @@ impl Proxy {
     }
 
     /// Counts the call and tells what goes wrong with it.
-    fn judge(&self, call: &Call) -> Option<Fault> {
+    fn judge(&self, call: &Call) -> Option<Strike> {
         let mut ledger = self.lock();
         let count = ledger.counts.entry(call.clone()).or_insert(0);
         *count += 1;
@@ -199,25 +240,50 @@ impl Proxy {
         if call.writes() && !call.is_lease() {
             ledger.writes += 1;
         }
-        let plan = ledger.plan.clone();
-        let strikes = plan.filter(|plan| match &plan.target {
+        let leaves = call.writes() && !call.is_lease() && ledger.left.is_none();
+        let may_leave = ledger.plans.iter().any(|plan| plan.fault == Fault::Away);
+        if leaves && may_leave {
+            ledger.left = Some(Instant::now());
+            self.leaves.notify_waiters();
+        }
+        let is_away = ledger.left.is_some_and(|at| at.elapsed() < AWAY);
+        let mut pairs = ledger.plans.iter().zip(&ledger.struck);
+        let found = pairs.position(|(plan, struck)| match &plan.target {
             Target::Point(target) => *target == point,
             Target::Every(target) => {
                 target.verb == call.verb
                     && target.resource == call.resource
-                    && ledger.struck < STRIKES_MAX
+                    && *struck < STRIKES_MAX
             }
+            Target::Reads => !call.writes() && !call.is_lease(),
+            Target::All => is_away,
         });
         ledger.points.push(point);
-        let fault = strikes?.fault;
+        let plan = found?;
+        let fault = ledger.plans.get(plan)?.fault;
+        let strike = Strike { plan, fault };
         // These strike when there is something to strike at.
-        if !matches!(
+        let is_later = matches!(
             fault,
-            Fault::Stale | Fault::WatchMerged | Fault::WatchGone | Fault::WatchGarbled
-        ) {
-            ledger.struck += 1;
+            Fault::Stale
+                | Fault::TwoServers
+                | Fault::WatchMerged
+                | Fault::WatchGone
+                | Fault::WatchGarbled
+                | Fault::WatchSilent
+        );
+        drop(ledger);
+        if !is_later {
+            self.struck(strike);
         }
-        Some(fault)
+        Some(strike)
+    }
+
+    /// Counts that a fault really happened.
+    fn struck(&self, strike: Strike) {
+        if let Some(struck) = self.lock().struck.get_mut(strike.plan) {
+            *struck += 1;
+        }
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Broken> {
@@ -228,26 +294,26 @@ impl Proxy {
         let Some(call) = call else {
             return self.forward(&parts, &body, None).await.map(whole);
         };
-        let fault = self.judge(&call);
+        let strike = self.judge(&call);
         if call.verb == "watch" {
-            return self.watch(&parts, fault).await;
+            return self.watch(&parts, strike).await;
         }
-        match fault {
+        match strike {
             None => self.forward(&parts, &body, Some(&call)).await.map(whole),
-            Some(fault) => self.fail(fault, &parts, &body, &call).await,
+            Some(strike) => self.fail(strike, &parts, &body, &call).await,
         }
     }
 
     async fn fail(
         &self,
-        fault: Fault,
+        strike: Strike,
         parts: &Parts,
         body: &Bytes,
         call: &Call,
     ) -> Result<Response<Body>, Broken> {
         let forward = || self.forward(parts, body, Some(call));
-        match fault {
-            Fault::DropBefore => Err(Broken),
+        match strike.fault {
+            Fault::DropBefore | Fault::Away => Err(Broken),
             Fault::DropAfter => {
                 forward().await?;
                 Err(Broken)
@@ -271,14 +337,28 @@ impl Proxy {
                 forward().await?;
                 self.die().await
             }
-            Fault::Hold => std::future::pending().await,
+            Fault::Panic => {
+                let mut answer = forward().await?;
+                let mark = HeaderValue::from_static("now");
+                answer.headers_mut().insert(PANIC, mark);
+                Ok(whole(answer))
+            }
+            Fault::Hold | Fault::Silent => std::future::pending().await,
             Fault::Replaced => {
                 (self.replacer)(parts.uri.path().to_owned())
                     .await
                     .map_err(|_| Broken)?;
                 forward().await.map(whole)
             }
-            Fault::Stale => self.stale(parts, call).await,
+            Fault::Stale => {
+                let other = |answered: &Answered, newest: &Bytes| answered.body != *newest;
+                self.earlier(strike, parts, call, other).await
+            }
+            Fault::TwoServers if self.is_turn_of_the_older() => {
+                let known = |answered: &Answered, _: &Bytes| answered.at.elapsed() >= BEHIND;
+                self.earlier(strike, parts, call, known).await
+            }
+            Fault::TwoServers => forward().await.map(whole),
             other => Ok(status_of(other)),
         }
     }
@@ -291,21 +371,33 @@ impl Proxy {
             .map(|never| match never {})
     }
 
-    /// The answer before the newest, if there is one.
-    async fn stale(&self, parts: &Parts, call: &Call) -> Result<Response<Body>, Broken> {
+    /// Of two API servers the one that is behind has every other turn.
+    fn is_turn_of_the_older(&self) -> bool {
+        let mut ledger = self.lock();
+        ledger.turns += 1;
+        ledger.turns.is_multiple_of(2)
+    }
+
+    /// The last answer that fits, given the newest; the newest if none does.
+    async fn earlier(
+        &self,
+        strike: Strike,
+        parts: &Parts,
+        call: &Call,
+        fits: impl Fn(&Answered, &Bytes) -> bool,
+    ) -> Result<Response<Body>, Broken> {
         let newest = self.forward(parts, &Bytes::new(), Some(call)).await?;
         let path = parts.uri.to_string();
-        let mut ledger = self.lock();
-        let before = ledger.past.get(&path).and_then(|past| {
-            let older = past.iter().rev().find(|(_, body)| body != newest.body());
-            older.cloned()
+        let before = self.lock().past.get(&path).and_then(|past| {
+            let mut earlier = past.iter().rev();
+            earlier.find(|one| fits(one, newest.body())).cloned()
         });
-        let Some((status, body)) = before else {
+        let Some(before) = before.filter(|before| before.body != *newest.body()) else {
             return Ok(whole(newest));
         };
-        ledger.struck += 1;
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
+        self.struck(strike);
+        let mut response = Response::new(before.body);
+        *response.status_mut() = before.status;
         response.headers_mut().insert(
             hyper::header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
@@ -359,8 +451,12 @@ impl Proxy {
         let mut ledger = self.lock();
         if !call.writes() {
             let past = ledger.past.entry(parts.uri.to_string()).or_default();
-            if past.last().is_none_or(|(_, last)| last != body) {
-                past.push((status, body.clone()));
+            if past.last().is_none_or(|last| last.body != *body) {
+                past.push(Answered {
+                    at: Instant::now(),
+                    status,
+                    body: body.clone(),
+                });
             }
             return;
         }
@@ -375,11 +471,16 @@ impl Proxy {
         }
     }
 
-    async fn watch(&self, parts: &Parts, fault: Option<Fault>) -> Result<Response<Body>, Broken> {
+    async fn watch(&self, parts: &Parts, strike: Option<Strike>) -> Result<Response<Body>, Broken> {
+        let fault = strike.map(|strike| strike.fault);
         match fault {
-            Some(Fault::DropBefore) => return Err(Broken),
+            Some(Fault::DropBefore | Fault::Away) => return Err(Broken),
             Some(fault @ (Fault::Gone | Fault::TooMany | Fault::Internal)) => {
                 return Ok(status_of(fault));
+            }
+            // As Kubernetes answers who names a version that it has not seen yet.
+            Some(Fault::TwoServers) if self.is_turn_of_the_older() => {
+                return Ok(refusal(StatusCode::GATEWAY_TIMEOUT, "Timeout"));
             }
             _ => {}
         }
@@ -388,10 +489,18 @@ impl Proxy {
         head.headers.remove(CONTENT_LENGTH);
         let (sender, channel) = Channel::<Bytes, io::Error>::new(64);
         let proxy = self.clone();
-        let struck = move || proxy.lock().struck += 1;
+        let struck = move || {
+            if let Some(strike) = strike {
+                proxy.struck(strike);
+            }
+        };
+        let leaves = Arc::clone(&self.leaves);
         // Ends when either side does.
         tokio::spawn(async move {
-            watch::pump(body, sender, fault, struck).await;
+            tokio::select! {
+                () = watch::pump(body, sender, fault, struck) => {}
+                () = leaves.notified() => {}
+            }
         });
         Ok(Response::from_parts(head, channel.boxed()))
     }

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use crate::fault::{Fault, Plan, Target};
 use crate::life::{Life, panics};
 use crate::oracle::{self, Expected, Fields};
-use crate::proxy::{Door, Proxy, Record, Replacer};
+use crate::proxy::{BEHIND, Door, Proxy, Record, Replacer};
 use crate::world::{FOREIGN, World};
 
 /// How long a state may take to be reached.
@@ -23,6 +23,10 @@ const QUIET: Duration = Duration::from_millis(1_500);
 
 /// Nothing may be written for this long before a state counts as reached.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// How long the API server may be silent, as installed, and where it is.
+const SILENCE: &str = "150s";
+const SHORT_SILENCE: &str = "3s";
 
 /// Monitors of a run.
 const MONITORS: u32 = 2;
@@ -73,16 +77,16 @@ impl Stage {
     ///
     /// # Errors
     /// What did not hold.
-    pub async fn run(&self, plan: Option<&Plan>, reference: Option<&Reference>) -> Result<Ended> {
+    pub async fn run(&self, plans: &[Plan], reference: Option<&Reference>) -> Result<Ended> {
         self.world.reset().await.context("preparing the run")?;
         let folder = tempfile::tempdir()?;
         let ledger = folder.path().join("ledger.db");
         std::fs::copy(&self.ledger, &ledger).context("copying the ledger")?;
         let panics_before = panics();
-        let mut course = Course::start(self, plan, &ledger).await?;
+        let mut course = Course::start(self, plans, &ledger).await?;
         let begun = Instant::now();
         let foreign = self.world.get(FOREIGN).await?;
-        let but = plan.and_then(replaced);
+        let but = plans.iter().find_map(replaced);
         let first = course
             .until(reference.map(|r| &r.first), but.as_deref())
             .await
@@ -95,7 +99,13 @@ impl Stage {
         let took = begun.elapsed();
         course.stays_still().await?;
         course.end().await?;
-        ensure!(panics() == panics_before, "something panicked");
+        let (panicked, meant) = (panics() - panics_before, course.proxy.record().panics);
+        // One that dies at that moment panics no more.
+        let is_meant = panicked == u64::from(meant) || plans.len() > 1;
+        ensure!(
+            is_meant && panicked <= u64::from(meant),
+            "something panicked {panicked} times, {meant} were meant"
+        );
         let now = self
             .world
             .get(FOREIGN)
@@ -105,7 +115,7 @@ impl Stage {
             now["metadata"]["resourceVersion"] == foreign["metadata"]["resourceVersion"],
             "the operator wrote to a Service that somebody else made: {now}"
         );
-        if let Some(plan) = plan {
+        for plan in plans {
             self.was_spared(plan).await?;
         }
         let ended = Ended {
@@ -121,8 +131,8 @@ impl Stage {
                 .count(),
             took,
         };
-        if let (Some(plan), Some(reference)) = (plan, reference) {
-            counts(plan, &ended, reference)?;
+        if let Some(reference) = reference {
+            counts(plans, &ended, reference)?;
         }
         Ok(ended)
     }
@@ -153,6 +163,15 @@ impl Stage {
     }
 }
 
+/// Who still reads what was before the last write may rightly write once more.
+fn pause(plans: &[Plan]) -> Duration {
+    if plans.iter().any(|plan| plan.fault == Fault::TwoServers) {
+        PAUSE + BEHIND
+    } else {
+        PAUSE
+    }
+}
+
 /// The object that a plan replaces, as snapshots name it.
 fn replaced(plan: &Plan) -> Option<String> {
     match (&plan.target, plan.fault) {
@@ -163,14 +182,14 @@ fn replaced(plan: &Plan) -> Option<String> {
     }
 }
 
-fn counts(plan: &Plan, ended: &Ended, reference: &Reference) -> Result<()> {
-    if plan.fault != Fault::Replaced {
+fn counts(plans: &[Plan], ended: &Ended, reference: &Reference) -> Result<()> {
+    if plans.iter().all(|plan| plan.fault != Fault::Replaced) {
         let (is, wish) = (&ended.record.created, &reference.record.created);
         ensure!(is == wish, "objects were created {is:?}, expected {wish:?}");
         let (is, wish) = (&ended.record.deleted, &reference.record.deleted);
         ensure!(is == wish, "objects were deleted {is:?}, expected {wish:?}");
     }
-    if !plan.fault.may_be_told() {
+    if !plans.iter().any(|plan| plan.fault.may_be_told()) {
         ensure!(
             ended.repeated <= reference.repeated,
             "{} Events are there twice, expected at most {}",
@@ -186,6 +205,12 @@ struct Course<'a> {
     world: &'a World,
     proxy: Proxy,
     ledger: &'a Path,
+    /// How long the operator bears no word from the API server.
+    silence: &'static str,
+    /// How long a state may take to be reached.
+    patience: Duration,
+    /// Nothing may be written for this long before a state counts as reached.
+    pause: Duration,
     door: Door,
     life: Option<Life>,
     /// Visits of monitors that a new life must have made, all counted.
@@ -193,19 +218,24 @@ struct Course<'a> {
 }
 
 impl<'a> Course<'a> {
-    async fn start(stage: &'a Stage, plan: Option<&Plan>, ledger: &'a Path) -> Result<Self> {
+    async fn start(stage: &'a Stage, plans: &[Plan], ledger: &'a Path) -> Result<Self> {
         let world = stage.world.clone();
         let replacer: Replacer = Arc::new(move |path| {
             let world = world.clone();
             Box::pin(async move { world.replace(&path).await })
         });
-        let proxy = Proxy::new(stage.operator.clone(), plan.cloned(), replacer);
+        let proxy = Proxy::new(stage.operator.clone(), plans.to_vec(), replacer);
         let door = proxy.open().await?;
-        let life = Life::start(door.address, ledger)?;
+        let is_silent = plans.iter().any(|plan| plan.fault.is_silence());
+        let silence = if is_silent { SHORT_SILENCE } else { SILENCE };
+        let life = Life::start(door.address, silence, ledger)?;
         Ok(Self {
             world: &stage.world,
             proxy,
             ledger,
+            silence,
+            pause: pause(plans),
+            patience: PATIENCE * u32::try_from(plans.len()).unwrap_or(1).max(1),
             door,
             life: Some(life),
             visits_due: 0,
@@ -234,7 +264,7 @@ impl<'a> Course<'a> {
             let (unlike, is_done) = match expected {
                 Some(expected) => {
                     let unlike = expected.unlike(&fields, but);
-                    let rests = writes.1.elapsed() > PAUSE;
+                    let rests = writes.1.elapsed() > self.pause;
                     // A new life waits for the lease before it looks at anything.
                     let looked = self.visits() >= self.visits_due;
                     let done = unlike.is_empty() && behind.is_empty() && rests && looked;
@@ -248,11 +278,11 @@ impl<'a> Course<'a> {
             if is_done {
                 return Ok(fields);
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > self.patience {
                 let shown: Vec<_> = unlike.iter().take(6).collect();
                 bail!(
                     "not reached within {} s: {} fields differ: {shown:#?}; behind its generation: {behind:?}",
-                    PATIENCE.as_secs(),
+                    self.patience.as_secs(),
                     unlike.len()
                 );
             }
@@ -271,7 +301,7 @@ impl<'a> Course<'a> {
         }
         self.visits_due = self.visits() + MONITORS;
         self.door = self.proxy.open().await?;
-        self.life = Some(Life::start(self.door.address, self.ledger)?);
+        self.life = Some(Life::start(self.door.address, self.silence, self.ledger)?);
         Ok(())
     }
 
@@ -282,7 +312,10 @@ impl<'a> Course<'a> {
         let seen = self.proxy.record().points.len();
         let begun = Instant::now();
         while self.visits() < before + 1 {
-            ensure!(begun.elapsed() < PATIENCE, "no visit followed a change");
+            ensure!(
+                begun.elapsed() < self.patience,
+                "no visit followed a change"
+            );
             sleep(Duration::from_millis(20)).await;
         }
         let mut versions = None;

@@ -12,7 +12,7 @@ use crate::fault::{Fault, Plan};
 #[derive(Clone, Debug)]
 pub struct Row {
     /// What went wrong on purpose.
-    pub plan: Plan,
+    pub plans: Vec<Plan>,
     /// How often it did.
     pub struck: u32,
     /// From start to the end state.
@@ -21,13 +21,23 @@ pub struct Row {
     pub error: Option<String>,
 }
 
+impl Row {
+    /// The fault of a run that has one; runs with several are told together.
+    fn fault(&self) -> Option<Fault> {
+        match self.plans.as_slice() {
+            [plan] => Some(plan.fault),
+            _ => None,
+        }
+    }
+}
+
 /// A row for each fault: runs, how many were struck, how many converged, and
 /// how long they took.
 #[must_use]
 pub fn by_fault(rows: &[Row]) -> String {
-    let mut faults: BTreeMap<Fault, Vec<&Row>> = BTreeMap::new();
+    let mut faults: BTreeMap<Option<Fault>, Vec<&Row>> = BTreeMap::new();
     for row in rows {
-        faults.entry(row.plan.fault).or_default().push(row);
+        faults.entry(row.fault()).or_default().push(row);
     }
     let mut text = format!(
         "{:<18}{:>6}{:>8}{:>11}{:>10}{:>10}\n",
@@ -42,7 +52,7 @@ pub fn by_fault(rows: &[Row]) -> String {
         let _ = writeln!(
             text,
             "{:<18}{:>6}{struck:>8}{:>11}{:>8.1} s{:>8.1} s",
-            format!("{fault:?}"),
+            fault.map_or_else(|| "three at once".to_owned(), |one| format!("{one:?}")),
             rows.len(),
             good.len(),
             at(times.len() / 2),
@@ -55,7 +65,8 @@ pub fn by_fault(rows: &[Row]) -> String {
 /// The outcome in one sentence.
 #[must_use]
 pub fn summary(rows: &[Row], writes: usize, seed: u64, seconds: f64) -> String {
-    let faults: BTreeSet<Fault> = rows.iter().map(|row| row.plan.fault).collect();
+    let all = rows.iter().flat_map(|row| &row.plans);
+    let faults: BTreeSet<Fault> = all.map(|plan| plan.fault).collect();
     let failed = rows.iter().filter(|row| row.error.is_some()).count();
     let verdict = if failed == 0 {
         "all converged".to_owned()
@@ -82,10 +93,10 @@ mod tests {
             name: "a/b".into(),
         };
         Row {
-            plan: Plan {
+            plans: vec![Plan {
                 target: Target::Every(call),
                 fault: Fault::Gone,
-            },
+            }],
             struck: 1,
             took: Duration::from_secs(2),
             error: error.map(str::to_owned),

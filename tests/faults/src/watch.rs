@@ -65,6 +65,11 @@ pub async fn pump<B>(
     };
     match fault {
         Some(Fault::WatchMerged) => merged(&mut lines, &mut out, struck).await,
+        // `out` stays open: there is no end to it.
+        Some(Fault::WatchSilent) => {
+            struck();
+            while lines.next().await.is_some() {}
+        }
         Some(fault) => faulty(&mut lines, &mut out, fault, struck).await,
         None => {
             while let Some(line) = lines.next().await {
@@ -200,6 +205,11 @@ mod tests {
         let text = through("{}\n{}\n", Some(Fault::WatchGone)).await;
         assert_eq!(text.lines().count(), 1);
         assert!(text.contains("\"code\":410"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_silent_watch_says_nothing() {
+        assert_eq!(through("{}\n{}\n", Some(Fault::WatchSilent)).await, "");
     }
 
     #[test]
