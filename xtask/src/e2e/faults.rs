@@ -29,6 +29,9 @@ const INSTALLED: [&str; 4] = [
 /// name, every write point meets every fault.
 const SAMPLE: usize = 4;
 
+/// Runs with three faults at once within the whole, and when asked for by name.
+const TRIPLES: (usize, usize) = (0, 100);
+
 /// More than there are pairs of write points and faults.
 const EVERY: usize = 1_000_000;
 
@@ -45,6 +48,9 @@ pub struct Args {
     /// faults: how many runs; default all when asked for by name, else a few
     #[arg(long, value_name = "N")]
     fault_runs: Option<usize>,
+    /// faults: how many runs with three faults at once; default 100 when asked for by name, else none
+    #[arg(long, value_name = "N")]
+    fault_triples: Option<usize>,
     /// faults: chooses which runs; the same seed chooses the same ones
     #[arg(long, default_value_t = SEED, value_name = "N")]
     fault_seed: u64,
@@ -61,6 +67,7 @@ impl Default for Args {
         Self {
             slow: false,
             fault_runs: None,
+            fault_triples: None,
             fault_seed: SEED,
             fault_only: None,
             broken: false,
@@ -111,10 +118,16 @@ fn test(api: &Cluster, args: &Args, by_name: bool) -> Result<()> {
     let runs = args
         .fault_runs
         .unwrap_or(if by_name { EVERY } else { SAMPLE });
+    // A broken operator is noticed by one fault alone.
+    let usual = if by_name { TRIPLES.1 } else { TRIPLES.0 };
+    let triples = args
+        .fault_triples
+        .unwrap_or(if args.broken { 0 } else { usual });
     let mut command = api.exec([program]);
     command
         .env("TANSO_TEST_KUBECONFIG", api.kubeconfig())
         .args(["--runs", &runs.to_string()])
+        .args(["--triples", &triples.to_string()])
         .args(["--seed", &args.fault_seed.to_string()]);
     if args.slow {
         command.arg("--slow");
