@@ -56,7 +56,8 @@ pub fn plans(points: &BTreeSet<Point>, with_slow: bool) -> Vec<Plan> {
         } else {
             &READ[..]
         };
-        for fault in faults {
+        let fits = |fault: &&Fault| with_slow || !fault.is_silence();
+        for fault in faults.iter().filter(fits) {
             plans.push(Plan {
                 target: Target::Every(call.clone()),
                 fault: *fault,
