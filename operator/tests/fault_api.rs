@@ -65,14 +65,12 @@ where
         object.is_some_and(|object| says(object, type_).as_deref() == Some(wish))
     };
     let wait = await_condition(api.clone(), name, is_so);
-    let found = match timeout(PATIENCE, wait).await {
-        Ok(found) => found.unwrap().unwrap(),
-        Err(_) => {
-            let found = api.get_opt(name).await.unwrap();
-            let found = serde_json::to_value(found).unwrap();
-            panic!("{name} does not say {type_}={wish}: {}", found["status"])
-        }
+    let Ok(found) = timeout(PATIENCE, wait).await else {
+        let found = api.get_opt(name).await.unwrap();
+        let found = serde_json::to_value(found).unwrap();
+        panic!("{name} does not say {type_}={wish}: {}", found["status"])
     };
+    let found = found.unwrap().unwrap();
     let found = serde_json::to_value(found).unwrap();
     let all = found["status"]["conditions"].as_array().unwrap();
     let condition = all.iter().find(|one| one["type"] == type_).unwrap();

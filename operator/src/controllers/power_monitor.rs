@@ -571,7 +571,7 @@ async fn unobserved(
     };
     let message = fault.to_string();
     tracing::warn!(error = message, ?class, "observing failed");
-    tell(context, name, class, reason, &message).await
+    Box::pin(tell(context, name, class, reason, &message)).await
 }
 
 /// Says what failed, if the monitor itself can be read.

@@ -179,7 +179,7 @@ impl Running {
         let (end, ended) = oneshot::channel();
         let ends = shutdown.clone();
         let task = tokio::spawn(async move {
-            tanso_operator::run_with(settings, client, ends)
+            Box::pin(tanso_operator::run_with(settings, client, ends))
                 .await
                 .unwrap();
             let _ = end.send(());
