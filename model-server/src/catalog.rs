@@ -373,6 +373,17 @@ impl Row {
         number.ok_or_else(|| format!("{column} is \"{cell}\"; accepted is a number"))
     }
 
+    /// A number that no such row has outside these bounds.
+    fn within(&self, column: &str, least: f64, most: f64) -> Result<f64, String> {
+        let number = self.number(column)?;
+        if (least..=most).contains(&number) {
+            return Ok(number);
+        }
+        Err(format!(
+            "{column} is {number}; accepted is {least} to {most}"
+        ))
+    }
+
     /// A number that may be missing, but not be wrong.
     fn optional(&self, column: &str) -> Result<Option<f64>, String> {
         self.get(column).map(|_| self.number(column)).transpose()

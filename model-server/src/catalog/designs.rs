@@ -38,26 +38,15 @@ pub struct FamilyDesign {
 }
 
 pub(super) fn family(row: &Row) -> Result<FamilyDesign, String> {
-    let within = |column: &str, least: f64, most: f64| {
-        row.number(column).and_then(|number| {
-            if (least..=most).contains(&number) {
-                Ok(number)
-            } else {
-                Err(format!(
-                    "{column} is {number}; accepted is {least} to {most}"
-                ))
-            }
-        })
-    };
     Ok(FamilyDesign {
         microarch: row.text("microarch")?,
         vendor: row.text("vendor")?,
         design: Design {
             launched: year(&row.text("launched")?)?,
-            process_nm: within("process_nm", 1.0, 250.0)?,
-            integration: within("integration", 0.0, 2.0)?,
-            ddr: within("ddr", 1.0, 7.0)?,
-            chiplets: within("chiplets", 0.0, 1.0)?,
+            process_nm: row.within("process_nm", 1.0, 250.0)?,
+            integration: row.within("integration", 0.0, 2.0)?,
+            ddr: row.within("ddr", 1.0, 7.0)?,
+            chiplets: row.within("chiplets", 0.0, 1.0)?,
         },
     })
 }

@@ -28,17 +28,6 @@ pub struct DataSheet {
 }
 
 pub(super) fn sheet(row: &Row, designs: &Designs) -> Result<DataSheet, String> {
-    let within = |column: &str, least: f64, most: f64| {
-        row.number(column).and_then(|number| {
-            if (least..=most).contains(&number) {
-                Ok(number)
-            } else {
-                Err(format!(
-                    "{column} is {number}; accepted is {least} to {most}"
-                ))
-            }
-        })
-    };
     let name = row.text("cpu_name")?;
     let cpu = cpu_name::key(&name);
     if cpu.is_empty() {
@@ -55,8 +44,8 @@ pub(super) fn sheet(row: &Row, designs: &Designs) -> Result<DataSheet, String> {
         ));
     }
     let (cores, tdp_w) = (
-        within("cores", 1.0, 512.0)?,
-        within("tdp_w", 10.0, 1_000.0)?,
+        row.within("cores", 1.0, 512.0)?,
+        row.within("tdp_w", 10.0, 1_000.0)?,
     );
     let by_core = tdp_w / cores;
     if !(1.0..=50.0).contains(&by_core) {
@@ -69,8 +58,8 @@ pub(super) fn sheet(row: &Row, designs: &Designs) -> Result<DataSheet, String> {
         vendor: vendor.to_owned(),
         microarch,
         cores,
-        threads_per_core: within("threads_per_core", 1.0, 8.0)?,
-        base_mhz: within("base_mhz", 800.0, 6_000.0)?,
+        threads_per_core: row.within("threads_per_core", 1.0, 8.0)?,
+        base_mhz: row.within("base_mhz", 800.0, 6_000.0)?,
         tdp_w,
     })
 }

@@ -117,18 +117,29 @@ pub async fn back_up(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// A ledger, and one backup a day of which the newest are kept.
+    fn daily(folder: &Path, keep: usize) -> (Ledger, Backups) {
+        let ledger = Ledger::open(&folder.join("ledger.db")).unwrap();
+        let backups = Backups {
+            folder: folder.join("backups"),
+            every: Duration::from_hours(24),
+            keep,
+        };
+        (ledger, backups)
+    }
+
+    fn at(hours: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + hours * 3_600).unwrap()
+    }
 
     #[tokio::test]
     async fn a_backup_is_made_when_the_newest_is_too_old_and_not_before() {
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
-        let backups = Backups {
-            folder: folder.path().join("backups"),
-            every: Duration::from_hours(24),
-            keep: 2,
-        };
-        let at = |hours: i64| Timestamp::from_second(1_790_000_000 + hours * 3_600).unwrap();
+        let (ledger, backups) = daily(folder.path(), 2);
         let mut made = Vec::new();
         for hours in [0, 1, 23, 25, 40, 50] {
             let backup = back_up(&ledger, &backups, at(hours)).await.unwrap();
@@ -150,13 +161,7 @@ mod tests {
     #[tokio::test]
     async fn a_clock_that_jumps_ahead_and_back_makes_a_backup_a_day() {
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
-        let backups = Backups {
-            folder: folder.path().join("backups"),
-            every: Duration::from_hours(24),
-            keep: 4,
-        };
-        let at = |hours: i64| Timestamp::from_second(1_790_000_000 + hours * 3_600).unwrap();
+        let (ledger, backups) = daily(folder.path(), 4);
         let year = 24 * 365;
         let mut made = Vec::new();
         for hours in [0, year, year + 1, 2, 3, 12, 23, 25, 26, 49] {

@@ -113,7 +113,9 @@ pub async fn write<K: Object>(
     Ok(names)
 }
 
-/// Deletes the pages of the policy that its status no longer names.
+/// Deletes the pages of the policy that its status no longer names: those that
+/// are found, and those that it named `before`, which the list of an API server
+/// that is behind may not have yet.
 ///
 /// # Errors
 /// If the API server refuses or is silent; what is left goes next time.
@@ -122,18 +124,22 @@ pub async fn delete_others<K: Object>(
     api: &Api<K>,
     owner: &Owner,
     keep: &[String],
+    before: &[String],
 ) -> Result<usize, ApplyFault> {
     let keep: BTreeSet<&str> = keep.iter().map(String::as_str).collect();
     let params = ListParams::default().labels(&format!("{POLICY_LABEL}={}", owner.uid));
     let listed = bounded::<K, _>("list", &owner.name, api.list_metadata(&params)).await?;
+    let mut names: BTreeSet<String> = listed.iter().map(kube::ResourceExt::name_any).collect();
+    names.extend(before.iter().cloned());
     let mut gone = 0;
-    for page in listed {
-        let name = page.name_any();
+    for name in names {
         if keep.contains(name.as_str()) {
             continue;
         }
         let live = bounded::<K, _>("get", &name, api.get_opt(&name)).await?;
-        if let Some(live) = live {
+        // A name alone says not whose it is.
+        let own = live.filter(|live| live.labels().get(POLICY_LABEL) == Some(&owner.uid));
+        if let Some(live) = own {
             applier.delete(api, &live).await?;
             gone += 1;
         }

@@ -435,7 +435,7 @@ async fn publish<P: Policy>(
     let outcome = Outcome::Evaluated(Box::new(evaluated));
     write(policy, context, before, &outcome).await?;
     if is_first || reports != known {
-        apply::delete_others(&context.applier, &api, &owner, &reports).await?;
+        apply::delete_others(&context.applier, &api, &owner, &reports, &known).await?;
     }
     Ok(())
 }

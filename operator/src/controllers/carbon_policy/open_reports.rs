@@ -324,7 +324,7 @@ impl Place<'_> {
         names: &[String],
     ) -> Result<(), ApplyFault> {
         apply::write(self.applier, self.api, reports, known).await?;
-        apply::delete_others(self.applier, self.api, self.owner, names)
+        apply::delete_others(self.applier, self.api, self.owner, names, known)
             .await
             .map(drop)
     }
