@@ -10,11 +10,12 @@ use tanso_crds::condition::types;
 use tanso_crds::power_monitor::NodeCounts;
 
 use super::{AnswerFault, Basis};
-use crate::view::{EnergyAccount, EnergyHour, Facts, Scope};
+use crate::view::{Energy, EnergyAccount, EnergyHour, Facts, FactsFault, Scope};
 use crate::words;
 
-/// How far back the newest hour is looked for.
-const BACK_H: i32 = 6;
+/// How many hours back the newest one is looked for: first where it usually is,
+/// since each hour of a large cluster takes its time to read.
+const BACK_H: [i32; 3] = [1, 2, 6];
 /// Lines of an answer, unless asked for otherwise.
 const LIMIT: u32 = 25;
 /// Most lines of an answer.
@@ -107,12 +108,7 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
     }
     let monitors = facts.monitors().await?.into_iter().map(monitor).collect();
     let scope = Scope::of(question.namespace.as_deref());
-    let until = UtcHour::containing(facts.now()).plus_hours(1);
-    let period = Period {
-        from: until.plus_hours(-BACK_H),
-        until,
-    };
-    let (basis, hour, mut lines) = match facts.energy(&scope, period).await {
+    let (basis, hour, mut lines) = match newest(facts, &scope).await {
         Ok(energy) => {
             let newest = energy.rows.iter().map(|row| row.hour).max();
             let rows: Vec<_> = energy
@@ -146,6 +142,23 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         total,
         lines,
     })
+}
+
+/// The newest hours of which anything is known.
+async fn newest(facts: &dyn Facts, scope: &Scope) -> Result<Energy, FactsFault> {
+    let until = UtcHour::containing(facts.now()).plus_hours(1);
+    let mut found = Energy::default();
+    for hours in BACK_H {
+        let period = Period {
+            from: until.plus_hours(-hours),
+            until,
+        };
+        found = facts.energy(scope, period).await?;
+        if !found.rows.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 fn monitor(found: tanso_crds::PowerMonitor) -> Monitor {
