@@ -32,7 +32,7 @@ use serde_json::{Value, json};
 use tanso_crds::{CarbonPolicy, EnergyStudy, PowerMonitor};
 use tokio::time::timeout;
 
-use running::{Running, SHOP, alone, policy, prepared};
+use running::{Running, SHOP, policy, prepared};
 
 /// No state may take longer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -97,8 +97,7 @@ async fn followed(client: &Client, name: &str, generation: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_at_one_object_is_told_counted_and_ends_nothing_else() {
-    let _alone = alone().await;
-    let Some(admin) = prepared().await else {
+    let Some((_alone, admin)) = prepared().await else {
         return;
     };
     // Its table's name is what panics; so is the account of that monitor's agents.
@@ -152,8 +151,7 @@ async fn a_panic_at_one_object_is_told_counted_and_ends_nothing_else() {
 /// Kinds go while the operator runs, with all their objects, and come again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kinds_that_go_and_come_again_are_followed_without_a_restart() {
-    let _alone = alone().await;
-    let Some(admin) = prepared().await else {
+    let Some((_alone, admin)) = prepared().await else {
         return;
     };
     running::put::<CarbonPolicy>(&admin, policy("kept")).await;
@@ -257,8 +255,7 @@ async fn install(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kind_of_an_earlier_version_costs_only_the_fields_that_it_lacks() {
-    let _alone = alone().await;
-    let Some(admin) = prepared().await else {
+    let Some((_alone, admin)) = prepared().await else {
         return;
     };
     running::put::<CarbonPolicy>(&admin, policy("early")).await;
@@ -295,8 +292,7 @@ async fn a_kind_of_an_earlier_version_costs_only_the_fields_that_it_lacks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_of_a_later_version_is_told_kept_and_hides_no_other() {
-    let _alone = alone().await;
-    let Some(admin) = prepared().await else {
+    let Some((_alone, admin)) = prepared().await else {
         return;
     };
     let mut newer = policy("newer");
@@ -341,8 +337,7 @@ async fn an_object_of_a_later_version_is_told_kept_and_hides_no_other() {
 /// Somebody's finalizer stays on what is deleted: it is said by whom, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_keeps_a_deleted_object_is_said_on_it_once() {
-    let _alone = alone().await;
-    let Some(admin) = prepared().await else {
+    let Some((_alone, admin)) = prepared().await else {
         return;
     };
     let finalizers = json!(["example.com/kept"]);
@@ -396,8 +391,7 @@ async fn who_keeps_a_deleted_object_is_said_on_it_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_hot_policy_does_not_hold_back_the_calm_ones() {
     const CALM: usize = 100;
-    let _alone = alone().await;
-    let Some(admin) = prepared().await else {
+    let Some((_alone, admin)) = prepared().await else {
         return;
     };
     running::put::<CarbonPolicy>(&admin, policy("hot")).await;
@@ -449,8 +443,7 @@ async fn one_hot_policy_does_not_hold_back_the_calm_ones() {
 /// A thousand nodes come within seconds, and go: few writes, and the end is right.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_nodes_that_come_and_go_cost_few_writes() {
-    let _alone = alone().await;
-    let Some(admin) = prepared().await else {
+    let Some((_alone, admin)) = prepared().await else {
         return;
     };
     let spec =

@@ -33,11 +33,6 @@ pub(super) const SHOP: &str = "fault-calm";
 
 static TURN: TurnMutex<()> = TurnMutex::const_new(());
 
-/// These tests share kinds and the lease: each has the API server for itself.
-pub(super) async fn alone() -> MutexGuard<'static, ()> {
-    TURN.lock().await
-}
-
 /// A policy of the shop that can be evaluated, had it any energy.
 pub(super) fn policy(name: &str) -> Value {
     json!({"metadata": {"name": name}, "spec": {"interval": "300s",
@@ -47,7 +42,10 @@ pub(super) fn policy(name: &str) -> Value {
 }
 
 /// The API server with kinds as of this version, and nothing of earlier tests.
-pub(super) async fn prepared() -> Option<Client> {
+/// These tests share kinds and the lease: each has it for itself while it holds
+/// the guard.
+pub(super) async fn prepared() -> Option<(MutexGuard<'static, ()>, Client)> {
+    let alone = TURN.lock().await;
     let admin = api::admin().await?;
     let shop = json!({"metadata": {"name": SHOP}});
     let shop: Namespace = serde_json::from_value(shop).unwrap();
@@ -56,7 +54,7 @@ pub(super) async fn prepared() -> Option<Client> {
     clear(Api::<EnergyStudy>::namespaced(admin.clone(), SHOP)).await;
     clear(Api::<ClusterCarbonPolicy>::all(admin.clone())).await;
     clear(Api::<PowerMonitor>::all(admin.clone())).await;
-    Some(admin)
+    Some((alone, admin))
 }
 
 async fn clear<K>(all: Api<K>)
