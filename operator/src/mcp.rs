@@ -19,7 +19,9 @@ use tanso_faces::view::{
 };
 
 use crate::intensity::{Feeds, is_service};
-use crate::ledger::{self, Ledger, LedgerAccount, LedgerFault, PodNames, Snapshot, query};
+use crate::ledger::{
+    self, Ledger, LedgerAccount, LedgerFault, PlaceNumbers, PodNames, Snapshot, query,
+};
 
 /// The operator's Service.
 const SERVICE: &str = "tanso-operator";
@@ -105,7 +107,8 @@ impl LedgerBooks {
                     name: pod.workload_name.clone(),
                 })
             };
-            let place_of = |node: &str| summing.of_node.get(node).copied().unwrap_or(0);
+            let number = |node: &str| summing.of_node.get(node).copied().unwrap_or(0);
+            let place_of = |node: &str| PlaceNumbers::from(number(node));
             query::sums_of(connection, &scope, period, &counts, &place_of)
         });
         let (revision, rows) = read.await.map_err(|fault| unreachable(&fault))?;

@@ -78,9 +78,42 @@ pub fn embodied<'a>(
         let sum = by_node.entry(node).or_default();
         *sum = sum.saturating_add(millicore_seconds);
     }
+    let by_node = by_node.into_iter().map(|(node, millicore_seconds)| OnNode {
+        node,
+        gives: gives(node),
+        millicore_seconds,
+    });
+    embodied_by_size(hardware, by_node)
+}
+
+/// What was reserved on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnNode<'a> {
+    /// The node.
+    pub node: &'a str,
+    /// What it had to give then, thousandths of a core.
+    pub gives: Option<u64>,
+    /// Thousandths of a core times seconds.
+    pub millicore_seconds: u64,
+}
+
+/// As [`embodied`], of nodes whose size was not always the same: a name comes
+/// again for another machine.
+///
+/// # Errors
+/// As [`embodied`].
+pub fn embodied_by_size<'a>(
+    hardware: &Hardware,
+    reserved: impl IntoIterator<Item = OnNode<'a>>,
+) -> Result<Estimate<GramsCo2e>, EmbodiedUnknown> {
+    let mut by_size: BTreeMap<(&str, Option<u64>), u64> = BTreeMap::new();
+    for one in reserved {
+        let sum = by_size.entry((one.node, one.gives)).or_default();
+        *sum = sum.saturating_add(one.millicore_seconds);
+    }
     let (mut sum, mut unknown) = (Estimate::default(), Vec::new());
-    for (node, seconds) in by_node.into_iter().filter(|(_, seconds)| *seconds > 0) {
-        let share = gives(node).and_then(|of| {
+    for ((node, gives), seconds) in by_size.into_iter().filter(|(_, seconds)| *seconds > 0) {
+        let share = gives.and_then(|of| {
             // Seconds × thousandths of a core, of all the node's thousandths.
             let reserved = Reserved {
                 seconds,
@@ -123,6 +156,24 @@ mod tests {
             lifespan_years: 4,
             source: "the maker".to_owned(),
         }
+    }
+
+    /// The past of a name was on the machine that has it now.
+    #[test]
+    fn a_name_that_comes_again_has_the_share_of_each_of_its_machines() {
+        let on = |node, gives, millicore_seconds| OnNode {
+            node,
+            gives,
+            millicore_seconds,
+        };
+        let hour = 3_600 * 1_000;
+        let both = [on("n1", Some(1_000), hour), on("n1", Some(2_000), hour)];
+        let whole = embodied(&hardware(), [("n1", hour)], |_| Some(1_000)).unwrap();
+        let half = embodied(&hardware(), [("n1", hour)], |_| Some(2_000)).unwrap();
+        assert_eq!(embodied_by_size(&hardware(), both), Ok(whole + half));
+        let unknown = [on("n1", Some(1_000), hour), on("n1", None, hour)];
+        let why = embodied_by_size(&hardware(), unknown).unwrap_err();
+        assert_eq!(why.nodes, ["n1"]);
     }
 
     /// A node that was gone took its share of the hardware with it in silence.

@@ -1,14 +1,18 @@
 //! What is known of nodes, also of those that are gone.
 //!
 //! The cluster forgets a node when it is deleted; its energy stays, so where it
-//! was and what it had to give stay here too.
+//! was and what it had to give stay here too. Here is what was said last;
+//! `node_places` has where it was in each hour.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use tanso_carbon::calendar::UtcHour;
 
 use super::LedgerFault;
+use super::node_places::{self, Sight};
+use super::query::hour_number;
 
 /// How long after it was last seen a node is known: as long as hours are.
 const KEPT_S: i64 = 431 * 86_400;
@@ -22,6 +26,9 @@ pub struct KnownNode {
     pub millicores: Option<u32>,
     /// Its memory, bytes.
     pub memory_bytes: Option<u64>,
+    /// When its object was made, as the cluster says; not kept, but a place
+    /// of a new object begins then.
+    pub made: Option<Timestamp>,
 }
 
 /// Writes what the cluster says of nodes now. What it no longer says of one is
@@ -36,6 +43,9 @@ pub fn keep(
 ) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("keeping what nodes are");
     let transaction = connection.transaction().map_err(&fault)?;
+    for (name, node) in nodes {
+        note_place(&transaction, name, node, now).map_err(&fault)?;
+    }
     {
         let mut upsert = transaction
             .prepare(
@@ -64,13 +74,40 @@ pub fn keep(
                 .map_err(&fault)?;
         }
     }
+    let kept_from = now.as_second().saturating_sub(KEPT_S);
     transaction
-        .execute(
-            "DELETE FROM known_nodes WHERE seen_at < ?1",
-            [now.as_second().saturating_sub(KEPT_S)],
-        )
+        .execute("DELETE FROM known_nodes WHERE seen_at < ?1", [kept_from])
         .map_err(&fault)?;
+    let first_kept = hour_number(UtcHour::from_unix_seconds(kept_from));
+    node_places::forget_before(&transaction, first_kept).map_err(&fault)?;
     transaction.commit().map_err(fault)
+}
+
+/// Notes where a node is; before it is written that it was seen.
+fn note_place(
+    transaction: &Transaction<'_>,
+    name: &str,
+    node: &KnownNode,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let seen_before: Option<i64> = transaction
+        .query_row(
+            "SELECT seen_at FROM known_nodes WHERE node = ?1",
+            [name],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let made = node.made.map(Timestamp::as_second);
+    let is_new = |made: &i64| seen_before.is_some_and(|seen| *made > seen);
+    let hour = |second| hour_number(UtcHour::from_unix_seconds(second));
+    let sight = Sight {
+        node: name,
+        region: node.region.as_ref(),
+        millicores: node.millicores,
+        hour: hour(now.as_second()),
+        made_anew: made.filter(is_new).map(hour),
+    };
+    node_places::note(transaction, &sight)
 }
 
 /// All nodes that are known, by name.
@@ -93,6 +130,7 @@ pub fn all(connection: &Connection) -> Result<BTreeMap<String, KnownNode>, Ledge
             region: provider.zip(region),
             millicores: row.get(3).map_err(&fault)?,
             memory_bytes: memory.and_then(|bytes| u64::try_from(bytes).ok()),
+            made: None,
         };
         found.insert(name, node);
     }
@@ -123,6 +161,7 @@ mod tests {
             region: Some(("aws".to_owned(), "eu-north-1".to_owned())),
             millicores: Some(16_000),
             memory_bytes: Some(64 << 30),
+            made: None,
         };
         keep(&mut ledger, &one("n1", whole.clone()), at(0)).unwrap();
         // Seen once more without its labels, it is where it was.

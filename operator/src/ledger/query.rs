@@ -18,6 +18,7 @@ use super::day::Slot;
 use super::ids::provenance_of;
 use super::memory::{self, MemoryDays};
 use super::names::{self, PodNames};
+use super::node_places::PlaceNumbers;
 use super::past_cpu::{self, CpuDays};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
@@ -149,8 +150,8 @@ pub struct Fold<'a> {
     pub before: UtcHour,
     /// Whether a pod counts.
     pub counts: &'a dyn Fn(&PodNames) -> bool,
-    /// The number of a node's place.
-    pub place_of: &'a dyn Fn(&str) -> usize,
+    /// The numbers of a node's places.
+    pub place_of: &'a dyn Fn(&str) -> PlaceNumbers,
 }
 
 /// Everything of `scope` within `period`, at one instant.
@@ -219,7 +220,7 @@ pub fn folded(
 struct Folding {
     before: i64,
     counted: HashSet<i64>,
-    places: HashMap<i64, usize>,
+    places: HashMap<i64, PlaceNumbers>,
     sums: BTreeMap<(i64, usize, Provenance), Estimate<Joules>>,
 }
 
@@ -325,7 +326,8 @@ impl Visitor for Gathered<'_> {
             if let Some(fold) = &mut self.fold
                 && fold.counted.contains(&row.account)
             {
-                let place = fold.places.get(&row.node).copied().unwrap_or(0);
+                let places = fold.places.get(&row.node);
+                let place = places.map_or(0, |places| places.at(hour_of(row.hour)));
                 let sum = fold.sums.entry((row.hour, place, provenance)).or_default();
                 *sum = *sum + energy;
             }
@@ -439,7 +441,7 @@ pub(super) fn hour_number(hour: UtcHour) -> i64 {
     hour.unix_seconds().div_euclid(3_600)
 }
 
-fn hour_of(number: i64) -> UtcHour {
+pub(super) fn hour_of(number: i64) -> UtcHour {
     UtcHour::from_unix_seconds(number.saturating_mul(3_600))
 }
 

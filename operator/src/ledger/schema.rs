@@ -9,6 +9,7 @@ use super::LedgerFault;
 /// Migrations in order; the n-th brings the file to version n.
 const MIGRATIONS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
+    VERSION_9,
 ];
 
 const VERSION_1: &str = "
@@ -255,6 +256,23 @@ CREATE TABLE known_nodes (
 ) STRICT, WITHOUT ROWID;
 ";
 
+const VERSION_9: &str = "
+-- Where a node was and what CPU it had to give from an hour on, until the next row of its name
+-- begins: names come again in other regions. What was known before is so from the beginning.
+CREATE TABLE node_places (
+    node TEXT NOT NULL,
+    -- The first hour; 0 from the beginning.
+    since INTEGER NOT NULL,
+    -- NULL where no label names a region that is known.
+    provider TEXT,
+    region TEXT,
+    millicores INTEGER,
+    PRIMARY KEY (node, since)
+) STRICT, WITHOUT ROWID;
+INSERT INTO node_places (node, since, provider, region, millicores)
+SELECT node, 0, provider, region, millicores FROM known_nodes;
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -324,6 +342,42 @@ mod tests {
             .query_row("SELECT sum(energy_uj) FROM hours", [], |row| row.get(0))
             .unwrap();
         assert_eq!(kept, 7);
+    }
+
+    #[test]
+    fn a_node_of_the_eighth_version_is_where_it_was_from_the_beginning() {
+        use std::collections::BTreeMap;
+
+        use super::super::node_places::{self, Stay};
+        use tanso_carbon::calendar::UtcHour;
+
+        let mut ledger = Connection::open_in_memory().unwrap();
+        for version in &MIGRATIONS[..8] {
+            ledger.execute_batch(version).unwrap();
+        }
+        ledger.pragma_update(None, "user_version", 8).unwrap();
+        ledger
+            .execute_batch(
+                "INSERT INTO known_nodes VALUES
+                     ('n1', 'aws', 'eu-north-1', 16000, 68719476736, 1790000000),
+                     ('n2', NULL, NULL, NULL, NULL, 1790000000);",
+            )
+            .unwrap();
+        migrate(&mut ledger).unwrap();
+        let stay = |region: Option<(&str, &str)>, millicores| Stay {
+            since: UtcHour::from_unix_seconds(0),
+            region: region.map(|(one, other)| (one.to_owned(), other.to_owned())),
+            millicores,
+        };
+        let found = node_places::all(&ledger).unwrap();
+        let wanted = [
+            ("n1", stay(Some(("aws", "eu-north-1")), Some(16_000))),
+            ("n2", stay(None, None)),
+        ];
+        let wanted = wanted.map(|(node, stay)| (node.to_owned(), vec![stay]));
+        assert_eq!(found, BTreeMap::from(wanted));
+        // What was known of them beside stays.
+        assert_eq!(super::super::known_nodes::all(&ledger).unwrap().len(), 2);
     }
 
     #[test]

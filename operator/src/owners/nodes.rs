@@ -43,6 +43,7 @@ impl Inventory {
                 region: region.map(|one| (one.provider.clone(), one.region.clone())),
                 millicores: self.allocatable_millicores(&name),
                 memory_bytes: self.allocatable_bytes(&name),
+                made: node.creation_timestamp().map(|at| at.0),
             };
             (name, known)
         };

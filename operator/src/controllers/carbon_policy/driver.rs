@@ -19,14 +19,14 @@ use super::evidence::{self, Given};
 use super::judge::{self, Evaluation, Facts, Inputs};
 use super::kinds::Policy;
 use super::open_reports::{self, Mirror, Place, Report, Told};
-use super::remembered::{self, Remembered};
+use super::remembered::{Known, Remembered};
 use super::status::{self, Evaluated, Outcome};
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
 use crate::cluster::{ApplyFault, condition, kept_by, requested_at};
 use crate::guard::{Panicked, guarded};
 use crate::ledger::evidence::Evidence;
-use crate::ledger::{self, Fold, KnownNode, NodeAt, Scope, Snapshot, known_nodes, query};
+use crate::ledger::{self, Fold, NodeAt, Scope, Snapshot, known_nodes, node_places, query};
 use crate::regulations::Rules;
 
 mod acting;
@@ -153,8 +153,7 @@ struct Prepared {
     policy: Arc<ValidatedPolicy>,
     scope: Scope,
     given: Given,
-    /// What the ledger knows of nodes, also of those that are gone.
-    known: BTreeMap<String, KnownNode>,
+    known: Known,
 }
 
 /// Observe and validate.
@@ -185,10 +184,13 @@ async fn prepare<P: Policy>(
     let mut observed = observe::observed(client, &home, policy.policy(), feeds, inventory).await?;
     let known = context
         .ledger
-        .call(|connection| known_nodes::all(connection))
+        .call(|connection| {
+            let (nodes, stays) = (known_nodes::all(connection)?, node_places::all(connection)?);
+            Ok(Known::new(nodes, stays))
+        })
         .await?;
     if policy.policy().site.placement == Placement::NodeRegion {
-        observed.node_regions = remembered::regions(observed.node_regions, &known);
+        known.place(&mut observed, UtcHour::containing(now));
     }
     let year = TimeZone::UTC.to_datetime(now).year();
     let sources = Sources {
@@ -291,7 +293,7 @@ async fn evaluate(
             let fold = Fold {
                 before: window.from,
                 counts: &|pod| judge::selects(&for_read, pod),
-                place_of: &|node| for_read.place_of(node),
+                place_of: &|node| for_read.places_of(node),
             };
             let snapshot = query::folded(connection, &scope, period, Some(&fold))?;
             Ok((data_through, snapshot))

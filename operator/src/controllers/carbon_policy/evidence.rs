@@ -16,6 +16,7 @@ use flate2::write::DeflateEncoder;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::regions::Region;
 use tanso_carbon::report::Digest;
 use tanso_crds::{CarbonPolicySpec, CarbonReportSpec};
 use tanso_intensity::places;
@@ -45,6 +46,9 @@ type Text = Result<(String, String), String>;
 /// A number in its shortest exact form, or why there was none.
 type Figure = Result<String, String>;
 
+/// A provider and its region.
+type RegionName = (String, String);
+
 /// What an evaluation was made from, beside ledger and cluster.
 #[derive(Clone)]
 pub(super) struct Given {
@@ -71,7 +75,11 @@ struct Parts {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     zone_tables: BTreeMap<String, Text>,
     queries: (Option<Figure>, Option<Figure>),
-    regions: BTreeMap<String, (String, String)>,
+    regions: BTreeMap<String, RegionName>,
+    /// Where nodes were later that moved; absent where none did, as in records of before, whose digests
+    /// stay so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    moved: BTreeMap<String, Vec<(UtcHour, Option<RegionName>)>>,
     intensity: AskedRecord,
     cluster: ClusterRecord,
     energy: EnergyRecord,
@@ -315,9 +323,15 @@ impl Parts {
                 observed.units.as_ref().map(figure_of),
             ),
             regions: regions
-                .map(|(node, region)| {
-                    let of = (region.provider.clone(), region.region.clone());
-                    (node.clone(), of)
+                .map(|(node, region)| (node.clone(), name_of(region)))
+                .collect(),
+            moved: observed
+                .moved
+                .iter()
+                .map(|(node, later)| {
+                    let later = later.iter();
+                    let later = later.map(|(since, region)| (*since, region.map(name_of)));
+                    (node.clone(), later.collect())
                 })
                 .collect(),
             intensity: given.asked.record(UtcHour::containing(inputs.data_through)),
@@ -335,6 +349,7 @@ impl Parts {
             ("zoneTables", digest_of(&self.zone_tables)),
             ("queries", digest_of(&self.queries)),
             ("regions", digest_of(&self.regions)),
+            ("moved", digest_of(&self.moved)),
             ("intensity", digest_of(&self.intensity)),
             ("cluster", digest_of(&self.cluster)),
             ("energy", digest_of(&self.energy)),
@@ -347,12 +362,17 @@ impl Parts {
     }
 
     fn observed(&self) -> Result<Observed, String> {
-        let known = places::regions().map_err(ToString::to_string)?;
         let mut node_regions = BTreeMap::new();
-        for (node, (provider, name)) in &self.regions {
-            let region = known.get(name, Some(provider));
-            let region = region.ok_or_else(|| format!("region {name} of {provider} is gone"))?;
-            node_regions.insert(node.clone(), region);
+        for (node, name) in &self.regions {
+            node_regions.insert(node.clone(), region_of(name)?);
+        }
+        let mut moved = BTreeMap::new();
+        for (node, later) in &self.moved {
+            let mut regions = Vec::with_capacity(later.len());
+            for (since, name) in later {
+                regions.push((*since, name.as_ref().map(region_of).transpose()?));
+            }
+            moved.insert(node.clone(), regions);
         }
         Ok(Observed {
             contracts: self.tables.1.clone().map(table_of),
@@ -364,8 +384,19 @@ impl Parts {
             pue: self.queries.0.as_ref().map(number_of).transpose()?,
             units: self.queries.1.as_ref().map(number_of).transpose()?,
             node_regions,
+            moved,
         })
     }
+}
+
+fn name_of(region: &Region) -> RegionName {
+    (region.provider.clone(), region.region.clone())
+}
+
+fn region_of((provider, name): &RegionName) -> Result<&'static Region, String> {
+    let known = places::regions().map_err(ToString::to_string)?;
+    let region = known.get(name, Some(provider));
+    region.ok_or_else(|| format!("region {name} of {provider} is gone"))
 }
 
 fn figure_of(found: &Result<f64, String>) -> Figure {

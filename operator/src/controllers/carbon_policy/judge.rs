@@ -57,6 +57,11 @@ pub trait Facts: Send + Sync {
     }
     /// The CPU that a node has to give, thousandths of a core.
     fn allocatable_millicores(&self, node: &str) -> Option<u32>;
+    /// The CPU that a node had to give until an hour, thousandths of a core, in the order of hours; nothing
+    /// where it is what it always was.
+    fn earlier_millicores(&self, _node: &str) -> &[(UtcHour, u32)] {
+        &[]
+    }
     /// The memory that a node has to give, bytes.
     fn allocatable_bytes(&self, node: &str) -> Option<u64>;
     /// All nodes with what they have to give.

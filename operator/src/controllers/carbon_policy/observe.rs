@@ -117,6 +117,7 @@ pub async fn observed(
             Placement::NodeRegion => inventory.node_regions(),
             Placement::Site => BTreeMap::new(),
         },
+        moved: BTreeMap::new(),
     })
 }
 

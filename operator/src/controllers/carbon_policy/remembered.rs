@@ -1,20 +1,120 @@
-//! The cluster with the nodes that it no longer has, as the ledger knew them;
-//! pure.
+//! The cluster with the nodes that it no longer has, as the ledger knew them, and
+//! where nodes were before; pure.
 
 use std::collections::BTreeMap;
 
+use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::consolidate;
 use tanso_carbon::regions::Region;
 use tanso_intensity::places;
 
 use super::judge::Facts;
-use crate::ledger::KnownNode;
+use super::validate::Observed;
+use crate::ledger::{KnownNode, Stay};
 use crate::owners::Schedule;
+
+/// What the ledger knows of nodes, also of those that are gone.
+pub(super) struct Known {
+    nodes: BTreeMap<String, KnownNode>,
+    stays: BTreeMap<String, Vec<Stay>>,
+    /// What a node had to give before an hour, where that was something else.
+    sizes: BTreeMap<String, Vec<(UtcHour, u32)>>,
+}
+
+impl Known {
+    pub(super) fn new(
+        nodes: BTreeMap<String, KnownNode>,
+        stays: BTreeMap<String, Vec<Stay>>,
+    ) -> Self {
+        let sizes = stays
+            .iter()
+            .map(|(node, stays)| (node.clone(), earlier_sizes(stays)))
+            .filter(|(_, sizes)| !sizes.is_empty());
+        Self {
+            sizes: sizes.collect(),
+            nodes,
+            stays,
+        }
+    }
+
+    /// Puts nodes where they are by the hour. The cluster says where one is now,
+    /// and the ledger where it was before, also of one that is gone; a region
+    /// that the table no longer has is none.
+    pub(super) fn place(&self, observed: &mut Observed, now: UtcHour) {
+        let Ok(regions) = places::regions() else {
+            return;
+        };
+        for (node, stays) in &self.stays {
+            let region = |stay: &Stay| {
+                let (provider, region) = stay.region.as_ref()?;
+                regions.get(region, Some(provider))
+            };
+            let mut places: Vec<_> = stays
+                .iter()
+                .map(|stay| (stay.since, region(stay)))
+                .collect();
+            if let Some(here) = observed.node_regions.remove(node) {
+                say_now(&mut places, here, now);
+            }
+            // A stay of another size is none of another place.
+            places.dedup_by_key(|(_, region)| *region);
+            let is_first = stays.first().is_some_and(Stay::is_first);
+            let later = places.split_off(usize::from(is_first));
+            if let Some((_, Some(first))) = places.first() {
+                observed.node_regions.insert(node.clone(), *first);
+            }
+            if !later.is_empty() {
+                observed.moved.insert(node.clone(), later);
+            }
+        }
+    }
+}
+
+/// What the cluster says goes before what the ledger knew last: until that is
+/// written, it is so from this hour on; where nothing was known, all the time.
+fn say_now(
+    places: &mut Vec<(UtcHour, Option<&'static Region>)>,
+    here: &'static Region,
+    now: UtcHour,
+) {
+    match places.last().copied() {
+        Some((_, Some(last))) if last == here => {}
+        Some((since, Some(_))) if since < now => places.push((now, Some(here))),
+        Some((since, _)) => {
+            places.pop();
+            places.push((since, Some(here)));
+        }
+        None => {}
+    }
+}
+
+/// What a node had to give until an hour, of all but its last stay.
+fn earlier_sizes(stays: &[Stay]) -> Vec<(UtcHour, u32)> {
+    let mut sizes: Vec<(UtcHour, u32)> = Vec::new();
+    for two in stays.windows(2) {
+        let [stay, next] = two else {
+            continue;
+        };
+        let Some(size) = stay.millicores else {
+            continue;
+        };
+        match sizes.last_mut() {
+            Some((until, same)) if *same == size => *until = next.since,
+            _ => sizes.push((next.since, size)),
+        }
+    }
+    let last = stays.last().and_then(|stay| stay.millicores);
+    // One that only moved has the size that it had.
+    if sizes.last().map(|(_, size)| *size) == last {
+        sizes.pop();
+    }
+    sizes
+}
 
 /// What the cluster knows, and of nodes that are gone what was known.
 pub(super) struct Remembered<'a> {
     pub(super) now: &'a dyn Facts,
-    pub(super) before: &'a BTreeMap<String, KnownNode>,
+    pub(super) before: &'a Known,
 }
 
 impl Facts for Remembered<'_> {
@@ -27,12 +127,16 @@ impl Facts for Remembered<'_> {
     }
 
     fn allocatable_millicores(&self, node: &str) -> Option<u32> {
-        let before = || self.before.get(node)?.millicores;
+        let before = || self.before.nodes.get(node)?.millicores;
         self.now.allocatable_millicores(node).or_else(before)
     }
 
+    fn earlier_millicores(&self, node: &str) -> &[(UtcHour, u32)] {
+        self.before.sizes.get(node).map_or(&[], Vec::as_slice)
+    }
+
     fn allocatable_bytes(&self, node: &str) -> Option<u64> {
-        let before = || self.before.get(node)?.memory_bytes;
+        let before = || self.before.nodes.get(node)?.memory_bytes;
         self.now.allocatable_bytes(node).or_else(before)
     }
 
@@ -45,48 +149,101 @@ impl Facts for Remembered<'_> {
     }
 }
 
-/// The region of each node, of those that are gone as it was last; a region
-/// that the table no longer has is none.
-pub(super) fn regions(
-    now: BTreeMap<String, &'static Region>,
-    before: &BTreeMap<String, KnownNode>,
-) -> BTreeMap<String, &'static Region> {
-    let Ok(known) = places::regions() else {
-        return now;
-    };
-    let gone = before.iter().filter_map(|(node, was)| {
-        let (provider, region) = was.region.as_ref()?;
-        Some((node.clone(), known.get(region, Some(provider))?))
-    });
-    gone.chain(now).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn stay(since: i64, region: Option<&str>, millicores: u32) -> Stay {
+        Stay {
+            since: UtcHour::from_unix_seconds(since * 3_600),
+            region: region.map(|region| ("aws".to_owned(), region.to_owned())),
+            millicores: Some(millicores),
+        }
+    }
+
+    fn placed<const N: usize>(
+        now: &[(&str, &str)],
+        stays: [(&str, Vec<Stay>); N],
+    ) -> (Vec<String>, Vec<String>) {
+        let regions = places::regions().unwrap();
+        let region = |name: &str| regions.get(name, Some("aws")).unwrap();
+        let mut observed = Observed {
+            node_regions: now
+                .iter()
+                .map(|(node, name)| ((*node).to_owned(), region(name)))
+                .collect(),
+            ..Observed::default()
+        };
+        let stays = stays.map(|(node, stays)| (node.to_owned(), stays));
+        let known = Known::new(BTreeMap::new(), stays.into());
+        known.place(&mut observed, UtcHour::from_unix_seconds(500_000 * 3_600));
+        let first = observed.node_regions.iter();
+        let first = first.map(|(node, region)| format!("{node} {}", region.region));
+        let later = observed.moved.iter().flat_map(|(node, later)| {
+            later.iter().map(move |(since, region)| {
+                let region = region.map_or("nowhere", |region| region.region.as_str());
+                format!("{node} {region} {}", since.unix_seconds() / 3_600)
+            })
+        });
+        (first.collect(), later.collect())
+    }
+
     #[test]
     fn a_node_that_is_gone_is_where_it_was_and_one_that_is_there_where_it_is() {
-        let known = places::regions().unwrap();
-        let region = |name: &str| known.get(name, Some("aws")).unwrap();
-        let was = |name: &str| KnownNode {
-            region: Some(("aws".to_owned(), name.to_owned())),
-            ..KnownNode::default()
-        };
-        let before = BTreeMap::from([
-            ("gone".to_owned(), was("eu-north-1")),
-            ("here".to_owned(), was("eu-central-1")),
-            ("odd".to_owned(), was("moon-base-1")),
-        ]);
-        let now = BTreeMap::from([("here".to_owned(), region("ap-northeast-2"))]);
-        let found: Vec<_> = regions(now, &before)
-            .into_iter()
-            .map(|(node, region)| (node, region.region.as_str()))
-            .collect();
-        let wanted = [("gone", "eu-north-1"), ("here", "ap-northeast-2")];
-        assert_eq!(
-            found,
-            wanted.map(|(node, region)| (node.to_owned(), region))
+        let (first, later) = placed(
+            &[("here", "ap-northeast-2"), ("new", "eu-west-1")],
+            [
+                ("gone", vec![stay(0, Some("eu-north-1"), 1)]),
+                ("here", vec![stay(0, Some("ap-northeast-2"), 1)]),
+                ("odd", vec![stay(0, Some("moon-base-1"), 1)]),
+            ],
         );
+        let wanted = ["gone eu-north-1", "here ap-northeast-2", "new eu-west-1"];
+        assert_eq!(first, wanted);
+        assert_eq!(later, Vec::<String>::new());
+    }
+
+    /// Its past was priced where its name came again.
+    #[test]
+    fn a_name_that_came_again_is_in_each_hour_where_it_was_then() {
+        let moved = vec![
+            stay(0, Some("eu-north-1"), 4_000),
+            stay(490_000, Some("eu-north-1"), 8_000),
+            stay(499_990, Some("moon-base-1"), 8_000),
+            stay(499_995, Some("eu-central-1"), 8_000),
+        ];
+        let (first, later) = placed(
+            &[("n1", "eu-central-1"), ("n2", "eu-west-1")],
+            [
+                ("n1", moved),
+                // What the cluster says is not written yet.
+                ("n2", vec![stay(0, Some("eu-north-1"), 1)]),
+                // Nothing is kept of what was before.
+                ("n3", vec![stay(499_000, Some("eu-north-1"), 1)]),
+                (
+                    "n4",
+                    vec![stay(0, None, 1), stay(499_001, Some("eu-north-1"), 1)],
+                ),
+            ],
+        );
+        assert_eq!(first, ["n1 eu-north-1", "n2 eu-north-1"]);
+        let wanted = [
+            "n1 nowhere 499990",
+            "n1 eu-central-1 499995",
+            "n2 eu-west-1 500000",
+            "n3 eu-north-1 499000",
+            "n4 eu-north-1 499001",
+        ];
+        assert_eq!(later, wanted);
+    }
+
+    #[test]
+    fn only_sizes_of_before_that_differ_are_kept_apart() {
+        let at = |hour: i64| UtcHour::from_unix_seconds(hour * 3_600);
+        let moved = [stay(0, Some("a"), 4_000), stay(7, Some("b"), 4_000)];
+        assert!(earlier_sizes(&moved).is_empty());
+        let mut resized = moved.to_vec();
+        resized.extend([stay(9, Some("b"), 8_000), stay(12, Some("a"), 8_000)]);
+        assert_eq!(earlier_sizes(&resized), [(at(9), 4_000)]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use tanso_carbon::account::{Metering, Place};
-use tanso_carbon::calendar;
+use tanso_carbon::calendar::{self, UtcHour};
 use tanso_carbon::recommend::move_region::Limits;
 use tanso_carbon::recommend::shift::Within;
 use tanso_carbon::regions::Region;
@@ -17,6 +17,7 @@ use tanso_intensity::table::Table;
 use tanso_intensity::{Loaded, Marginal};
 
 use crate::intensity::Asked;
+use crate::ledger::PlaceNumbers;
 use crate::regulations::Rules;
 
 mod accounting;
@@ -57,8 +58,11 @@ pub struct Observed {
     pub pue: Option<Result<f64, String>>,
     /// The functional units that were served, or why they are not known.
     pub units: Option<Result<f64, String>>,
-    /// The cloud region of each node that is known to be in one.
+    /// The cloud region of each node that is known to be in one: from the beginning, where it moved.
     pub node_regions: BTreeMap<String, &'static Region>,
+    /// Where nodes were from an hour on that were elsewhere before, in the order of hours; `None` where
+    /// no region is known.
+    pub moved: BTreeMap<String, Vec<(UtcHour, Option<&'static Region>)>>,
 }
 
 /// A policy that can be judged.
@@ -150,10 +154,16 @@ impl ValidatedPolicy {
         other.place(self.metering).pue_factor().value
     }
 
-    /// The number of a node's place.
+    /// The number of the place where a node was in an hour.
     #[must_use]
-    pub fn place_of(&self, node: &str) -> usize {
-        self.others.of_node.get(node).copied().unwrap_or(0)
+    pub fn place_of(&self, node: &str, hour: UtcHour) -> usize {
+        self.others.number_of(node, hour)
+    }
+
+    /// The numbers of a node's places over time.
+    #[must_use]
+    pub fn places_of(&self, node: &str) -> PlaceNumbers {
+        self.others.numbers_of(node)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::ledger::LedgerFault;
 use crate::ledger::names::{self, PodNames};
+use crate::ledger::node_places::PlaceNumbers;
 use crate::ledger::rows::{self, Place};
 
 /// Most rows that are sought one by one: beyond, reading all is faster.
@@ -47,7 +48,7 @@ pub fn sums_of(
     scope: &Scope,
     period: Period,
     counts: &dyn Fn(&PodNames) -> bool,
-    place_of: &dyn Fn(&str) -> usize,
+    place_of: &dyn Fn(&str) -> PlaceNumbers,
 ) -> Result<(i64, Vec<EnergyRow>), LedgerFault> {
     let fault = LedgerFault::of("reading the ledger");
     let transaction = connection.transaction().map_err(fault)?;

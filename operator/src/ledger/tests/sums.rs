@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::ledger::PlaceNumbers;
 
 /// A chart of a day was drawn of 240,000 rows, each read into memory.
 #[test]
@@ -29,8 +30,9 @@ fn sums_of_what_counts_are_those_of_the_rows() {
     };
     let counts = |pod: &PodNames| pod.workload_kind == "Deployment";
     let place_of = |node: &str| usize::from(node == "n2");
+    let places = |node: &str| PlaceNumbers::from(place_of(node));
     let (revision, sums) =
-        query::sums_of(&mut ledger, &Scope::All, period, &counts, &place_of).unwrap();
+        query::sums_of(&mut ledger, &Scope::All, period, &counts, &places).unwrap();
 
     let all = query::of_scope(&mut ledger, &Scope::All, period).unwrap();
     assert_eq!(revision, all.revision);

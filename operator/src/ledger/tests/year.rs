@@ -10,6 +10,7 @@ use tanso_carbon::{FacilityPue, Pue, PueEvidence};
 use tanso_intensity::IntensityProvider as _;
 use tanso_intensity::bundled::Bundled;
 
+use super::super::node_places::PlaceNumbers;
 use super::super::query::{Fold, HourRow, Snapshot};
 use super::*;
 
@@ -94,8 +95,20 @@ fn knows(names: &PodNames) -> bool {
     names.uid != "pod-4"
 }
 
-fn place_of(node: &str) -> usize {
-    usize::from(node == "n2")
+/// A node that stays, and one whose name comes again elsewhere: on a day that is rolled up, or
+/// within the hours that are summed while they are read.
+fn place_of(node: &str) -> PlaceNumbers {
+    let first = UtcHour::from_unix_seconds(FIRST);
+    match node {
+        "n2" => PlaceNumbers::from(1),
+        _ => PlaceNumbers {
+            first: 0,
+            later: vec![
+                (first.plus_hours(24 * 20 + 7), 1),
+                (first.plus_hours(24 * 30), 0),
+            ],
+        },
+    }
 }
 
 fn read(ledger: &mut rusqlite::Connection, before: Option<UtcHour>) -> Snapshot {
@@ -123,7 +136,7 @@ fn rows_of(found: &[HourRow], counts: impl Fn(&LedgerAccount) -> bool) -> Vec<En
     counted
         .map(|row| EnergyRow {
             hour: row.hour,
-            place: place_of(&row.node),
+            place: place_of(&row.node).at(row.hour),
             energy: row.energy,
             provenance: row.provenance,
         })

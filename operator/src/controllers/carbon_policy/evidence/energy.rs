@@ -368,6 +368,9 @@ pub(super) struct ClusterRecord {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     original_schedules: BTreeMap<String, (String, Option<String>)>,
     allocatable: BTreeMap<String, u32>,
+    /// What nodes had to give until an hour; absent where it is what it always was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    earlier_allocatable: BTreeMap<String, Vec<(UtcHour, u32)>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     allocatable_bytes: BTreeMap<String, u64>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -404,6 +407,11 @@ impl ClusterRecord {
             let gives = facts.allocatable_bytes(node)?;
             Some(((*node).to_owned(), gives))
         });
+        let earlier = nodes.iter().filter_map(|node| {
+            let earlier = facts.earlier_millicores(node);
+            (!earlier.is_empty()).then(|| ((*node).to_owned(), earlier.to_vec()))
+        });
+        let earlier_allocatable = earlier.collect();
         let (allocatable, allocatable_bytes) = (allocatable.collect(), of_memory.collect());
         let (nodes, load) = if inputs.is_whole {
             (facts.nodes(), facts.load())
@@ -416,6 +424,7 @@ impl ClusterRecord {
             schedules: schedules.collect(),
             original_schedules: originals.collect(),
             allocatable,
+            earlier_allocatable,
             allocatable_bytes,
             idle_sharing: inputs.idle_sharing.clone(),
             nodes,
@@ -444,6 +453,11 @@ impl Facts for ClusterRecord {
 
     fn allocatable_millicores(&self, node: &str) -> Option<u32> {
         self.allocatable.get(node).copied()
+    }
+
+    fn earlier_millicores(&self, node: &str) -> &[(UtcHour, u32)] {
+        let earlier = self.earlier_allocatable.get(node);
+        earlier.map_or(&[], Vec::as_slice)
     }
 
     fn allocatable_bytes(&self, node: &str) -> Option<u64> {

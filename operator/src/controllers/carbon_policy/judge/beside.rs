@@ -7,7 +7,7 @@ use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar::Period;
 use tanso_crds::carbon_policy::status::{MarketFigures, PlaceFigures, SciFigures};
-use tanso_faces::answer::beside::{self as shown, EmbodiedUnknown};
+use tanso_faces::answer::beside::{self as shown, EmbodiedUnknown, OnNode};
 use tanso_power::{Estimate, Joules};
 
 use super::coverage::{Since, coverage};
@@ -40,6 +40,7 @@ pub(super) fn embodied(
 ) -> Option<Result<Estimate<GramsCo2e>, EmbodiedUnknown>> {
     let hardware = inputs.policy.accounting.hardware.as_ref()?;
     let rows = grouped.workloads.iter().flat_map(|one| &one.hours);
+    let mut now: BTreeMap<&str, Option<u32>> = BTreeMap::new();
     let reserved = rows.filter_map(|row| {
         let LedgerAccount::Pod(uid) = &row.account else {
             return None;
@@ -47,10 +48,22 @@ pub(super) fn embodied(
         let asks = inputs.snapshot.pods.get(uid);
         let asks = asks.and_then(|pod| u64::try_from(pod.cpu_request_milli?).ok());
         let seconds = row.minutes.saturating_mul(60);
-        Some((&*row.node, seconds.saturating_mul(asks.unwrap_or(0))))
+        let node = &*row.node;
+        // A name that came again is of another machine.
+        let earlier = inputs.facts.earlier_millicores(node).iter();
+        let mut earlier = earlier.filter(|(until, _)| row.hour < *until);
+        let is_now = || inputs.facts.allocatable_millicores(node);
+        let gives = match earlier.next() {
+            Some((_, gives)) => Some(*gives),
+            None => *now.entry(node).or_insert_with(is_now),
+        };
+        Some(OnNode {
+            node,
+            gives: gives.map(u64::from),
+            millicore_seconds: seconds.saturating_mul(asks.unwrap_or(0)),
+        })
     });
-    let gives = |node: &str| inputs.facts.allocatable_millicores(node).map(u64::from);
-    Some(shown::embodied(hardware, reserved, gives))
+    Some(shown::embodied_by_size(hardware, reserved))
 }
 
 /// The software carbon intensity of the window, or why there is none; `None` if

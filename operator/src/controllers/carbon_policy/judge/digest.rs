@@ -100,6 +100,18 @@ fn head(inputs: &Inputs<'_>) -> [String; 9] {
     ]
 }
 
+/// Where nodes were elsewhere or larger before: no line where none was, as in reports of
+/// before these were known.
+fn before(inputs: &Inputs<'_>, used: &BTreeSet<&str>) -> Vec<String> {
+    let moved = inputs.policy.others.moved.iter();
+    let moved = moved.map(|(node, later)| format!("moved {node} {later:?}"));
+    let sizes = used.iter().filter_map(|node| {
+        let earlier = inputs.facts.earlier_millicores(node);
+        (!earlier.is_empty()).then(|| format!("gave {node} {earlier:?}"))
+    });
+    moved.chain(sizes).collect()
+}
+
 /// What else was known: places, nodes and what runs on them, rules of sharing,
 /// schedules.
 fn others(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<String> {
@@ -135,13 +147,14 @@ fn others(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<String> {
         format!("schedule {namespace}/{name} {now:?} {before:?}")
     });
     let used: BTreeSet<&str> = inputs.snapshot.rows.iter().map(|row| &*row.node).collect();
-    let gives = used.into_iter().map(|node| {
+    let gives = used.iter().map(|node| {
         let (cpu, memory) = (
             inputs.facts.allocatable_millicores(node),
             inputs.facts.allocatable_bytes(node),
         );
         format!("gives {node} {cpu:?} {memory:?}")
     });
+    let gives = gives.chain(before(inputs, &used));
     let nodes = nodes.iter().map(|node| format!("node {node:?}"));
     let load = load.iter().map(|pod| format!("load {pod:?}"));
     let others = others.chain(nodes).chain(load);

@@ -77,7 +77,8 @@ pub(super) fn group<'a>(
             LedgerAccount::Named(name) => name,
             LedgerAccount::Pod(uid) => match snapshot.pods.get_key_value(uid) {
                 Some((uid, pod)) if selects(policy, pod) => {
-                    add(&mut workloads, uid, pod, row, policy.place_of(&row.node));
+                    let place = policy.place_of(&row.node, row.hour);
+                    add(&mut workloads, uid, pod, row, place);
                     continue;
                 }
                 _ => UNSELECTED,

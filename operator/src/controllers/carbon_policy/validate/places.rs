@@ -16,6 +16,7 @@ use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
 
 use super::{Observed, PolicyFault, Sources};
+use crate::ledger::PlaceNumbers;
 
 /// A region with its grid and its facility.
 #[derive(Clone)]
@@ -53,19 +54,37 @@ impl PlaceOf {
     }
 }
 
-/// Regions of nodes beside the site, and the number of each node's place; the
+/// Regions of nodes beside the site, and the numbers of each node's places; the
 /// site's own number is 0.
 #[derive(Clone, Default)]
 pub struct Others {
     /// The regions; the first has the number 1.
     pub places: Vec<PlaceOf>,
-    /// Numbers by node; nodes that are not here are at the site.
+    /// Numbers by node, of all hours or of those before it moved; nodes that are not here are at the site.
     pub of_node: BTreeMap<String, usize>,
+    /// Numbers of nodes that moved, each from an hour on, in the order of hours.
+    pub moved: BTreeMap<String, Vec<(UtcHour, usize)>>,
 }
 
-/// The regions that nodes are in, if the policy asks for them. A region of the
-/// site's own grid zone takes the site's figures, and its PUE where one is
-/// given.
+impl Others {
+    /// The numbers of a node's places over time.
+    pub(super) fn numbers_of(&self, node: &str) -> PlaceNumbers {
+        PlaceNumbers {
+            first: self.of_node.get(node).copied().unwrap_or(0),
+            later: self.moved.get(node).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// The number of the place where a node was in an hour.
+    pub(super) fn number_of(&self, node: &str, hour: UtcHour) -> usize {
+        let later = self.moved.get(node).into_iter().flatten().rev();
+        let mut of_then = later.filter(|(since, _)| *since <= hour);
+        let of_then = of_then.next().map(|(_, number)| *number);
+        of_then.unwrap_or_else(|| self.of_node.get(node).copied().unwrap_or(0))
+    }
+}
+
+/// The regions that nodes are in and were in, if the policy asks for them.
 pub(in super::super) fn others(
     spec: &CarbonPolicySpec,
     sources: &Sources<'_>,
@@ -83,33 +102,76 @@ pub(in super::super) fn others(
             "NodeRegion with accounting.market: contracts are of one market; accepted is Site, or a policy per market",
         ));
     }
+    let by = By {
+        spec,
+        sources,
+        site,
+        pue,
+    };
     for (node, region) in &sources.observed.node_regions {
-        let known = others.places.iter();
-        let known = known.zip(1..).find(|(one, _)| one.region == region.region);
-        if let Some((_, number)) = known {
+        let number = by.number_of(region, &mut others.places, notes)?;
+        if number != AT_SITE {
             others.of_node.insert(node.clone(), number);
-            continue;
         }
-        let is_here = region.grid_zone == spec.site.zone;
+    }
+    for (node, later) in &sources.observed.moved {
+        let mut numbers = Vec::with_capacity(later.len());
+        for (since, region) in later {
+            let number = match region {
+                Some(region) => by.number_of(region, &mut others.places, notes)?,
+                None => AT_SITE,
+            };
+            numbers.push((*since, number));
+        }
+        others.moved.insert(node.clone(), numbers);
+    }
+    Ok(others)
+}
+
+/// The number of the policy's own place.
+const AT_SITE: usize = 0;
+
+/// What a region's figures are found by.
+struct By<'a> {
+    spec: &'a CarbonPolicySpec,
+    sources: &'a Sources<'a>,
+    site: &'a Loaded,
+    pue: Option<&'a FacilityPue>,
+}
+
+impl By<'_> {
+    /// The number of a region's place, which is added where it is a new one. A
+    /// region of the site's own grid zone takes the site's figures, and its PUE
+    /// where one is given; one of a zone without figures is at the site.
+    fn number_of(
+        &self,
+        region: &Region,
+        places: &mut Vec<PlaceOf>,
+        notes: &mut Vec<String>,
+    ) -> Result<usize, PolicyFault> {
+        let known = places.iter().zip(1..);
+        let mut known = known.filter(|(one, _)| one.region == region.region);
+        if let Some((_, number)) = known.next() {
+            return Ok(number);
+        }
+        let is_here = region.grid_zone == self.spec.site.zone;
         let intensity = if is_here {
-            site.clone()
+            self.site.clone()
         } else {
-            match grid(spec, sources, &region.grid_zone) {
-                Ok(found) if alike(&*found.series, &*site.series) => found,
-                Ok(found) => unpriced(region, site, &found, notes),
+            match grid(self.spec, self.sources, &region.grid_zone) {
+                Ok(found) if alike(&*found.series, &*self.site.series) => found,
+                Ok(found) => unpriced(region, self.site, &found, notes),
                 Err(fault) if fault.path == ZONE_TABLES => return Err(fault),
-                // A region of a zone without figures stays at the site.
-                Err(_) => continue,
+                Err(_) => return Ok(AT_SITE),
             }
         };
         let mut place = PlaceOf::of(region, intensity);
-        if is_here && pue.is_some() {
-            place.pue = pue.cloned();
+        if is_here && self.pue.is_some() {
+            place.pue = self.pue.cloned();
         }
-        others.places.push(place);
-        others.of_node.insert(node.clone(), others.places.len());
+        places.push(place);
+        Ok(places.len())
     }
-    Ok(others)
 }
 
 /// Where tables of other zones are named.

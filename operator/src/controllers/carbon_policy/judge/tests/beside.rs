@@ -8,7 +8,9 @@ use tanso_crds::carbon_policy::{
 use tanso_intensity::places;
 use tanso_intensity::table::Table;
 
+use super::super::super::remembered::Known;
 use super::*;
+use crate::ledger::{KnownNode, known_nodes, node_places, open_file};
 
 fn region(name: &str) -> &'static Region {
     places::regions().unwrap().get(name, Some("aws")).unwrap()
@@ -140,6 +142,76 @@ fn what_moves_between_regions_is_priced_where_it_was() {
     let added = found.totals.emissions_milligrams.value - base.totals.emissions_milligrams.value;
     // 8.33 Wh in Sweden are some hundred milligrams, in Korea 4.6 g.
     assert!((1..1_000).contains(&added), "{added}");
+}
+
+/// The ledger kept one place a name: the past of one that came again elsewhere was priced there.
+#[test]
+fn a_node_whose_name_comes_again_has_its_past_where_it_was() {
+    let mut by_region = spec(IntensitySource::Static);
+    by_region.site.placement = Placement::NodeRegion;
+    let past = hour().plus_hours(-3);
+    let mut both = snapshot();
+    both.rows.push(HourRow {
+        hour: past,
+        ..row(pod("a1"), 30_000_000_000, Provenance::Measured)
+    });
+    let now = BTreeMap::from([("n1".to_owned(), region("ap-northeast-2"))]);
+    let only_now = Observed {
+        node_regions: now.clone(),
+        ..Observed::default()
+    };
+    let (_, wrong) = evaluate_with(&by_region, &both, &only_now, &Cluster);
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    let mut keep = |name: &str, made: UtcHour, at: UtcHour| {
+        let node = KnownNode {
+            region: Some(("aws".to_owned(), name.to_owned())),
+            made: Some(made.start()),
+            ..KnownNode::default()
+        };
+        let nodes = BTreeMap::from([("n1".to_owned(), node)]);
+        known_nodes::keep(&mut ledger, &nodes, at.start()).unwrap();
+    };
+    keep("eu-north-1", past.plus_hours(-9), past.plus_hours(-8));
+    keep("ap-northeast-2", past.plus_hours(1), past.plus_hours(2));
+    let known = Known::new(
+        known_nodes::all(&ledger).unwrap(),
+        node_places::all(&ledger).unwrap(),
+    );
+    let mut observed = Observed {
+        node_regions: now,
+        ..Observed::default()
+    };
+    known.place(&mut observed, hour());
+    let (policy, found) = evaluate_with(&by_region, &both, &observed, &Cluster);
+    let places: Vec<_> = found
+        .places
+        .iter()
+        .map(|place| (&*place.region, place.energy_microjoules / 1_000_000_000))
+        .collect();
+    assert_eq!(places, [("eu-north-1", 30), ("ap-northeast-2", 90)]);
+    // Each has its own PUE too: the site's, and Sweden's.
+    let pues: Vec<_> = found.places.iter().map(|place| &*place.pue).collect();
+    assert!(
+        !pues[0].starts_with("1.32") && pues[1].starts_with("1.32"),
+        "{pues:?}"
+    );
+    let grams = |found: &Evaluation| found.totals.emissions_milligrams.value;
+    let base = evaluate(&spec(IntensitySource::Static), &snapshot()).1;
+    // 8.33 Wh in Sweden are some hundred milligrams, in Korea 4.6 g.
+    let added = grams(&found) - grams(&base);
+    assert!((1..1_000).contains(&added), "{added}");
+    assert!(grams(&wrong) - grams(&base) > 4_000);
+    // What lies before the window is summed by the same places.
+    for at in [past, past.plus_hours(1), hour()] {
+        let number = if at == past { 1 } else { 2 };
+        assert_eq!(policy.place_of("n1", at), number);
+        assert_eq!(policy.places_of("n1").at(at), number);
+    }
+    assert_eq!(policy.place_of("n2", past), 0);
+    // A report of it has other inputs.
+    assert_ne!(found.inputs_digest, wrong.inputs_digest);
 }
 
 #[test]

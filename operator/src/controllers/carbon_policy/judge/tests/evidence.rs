@@ -99,6 +99,44 @@ fn a_report_is_made_again_bit_for_bit_from_what_was_kept() {
     }
 }
 
+/// Records of before the ledger knew places by the hour have none, and their digests stay.
+#[test]
+fn a_report_of_a_node_that_moved_is_made_again_and_one_of_before_too() {
+    let regions = tanso_intensity::places::regions().unwrap();
+    let region = |name: &str| regions.get(name, Some("aws")).unwrap();
+    let mut by_region = spec(IntensitySource::Static);
+    by_region.site.placement = crd::Placement::NodeRegion;
+    let stayed = Observed {
+        node_regions: [("n1".to_owned(), region("eu-north-1"))].into(),
+        ..Observed::default()
+    };
+    let moved = Observed {
+        moved: [(
+            "n1".to_owned(),
+            vec![(hour(), Some(region("ap-northeast-2")))],
+        )]
+        .into(),
+        ..stayed.clone()
+    };
+    let (there, before) = kept(&by_region, &stayed);
+    let (here, bytes) = kept(&by_region, &moved);
+    assert_ne!(there.inputs_digest, here.inputs_digest);
+    let again = make_again(&bytes).unwrap();
+    assert_eq!(differing(&again), Vec::<&str>::new());
+    let later = changed(&bytes, |value| {
+        value["parts"]["moved"]["n1"][0][0] = "2026-10-05T10:00Z".into();
+    });
+    let again = make_again(&later).unwrap();
+    assert_eq!(differing(&again), ["moved", "allInputs", "pages"]);
+
+    let before = changed(&before, |value| {
+        assert!(value["parts"].get("moved").is_none());
+        value["digests"].as_object_mut().unwrap().remove("moved");
+    });
+    let again = make_again(&before).unwrap();
+    assert_eq!(differing(&again), Vec::<&str>::new());
+}
+
 #[test]
 fn whatever_was_changed_behind_its_back_is_named() {
     let (_, bytes) = kept(&spec(IntensitySource::Bundled), &Observed::default());

@@ -144,3 +144,52 @@ fn hardware_of_a_node_that_nobody_knows_leaves_no_figure_and_says_so() {
         "{said}"
     );
 }
+
+/// A cluster whose node was half as large before an hour.
+struct Grown([(UtcHour, u32); 1]);
+
+impl Facts for Grown {
+    fn schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
+        Cluster.schedule(namespace, name)
+    }
+
+    fn allocatable_millicores(&self, node: &str) -> Option<u32> {
+        Cluster.allocatable_millicores(node)
+    }
+
+    fn earlier_millicores(&self, _: &str) -> &[(UtcHour, u32)] {
+        &self.0
+    }
+
+    fn allocatable_bytes(&self, node: &str) -> Option<u64> {
+        Cluster.allocatable_bytes(node)
+    }
+
+    fn nodes(&self) -> Vec<consolidate::Node> {
+        Vec::new()
+    }
+
+    fn load(&self) -> Vec<consolidate::Pod> {
+        Vec::new()
+    }
+}
+
+/// The past of a name was on hardware of the size that its machine of now has.
+#[test]
+fn hardware_is_shared_by_the_size_that_a_node_had_in_the_hour() {
+    let embodied = |grown: &dyn Facts| {
+        let served = served(Ok(500.0));
+        let (_, found) = evaluate_with(&with_units(), &snapshot(), &served, grown);
+        let digest = found.inputs_digest.to_string();
+        let sci = found.sci.unwrap().unwrap();
+        (sci.embodied_milligrams.value, digest)
+    };
+    let (as_now, digest) = embodied(&Cluster);
+    assert_eq!(as_now, 14_269);
+    // Half of 4,000 thousandths until after the hour: twice the share.
+    let (before, other) = embodied(&Grown([(hour().plus_hours(1), 2_000)]));
+    assert!(before.abs_diff(2 * as_now) <= 1, "{before}");
+    assert_ne!(digest, other);
+    // The hour in which it is replaced is the larger one's.
+    assert_eq!(embodied(&Grown([(hour(), 2_000)])).0, as_now);
+}
