@@ -84,6 +84,11 @@ pub trait HourlyIntensity {
     fn info(&self) -> &SeriesInfo;
     /// The figure of one hour; `None` is a gap, never zero.
     fn at(&self, hour: UtcHour) -> Option<Point>;
+    /// What kind of figure that of one hour is: of several sources, that of the
+    /// one which knows the hour.
+    fn info_at(&self, _hour: UtcHour) -> &SeriesInfo {
+        self.info()
+    }
 }
 
 /// One figure for every hour, chosen by the policy or taken from a yearly

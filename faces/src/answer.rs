@@ -20,6 +20,7 @@ pub mod regions;
 pub mod report;
 pub mod savings;
 pub mod schedule;
+pub mod sources;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;

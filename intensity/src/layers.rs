@@ -32,6 +32,12 @@ impl HourlyIntensity for Layered {
     fn at(&self, hour: UtcHour) -> Option<Point> {
         self.layers.iter().find_map(|layer| layer.at(hour))
     }
+
+    fn info_at(&self, hour: UtcHour) -> &SeriesInfo {
+        let mut layers = self.layers.iter();
+        let speaks = layers.find(|layer| layer.at(hour).is_some());
+        speaks.map_or(&self.info, |layer| layer.info_at(hour))
+    }
 }
 
 /// Lays providers over each other, in the order of the list.
@@ -152,6 +158,32 @@ mod tests {
         assert!((at("2026-12-25T00:00Z") - 423.0).abs() < 1e-9);
         assert_eq!(loaded.series.info().source, "own/t.csv, then yearly");
         assert!(!loaded.freshness.is_stale);
+    }
+
+    /// The data year of the first was told of all hours.
+    #[test]
+    fn an_hour_has_the_source_and_the_data_year_of_who_speaks_for_it() {
+        use tanso_carbon::series::Boundary;
+
+        let own = Table {
+            file: "own/t.csv".into(),
+            text: "datetime_utc,gco2eq_per_kwh\n2026-11-21T00:00Z,412.5\n".into(),
+        };
+        let own = own.load_of("KR", Boundary::LifeCycle, Some(2026)).unwrap();
+        let bundled = Bundled.load("KR", 2026).unwrap();
+        let list = vec![layer("own", Ok(own)), layer("typical", Ok(bundled))];
+        let loaded = over_each_other(list).unwrap();
+        let told = |hour| {
+            let info = loaded.series.info_at(UtcHour::parse(hour).unwrap());
+            (info.source.clone(), info.data_year)
+        };
+        let (source, year) = told("2026-11-21T00:00Z");
+        assert_eq!((source.as_str(), year), ("own/t.csv", Some(2026)));
+        let (source, year) = told("2026-12-25T00:00Z");
+        assert!(source.contains("Electricity Maps"), "{source}");
+        assert_eq!(year, Some(2024));
+        // What the list is called stays.
+        assert_eq!(loaded.series.info().data_year, Some(2026));
     }
 
     #[test]

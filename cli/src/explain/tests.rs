@@ -44,6 +44,18 @@ fn status() -> Value {
     })
 }
 
+/// The first provider's year was told of all hours.
+#[test]
+fn each_source_of_a_list_has_its_own_year_and_hours() {
+    let mut status = status();
+    status["intensity"]["sources"] = json!([
+        {"source": "Electricity Maps", "dataYear": 2024, "hours": 20}, {"source": "own", "hours": 4}
+    ]);
+    let said = text::policy(&policy_of(&status));
+    let told = "Electricity Maps, data of 2024 (20 h); own (4 h)";
+    assert!(said.contains(told), "{said}");
+}
+
 fn policy_of(status: &Value) -> Policy {
     let object = json!({
         "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",

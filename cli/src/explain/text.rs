@@ -7,6 +7,7 @@ use tanso_crds::carbon_policy::status::{
     Bounded, Figures, IntensityProvenance, Recommendation, RegulationResult, WorkloadResult,
 };
 use tanso_crds::condition::types;
+use tanso_faces::answer::sources;
 use tanso_faces::letters;
 use tanso_faces::pue;
 use tanso_faces::report::Language;
@@ -157,16 +158,14 @@ fn formula(lines: &mut Lines, policy: &Policy, sum: &Figures) {
 }
 
 fn provenance(from: &IntensityProvenance, sum: &Figures) -> String {
-    let year = from
-        .data_year
-        .map_or(String::new(), |year| format!(", data of {year}"));
+    let source = sources::told(from, sources::with_year("data of "));
     let filled = match (sum.intensity_estimated_percent, from.filled_by.as_str()) {
         (0, _) => String::new(),
         (percent, "") => format!("; {percent}% of the energy at estimated hours"),
         (percent, rule) => format!("; {percent}% of the energy at estimated hours ({rule})"),
     };
     format!(
-        " weighted by energy, zone {}, {}, {}: {}{year}{filled}",
+        " weighted by energy, zone {}, {}, {}: {source}{filled}",
         from.zone,
         from.method.to_lowercase(),
         if from.boundary == "LifeCycle" {
@@ -174,7 +173,6 @@ fn provenance(from: &IntensityProvenance, sum: &Figures) -> String {
         } else {
             "direct"
         },
-        from.source,
     )
 }
 

@@ -486,6 +486,20 @@ pub struct AdvisedSchedule {
     pub time_zone: String,
 }
 
+/// A source that spoke for hours in which energy was used.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsedSource {
+    /// Who says so.
+    #[schemars(length(max = 256))]
+    pub source: String,
+    /// The year that its figures are of; absent where they are of the hours themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_year: Option<i32>,
+    /// Hours with energy that it spoke for.
+    pub hours: i64,
+}
+
 /// Where the intensity figures come from.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -506,9 +520,13 @@ pub struct IntensityProvenance {
     /// Who says so.
     #[schemars(length(max = 256))]
     pub source: String,
-    /// The year that the figures are of.
+    /// The year that the figures are of; of a list of providers, those of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_year: Option<i32>,
+    /// Of a list of providers each that spoke for hours with energy, of the window and of the rules' periods, most hours first; absent where one source speaks for all hours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub sources: Vec<UsedSource>,
     /// Terms under which the figures may be used.
     #[serde(default)]
     #[schemars(length(max = 256))]

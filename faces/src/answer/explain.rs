@@ -8,7 +8,7 @@ use tanso_crds::condition::types;
 
 use super::assess::by_policy;
 use super::find::{Named, find};
-use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
+use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, sources};
 use crate::letters;
 use crate::pue;
 use crate::report::Language;
@@ -211,12 +211,10 @@ fn formula(policy: &Policy, figures: &Figures) -> String {
         .intensity
         .as_ref()
         .map_or_else(String::new, |from| {
-            let year = from
-                .data_year
-                .map_or_else(String::new, |year| format!(", data of {year}"));
+            let source = sources::told(from, sources::with_year("data of "));
             format!(
-                " ({} {} {}: {}{year})",
-                from.zone, from.method, from.boundary, from.source
+                " ({} {} {}: {source})",
+                from.zone, from.method, from.boundary
             )
         });
     format!(

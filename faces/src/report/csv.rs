@@ -136,6 +136,13 @@ fn statement(out: &mut Lines, report: &Report) {
         ] {
             out.text("intensity", "all", fact, text);
         }
+        for one in &from.sources {
+            let year = one.data_year.map(|year| year.to_string());
+            let year = year.unwrap_or_default();
+            out.text("intensity", &one.source, "dataYear", &year);
+            let hours = one.hours.to_string();
+            out.text("intensity", &one.source, "hoursUsed", &hours);
+        }
     }
 }
 

@@ -20,11 +20,12 @@ use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
 use tanso_carbon::{FacilityPue, GramsCo2e, Preset, Rule, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::spec::IntensitySource;
 use tanso_crds::carbon_policy::status::{
-    Bounded, CarbonPolicyStatus, RegulationResult, SciFigures, SettledRun, WorkloadResult,
+    Bounded, CarbonPolicyStatus, IntensityProvenance, RegulationResult, SciFigures, SettledRun,
+    UsedSource, WorkloadResult,
 };
 
-use crate::answer::beside;
 use crate::answer::figures::{bounded, figures, milligrams, regulation, verdict_of};
+use crate::answer::{beside, sources};
 use crate::pue;
 use crate::view::{Energy, EnergyAccount, EnergyHour, Market, Policy, Site, WorkloadKey};
 use crate::words::float;
@@ -62,6 +63,12 @@ fn embodied(site: &Site, rows: &[&EnergyHour]) -> Option<Estimate<GramsCo2e>> {
     let gives = |node: &str| site.beside.millicores.get(node).copied();
     // One that is not whole is none.
     beside::embodied(hardware, reserved, gives).ok()
+}
+
+/// Who spoke for the hours of rows at the site.
+fn sources_of(site: &Site, rows: &[&EnergyHour]) -> Vec<UsedSource> {
+    let here = rows.iter().filter(|row| site.place_of(&row.node) == 0);
+    sources::used(&*site.intensity.series, here.map(|row| row.hour))
 }
 
 /// Whole hours between two instants.
@@ -196,7 +203,10 @@ pub fn restate(
         software_carbon_intensity: terms.sci(policy, &sum),
         recommendations: before.recommendations.clone(),
         regulations,
-        intensity: before.intensity.clone(),
+        intensity: before.intensity.clone().map(|from| IntensityProvenance {
+            sources: sources_of(site, &rows),
+            ..from
+        }),
         ..CarbonPolicyStatus::default()
     };
     Ok(Restated {

@@ -13,6 +13,7 @@ use super::advice::advice;
 use super::layout::{self, Frame, Rows, cell, figure};
 use super::nodes::LATE_S;
 use super::{LiveNode, PageFault, Web, answer};
+use crate::answer::sources::{told, with_year};
 use crate::pue;
 use crate::report::chart::{self, Now};
 use crate::report::document::Sheet;
@@ -448,8 +449,7 @@ pub(super) fn sources(frame: &Frame, policy: &Policy) -> Markup {
                 div {
                     dt { (frame.pick("Grid intensity", "전력 배출계수")) }
                     dd {
-                        (from.zone) ", " (frame.language.intensity_kind(&from.method)) ", " (frame.language.intensity_kind(&from.boundary)) ", " (from.source)
-                        @if let Some(year) = from.data_year { ", " (year) }
+                        (from.zone) ", " (frame.language.intensity_kind(&from.method)) ", " (frame.language.intensity_kind(&from.boundary)) ", " (told(from, with_year("")))
                         @if !from.filled_by.is_empty() { "; " (layout::said(frame, &from.filled_by)) }
                     }
                 }

@@ -11,6 +11,7 @@ use super::layout::{self, Frame, cell, figure};
 use super::overview::{self, banner, key, link};
 use super::policies::{RuleNames, names, rules};
 use super::{PageFault, Web, answer};
+use crate::answer::sources;
 use crate::pue;
 use crate::report::Language;
 use crate::report::figure as words;
@@ -146,7 +147,7 @@ fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
                 dt { "× " (frame.pick("grid intensity", "전력 배출계수")) }
                 dd {
                     (intensity)
-                    @if let Some(from) = &policy.status.intensity { ", " (from.zone) ", " (from.source) @if let Some(year) = from.data_year { ", " (year) } }
+                    @if let Some(from) = &policy.status.intensity { ", " (from.zone) ", " (sources::told(from, sources::with_year(""))) }
                 }
             }
             div { dt { "= " (frame.pick("emissions", "배출량")) } dd { (crate::words::emitted_cell(figures, "≥ ", words::grams)) " g" (frame.language.co2eq()) ", " (frame.pick("location-based", "지역기반")) } }

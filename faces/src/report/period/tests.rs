@@ -118,6 +118,44 @@ fn each_rule_is_judged_over_its_own_period_and_a_workload_by_its_own_ratio() {
     assert_eq!(found.workloads[0].verdict, Verdict::Compliant);
 }
 
+/// The window's sources, and the first one's year, were told of any time.
+#[test]
+fn another_times_report_tells_who_spoke_for_its_own_hours() {
+    use tanso_intensity::bundled::Bundled;
+    use tanso_intensity::layers::{Layer, over_each_other};
+    use tanso_intensity::table::Table;
+
+    let (mut policy, mut site) = (policy(), site());
+    policy.status.intensity.as_mut().unwrap().sources = vec![UsedSource::default()];
+    let own = Table {
+        file: "own/t.csv".into(),
+        text: "datetime_utc,gco2eq_per_kwh\n2026-06-15T00:00Z,412.5\n".into(),
+    };
+    let found = [
+        ("own", own.load("KR", 2026)),
+        ("typical", Bundled.load("KR", 2026)),
+    ];
+    let list = found.map(|(name, found)| Layer {
+        name: name.to_owned(),
+        found,
+    });
+    let day = parse("2026-06-15", &site).unwrap();
+    let energy = energy(&policy, day);
+    let rules = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let (judged, rules) = (policy.status.workloads.clone(), rules.unwrap());
+    let sources = |site: &Site| {
+        let found = restate(&policy, &judged, &energy, site, &rules, (day, None)).unwrap();
+        found.policy.status.intensity.unwrap().sources
+    };
+    assert_eq!(sources(&site), []);
+    site.intensity = over_each_other(list.into()).unwrap();
+    let told: Vec<_> = sources(&site)
+        .into_iter()
+        .map(|one| (one.data_year, one.hours))
+        .collect();
+    assert_eq!(told, [(Some(2024), 23), (None, 1)]);
+}
+
 /// Such reports had the location-based sum alone.
 #[test]
 fn what_stands_beside_the_sum_is_computed_for_another_time_too() {

@@ -4,6 +4,7 @@ use tanso_crds::carbon_policy::accounting::IndicatorMetric;
 use tanso_crds::carbon_policy::status::{IntensityProvenance, PueFigure};
 
 use super::Writer;
+use crate::answer::sources;
 use crate::pue;
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{Language, figure};
@@ -44,10 +45,18 @@ pub(super) fn factors(writer: &Writer<'_>) -> Section {
 
 fn intensity(writer: &Writer<'_>, from: &IntensityProvenance) -> Vec<(String, String)> {
     let kind = |text: &str| writer.language.intensity_kind(text);
-    let year = from.data_year.map_or_else(
-        || writer.pick("of the hours themselves", "해당 시간의 실측"),
-        |year| year.to_string(),
-    );
+    let year_of = |year: Option<i32>| {
+        year.map_or_else(
+            || writer.pick("of the hours themselves", "해당 시간의 실측"),
+            |year| year.to_string(),
+        )
+    };
+    let year = if from.sources.is_empty() {
+        year_of(from.data_year)
+    } else {
+        let said = |source: &str, year| format!("{} {}", writer.own_text(source), year_of(year));
+        sources::joined(&from.sources, said, "; ")
+    };
     let percent = writer.report.totals.intensity_estimated_percent;
     vec![
         (

@@ -30,7 +30,7 @@ use tanso_carbon::verdict::{self, Combined, Evidence, Judgement};
 use tanso_carbon::{GramsCo2e, HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
 use tanso_crds::carbon_policy::status::{
     AccountEnergy, Figures, MarketFigures, NoAdviceCount, PlaceFigures, Recommendation,
-    RegulationResult, SciFigures, WorkloadResult,
+    RegulationResult, SciFigures, UsedSource, WorkloadResult,
 };
 use tanso_crds::power_monitor::IdleSharing;
 use tanso_faces::answer::beside::market as market_based;
@@ -161,6 +161,8 @@ pub struct Evaluation {
     pub market: Option<MarketFigures>,
     /// Software carbon intensity, or why there is none.
     pub sci: Option<Result<SciFigures, String>>,
+    /// Who spoke for the site's hours, where these are several.
+    pub sources: Vec<UsedSource>,
     /// Where the energy was used.
     pub places: Vec<PlaceFigures>,
     /// Advice about the cluster as a whole.
@@ -301,6 +303,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         totals: figures::figures(&account, cpu_us),
         market: beside::market(policy, &account, inputs.window),
         sci,
+        sources: beside::sources(inputs, &grouped),
         places: beside::places(policy, &grouped),
         recommendations: whole.into_iter().collect(),
         no_advice: tally.lines(),

@@ -246,7 +246,7 @@ fn stall(conditions: &mut Conditions<'_>, reason: &str, message: &str) {
 
 fn freshness(evaluated: &Evaluated<'_>) -> (&'static str, &'static str, String) {
     let account = &evaluated.evaluation.account;
-    let info = evaluated.policy.intensity.series.info();
+    let info = words::series(evaluated.policy, evaluated.evaluation);
     if account.unpriced.microjoules() > 0 {
         let share = account.unpriced_percent();
         return (
@@ -266,7 +266,7 @@ fn freshness(evaluated: &Evaluated<'_>) -> (&'static str, &'static str, String) 
     } else if filled > 0.0 {
         format!("{info}; {filled:.1} % of the energy in filled hours")
     } else {
-        info.to_string()
+        info
     };
     ("True", reasons::SUCCEEDED, message)
 }
@@ -308,6 +308,7 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
     let latest = policy.intensity.series.at(hour);
     status.intensity = Some(IntensityProvenance {
         latest_milligrams_per_kwh: latest.map(|point| milligrams_per_kwh(point.intensity.value)),
+        sources: evaluation.sources.clone(),
         ..provenance_of(&policy.intensity)
     });
     let pue = policy.pue.as_ref();
@@ -348,6 +349,7 @@ pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
         },
         source: text(&info.source),
         data_year: info.data_year.map(i32::from),
+        sources: Vec::new(),
         licence: text(&info.licence),
         filled_by: text(&loaded.filled_by),
         latest_milligrams_per_kwh: None,

@@ -8,6 +8,7 @@ mod answer;
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Summary};
 
+use tanso_faces::answer::sources;
 use tanso_faces::words::emitted_cell;
 
 use super::judge::Evaluation;
@@ -38,6 +39,19 @@ pub fn summary(policy: &ValidatedPolicy, evaluation: &Evaluation) -> Summary {
         measured: format!("{}%", totals.measured_percent),
         saving: saving.map_or_else(|| NOTHING.to_owned(), |mg| format!("{}/d", emissions(mg))),
     }
+}
+
+/// Which figures priced the energy: of a list of providers each that was used,
+/// with its own data year and its hours.
+pub(super) fn series(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
+    let info = policy.intensity.series.info();
+    if evaluation.sources.is_empty() {
+        return info.to_string();
+    }
+    let with_year = sources::with_year("data year ");
+    let each = sources::joined(&evaluation.sources, with_year, " and ");
+    let (zone, method, boundary, basis) = (&info.zone, info.method, info.boundary, info.basis);
+    format!("{zone} {method} {boundary} {basis}, {each}")
 }
 
 fn pue_with(pue: &str, verdict: Verdict) -> String {

@@ -1,13 +1,16 @@
 //! What stands beside the location-based sum: market-based, per unit of work,
 //! by place; pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
-use tanso_carbon::calendar::Period;
-use tanso_crds::carbon_policy::status::{MarketFigures, PlaceFigures, SciFigures};
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_crds::carbon_policy::status::{
+    IntensityProvenance, MarketFigures, PlaceFigures, SciFigures, UsedSource,
+};
 use tanso_faces::answer::beside::{self as shown, EmbodiedUnknown, OnNode};
+use tanso_faces::answer::sources;
 use tanso_power::{Estimate, Joules};
 
 use super::coverage::{Since, coverage};
@@ -91,16 +94,27 @@ pub(super) fn sci(
     ))
 }
 
+/// Who spoke for the site's hours in which energy was used: of the window, and
+/// of the periods of rules.
+pub(super) fn sources(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<UsedSource> {
+    let rows = grouped.workloads.iter().flat_map(|one| &one.rows);
+    let rows = rows.chain(&inputs.snapshot.earlier);
+    let here = rows.filter(|row| row.place == 0).map(|row| row.hour);
+    sources::used(&*inputs.policy.intensity.series, here)
+}
+
 /// Each place where energy was used; nothing if all was used at the site.
 pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<PlaceFigures> {
     if policy.others.places.is_empty() {
         return Vec::new();
     }
-    let mut used: BTreeMap<usize, u128> = BTreeMap::new();
+    let mut used: BTreeMap<usize, (u128, BTreeSet<UtcHour>)> = BTreeMap::new();
     for row in grouped.workloads.iter().flat_map(|one| &one.rows) {
-        *used.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());
+        let (energy, hours) = used.entry(row.place).or_default();
+        *energy += u128::from(row.energy.value.microjoules());
+        hours.insert(row.hour);
     }
-    let figures = |(number, energy): (usize, u128)| {
+    let figures = |(number, (energy, hours)): (usize, (u128, BTreeSet<UtcHour>))| {
         let other = number.checked_sub(1);
         let other = other.and_then(|index| policy.others.places.get(index));
         let (region, intensity, pue) = other
@@ -112,7 +126,10 @@ pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<Pla
             region: short(region, 63),
             energy_microjoules: i64::try_from(energy.microjoules()).unwrap_or(i64::MAX),
             pue: pue.map_or_else(|| "-".to_owned(), |pue| short(&pue.to_string(), 128)),
-            intensity: provenance_of(intensity),
+            intensity: IntensityProvenance {
+                sources: sources::used(&*intensity.series, hours),
+                ..provenance_of(intensity)
+            },
         }
     };
     used.into_iter().map(figures).take(32).collect()

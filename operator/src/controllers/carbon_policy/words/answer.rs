@@ -9,7 +9,7 @@ use tanso_faces::report::Language;
 use tanso_faces::words::Priced;
 
 use super::super::judge::Unseen;
-use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity};
+use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity, series};
 
 /// Longest answer that a status holds, letters.
 const LETTERS_MAX: usize = 1_024;
@@ -19,7 +19,7 @@ const LETTERS_MAX: usize = 1_024;
 pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     let mut sentences = vec![used(policy, evaluation)];
     sentences.extend(unseen(evaluation));
-    sentences.push(priced(policy));
+    sentences.push(priced(policy, evaluation));
     sentences.extend(facility(policy));
     sentences.extend(beside(evaluation));
     sentences.push(judged(evaluation));
@@ -108,11 +108,10 @@ fn known_by(figures: &Figures) -> String {
     format!(" ({})", known.join(", "))
 }
 
-fn priced(policy: &ValidatedPolicy) -> String {
-    let series = &policy.intensity.series;
+fn priced(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     format!(
         "Intensity: {}; {}.",
-        series.info(),
+        series(policy, evaluation),
         policy.intensity.filled_by
     )
 }

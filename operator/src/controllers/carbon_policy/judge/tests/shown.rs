@@ -80,6 +80,77 @@ fn an_intensity_older_than_allowed_is_not_fresh_and_says_why() {
     );
 }
 
+/// Of hours that a later provider of the list filled the first one's data year was told.
+#[test]
+fn each_provider_that_spoke_for_hours_is_told_with_its_own_data_year() {
+    let mut listed = spec(IntensitySource::Providers);
+    listed.intensity.providers = serde_json::from_value(serde_json::json!([
+        {"name": "own", "kind": "Table"}, {"name": "typical", "kind": "Bundled"}
+    ]))
+    .unwrap();
+    listed.intensity.table = Some(crd::IntensityTable {
+        config_map: "own".into(),
+        data_year: Some(2026),
+        ..crd::IntensityTable::default()
+    });
+    let table = tanso_intensity::table::Table {
+        file: "own/t.csv".into(),
+        text: "datetime_utc,gco2eq_per_kwh\n2026-10-05T09:00Z,412.5\n".into(),
+    };
+    let sources = Sources {
+        table: Some(Ok(table)),
+        asked: &crate::intensity::Asked::default(),
+        rules: &Rules::bundled(),
+        year: 2026,
+        observed: &Observed::default(),
+    };
+    let policy = validate(&listed, &sources).unwrap_or_else(|f| panic!("{f:?}"));
+    let only_own = judged(&policy, &snapshot(), &Cluster);
+    let told = |found: &Evaluation| -> Vec<_> {
+        let each = found.sources.iter();
+        each.map(|one| (one.source.clone(), one.data_year, one.hours))
+            .collect()
+    };
+    let own = ("own/t.csv".to_owned(), Some(2026), 1);
+    assert_eq!(told(&only_own), std::slice::from_ref(&own));
+    let mut longer = snapshot();
+    for ago in [5, 6] {
+        let mut row = row(pod("a1"), 1_000_000_000, Provenance::Measured);
+        row.hour = hour().plus_hours(-ago);
+        longer.rows.push(row);
+    }
+    // What lies before the window, and only a rule's period asks for.
+    longer.earlier.push(EnergyRow {
+        hour: hour().plus_hours(-400),
+        place: 0,
+        energy: Estimate::exact(Joules::from_microjoules(7)),
+        provenance: Provenance::Measured,
+    });
+    let found = judged(&policy, &longer, &Cluster);
+    let typical = ("Electricity Maps, typical hours".to_owned(), Some(2024), 3);
+    assert_eq!(told(&found), [typical, own]);
+    let said = answer(&policy, &found);
+    let words =
+        "Electricity Maps, typical hours, data year 2024 (3 h) and own/t.csv, data year 2026 (1 h)";
+    assert!(said.contains(words), "{said}");
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let evaluated = Evaluated {
+        policy: &policy,
+        evaluation: &found,
+        data_through,
+        revision: 41,
+        with_unallocated: false,
+        reports: Vec::new(),
+        open_reports: Mirror::Unwished,
+    };
+    let outcome = Outcome::Evaluated(Box::new(evaluated));
+    let status = status::after(None, &outcome, Some(1), data_through);
+    let intensity = status.intensity.unwrap();
+    assert_eq!(intensity.sources, found.sources);
+    // The field of before stays.
+    assert_eq!(intensity.data_year, Some(2026));
+}
+
 #[test]
 fn the_status_is_as_the_golden_file() {
     let (policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
