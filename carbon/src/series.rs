@@ -16,6 +16,7 @@ mod fill;
 mod info;
 
 pub use fill::{FillRule, Filled};
+pub(crate) use info::in_words;
 pub use info::{Basis, Boundary, Method, SeriesInfo};
 
 /// Where the figure of one hour comes from.

@@ -9,7 +9,7 @@ use tanso_power::{Estimate, Joules};
 
 use super::{Action, Confidence, NoAdvice, Recommendation, Target, Terms, WhyNot};
 use crate::calendar::UtcHour;
-use crate::series::{HourlyIntensity, Method};
+use crate::series::{HourlyIntensity, Method, in_words};
 use crate::units::{GramsCo2e, Pue};
 
 /// Energy to carry a gigabyte between regions, in microjoules: 0.001 kWh
@@ -207,6 +207,10 @@ pub fn move_region(request: &MoveRequest<'_>) -> Result<Recommendation, NoAdvice
         name,
     } = request.target;
     let refused = ranked.iter().filter(|one| one.outcome.is_err()).count();
+    let used = || request.load.keys().copied();
+    let from = in_words(request.current.series, used());
+    let chosen = request.candidates.iter().find(|one| one.name == best.name);
+    let to = chosen.map_or_else(String::new, |one| in_words(one.series, used()));
     Ok(Recommendation {
         action: Action::MoveRegion,
         saving_per_day,
@@ -218,7 +222,7 @@ pub fn move_region(request: &MoveRequest<'_>) -> Result<Recommendation, NoAdvice
             Confidence::Low
         },
         basis: format!(
-            "{hours} hours of its load in each of {} regions, {refused} of them not allowed; transfer of {} GB a day at 0.001 kWh/GB is in; the destination's own rules apply there",
+            "{hours} hours of its load in each of {} regions, {refused} of them not allowed; transfer of {} GB a day at 0.001 kWh/GB is in; the destination's own rules apply there; {from}; {to}",
             ranked.len(),
             request.gigabytes_per_day
         ),
@@ -347,6 +351,16 @@ mod tests {
         };
         let refused = with(&nowhere, 0, |request| move_region(request).unwrap_err());
         assert_eq!(refused.reason, WhyNot::NoWindow);
+    }
+
+    #[test]
+    fn the_figures_of_both_regions_are_named() {
+        let advice = with(&Limits::default(), 0, |request| {
+            move_region(request).unwrap()
+        });
+        let told = "rules apply there; KR average life-cycle location-based, test; \
+                    JP average life-cycle location-based, test";
+        assert!(advice.basis.ends_with(told), "{}", advice.basis);
     }
 
     #[test]

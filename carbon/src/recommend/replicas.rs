@@ -12,7 +12,7 @@ use super::{
     WhyNot,
 };
 use crate::calendar::UtcHour;
-use crate::series::HourlyIntensity;
+use crate::series::{HourlyIntensity, in_words};
 use crate::units::{GramsCo2e, Pue};
 
 /// What is added to the measured use.
@@ -120,7 +120,7 @@ pub fn fewer_in_dirty_hours(request: &ReplicaRequest<'_>) -> Result<Recommendati
         basis: format!(
             "measured CPU and 15 % against {}m a replica; attributed standing energy: the cluster saves it only if a node goes; {}",
             request.millicores_each,
-            request.series.info()
+            in_words(request.series, request.needed.iter().map(|(hour, _)| *hour))
         ),
         change: format!(
             "scale {kind} {namespace}/{name} to {most} in the dirtiest quarter of the hours"

@@ -176,7 +176,7 @@ pub fn shift_run(request: &RunRequest<'_>) -> Result<ShiftAdvice, NoAdvice> {
         per_day,
         span,
     };
-    draft.advice(&ahead, request.series, request.terms)
+    draft.advice(&ahead, request.terms)
 }
 
 /// Runs in so many days.
@@ -196,12 +196,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn advice(
-        self,
-        ahead: &Ahead,
-        series: &dyn HourlyIntensity,
-        terms: Terms,
-    ) -> Result<ShiftAdvice, NoAdvice> {
+    fn advice(self, ahead: &Ahead, terms: Terms) -> Result<ShiftAdvice, NoAdvice> {
         let Some(best) = self.windows.first() else {
             return Err(NoAdvice::new(WhyNot::NoWindow, "there is no other time"));
         };
@@ -223,7 +218,7 @@ impl Draft {
         let Share { runs, days } = self.per_day;
         let saving_per_day = saving(now, then).map(|mass| mass.scaled(runs, days));
         let (confidence, why) = confidence(ahead.worst, saving_percent.low);
-        let basis = format!("{why}; {}; {}", series.info(), self.span);
+        let basis = format!("{why}; {}; {}", ahead.sources, self.span);
         let message = format!(
             "start at {} instead of {}: {percent:.1} % less, {} a day",
             clock(&best.start),

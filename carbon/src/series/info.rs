@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::HourlyIntensity;
+use crate::calendar::UtcHour;
+
 /// Which kilowatt-hour is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Method {
@@ -110,4 +113,24 @@ impl fmt::Display for SeriesInfo {
         self.data_year
             .map_or(Ok(()), |year| write!(f, ", data year {year}"))
     }
+}
+
+/// What figures of some hours are, in words: of several sources, each that
+/// speaks for one of the hours, in the order of their first hours.
+pub(crate) fn in_words(
+    series: &dyn HourlyIntensity,
+    hours: impl IntoIterator<Item = UtcHour>,
+) -> String {
+    let mut told: Vec<&SeriesInfo> = Vec::new();
+    for hour in hours {
+        let info = series.info_at(hour);
+        if series.at(hour).is_some() && !told.contains(&info) {
+            told.push(info);
+        }
+    }
+    if told.is_empty() {
+        return series.info().to_string();
+    }
+    let each: Vec<_> = told.iter().map(ToString::to_string).collect();
+    each.join("; ")
 }

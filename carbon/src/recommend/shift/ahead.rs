@@ -6,13 +6,15 @@ use tanso_power::Estimate;
 use super::super::{NoAdvice, WhyNot};
 use crate::calendar::{Period, UtcHour};
 use crate::schedule::{CostCurve, Job};
-use crate::series::{HourlyIntensity, Origin, Point};
+use crate::series::{HourlyIntensity, Origin, Point, in_words};
 use crate::units::{GramsCo2e, Intensity};
 
 /// Intensity ahead, with bounds, and how good it is.
 pub(super) struct Ahead {
     pub(super) curves: Estimate<CostCurve>,
     pub(super) worst: Origin,
+    /// Whose figures they are.
+    pub(super) sources: String,
 }
 
 impl Ahead {
@@ -34,6 +36,7 @@ impl Ahead {
             .map(|point| point.origin);
         Ok(Self {
             worst: origins.max().unwrap_or(Origin::Published),
+            sources: in_words(series, period.hours()),
             curves: Estimate {
                 low: curve(|point| point.intensity.low)?,
                 value: curve(|point| point.intensity.value)?,

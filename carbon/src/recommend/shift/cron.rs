@@ -69,7 +69,7 @@ pub fn shift_cron(request: &CronRequest<'_>) -> Result<ShiftAdvice, NoAdvice> {
         },
         span: weeks.in_words(runs),
     };
-    let mut advice = draft.advice(&weeks.ahead, request.series, request.terms)?;
+    let mut advice = draft.advice(&weeks.ahead, request.terms)?;
     let confidence = &mut advice.recommendation.confidence;
     *confidence = weeks.confidence().min(*confidence);
     Ok(advice)

@@ -10,7 +10,7 @@ use super::{NoAdvice, WhyNot, confidence, moment, saving, saving_percent};
 use crate::calendar::{Period, UtcHour};
 use crate::recommend::{Action, Recommendation, Target, Terms};
 use crate::schedule::interruptible;
-use crate::series::HourlyIntensity;
+use crate::series::{HourlyIntensity, in_words};
 use crate::units::{GramsCo2e, Intensity};
 
 /// Thousandths in a whole.
@@ -119,6 +119,7 @@ pub fn shift_interruptible(request: &InterruptRequest<'_>) -> Result<InterruptAd
         kind,
         name,
     } = request.target;
+    let compared = at_once.iter().chain(&hours).copied();
     let recommendation = Recommendation {
         action: Action::ShiftInTime,
         saving_per_day: saving(now, then),
@@ -127,7 +128,7 @@ pub fn shift_interruptible(request: &InterruptRequest<'_>) -> Result<InterruptAd
         confidence,
         basis: format!(
             "{why}; {}; {} restarts at {} thousandths of an hour's energy{early}",
-            request.series.info(),
+            in_words(request.series, compared),
             chosen.restarts,
             request.restart_thousandths
         ),

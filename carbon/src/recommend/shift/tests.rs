@@ -1,6 +1,6 @@
 use super::*;
 use crate::calendar::time_zone;
-use crate::series::{SeriesInfo, StaticIntensity};
+use crate::series::{HourlyIntensity, Point, SeriesInfo, StaticIntensity};
 use tanso_power::Joules;
 
 fn target() -> Target {
@@ -91,9 +91,78 @@ fn bounds_compare_low_with_low_and_high_with_high() {
     assert!(saving_percent(then, now).value < 0.0);
 }
 
+/// Its hours before `until` are the first's, the others the second's.
+struct Two {
+    first: StaticIntensity,
+    second: StaticIntensity,
+    until: UtcHour,
+}
+
+impl HourlyIntensity for Two {
+    fn info(&self) -> &SeriesInfo {
+        self.first.info()
+    }
+
+    fn at(&self, hour: UtcHour) -> Option<Point> {
+        if hour < self.until {
+            self.first.at(hour)
+        } else {
+            self.second.at(hour)
+        }
+    }
+
+    fn info_at(&self, hour: UtcHour) -> &SeriesInfo {
+        if hour < self.until {
+            self.first.info()
+        } else {
+            self.second.info()
+        }
+    }
+}
+
+/// The first's data year was told of all hours.
+#[test]
+fn each_source_of_the_hours_that_are_compared_is_named_with_its_data_year() {
+    let (target, zone) = (target(), time_zone("Asia/Seoul").unwrap());
+    let start = UtcHour::parse("2026-11-21T00:00Z").unwrap();
+    let constant = |source: &str, year, figure| {
+        let info = SeriesInfo {
+            data_year: Some(year),
+            ..SeriesInfo::average_life_cycle("KR", source)
+        };
+        let figure = Intensity::try_from_grams_per_kwh(figure).unwrap();
+        StaticIntensity::new(info, Estimate::exact(figure))
+    };
+    let series = Two {
+        first: constant("own", 2026, 400.0),
+        second: constant("typical", 2024, 300.0),
+        until: start.plus_hours(3),
+    };
+    let job = Job::flat(3_600, Joules::from_microjoules(3_600_000_000_000)).unwrap();
+    let basis = |latest: i32| {
+        let advice = shift_run(&RunRequest {
+            target: &target,
+            planned: start.start(),
+            earliest: start.start(),
+            latest: start.plus_hours(latest).start(),
+            time_zone: &zone,
+            job: &job,
+            series: &series,
+            terms: Terms {
+                now: start.start(),
+                min_saving_percent: 1.0,
+            },
+        });
+        advice.unwrap().recommendation.basis
+    };
+    let told = "; KR average life-cycle location-based, own, data year 2026; \
+                KR average life-cycle location-based, typical, data year 2024; one run";
+    assert!(basis(6).contains(told), "{}", basis(6));
+}
+
 #[test]
 fn figures_that_end_before_the_latest_start_are_planned_within_and_it_is_said() {
-    use crate::series::{IntensitySeries, Point};
+    use crate::series::IntensitySeries;
     let (target, zone) = (target(), time_zone("Asia/Seoul").unwrap());
     let start = UtcHour::parse("2026-11-21T00:00Z").unwrap();
     let points = (0..)
@@ -142,7 +211,7 @@ fn figures_that_end_before_the_latest_start_are_planned_within_and_it_is_said() 
 /// forecast gives: the services say one to four days.
 #[test]
 fn a_daily_schedule_is_advised_by_the_days_that_are_known() {
-    use crate::series::{IntensitySeries, Point};
+    use crate::series::IntensitySeries;
     let (target, zone) = (target(), time_zone("Asia/Seoul").unwrap());
     // 09:00 in Seoul. Each day is dirty but for 03Z to 05Z, noon there.
     let now = UtcHour::parse("2026-11-21T00:00Z").unwrap();
@@ -210,7 +279,7 @@ fn a_daily_schedule_is_advised_by_the_days_that_are_known() {
 
 #[test]
 fn a_run_stays_within_its_earliest_start_and_its_deadline() {
-    use crate::series::{IntensitySeries, Point};
+    use crate::series::IntensitySeries;
     use jiff::civil::time;
     let (target, zone) = (target(), time_zone("Asia/Seoul").unwrap());
     let now = UtcHour::parse("2026-11-21T00:00Z").unwrap();
@@ -266,8 +335,6 @@ fn a_run_stays_within_its_earliest_start_and_its_deadline() {
 /// no start was at the best one.
 #[test]
 fn a_schedule_keeps_its_minute_or_moves_by_half_an_hour_where_that_is_better() {
-    use crate::series::Point;
-
     let target = target();
     // The grid is clean for one UTC hour a day, from 05:00 on.
     let first = UtcHour::parse("2026-11-20T00:00Z").unwrap();
