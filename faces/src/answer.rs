@@ -90,6 +90,7 @@ impl AnswerFault {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::Invalid { .. } | Self::Unfit { .. } => "InvalidArgument",
             Self::NotKnown { .. } => "NotKnown",
+            Self::Facts(FactsFault::NoCluster { .. }) => "Unavailable",
             Self::Facts(fault) if fault.is_passing() => "Unavailable",
             Self::Facts(fault) if fault.is_absent() => "NotPermitted",
             Self::Facts(_) => "Broken",

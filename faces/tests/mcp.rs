@@ -22,8 +22,8 @@ use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_faces::mcp::{Gate, GateSettings, Server, serve_stdio};
 use tanso_faces::view::given::Given;
 use tanso_faces::view::{
-    Answer, Books, Energy, Facts, FactsFault, Policy, Reader, Reviewer, Schedule, Scope, Services,
-    Site, WorkloadKey,
+    Access, Answer, Books, Energy, Facts, FactsFault, Nowhere, Policy, Reader, Reviewer, Schedule,
+    Scope, Services, Site, WorkloadKey,
 };
 use tokio::io::{
     AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
@@ -278,6 +278,59 @@ fn api_server() -> kube::Client {
         Ok::<_, std::convert::Infallible>(answer.body(body).unwrap())
     };
     kube::Client::new(tower::service_fn(answer), "default")
+}
+
+/// The cluster that the kubeconfig names is off: nothing answers.
+fn off() -> Arc<dyn Facts> {
+    let answer = |_: Request<kube::client::Body>| async move {
+        Err::<Response<kube::client::Body>, _>(std::io::Error::other("connection refused"))
+    };
+    let client = kube::Client::new(tower::service_fn(answer), "default");
+    let reader = Reader::new(client, "tanso-system", Arc::new(NoBooks));
+    Arc::new(reader.seen_by(Access::Own))
+}
+
+/// A cluster that did not answer took the rules with it, though they come with
+/// the program.
+#[tokio::test]
+async fn without_a_cluster_regulations_are_listed_and_read_and_tools_say_what_is_missing() {
+    let why = "no cluster to ask: there is no kubeconfig";
+    let nowhere: Arc<dyn Facts> = Arc::new(Nowhere::new(why));
+    for (facts, said, retryable) in [(nowhere, why, false), (off(), "connection refused", true)] {
+        let mut client = Client::of(facts).await;
+        let ask = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/list"});
+        client.say(ask).await;
+        let heard = client.hear().await;
+        let listed = heard["result"]["resources"].as_array().unwrap();
+        let of = |uri: &str| listed.iter().find(|one| one["uri"] == uri).unwrap();
+        let policies = of("tanso://policies")["description"].as_str().unwrap();
+        assert!(policies.contains(said), "{policies}");
+        let rule = "tanso://regulations/kr-carbon-2050";
+        assert_eq!(of(rule)["name"], "kr-carbon-2050");
+
+        let read = |id: u32, uri: &str| json!({"jsonrpc": "2.0", "id": id, "method": "resources/read", "params": {"uri": uri}});
+        client.say(read(2, rule)).await;
+        let heard = client.hear().await;
+        let text = heard["result"]["contents"][0]["text"].as_str().unwrap();
+        let preset: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(preset["id"], "kr-carbon-2050");
+        client.say(read(3, "tanso://regulations")).await;
+        let heard = client.hear().await;
+        let text = heard["result"]["contents"][0]["text"].as_str().unwrap();
+        assert!(text.contains(rule), "{text}");
+        client.say(read(4, "tanso://policies")).await;
+        let heard = client.hear().await;
+        assert_eq!(heard["error"]["data"]["code"], "Unavailable", "{heard}");
+
+        client.call(5, json!({}), Value::Null).await;
+        let heard = client.hear().await;
+        assert_eq!(heard["result"]["isError"], true, "{heard}");
+        let fault = &heard["result"]["_meta"]["tanso.dev/error"];
+        let expected = json!({"code": "Unavailable", "retryable": retryable});
+        assert_eq!(*fault, expected, "{heard}");
+        let words = heard["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(words.contains(said), "{words}");
+    }
 }
 
 /// A server that lets so many in at once, and one a second after them.
