@@ -58,6 +58,10 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, FactsFault>>;
 /// Every method answers with what the caller may see. What is not visible is
 /// left out of lists; only where nothing at all may be seen is that a fault.
 pub trait Facts: Send + Sync {
+    /// Notes how far the answer is that is made of these facts, percent, and what
+    /// was done; nobody needs to listen.
+    fn note(&self, _percent: u8, _what: &str) {}
+
     /// Now, by the clock of whoever serves.
     fn now(&self) -> Timestamp;
 
