@@ -292,9 +292,9 @@ mod tests {
         // Another year's deliveries are another year's.
         assert_eq!(annual.contracts[0].delivered, kwh(8));
         assert_eq!(annual.contracts[0].counted, kwh(8));
-        assert_eq!(annual.emissions.value.to_string(), "1.0 kg");
+        assert_eq!(annual.emissions.value.to_string(), "1.00 kg");
         assert_eq!(hourly.contracts[0].delivered, kwh(8));
         assert_eq!(hourly.contracts[0].counted, Joules::ZERO);
-        assert_eq!(hourly.emissions.value.to_string(), "5.0 kg");
+        assert_eq!(hourly.emissions.value.to_string(), "5.00 kg");
     }
 }

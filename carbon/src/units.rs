@@ -23,7 +23,7 @@ const NANOGRAMS_PER_GRAM: u128 = 1_000_000_000;
 /// use tanso_carbon::GramsCo2e;
 /// assert_eq!(GramsCo2e::try_from_grams(22_600.0)?.to_string(), "22.6 kg");
 /// assert_eq!(GramsCo2e::try_from_grams(412.4)?.to_string(), "412 g");
-/// assert_eq!(GramsCo2e::try_from_grams(1_200_000.0)?.to_string(), "1.2 t");
+/// assert_eq!(GramsCo2e::try_from_grams(1_200_000.0)?.to_string(), "1.20 t");
 /// # Ok::<(), tanso_carbon::units::UnitError>(())
 /// ```
 #[derive(
@@ -119,16 +119,20 @@ impl Sum for GramsCo2e {
 }
 
 impl fmt::Display for GramsCo2e {
-    /// `0 g`, `3.1 mg`, `1.23 g`, `41.2 g`, `412 g`, `22.6 kg`, `1.2 t`.
+    /// Three digits that count at least: `0 g`, `3.10 mg`, `1.23 g`, `41.2 g`,
+    /// `412 g`, `2.40 kg`, `22.6 kg`, `1.20 t`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let grams = self.as_grams_f64();
         match grams {
             _ if self.0 == 0 => f.write_str("0 g"),
+            g if g < 0.009_995 => write!(f, "{:.2} mg", g * 1e3),
             g if g < 0.9995 => write!(f, "{:.1} mg", g * 1e3),
             g if g < 9.995 => write!(f, "{g:.2} g"),
             g if g < 99.95 => write!(f, "{g:.1} g"),
             g if g < 999.5 => write!(f, "{g:.0} g"),
+            g if g < 9_995.0 => write!(f, "{:.2} kg", g / 1e3),
             g if g < 999_950.0 => write!(f, "{:.1} kg", g / 1e3),
+            g if g < 9_995_000.0 => write!(f, "{:.2} t", g / 1e6),
             g => write!(f, "{:.1} t", g / 1e6),
         }
     }
@@ -385,10 +389,16 @@ mod tests {
     fn display_picks_a_readable_unit() {
         let shown = |grams| GramsCo2e::try_from_grams(grams).unwrap().to_string();
         assert_eq!(shown(0.0), "0 g");
-        assert_eq!(shown(0.0031), "3.1 mg");
+        assert_eq!(shown(0.0031), "3.10 mg");
+        assert_eq!(shown(0.031), "31.0 mg");
         assert_eq!(shown(1.234), "1.23 g");
         assert_eq!(shown(41.23), "41.2 g");
-        assert_eq!(shown(999.6), "1.0 kg");
+        assert_eq!(shown(999.6), "1.00 kg");
+        assert_eq!(shown(4_236.0), "4.24 kg");
+        assert_eq!(shown(9_996.0), "10.0 kg");
+        assert_eq!(shown(999_960.0), "1.00 t");
+        assert_eq!(shown(4_236_000.0), "4.24 t");
+        assert_eq!(shown(42_360_000.0), "42.4 t");
         assert_eq!(Pue::try_new(1.4).unwrap().to_string(), "1.40");
         assert_eq!(Pue::try_new(43.0 / 30.0).unwrap().to_string(), "1.433");
     }

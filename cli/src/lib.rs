@@ -147,7 +147,7 @@ impl Cli {
             Verb::Doctor(args) => doctor::run(&args, self.cluster.connect().await, out).await,
             Verb::Whatif(args) => whatif::run(&args, out),
             Verb::Study(args) => Box::pin(study::run(&args, &self.cluster, out)).await,
-            Verb::Mcp(args) => Box::pin(mcp::run(&args, &self.cluster.connect().await?)).await,
+            Verb::Mcp(args) => Box::pin(mcp::run(&args, self.cluster.connect().await)).await,
             Verb::Completion(args) => completion::run(args, out),
         }
     }

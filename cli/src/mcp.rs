@@ -9,9 +9,9 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use tanso_faces::mcp::serve_stdio;
-use tanso_faces::view::{Access, ProxyBooks, Reader};
+use tanso_faces::view::{Access, Facts, Nowhere, ProxyBooks, Reader};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::{Error, Outcome};
 
 /// Where the operator is.
@@ -22,21 +22,57 @@ pub struct Args {
     operator_namespace: String,
 }
 
-/// Serves until standard input ends.
+/// Serves until standard input ends; without a cluster the rules, and a refusal
+/// that says so of whatever needs one.
 ///
 /// # Errors
-/// If standard input or output cannot be used.
-pub async fn run(args: &Args, cluster: &Cluster) -> Result<Outcome, Error> {
-    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
-    let reader = Reader::new(
-        cluster.client.clone(),
-        &args.operator_namespace,
-        Arc::new(books),
-    );
+/// If a cluster that was named cannot be used, or standard input or output
+/// cannot.
+pub async fn run(args: &Args, cluster: Result<Cluster, ClusterError>) -> Result<Outcome, Error> {
+    let facts = facts(args, cluster)?;
     // The program holds the lock of its standard output, so that one is not waited for.
     let input = tokio::fs::File::from_std(io::stdin().as_fd().try_clone_to_owned()?.into());
     let output = tokio::fs::File::from_std(io::stdout().as_fd().try_clone_to_owned()?.into());
-    let facts = Arc::new(reader.seen_by(Access::Own));
     Box::pin(serve_stdio(facts, input, output)).await?;
     Ok(Outcome::Fine)
+}
+
+fn facts(args: &Args, cluster: Result<Cluster, ClusterError>) -> Result<Arc<dyn Facts>, Error> {
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        // Who names a file or a context means that one.
+        Err(fault @ (ClusterError::File { .. } | ClusterError::Context { .. })) => {
+            return Err(fault.into());
+        }
+        Err(fault) => return Ok(Arc::new(Nowhere::new(fault.to_string()))),
+    };
+    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
+    let reader = Reader::new(cluster.client, &args.operator_namespace, Arc::new(books));
+    Ok(Arc::new(reader.seen_by(Access::Own)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use kube::config::KubeconfigError;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_cluster_rules_are_there_and_what_needs_one_says_how_to_name_it() {
+        let args = Args {
+            operator_namespace: "tanso-system".to_owned(),
+        };
+        let found = facts(&args, Err(ClusterError::NoConfig)).ok().unwrap();
+        let rules = found.rules().await.unwrap();
+        assert!(rules.get("kr-carbon-2050").is_some());
+        let fault = found.monitors().await.unwrap_err();
+        assert!(fault.to_string().contains("--kubeconfig FILE"), "{fault}");
+        let wrong = ClusterError::File {
+            path: PathBuf::from("/nowhere"),
+            source: Box::new(KubeconfigError::FindPath),
+        };
+        assert!(facts(&args, Err(wrong)).is_err(), "a file that was named");
+    }
 }

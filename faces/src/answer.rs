@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::view::{FactsFault, Policy, PolicyKind, WorkloadKey};
+use crate::view::{Facts, FactsFault, Policy, PolicyKind, WorkloadKey};
 
 pub use profile::Basis;
 
@@ -91,6 +91,7 @@ impl AnswerFault {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::Invalid { .. } | Self::Unfit { .. } => "InvalidArgument",
             Self::NotKnown { .. } => "NotKnown",
+            Self::Facts(FactsFault::NoCluster { .. }) => "Unavailable",
             Self::Facts(fault) if fault.is_passing() => "Unavailable",
             Self::Facts(fault) if fault.is_absent() => "NotPermitted",
             Self::Facts(_) => "Broken",
@@ -217,6 +218,20 @@ impl Evaluated {
             inputs_digest: policy.status.inputs_digest.clone(),
         })
     }
+}
+
+/// Notes that so many of a number of like steps are done, which take an answer
+/// from one percentage to another: `policy 3 of 41`.
+pub(crate) fn note(
+    facts: &dyn Facts,
+    (done, all): (usize, usize),
+    (from, until): (u8, u8),
+    what: &str,
+) {
+    let span = usize::from(until.saturating_sub(from));
+    let more = (span * done.min(all)).checked_div(all).unwrap_or(span);
+    let percent = from.saturating_add(u8::try_from(more).unwrap_or(u8::MAX));
+    facts.note(percent, &format!("{what} {done} of {all}"));
 }
 
 /// The year of an instant, UTC.

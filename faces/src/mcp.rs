@@ -13,6 +13,7 @@ pub mod prompts;
 pub mod resources;
 pub mod server;
 pub mod tools;
+mod watched;
 
 pub use gate::{Gate, GateSettings};
 pub use server::{Server, serve_stdio};

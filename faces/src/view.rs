@@ -11,6 +11,7 @@ mod books;
 mod cluster;
 mod fault;
 pub mod given;
+mod nowhere;
 mod pages;
 mod proxy;
 pub(crate) mod rules;
@@ -39,9 +40,10 @@ use tanso_power::{Estimate, Joules, Provenance};
 pub use access::{Access, Caller, Reviewer};
 pub use beside::Beside;
 pub(crate) use beside::{allocatable, allocatable_bytes};
-pub use books::{Books, Services, no_services};
+pub use books::{Books, Services, newest_hour, no_services};
 pub use cluster::{Clock, KubeFacts, Reader};
 pub use fault::FactsFault;
+pub use nowhere::Nowhere;
 pub use proxy::{ProxyBooks, read_export};
 pub(crate) use site::seconds;
 pub use site::{PlaceAt, Site};
@@ -56,6 +58,10 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, FactsFault>>;
 /// Every method answers with what the caller may see. What is not visible is
 /// left out of lists; only where nothing at all may be seen is that a fault.
 pub trait Facts: Send + Sync {
+    /// Notes how far the answer is that is made of these facts, percent, and what
+    /// was done; nobody needs to listen.
+    fn note(&self, _percent: u8, _what: &str) {}
+
     /// Now, by the clock of whoever serves.
     fn now(&self) -> Timestamp;
 
@@ -88,6 +94,13 @@ pub trait Facts: Send + Sync {
     /// What one workload used within a period, by hour and node; faults as of
     /// [`Facts::energy`].
     fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy>;
+
+    /// What was booked in the newest hour of a period that has anything of a
+    /// scope; faults as of [`Facts::energy`]. Whoever finds that hour without
+    /// reading the others, does.
+    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+        Box::pin(newest_hour(period, move |part| self.energy(scope, part)))
+    }
 
     /// What some workloads used within a period, by hour, place and provenance;
     /// faults as of [`Facts::energy`]. Whoever can sum while they read, does.
@@ -289,6 +302,14 @@ pub struct Energy {
 }
 
 impl Energy {
+    /// The rows of its newest hour alone.
+    #[must_use]
+    pub fn newest(mut self) -> Self {
+        let newest = self.rows.iter().map(|row| row.hour).max();
+        self.rows.retain(|row| Some(row.hour) == newest);
+        self
+    }
+
     /// The rows of one workload alone.
     #[must_use]
     pub fn of(mut self, workload: &WorkloadKey) -> Self {

@@ -117,15 +117,32 @@ impl Web {
     /// Reads what the first page shows before anybody asks for it, and again
     /// while it is looked at, so that no view waits for a new evaluation to be
     /// read. Never ends.
-    pub async fn keep_warm(self) {
-        loop {
-            if self.warmth.is_wanted() {
-                let warmed = overview::warm(&self, &*self.doors.own()).await;
-                if let Err(fault) = warmed {
-                    tracing::debug!(%fault, "the first page is not read ahead");
-                }
+    ///
+    /// `cold` is let go when the first reading has ended, well or not, and at
+    /// the latest after ten seconds: whoever waits for that never waits for a
+    /// cluster or a ledger that does not answer.
+    pub async fn keep_warm(self, cold: impl Send) {
+        {
+            let first = self.read_ahead();
+            tokio::pin!(first);
+            let in_time = tokio::time::timeout(warmth::COLD_MAX, &mut first).await;
+            drop(cold);
+            if in_time.is_err() {
+                first.await;
             }
+        }
+        loop {
             tokio::time::sleep(warmth::PAUSE).await;
+            if self.warmth.is_wanted() {
+                self.read_ahead().await;
+            }
+        }
+    }
+
+    async fn read_ahead(&self) {
+        let warmed = overview::warm(self, &*self.doors.own()).await;
+        if let Err(fault) = warmed {
+            tracing::debug!(%fault, "the first page is not read ahead");
         }
     }
 

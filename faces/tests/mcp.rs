@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::Period;
 use tanso_crds::carbon_policy::status::WorkloadResult;
-use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
+use tanso_crds::{CarbonReport, ClusterCarbonPolicy, EnergyStudy, PowerMonitor};
 use tanso_faces::mcp::{Gate, GateSettings, Server, serve_stdio};
 use tanso_faces::view::given::Given;
 use tanso_faces::view::{
-    Answer, Books, Energy, Facts, FactsFault, Policy, Reader, Reviewer, Schedule, Scope, Services,
-    Site, WorkloadKey,
+    Access, Answer, Books, Energy, Facts, FactsFault, Nowhere, Policy, Reader, Reviewer, Schedule,
+    Scope, Services, Site, WorkloadKey,
 };
 use tokio::io::{
     AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
@@ -150,6 +150,26 @@ impl Client {
             .await;
     }
 
+    /// What is heard of a call up to its answer, which must be one: the steps in
+    /// percent with what was done.
+    async fn steps(&mut self, id: u32) -> Vec<(f64, String)> {
+        let mut steps = Vec::new();
+        loop {
+            let heard = self.hear().await;
+            if heard["id"] == id {
+                assert_eq!(heard["result"]["isError"], false, "{heard}");
+                return steps;
+            }
+            assert_eq!(heard["method"], "notifications/progress", "{heard}");
+            let params = &heard["params"];
+            assert_eq!(params["progressToken"], "far", "{heard}");
+            assert_eq!(params["total"].as_f64(), Some(100.0), "{heard}");
+            let message = params["message"].as_str().unwrap();
+            assert!(!message.is_empty(), "{heard}");
+            steps.push((params["progress"].as_f64().unwrap(), message.to_owned()));
+        }
+    }
+
     async fn hear(&mut self) -> Value {
         let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await;
         serde_json::from_str(&line.unwrap().unwrap().unwrap()).unwrap()
@@ -162,29 +182,61 @@ async fn who_asks_to_be_told_is_told_how_far_a_call_is_and_others_are_not() {
     client
         .call(1, json!({}), json!({"progressToken": "far"}))
         .await;
-    let mut steps = Vec::new();
-    loop {
-        let heard = client.hear().await;
-        if heard["id"] == 1 {
-            assert_eq!(heard["result"]["isError"], false, "{heard}");
-            break;
-        }
-        assert_eq!(heard["method"], "notifications/progress", "{heard}");
-        let params = &heard["params"];
-        assert_eq!(params["progressToken"], "far", "{heard}");
-        assert_eq!(params["total"].as_f64(), Some(2.0), "{heard}");
-        assert!(
-            params["message"]
-                .as_str()
-                .is_some_and(|text| !text.is_empty()),
-            "{heard}"
-        );
-        steps.push(params["progress"].as_f64().unwrap());
-    }
-    assert_eq!(steps, [1.0, 2.0], "each step once, and it only grows");
+    let steps: Vec<f64> = client.steps(1).await.iter().map(|step| step.0).collect();
+    assert_eq!(steps, [1.0, 100.0], "each step once, and it only grows");
     client.call(2, json!({}), Value::Null).await;
     let heard = client.hear().await;
     assert_eq!(heard["id"], 2, "nobody asked to be told: {heard}");
+}
+
+/// Every call was told `1 of 2`, then `2 of 2`, however long it took.
+#[tokio::test]
+async fn a_long_call_tells_each_policy_and_each_region() {
+    let text = include_str!("../src/report/tests/policy.json");
+    let policy: ClusterCarbonPolicy = serde_json::from_str(text).unwrap();
+    let policies = (0..4).map(|index| Policy {
+        name: format!("policy-{index}"),
+        uid: format!("u{index}"),
+        ..Policy::from(policy.clone())
+    });
+    let given = Given {
+        now: "2026-10-05T09:31:00Z".parse().unwrap(),
+        policies: policies.collect(),
+        ..Given::default()
+    };
+    let mut client = Client::of(Arc::new(given)).await;
+    let far = || json!({"progressToken": "far"});
+    let told = |steps: &[(f64, &str)]| {
+        let steps = steps.iter();
+        let steps = steps.map(|(percent, what)| (*percent, (*what).to_owned()));
+        steps.collect::<Vec<_>>()
+    };
+    let (begun, ended) = ((1.0, "reading what you may see"), (100.0, "answered"));
+    client.call(1, json!({}), far()).await;
+    let expected = [
+        begun,
+        (27.0, "policy 1 of 4"),
+        (50.0, "policy 2 of 4"),
+        (72.0, "policy 3 of 4"),
+        (95.0, "policy 4 of 4"),
+        ended,
+    ];
+    assert_eq!(client.steps(1).await, told(&expected));
+
+    let regions =
+        json!({"energyKwh": 1.0, "regions": ["us-east-1", "eu-north-1", "ap-northeast-2"]});
+    let params = json!({"name": "get_regional_comparison", "arguments": regions, "_meta": far()});
+    client
+        .say(json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params}))
+        .await;
+    let expected = [
+        begun,
+        (65.0, "region 1 of 3"),
+        (80.0, "region 2 of 3"),
+        (95.0, "region 3 of 3"),
+        ended,
+    ];
+    assert_eq!(client.steps(2).await, told(&expected));
 }
 
 #[tokio::test]
@@ -280,6 +332,59 @@ fn api_server() -> kube::Client {
     kube::Client::new(tower::service_fn(answer), "default")
 }
 
+/// The cluster that the kubeconfig names is off: nothing answers.
+fn off() -> Arc<dyn Facts> {
+    let answer = |_: Request<kube::client::Body>| async move {
+        Err::<Response<kube::client::Body>, _>(std::io::Error::other("connection refused"))
+    };
+    let client = kube::Client::new(tower::service_fn(answer), "default");
+    let reader = Reader::new(client, "tanso-system", Arc::new(NoBooks));
+    Arc::new(reader.seen_by(Access::Own))
+}
+
+/// A cluster that did not answer took the rules with it, though they come with
+/// the program.
+#[tokio::test]
+async fn without_a_cluster_regulations_are_listed_and_read_and_tools_say_what_is_missing() {
+    let why = "no cluster to ask: there is no kubeconfig";
+    let nowhere: Arc<dyn Facts> = Arc::new(Nowhere::new(why));
+    for (facts, said, retryable) in [(nowhere, why, false), (off(), "connection refused", true)] {
+        let mut client = Client::of(facts).await;
+        let ask = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/list"});
+        client.say(ask).await;
+        let heard = client.hear().await;
+        let listed = heard["result"]["resources"].as_array().unwrap();
+        let of = |uri: &str| listed.iter().find(|one| one["uri"] == uri).unwrap();
+        let policies = of("tanso://policies")["description"].as_str().unwrap();
+        assert!(policies.contains(said), "{policies}");
+        let rule = "tanso://regulations/kr-carbon-2050";
+        assert_eq!(of(rule)["name"], "kr-carbon-2050");
+
+        let read = |id: u32, uri: &str| json!({"jsonrpc": "2.0", "id": id, "method": "resources/read", "params": {"uri": uri}});
+        client.say(read(2, rule)).await;
+        let heard = client.hear().await;
+        let text = heard["result"]["contents"][0]["text"].as_str().unwrap();
+        let preset: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(preset["id"], "kr-carbon-2050");
+        client.say(read(3, "tanso://regulations")).await;
+        let heard = client.hear().await;
+        let text = heard["result"]["contents"][0]["text"].as_str().unwrap();
+        assert!(text.contains(rule), "{text}");
+        client.say(read(4, "tanso://policies")).await;
+        let heard = client.hear().await;
+        assert_eq!(heard["error"]["data"]["code"], "Unavailable", "{heard}");
+
+        client.call(5, json!({}), Value::Null).await;
+        let heard = client.hear().await;
+        assert_eq!(heard["result"]["isError"], true, "{heard}");
+        let fault = &heard["result"]["_meta"]["tanso.dev/error"];
+        let expected = json!({"code": "Unavailable", "retryable": retryable});
+        assert_eq!(*fault, expected, "{heard}");
+        let words = heard["result"]["content"][0]["text"].as_str().unwrap();
+        assert!(words.contains(said), "{words}");
+    }
+}
+
 /// A server that lets so many in at once, and one a second after them.
 fn rare(burst: u32) -> Router {
     let client = api_server();
@@ -340,7 +445,7 @@ async fn over_http_too_who_asks_to_be_told_is_told_and_others_get_one_document()
         .filter(|one| one["method"] == "notifications/progress")
         .map(|one| one["params"]["progress"].as_f64().unwrap())
         .collect();
-    assert_eq!(steps, [1.0, 2.0], "{text}");
+    assert_eq!(steps, [1.0, 100.0], "{text}");
     let last = heard.last().unwrap();
     assert_eq!(
         (&last["id"], &last["result"]["isError"]),

@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -25,12 +26,22 @@ use tower::ServiceExt as _;
 #[path = "support/sample.rs"]
 mod sample;
 
-/// The ledger of the sample.
-struct SampleBooks;
+/// The ledger of the sample, which counts how often it is read.
+#[derive(Default)]
+struct SampleBooks {
+    readings: AtomicUsize,
+}
 
 impl Books for SampleBooks {
     fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
-        Box::pin(async move { sample::facts().energy(scope, period).await })
+        Box::pin(async move {
+            self.readings.fetch_add(1, Ordering::SeqCst);
+            // Whoever comes meanwhile has their turn.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            sample::facts().energy(scope, period).await
+        })
     }
 
     fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
@@ -94,8 +105,12 @@ async fn first_page(router: &Router, token: Option<&str>) -> (StatusCode, String
 }
 
 fn router() -> Router {
+    of_books(Arc::default())
+}
+
+fn of_books(books: Arc<SampleBooks>) -> Router {
     let client = api_server();
-    let reader = Reader::new(client.clone(), "energy", Arc::new(SampleBooks));
+    let reader = Reader::new(client.clone(), "energy", books);
     let clock = || sample::NOW.parse().unwrap();
     let reader = reader.with_clock(Arc::new(clock));
     let reviewer = Reviewer::new(client, Vec::new());
@@ -117,6 +132,22 @@ async fn hours_that_another_caller_may_read_are_not_shown_to_one_who_may_not() {
         assert_eq!(text.contains(drawn), may, "{token}: {text}");
         assert_eq!(text.contains(refused), !may, "{token}: {text}");
     }
+}
+
+/// Whoever came while the hours were read ahead had them read once more.
+#[tokio::test]
+async fn hours_that_are_being_read_are_waited_for_and_not_read_again() {
+    let books = Arc::new(SampleBooks::default());
+    let router = of_books(Arc::clone(&books));
+    let (one, other) = tokio::join!(
+        first_page(&router, Some("auditor")),
+        first_page(&router, Some("auditor"))
+    );
+    for (status, text) in [one, other] {
+        assert_eq!(status, StatusCode::OK, "{text}");
+        assert!(text.contains("The same as a table"), "{text}");
+    }
+    assert_eq!(books.readings.load(Ordering::SeqCst), 1);
 }
 
 /// The command named `tanso-system`, wherever the operator was.

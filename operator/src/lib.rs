@@ -54,7 +54,7 @@ const LEASE: &str = "tanso-operator";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Parts whose state `/readyz` tells.
-const PARTS: [&str; 2] = ["ledger", "lease"];
+const PARTS: [&str; 3] = ["ledger", "lease", web::PART];
 
 /// Why the operator ended.
 #[derive(Debug, thiserror::Error)]
@@ -241,6 +241,7 @@ impl Operator {
                 namespace: self.settings.namespace.clone(),
                 reader,
                 board: self.board.clone(),
+                health: self.health.clone(),
                 shutdown: shutdown.clone(),
             }))
     }

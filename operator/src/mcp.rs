@@ -15,13 +15,12 @@ use tanso_crds::carbon_policy::IntensityProvider;
 use tanso_faces::mcp::{Gate, GateSettings, Server};
 use tanso_faces::view::{
     Answer, Books, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Reader, Reviewer, Scope,
-    Services, Summing, Sums, WorkloadKey,
+    Services, Summing, Sums, WorkloadKey, newest_hour,
 };
 
 use crate::intensity::{Feeds, is_service};
-use crate::ledger::{
-    self, Ledger, LedgerAccount, LedgerFault, PlaceNumbers, PodNames, Snapshot, query,
-};
+use crate::ledger::query::{NamedRow, Owner};
+use crate::ledger::{self, Ledger, LedgerAccount, LedgerFault, Snapshot, query};
 
 /// The operator's Service.
 const SERVICE: &str = "tanso-operator";
@@ -100,21 +99,31 @@ impl LedgerBooks {
     ) -> Result<Sums, FactsFault> {
         let scope = ledger_scope(scope);
         let read = self.ledger.call(move |connection| {
-            let counts = |pod: &PodNames| {
+            let counts = |[namespace, kind, name]: [&str; 3]| {
                 summing.chosen.holds(&WorkloadKey {
-                    namespace: pod.namespace.clone(),
-                    kind: pod.workload_kind.clone(),
-                    name: pod.workload_name.clone(),
+                    namespace: namespace.to_owned(),
+                    kind: kind.to_owned(),
+                    name: name.to_owned(),
                 })
             };
-            let number = |node: &str| summing.of_node.get(node).copied().unwrap_or(0);
-            let place_of = |node: &str| PlaceNumbers::from(number(node));
+            let place_of = |node: &str| summing.of_node.get(node).copied().unwrap_or(0);
             query::sums_of(connection, &scope, period, &counts, &place_of)
         });
         let (revision, rows) = read.await.map_err(|fault| unreachable(&fault))?;
         Ok(Sums {
             revision: Some(revision),
             rows,
+        })
+    }
+
+    async fn booked_last(&self, period: Period) -> Result<Energy, FactsFault> {
+        let read = self
+            .ledger
+            .call(move |connection| query::newest_hour(connection, period));
+        let (revision, rows) = read.await.map_err(|fault| unreachable(&fault))?;
+        Ok(Energy {
+            revision: Some(revision),
+            rows: rows.into_iter().map(named).collect(),
         })
     }
 
@@ -171,6 +180,16 @@ impl Books for LedgerBooks {
         Box::pin(self.booked_of(workload.clone(), period))
     }
 
+    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+        match scope {
+            Scope::All => Box::pin(self.booked_last(period)),
+            // Few of an hour's rows: sought by the pods of the namespace.
+            Scope::Namespace(_) => {
+                Box::pin(newest_hour(period, move |part| self.energy(scope, part)))
+            }
+        }
+    }
+
     fn sums<'a>(
         &'a self,
         scope: &'a Scope,
@@ -196,6 +215,31 @@ fn unreachable(fault: &LedgerFault) -> FactsFault {
     FactsFault::Unreachable {
         action: "reading the ledger".to_owned(),
         cause: fault.to_string(),
+    }
+}
+
+/// A row with its names.
+fn named(row: NamedRow) -> EnergyHour {
+    EnergyHour {
+        hour: row.hour,
+        node: row.node,
+        account: match row.owner {
+            Owner::Workload([namespace, kind, name]) => {
+                EnergyAccount::Workload(Arc::new(WorkloadKey {
+                    namespace,
+                    kind,
+                    name,
+                }))
+            }
+            Owner::Named(name) => EnergyAccount::Named(Arc::from(name)),
+        },
+        provenance: row.provenance,
+        energy: row.energy,
+        cpu_us: row.cpu_us,
+        minutes: row.minutes,
+        asked_millicore_seconds: row
+            .asked_millicores
+            .saturating_mul(row.minutes.saturating_mul(60)),
     }
 }
 

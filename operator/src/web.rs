@@ -16,7 +16,7 @@ use tanso_agent_wire::meters::MeterSaid;
 use tanso_faces::view::{FactsFault, Reader, Reviewer};
 use tanso_faces::web::{Live, LiveNode, StudyFiles, Web};
 use tanso_power::Watts;
-use tanso_runtime::Shutdown;
+use tanso_runtime::{Health, Shutdown};
 
 use crate::collect::NodeBoard;
 
@@ -35,8 +35,24 @@ pub struct Process {
     pub reader: Reader,
     /// What the collector knows of agents.
     pub board: NodeBoard,
+    /// Told when the first page was read ahead.
+    pub health: Health,
     /// Ends what reads ahead.
     pub shutdown: Shutdown,
+}
+
+/// The part of [`Health`] that waits until the first page was read ahead, so
+/// that a Service sends nobody to pages that are read while they wait.
+pub const PART: &str = "pages";
+
+/// Says that the pages are ready, however the first reading ended: by a panic
+/// too.
+struct Cold(Health);
+
+impl Drop for Cold {
+    fn drop(&mut self) {
+        self.0.ready(PART);
+    }
 }
 
 /// The routes of the pages; the first one is kept ready from now on.
@@ -46,6 +62,7 @@ pub fn router(process: Process) -> Router {
         namespace,
         reader,
         board,
+        health,
         shutdown,
     } = process;
     let reviewer = Reviewer::new(client.clone(), Vec::new());
@@ -55,7 +72,8 @@ pub fn router(process: Process) -> Router {
         board,
     };
     let web = Web::new(reader, reviewer, Arc::new(own));
-    let warm = web.clone().keep_warm();
+    health.waiting(PART, "the first page is being read");
+    let warm = web.clone().keep_warm(Cold(health));
     tokio::spawn(async move {
         tokio::select! {
             () = warm => {}
@@ -132,6 +150,20 @@ fn milliwatts(power: Watts) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A replica whose first reading panicked must not be left out for ever.
+    #[test]
+    fn the_pages_are_ready_when_the_first_reading_ends_by_a_panic_too() {
+        let health = Health::new(&[PART]);
+        let cold = Cold(health.clone());
+        let is_ready = health.is_ready();
+        let reading = std::thread::spawn(move || {
+            let _cold = cold;
+            assert!(is_ready, "the reading ends here");
+        });
+        assert!(reading.join().is_err());
+        assert!(health.is_ready());
+    }
 
     #[test]
     fn power_is_in_whole_milliwatts() {

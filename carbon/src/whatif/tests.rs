@@ -406,7 +406,7 @@ fn marginal_emissions_stand_beside_the_sums_and_are_of_their_own_zone() {
     })
     .unwrap();
     let changed = report.consequence.unwrap();
-    assert_eq!(changed.emissions.value.to_string(), "1.4 kg (marginal)");
+    assert_eq!(changed.emissions.value.to_string(), "1.40 kg (marginal)");
     assert_eq!(
         changed.unpriced,
         Joules::from_microjoules(3 * 3_600_000_000_000)

@@ -51,7 +51,7 @@ fn a_table_becomes_a_report_without_a_cluster() {
     for part in [
         "2026-06-01T00:00Z to 2026-06-01T02:00Z (2 hours, 100.0 % with energy)",
         "energy: 7.000 kWh metered, 10.500 kWh of the facility",
-        "emissions, location-based: 4.5 kg",
+        "emissions, location-based: 4.51 kg",
         "KR-QUOTED-424: NonCompliant: intensity of the consumed energy is 430",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -97,7 +97,7 @@ fn a_gap_of_the_intensity_is_filled_only_when_asked() {
     let (text, _) = told(&files, &["--intensity", "@ci.csv"]).unwrap();
     assert!(text.contains("without intensity 33.3 %"), "{text}");
     let (text, _) = told(&files, &["--intensity", "@ci.csv", "--fill", "1"]).unwrap();
-    assert!(text.contains("2.4 kg (2.2 kg to 2.6 kg)"), "{text}");
+    assert!(text.contains("2.40 kg (2.20 kg to 2.60 kg)"), "{text}");
     assert!(text.contains("filled 33.3 %"), "{text}");
 }
 
@@ -152,7 +152,7 @@ fn energy_that_nobody_says_the_provenance_of_is_not_called_measured() {
         2026-06-01T00:00Z,shop,1,modelled\n2026-06-01T01:00Z,shop,1,\n";
     let (text, _) = told(&[("energy.csv", some)], &["--grams-per-kwh", "400"]).unwrap();
     for part in [
-        "emissions, location-based: 1.6 kg\n",
+        "emissions, location-based: 1.60 kg\n",
         "50.0 % measured, 25.0 % modelled, 0.0 % simulated, 25.0 % of unknown provenance\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -288,8 +288,8 @@ fn software_carbon_intensity_and_what_was_changed_are_printed() {
     let (text, _) = told(&files, &more).unwrap();
     for part in [
         "software carbon intensity: 3.000000 gCO2eq per request",
-        "(2.8 kg + 200 g embodied) / 1000",
-        "changed at the margin: 4.9 kg (marginal)",
+        "(2.80 kg + 200 g embodied) / 1000",
+        "changed at the margin: 4.90 kg (marginal)",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -385,7 +385,7 @@ fn what_a_sum_is_made_by_stands_beside_it() {
     for part in [
         "PUE in KR: none is given, so its energy is that of the IT equipment alone\n",
         "matched hour by hour; residual mix 480.0 gCO2eq/kWh, AIB 2025)\n",
-        "changed at the margin: 4.9 kg (marginal), 0.000 kWh without such a figure; KR marginal",
+        "changed at the margin: 4.90 kg (marginal), 0.000 kWh without such a figure; KR marginal",
         "margin.csv\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");

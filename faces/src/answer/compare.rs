@@ -20,7 +20,7 @@ use super::figures::{bounded, milligrams, nearest};
 use super::find::{Found, Named, find};
 use super::judge::{self, Judged, Terms, judge_rows};
 use super::profile::{Basis, Profile, profile};
-use super::{AnswerFault, PolicyName, WorkloadName, year_of};
+use super::{AnswerFault, PolicyName, WorkloadName, note, year_of};
 use crate::view::{Facts, PlaceAt, Site};
 use crate::words;
 
@@ -211,11 +211,13 @@ pub async fn compare(facts: &dyn Facts, question: &Question) -> Result<Compariso
         regions: regions(&question.changes, &site, year_of(facts.now()))?,
         presets: judge::presets_of(&found.policy, &rules),
     };
+    facts.note(50, "the workload's hours were read");
     let idle = idle::of_nodes(facts, found, &question.changes).await;
     let before = world.with(&[])?;
     let after = world.with(&question.changes)?;
-    let alone = question.changes.iter().map(|change| {
+    let alone = (1..).zip(&question.changes).map(|(number, change)| {
         let with = world.with(std::slice::from_ref(change))?;
+        note(facts, (number, question.changes.len()), (60, 95), "change");
         Ok::<_, AnswerFault>(Alone {
             change: in_words(change),
             saving_milligrams: saving(&before, &with),

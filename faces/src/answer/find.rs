@@ -3,7 +3,7 @@
 
 use tanso_crds::carbon_policy::status::WorkloadResult;
 
-use super::{AnswerFault, WorkloadName};
+use super::{AnswerFault, WorkloadName, note};
 use crate::view::{Facts, Policy, Scope};
 
 /// How to find what there is.
@@ -54,7 +54,10 @@ pub async fn find(facts: &dyn Facts, named: Named<'_>) -> Result<Vec<Found>, Ans
     let (kind, name) = split(named)?;
     let scope = Scope::of(named.namespace);
     let mut found: Vec<Found> = Vec::new();
-    for policy in facts.policies(&scope).await? {
+    let policies = facts.policies(&scope).await?;
+    let all = policies.len();
+    for (index, policy) in policies.into_iter().enumerate() {
+        note(facts, (index + 1, all), (5, 40), "policy");
         if named.policy.is_some_and(|name| policy.name != name) {
             continue;
         }

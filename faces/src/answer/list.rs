@@ -17,7 +17,7 @@ use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, Worklo
 
 use super::judge;
 use super::savings::moved;
-use super::{AnswerFault, Evaluated, PolicyName, WorkloadName};
+use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, note};
 use crate::view::{Facts, Policy, Scope};
 use crate::words;
 
@@ -193,6 +193,7 @@ pub async fn list(facts: &dyn Facts, question: &Question) -> Result<Page, Answer
     let mut judged: Vec<Judged> = Vec::new();
     for (index, policy) in (0_u32..).zip(&policies) {
         judged.push((index, facts.workloads(policy).await?));
+        note(facts, (judged.len(), policies.len()), (5, 95), "policy");
     }
     let found = page(&judged, &scope, question, after.as_ref(), limit);
     let last = found.kept.last().filter(|_| found.is_more);

@@ -1,7 +1,7 @@
 //! Who uses how much power: the mean of the newest booked hour, and what the
 //! monitors say of the whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,11 @@ use tanso_crds::condition::types;
 use tanso_crds::power_monitor::NodeCounts;
 
 use super::{AnswerFault, Basis};
-use crate::view::{Energy, EnergyAccount, EnergyHour, Facts, FactsFault, Scope};
+use crate::view::{EnergyAccount, EnergyHour, Facts, Scope};
 use crate::words;
 
-/// How many hours back the newest one is looked for: first where it usually is,
-/// since each hour of a large cluster takes its time to read.
-const BACK_H: [i32; 3] = [1, 2, 6];
+/// How many hours back the newest one is looked for.
+const BACK_H: i32 = 6;
 /// Lines of an answer, unless asked for otherwise.
 const LIMIT: u32 = 25;
 /// Most lines of an answer.
@@ -106,22 +105,20 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
     if limit == 0 || limit > LIMIT_MAX {
         return Err(AnswerFault::invalid("limit", limit, "1 to 200"));
     }
-    let monitors = facts.monitors().await?.into_iter().map(monitor).collect();
     let scope = Scope::of(question.namespace.as_deref());
-    let (basis, hour, mut lines) = match newest(facts, &scope).await {
-        Ok(energy) => {
-            let newest = energy.rows.iter().map(|row| row.hour).max();
-            let rows: Vec<_> = energy
-                .rows
-                .iter()
-                .filter(|row| Some(row.hour) == newest)
-                .collect();
-            (
-                Basis::Hourly,
-                newest.map(|hour| hour.to_string()),
-                of_hour(&rows, question.by),
-            )
-        }
+    let until = UtcHour::containing(facts.now()).plus_hours(1);
+    let period = Period {
+        from: until.plus_hours(-BACK_H),
+        until,
+    };
+    let (monitors, newest) = tokio::join!(facts.monitors(), facts.newest(&scope, period));
+    let monitors = monitors?.into_iter().map(monitor).collect();
+    let (basis, hour, mut lines) = match newest {
+        Ok(energy) => (
+            Basis::Hourly,
+            energy.rows.first().map(|row| row.hour.to_string()),
+            of_hour(&energy.rows, question.by),
+        ),
         Err(fault) if fault.is_absent() => (
             Basis::SpreadEvenly,
             None,
@@ -142,23 +139,6 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         total,
         lines,
     })
-}
-
-/// The newest hours of which anything is known.
-async fn newest(facts: &dyn Facts, scope: &Scope) -> Result<Energy, FactsFault> {
-    let until = UtcHour::containing(facts.now()).plus_hours(1);
-    let mut found = Energy::default();
-    for hours in BACK_H {
-        let period = Period {
-            from: until.plus_hours(-hours),
-            until,
-        };
-        found = facts.energy(scope, period).await?;
-        if !found.rows.is_empty() {
-            break;
-        }
-    }
-    Ok(found)
 }
 
 fn monitor(found: tanso_crds::PowerMonitor) -> Monitor {
@@ -202,14 +182,14 @@ struct Sum {
     measured_uj: u128,
 }
 
-fn of_hour(rows: &[&EnergyHour], by: By) -> Vec<Line> {
+fn of_hour(rows: &[EnergyHour], by: By) -> Vec<Line> {
     // The hour may have only begun: power is over the minutes that were seen.
-    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut seen: HashMap<&str, u64> = HashMap::new();
     for row in rows {
         let minutes = seen.entry(&row.node).or_default();
         *minutes = (*minutes).max(row.minutes.min(60));
     }
-    let mut sums: BTreeMap<String, (u64, Sum)> = BTreeMap::new();
+    let mut sums: HashMap<String, (u64, Sum)> = HashMap::new();
     for row in rows {
         let minutes = seen.get(&*row.node).copied().unwrap_or(60).max(1);
         let (longest, sum) = sums.entry(name(row, by)).or_default();

@@ -17,7 +17,7 @@ use super::figures::milligrams_per_kwh;
 use super::find::Found;
 use super::judge::{self, Terms, judge_rows};
 use super::profile::Basis;
-use super::{AnswerFault, PolicyName, WorkloadName, year_of};
+use super::{AnswerFault, PolicyName, WorkloadName, note, year_of};
 use crate::view::{Facts, PlaceAt, Site};
 use crate::words;
 
@@ -201,10 +201,13 @@ pub async fn regions(facts: &dyn Facts, question: &Question) -> Result<Compariso
     let here = load.site.as_ref().map(|site| here(&load, site, now));
     let stay = here.as_ref().map(|one| one.emissions_milligrams.value);
     let outcomes = outcomes(&load, &placed, facts.now());
-    let mut regions: Vec<_> = placed
-        .iter()
-        .map(|(region, place)| view(&load, region, place, now, (stay, &outcomes)))
-        .collect();
+    let mut regions = Vec::with_capacity(placed.len());
+    for (region, place) in &placed {
+        regions.push(view(&load, region, place, now, (stay, &outcomes)));
+        note(facts, (regions.len(), placed.len()), (50, 95), "region");
+        // Between two regions the caller is told, and may give up.
+        tokio::task::yield_now().await;
+    }
     regions.sort_by(|a, b| {
         (
             a.constraint.is_some(),

@@ -121,6 +121,7 @@ pub struct Answer {
 pub async fn report(facts: &dyn Facts, question: &Question) -> Result<Answer, AnswerFault> {
     let (policy, when) = (chosen(facts, question).await?, when(question)?);
     let name = PolicyName::of(&policy);
+    facts.note(5, "the policy was found");
     let limits = Limits {
         needs_hours: false,
         rows: ROWS_MAX,
@@ -140,7 +141,11 @@ pub async fn report(facts: &dyn Facts, question: &Question) -> Result<Answer, An
     };
     let rules = facts.rules().await?;
     let report = read.report(&rules, &statement).map_err(fault)?;
+    facts.note(80, "the figures were made");
+    // Between making and writing the caller is told, and may give up.
+    tokio::task::yield_now().await;
     let text = render(&report, question.format, question.language);
+    facts.note(95, "the report was written");
     let digest = verify(&text).map_or_else(|_| String::new(), |found| found.digest);
     let parts = parts(&text, PART_BYTES);
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);

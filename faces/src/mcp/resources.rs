@@ -1,8 +1,11 @@
 //! The resources: rules, policies, pages of reports and intensity series,
 //! each at an address. Plain functions: no protocol here.
 
+use std::sync::Arc;
+
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
+use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::regulation::Preset;
 use tanso_intensity::bundled::Bundled;
@@ -10,7 +13,7 @@ use tanso_intensity::{IntensityProvider as _, Loaded};
 
 use super::clean::{clean, line};
 use crate::answer::{AnswerFault, PolicyName};
-use crate::view::{Facts, Policy, PolicyKind, Scope};
+use crate::view::{Facts, FactsFault, Policy, PolicyKind, Scope, rules};
 
 /// Hours of a series before and after now.
 const AROUND_H: i32 = 24;
@@ -77,11 +80,21 @@ pub const TEMPLATES: &[Template] = &[
     },
 ];
 
-/// All resources that the caller may see, in order.
+/// All resources that the caller may see, in order; without a cluster those that
+/// need none.
 ///
 /// # Errors
 /// If the facts cannot be read.
 pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
+    let all = Scope::All;
+    let (rules, policies) = tokio::join!(rules_of(facts), facts.policies(&all));
+    let (policies, missing) = match policies {
+        Err(fault) if fault.is_out_of_reach() => (
+            Vec::new(),
+            format!(": not now, {}", line(&fault.to_string())),
+        ),
+        policies => (policies?, String::new()),
+    };
     let mut listed = vec![
         Listed {
             uri: "tanso://regulations".to_owned(),
@@ -91,16 +104,14 @@ pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
         Listed {
             uri: "tanso://policies".to_owned(),
             name: "policies".to_owned(),
-            description: "Every policy that you may see, with its verdict".to_owned(),
+            description: format!("Every policy that you may see, with its verdict{missing}"),
         },
     ];
-    let rules = facts.rules().await?;
-    listed.extend(rules.iter().map(|preset| Listed {
+    listed.extend(rules?.0.iter().map(|preset| Listed {
         uri: format!("tanso://regulations/{}", preset.id),
         name: line(&preset.id),
         description: line(&preset.title),
     }));
-    let policies = facts.policies(&Scope::All).await?;
     let asked: Vec<_> = policies.iter().map(|one| pages(facts, one)).collect();
     let pages = stream::iter(asked).buffered(AT_ONCE);
     let pages: Vec<Vec<i32>> = pages.try_collect().await?;
@@ -132,6 +143,26 @@ pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
     Ok(listed)
 }
 
+/// The rules; where no cluster answers that may have more, the bundled ones, with
+/// the reason.
+async fn rules_of(facts: &dyn Facts) -> Result<(Arc<RuleSet>, Option<FactsFault>), AnswerFault> {
+    match facts.rules().await {
+        Err(fault) if fault.is_out_of_reach() => Ok((rules::bundled()?, Some(fault))),
+        found => Ok((found?, None)),
+    }
+}
+
+/// A rule; one that only the cluster may have is not said not to be there while
+/// that does not answer.
+async fn rule(facts: &dyn Facts, id: &str) -> Result<Option<Value>, AnswerFault> {
+    let (rules, missing) = rules_of(facts).await?;
+    match (rules.get(id), missing) {
+        (Some(preset), _) => Ok(serde_json::to_value(preset).ok()),
+        (None, Some(fault)) => Err(fault.into()),
+        (None, None) => Ok(None),
+    }
+}
+
 /// The pages of a namespace's policy that the caller can read.
 async fn pages(facts: &dyn Facts, policy: &Policy) -> Result<Vec<i32>, AnswerFault> {
     if policy.namespace.is_none() || policy.status.reports.is_empty() {
@@ -149,16 +180,8 @@ pub async fn read(facts: &dyn Facts, uri: &str) -> Result<Value, AnswerFault> {
     let path = uri.strip_prefix("tanso://").unwrap_or_default();
     let parts: Vec<&str> = path.split('/').collect();
     let found = match parts.as_slice() {
-        ["regulations"] => {
-            let rules = facts.rules().await?;
-            Some(rules.iter().map(short).collect())
-        }
-        ["regulations", id] => {
-            let rules = facts.rules().await?;
-            rules
-                .get(id)
-                .and_then(|preset| serde_json::to_value(preset).ok())
-        }
+        ["regulations"] => Some(rules_of(facts).await?.0.iter().map(short).collect()),
+        ["regulations", id] => rule(facts, id).await?,
         ["policies"] => {
             let policies = facts.policies(&Scope::All).await?;
             Some(policies.iter().map(in_short).collect())
@@ -280,9 +303,9 @@ pub async fn complete(
     start: &str,
 ) -> Result<Vec<String>, AnswerFault> {
     let mut values: Vec<String> = match argument {
-        "id" | "standard" => facts
-            .rules()
+        "id" | "standard" => rules_of(facts)
             .await?
+            .0
             .ids()
             .into_iter()
             .map(str::to_owned)

@@ -32,9 +32,11 @@ use rmcp::transport::streamable_http_server::session::never::NeverSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::gate::Gate;
 use super::lines::{LINE_MAX, Lines};
+use super::watched::{Step, Watched};
 use super::{clean, gate, prompts, resources, tools};
 use crate::answer::AnswerFault;
 use crate::view::{Access, Caller, Facts, Reader, Reviewer};
@@ -170,13 +172,34 @@ struct Progress {
 }
 
 impl Progress {
-    async fn tell(&self, step: f64, message: &str) {
+    /// Tells so many percent.
+    async fn tell(&self, percent: u8, message: &str) {
         if let Some(token) = &self.token {
-            let told = ProgressNotificationParam::new(token.clone(), step);
-            let told = told.with_total(2.0).with_message(message);
+            let told = ProgressNotificationParam::new(token.clone(), f64::from(percent));
+            let told = told.with_total(100.0).with_message(message);
             // Who is gone need not be told.
             let _ = self.context.peer.notify_progress(told).await;
         }
+    }
+
+    /// Tells each step of an answer while it is made.
+    async fn beside<T>(
+        &self,
+        mut steps: UnboundedReceiver<Step>,
+        answer: impl Future<Output = T>,
+    ) -> T {
+        tokio::pin!(answer);
+        let answer = loop {
+            tokio::select! {
+                biased;
+                Some(step) = steps.recv() => self.tell(step.percent, &step.what).await,
+                answer = &mut answer => break answer,
+            }
+        };
+        while let Ok(step) = steps.try_recv() {
+            self.tell(step.percent, &step.what).await;
+        }
+        answer
     }
 }
 
@@ -279,15 +302,16 @@ impl ServerHandler for Server {
                 None,
             ));
         };
-        let facts = self.facts(&context)?;
+        let (facts, steps) = Watched::new(self.facts(&context)?);
         let arguments = Value::Object(request.arguments.unwrap_or_default());
         let progress = Progress {
             token: context.meta.get_progress_token(),
             context: context.clone(),
         };
-        progress.tell(1.0, "reading what you may see").await;
-        let found = in_time(&context, tool.call(&*facts, arguments)).await;
-        progress.tell(2.0, "answered").await;
+        progress.tell(1, "reading what you may see").await;
+        let answer = progress.beside(steps, tool.call(&facts, arguments));
+        let found = in_time(&context, answer).await;
+        progress.tell(100, "answered").await;
         Ok(match found {
             Ok(found) => {
                 let words = ContentBlock::text(found.text);

@@ -446,6 +446,13 @@ impl Facts for KubeFacts {
         })
     }
 
+    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+        Box::pin(async move {
+            self.may_read_energy(scope).await?;
+            self.reader.books.newest(scope, period).await
+        })
+    }
+
     fn may_read_hours<'a>(&'a self, scope: &'a Scope) -> Answer<'a, ()> {
         Box::pin(self.may_read_energy(scope))
     }

@@ -3,6 +3,12 @@
 /// Why the facts could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FactsFault {
+    /// There is no cluster to ask.
+    #[error("{why}")]
+    NoCluster {
+        /// Why, and how to name one.
+        why: String,
+    },
     /// The API server knows nothing of tanso.
     #[error(
         "{action}: the cluster does not know this kind, so tanso is not installed; install it with `kubectl apply -k config/default`"
@@ -92,6 +98,17 @@ impl FactsFault {
     #[must_use]
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Absent { .. } | Self::Forbidden { .. })
+    }
+
+    /// Whether no cluster with tanso answers this caller at all, so that only
+    /// what needs none is there.
+    #[must_use]
+    pub const fn is_out_of_reach(&self) -> bool {
+        let has_none = matches!(
+            self,
+            Self::NoCluster { .. } | Self::NotInstalled { .. } | Self::Unauthorized { .. }
+        );
+        has_none || self.is_passing()
     }
 
     /// Whether the same question may be answered later.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tanso_carbon::Period;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::report::{Hours, hours};
 use crate::view::{Chosen, Facts, FactsFault, Policy, Scope, Summed};
@@ -19,11 +20,14 @@ const SHOWN: i32 = 72;
 /// Most policies that are kept.
 const KEPT_MAX: usize = 1_000;
 
-type Kept = HashMap<String, (String, Arc<Hours>)>;
+/// A place for the hours of one policy, with the stamp of its evaluation: who
+/// finds it empty reads, others wait. The first view comes while they are read
+/// ahead, and read them a second time.
+type Place = Arc<AsyncMutex<Option<(String, Arc<Hours>)>>>;
 
 /// What was read; clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Cache(Arc<Mutex<Kept>>);
+pub(super) struct Cache(Arc<Mutex<HashMap<String, Place>>>);
 
 impl Cache {
     /// The hours of a policy's evaluation and some ahead; `None` before the
@@ -45,7 +49,9 @@ impl Cache {
         facts.may_read_hours(&scope).await?;
         let status = &policy.status;
         let stamp = format!("{:?} {:?}", status.data_through, status.ledger_revision);
-        if let Some((known, found)) = self.lock().get(&policy.uid)
+        let place = self.place(&policy.uid);
+        let mut kept = place.lock().await;
+        if let Some((known, found)) = &*kept
             && *known == stamp
         {
             return Ok(Some(Arc::clone(found)));
@@ -61,15 +67,15 @@ impl Cache {
         });
         let sums = facts.sums(&scope, window, &summing).await?;
         let found = Arc::new(hours::of_sums(&sums, &site, window, AHEAD));
-        let mut kept = self.lock();
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
-        }
-        kept.insert(policy.uid.clone(), (stamp, Arc::clone(&found)));
+        *kept = Some((stamp, Arc::clone(&found)));
         Ok(Some(found))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn place(&self, uid: &str) -> Place {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.len() >= KEPT_MAX && !places.contains_key(uid) {
+            places.clear();
+        }
+        Arc::clone(places.entry(uid.to_owned()).or_default())
     }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Between two looks at whether something is new.
 pub(super) const PAUSE: Duration = Duration::from_secs(10);
+/// Longest time for which anybody waits for the first reading.
+pub(super) const COLD_MAX: Duration = Duration::from_secs(10);
 /// How long after a view, or the start, it is kept ready.
 const KEPT: Duration = Duration::from_mins(15);
 
@@ -34,14 +36,25 @@ impl Warmth {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::sync::Arc;
+    use std::time::Duration;
 
+    use axum::http::{Request, Response};
     use futures::future::BoxFuture;
+    use kube::Client;
+    use kube::client::Body;
+    use tanso_carbon::Period;
     use tanso_crds::ClusterCarbonPolicy;
+    use tokio::sync::oneshot;
+    use tokio::time::Instant;
 
     use super::super::{Live, LiveNode, StudyFiles, Web, overview};
+    use super::COLD_MAX;
     use crate::view::given::Given;
-    use crate::view::{Energy, FactsFault, Policy};
+    use crate::view::{
+        Answer, Books, Energy, FactsFault, Policy, Reader, Reviewer, Scope, Services,
+    };
 
     struct NoAgents;
 
@@ -78,5 +91,61 @@ mod tests {
         overview::warm(&web, &facts).await.unwrap();
         let found = web.cache.hours(&blind, policy).await.unwrap();
         assert!(found.is_some_and(|hours| !hours.hours.is_empty()));
+    }
+
+    struct NoBooks;
+
+    impl Books for NoBooks {
+        fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
+            Box::pin(std::future::ready(Ok(Energy::default())))
+        }
+
+        fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
+            Box::pin(std::future::ready(Ok(Services::default())))
+        }
+    }
+
+    /// Pages of a cluster whose API server answers each request so.
+    fn before<F>(answer: impl Fn() -> F + Clone + Send + 'static) -> Web
+    where
+        F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+    {
+        let client = Client::new(
+            tower::service_fn(move |_: Request<Body>| answer()),
+            "default",
+        );
+        let reader = Reader::new(client.clone(), "energy", Arc::new(NoBooks));
+        Web::new(
+            reader,
+            Reviewer::new(client, Vec::new()),
+            Arc::new(NoAgents),
+        )
+    }
+
+    /// How long whoever waits for the first reading waits.
+    async fn waited(web: Web) -> Duration {
+        let (cold, is_over) = oneshot::channel::<()>();
+        let begun = Instant::now();
+        let reading = tokio::spawn(web.keep_warm(cold));
+        is_over.await.expect_err("it is let go and says nothing");
+        let waited = begun.elapsed();
+        assert!(!reading.is_finished(), "it reads ahead for ever");
+        reading.abort();
+        waited
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_the_first_reading_waits_for_its_end_and_no_longer() {
+        let refused = || async {
+            let answer = Response::builder().status(503);
+            let body = Body::from(b"{}".to_vec());
+            Ok::<_, Infallible>(answer.body(body).unwrap())
+        };
+        assert_eq!(waited(before(refused)).await, Duration::ZERO);
+        let silent = before(std::future::pending);
+        assert!(waited(silent).await >= COLD_MAX);
+        // Nobody made a policy yet.
+        let empty = Web::given(Arc::new(Given::default()), Arc::new(NoAgents));
+        assert_eq!(waited(empty).await, Duration::ZERO);
     }
 }

@@ -4,6 +4,8 @@
 //! together. Sums are made here in 128 bits: SQL's own would overflow or round.
 
 mod alone;
+mod newest;
+mod sums;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,7 +25,9 @@ use super::past_cpu::{self, CpuDays};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
-pub use alone::{of_scope, of_workload, sums_of};
+pub use alone::{of_scope, of_workload};
+pub use newest::{NamedRow, Owner, newest_hour};
+pub use sums::sums_of;
 
 /// Whose rows a snapshot holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -655,6 +655,7 @@ proptest! {
 
 mod guards;
 mod memory;
+mod newest;
 mod past_cpu;
 mod sums;
 mod year;

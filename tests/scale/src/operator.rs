@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use http_body_util::{BodyExt as _, Empty};
+use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
@@ -104,16 +105,25 @@ impl Process {
     /// # Errors
     /// If it does not answer, or not with 200.
     pub async fn get(&self, path: &str) -> Result<String> {
+        let (status, text) = self.ask(path).await?;
+        if !status.is_success() {
+            bail!("{path}: {status}");
+        }
+        Ok(text)
+    }
+
+    /// What it answers over HTTP, with whatever status.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn ask(&self, path: &str) -> Result<(StatusCode, String)> {
         let client: HttpClient<_, Empty<Bytes>> =
             HttpClient::builder(TokioExecutor::new()).build_http();
         let uri = format!("http://127.0.0.1:{}{path}", self.port).parse()?;
         let answer = client.get(uri).await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?;
-        if !status.is_success() {
-            bail!("{path}: {status}");
-        }
-        Ok(String::from_utf8(body.to_bytes().to_vec())?)
+        Ok((status, String::from_utf8(body.to_bytes().to_vec())?))
     }
 
     /// The sum of a family of its metrics.

@@ -75,7 +75,7 @@ fn the_attributed_and_the_clusters_saving_are_two_figures() {
     assert_eq!(advised.saving_per_day, Estimate::exact(GramsCo2e::ZERO));
     assert_eq!(advised.saving_percent, Estimate::exact(0.0));
     // 4 kWh × 400 g/kWh × 1.5.
-    assert_eq!(advice.if_a_node_goes_per_day.to_string(), "2.4 kg");
+    assert_eq!(advice.if_a_node_goes_per_day.to_string(), "2.40 kg");
     // Two pods move from a quarter of the node to about 0.06 of it.
     let attributed = advised.attributed.unwrap();
     let moved = attributed.per_day.value.mass().as_grams_f64();

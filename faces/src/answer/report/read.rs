@@ -87,6 +87,7 @@ pub async fn read(
 ) -> Result<Read, ReadFault> {
     let (workloads, site) = (facts.workloads(&policy).await?, facts.site(&policy).await?);
     is_whole(&policy, &workloads)?;
+    facts.note(25, "the policy's workloads were read");
     let asked = match when {
         When::Window => None,
         When::Named(text) => Some(parse(text, &site)?),
@@ -109,6 +110,7 @@ pub async fn read(
         Err(fault) if asked.is_some() || limits.needs_hours => return Err(fault),
         Err(fault) => read.without_hours = Some(fault),
     }
+    facts.note(60, "the hours of the ledger were read");
     Ok(read)
 }
 

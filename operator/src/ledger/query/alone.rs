@@ -6,17 +6,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction};
-use tanso_carbon::account::EnergyRow;
 use tanso_carbon::calendar::Period;
 
 use super::{
-    Fold, Folding, Gathered, HourRow, LedgerAccount, Scope, Snapshot, accounts_of, hour_number,
-    last_revision, node_names, pods_of, read,
+    Gathered, HourRow, LedgerAccount, Scope, Snapshot, accounts_of, hour_number, last_revision,
+    node_names, pods_of, read,
 };
 use crate::ledger::LedgerFault;
 use crate::ledger::names::{self, PodNames};
-use crate::ledger::node_places::PlaceNumbers;
-use crate::ledger::rows::{self, Place};
+use crate::ledger::rows::{self, Place, Visitor};
 
 /// Most rows that are sought one by one: beyond, reading all is faster.
 const SOUGHT_MAX: usize = 10_000;
@@ -35,35 +33,6 @@ pub fn of_scope(
     let pods = pods_of(&transaction, scope)?;
     let accounts = accounts_of(&transaction, scope, &pods)?;
     alone(&transaction, pods, &accounts, period)
-}
-
-/// What the pods that count used within `period`, by hour, place and
-/// provenance, summed while it is read: of 10,000 pods a day has 240,000 rows.
-/// With the last booking that is in.
-///
-/// # Errors
-/// As [`super::snapshot`].
-pub fn sums_of(
-    connection: &mut Connection,
-    scope: &Scope,
-    period: Period,
-    counts: &dyn Fn(&PodNames) -> bool,
-    place_of: &dyn Fn(&str) -> PlaceNumbers,
-) -> Result<(i64, Vec<EnergyRow>), LedgerFault> {
-    let fault = LedgerFault::of("reading the ledger");
-    let transaction = connection.transaction().map_err(fault)?;
-    let pods = pods_of(&transaction, scope)?;
-    let mut accounts = accounts_of(&transaction, scope, &pods)?;
-    accounts.retain(|_, account| matches!(account, LedgerAccount::Pod(_)));
-    let names = node_names(&transaction)?;
-    let fold = Fold {
-        before: period.until,
-        counts,
-        place_of,
-    };
-    let fold = Folding::new(&fold, &accounts, &pods, &names);
-    let found = gathered(&transaction, Some(fold), &pods, &accounts, &names, period)?;
-    Ok((found.revision, found.earlier))
 }
 
 /// What the pods of one workload used within `period`. `workload` is its
@@ -105,16 +74,15 @@ fn alone(
     period: Period,
 ) -> Result<Snapshot, LedgerFault> {
     let nodes = node_names(transaction)?;
-    let found = gathered(transaction, None, &pods, accounts, &nodes, period)?;
+    let found = gathered(transaction, &pods, accounts, &nodes, period)?;
     let used: HashSet<&Arc<str>> = found.rows.iter().filter_map(HourRow::pod).collect();
     pods.retain(|uid, _| used.contains(uid));
     Ok(Snapshot { pods, ..found })
 }
 
-/// The rows of accounts: sought one by one where they are few.
+/// The rows of accounts.
 fn gathered(
     transaction: &Transaction<'_>,
-    fold: Option<Folding>,
     pods: &HashMap<Arc<str>, PodNames>,
     accounts: &HashMap<i64, LedgerAccount>,
     nodes: &HashMap<i64, Arc<str>>,
@@ -122,7 +90,7 @@ fn gathered(
 ) -> Result<Snapshot, LedgerFault> {
     let mut gathered = Gathered {
         idle: HashSet::new(),
-        fold,
+        fold: None,
         accounts,
         names: nodes,
         found: Snapshot {
@@ -132,15 +100,27 @@ fn gathered(
         node_hours: BTreeSet::new(),
         last_seen: None,
     };
+    let places = places(pods, accounts, nodes);
+    seek(transaction, places.as_deref(), period, &mut gathered)?;
+    Ok(gathered.finish())
+}
+
+/// Shows the rows of a period: those at these places are sought one by one
+/// where they are few.
+pub(super) fn seek(
+    transaction: &Transaction<'_>,
+    places: Option<&[Place]>,
+    period: Period,
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
     let hours = hour_number(period.until).saturating_sub(hour_number(period.from));
     let hours = usize::try_from(hours).unwrap_or(0);
-    match places(pods, accounts, nodes) {
+    match places {
         Some(places) if places.len().saturating_mul(hours) <= SOUGHT_MAX => {
-            rows::visit_only(transaction, period, &places, &mut gathered)?;
+            rows::visit_only(transaction, period, places, visitor)
         }
-        _ => rows::visit(transaction, period, &mut gathered)?,
+        _ => rows::visit(transaction, period, visitor),
     }
-    Ok(gathered.finish())
 }
 
 /// On which node each account's rows are; `None` where that is not known of

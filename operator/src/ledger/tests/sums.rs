@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::ledger::PlaceNumbers;
 
 /// A chart of a day was drawn of 240,000 rows, each read into memory.
 #[test]
@@ -28,11 +27,13 @@ fn sums_of_what_counts_are_those_of_the_rows() {
         from: first,
         until: first.plus_hours(1),
     };
-    let counts = |pod: &PodNames| pod.workload_kind == "Deployment";
+    let counts = |[namespace, kind, name]: [&str; 3]| {
+        assert_eq!((namespace, name), ("shop", "till"));
+        kind == "Deployment"
+    };
     let place_of = |node: &str| usize::from(node == "n2");
-    let places = |node: &str| PlaceNumbers::from(place_of(node));
     let (revision, sums) =
-        query::sums_of(&mut ledger, &Scope::All, period, &counts, &places).unwrap();
+        query::sums_of(&mut ledger, &Scope::All, period, &counts, &place_of).unwrap();
 
     let all = query::of_scope(&mut ledger, &Scope::All, period).unwrap();
     assert_eq!(revision, all.revision);
@@ -55,4 +56,38 @@ fn sums_of_what_counts_are_those_of_the_rows() {
         sums.iter().all(|row| row.hour == first),
         "within the period"
     );
+    let shop = Scope::Namespaces(["shop".to_owned()].into());
+    let of_shop = query::sums_of(&mut ledger, &shop, period, &counts, &place_of);
+    assert_eq!(of_shop.unwrap(), (revision, sums));
+    let elsewhere = Scope::Namespaces(["till".to_owned()].into());
+    let of_none = query::sums_of(&mut ledger, &elsewhere, period, &counts, &place_of);
+    assert_eq!(of_none.unwrap(), (revision, Vec::new()));
+}
+
+/// Few rows are sought by the node that their pod is on, many are read in order.
+#[test]
+fn sums_are_the_same_whether_rows_are_sought_or_read_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    book(&mut ledger, &page("n1", JOURNAL, 1, 400), now()).unwrap();
+    let pod = |uid: &str, node: &str| PodNames {
+        uid: uid.to_owned(),
+        namespace: "shop".to_owned(),
+        name: uid.to_owned(),
+        node: node.to_owned(),
+        workload_kind: "Deployment".to_owned(),
+        workload_name: uid.to_owned(),
+        ..PodNames::default()
+    };
+    let mut sums = Vec::new();
+    // A pod whose node is not known makes all of them be read in order.
+    for node in ["n1", ""] {
+        let pods = [pod("pod-2", "n1"), pod("pod-3", node)];
+        names::keep(&mut ledger, &pods, now()).unwrap();
+        let all = |_: [&str; 3]| true;
+        let found = query::sums_of(&mut ledger, &Scope::All, all_time(), &all, &|_| 0);
+        sums.push(found.unwrap());
+    }
+    assert!(sums[0].1.len() > 2);
+    assert_eq!(sums[0], sums[1]);
 }
