@@ -229,6 +229,8 @@ async fn a_policy_that_a_later_version_wrote_is_named_beside_what_can_be_read() 
     let page = ask(&facts, "list_workloads_by_compliance", bank).await;
     assert_eq!(page.unwrap().get("unreadable"), None);
     let question = json!({"workload": "service-00"});
+    let found = ask(&facts, "assess_workload_compliance", question.clone()).await;
+    assert_eq!(found.unwrap()["unreadable"], expected);
     let found = ask(&facts, "explain_verdict", question).await.unwrap();
     assert_eq!(found["unreadable"], expected);
     let text = found["text"].as_str().unwrap();
