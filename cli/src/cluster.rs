@@ -124,6 +124,14 @@ pub enum ClusterError {
         /// What the API server said.
         message: String,
     },
+    /// The API server answers in words that this version does not know.
+    #[error("{action}: this version of kubectl tanso cannot read the answer: {cause}")]
+    Unreadable {
+        /// What was tried.
+        action: String,
+        /// Why not.
+        cause: String,
+    },
     /// The API server does not answer.
     #[error(
         "{action}: the API server at {server} does not answer ({cause}); check that the cluster runs and that --context is the right one"
@@ -220,12 +228,21 @@ impl Cluster {
     #[must_use]
     pub fn refusal(&self, action: impl Into<String>, error: &kube::Error) -> ClusterError {
         let action = action.into();
-        let kube::Error::Api(status) = error else {
-            return ClusterError::Unreachable {
-                action,
-                server: self.server.clone(),
-                cause: innermost(error),
-            };
+        let status = match error {
+            kube::Error::Api(status) => status,
+            kube::Error::SerdeError(fault) => {
+                return ClusterError::Unreadable {
+                    action,
+                    cause: fault.to_string(),
+                };
+            }
+            _ => {
+                return ClusterError::Unreachable {
+                    action,
+                    server: self.server.clone(),
+                    cause: innermost(error),
+                };
+            }
         };
         let message = status.message.clone();
         match status.code {

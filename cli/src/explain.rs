@@ -8,8 +8,9 @@ use std::io::Write;
 use clap::Subcommand;
 use serde_json::json;
 use tanso_crds::carbon_policy::status::WorkloadResult;
+use tanso_faces::view::{LeftOut, Listed};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::policies::{self, Policy, Scope};
 use crate::{Error, Outcome, Output};
 
@@ -68,6 +69,9 @@ pub enum ExplainError {
         /// What there is.
         hint: String,
     },
+    /// It is there and cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// The workload is no KIND/NAME.
     #[error("workload \"{0}\"; accepted is KIND/NAME, as in deploy/api or cronjob/etl")]
     NoSlash(String),
@@ -100,9 +104,12 @@ async fn explain_policy(
     out: &mut impl Write,
 ) -> Result<Outcome, Error> {
     let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
-    let mut known = policies::namespaced(cluster, &Scope::Namespace(namespace.clone())).await?;
-    known.extend(policies::cluster_wide(cluster).await?);
+    let listed = visible(cluster, namespace).await?;
+    let known = listed.items;
     let Some(policy) = known.iter().find(|policy| policy.name == args.name) else {
+        if let Some(one) = listed.unreadable.iter().find(|one| one.name == args.name) {
+            return Err(ExplainError::Unreadable(one.to_string()).into());
+        }
         let names: Vec<&str> = known.iter().map(|policy| policy.name.as_str()).collect();
         let hint = if names.is_empty() {
             "there is none at all".to_owned()
@@ -137,16 +144,18 @@ async fn explain_workload(
 ) -> Result<Outcome, Error> {
     let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
     let (kind, name) = split(&args.workload)?;
-    let mut known = policies::namespaced(cluster, &Scope::Namespace(namespace.clone())).await?;
-    known.extend(policies::cluster_wide(cluster).await?);
+    let listed = visible(cluster, namespace).await?;
+    let (known, mut left_out) = (listed.items, listed.unreadable);
     let mut found: Vec<(&Policy, WorkloadResult)> = Vec::new();
     for policy in &known {
         let workloads = policies::workloads(cluster, policy).await?;
+        left_out.extend(workloads.unreadable);
         let fits = |one: &WorkloadResult| {
             one.namespace == *namespace && one.name == name && one.kind.eq_ignore_ascii_case(&kind)
         };
         found.extend(
             workloads
+                .items
                 .into_iter()
                 .find(fits)
                 .map(|workload| (policy, workload)),
@@ -156,7 +165,7 @@ async fn explain_workload(
         return Err(ExplainError::NotJudged {
             workload: args.workload.clone(),
             namespace: namespace.clone(),
-            hint: not_judged(known.len()),
+            hint: not_judged(known.len(), &left_out),
         }
         .into());
     }
@@ -177,11 +186,22 @@ async fn explain_workload(
             output.write(out, &whole)?;
         }
     }
-    Ok(Outcome::Fine)
+    Ok(policies::warn(&left_out))
 }
 
-fn not_judged(policies: usize) -> String {
+/// The policies of a namespace and those of the cluster.
+async fn visible(cluster: &Cluster, namespace: &str) -> Result<Listed<Policy>, ClusterError> {
+    let scope = Scope::Namespace(namespace.to_owned());
+    let found = policies::namespaced(cluster, &scope).await?;
+    Ok(found.and(policies::cluster_wide(cluster).await?))
+}
+
+fn not_judged(policies: usize, left_out: &[LeftOut]) -> String {
     match policies {
+        _ if !left_out.is_empty() => {
+            let named: Vec<_> = left_out.iter().map(ToString::to_string).collect();
+            format!("left out: {}", named.join("; "))
+        }
         0 => "no policy selects this namespace: apply a CarbonPolicy".to_owned(),
         _ => "it used no energy in the window, or no policy's selector fits it; `kubectl tanso top -A` lists all".to_owned(),
     }

@@ -1,5 +1,8 @@
 //! Policies of both kinds in one shape, with the workloads they judged.
 
+use std::io::Write as _;
+
+use kube::Resource;
 use kube::api::{Api, ListParams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,7 +10,10 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::carbon_report::CarbonReport;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
 use tanso_crds::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus};
+use tanso_faces::letters;
+use tanso_faces::view::{self, LeftOut, Listed};
 
+use crate::Outcome;
 use crate::cluster::{Cluster, ClusterError};
 
 /// Objects asked for in one request.
@@ -125,11 +131,49 @@ where
     }
 }
 
+/// Every object of a kind of ours, page by page: what a later version wrote is
+/// left out by name and hides no other.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn list_readable<K>(
+    cluster: &Cluster,
+    api: &Api<K>,
+    what: &str,
+) -> Result<Listed<K>, ClusterError>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let found = view::list_readable(api, ListParams::default().limit(PAGE)).await;
+    found.map_err(|error| cluster.refusal(format!("listing {what}"), &error))
+}
+
+/// What is left out, a line each.
+#[must_use]
+pub fn warnings(left_out: &[LeftOut]) -> String {
+    let line = |one: &LeftOut| format!("warning: left out: {}\n", letters::line(&one.to_string()));
+    let lines: Vec<_> = left_out.iter().map(line).collect();
+    lines.concat()
+}
+
+/// Tells on standard error what is left out. An answer that lacks something is
+/// no clean one.
+#[must_use]
+pub fn warn(left_out: &[LeftOut]) -> Outcome {
+    // Nothing is left to do when standard error is gone.
+    let _ = std::io::stderr().write_all(warnings(left_out).as_bytes());
+    if left_out.is_empty() {
+        Outcome::Fine
+    } else {
+        Outcome::Failing
+    }
+}
+
 /// The `CarbonPolicies` of a scope, by namespace and name.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
-pub async fn namespaced(cluster: &Cluster, scope: &Scope) -> Result<Vec<Policy>, ClusterError> {
+pub async fn namespaced(cluster: &Cluster, scope: &Scope) -> Result<Listed<Policy>, ClusterError> {
     let (api, what) = match scope {
         Scope::All => (
             Api::all(cluster.client.clone()),
@@ -140,53 +184,50 @@ pub async fn namespaced(cluster: &Cluster, scope: &Scope) -> Result<Vec<Policy>,
             format!("carbonpolicies in namespace \"{namespace}\""),
         ),
     };
-    let found = list_all(cluster, &api, ListParams::default(), &what).await?;
-    Ok(found.into_iter().map(Policy::from).collect())
+    let found = list_readable(cluster, &api, &what).await?;
+    Ok(found.map(Policy::from))
 }
 
 /// Every `ClusterCarbonPolicy`.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
-pub async fn cluster_wide(cluster: &Cluster) -> Result<Vec<Policy>, ClusterError> {
+pub async fn cluster_wide(cluster: &Cluster) -> Result<Listed<Policy>, ClusterError> {
     let api = Api::<ClusterCarbonPolicy>::all(cluster.client.clone());
-    let found = list_all(
-        cluster,
-        &api,
-        ListParams::default(),
-        "clustercarbonpolicies",
-    )
-    .await?;
-    Ok(found.into_iter().map(Policy::from).collect())
+    let found = list_readable(cluster, &api, "clustercarbonpolicies").await?;
+    Ok(found.map(Policy::from))
 }
 
 /// Every workload a policy judged: those of the status, or of its reports if
-/// the status does not list all.
+/// the status does not list all, with the reports that cannot be read.
 ///
 /// # Errors
 /// If the reports cannot be read.
 pub async fn workloads(
     cluster: &Cluster,
     policy: &Policy,
-) -> Result<Vec<WorkloadResult>, ClusterError> {
+) -> Result<Listed<WorkloadResult>, ClusterError> {
     if policy.status.workloads_not_listed == 0 {
-        return Ok(policy.status.workloads.clone());
+        return Ok(policy.status.workloads.clone().into());
     }
     let api: Api<CarbonReport> = match &policy.namespace {
         Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
         None => Api::all(cluster.client.clone()),
     };
-    let reports = list_all(cluster, &api, ListParams::default(), "carbonreports").await?;
+    let reports = list_readable(cluster, &api, "carbonreports").await?;
+    let is_named = |name: &str| policy.status.reports.iter().any(|known| known == name);
     let named = |report: &CarbonReport| {
         let name = report.metadata.name.as_deref().unwrap_or_default();
-        report.spec.policy == policy.name && policy.status.reports.iter().any(|known| known == name)
+        report.spec.policy == policy.name && is_named(name)
     };
-    let pages: Vec<_> = reports.into_iter().filter(named).collect();
-    if pages.is_empty() {
-        return Ok(policy.status.workloads.clone());
-    }
-    Ok(pages
-        .into_iter()
-        .flat_map(|report| report.spec.workloads)
-        .collect())
+    let mut unreadable = reports.unreadable;
+    unreadable.retain(|report| is_named(&report.name));
+    let pages: Vec<_> = reports.items.into_iter().filter(named).collect();
+    let items = if pages.is_empty() {
+        policy.status.workloads.clone()
+    } else {
+        let workloads = pages.into_iter().map(|report| report.spec.workloads);
+        workloads.flatten().collect()
+    };
+    Ok(Listed { items, unreadable })
 }

@@ -289,9 +289,15 @@ fn when(args: &Args) -> When {
 
 /// The policy that is meant: by name, or the only one.
 async fn chosen(args: &Args, facts: &dyn Facts, namespace: &str) -> Result<Policy, ReportFault> {
-    let known = facts
-        .policies(&Scope::Namespace(namespace.to_owned()))
-        .await?;
+    let scope = Scope::Namespace(namespace.to_owned());
+    let listed = facts.listed_policies(&scope).await?;
+    let known = listed.items;
+    let is_asked = |name: &str| args.policy.as_ref().is_none_or(|asked| name == asked);
+    let is_there = known.iter().any(|one| is_asked(&one.name));
+    let unreadable = listed.unreadable.iter().find(|one| is_asked(&one.name));
+    if let Some(one) = unreadable.filter(|_| !is_there) {
+        return Err(ReportFault::Policy(one.to_string()));
+    }
     let names: Vec<&str> = known.iter().map(|policy| policy.name.as_str()).collect();
     let names = names.join(", ");
     let fault = |text: String| ReportFault::Policy(text);

@@ -8,13 +8,14 @@
 mod power;
 mod view;
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use serde::Serialize;
 use tanso_faces::answer::power::By;
 use tanso_faces::letters;
+use tanso_faces::view::LeftOut;
 
 use crate::cluster::Cluster;
 use crate::policies::{self, Scope};
@@ -124,10 +125,11 @@ async fn workloads(
     cluster: &Cluster,
     out: &mut impl Write,
 ) -> Result<Outcome, Error> {
-    let mut found = policies::namespaced(cluster, scope).await?;
+    let mut listed = policies::namespaced(cluster, scope).await?;
     if *scope == Scope::All {
-        found.extend(policies::cluster_wide(cluster).await?);
+        listed = listed.and(policies::cluster_wide(cluster).await?);
     }
+    let (found, mut left_out) = (listed.items, listed.unreadable);
     let power = if found.is_empty() {
         live::Power::default()
     } else {
@@ -137,7 +139,9 @@ async fn workloads(
     for policy in &found {
         let workloads =
             if policy.status.workloads.len() < args.limit || args.sort != Sort::Emissions {
-                policies::workloads(cluster, policy).await?
+                let workloads = policies::workloads(cluster, policy).await?;
+                left_out.extend(workloads.unreadable);
+                workloads.items
             } else {
                 policy.status.workloads.clone()
             };
@@ -146,10 +150,15 @@ async fn workloads(
     }
     match args.output {
         output @ (Output::Json | Output::Yaml) => {
-            let whole = BTreeMap::from([("policies", &views)]);
+            let whole = Whole {
+                policies: &views,
+                unreadable: &left_out,
+            };
             output.write(out, &whole)?;
         }
-        Output::Table | Output::Wide if views.is_empty() => writeln!(out, "{}", nothing(scope))?,
+        Output::Table | Output::Wide if views.is_empty() && left_out.is_empty() => {
+            writeln!(out, "{}", nothing(scope))?;
+        }
         Output::Table | Output::Wide => {
             for (index, view) in views.iter().enumerate() {
                 if index > 0 {
@@ -160,9 +169,22 @@ async fn workloads(
             for fault in &power.faults {
                 writeln!(out, "power: {}", letters::line(fault))?;
             }
+            // What is shown again wipes away what stood beside it.
+            if args.watch.is_some() {
+                write!(out, "{}", policies::warnings(&left_out))?;
+                return Ok(Outcome::Fine);
+            }
         }
     }
-    Ok(Outcome::Fine)
+    Ok(policies::warn(&left_out))
+}
+
+/// What is written for programs.
+#[derive(Serialize)]
+struct Whole<'a> {
+    policies: &'a [PolicyView],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unreadable: &'a [LeftOut],
 }
 
 fn nothing(scope: &Scope) -> String {

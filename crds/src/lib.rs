@@ -23,6 +23,7 @@ pub mod cluster_carbon_policy;
 pub mod condition;
 pub mod energy_study;
 pub mod power_monitor;
+pub mod readable;
 pub mod zones;
 
 pub use carbon_policy::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus};
@@ -30,6 +31,7 @@ pub use carbon_report::{CarbonReport, CarbonReportSpec};
 pub use cluster_carbon_policy::{ClusterCarbonPolicy, ClusterCarbonPolicySpec};
 pub use energy_study::{EnergyStudy, EnergyStudySpec, EnergyStudyStatus};
 pub use power_monitor::{PowerMonitor, PowerMonitorSpec, PowerMonitorStatus};
+pub use readable::{Readable, Unreadable};
 
 /// The API group of every kind here.
 pub const GROUP: &str = "tanso.dev";

@@ -11,6 +11,7 @@ mod books;
 mod cluster;
 mod fault;
 pub mod given;
+mod listed;
 mod nowhere;
 mod pages;
 mod proxy;
@@ -43,6 +44,7 @@ pub(crate) use beside::{allocatable, allocatable_bytes};
 pub use books::{Books, Services, newest_hour, no_services};
 pub use cluster::{Clock, KubeFacts, Reader};
 pub use fault::FactsFault;
+pub use listed::{LeftOut, Listed, list_readable};
 pub use nowhere::Nowhere;
 pub use proxy::{ProxyBooks, read_export};
 pub(crate) use site::seconds;
@@ -57,6 +59,8 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, FactsFault>>;
 ///
 /// Every method answers with what the caller may see. What is not visible is
 /// left out of lists; only where nothing at all may be seen is that a fault.
+/// What this version cannot read is left out too, and named by the methods that
+/// begin with `listed`.
 pub trait Facts: Send + Sync {
     /// Notes how far the answer is that is made of these facts, percent, and what
     /// was done; nobody needs to listen.
@@ -72,6 +76,12 @@ pub trait Facts: Send + Sync {
     /// kind, namespace and name.
     fn policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Vec<Policy>>;
 
+    /// The same, with what of it this version cannot read: a policy that a later
+    /// version wrote hides no other.
+    fn listed_policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Listed<Policy>> {
+        Box::pin(async move { Ok(self.policies(scope).await?.into()) })
+    }
+
     /// Every workload that a policy judged, largest emissions first: of its
     /// pages, or of its status where that lists all or pages are not visible.
     fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>>;
@@ -81,6 +91,11 @@ pub trait Facts: Send + Sync {
 
     /// Every `PowerMonitor`.
     fn monitors(&self) -> Answer<'_, Vec<PowerMonitor>>;
+
+    /// The same, with those that this version cannot read.
+    fn listed_monitors(&self) -> Answer<'_, Listed<PowerMonitor>> {
+        Box::pin(async move { Ok(self.monitors().await?.into()) })
+    }
 
     /// Every node.
     fn nodes(&self) -> Answer<'_, Vec<Node>>;
@@ -126,6 +141,11 @@ pub trait Facts: Send + Sync {
     /// Every `EnergyStudy` of the namespaces that the caller may see, by
     /// namespace and name.
     fn studies(&self) -> Answer<'_, Vec<EnergyStudy>>;
+
+    /// The same, with those that this version cannot read.
+    fn listed_studies(&self) -> Answer<'_, Listed<EnergyStudy>> {
+        Box::pin(async move { Ok(self.studies().await?.into()) })
+    }
 
     /// When a `CronJob` starts; `None` if there is none of that name.
     fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>>;

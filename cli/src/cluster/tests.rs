@@ -59,6 +59,20 @@ async fn a_silent_server_is_named() {
     );
 }
 
+/// It was told as a server that does not answer.
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_told_as_such() {
+    let fault = serde_json::from_str::<u8>("\"a\"").unwrap_err();
+    let error = kube::Error::SerdeError(fault);
+    let text = cluster().refusal("listing nodes", &error).to_string();
+    assert!(
+        text.contains(
+            "listing nodes: this version of kubectl tanso cannot read the answer: invalid type"
+        ),
+        "{text}"
+    );
+}
+
 #[tokio::test]
 async fn a_missing_kubeconfig_is_named() {
     let args = ClusterArgs {

@@ -12,6 +12,7 @@ mod verdicts;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tanso_crds::condition::types;
+use tanso_faces::view::LeftOut;
 
 use super::Finding;
 use super::facts::Facts;
@@ -46,6 +47,7 @@ pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
         findings.extend(scrape::scraped(facts));
         findings.extend(surroundings::clocks(facts, now));
         findings.extend(policies(facts, now));
+        findings.extend(facts.unreadable.iter().map(left_out));
     }
     findings
 }
@@ -53,6 +55,20 @@ pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
 /// A part that could not be read.
 fn unreadable(error: &ClusterError) -> Finding {
     Finding::warn(error.to_string(), "run this as somebody who may read it")
+}
+
+/// An object that a later version wrote: whether it works is not known here.
+fn left_out(one: &LeftOut) -> Finding {
+    Finding::warn(
+        one.to_string(),
+        "use the kubectl tanso of the installed version; if the object says UnsupportedSchema, upgrade the operator or change that field",
+    )
+}
+
+/// Whether none of these kinds is left out.
+fn none_left_out(facts: &Facts, kinds: &[&str]) -> bool {
+    let mut unreadable = facts.unreadable.iter();
+    !unreadable.any(|one| kinds.contains(&&*one.kind))
 }
 
 fn kinds(facts: &Facts) -> Vec<Finding> {
@@ -95,6 +111,10 @@ fn policies(facts: &Facts, now: Timestamp) -> Vec<Finding> {
         Err(error) => return vec![unreadable(error)],
     };
     if policies.is_empty() {
+        // Those that cannot be read have lines of their own.
+        if !none_left_out(facts, &["CarbonPolicy", "ClusterCarbonPolicy"]) {
+            return Vec::new();
+        }
         return vec![Finding::warn(
             "no policy: energy is booked, but nothing is judged",
             "apply a CarbonPolicy; config/samples has one",

@@ -12,10 +12,11 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::api::{Api, ListParams};
 use tanso_crds::PowerMonitor;
+use tanso_faces::view::{LeftOut, Listed};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::live::AGENT_LABEL;
-use crate::policies::{self, Policy, Scope, list_all};
+use crate::policies::{self, Policy, Scope, list_all, list_readable};
 
 pub(super) use certificates::{Certificate, Found};
 pub(super) use reach::{MissingRight, Silent};
@@ -47,6 +48,8 @@ pub(super) struct Facts {
     pub(super) nodes: Read<Vec<Node>>,
     /// Every `PowerMonitor`.
     pub(super) monitors: Read<Vec<PowerMonitor>>,
+    /// Policies and monitors that this version cannot read.
+    pub(super) unreadable: Vec<LeftOut>,
     /// The agents' pods, wherever they are.
     pub(super) agents: Read<Vec<Pod>>,
     /// Policies of both kinds.
@@ -93,7 +96,10 @@ impl Facts {
             "the agents' pods",
         )
         .await;
-        let monitors = list_all(cluster, &Api::all(client.clone()), all(), "powermonitors").await;
+        let monitors = list_readable(cluster, &Api::all(client.clone()), "powermonitors").await;
+        let (monitors, mut unreadable) = parted(monitors);
+        let (policies, others) = parted(policies(cluster).await);
+        unreadable.extend(others);
         let events: Api<Event> = Api::namespaced(client.clone(), namespace);
         let leases: Api<Lease> = Api::namespaced(client.clone(), "kube-node-lease");
         let operator = deployments
@@ -133,7 +139,8 @@ impl Facts {
             .await,
             monitors,
             agents,
-            policies: policies(cluster).await,
+            policies,
+            unreadable,
             warnings: list_all(cluster, &events, all().fields("type=Warning"), "events").await,
             leases: list_all(cluster, &leases, all(), "the nodes' leases").await,
             server_time: reach::server_time(cluster).await,
@@ -158,8 +165,15 @@ async fn kinds(cluster: &Cluster) -> Read<Vec<String>> {
     }
 }
 
-async fn policies(cluster: &Cluster) -> Read<Vec<Policy>> {
-    let mut found = policies::namespaced(cluster, &Scope::All).await?;
-    found.extend(policies::cluster_wide(cluster).await?);
-    Ok(found)
+async fn policies(cluster: &Cluster) -> Read<Listed<Policy>> {
+    let found = policies::namespaced(cluster, &Scope::All).await?;
+    Ok(found.and(policies::cluster_wide(cluster).await?))
+}
+
+/// What can be read, and what cannot.
+fn parted<T>(listed: Read<Listed<T>>) -> (Read<Vec<T>>, Vec<LeftOut>) {
+    match listed {
+        Ok(Listed { items, unreadable }) => (Ok(items), unreadable),
+        Err(error) => (Err(error), Vec::new()),
+    }
 }

@@ -3,6 +3,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde_json::{Value, json};
 use tanso_crds::{CarbonPolicy, PowerMonitor};
+use tanso_faces::view::LeftOut;
 
 use super::facts::{Cost, MissingRight, Prometheus, Scraped, Scraping};
 use super::*;
@@ -84,6 +85,7 @@ fn healthy() -> Facts {
             "conditions": [condition("Ready", "True", "Succeeded", "")],
             "dataThrough": "2026-11-21T10:05:00Z",
         }))]),
+        unreadable: Vec::new(),
         warnings: Ok(Vec::new()),
         leases: Ok(vec![lease("n1", "2026-11-21T10:05:57.000000Z")]),
         server_time: Some(NOW.parse().unwrap()),
@@ -406,4 +408,37 @@ fn a_script_can_go_by_warnings_too() {
     let strict = ["--fail-on", "warn"];
     assert!(met(&strict, Level::Fail) && met(&strict, Level::Warn));
     assert!(!met(&strict, Level::Ok));
+}
+
+/// It was a part that could not be read: "run this as somebody who may read it".
+#[test]
+fn what_a_later_version_wrote_is_named_and_the_rest_is_looked_at() {
+    let newer = |kind: &str, name: &str| LeftOut {
+        kind: kind.to_owned(),
+        namespace: None,
+        name: name.to_owned(),
+        field: Some("spec.agent.sources[0]".to_owned()),
+        reason: "unknown variant `Sundial`".to_owned(),
+    };
+    let text = report(&Facts {
+        unreadable: vec![newer("PowerMonitor", "newer")],
+        ..healthy()
+    });
+    assert!(
+        text.contains("WARN  PowerMonitor newer: this version of tanso cannot read it: spec.agent.sources[0]: unknown variant `Sundial`"),
+        "{text}"
+    );
+    assert!(text.contains("1 policy is evaluated"), "{text}");
+    // Nothing that can be read is not nothing at all.
+    let text = report(&Facts {
+        monitors: Ok(Vec::new()),
+        policies: Ok(Vec::new()),
+        unreadable: vec![
+            newer("PowerMonitor", "a"),
+            newer("ClusterCarbonPolicy", "b"),
+        ],
+        ..healthy()
+    });
+    assert!(!text.contains("no PowerMonitor"), "{text}");
+    assert!(!text.contains("no policy"), "{text}");
 }

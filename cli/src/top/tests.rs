@@ -317,3 +317,49 @@ async fn nodes_are_shown_with_the_mean_power_of_the_newest_hour() {
     ];
     assert_eq!(rows, expected, "{text}");
 }
+
+/// A policy as a later version wrote it.
+fn newer() -> Value {
+    let mut newer = policy("newer", &json!({}));
+    newer["spec"]["intensity"] = json!({"source": "Oracle"});
+    newer
+}
+
+/// One such policy was the fault of the whole list.
+#[tokio::test]
+async fn a_policy_of_a_later_version_hides_no_other_and_is_named() {
+    let mut answers = agent_and_owners();
+    answers.push((
+        POLICIES,
+        list(&json!([newer(), policy("korea", &status())])),
+    ));
+    answers.push((REPORTS, list(&json!([]))));
+    let cluster = cluster(&answers);
+    let text = shown(&[], &cluster).await.unwrap();
+    assert!(text.contains("cronjob/etl"), "{text}");
+    let text = shown(&["-o", "json"], &cluster).await.unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["policies"][0]["name"], "korea");
+    let left_out = &json["unreadable"][0];
+    assert_eq!(left_out["name"], "newer");
+    assert_eq!(left_out["field"], "spec.intensity.source");
+    let listed = policies::namespaced(&cluster, &Scope::Namespace("shop".to_owned())).await;
+    let left_out = listed.unwrap().unreadable;
+    let warnings = policies::warnings(&left_out);
+    assert!(
+        warnings.starts_with("warning: left out: CarbonPolicy shop/newer: this version of tanso cannot read it: spec.intensity.source: unknown variant `Oracle`"),
+        "{warnings}"
+    );
+    assert_eq!(warnings.lines().count(), 1, "{warnings}");
+    assert_eq!(policies::warn(&left_out), Outcome::Failing);
+    assert_eq!(policies::warn(&[]), Outcome::Fine);
+}
+
+#[tokio::test]
+async fn a_namespace_with_nothing_that_can_be_read_is_not_told_as_empty() {
+    let cluster = cluster(&[(POLICIES, list(&json!([newer()])))]);
+    let text = shown(&[], &cluster).await.unwrap();
+    assert_eq!(text, "");
+    let text = shown(&["-o", "json"], &cluster).await.unwrap();
+    assert!(text.contains("\"newer\""), "{text}");
+}

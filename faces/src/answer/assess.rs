@@ -14,13 +14,13 @@ use tanso_crds::carbon_policy::status::{
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
 
-use super::find::{Found, Named, find};
+use super::find::{Found, Named, search};
 use super::judge::{self, Terms, judge_rows};
 use super::profile::{Basis, Profile, profile};
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, year_of};
 use crate::pue;
 use crate::report::Language;
-use crate::view::{Facts, PlaceAt, Site};
+use crate::view::{Facts, LeftOut, PlaceAt, Site};
 use crate::words;
 
 /// Longest window, hours.
@@ -78,6 +78,9 @@ pub struct Assessment {
     /// What would be found under the conditions that were asked for; only with window, region, zone or standards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub what_if: Option<WhatIf>,
+    /// Policies that may have a say too and that this version of tanso cannot read. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<LeftOut>,
 }
 
 /// What a policy found about a workload.
@@ -168,7 +171,7 @@ pub async fn assess(facts: &dyn Facts, question: &Question) -> Result<Assessment
         let accepted = format!("up to {STANDARDS_MAX} standards");
         return Err(AnswerFault::invalid("standards", standards, accepted));
     }
-    let found = find(facts, question.named()).await?;
+    let (found, unreadable) = search(facts, question.named()).await?;
     let Some(first) = found.first() else {
         return Err(AnswerFault::invalid(
             "workload",
@@ -184,9 +187,10 @@ pub async fn assess(facts: &dyn Facts, question: &Question) -> Result<Assessment
     let judgements: Vec<_> = found.iter().map(by_policy).collect();
     Ok(Assessment {
         workload: first.name(),
-        summary: summary(first, &judgements, what_if.as_ref()),
+        summary: summary(first, &judgements, what_if.as_ref()) + &LeftOut::sentence(&unreadable),
         judgements,
         what_if,
+        unreadable,
     })
 }
 

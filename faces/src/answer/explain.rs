@@ -7,12 +7,12 @@ use tanso_crds::carbon_policy::status::{Figures, Recommendation, RegulationResul
 use tanso_crds::condition::types;
 
 use super::assess::by_policy;
-use super::find::{Named, find};
+use super::find::{Named, search};
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, sources};
 use crate::letters;
 use crate::pue;
 use crate::report::Language;
-use crate::view::{Facts, Policy, Scope};
+use crate::view::{Facts, LeftOut, Policy, Scope};
 use crate::words;
 
 /// What to explain.
@@ -48,6 +48,9 @@ pub struct Explanation {
     pub workload: Option<WorkloadName>,
     /// Each policy that judged it.
     pub verdicts: Vec<Explained>,
+    /// Policies that may have a say too and that this version of tanso cannot read. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<LeftOut>,
 }
 
 /// One verdict.
@@ -120,7 +123,7 @@ async fn of_workload(
         kind: question.kind.as_deref(),
         policy: None,
     };
-    let found = find(facts, named).await?;
+    let (found, unreadable) = search(facts, named).await?;
     let verdicts: Vec<_> = found
         .iter()
         .map(|one| {
@@ -138,9 +141,10 @@ async fn of_workload(
         .collect();
     let name = found.first().map(super::find::Found::name);
     Ok(Explanation {
-        text: text(name.as_ref(), &verdicts),
+        text: text(name.as_ref(), &verdicts, &unreadable),
         workload: name,
         verdicts,
+        unreadable,
     })
 }
 
@@ -150,11 +154,16 @@ async fn of_policy(
     name: &str,
 ) -> Result<Explanation, AnswerFault> {
     let scope = Scope::of(question.namespace.as_deref());
-    let mut verdicts = Vec::new();
-    for policy in facts.policies(&scope).await? {
-        if policy.name == name {
-            verdicts.push(of(&policy));
-        }
+    let listed = facts.listed_policies(&scope).await?;
+    let mut unreadable = listed.unreadable;
+    unreadable.retain(|one| one.name == name);
+    let fits = listed.items.iter().filter(|policy| policy.name == name);
+    let verdicts: Vec<_> = fits.map(of).collect();
+    if let ([], Some(one)) = (verdicts.as_slice(), unreadable.first()) {
+        return Err(AnswerFault::NotKnown {
+            what: one.title(),
+            reason: one.why(),
+        });
     }
     if verdicts.is_empty() {
         let place = question.namespace.as_ref();
@@ -165,9 +174,10 @@ async fn of_policy(
         });
     }
     Ok(Explanation {
-        text: text(None, &verdicts),
+        text: text(None, &verdicts, &unreadable),
         workload: None,
         verdicts,
+        unreadable,
     })
 }
 
@@ -251,7 +261,7 @@ fn evidence(policy: &Policy, figures: &Figures) -> Vec<Demand> {
     ]
 }
 
-fn text(workload: Option<&WorkloadName>, verdicts: &[Explained]) -> String {
+fn text(workload: Option<&WorkloadName>, verdicts: &[Explained], unreadable: &[LeftOut]) -> String {
     let mut lines = Vec::new();
     for one in verdicts {
         let what = workload.map_or_else(String::new, |name| format!("{name}: "));
@@ -291,6 +301,7 @@ fn text(workload: Option<&WorkloadName>, verdicts: &[Explained]) -> String {
         let conditions = one.conditions.iter();
         lines.extend(conditions.map(|condition| format!("- in the way: {condition}")));
     }
+    lines.extend(unreadable.iter().map(|one| format!("- left out: {one}")));
     // A text of the cluster ends no line of ours.
     let lines = lines.iter().map(|text| letters::line(text));
     lines.flat_map(|text| [text, "\n".into()]).collect()

@@ -4,7 +4,7 @@
 use tanso_crds::carbon_policy::status::WorkloadResult;
 
 use super::{AnswerFault, WorkloadName, note};
-use crate::view::{Facts, Policy, Scope};
+use crate::view::{Facts, LeftOut, Policy, Scope};
 
 /// How to find what there is.
 const HINT: &str = "list_workloads_by_compliance lists what there is";
@@ -51,12 +51,25 @@ impl Found {
 /// # Errors
 /// If nothing fits, or more than one workload does.
 pub async fn find(facts: &dyn Facts, named: Named<'_>) -> Result<Vec<Found>, AnswerFault> {
+    Ok(search(facts, named).await?.0)
+}
+
+/// The same, with the policies that may have judged it and cannot be read.
+///
+/// # Errors
+/// If nothing fits, or more than one workload does.
+pub(super) async fn search(
+    facts: &dyn Facts,
+    named: Named<'_>,
+) -> Result<(Vec<Found>, Vec<LeftOut>), AnswerFault> {
     let (kind, name) = split(named)?;
     let scope = Scope::of(named.namespace);
     let mut found: Vec<Found> = Vec::new();
-    let policies = facts.policies(&scope).await?;
-    let all = policies.len();
-    for (index, policy) in policies.into_iter().enumerate() {
+    let listed = facts.listed_policies(&scope).await?;
+    let mut unreadable = listed.unreadable;
+    unreadable.retain(|one| named.policy.is_none_or(|name| one.name == name));
+    let all = listed.items.len();
+    for (index, policy) in listed.items.into_iter().enumerate() {
         note(facts, (index + 1, all), (5, 40), "policy");
         if named.policy.is_some_and(|name| policy.name != name) {
             continue;
@@ -78,8 +91,8 @@ pub async fn find(facts: &dyn Facts, named: Named<'_>) -> Result<Vec<Found>, Ans
     several.sort();
     several.dedup();
     match several.len() {
-        0 => Err(not_found(named)),
-        1 => Ok(found),
+        0 => Err(not_found(named, &unreadable)),
+        1 => Ok((found, unreadable)),
         count => {
             let which: Vec<_> = several
                 .iter()
@@ -96,17 +109,23 @@ pub async fn find(facts: &dyn Facts, named: Named<'_>) -> Result<Vec<Found>, Ans
 }
 
 /// Says the same whether it is not there or not visible: only what was asked.
-fn not_found(named: Named<'_>) -> AnswerFault {
+/// A policy that is visible and cannot be read may have judged it.
+fn not_found(named: Named<'_>, unreadable: &[LeftOut]) -> AnswerFault {
     let kind = named
         .kind
         .map_or_else(String::new, |kind| format!(" of kind \"{kind}\""));
     let place = named
         .namespace
         .map_or_else(String::new, |name| format!(" in namespace \"{name}\""));
-    AnswerFault::NotFound {
-        what: format!("workload \"{}\"{kind}{place}", named.workload),
-        hint: HINT,
+    let what = format!("workload \"{}\"{kind}{place}", named.workload);
+    if unreadable.is_empty() {
+        return AnswerFault::NotFound { what, hint: HINT };
     }
+    let reason = format!(
+        "no policy that can be read judged it.{}",
+        LeftOut::sentence(unreadable)
+    );
+    AnswerFault::NotKnown { what, reason }
 }
 
 /// Kind (as in a status), if one is said, and name.

@@ -18,7 +18,7 @@ use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, Worklo
 use super::judge;
 use super::savings::moved;
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, note};
-use crate::view::{Facts, Policy, Scope};
+use crate::view::{Facts, LeftOut, Policy, Scope};
 use crate::words;
 
 /// Workloads of a page, unless asked for otherwise.
@@ -92,6 +92,9 @@ pub struct Page {
     pub next_cursor: Option<String>,
     /// What the figures were made from, by policy.
     pub policies: Vec<ListedPolicy>,
+    /// Policies that this version of tanso cannot read; their workloads are counted nowhere here. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<LeftOut>,
 }
 
 /// Workloads by verdict.
@@ -187,7 +190,12 @@ pub async fn list(facts: &dyn Facts, question: &Question) -> Result<Page, Answer
         .map(|text| read(text, question.sort))
         .transpose()?;
     let scope = Scope::of(question.namespace.as_deref());
-    let mut policies = facts.policies(&scope).await?;
+    let found = facts.listed_policies(&scope).await?;
+    let (mut policies, mut unreadable) = (found.items, found.unreadable);
+    unreadable.retain(|one| {
+        let asked = question.policy.as_ref();
+        asked.is_none_or(|name| one.name == *name)
+    });
     let standard = standard_of(facts, &policies, question).await?;
     policies.retain(|one| wanted(one, question, standard.as_deref()));
     let mut judged: Vec<Judged> = Vec::new();
@@ -198,12 +206,14 @@ pub async fn list(facts: &dyn Facts, question: &Question) -> Result<Page, Answer
     let found = page(&judged, &scope, question, after.as_ref(), limit);
     let last = found.kept.last().filter(|_| found.is_more);
     Ok(Page {
-        summary: found.counts.in_words(found.total, found.kept.len()),
+        summary: found.counts.in_words(found.total, found.kept.len())
+            + &LeftOut::sentence(&unreadable),
         counts: found.counts,
         total: found.total,
         next_cursor: last.map(|(key, _)| write(question.sort, key)),
         workloads: found.kept.into_iter().map(|(_, item)| item).collect(),
         policies: policies.iter().map(listed).collect(),
+        unreadable,
     })
 }
 

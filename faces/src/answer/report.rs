@@ -178,20 +178,25 @@ pub async fn report(facts: &dyn Facts, question: &Question) -> Result<Answer, An
 /// The policy that is meant: by name, or the only one.
 async fn chosen(facts: &dyn Facts, question: &Question) -> Result<Policy, AnswerFault> {
     let scope = Scope::of(question.namespace.as_deref());
-    let mut known = facts.policies(&scope).await?;
-    known.retain(|one| {
-        question
-            .policy
-            .as_ref()
-            .is_none_or(|name| one.name == *name)
-    });
+    let listed = facts.listed_policies(&scope).await?;
+    let asked = question.policy.as_ref();
+    let fits = |name: &str| asked.is_none_or(|asked| name == asked);
+    let mut known = listed.items;
+    known.retain(|one| fits(&one.name));
     if known.len() > 1 {
         let titles: Vec<_> = known.iter().take(10).map(Policy::title).collect();
         let asked = question.policy.as_deref().unwrap_or_default();
         let accepted = format!("one of {}, by policy and namespace", titles.join(", "));
         return Err(AnswerFault::invalid("policy", asked, accepted));
     }
+    let unreadable = listed.unreadable.iter().find(|one| fits(&one.name));
     known.pop().ok_or_else(|| {
+        if let Some(one) = unreadable {
+            return AnswerFault::NotKnown {
+                what: one.title(),
+                reason: one.why(),
+            };
+        }
         let name = question.policy.as_ref();
         let name = name.map_or_else(String::new, |name| format!(" \"{name}\""));
         let place = question.namespace.as_ref();

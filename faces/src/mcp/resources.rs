@@ -13,7 +13,7 @@ use tanso_intensity::{IntensityProvider as _, Loaded};
 
 use super::clean::{clean, line};
 use crate::answer::{AnswerFault, PolicyName};
-use crate::view::{Facts, FactsFault, Policy, PolicyKind, Scope, rules};
+use crate::view::{Facts, FactsFault, LeftOut, Policy, PolicyKind, Scope, rules};
 
 /// Hours of a series before and after now.
 const AROUND_H: i32 = 24;
@@ -168,8 +168,12 @@ async fn pages(facts: &dyn Facts, policy: &Policy) -> Result<Vec<i32>, AnswerFau
     if policy.namespace.is_none() || policy.status.reports.is_empty() {
         return Ok(Vec::new());
     }
-    let found = facts.reports(policy).await?;
-    Ok(found.iter().map(|one| one.spec.page).collect())
+    match facts.reports(policy).await {
+        Ok(found) => Ok(found.iter().map(|one| one.spec.page).collect()),
+        // Who asks for one is told why; the list goes on without them.
+        Err(FactsFault::Broken { .. }) => Ok(Vec::new()),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 /// What lies at an address, as JSON.
@@ -183,8 +187,13 @@ pub async fn read(facts: &dyn Facts, uri: &str) -> Result<Value, AnswerFault> {
         ["regulations"] => Some(rules_of(facts).await?.0.iter().map(short).collect()),
         ["regulations", id] => rule(facts, id).await?,
         ["policies"] => {
-            let policies = facts.policies(&Scope::All).await?;
-            Some(policies.iter().map(in_short).collect())
+            let listed = facts.listed_policies(&Scope::All).await?;
+            let known = listed.items.iter().map(in_short);
+            Some(
+                known
+                    .chain(listed.unreadable.iter().map(left_out))
+                    .collect(),
+            )
         }
         ["policies", namespace, name] => policy(facts, Some(namespace), name)
             .await?
@@ -223,9 +232,19 @@ async fn policy(
     name: &str,
 ) -> Result<Option<Policy>, AnswerFault> {
     let scope = Scope::of(namespace);
-    let found = facts.policies(&scope).await?;
+    let listed = facts.listed_policies(&scope).await?;
     let is_it = |one: &Policy| one.namespace.as_deref() == namespace && one.name == name;
-    Ok(found.into_iter().find(is_it))
+    if let Some(found) = listed.items.into_iter().find(is_it) {
+        return Ok(Some(found));
+    }
+    let is_it = |one: &&LeftOut| one.namespace.as_deref() == namespace && one.name == name;
+    match listed.unreadable.iter().find(is_it) {
+        Some(one) => Err(AnswerFault::NotKnown {
+            what: one.title(),
+            reason: one.why(),
+        }),
+        None => Ok(None),
+    }
 }
 
 async fn report(
@@ -258,6 +277,19 @@ fn in_short(policy: &Policy) -> Value {
     json!({
         "policy": name, "verdict": policy.status.verdict, "summary": policy.status.summary,
         "dataThrough": policy.status.data_through, "uri": name.uri(),
+    })
+}
+
+/// A policy that cannot be read, where the others are.
+fn left_out(one: &LeftOut) -> Value {
+    let policy = PolicyName {
+        kind: one.kind.clone(),
+        namespace: one.namespace.clone(),
+        name: one.name.clone(),
+    };
+    json!({
+        "policy": policy,
+        "unreadable": {"field": one.field, "reason": one.reason},
     })
 }
 

@@ -12,7 +12,7 @@ use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::view::{
-    Answer, Energy, Facts, Policy, Schedule, Scope, Site, Summing, Sums, WorkloadKey,
+    Answer, Energy, Facts, Listed, Policy, Schedule, Scope, Site, Summing, Sums, WorkloadKey,
 };
 
 /// How far an answer is.
@@ -66,6 +66,10 @@ impl Facts for Watched {
         self.facts.policies(scope)
     }
 
+    fn listed_policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Listed<Policy>> {
+        self.facts.listed_policies(scope)
+    }
+
     fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>> {
         self.facts.workloads(policy)
     }
@@ -76,6 +80,10 @@ impl Facts for Watched {
 
     fn monitors(&self) -> Answer<'_, Vec<PowerMonitor>> {
         self.facts.monitors()
+    }
+
+    fn listed_monitors(&self) -> Answer<'_, Listed<PowerMonitor>> {
+        self.facts.listed_monitors()
     }
 
     fn nodes(&self) -> Answer<'_, Vec<Node>> {
@@ -113,6 +121,10 @@ impl Facts for Watched {
 
     fn studies(&self) -> Answer<'_, Vec<EnergyStudy>> {
         self.facts.studies()
+    }
+
+    fn listed_studies(&self) -> Answer<'_, Listed<EnergyStudy>> {
+        self.facts.listed_studies()
     }
 
     fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>> {

@@ -1,21 +1,22 @@
 //! The facts of a real cluster, by a kube client: as the caller whose
 //! credentials the client has, or as one about whom the API server is asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod lists;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use kube::Client;
 use kube::api::{Api, ListParams};
-use kube::{Client, ResourceExt};
 use tanso_carbon::calendar::Period;
 use tanso_carbon::{Preset, RuleSet};
 use tanso_crds::carbon_policy::Placement;
 use tanso_crds::carbon_policy::status::WorkloadResult;
-use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
-use tanso_crds::{CarbonPolicy, CarbonReport, EnergyStudy, PowerMonitor};
+use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
 use tokio::sync::Mutex;
 
@@ -23,8 +24,8 @@ use super::access::{Access, Ask};
 use super::books::Books;
 use super::pages::{Pages, list_all};
 use super::{
-    Answer, Energy, Facts, FactsFault, Policy, Schedule, Scope, Site, Summing, Sums, WorkloadKey,
-    rules, site,
+    Answer, Energy, Facts, FactsFault, Listed, Policy, Schedule, Scope, Site, Summing, Sums,
+    WorkloadKey, rules, site,
 };
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
@@ -34,8 +35,8 @@ const RULES_LABEL: &str = "tanso.dev/regulations=true";
 /// follow each other closely, and a thousand statuses are long.
 const KEPT: Duration = Duration::from_secs(2);
 
-/// What was listed, and when.
-type Kept<T> = Arc<Mutex<Option<(Instant, Arc<Vec<T>>)>>>;
+/// What was read, and when.
+type Kept<T> = Arc<Mutex<Option<(Instant, Arc<T>)>>>;
 
 /// The clock of whoever serves.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -48,9 +49,9 @@ pub struct Reader {
     namespace: String,
     books: Arc<dyn Books>,
     pages: Pages,
-    namespaced: Kept<Policy>,
-    cluster_wide: Kept<Policy>,
-    rules: Kept<Preset>,
+    namespaced: Kept<Listed<Policy>>,
+    cluster_wide: Kept<Listed<Policy>>,
+    rules: Kept<Vec<Preset>>,
     clock: Clock,
 }
 
@@ -113,59 +114,6 @@ impl KubeFacts {
         self.reader.client.clone()
     }
 
-    async fn namespaced(&self, scope: &Scope) -> Result<Vec<Policy>, FactsFault> {
-        const KIND: &str = "carbonpolicies";
-        if !scope.is_proper() {
-            return Ok(Vec::new());
-        }
-        let Scope::Namespace(namespace) = scope else {
-            return self.everywhere(KIND).await;
-        };
-        if !self.access.may(&Ask::list(KIND, Some(namespace))).await? {
-            return Ok(Vec::new());
-        }
-        let api: Api<CarbonPolicy> = Api::namespaced(self.client(), namespace);
-        let found = list_all(&api, ListParams::default().limit(500), KIND).await?;
-        Ok(found.into_iter().map(Policy::from).collect())
-    }
-
-    /// Those of all namespaces that the caller may see.
-    async fn everywhere(&self, kind: &str) -> Result<Vec<Policy>, FactsFault> {
-        let all = kept(&self.reader.namespaced, async {
-            let api: Api<CarbonPolicy> = Api::all(self.client());
-            let found = list_all(&api, ListParams::default().limit(500), kind).await?;
-            Ok(found.into_iter().map(Policy::from).collect())
-        });
-        let all = all.await?;
-        let names: BTreeSet<String> = all.iter().filter_map(|one| one.namespace.clone()).collect();
-        let seen = self.access.namespaces(kind, names.into_iter().collect());
-        let seen: BTreeSet<String> = seen.await?.into_iter().collect();
-        let is_seen = |one: &&Policy| {
-            one.namespace
-                .as_ref()
-                .is_some_and(|name| seen.contains(name))
-        };
-        Ok(all.iter().filter(is_seen).cloned().collect())
-    }
-
-    async fn cluster_wide(&self) -> Result<Vec<Policy>, FactsFault> {
-        const KIND: &str = "clustercarbonpolicies";
-        if !self.access.may(&Ask::list(KIND, None)).await? {
-            return Ok(Vec::new());
-        }
-        let all = kept(&self.reader.cluster_wide, async {
-            let api: Api<ClusterCarbonPolicy> = Api::all(self.client());
-            let found = list_all(&api, ListParams::default().limit(500), KIND).await?;
-            Ok(found.into_iter().map(Policy::from).collect())
-        });
-        match all.await {
-            Ok(found) => Ok(found.to_vec()),
-            // What is not visible is not there.
-            Err(fault) if fault.is_forbidden() => Ok(Vec::new()),
-            Err(fault) => Err(fault),
-        }
-    }
-
     /// The namespace in which a policy keeps what belongs to it.
     fn home<'a>(&'a self, policy: &'a Policy) -> &'a str {
         policy
@@ -185,7 +133,16 @@ impl KubeFacts {
         }
         match self.reader.pages.of(self.client(), home, policy).await {
             Err(fault) if fault.is_forbidden() => Ok(Arc::default()),
-            found => found.map(|read| Arc::new(read.pages())),
+            found => {
+                let read = found?;
+                match read.unreadable.first() {
+                    Some(page) => Err(FactsFault::Broken {
+                        what: page.title(),
+                        reason: page.why(),
+                    }),
+                    None => Ok(Arc::new(read.pages())),
+                }
+            }
         }
     }
 
@@ -333,22 +290,6 @@ impl KubeFacts {
         })
     }
 
-    /// Studies of all namespaces that the caller may see.
-    async fn all_studies(&self) -> Result<Vec<EnergyStudy>, FactsFault> {
-        const KIND: &str = "energystudies";
-        let api: Api<EnergyStudy> = Api::all(self.client());
-        let mut all = match list_all(&api, ListParams::default().limit(100), KIND).await {
-            Err(fault) if fault.is_forbidden() => return Ok(Vec::new()),
-            found => found?,
-        };
-        let names: BTreeSet<String> = all.iter().filter_map(ResourceExt::namespace).collect();
-        let seen = self.access.namespaces(KIND, names.into_iter().collect());
-        let seen: BTreeSet<String> = seen.await?.into_iter().collect();
-        all.retain(|one| one.namespace().is_some_and(|name| seen.contains(&name)));
-        all.sort_by_key(|one| (one.namespace(), one.name_any()));
-        Ok(all)
-    }
-
     async fn all_nodes(&self) -> Result<Vec<Node>, FactsFault> {
         let api: Api<Node> = Api::all(self.client());
         list_all(&api, ListParams::default().limit(500), "nodes").await
@@ -358,8 +299,8 @@ impl KubeFacts {
 /// What was listed a moment ago, or is now; who comes meanwhile waits for it.
 async fn kept<T>(
     place: &Kept<T>,
-    read: impl Future<Output = Result<Vec<T>, FactsFault>>,
-) -> Result<Arc<Vec<T>>, FactsFault> {
+    read: impl Future<Output = Result<T, FactsFault>>,
+) -> Result<Arc<T>, FactsFault> {
     let mut place = place.lock().await;
     if let Some((at, found)) = &*place
         && at.elapsed() < KEPT
@@ -381,13 +322,17 @@ impl Facts for KubeFacts {
     }
 
     fn policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Vec<Policy>> {
+        Box::pin(async move { Ok(self.listed_policies(scope).await?.items) })
+    }
+
+    fn listed_policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Listed<Policy>> {
         Box::pin(async move {
-            let (mut found, wide) =
-                futures::try_join!(self.namespaced(scope), self.cluster_wide())?;
-            found.extend(wide);
-            found.sort_by(|a, b| {
+            let (found, wide) = futures::try_join!(self.namespaced(scope), self.cluster_wide())?;
+            let mut found = found.and(wide);
+            found.items.sort_by(|a, b| {
                 (a.kind, &a.namespace, &a.name).cmp(&(b.kind, &b.namespace, &b.name))
             });
+            found.unreadable.sort();
             Ok(found)
         })
     }
@@ -401,16 +346,11 @@ impl Facts for KubeFacts {
     }
 
     fn monitors(&self) -> Answer<'_, Vec<PowerMonitor>> {
-        Box::pin(async move {
-            if !self.access.may(&Ask::list("powermonitors", None)).await? {
-                return Ok(Vec::new());
-            }
-            let api: Api<PowerMonitor> = Api::all(self.client());
-            match list_all(&api, ListParams::default().limit(100), "powermonitors").await {
-                Err(fault) if fault.is_forbidden() => Ok(Vec::new()),
-                found => found,
-            }
-        })
+        Box::pin(async move { Ok(self.all_monitors().await?.items) })
+    }
+
+    fn listed_monitors(&self) -> Answer<'_, Listed<PowerMonitor>> {
+        Box::pin(self.all_monitors())
     }
 
     fn nodes(&self) -> Answer<'_, Vec<Node>> {
@@ -474,6 +414,10 @@ impl Facts for KubeFacts {
     }
 
     fn studies(&self) -> Answer<'_, Vec<EnergyStudy>> {
+        Box::pin(async move { Ok(self.all_studies().await?.items) })
+    }
+
+    fn listed_studies(&self) -> Answer<'_, Listed<EnergyStudy>> {
         Box::pin(self.all_studies())
     }
 

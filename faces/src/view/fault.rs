@@ -72,9 +72,19 @@ impl FactsFault {
     #[must_use]
     pub fn of(action: impl Into<String>, error: &kube::Error) -> Self {
         let action = action.into();
-        let kube::Error::Api(status) = error else {
-            let cause = innermost(error);
-            return Self::Unreachable { action, cause };
+        let status = match error {
+            kube::Error::Api(status) => status,
+            // It answers, in words that this version does not know.
+            kube::Error::SerdeError(fault) => {
+                return Self::Broken {
+                    what: action,
+                    reason: fault.to_string(),
+                };
+            }
+            _ => {
+                let cause = innermost(error);
+                return Self::Unreachable { action, cause };
+            }
         };
         match status.code {
             401 => Self::Unauthorized { action },
@@ -128,4 +138,18 @@ fn innermost(error: &dyn std::error::Error) -> String {
         last = source;
     }
     last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was told as no answer, to be tried again later.
+    #[test]
+    fn an_answer_that_cannot_be_read_is_not_told_as_none() {
+        let fault = serde_json::from_str::<u8>("\"a\"").unwrap_err();
+        let fault = FactsFault::of("listing nodes", &kube::Error::SerdeError(fault));
+        assert!(!fault.is_passing() && !fault.is_absent(), "{fault}");
+        assert!(fault.to_string().starts_with("listing nodes: invalid type"));
+    }
 }

@@ -14,8 +14,8 @@ use tanso_intensity::table::Table;
 
 use super::books::no_services;
 use super::{
-    Answer, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, Policy, Schedule, Scope, Site,
-    WorkloadKey, site,
+    Answer, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, LeftOut, Listed, Policy,
+    PolicyKind, Schedule, Scope, Site, WorkloadKey, site,
 };
 
 /// Objects, as a cluster would have them.
@@ -27,6 +27,8 @@ pub struct Given {
     pub rules: Arc<RuleSet>,
     /// Policies of both kinds.
     pub policies: Vec<Policy>,
+    /// What of policies, monitors and studies cannot be read.
+    pub unreadable: Vec<LeftOut>,
     /// Pages by the UID of their policy.
     pub reports: BTreeMap<String, Arc<Vec<CarbonReport>>>,
     /// The workloads of those pages, by the UID of their policy.
@@ -56,6 +58,14 @@ impl Given {
         self.workloads
             .insert(uid.to_owned(), Arc::new(workloads.collect()));
         self.reports.insert(uid.to_owned(), Arc::new(pages));
+    }
+
+    fn left_out(&self, kinds: &[&str], scope: &Scope) -> Vec<LeftOut> {
+        let is_in = |one: &&LeftOut| {
+            let place = one.namespace.as_deref();
+            kinds.contains(&&*one.kind) && place.is_none_or(|name| scope.holds(name))
+        };
+        self.unreadable.iter().filter(is_in).cloned().collect()
     }
 
     fn booked(&self, scope: &Scope, period: Period) -> Result<Energy, FactsFault> {
@@ -102,6 +112,19 @@ impl Facts for Given {
         ready(Ok(self.policies.iter().filter(is_in).cloned().collect()))
     }
 
+    fn listed_policies<'a>(&'a self, scope: &'a Scope) -> Answer<'a, Listed<Policy>> {
+        const KINDS: [&str; 2] = [
+            PolicyKind::CarbonPolicy.as_str(),
+            PolicyKind::ClusterCarbonPolicy.as_str(),
+        ];
+        Box::pin(async move {
+            Ok(Listed {
+                items: self.policies(scope).await?,
+                unreadable: self.left_out(&KINDS, scope),
+            })
+        })
+    }
+
     fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>> {
         let known = self.workloads.get(&policy.uid).cloned();
         ready(Ok(
@@ -119,6 +142,13 @@ impl Facts for Given {
 
     fn monitors(&self) -> Answer<'_, Vec<PowerMonitor>> {
         ready(Ok(self.monitors.clone()))
+    }
+
+    fn listed_monitors(&self) -> Answer<'_, Listed<PowerMonitor>> {
+        ready(Ok(Listed {
+            items: self.monitors.clone(),
+            unreadable: self.left_out(&["PowerMonitor"], &Scope::All),
+        }))
     }
 
     fn nodes(&self) -> Answer<'_, Vec<Node>> {
@@ -158,6 +188,13 @@ impl Facts for Given {
 
     fn studies(&self) -> Answer<'_, Vec<EnergyStudy>> {
         ready(Ok(self.studies.clone()))
+    }
+
+    fn listed_studies(&self) -> Answer<'_, Listed<EnergyStudy>> {
+        ready(Ok(Listed {
+            items: self.studies.clone(),
+            unreadable: self.left_out(&["EnergyStudy"], &Scope::All),
+        }))
     }
 
     fn schedule<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, Option<Schedule>> {

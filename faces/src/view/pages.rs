@@ -12,7 +12,8 @@ use tanso_crds::CarbonReport;
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::{FactsFault, Policy};
+use super::listed::get_readable;
+use super::{FactsFault, LeftOut, Listed, Policy, listed};
 
 /// Label that names the policy of a page by its UID.
 const POLICY_LABEL: &str = "tanso.dev/policy-uid";
@@ -34,8 +35,10 @@ pub(super) struct Read {
     bare: Arc<Vec<(CarbonReport, usize)>>,
     /// The workloads of all.
     pub(super) workloads: Arc<Vec<WorkloadResult>>,
-    /// Whether every page that the status names was there.
+    /// Whether every page that the status names was there, and could be read.
     pub(super) is_whole: bool,
+    /// Pages that cannot be read.
+    pub(super) unreadable: Vec<LeftOut>,
 }
 
 impl Read {
@@ -97,7 +100,7 @@ impl Pages {
                 let params = ListParams::default()
                     .labels(&format!("{POLICY_LABEL}={}", policy.uid))
                     .limit(PAGE);
-                list_all(&api, params, "carbonreports").await?
+                listed::listed(&api, params, "carbonreports").await?
             }
             found => found?,
         };
@@ -157,34 +160,43 @@ impl Places {
 async fn by_name(
     api: &Api<CarbonReport>,
     policy: &Policy,
-) -> Result<Vec<CarbonReport>, FactsFault> {
+) -> Result<Listed<CarbonReport>, FactsFault> {
     let one = |name: String| {
         let api = api.clone();
         async move {
             // A page never changes: the server's memory of it is as good as its
             // database, and answers in a fraction of the time. What was written
             // a moment ago may not be in it yet.
-            let found = match api.get_with(&name, &GetParams::any()).await {
-                Err(kube::Error::Api(status)) if status.is_not_found() => api.get_opt(&name).await,
-                found => found.map(Some),
+            let found = match get_readable(&api, &name, &GetParams::any()).await {
+                Ok(None) => get_readable(&api, &name, &GetParams::default()).await,
+                found => found,
             };
             let action = || format!("reading carbonreport \"{name}\"");
             found.map_err(|error| FactsFault::of(action(), &error))
         }
     };
     let names = stream::iter(policy.status.reports.clone());
-    let found: Vec<Option<CarbonReport>> = names.map(one).buffered(AT_ONCE).try_collect().await?;
+    let found: Vec<Option<Result<CarbonReport, LeftOut>>> =
+        names.map(one).buffered(AT_ONCE).try_collect().await?;
     let is_its = |page: &CarbonReport| page.labels().get(POLICY_LABEL) == Some(&policy.uid);
-    Ok(found.into_iter().flatten().filter(is_its).collect())
+    let mut pages = Listed::default();
+    for one in found.into_iter().flatten() {
+        match one {
+            Ok(page) if is_its(&page) => pages.items.push(page),
+            Ok(_) => {}
+            Err(left_out) => pages.unreadable.push(left_out),
+        }
+    }
+    Ok(pages)
 }
 
 /// Those of the pages that the status names, in their order.
-fn sorted(policy: &Policy, found: Vec<CarbonReport>) -> Read {
-    let named = |page: &CarbonReport| {
-        let name = page.metadata.name.as_deref().unwrap_or_default();
-        policy.status.reports.iter().any(|known| known == name)
-    };
-    let mut pages: Vec<_> = found.into_iter().filter(named).collect();
+fn sorted(policy: &Policy, found: Listed<CarbonReport>) -> Read {
+    let is_named = |name: &str| policy.status.reports.iter().any(|known| known == name);
+    let named = |page: &CarbonReport| is_named(page.metadata.name.as_deref().unwrap_or_default());
+    let mut unreadable = found.unreadable;
+    unreadable.retain(|page| is_named(&page.name));
+    let mut pages: Vec<_> = found.items.into_iter().filter(named).collect();
     pages.sort_by_key(|page| page.spec.page);
     let mut workloads = Vec::with_capacity(pages.iter().map(|one| one.spec.workloads.len()).sum());
     let bare = pages.into_iter().map(|mut page| {
@@ -195,6 +207,7 @@ fn sorted(policy: &Policy, found: Vec<CarbonReport>) -> Read {
     let bare: Vec<_> = bare.collect();
     Read {
         is_whole: bare.len() == policy.status.reports.len(),
+        unreadable,
         bare: Arc::new(bare),
         workloads: Arc::new(workloads),
     }
@@ -256,12 +269,30 @@ mod tests {
         );
         // The API server's order is that of names, not of numbers.
         let found = vec![second.clone(), first.clone(), page(3, &[])];
-        let read = sorted(&Policy::from(policy), found);
+        let policy = Policy::from(policy);
+        let read = sorted(&policy, found.into());
         assert!(read.is_whole);
         let names: Vec<_> = read.workloads.iter().map(|one| &*one.name).collect();
         assert_eq!(names, ["api", "web", "etl"]);
         let whole = serde_json::to_value(read.pages()).unwrap();
-        assert_eq!(whole, serde_json::to_value([first, second]).unwrap());
+        assert_eq!(whole, serde_json::to_value([&first, &second]).unwrap());
+        // One that cannot be read is missing, and is known by its name.
+        let left_out = |name: &str| LeftOut {
+            kind: "CarbonReport".to_owned(),
+            namespace: Some("shop".to_owned()),
+            name: name.to_owned(),
+            field: None,
+            reason: "made up".to_owned(),
+        };
+        let read = sorted(
+            &policy,
+            Listed {
+                items: vec![first],
+                unreadable: vec![left_out("korea-2"), left_out("other-1")],
+            },
+        );
+        assert!(!read.is_whole);
+        assert_eq!(read.unreadable, [left_out("korea-2")]);
     }
 
     /// The thirty-third policy threw out all, and each list read all anew.

@@ -189,3 +189,78 @@ async fn a_standard_is_known_by_its_own_id_or_a_rules_and_others_are_named() {
     let rules = found.unwrap()["whatIf"]["rules"].clone();
     assert_eq!(rules.as_array().map(Vec::len), Some(1), "{rules}");
 }
+
+/// A policy as a later version wrote it, beside the one that can be read.
+fn with_a_newer_policy() -> Given {
+    let newer = LeftOut {
+        kind: "CarbonPolicy".to_owned(),
+        namespace: Some("shop".to_owned()),
+        name: "newer".to_owned(),
+        field: Some("spec.intensity.source".to_owned()),
+        reason: "unknown variant `Oracle`, expected `Static`".to_owned(),
+    };
+    Given {
+        unreadable: vec![newer],
+        ..facts()
+    }
+}
+
+/// One such policy was the fault of every list.
+#[tokio::test]
+async fn a_policy_that_a_later_version_wrote_is_named_beside_what_can_be_read() {
+    let facts = with_a_newer_policy();
+    let page = ask(&facts, "list_workloads_by_compliance", json!({})).await;
+    let page = page.unwrap();
+    assert_eq!(page["total"], 32);
+    let expected = json!([{"kind": "CarbonPolicy", "namespace": "shop", "name": "newer",
+        "field": "spec.intensity.source", "reason": "unknown variant `Oracle`, expected `Static`"}]);
+    assert_eq!(page["unreadable"], expected);
+    let summary = page["summary"].as_str().unwrap();
+    assert!(
+        summary.contains("Left out: CarbonPolicy shop/newer"),
+        "{summary}"
+    );
+    // Who asks for another policy's is told of that alone; who cannot be
+    // concerned, of nothing.
+    let korea = json!({"policy": "korea"});
+    let page = ask(&facts, "list_workloads_by_compliance", korea).await;
+    assert_eq!(page.unwrap().get("unreadable"), None);
+    let bank = json!({"namespace": "bank"});
+    let page = ask(&facts, "list_workloads_by_compliance", bank).await;
+    assert_eq!(page.unwrap().get("unreadable"), None);
+    let question = json!({"workload": "service-00"});
+    let found = ask(&facts, "assess_workload_compliance", question.clone()).await;
+    assert_eq!(found.unwrap()["unreadable"], expected);
+    let found = ask(&facts, "explain_verdict", question).await.unwrap();
+    assert_eq!(found["unreadable"], expected);
+    let text = found["text"].as_str().unwrap();
+    assert!(
+        text.contains("- left out: CarbonPolicy shop/newer"),
+        "{text}"
+    );
+}
+
+/// It would have answered as what does not exist.
+#[tokio::test]
+async fn who_asks_for_what_cannot_be_read_is_told_why() {
+    let facts = with_a_newer_policy();
+    let faults = [
+        ask(&facts, "explain_verdict", json!({"policy": "newer"})).await,
+        ask(&facts, "explain_verdict", json!({"workload": "ghost"})).await,
+        ask(&facts, "generate_report", json!({"policy": "newer"})).await,
+        resources::read(&facts, "tanso://policies/shop/newer").await,
+    ];
+    for fault in faults {
+        let fault = fault.unwrap_err();
+        assert_eq!(fault.code(), "NotKnown", "{fault}");
+        let text = fault.to_string();
+        assert!(
+            text.contains("CarbonPolicy shop/newer") && text.contains("spec.intensity.source"),
+            "{text}"
+        );
+    }
+    let all = resources::read(&facts, "tanso://policies").await.unwrap();
+    assert_eq!(all.as_array().map(Vec::len), Some(2), "{all}");
+    assert_eq!(all[1]["policy"]["name"], "newer");
+    assert_eq!(all[1]["unreadable"]["field"], "spec.intensity.source");
+}

@@ -16,7 +16,9 @@ use tanso_faces::mcp::tools::{tool, tools};
 use tanso_faces::mcp::{resources, server::Server};
 use tanso_faces::report::verify;
 use tanso_faces::view::given::Given;
-use tanso_faces::view::{Energy, EnergyAccount, EnergyHour, Facts, Policy, Schedule, WorkloadKey};
+use tanso_faces::view::{
+    Energy, EnergyAccount, EnergyHour, Facts, LeftOut, Policy, Schedule, WorkloadKey,
+};
 use tanso_power::{Estimate, Joules, Provenance};
 
 mod changes;

@@ -1,107 +1,15 @@
-//! An object as far as this version can read it.
-//!
-//! The kinds are open to later versions: one may know a word that this one does
-//! not, and be rolled back. Were one such object an error of its whole list, all
-//! others would no longer be seen.
-
-use std::borrow::Cow;
-use std::fmt::Debug;
+//! What this version cannot read is told on the object itself.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::core::{ApiResource, DynamicObject, PartialObjectMeta};
-use kube::{Api, Client, Resource};
-use serde::de::{DeserializeOwned, Error as _};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::{ApiResource, DynamicObject};
+use kube::{Api, Client};
 use tanso_crds::condition::{reasons, types};
 
 use super::apply::{Applier, ApplyFault, Object};
 use super::conditions::Conditions;
 
-/// An object, or what is known of one that cannot be read.
-#[derive(Clone, Debug)]
-pub struct Readable<K>(pub Result<K, Unreadable>);
-
-/// An object that a later version wrote, or that nobody should have let in.
-#[derive(Clone, Debug)]
-pub struct Unreadable {
-    /// What cannot be read.
-    pub reason: String,
-    /// Who it is.
-    pub metadata: ObjectMeta,
-    /// Its spec as it is.
-    pub spec: Value,
-    /// What its status says.
-    pub conditions: Vec<Condition>,
-}
-
-impl<K> Readable<K> {
-    /// The object, if it can be read.
-    pub const fn known(&self) -> Option<&K> {
-        match &self.0 {
-            Ok(object) => Some(object),
-            Err(_) => None,
-        }
-    }
-}
-
-impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for Readable<K> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let mut value = Value::deserialize(from)?;
-        let reason = match K::deserialize(&value) {
-            Ok(object) => return Ok(Self(Ok(object))),
-            Err(fault) => fault.to_string(),
-        };
-        let conditions = value
-            .pointer("/status/conditions")
-            .and_then(|found| Vec::deserialize(found).ok())
-            .unwrap_or_default();
-        let spec = value.get_mut("spec").map(Value::take).unwrap_or_default();
-        let rest = PartialObjectMeta::<K>::deserialize(&value).map_err(D::Error::custom)?;
-        Ok(Self(Err(Unreadable {
-            reason,
-            metadata: rest.metadata,
-            spec,
-            conditions,
-        })))
-    }
-}
-
-impl<K: Resource> Resource for Readable<K> {
-    type DynamicType = K::DynamicType;
-    type Scope = K::Scope;
-
-    fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::kind(of)
-    }
-
-    fn group(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::group(of)
-    }
-
-    fn version(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::version(of)
-    }
-
-    fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
-        K::plural(of)
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        match &self.0 {
-            Ok(object) => object.meta(),
-            Err(unreadable) => &unreadable.metadata,
-        }
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        match &mut self.0 {
-            Ok(object) => object.meta_mut(),
-            Err(unreadable) => &mut unreadable.metadata,
-        }
-    }
-}
+pub use tanso_crds::readable::{Readable, Unreadable};
 
 /// Says on the object itself that it cannot be read, by its conditions alone: all
 /// else of its status is a later version's, and stays.
@@ -131,7 +39,7 @@ pub async fn tell<K: Object>(
     tracing::warn!(
         kind = %K::kind(&()),
         name,
-        reason = unreadable.reason,
+        reason = unreadable.why(),
         "an object cannot be read by this version"
     );
     applier.write_conditions::<K>(&api, of, &after).await
@@ -141,7 +49,7 @@ fn said(before: &[Condition], unreadable: &Unreadable, now: Timestamp) -> Vec<Co
     let mut after = before.to_vec();
     let message = format!(
         "this version of tanso cannot read it: {}; run the version that wrote it, or change that field",
-        unreadable.reason.chars().take(500).collect::<String>()
+        unreadable.why()
     );
     let generation = unreadable.metadata.generation;
     let mut conditions = Conditions::new(&mut after, generation, now);
@@ -154,36 +62,21 @@ fn said(before: &[Condition], unreadable: &Unreadable, now: Timestamp) -> Vec<Co
 
 #[cfg(test)]
 mod tests {
-    use kube::ResourceExt as _;
     use serde_json::json;
     use tanso_crds::CarbonPolicy;
 
     use super::*;
 
     #[test]
-    fn one_object_that_a_later_version_wrote_hides_no_other() {
-        let policy = |name: &str, source: &str| {
-            json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
-                "metadata": {"name": name, "namespace": "shop", "uid": name, "generation": 3},
-                "spec": {"site": {"zone": "KR", "timeZone": "Asia/Seoul"},
-                    "intensity": {"source": source, "static": {"gramsPerKwh": 417, "reference": "a"}},
-                    "regulations": []}})
-        };
-        let list = json!([policy("newer", "Oracle"), policy("known", "Static")]);
-        let read: Vec<Readable<CarbonPolicy>> = serde_json::from_value(list).unwrap();
-        assert_eq!(read[1].known().unwrap().name_any(), "known");
-        assert_eq!(
-            (read[0].name_any(), read[0].known()),
-            ("newer".into(), None)
-        );
-        let unreadable = read[0].0.as_ref().unwrap_err();
-        assert!(
-            unreadable.reason.contains("Oracle"),
-            "{}",
-            unreadable.reason
-        );
-        assert_eq!(unreadable.spec["intensity"]["source"], "Oracle");
-        let conditions = said(&[], unreadable, Timestamp::UNIX_EPOCH);
+    fn an_object_of_a_later_version_is_stalled_with_the_field_that_it_is_about() {
+        let newer = json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+            "metadata": {"name": "newer", "namespace": "shop", "uid": "newer", "generation": 3},
+            "spec": {"site": {"zone": "KR", "timeZone": "Asia/Seoul"},
+                "intensity": {"source": "Oracle", "static": {"gramsPerKwh": 417, "reference": "a"}},
+                "regulations": []}});
+        let read: Readable<CarbonPolicy> = serde_json::from_value(newer).unwrap();
+        let unreadable = read.0.unwrap_err();
+        let conditions = said(&[], &unreadable, Timestamp::UNIX_EPOCH);
         let stalled = conditions
             .iter()
             .find(|one| one.type_ == "Stalled")
@@ -192,7 +85,12 @@ mod tests {
             (stalled.status.as_str(), stalled.reason.as_str()),
             ("True", "UnsupportedSchema")
         );
+        let message = &stalled.message;
+        assert!(
+            message.contains("spec.intensity.source: unknown variant `Oracle`"),
+            "{message}"
+        );
         assert_eq!(stalled.observed_generation, Some(3));
-        assert_eq!(said(&conditions, unreadable, Timestamp::MAX), conditions);
+        assert_eq!(said(&conditions, &unreadable, Timestamp::MAX), conditions);
     }
 }

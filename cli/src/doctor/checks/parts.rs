@@ -6,7 +6,7 @@ use tanso_crds::condition::types;
 
 use super::super::Finding;
 use super::super::facts::{Facts, OPERATOR};
-use super::{condition, pods, told, unreadable};
+use super::{condition, none_left_out, pods, told, unreadable};
 
 pub(super) fn operator(facts: &Facts) -> Vec<Finding> {
     let namespace = &facts.namespace;
@@ -60,6 +60,9 @@ pub(super) fn monitors(facts: &Facts) -> Vec<Finding> {
         Ok(monitors) => monitors,
     };
     if monitors.is_empty() {
+        if !none_left_out(facts, &["PowerMonitor"]) {
+            return Vec::new();
+        }
         return vec![Finding::fail(
             "no PowerMonitor: nothing is measured",
             "apply one; config/samples has it",
