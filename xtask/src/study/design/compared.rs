@@ -12,7 +12,10 @@ impl Design {
     pub(super) fn comparisons(&self) -> Vec<Comparison> {
         let of = |arm: &ArmDesign| -> Vec<Comparison> {
             let mut bases: Vec<(String, Option<Cost>)> = Vec::new();
-            bases.extend(arm.against().map(|base| (base.to_owned(), cost(arm, base))));
+            bases.extend(
+                arm.against()
+                    .map(|base| (base.to_owned(), self.cost(arm, base))),
+            );
             // More Kustomizations also against the fewest of the same arm.
             bases.extend(arm.of_fewest().map(|base| (base.to_owned(), None)));
             bases.extend(self.siblings(arm));
@@ -48,16 +51,18 @@ impl Design {
         }
         found
     }
-}
 
-/// What an arm costs more than nothing.
-fn cost(arm: &ArmDesign, base: &str) -> Option<Cost> {
-    if base != "nothing" {
-        return None;
-    }
-    match arm.by {
-        By::Nobody => None,
-        By::Script => Some(Cost::Change),
-        By::Flux { .. } => Some(Cost::IdleDay),
+    /// What an arm costs more than nothing: of a script that makes changes alone,
+    /// or of the one there is.
+    fn cost(&self, arm: &ArmDesign, base: &str) -> Option<Cost> {
+        if base != "nothing" {
+            return None;
+        }
+        let has_calm = self.arm(&arm.sibling(NO_EDITS)).is_some();
+        match arm.by {
+            By::Script => (!arm.edits || !has_calm).then_some(Cost::Change),
+            By::Flux { .. } => Some(Cost::IdleDay),
+            By::Nobody => None,
+        }
     }
 }

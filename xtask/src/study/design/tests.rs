@@ -216,13 +216,15 @@ fn a_change_is_compared_with_an_idle_day_and_edits_with_none() {
         ("flux-1m", "flux-1m-no-edits", None),
         ("flux-10s", "flux-10s-idle", Some(Cost::Change)),
         ("snowflake", "snowflake-no-edits", None),
-        ("snowflake", "nothing", Some(Cost::Change)),
+        ("snowflake", "nothing", None),
+        ("snowflake-no-edits", "nothing", Some(Cost::Change)),
         ("flux-10m", "snowflake", None),
     ] {
         assert!(has(&long, arm, against, cost), "{arm} {against} {long:?}");
     }
     let quick = pairs(true);
     assert!(has(&quick, "flux-1m", "flux-1m-idle", Some(Cost::Change)));
+    assert!(has(&quick, "snowflake", "nothing", Some(Cost::Change)));
     assert!(!has(&long, "flux-1m", "flux-1m-idle", Some(Cost::Change)));
 }
 
