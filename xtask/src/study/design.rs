@@ -168,7 +168,7 @@ impl Design {
         let busy = Busy {
             changes: self.changes,
             edits: self.edits,
-            objects: self.kustomizations.first().copied().unwrap_or_default(),
+            objects: self.objects(),
         };
         let mut events = deal(busy, self.measured(), self.seed, block);
         events.retain(|event| match event.deed {
