@@ -5,7 +5,8 @@
 //! for disturbed trials, and when to stop, before the first trial runs;
 //! [`order`] deals the trials in randomised blocks and [`stream`] what happens in
 //! each; [`checkpoint`] goes on after a crash; [`trial`] reads the raw
-//! figures of each trial from CSV; [`report()`] compares arms block by block.
+//! figures of each trial from CSV; [`report()`] compares arms block by block,
+//! those of [`strata`] by each part's share of time.
 //!
 //! All is a function of its arguments: a report is the same again from the
 //! same plan and CSV, in whatever order its rows stand. Nothing here runs a
@@ -28,6 +29,7 @@ pub mod random;
 pub mod report;
 pub mod sample;
 pub mod stopping;
+pub mod strata;
 pub mod stream;
 pub mod trial;
 

@@ -14,10 +14,10 @@ fn the_gitops_report_is_made_again_from_its_plan_and_raw_figures() {
     let trials = Trials::parse("trials.csv", &read("trials.csv")).unwrap();
     let found = report(&plan, &trials).unwrap();
     assert_eq!(markdown(&found), read("report.md"));
-    // At least five trials for each arm, a placebo and a known load, by its own rules.
-    for arm in &plan.arms {
-        let count = trials.measured().filter(|row| row.arm == arm.name);
-        assert!(count.count() >= 5, "{}", arm.name);
+    // At least five trials for each arm and each of its parts, a placebo and a known load, by its own rules.
+    for kind in plan.kinds() {
+        let count = trials.measured().filter(|row| row.arm == kind);
+        assert!(count.count() >= 5, "{kind}");
     }
     assert!(plan.comparisons.iter().any(|one| one.placebo));
     assert!(plan.comparisons.iter().any(|one| one.injected.is_some()));

@@ -254,10 +254,35 @@ def drift():
         }
 
 
+def strata():
+    """A mean over two parts, by Welch's test of the first against less the second, and its blocks against a control."""
+    michelso, mavro = numbers(MICHELSO), [300 * x for x in numbers(MAVRO)]
+    cases = {
+        "Michelso in halves": (michelso[:50], michelso[50:], michelso[25:75], 0.5),
+        "Michelso and Mavro, one in sixty": (michelso[:50], mavro, michelso[50:], 1 / 60),
+        "parts of unequal numbers": (michelso[:37], mavro[:5], michelso[40:45], 0.3),
+    }
+    for name, (quiet, sync, control, share) in cases.items():
+        a, b = (1 - share) * np.array(quiet), share * np.array(sync)
+        welch = stats.ttest_ind(a, -b, equal_var=False)
+        # The mean of a + b is that of a less that of -b.
+        count = min(len(quiet), len(sync), len(control))
+        block = a[:count] + b[:count]
+        test = stats.ttest_rel(block, np.array(control[:count]))
+        yield {
+            "name": name, "quiet": quiet, "sync": sync, "control": control, "share": share, "mean": a.mean() + b.mean(),
+            "error": math.sqrt(a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)), "degreesOfFreedom": welch.df,
+            "interval": list(welch.confidence_interval(CONFIDENCE)),
+            "blockDifference": float((block - np.array(control[:count])).mean()),
+            "blockInterval": list(test.confidence_interval(CONFIDENCE)),
+        }
+
+
 def main():
     print(json.dumps({
         "confidence": CONFIDENCE, "bootstrap": BOOTSTRAP, "univariate": list(univariate()), "paired": list(paired()),
         "distributions": distributions(), "power": power(), "drift": list(drift()),
+        "strata": list(strata()),
     }, separators=(",", ":"), default=float).replace("},{", "},\n{"))
 
 

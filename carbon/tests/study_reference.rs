@@ -19,6 +19,7 @@ use tanso_carbon::study::dist::{noncentral_t_cdf, normal_quantile, t_cdf, t_quan
 use tanso_carbon::study::drift::{Point, drift};
 use tanso_carbon::study::power::{detectable, pairs_needed, power};
 use tanso_carbon::study::sample::Sample;
+use tanso_carbon::study::strata::{Part, stratified, weighted};
 
 const TOLERANCE: f64 = 1e-9;
 const USUAL: Confidence = Confidence::USUAL;
@@ -280,4 +281,61 @@ fn drift_is_that_of_scipy_and_statsmodels() {
     assert!(
         (norris["slopeError"].as_f64().unwrap() / 0.429_796_848_199_937e-3 - 1.0).abs() < 1e-11
     );
+}
+
+#[test]
+fn arms_in_parts_are_numpys_and_scipys() {
+    let reference = reference();
+    let mut tally = Tally::new();
+    for set in list(&reference["strata"]) {
+        let name = set["name"].as_str().unwrap();
+        let share = set["share"].as_f64().unwrap();
+        let [quiet, sync, control] = ["quiet", "sync", "control"].map(|part| figures(&set[part]));
+        let samples = [&quiet, &sync].map(|figures| Sample::try_new(figures.to_vec()).unwrap());
+        let parts = [
+            Part {
+                share: 1.0 - share,
+                sample: &samples[0],
+            },
+            Part {
+                share,
+                sample: &samples[1],
+            },
+        ];
+        let found = stratified(&parts).unwrap();
+        let mut see = |field: &str, got| tally.see(&format!("{name} {field}"), got, &set[field]);
+        see("mean", found.mean);
+        see("error", found.error);
+        see("degreesOfFreedom", found.degrees_of_freedom.unwrap());
+        tally.see_interval(name, Some(found.interval(USUAL)), &set["interval"]);
+        // As a report does it: the arm's figure of each block, less the control's.
+        let blocks = quiet.iter().zip(&sync).zip(&control);
+        let pairs: Vec<_> = blocks
+            .map(|((quiet, sync), control)| {
+                let arm = weighted(&[(1.0 - share, *quiet), (share, *sync)]);
+                (arm, *control)
+            })
+            .collect();
+        let method = Method {
+            confidence: USUAL,
+            comparisons: 1,
+            bootstrap: Bootstrap {
+                resamples: 99,
+                seed: 1,
+            },
+        };
+        let compared = contrast(&pairs, &method).unwrap();
+        tally.see(
+            &format!("{name} blocks"),
+            compared.difference,
+            &set["blockDifference"],
+        );
+        tally.see_interval(
+            &format!("{name} blocks"),
+            Some(compared.interval),
+            &set["blockInterval"],
+        );
+    }
+    tally.tell("strata");
+    assert_eq!(tally.count, 3 * 8);
 }

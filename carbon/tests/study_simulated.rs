@@ -17,6 +17,7 @@ use tanso_carbon::study::power::{pairs_needed, power};
 use tanso_carbon::study::random::Generator;
 use tanso_carbon::study::sample::Sample;
 use tanso_carbon::study::stopping::StoppingRule;
+use tanso_carbon::study::strata::weighted;
 use tanso_carbon::study::{Confidence, Interval};
 
 const STUDIES: u32 = 2_000;
@@ -175,4 +176,35 @@ fn stopping_at_a_narrow_interval_costs_little_coverage() {
     let mean = f64::from(blocks_run) / f64::from(STUDIES);
     println!("stopped after {mean:.1} blocks in the mean: {held:.1} % hold the effect");
     assert!((92.5..95.5).contains(&held), "{held}");
+}
+
+#[test]
+fn parts_hold_the_truth_where_phases_at_random_moments_miss_what_is_seldom() {
+    // A sync of 40 J in one phase of sixty, as of ten minutes and ten seconds.
+    const SHARE: f64 = 1.0 / 60.0;
+    const TRUTH: f64 = 2.0 + 40.0 * SHARE;
+    let mut world = World::of(9, false);
+    let mut phase = |level: f64, spread: f64| level + spread * world.noise();
+    let in_parts = rate(STUDIES, || {
+        let study = Found::of((0..30).map(|_| {
+            let (quiet, sync) = (phase(12.0, 1.0), phase(52.0, 4.0));
+            let arm = weighted(&[(1.0 - SHARE, quiet), (SHARE, sync)]);
+            (arm, phase(10.0, 1.0))
+        }));
+        study.interval().contains(TRUTH)
+    });
+    let (mut world, mut moments) = (World::of(9, false), World::of(10, false));
+    let at_random = rate(STUDIES, || {
+        let study = Found::of((0..30).map(|_| {
+            let sync = if moments.share() <= SHARE { 40.0 } else { 0.0 };
+            (12.0 + sync + world.noise(), 10.0 + world.noise())
+        }));
+        study.interval().contains(TRUTH)
+    });
+    println!(
+        "a sync in one phase of 60, 30 blocks: {in_parts:.1} % hold the truth in parts (nominal 95), {at_random:.1} % \
+         at random moments"
+    );
+    assert!((in_parts - 95.0).abs() < 1.9, "{in_parts}");
+    assert!(at_random < 85.0, "{at_random}");
 }

@@ -2,7 +2,8 @@
 //! tanso's own agent and judged by `carbon::study`.
 //!
 //! The rooms: [`design`] says what is run (pure), `bench` keeps cluster, agent and
-//! Flux, `trial` runs one trial, and `figures` makes its row of two readings (pure).
+//! Flux, `rest` waits until it uses no more than it does idle, `trial` runs one
+//! trial, and `figures` makes its row of two readings (pure).
 //! `tanso_study` keeps plan and raw figures so that a kill loses at most the trial
 //! that ran. Nothing here computes a difference.
 
@@ -13,6 +14,7 @@ mod load;
 mod machine;
 mod prove;
 mod published;
+mod rest;
 mod trial;
 mod watch;
 
@@ -61,7 +63,7 @@ struct Gitops {
     /// Trials of each arm [default: 30; 5 with --quick]
     #[arg(long, value_name = "N")]
     trials: Option<u32>,
-    /// Seconds of each measured phase [default: 120; 10 with --quick]
+    /// Seconds of each measured phase [default: 10]
     #[arg(long, value_name = "SECONDS")]
     measured: Option<u64>,
     /// Kustomizations that Flux delivers, 1 to 500; of several numbers, as in 5,50,200, each makes arms of its own
@@ -168,8 +170,8 @@ fn run_trials(design: &Design, args: &Gitops, folder: &mut Folder) -> Result<()>
                 eprintln!("this part is over; go on with --resume");
                 break;
             }
-            let arm = design.arm(&slot.arm).context("a planned trial's arm")?;
-            let rows = trial::run(&mut bench, design, arm, &slot)
+            let kind = design.kind(&slot.arm).context("a planned trial's kind")?;
+            let rows = trial::run(&mut bench, design, &kind, &slot)
                 .with_context(|| format!("trial {} of arm \"{}\"", slot.order, slot.arm))?;
             folder.append(&rows)?;
             say(design, folder, &slot);
@@ -207,7 +209,7 @@ fn say(design: &Design, folder: &Folder, slot: &Slot) {
     let marks = row.map(|row| design.disturbance().reasons(row).join("; "));
     let marks = marks.filter(|marks| !marks.is_empty());
     eprintln!(
-        "{}/{} block {} {:<18} cluster {} J, {} CPU s; Flux {} CPU s{}{rest}",
+        "{}/{} block {} {:<20} cluster {} J, {} CPU s; Flux {} CPU s{}{rest}",
         found.done,
         found.planned,
         slot.block,

@@ -11,6 +11,7 @@ use super::difference::Confidence;
 use super::order::{Slot, randomised_blocks};
 use super::outlier::OutlierPolicy;
 use super::stopping::StoppingRule;
+use super::strata::{self, Stratum};
 use super::trial::{Trial, Trials, Unit, name_fault};
 use crate::units::Intensity;
 
@@ -26,6 +27,35 @@ pub struct Arm {
     /// How many changes each of its trials applies; makes cost per change.
     #[serde(default)]
     pub changes_per_trial: Option<u32>,
+    /// The parts of its time, each with trials of its own; if empty, its trials
+    /// have its name and are all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub strata: Vec<Stratum>,
+}
+
+impl Arm {
+    /// The trials that measure it, as they are named in the CSV, with the share
+    /// that each kind of them counts by.
+    #[must_use]
+    pub fn parts(&self) -> Vec<(&str, f64)> {
+        if self.strata.is_empty() {
+            return vec![(self.name.as_str(), 1.0)];
+        }
+        let parts = self.strata.iter();
+        parts
+            .map(|part| (part.trials.as_str(), part.share))
+            .collect()
+    }
+}
+
+/// What a difference in energy is the cost of, in the answer's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cost {
+    /// A day on which nothing changes.
+    IdleDay,
+    /// One change.
+    Change,
 }
 
 /// Two arms to compare: `arm − against`.
@@ -42,6 +72,9 @@ pub struct Comparison {
     /// A difference that was put in on purpose: the interval must hold it.
     #[serde(default)]
     pub injected: Option<Injected>,
+    /// What the difference is the cost of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
 }
 
 /// A load of known cost.
@@ -300,8 +333,36 @@ impl Plan {
     /// The trials of so many blocks, in their order.
     #[must_use]
     pub fn slots(&self, blocks: u32) -> Vec<Slot> {
-        let names: Vec<_> = self.arms.iter().map(|arm| arm.name.clone()).collect();
-        randomised_blocks(&names, blocks, self.order_seed)
+        randomised_blocks(&self.kinds(), blocks, self.order_seed)
+    }
+
+    /// The kinds of trials, of which a block has one each: the arms, and the
+    /// parts of those that have parts. What arms share stands once.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<String> {
+        let mut kinds: Vec<String> = Vec::new();
+        for (name, _) in self.arms.iter().flat_map(Arm::parts) {
+            if kinds.iter().all(|kind| kind != name) {
+                kinds.push(name.to_owned());
+            }
+        }
+        kinds
+    }
+
+    /// How many changes each trial of a kind applies.
+    #[must_use]
+    pub fn changes_of(&self, kind: &str) -> u32 {
+        let has = |arm: &&Arm| arm.parts().iter().any(|(name, _)| *name == kind);
+        let changes = self.arms.iter().filter(has);
+        changes
+            .filter_map(|arm| arm.changes_per_trial)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// An arm by its name.
+    pub(super) fn arm(&self, name: &str) -> Option<&Arm> {
+        self.arms.iter().find(|arm| arm.name == name)
     }
 
     /// The trial to run after these; none when all are there or the rule asks
@@ -309,8 +370,11 @@ impl Plan {
     #[must_use]
     pub fn next(&self, trials: &Trials) -> Option<Slot> {
         let done: BTreeSet<u32> = trials.measured().map(|row| row.order).collect();
-        let is_block = done.len().is_multiple_of(self.arms.len().max(1));
-        let is_enough = || super::report(self, trials).is_ok_and(|one| one.decision.is_stop());
+        let is_block = done.len().is_multiple_of(self.kinds().len().max(1));
+        // Of a fixed number the slots just end; a report of all would be in vain.
+        let looks = !matches!(self.stopping, StoppingRule::Blocks(_));
+        let is_enough =
+            || looks && super::report(self, trials).is_ok_and(|one| one.decision.is_stop());
         if is_block && is_enough() {
             return None;
         }
@@ -358,6 +422,10 @@ impl Plan {
             let twice = (!seen.insert(&arm.name)).then_some("stands twice");
             let told = |fault| format!("arms[{index}].name {:?}: {fault}", arm.name);
             faults.extend(fault.or(twice).map(told));
+            faults.extend(strata::faults(
+                &format!("arms[{index}].strata"),
+                &arm.strata,
+            ));
         }
         if self.arms.len() < 2 {
             faults.push(format!(
@@ -420,63 +488,4 @@ fn unit_fault(field: &str, column: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "title: What does Flux cost?\nprimaryResponse: node_joules\norderSeed: 7\n\
-        arms:\n- {name: snow, changesPerTrial: 10}\n- {name: flux}\n- {name: again}\n\
-        comparisons:\n- {arm: flux, against: snow}\n- {arm: again, against: snow, placebo: true}\n\
-        outliers: {mad: 3}\nstopping: {halfWidth: {relative: 0.02, blocksMin: 10, blocksMax: 60}}\n\
-        disturbance: {stealMax: 0.02}\n";
-
-    #[test]
-    fn a_plan_in_yaml_is_read_with_its_rules() {
-        let plan = Plan::parse("p.yaml", TEXT).unwrap();
-        assert_eq!(plan.outliers, OutlierPolicy::Mad(3.0));
-        assert_eq!(plan.compared().len(), 2);
-        assert!(plan.stated && plan.compared()[1].placebo);
-        assert!((plan.disturbance.foreign_cpu_max.ratio() - 0.05).abs() < 1e-12);
-        let json = serde_json::to_string(&plan).unwrap();
-        assert_eq!(Plan::parse("p.json", &json), Ok(plan));
-    }
-
-    #[test]
-    fn all_faults_are_told_at_once() {
-        let text = TEXT
-            .replace("against: snow}", "against: slow}")
-            .replace("mad: 3", "mad: -3")
-            .replace("blocksMin: 10", "blocksMin: 90")
-            .replace("{name: again}", "{name: snow}");
-        let told = Plan::parse("p.yaml", &text).unwrap_err().to_string();
-        for part in [
-            "arms[2].name \"snow\": stands twice",
-            "comparisons[0].against \"slow\": no such arm",
-            "comparisons[1].arm \"again\": no such arm",
-            "outliers.mad",
-            "blocksMin up to blocksMax",
-        ] {
-            assert!(told.contains(part), "{part:?} is not in {told}");
-        }
-    }
-
-    #[test]
-    fn a_field_that_is_not_known_is_refused_with_its_name() {
-        let refused = Plan::parse("p.yaml", &format!("{TEXT}outlier: none\n"));
-        assert!(refused.unwrap_err().to_string().contains("outlier"));
-    }
-
-    #[test]
-    fn a_trial_is_disturbed_only_above_its_bounds() {
-        let share = |ratio| Some(Utilisation::try_new(ratio).unwrap());
-        let mut trial = Trial {
-            steal: share(0.01),
-            foreign_cpu: share(0.06),
-            ..Trial::default()
-        };
-        let bounds = Disturbance::default();
-        assert_eq!(bounds.reasons(&trial), ["foreign CPU 6.0 % (bound 5.0 %)"]);
-        trial.foreign_cpu = None;
-        trial.marks = vec!["apiserver-restarted".to_owned()];
-        assert_eq!(bounds.reasons(&trial), ["apiserver-restarted"]);
-    }
-}
+mod tests;

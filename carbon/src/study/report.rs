@@ -12,7 +12,7 @@ use tanso_power::Provenance;
 use super::difference::{Contrast, Method, contrast};
 use super::drift::{Drift, Point, drift};
 use super::outlier::OutlierPolicy;
-use super::plan::{Comparison, Headline, Plan};
+use super::plan::{Arm, Comparison, Headline, Plan};
 use super::power::{PowerRow, power_row};
 use super::sample::Sample;
 use super::stopping::Decision;
@@ -20,10 +20,13 @@ use super::trial::{Trial, Trials, Unit};
 
 pub mod html;
 pub mod markdown;
+mod parts;
 mod scaled;
 mod threats;
 mod words;
 
+use parts::Block;
+pub use parts::{PartRow, StrataRow};
 pub use scaled::{Scaled, ZoneCarbon};
 pub use threats::Threat;
 pub use words::{figure, plain};
@@ -46,8 +49,11 @@ pub struct Report {
     pub decision: Decision,
     /// What the rule means for a reader.
     pub decision_note: String,
-    /// Each arm's figures.
+    /// Each arm's figures; of one in parts, each part's.
     pub arms: Vec<ArmRow>,
+    /// The arms in parts, with each part's share and figures.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strata: Vec<StrataRow>,
     /// Each comparison of each response, the primary response first.
     pub comparisons: Vec<Compared>,
     /// The primary response over the study's time.
@@ -62,7 +68,7 @@ pub struct Report {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArmRow {
-    /// The arm.
+    /// The arm, or the kind of trials of one in parts.
     pub arm: String,
     /// The response.
     pub response: String,
@@ -191,6 +197,7 @@ pub fn report(plan: &Plan, trials: &Trials) -> Result<Report, ReportError> {
         decision,
         decision_note: plan.stopping.note(),
         arms: arm_rows(plan, trials),
+        strata: parts::rows(plan, trials),
         comparisons,
         drift,
         disturbed,
@@ -202,12 +209,12 @@ pub fn report(plan: &Plan, trials: &Trials) -> Result<Report, ReportError> {
 }
 
 fn check(plan: &Plan, trials: &Trials) -> Result<(), ReportError> {
-    let known = || plan.arms.iter().map(|arm| arm.name.as_str());
+    let known = plan.kinds();
     for row in trials.rows() {
-        if known().all(|name| name != row.arm) {
+        if !known.contains(&row.arm) {
             return Err(ReportError::UnknownArm {
                 found: row.arm.clone(),
-                known: known().collect::<Vec<_>>().join(", "),
+                known: known.join(", "),
             });
         }
     }
@@ -254,11 +261,10 @@ fn arm_rows(plan: &Plan, trials: &Trials) -> Vec<ArmRow> {
             median: sample.as_ref().map(Sample::median),
         }
     };
-    let responses = responses(plan, trials);
-    let rows = responses.iter().flat_map(|(response, _)| {
-        let arms = plan.arms.iter();
-        arms.map(move |arm| row(response, &arm.name))
-    });
+    let (responses, kinds) = (responses(plan, trials), plan.kinds());
+    let rows = responses
+        .iter()
+        .flat_map(|(response, _)| kinds.iter().map(move |kind| row(response, kind)));
     rows.collect()
 }
 
@@ -270,21 +276,6 @@ fn responses(plan: &Plan, trials: &Trials) -> Vec<(String, Unit)> {
     all
 }
 
-/// A block's figures of one arm, and whether one of its trials was disturbed.
-#[derive(Default)]
-struct Cell {
-    values: Vec<f64>,
-    disturbed: bool,
-    missing: bool,
-}
-
-impl Cell {
-    fn mean(&self) -> Option<f64> {
-        let sample = Sample::try_new(self.values.clone()).ok()?;
-        (!self.missing).then(|| sample.mean())
-    }
-}
-
 fn compared(plan: &Plan, trials: &Trials) -> Vec<Compared> {
     let planned = plan.compared();
     let method = Method {
@@ -294,15 +285,18 @@ fn compared(plan: &Plan, trials: &Trials) -> Vec<Compared> {
     };
     let mut found = Vec::new();
     for (response, unit) in responses(plan, trials) {
+        let blocks = parts::cells(plan, trials, &response);
         for comparison in &planned {
-            let blocks = cells(plan, trials, comparison, &response);
-            found.push(compare(
-                plan,
-                &method,
+            let arms = [&comparison.arm, &comparison.against].map(|name| plan.arm(name));
+            let [Some(arm), Some(against)] = arms else {
+                continue;
+            };
+            let pair = Pair {
                 comparison,
-                (&response, unit),
-                &blocks,
-            ));
+                arm,
+                against,
+            };
+            found.push(compare(plan, &method, &pair, (&response, unit), &blocks));
         }
     }
     for one in &mut found {
@@ -311,42 +305,27 @@ fn compared(plan: &Plan, trials: &Trials) -> Vec<Compared> {
     found
 }
 
-/// The figures of both arms, block by block.
-fn cells(
-    plan: &Plan,
-    trials: &Trials,
-    comparison: &Comparison,
-    response: &str,
-) -> BTreeMap<u32, [Cell; 2]> {
-    let mut blocks: BTreeMap<u32, [Cell; 2]> = BTreeMap::new();
-    for trial in trials.measured() {
-        let [arm, against] = blocks.entry(trial.block).or_default();
-        let cell = match &trial.arm {
-            name if *name == comparison.arm => arm,
-            name if *name == comparison.against => against,
-            _ => continue,
-        };
-        match trial.values.get(response) {
-            Some(value) => cell.values.push(*value),
-            None => cell.missing = true,
-        }
-        cell.disturbed |= !plan.disturbance.reasons(trial).is_empty();
-    }
-    blocks
+/// What is compared, with both arms as planned.
+struct Pair<'a> {
+    comparison: &'a Comparison,
+    arm: &'a Arm,
+    against: &'a Arm,
 }
 
 fn compare(
     plan: &Plan,
     method: &Method,
-    comparison: &Comparison,
+    pair: &Pair<'_>,
     (response, unit): (&str, Unit),
-    cells: &BTreeMap<u32, [Cell; 2]>,
+    cells: &BTreeMap<u32, Block<'_>>,
 ) -> Compared {
+    let comparison = pair.comparison;
     let mut pairs = Vec::new();
     let mut blocks = Vec::new();
     let mut incomplete = Vec::new();
-    for (block, [arm, against]) in cells {
-        let (Some(one), Some(other)) = (arm.mean(), against.mean()) else {
+    for (block, cells) in cells {
+        let figures = [pair.arm, pair.against].map(|arm| parts::figure_of(arm, cells));
+        let [Some(one), Some(other)] = figures else {
             incomplete.push(*block);
             continue;
         };
@@ -354,7 +333,9 @@ fn compare(
         blocks.push(BlockRow {
             block: *block,
             difference: one - other,
-            disturbed: arm.disturbed || against.disturbed,
+            disturbed: [pair.arm, pair.against]
+                .iter()
+                .any(|arm| parts::is_disturbed(arm, cells)),
             outlier: false,
         });
     }

@@ -72,7 +72,7 @@ pub(super) async fn run(
     let bar = Progress::new("", planned, "trials");
     while let Some(slot) = folder.next() {
         let arm = how.arm(&slot.arm);
-        let changes = changes_of(&plan, &slot.arm);
+        let changes = plan.changes_of(&slot.arm);
         bar.at(progress(folder.trials(), planned).done, planned);
         bar.say(&slot.arm);
         let rows = trial(&how, arm, &slot, (changes, plan.order_seed), &read).await?;
@@ -109,12 +109,6 @@ fn open(path: &Path, plan: &Plan, how: &How, resume: bool) -> Result<Folder, Stu
         return Err(StudyFault::OtherPlan(path.to_owned()));
     }
     Ok(folder)
-}
-
-fn changes_of(plan: &Plan, arm: &str) -> u32 {
-    let arm = plan.arms.iter().find(|one| one.name == arm);
-    arm.and_then(|arm| arm.changes_per_trial)
-        .unwrap_or_default()
 }
 
 /// Runs a trial; gives the rows of its phases, the measured one last.

@@ -4,6 +4,7 @@
 
 mod agent;
 mod applications;
+mod syncs;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,14 +12,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::agent::Agent;
+pub(super) use self::syncs::Started;
+use self::syncs::was_synced;
 use super::design::{ArmDesign, By, Design};
 use super::figures::Cast;
 use super::watch::{Sighting, Watch, settle};
 use crate::demo::session::Session;
-use crate::e2e::flux::fleet::{FLUX, Fleet, KUSTOMIZE, SOURCE, delivered};
+use crate::e2e::flux::fleet::{Controller, FLUX, Fleet, KUSTOMIZE, SOURCE, delivered};
 use crate::progress::Step;
 
 /// The study's cluster.
@@ -169,12 +173,16 @@ impl<'s> Bench<'s> {
     /// Switches Flux on with an interval for the first `count` applications, and
     /// waits until it has delivered them. Kustomizations of the others are
     /// suspended; what nobody delivers keeps what it was last given.
+    ///
+    /// The source comes first: a Kustomization that finds none tries again five
+    /// seconds later, also when it was delivered in between, and that sync would
+    /// fall into the measured phase.
     pub(super) fn start_flux(
         &mut self,
         interval: Duration,
         count: usize,
         trial: u32,
-    ) -> Result<()> {
+    ) -> Result<Started> {
         let url = self.fleet.repository.url();
         let objects = applications::flux(url, interval, self.wanted.len(), count);
         self.session().apply(&objects)?;
@@ -183,8 +191,21 @@ impl<'s> Bench<'s> {
             .repository
             .write("trial.txt", &format!("{trial} {:?}\n", Instant::now()))?;
         let commit = self.fleet.repository.commit(&format!("trial {trial}"))?;
-        self.scale(1)?;
-        self.until("Flux to deliver", |this| {
+        let begun = (Instant::now(), Timestamp::now());
+        self.scale(&[SOURCE], 1)?;
+        let name = format!("{SOURCES}/study");
+        let deployment = "deployment/source-controller";
+        let words = ["get", deployment, &name, "-n", FLUX, "-o", "json"];
+        let source = self.until("the source", |this| {
+            let both = this.session().json(&words)?;
+            let [deployment, source] = [&both["items"][0], &both["items"][1]];
+            let is_served = deployment["status"]["availableReplicas"] == 1;
+            let revision = source["status"]["artifact"]["revision"].as_str();
+            let is_new = revision.is_some_and(|revision| revision.ends_with(&commit));
+            Ok((is_served && is_new).then(|| source.clone()))
+        })?;
+        self.scale(&[KUSTOMIZE], 1)?;
+        let all = self.until("Flux to deliver", |this| {
             let all = this
                 .session()
                 .json(&["get", KUSTOMIZATIONS, "-n", FLUX, "-o", "json"])?;
@@ -195,22 +216,30 @@ impl<'s> Bench<'s> {
             if there.len() != count {
                 bail!("{} of {count} Kustomizations wait", waiting.len());
             }
-            Ok(Some(()))
-        })
+            Ok(Some(all))
+        })?;
+        Ok(Started::of(begun, &source, &all))
     }
 
-    fn scale(&self, replicas: u32) -> Result<()> {
+    /// How many Kustomizations Flux synced between two moments, seconds since 1970.
+    pub(super) fn synced(&self, from: f64, to: f64) -> Result<usize> {
+        let words = ["get", KUSTOMIZATIONS, "-n", FLUX, "-o", "json"];
+        let all = self.session().json(&words)?;
+        let items = all["items"].as_array().context("items")?;
+        let synced = items.iter().filter(|item| was_synced(item, from, to));
+        Ok(synced.count())
+    }
+
+    fn scale(&self, controllers: &[Controller], replicas: u32) -> Result<()> {
         let replicas = format!("--replicas={replicas}");
-        let mut words = vec!["scale", "-n", FLUX, &replicas];
-        words.extend([
-            "deployment/source-controller",
-            "deployment/kustomize-controller",
-        ]);
+        let names = controllers.iter().map(|(_, name)| *name);
+        let words = ["scale", "deployment", "-n", FLUX, &replicas];
+        let words: Vec<&str> = words.into_iter().chain(names).collect();
         self.session().kubectl(&words).map(drop)
     }
 
     fn stop_flux(&mut self) -> Result<()> {
-        self.scale(0)?;
+        self.scale(&[SOURCE, KUSTOMIZE], 0)?;
         self.until("Flux to end", |this| {
             let pods = this
                 .session()
@@ -230,36 +259,13 @@ impl<'s> Bench<'s> {
         }
     }
 
-    /// Commits what an interval's time of changes would have brought.
-    pub(super) fn let_changes_wait(
-        &mut self,
-        count: f64,
-        applications: usize,
-        trial: u32,
-    ) -> Result<()> {
-        for number in 0..applications.min(self.wanted.len()) {
-            // As many as there are applications; further ones meet the same again.
-            if f64::from(u32::try_from(number).unwrap_or(u32::MAX)) < count {
-                self.want(number, &format!("waiting-{trial}"))?;
-            }
+    /// Commits a change of the first `count` applications, as an interval's time
+    /// of changes brings it.
+    pub(super) fn let_changes_wait(&mut self, count: usize, trial: u32) -> Result<()> {
+        for number in 0..count.min(self.wanted.len()) {
+            self.want(number, &format!("waiting-{trial}"))?;
         }
         self.fleet.repository.commit("what waits").map(drop)
-    }
-
-    /// The end of Flux's interval, asked for.
-    pub(super) fn ask_for_sync(&self, trial: u32) -> Result<()> {
-        let both = format!("{SOURCES},{KUSTOMIZATIONS}");
-        let asked = format!("reconcile.fluxcd.io/requestedAt=trial-{trial}");
-        let words = [
-            "annotate",
-            &both,
-            "-n",
-            FLUX,
-            "--all",
-            "--overwrite",
-            &asked,
-        ];
-        self.session().kubectl(&words).map(drop)
     }
 
     /// A change by a script: the application's folder is applied.

@@ -22,9 +22,9 @@ const BOUNDARY: &str = "cluster: Flux, API server, etcd, kubelet, controller-man
     (agent_cpu_seconds); not seen: network, registry, CI";
 
 /// How an interval is measured that is longer than a phase.
-const SAMPLED: &str = "the sync of such an interval falls into a phase as often as the phase is part of the \
-    interval, at a moment drawn from the seed, and is asked for by annotation; it applies as many changes as an \
-    interval would have brought";
+const IN_PARTS: &str = "two kinds of trials, one in which each Kustomization syncs once and one in which none does, \
+    weighted by phase over interval; the controllers' own timers run each sync, by an interval in their objects that \
+    ends within the phase, or after an hour; before a phase with syncs as many changes wait as an interval brings";
 
 /// CPU time of the whole machine since it started, seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -151,8 +151,8 @@ pub(super) fn environment(design: &Design) -> BTreeMap<String, String> {
         "modelled from CPU time by tanso's power model: there is no meter"
     };
     let settings = format!(
-        "settle {} s, measured {} s, rest {} s",
-        design.settle_seconds, design.measured_seconds, design.rest_seconds
+        "measured {} s, after rest that is waited for at most {} s",
+        design.measured_seconds, design.settle_seconds_max
     );
     let mut all: BTreeMap<String, String> = [
         ("machine", format!("{kind}, {count} CPUs, {model}")),
@@ -167,7 +167,7 @@ pub(super) fn environment(design: &Design) -> BTreeMap<String, String> {
         ("tanso", env!("CARGO_PKG_VERSION").to_owned()),
         ("day", jiff::Zoned::now().date().to_string()),
         ("boundary", BOUNDARY.to_owned()),
-        ("intervals longer than a phase", SAMPLED.to_owned()),
+        ("intervals longer than a phase", IN_PARTS.to_owned()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))

@@ -15,10 +15,11 @@ use tanso_power::Provenance;
 use tanso_power::units::Utilisation;
 
 use super::bench::Bench;
-use super::design::{ArmDesign, By, Design};
+use super::design::{By, Design, Kind, Timer, begins};
 use super::figures::{COMPONENTS, Cast, Reading, between, network, network_between};
 use super::load::Load;
 use super::machine::{Cpu, Helpers, network_bytes};
+use super::rest::{Until, come_to_rest};
 
 /// When the known load begins, as a share of the phase.
 const LOAD_BEGINS: f64 = 0.2;
@@ -37,6 +38,7 @@ pub(super) fn responses() -> BTreeMap<String, Unit> {
         "drift_seconds",
         "applied_count",
         "waiting_count",
+        "synced_count",
     ];
     let all = figures.chain(others.map(str::to_owned));
     all.filter_map(|name| Some((name.clone(), Unit::of_column(&name)?)))
@@ -48,22 +50,29 @@ pub(super) fn responses() -> BTreeMap<String, Unit> {
 enum Due {
     /// A change or an edit.
     Event(Event),
-    /// Flux's interval ends.
-    Sync,
     /// The known load begins.
     Load,
+}
+
+/// A trial that may begin.
+struct Ready {
+    /// What is due in the measured phase, by time.
+    due: Vec<(Duration, Due)>,
+    /// The component of each pod.
+    pods: BTreeMap<String, &'static str>,
+    /// What is to be told of how it began.
+    marks: Vec<String>,
 }
 
 /// Runs a trial; gives the rows of its phases, the measured one last.
 pub(super) fn run(
     bench: &mut Bench<'_>,
     design: &Design,
-    arm: &ArmDesign,
+    kind: &Kind,
     slot: &Slot,
 ) -> Result<Vec<Trial>> {
     let begun = (Timestamp::now(), Instant::now());
-    let due = prepare(bench, design, arm, slot)?;
-    thread::sleep(Duration::from_secs(design.settle_seconds));
+    let ready = prepare(bench, design, kind, slot)?;
     let warm_up = Trial {
         order: slot.order,
         block: slot.block,
@@ -73,23 +82,18 @@ pub(super) fn run(
         duration: Some(begun.1.elapsed()),
         ..Trial::default()
     };
-    let mut measured = measure(bench, design, arm, slot, &due)?;
-    bench.put_to_rest(arm)?;
-    thread::sleep(Duration::from_secs(design.rest_seconds));
+    let mut measured = measure(bench, design, kind, slot, ready)?;
+    bench.put_to_rest(&kind.arm)?;
     measured.order = slot.order;
     measured.block = slot.block;
     measured.arm.clone_from(&slot.arm);
     Ok(vec![warm_up, measured])
 }
 
-/// Sets the arm up; gives what is due in its measured phase, by time.
-fn prepare(
-    bench: &mut Bench<'_>,
-    design: &Design,
-    arm: &ArmDesign,
-    slot: &Slot,
-) -> Result<Vec<(Duration, Due)>> {
-    let phase = design.measured();
+/// Sets the arm up and waits for rest, or until the syncs of a phase with syncs
+/// are about to come.
+fn prepare(bench: &mut Bench<'_>, design: &Design, kind: &Kind, slot: &Slot) -> Result<Ready> {
+    let (arm, phase) = (&kind.arm, design.measured());
     let events = design.events(arm, slot.block);
     let mut due: Vec<_> = events
         .into_iter()
@@ -98,24 +102,33 @@ fn prepare(
     if arm.load {
         due.push((phase.mul_f64(LOAD_BEGINS), Due::Load));
     }
+    due.sort_by_key(|(at, _)| *at);
+    let mut until = Until::Rest(design.settle_max());
     match arm.interval() {
         None => bench.bring_to_wanted()?,
         Some(interval) => {
-            bench.start_flux(interval, arm.kustomizations, slot.order)?;
-            let longer = interval > phase;
-            let at = sampled(phase, interval, design.seed, slot.block, &arm.name);
-            if let Some(at) = at.filter(|_| longer) {
-                if arm.changes {
-                    let times = interval.as_secs_f64() / phase.as_secs_f64();
-                    let waiting = f64::from(design.changes) * times;
-                    bench.let_changes_wait(waiting, arm.kustomizations, slot.order)?;
+            let count = arm.kustomizations;
+            let started = bench.start_flux(interval, count, slot.order)?;
+            if let Timer::Sync { waiting } = kind.timer {
+                if waiting > 0 {
+                    bench.let_changes_wait(waiting, slot.order)?;
                 }
-                due.push((at, Due::Sync));
+                let syncs = (started.first, started.last);
+                let (earliest, slack) = begins((interval, phase), syncs, count);
+                // Anywhere in between, so that syncs come at any moment of a phase.
+                let more = sampled(slack, slack, design.seed, slot.block, &arm.name);
+                until = Until::Moment(started.begun + earliest + more.unwrap_or_default());
             }
         }
     }
-    due.sort_by_key(|(at, _)| *at);
-    Ok(due)
+    let pods = bench.pods()?;
+    let is_at_rest = come_to_rest(bench, &pods, until)?;
+    let mark = (!is_at_rest).then(|| "not at rest when it began".to_owned());
+    Ok(Ready {
+        due,
+        pods,
+        marks: mark.into_iter().collect(),
+    })
 }
 
 /// What stood before the measured phase.
@@ -130,11 +143,11 @@ struct Before {
 fn measure(
     bench: &mut Bench<'_>,
     design: &Design,
-    arm: &ArmDesign,
+    kind: &Kind,
     slot: &Slot,
-    due: &[(Duration, Due)],
+    ready: Ready,
 ) -> Result<Trial> {
-    let pods = bench.pods()?;
+    let Ready { due, pods, marks } = ready;
     bench.forget_sightings()?;
     let reading = bench.agent.read()?;
     let started_at = Timestamp::now();
@@ -151,16 +164,16 @@ fn measure(
     };
     let mut run = Run {
         slot,
-        arm,
+        kind,
         begin,
         done: Vec::new(),
-        marks: Vec::new(),
+        marks,
         load: None,
         load_seconds: design.load_cpu_seconds,
     };
     for (at, what) in due {
-        wait_until(begin + *at);
-        run.act(bench, *at, *what);
+        wait_until(begin + at);
+        run.act(bench, at, what);
     }
     wait_until(begin + design.measured());
     let last = bench
@@ -183,7 +196,7 @@ fn moment(seconds: f64) -> Result<Timestamp> {
 /// A measured phase that runs.
 struct Run<'a> {
     slot: &'a Slot,
-    arm: &'a ArmDesign,
+    kind: &'a Kind,
     begin: Instant,
     done: Vec<Done>,
     marks: Vec<String>,
@@ -199,19 +212,12 @@ impl Run<'_> {
             self.marks.push(format!("{} ms late", late.as_millis()));
         }
         let result = match what {
-            Due::Sync => bench.ask_for_sync(self.slot.order),
             Due::Load => Load::start(self.load_seconds, bench.load_process())
                 .map(|load| self.load = Some(load)),
             Due::Event(event) => self.event(bench, event),
         };
         if let Err(error) = result {
-            let told = format!("{what:?}: {error:#}");
-            let told: String = told
-                .chars()
-                .filter(|c| !";\n\r".contains(*c))
-                .take(160)
-                .collect();
-            self.marks.push(told);
+            self.mark(&format!("{what:?}: {error:#}"));
         }
     }
 
@@ -226,7 +232,7 @@ impl Run<'_> {
             text: text.clone(),
             by_hand,
         });
-        match (event.deed, self.arm.by) {
+        match (event.deed, self.kind.arm.by) {
             (Deed::Edit, _) => bench.edit_by_hand(event.object, &text),
             (Deed::Change, By::Script) => bench.apply_change(event.object, &text),
             (Deed::Change, By::Flux { .. }) => bench.commit_change(event.object, &text),
@@ -258,6 +264,8 @@ impl Run<'_> {
             None => self.marks.push("a pod of Flux told no bytes".to_owned()),
         }
         self.delivered(bench, length, &mut values);
+        let synced = self.synced(bench, before.reading.at, last.at);
+        values.insert("synced_count".to_owned(), synced);
         if let Some(load) = self.load.take() {
             // It ended long before the phase did; its time is no helper's.
             let used = load.end()?;
@@ -284,6 +292,32 @@ impl Run<'_> {
             values,
             ..Trial::default()
         })
+    }
+
+    /// How many Kustomizations Flux synced; a part that is not what it is to be is
+    /// marked.
+    fn synced(&mut self, bench: &Bench<'_>, from: f64, to: f64) -> f64 {
+        let planned = self.kind.arm.kustomizations;
+        if planned == 0 {
+            return 0.0;
+        }
+        let synced = match bench.synced(from, to) {
+            Ok(synced) => synced,
+            Err(error) => {
+                self.mark(&format!("syncs were not told: {error:#}"));
+                return 0.0;
+            }
+        };
+        self.marks
+            .extend(sync_mark(self.kind.timer, planned, synced));
+        // At most 500.
+        u32::try_from(synced).map_or(f64::MAX, f64::from)
+    }
+
+    /// Marks the trial, by a text that fits a cell.
+    fn mark(&mut self, text: &str) {
+        let fits = text.chars().filter(|c| !";\n\r".contains(*c));
+        self.marks.push(fits.take(160).collect());
     }
 
     /// What became of changes and edits.
@@ -315,6 +349,16 @@ impl Run<'_> {
     }
 }
 
+/// Why a trial is not of the part that it was planned for.
+fn sync_mark(timer: Timer, planned: usize, synced: usize) -> Option<String> {
+    let fine = match timer {
+        Timer::Own => true,
+        Timer::Quiet => synced == 0,
+        Timer::Sync { .. } => synced == planned,
+    };
+    (!fine).then(|| format!("{synced} of {planned} Kustomizations synced"))
+}
+
 fn provenance(word: &str) -> Option<Provenance> {
     let all = [
         Provenance::Measured,
@@ -334,7 +378,20 @@ mod tests {
         let figures = between(&Reading::default(), &Reading::default(), &Cast::default());
         assert!(figures.keys().all(|name| columns.contains_key(name)));
         assert_eq!(columns.get("flux_bytes"), Some(&Unit::Bytes));
-        assert_eq!(columns.len(), 2 * COMPONENTS.len() + 2 + 9);
+        assert_eq!(columns.len(), 2 * COMPONENTS.len() + 2 + 10);
+    }
+
+    #[test]
+    fn a_part_with_other_syncs_than_planned_is_marked() {
+        let sync = Timer::Sync { waiting: 3 };
+        assert_eq!(sync_mark(sync, 5, 5), None);
+        assert_eq!(
+            sync_mark(sync, 5, 4).unwrap(),
+            "4 of 5 Kustomizations synced"
+        );
+        assert_eq!(sync_mark(Timer::Quiet, 5, 0), None);
+        assert!(sync_mark(Timer::Quiet, 5, 1).is_some());
+        assert_eq!(sync_mark(Timer::Own, 5, 2), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ fn write_all(report: &Report, out: &mut String) -> fmt::Result {
     differences(report, out)?;
     costs(report, out)?;
     arms(report, out)?;
+    strata(report, out)?;
     power(report, out)?;
     drift(report, out)?;
     marked(report, out)?;
@@ -214,6 +215,59 @@ fn arms(report: &Report, out: &mut String) -> fmt::Result {
                 number(one.median),
             ],
         )?;
+    }
+    Ok(())
+}
+
+/// Arms in parts, in the primary response; JSON has the others.
+fn strata(report: &Report, out: &mut String) -> fmt::Result {
+    if report.strata.is_empty() {
+        return Ok(());
+    }
+    let level = plain(100.0 * report.plan.confidence.level());
+    let interval = format!(">{level} % interval (t)");
+    let columns = [
+        "response",
+        "arm",
+        "trials",
+        ">share, %",
+        ">n",
+        ">mean",
+        ">sd",
+        &interval,
+        ">df",
+    ];
+    head(out, "Arms in parts", &columns)?;
+    let primary = report.strata.iter();
+    for one in primary.filter(|one| one.response == report.plan.primary_response) {
+        let none = || "–".to_owned();
+        for part in &one.parts {
+            let cells = [
+                one.response.clone(),
+                one.arm.clone(),
+                part.trials.clone(),
+                plain(100.0 * part.share),
+                part.count.to_string(),
+                number(part.mean),
+                number(part.sd),
+                none(),
+                none(),
+            ];
+            row(out, &cells)?;
+        }
+        let count: usize = one.parts.iter().map(|part| part.count).sum();
+        let cells = [
+            one.response.clone(),
+            one.arm.clone(),
+            "**all, by share**".to_owned(),
+            "100".to_owned(),
+            count.to_string(),
+            number(one.mean.map(|mean| mean.mean)),
+            none(),
+            range(one.interval, 1.0),
+            number(one.mean.and_then(|mean| mean.degrees_of_freedom)),
+        ];
+        row(out, &cells)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use tanso_power::Estimate;
 
 use super::Compared;
-use crate::study::plan::Plan;
+use crate::study::plan::{Arm, Plan};
 use crate::study::sample::Sample;
 use crate::study::trial::{Trials, Unit};
 
@@ -57,17 +57,18 @@ pub(super) fn scale(plan: &Plan, trials: &Trials, compared: &Compared) -> Option
         high: headline.interval.high * factor,
     };
     let names = [&compared.comparison.arm, &compared.comparison.against];
-    let rows = trials.measured().filter(|row| names.contains(&&row.arm));
+    let arms = names.into_iter().filter_map(|name| plan.arm(name));
+    let kinds: Vec<&str> = arms.flat_map(Arm::parts).map(|(kind, _)| kind).collect();
+    let rows = trials
+        .measured()
+        .filter(|row| kinds.contains(&row.arm.as_str()));
     let durations: Option<Vec<_>> = rows
         .map(|row| row.duration.map(|duration| duration.as_secs_f64()))
         .collect();
     let duration = durations.and_then(|all| Sample::try_new(all).ok());
     let duration = duration.map(|all| all.mean()).filter(|mean| *mean > 0.0);
-    let arm = plan
-        .arms
-        .iter()
-        .find(|arm| arm.name == compared.comparison.arm);
-    let changes = arm
+    let changes = plan
+        .arm(&compared.comparison.arm)
         .and_then(|arm| arm.changes_per_trial)
         .filter(|count| *count > 0);
     let day = duration.map(|seconds| SECONDS_PER_DAY / JOULES_PER_WATT_HOUR / seconds);

@@ -242,3 +242,119 @@ fn the_picture_has_a_dot_for_each_block_and_no_markup_from_names() {
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
     assert_eq!(crate::study::plot::differences(&found, "wall_joules"), None);
 }
+
+const IN_PARTS: &str = "title: T\nprimaryResponse: node_joules\norderSeed: 7\nstopping: {blocks: 12}\n\
+    arms:\n- {name: nothing}\n\
+    - {name: flux-1m, strata: [{trials: flux.quiet, share: 0.75}, {trials: flux.sync, share: 0.25}]}\n\
+    - {name: flux-10m, strata: [{trials: flux.quiet, share: 0.975}, {trials: flux.sync, share: 0.025}]}\n\
+    - {name: busy, changesPerTrial: 4}\n\
+    comparisons:\n- {arm: flux-1m, against: nothing, cost: idleDay}\n\
+    - {arm: flux-10m, against: nothing, cost: idleDay}\n\
+    - {arm: flux-10m, against: flux-1m}\n- {arm: busy, against: flux-1m, cost: change}\n\
+    bootstrap: {resamples: 99, seed: 5}\n";
+
+/// Twelve blocks: nothing uses 10 J, Flux 12 J and 40 J more where it acts, all a
+/// joule more or less from block to block.
+fn rows_in_parts() -> Vec<Trial> {
+    let row = |slot: crate::study::order::Slot| {
+        let joules = match slot.arm.as_str() {
+            "nothing" => 10.0,
+            "flux.quiet" => 12.0,
+            "flux.sync" => 52.0,
+            _ => 30.0,
+        };
+        let noise = f64::from(slot.order % 3) - 1.0;
+        Trial {
+            order: slot.order,
+            block: slot.block,
+            arm: slot.arm,
+            duration: Some(Duration::from_secs(10)),
+            provenance: Some(Provenance::Modelled),
+            steal: Some(Utilisation::IDLE),
+            foreign_cpu: Some(Utilisation::IDLE),
+            values: [("node_joules".to_owned(), joules + noise)].into(),
+            ..Trial::default()
+        }
+    };
+    let plan = Plan::parse("plan.yaml", IN_PARTS).unwrap();
+    plan.slots(12).into_iter().map(row).collect()
+}
+
+fn in_parts(rows: Vec<Trial>) -> Report {
+    let plan = Plan::parse("plan.yaml", IN_PARTS).unwrap();
+    report(&plan, &Trials::new(rows)).unwrap()
+}
+
+#[test]
+fn an_arm_in_parts_is_compared_by_the_shares_of_its_parts() {
+    let rows = rows_in_parts();
+    let found = in_parts(rows.clone());
+    let figure = |kind: &str, block: u32| {
+        let mut of = rows.iter();
+        let one = of.find(|row| row.arm == kind && row.block == block);
+        one.unwrap().values["node_joules"]
+    };
+    for (place, share) in [(0, 0.25), (1, 0.025)] {
+        let compared = found.primary().nth(place).unwrap();
+        assert_eq!((compared.blocks.len(), compared.marked()), (12, 0));
+        for block in &compared.blocks {
+            let [quiet, sync, nothing] =
+                ["flux.quiet", "flux.sync", "nothing"].map(|kind| figure(kind, block.block));
+            let expected = (1.0 - share) * quiet + share * sync - nothing;
+            assert!((block.difference - expected).abs() < 1e-12);
+        }
+        // 2 J of rest and 40 J in the share of time.
+        let all = compared.all.as_ref().unwrap();
+        assert!((all.difference - 2.0 - 40.0 * share).abs() < 2.0);
+    }
+    // Arms may share trials: then their difference is the syncs' alone.
+    let shared = found.primary().nth(2).unwrap().all.as_ref().unwrap();
+    assert!((shared.difference + 0.225 * 40.0).abs() < 0.5);
+    assert_eq!(found.decision, Decision::Complete);
+}
+
+#[test]
+fn the_answer_tells_shares_and_what_an_idle_day_and_a_change_cost() {
+    let found = in_parts(rows_in_parts());
+    let idle = &found.answer[0];
+    assert!(idle.contains(" An idle day costs "), "{idle}");
+    assert!(
+        idle.ends_with("flux-1m is weighted by time: 75 % flux.quiet, 25 % flux.sync."),
+        "{idle}"
+    );
+    let change = &found.answer[3];
+    let costs = found.primary().nth(3).unwrap();
+    let joules = costs.scaled.as_ref().unwrap().change_joules.unwrap();
+    let expected = format!(" A change costs {} J (", plain(joules.value));
+    assert!(change.contains(&expected), "{change}");
+    let text = markdown::markdown(&found);
+    assert!(text.contains("## Arms in parts"), "{text}");
+    assert!(
+        text.contains("| flux-10m | flux.sync | 2.5 | 12 |"),
+        "{text}"
+    );
+    let strata = &found.strata[1];
+    let mean = strata.mean.unwrap();
+    let [quiet, sync] = [0, 1].map(|place| strata.parts[place].mean.unwrap());
+    assert!((mean.mean - 0.975 * quiet - 0.025 * sync).abs() < 1e-12);
+    assert!(strata.interval.unwrap().contains(mean.mean));
+    // Without parts there is no such table.
+    assert!(!markdown::markdown(&of(rows())).contains("Arms in parts"));
+}
+
+#[test]
+fn a_block_that_lacks_a_part_is_incomplete_and_one_with_a_disturbed_part_is_marked() {
+    let mut rows = rows_in_parts();
+    let sync = rows
+        .iter_mut()
+        .find(|row| row.arm == "flux.sync" && row.block == 3);
+    sync.unwrap().marks = vec!["no sync".to_owned()];
+    rows.retain(|row| row.arm != "flux.quiet" || row.block != 5);
+    let found = in_parts(rows);
+    let compared = found.primary().next().unwrap();
+    assert_eq!(compared.incomplete, [5]);
+    let marked = compared.blocks.iter().filter(|block| block.disturbed);
+    assert_eq!(marked.map(|block| block.block).collect::<Vec<_>>(), [3]);
+    assert_eq!(compared.all.as_ref().unwrap().pairs, 11);
+    assert_eq!(compared.kept.as_ref().unwrap().pairs, 10);
+}

@@ -1,9 +1,8 @@
 //! Figures and answers in plain words.
 
-use std::fmt::Write as _;
-
 use super::{Compared, Report};
 use crate::study::difference::Contrast;
+use crate::study::plan::Cost;
 use crate::study::trial::Unit;
 
 /// Digits that count in text; JSON has all.
@@ -62,11 +61,8 @@ fn sentence(report: &Report, one: &Compared) -> String {
     } else {
         seen(report, one, found)
     };
-    if let Some(day) = one.scaled.as_ref().and_then(|scaled| scaled.day_watt_hours) {
-        let [day, low, high] = [day.value, day.low, day.high].map(plain);
-        // Writing to a string cannot fail.
-        let _ = write!(text, " Over a day that is {day} Wh ({low} to {high} Wh).");
-    }
+    text.push_str(&cost(one));
+    text.push_str(&shares(report, arm));
     match one.holds_what_is_known {
         Some(true) if one.comparison.placebo => text.push_str(" As a placebo must, it holds 0."),
         Some(true) => text.push_str(" The interval holds the difference that was put in."),
@@ -74,6 +70,33 @@ fn sentence(report: &Report, one: &Compared) -> String {
         None => {}
     }
     text
+}
+
+/// What the difference costs, as what it was planned to be the cost of.
+fn cost(one: &Compared) -> String {
+    let Some(scaled) = one.scaled.as_ref() else {
+        return String::new();
+    };
+    let (words, figure, unit) = match one.comparison.cost {
+        None => ("Over a day that is", scaled.day_watt_hours, "Wh"),
+        Some(Cost::IdleDay) => ("An idle day costs", scaled.day_watt_hours, "Wh"),
+        Some(Cost::Change) => ("A change costs", scaled.change_joules, "J"),
+    };
+    let Some(figure) = figure else {
+        return String::new();
+    };
+    let [value, low, high] = [figure.value, figure.low, figure.high].map(plain);
+    format!(" {words} {value} {unit} ({low} to {high} {unit}).")
+}
+
+/// By which shares an arm in parts is weighted.
+fn shares(report: &Report, arm: &str) -> String {
+    let Some(arm) = report.plan.arm(arm).filter(|arm| !arm.strata.is_empty()) else {
+        return String::new();
+    };
+    let part = |(kind, share): (&str, f64)| format!("{} % {kind}", plain(100.0 * share));
+    let parts: Vec<_> = arm.parts().into_iter().map(part).collect();
+    format!(" {} is weighted by time: {}.", arm.name, parts.join(", "))
 }
 
 fn seen(report: &Report, one: &Compared, found: &Contrast) -> String {

@@ -97,14 +97,13 @@ impl How {
             MEASURED_SECONDS_MIN,
         );
         range("coolDownSeconds", self.phases.cool_down_seconds, 0);
-        let planned: BTreeSet<_> = plan.arms.iter().map(|arm| arm.name.as_str()).collect();
-        for arm in &plan.arms {
-            let changes = arm.changes_per_trial.unwrap_or_default();
-            match self.arms.get(&arm.name) {
-                None => faults.push(format!("arms: {:?} of the plan is missing", arm.name)),
+        let planned: BTreeSet<String> = plan.kinds().into_iter().collect();
+        for name in &planned {
+            let changes = plan.changes_of(name);
+            match self.arms.get(name) {
+                None => faults.push(format!("arms: {name:?} of the plan is missing")),
                 Some(how) if changes > 0 && how.change.is_none() => faults.push(format!(
-                    "arms.{}.change: the plan has {changes} changes per trial; a command is needed",
-                    arm.name
+                    "arms.{name}.change: the plan has {changes} changes per trial; a command is needed"
                 )),
                 Some(_) => {}
             }

@@ -53,6 +53,29 @@ fn commands_that_do_not_fit_the_plan_are_told_with_field_value_and_what_is_accep
 }
 
 #[test]
+fn parts_of_an_arm_have_commands_of_their_own() {
+    let plan = PLAN.replace(
+        "{name: flux, changesPerTrial: 2}",
+        "{name: flux, changesPerTrial: 2, strata: [{trials: flux.quiet, share: 0.9}, {trials: flux.sync, share: 0.1}]}",
+    );
+    let plan = Plan::parse("plan.yaml", &plan).unwrap();
+    let how = HOW.replace(
+        "flux: {setUp: 'true', change: 'true'}",
+        "flux.quiet: {change: 'true'}, flux.sync: {setUp: 'true', change: 'true'}",
+    );
+    let found = How::parse("how.yaml", &how, &plan).unwrap();
+    assert!(found.arm("flux.sync").set_up.is_some() && found.arm("flux.quiet").set_up.is_none());
+    let told = How::parse("how.yaml", HOW, &plan).unwrap_err().to_string();
+    for part in [
+        "arms: \"flux.quiet\" of the plan is missing",
+        "arms: \"flux.sync\" of the plan is missing",
+        "arms.flux: the plan has no such arm",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+}
+
+#[test]
 fn energy_of_pods_that_went_stays_with_their_namespace() {
     let first = Reading::of(&[metrics(100.0, 8.0, 1.0, 3.0)]).unwrap();
     // The pod ended and was folded; what it used in between is there.

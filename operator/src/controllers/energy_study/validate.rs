@@ -292,6 +292,7 @@ fn arm(spec: &tanso_crds::energy_study::ArmSpec) -> Arm {
         name: spec.name.clone(),
         description: format!("{}{who}", spec.description),
         changes_per_trial: changes.and_then(|changes| u32::try_from(changes.per_trial).ok()),
+        strata: Vec::new(),
     }
 }
 
@@ -301,6 +302,7 @@ fn comparison(spec: &ComparisonSpec) -> Comparison {
         against: spec.against.clone(),
         placebo: spec.known == Known::Placebo,
         injected: None,
+        cost: None,
     }
 }
 

@@ -46,36 +46,78 @@ const fn flux(minutes: u64, seconds: u64) -> By {
     }
 }
 
-/// Name, who, changes, edits, load, and whether it is part of a quick study.
-const ALL: [(&str, By, [bool; 3], bool); 14] = [
-    ("nothing", By::Nobody, [false, false, false], true),
-    ("snowflake", By::Script, [true, true, false], true),
-    ("snowflake-again", By::Script, [true, true, false], true),
-    ("snowflake-load", By::Script, [true, true, true], true),
+/// When an arm is run that nobody named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runs {
+    /// Also in a quick study.
+    Quick,
+    /// In a long one.
+    Long,
+    /// Never: it must be named.
+    Named,
+}
+
+/// Name, who, changes, edits, load, and when it is run. Arms in parts share the
+/// trials of their parts, so one of ten minutes costs no time beside one of a minute.
+const ALL: [(&str, By, [bool; 3], Runs); 14] = [
+    ("nothing", By::Nobody, [false, false, false], Runs::Quick),
+    ("snowflake", By::Script, [true, true, false], Runs::Quick),
+    (
+        "snowflake-again",
+        By::Script,
+        [true, true, false],
+        Runs::Quick,
+    ),
+    (
+        "snowflake-load",
+        By::Script,
+        [true, true, true],
+        Runs::Quick,
+    ),
     (
         "snowflake-no-edits",
         By::Script,
         [true, false, false],
-        false,
+        Runs::Long,
     ),
-    ("flux-10m", flux(10, 0), [true, true, false], true),
-    ("flux-1m", flux(1, 0), [true, true, false], true),
-    ("flux-10s", flux(0, 10), [true, true, false], true),
-    ("flux-10m-idle", flux(10, 0), [false, false, false], false),
-    ("flux-1m-idle", flux(1, 0), [false, false, false], true),
-    ("flux-10s-idle", flux(0, 10), [false, false, false], false),
+    ("flux-10m", flux(10, 0), [true, true, false], Runs::Quick),
+    ("flux-1m", flux(1, 0), [true, true, false], Runs::Quick),
+    ("flux-10s", flux(0, 10), [true, true, false], Runs::Long),
+    (
+        "flux-10m-idle",
+        flux(10, 0),
+        [false, false, false],
+        Runs::Quick,
+    ),
+    (
+        "flux-1m-idle",
+        flux(1, 0),
+        [false, false, false],
+        Runs::Quick,
+    ),
+    (
+        "flux-10s-idle",
+        flux(0, 10),
+        [false, false, false],
+        Runs::Long,
+    ),
     (
         "flux-10m-no-edits",
         flux(10, 0),
         [true, false, false],
-        false,
+        Runs::Long,
     ),
-    ("flux-1m-no-edits", flux(1, 0), [true, false, false], false),
+    (
+        "flux-1m-no-edits",
+        flux(1, 0),
+        [true, false, false],
+        Runs::Long,
+    ),
     (
         "flux-10s-no-edits",
         flux(0, 10),
         [true, false, false],
-        false,
+        Runs::Named,
     ),
 ];
 
@@ -86,6 +128,11 @@ const NEEDED: [&str; 2] = ["nothing", "snowflake"];
 /// than the fewest.
 const OF: &str = "-of-";
 
+/// How the name of an arm without changes ends.
+pub(super) const IDLE: &str = "-idle";
+/// How the name of an arm without edits by hand ends.
+pub(super) const NO_EDITS: &str = "-no-edits";
+
 /// The arms of a choice, Flux's once for each number of Kustomizations, fewest
 /// first; all of the mode if none is named. `flux-1m` names those of all numbers,
 /// `flux-1m-of-50` one.
@@ -95,7 +142,7 @@ pub(super) fn chosen(
     kustomizations: &[usize],
 ) -> Result<Vec<ArmDesign>, String> {
     let all = ALL.iter().flat_map(|row| numbered(row, kustomizations));
-    let all: Vec<(&str, bool, ArmDesign)> = all.collect();
+    let all: Vec<(&str, Runs, ArmDesign)> = all.collect();
     let is_known = |name: &String| {
         all.iter()
             .any(|(base, _, arm)| name == base || *name == arm.name)
@@ -107,9 +154,9 @@ pub(super) fn chosen(
             known.join(", ")
         ));
     }
-    let is_chosen = |(base, is_quick, arm): &(&str, bool, ArmDesign)| {
+    let is_chosen = |(base, runs, arm): &(&str, Runs, ArmDesign)| {
         if named.is_empty() {
-            *is_quick || !quick
+            *runs == Runs::Quick || (*runs == Runs::Long && !quick)
         } else {
             NEEDED.contains(base) || named.iter().any(|name| name == base || *name == arm.name)
         }
@@ -121,12 +168,12 @@ pub(super) fn chosen(
         .collect())
 }
 
-/// An arm's name without number, whether it is part of a quick study, and the
-/// arm: once, or for each number of Kustomizations.
+/// An arm's name without number, when it is run, and the arm: once, or for each
+/// number of Kustomizations.
 fn numbered<'a>(
-    (name, by, [changes, edits, load], is_quick): &'a (&'a str, By, [bool; 3], bool),
+    (name, by, [changes, edits, load], runs): &'a (&'a str, By, [bool; 3], Runs),
     kustomizations: &[usize],
-) -> Vec<(&'a str, bool, ArmDesign)> {
+) -> Vec<(&'a str, Runs, ArmDesign)> {
     let arm = |place: usize, count: usize| ArmDesign {
         name: if place == 0 {
             (*name).to_owned()
@@ -147,9 +194,7 @@ fn numbered<'a>(
             .collect(),
         By::Nobody | By::Script => vec![arm(0, 0)],
     };
-    arms.into_iter()
-        .map(|arm| (*name, *is_quick, arm))
-        .collect()
+    arms.into_iter().map(|arm| (*name, *runs, arm)).collect()
 }
 
 impl ArmDesign {
@@ -162,6 +207,26 @@ impl ArmDesign {
             (By::Flux { .. }, true, false) => Some("snowflake-no-edits"),
             (By::Script | By::Flux { .. }, ..) => Some("nothing"),
         }
+    }
+
+    /// The same arm without changes, or without edits by hand.
+    pub(super) fn sibling(&self, word: &str) -> String {
+        let (stem, number) = match self.name.split_once(OF) {
+            Some((stem, number)) => (stem, format!("{OF}{number}")),
+            None => (self.name.as_str(), String::new()),
+        };
+        let stem = [IDLE, NO_EDITS]
+            .into_iter()
+            .find_map(|word| stem.strip_suffix(word))
+            .unwrap_or(stem);
+        format!("{stem}{word}{number}")
+    }
+
+    /// What stands behind a name for its number of Kustomizations; empty for the
+    /// fewest.
+    pub(super) fn number(&self) -> &str {
+        let place = self.name.find(OF);
+        place.and_then(|place| self.name.get(place..)).unwrap_or("")
     }
 
     /// The same arm with the fewest Kustomizations, if it has more.
