@@ -291,7 +291,7 @@ fn arms_in_parts_are_numpys_and_scipys() {
         let name = set["name"].as_str().unwrap();
         let share = set["share"].as_f64().unwrap();
         let [quiet, sync, control] = ["quiet", "sync", "control"].map(|part| figures(&set[part]));
-        let samples = [&quiet, &sync].map(|figures| Sample::try_new(figures.to_vec()).unwrap());
+        let samples = [&quiet, &sync].map(|figures| Sample::try_new(figures.clone()).unwrap());
         let parts = [
             Part {
                 share: 1.0 - share,

@@ -112,8 +112,8 @@ mod tests {
         ];
         let series = over_each_other(list).unwrap().series;
         let known = hour("2026-11-21T00:00Z");
-        let later = [1, 30, 31].map(|hours| hour("2026-12-21T00:00Z").plus_hours(hours));
-        let hours = later.into_iter().chain([known, known]);
+        let filled = [1, 30, 31].map(|hours| hour("2026-12-21T00:00Z").plus_hours(hours));
+        let hours = filled.into_iter().chain([known, known]);
         let found = used(&*series, hours);
         let told_of: Vec<_> = found.iter().map(|one| (one.data_year, one.hours)).collect();
         assert_eq!(told_of, [(Some(2024), 3), (None, 1)]);

@@ -75,8 +75,8 @@ fn is_at_rest(used: &[f64]) -> bool {
         return false;
     };
     let most = last.iter().copied().fold(f64::MIN, f64::max);
-    let least = last.iter().copied().fold(f64::MAX, f64::min);
-    most <= CALM_CPUS && most - least <= SPREAD_CPUS
+    let fewest = last.iter().copied().fold(f64::MAX, f64::min);
+    most <= CALM_CPUS && most - fewest <= SPREAD_CPUS
 }
 
 #[cfg(test)]

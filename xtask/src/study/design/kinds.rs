@@ -95,18 +95,18 @@ impl Design {
         let share = phase.as_secs_f64() / interval.as_secs_f64();
         let waiting = self.waiting(arm, interval);
         let quiet = Kind {
-            arm: self.part(arm, "quiet", NEVER),
+            arm: Self::part(arm, "quiet", NEVER),
             timer: Timer::Quiet,
         };
         let sync = Kind {
-            arm: self.part(arm, &sync_word(self, arm, waiting), self.lead(arm)),
+            arm: Self::part(arm, &sync_word(self, arm, waiting), self.lead(arm)),
             timer: Timer::Sync { waiting },
         };
         vec![(quiet, 1.0 - share), (sync, share)]
     }
 
     /// A part: arms that differ in their interval alone have the same ones.
-    fn part(&self, arm: &ArmDesign, word: &str, interval: Duration) -> ArmDesign {
+    fn part(arm: &ArmDesign, word: &str, interval: Duration) -> ArmDesign {
         let stem = match (arm.changes, arm.edits) {
             (true, true) => "flux-busy",
             (true, false) => "flux-no-edits",
