@@ -138,7 +138,7 @@ fn the_documented_plan_and_figures_are_read() {
         let rest = MEASURING.split(from).nth(1).unwrap();
         rest.split("```").next().unwrap().to_owned()
     };
-    let plan = Plan::parse("measuring.md", &block("```yaml\n")).unwrap();
+    let plan = Plan::parse("measuring.md", &block("\n```yaml\n")).unwrap();
     assert_eq!(plan.compared().len(), 5);
     let text = format!("trial,block{}", block("```\ntrial,block"));
     let trials = Trials::parse("measuring.md", &text).unwrap();

@@ -260,7 +260,9 @@ mod tests {
     #[test]
     fn every_test_that_the_reliability_page_names_is_there() {
         let mut tests = Vec::new();
-        for folder in ["operator", "carbon", "crds", "runtime", "tests"] {
+        for folder in [
+            "operator", "carbon", "cli", "crds", "faces", "runtime", "tests",
+        ] {
             sources(&workspace::root().join(folder), &mut tests);
         }
         let page = fs::read_to_string(workspace::root().join("docs/reliability.md")).unwrap();
