@@ -236,14 +236,23 @@ pub struct Policy {
     pub status: CarbonPolicyStatus,
 }
 
+/// An object's kind and name, with its namespace if it has one.
+fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{kind} {namespace}/{name}"),
+        None => format!("{kind} {name}"),
+    }
+}
+
 impl Policy {
     /// `CarbonPolicy shop/korea` or `ClusterCarbonPolicy everything`.
     #[must_use]
     pub fn title(&self) -> String {
-        match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
-            None => format!("{} {}", self.kind, self.name),
-        }
+        title(
+            &self.kind.to_string(),
+            self.namespace.as_deref(),
+            &self.name,
+        )
     }
 
     /// The condition of a type, if it was written.

@@ -54,10 +54,7 @@ impl LeftOut {
     /// `CarbonPolicy shop/newer` or `ClusterCarbonPolicy everything`.
     #[must_use]
     pub fn title(&self) -> String {
-        match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
-            None => format!("{} {}", self.kind, self.name),
-        }
+        super::title(&self.kind, self.namespace.as_deref(), &self.name)
     }
 
     /// What cannot be read, and what to do.

@@ -91,6 +91,29 @@ fn bounds_compare_low_with_low_and_high_with_high() {
     assert!(saving_percent(then, now).value < 0.0);
 }
 
+/// A run that is planned for the first of these hours and may start up to the
+/// last.
+fn run_between<'a>(
+    target: &'a Target,
+    time_zone: &'a TimeZone,
+    (job, series): (&'a Job, &'a dyn HourlyIntensity),
+    [first, last]: [UtcHour; 2],
+) -> RunRequest<'a> {
+    RunRequest {
+        target,
+        planned: first.start(),
+        earliest: first.start(),
+        latest: last.start(),
+        time_zone,
+        job,
+        series,
+        terms: Terms {
+            now: first.start(),
+            min_saving_percent: 1.0,
+        },
+    }
+}
+
 /// Its hours before `until` are the first's, the others the second's.
 struct Two {
     first: StaticIntensity,
@@ -139,25 +162,16 @@ fn each_source_of_the_hours_that_are_compared_is_named_with_its_data_year() {
         until: start.plus_hours(3),
     };
     let job = Job::flat(3_600, Joules::from_microjoules(3_600_000_000_000)).unwrap();
-    let basis = |latest: i32| {
-        let advice = shift_run(&RunRequest {
-            target: &target,
-            planned: start.start(),
-            earliest: start.start(),
-            latest: start.plus_hours(latest).start(),
-            time_zone: &zone,
-            job: &job,
-            series: &series,
-            terms: Terms {
-                now: start.start(),
-                min_saving_percent: 1.0,
-            },
-        });
-        advice.unwrap().recommendation.basis
-    };
+    let request = run_between(
+        &target,
+        &zone,
+        (&job, &series),
+        [0, 6].map(|h| start.plus_hours(h)),
+    );
+    let basis = shift_run(&request).unwrap().recommendation.basis;
     let told = "; KR average life-cycle location-based, own, data year 2026; \
                 KR average life-cycle location-based, typical, data year 2024; one run";
-    assert!(basis(6).contains(told), "{}", basis(6));
+    assert!(basis.contains(told), "{basis}");
 }
 
 #[test]
@@ -178,18 +192,11 @@ fn figures_that_end_before_the_latest_start_are_planned_within_and_it_is_said() 
     let series = IntensitySeries::try_new(info, points).unwrap();
     let job = Job::flat(3_600, Joules::from_microjoules(3_600_000_000_000)).unwrap();
     let run = |planned: UtcHour| {
+        let day = [start, start.plus_hours(24)];
+        let planned = planned.start();
         shift_run(&RunRequest {
-            target: &target,
-            planned: planned.start(),
-            earliest: start.start(),
-            latest: start.plus_hours(24).start(),
-            time_zone: &zone,
-            job: &job,
-            series: &series,
-            terms: Terms {
-                now: start.start(),
-                min_saving_percent: 1.0,
-            },
+            planned,
+            ..run_between(&target, &zone, (&job, &series), day)
         })
     };
     let advice = run(start).unwrap();

@@ -2,6 +2,28 @@
 
 use super::super::super::open_reports::Mirror;
 use super::*;
+use tanso_crds::carbon_policy::status::CarbonPolicyStatus;
+
+/// An evaluation that wrote no pages.
+fn evaluated<'a>(policy: &'a ValidatedPolicy, evaluation: &'a Evaluation) -> Evaluated<'a> {
+    Evaluated {
+        policy,
+        evaluation,
+        data_through: Timestamp::from_second(THROUGH).unwrap(),
+        revision: 41,
+        with_unallocated: false,
+        reports: Vec::new(),
+        open_reports: Mirror::Unwished,
+    }
+}
+
+/// The first status of an evaluation.
+fn written(policy: &ValidatedPolicy, evaluation: &Evaluation) -> CarbonPolicyStatus {
+    let evaluated = evaluated(policy, evaluation);
+    let data_through = evaluated.data_through;
+    let outcome = Outcome::Evaluated(Box::new(evaluated));
+    status::after(None, &outcome, Some(1), data_through)
+}
 
 #[test]
 fn the_digest_follows_the_inputs_and_nothing_else() {
@@ -52,18 +74,7 @@ fn an_intensity_older_than_allowed_is_not_fresh_and_says_why() {
     let (mut policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
     policy.intensity.freshness.is_stale = true;
     policy.intensity.freshness.notes = vec!["grid-service: last answer 7 h old".into()];
-    let data_through = Timestamp::from_second(THROUGH).unwrap();
-    let evaluated = Evaluated {
-        policy: &policy,
-        evaluation: &evaluation,
-        data_through,
-        revision: 41,
-        with_unallocated: false,
-        reports: Vec::new(),
-        open_reports: Mirror::Unwished,
-    };
-    let outcome = Outcome::Evaluated(Box::new(evaluated));
-    let status = status::after(None, &outcome, Some(1), data_through);
+    let status = written(&policy, &evaluation);
     let fresh = status
         .conditions
         .iter()
@@ -133,18 +144,7 @@ fn each_provider_that_spoke_for_hours_is_told_with_its_own_data_year() {
     let words =
         "Electricity Maps, typical hours, data year 2024 (3 h) and own/t.csv, data year 2026 (1 h)";
     assert!(said.contains(words), "{said}");
-    let data_through = Timestamp::from_second(THROUGH).unwrap();
-    let evaluated = Evaluated {
-        policy: &policy,
-        evaluation: &found,
-        data_through,
-        revision: 41,
-        with_unallocated: false,
-        reports: Vec::new(),
-        open_reports: Mirror::Unwished,
-    };
-    let outcome = Outcome::Evaluated(Box::new(evaluated));
-    let status = status::after(None, &outcome, Some(1), data_through);
+    let status = written(&policy, &found);
     let intensity = status.intensity.unwrap();
     assert_eq!(intensity.sources, found.sources);
     // The field of before stays.
@@ -156,13 +156,9 @@ fn the_status_is_as_the_golden_file() {
     let (policy, evaluation) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
     let data_through = Timestamp::from_second(THROUGH).unwrap();
     let evaluated = Evaluated {
-        policy: &policy,
-        evaluation: &evaluation,
-        data_through,
-        revision: 41,
         with_unallocated: true,
         reports: vec!["p-12345678-1".into()],
-        open_reports: Mirror::Unwished,
+        ..evaluated(&policy, &evaluation)
     };
     let outcome = Outcome::Evaluated(Box::new(evaluated));
     let mut status = status::after(None, &outcome, Some(3), data_through);
