@@ -275,6 +275,17 @@ impl<'a> Table<'a> {
         loop {
             match self.records.next()? {
                 Ok(record) => {
+                    if let Some(open) = unclosed(&record) {
+                        let row = record.position().map_or(0, csv::Position::line);
+                        let column = self.header.get(open).cloned().unwrap_or_default();
+                        let value = record.get(open).unwrap_or_default();
+                        let reason =
+                            "a quote is not closed in its row: the rows after it would be \
+                                      part of this cell"
+                                .to_owned();
+                        self.fault_at(row, &column, value, reason);
+                        continue;
+                    }
                     return Some(Row {
                         record,
                         table: self,
@@ -319,6 +330,12 @@ impl<'a> Table<'a> {
             Err(self.faults)
         }
     }
+}
+
+/// The cell that goes on over the end of its line: a quote that is not closed
+/// takes the rows after it in, and their energy would be lost without a word.
+fn unclosed(record: &StringRecord) -> Option<usize> {
+    record.iter().position(|cell| cell.contains(['\n', '\r']))
 }
 
 /// A row of a table.
@@ -394,6 +411,33 @@ impl Row<'_, '_> {
 mod tests {
     use super::*;
     use crate::series::HourlyIntensity;
+
+    /// The rest of a table was one cell, and what was left of it Compliant.
+    #[test]
+    fn a_quote_that_is_not_closed_loses_no_row_without_a_word() {
+        let read = |text: &str| {
+            let mut table = Table::open("t.csv", text);
+            let mut names = Vec::new();
+            while let Some(row) = table.next_row() {
+                names.push(row.get("name").to_owned());
+            }
+            (names, table.finish())
+        };
+        let (names, faults) = read("hour,name\n0,x\n1,\"a\n2,b\n3,c\"\n4,d\n");
+        assert_eq!(names, ["x", "d"]);
+        let told = faults.unwrap_err().to_string();
+        assert!(told.contains("row 3") && told.contains("name"), "{told}");
+        assert!(told.contains("a quote is not closed"), "{told}");
+        // To the end of the file.
+        let (_, faults) = read("hour,name\n1,\"a\n2,b\n3,c\n");
+        assert!(faults.is_err());
+        // Quotes that are closed are as good as none.
+        let (names, faults) = read("hour,name\n1,\"a, b\"\n2,\"c\"\n");
+        assert_eq!(
+            (names.as_slice(), faults),
+            (&["a, b", "c"].map(String::from)[..], Ok(()))
+        );
+    }
 
     const FULL: &str = "datetime_utc,zone,ci_direct_gco2eq_kwh,ci_lifecycle_gco2eq_kwh,estimated\n\
         2024-01-01T00:00Z,KR,300.5,400.25,0\n\

@@ -50,9 +50,27 @@ pub fn region_of(
     found.next().is_none().then_some(first)
 }
 
+/// The region that a node's label names where no provider of the table has one
+/// of that name; `None` without the label.
+#[must_use]
+pub fn unlisted_region(labels: &BTreeMap<String, String>) -> Option<&str> {
+    let wanted = labels.get(REGION_LABEL)?;
+    let is_listed = regions().ok()?.iter().any(|one| one.region == *wanted);
+    (!is_listed).then_some(wanted.as_str())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_region_that_no_provider_has_is_named_and_no_missing_label() {
+        let labelled = |region: &str| [(REGION_LABEL.to_owned(), region.to_owned())].into();
+        let cellar = labelled("cellar");
+        assert_eq!(unlisted_region(&cellar), Some("cellar"));
+        assert_eq!(unlisted_region(&labelled("ap-northeast-2")), None);
+        assert_eq!(unlisted_region(&BTreeMap::new()), None);
+    }
 
     fn zone(region: &str, id: Option<&str>) -> Option<&'static str> {
         let labels = [(REGION_LABEL.to_owned(), region.to_owned())].into();

@@ -12,7 +12,10 @@
 //! - An hour has one place, the later: that of the machine which goes on, and
 //!   which the hour's other energy is booked for.
 //! - What nobody says of a node changes nothing: one that goes loses its labels
-//!   first.
+//!   first. Of a new object it says nothing either, and that is not where the
+//!   one before it was.
+//! - A label that names no region of the table is a place whose region is not
+//!   known, and no missing label.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +33,8 @@ const BEGINNING: i64 = 0;
 pub struct Stay {
     /// Its first hour; that of 1970 from the beginning.
     pub since: UtcHour,
-    /// Its cloud region with the provider; `None` where none is known.
+    /// Its cloud region with the provider, or with none the label of a region
+    /// that the table has not; `None` where no label was seen.
     pub region: Option<(String, String)>,
     /// Its CPU, thousandths of a core.
     pub millicores: Option<u32>,
@@ -108,13 +112,16 @@ pub(super) fn note(transaction: &Transaction<'_>, sight: &Sight<'_>) -> rusqlite
         };
         return insert(transaction, sight.node, &first);
     };
+    let is_anew = sight.made_anew.is_some();
+    // A new object of which nobody says where it is may be elsewhere than the
+    // one before it.
+    let before = last.region.as_ref().filter(|_| !is_anew);
     let now = Stay {
         since: hour_of(since(sight, &last)),
-        region: sight.region.or(last.region.as_ref()).cloned(),
+        region: sight.region.or(before).cloned(),
         millicores: sight.millicores.or(last.millicores),
     };
-    // A new object of which nobody says where it is may be elsewhere.
-    let is_another = sight.made_anew.is_some() && now.region.is_none();
+    let is_another = is_anew && now.region.is_none();
     if !is_another && now.is_like(&last) {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use tanso_carbon::recommend::consolidate;
 use tanso_carbon::regions::Region;
 use tanso_crds::PowerMonitor;
 use tanso_crds::power_monitor::IdleSharing;
-use tanso_intensity::places::region_of;
+use tanso_intensity::places::{region_of, unlisted_region};
 use tanso_power::Joules;
 
 use super::{Agent, Inventory, chain, prune};
@@ -39,8 +39,10 @@ impl Inventory {
         let known = |node: &Node| {
             let name = node.name_any();
             let region = regions.get(&name);
+            let region = region.map(|one| (one.provider.clone(), one.region.clone()));
+            let unlisted = || Some((String::new(), unlisted_region(node.labels())?.to_owned()));
             let known = KnownNode {
-                region: region.map(|one| (one.provider.clone(), one.region.clone())),
+                region: region.or_else(unlisted),
                 millicores: self.allocatable_millicores(&name),
                 memory_bytes: self.allocatable_bytes(&name),
                 made: node.creation_timestamp().map(|at| at.0),

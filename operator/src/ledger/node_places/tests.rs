@@ -137,6 +137,28 @@ fn a_place_is_forgotten_when_the_next_holds_at_the_beginning_of_what_is_kept() {
     assert_eq!(all(&ledger).unwrap(), BTreeMap::new());
 }
 
+/// One that came again in a cellar was priced in the region before it for good.
+#[test]
+fn a_name_that_comes_again_without_a_region_of_the_table_is_not_where_it_was() {
+    let (_folder, mut ledger) = opened();
+    let first = seen(Some("eu-north-1"), None, Some(at(-9, 0)));
+    keep(&mut ledger, first, at(0, 60));
+    let made = Some(at(5, 0));
+    keep(&mut ledger, seen(None, None, made), at(5, 60));
+    let found = stays(&ledger);
+    assert_eq!(region_at(&found, hour(4)), Some("eu-north-1"));
+    assert_eq!(region_at(&found, hour(5)), None);
+    // Its label comes late, and it was there all the time.
+    keep(&mut ledger, seen(Some("eu-west-1"), None, made), at(7, 0));
+    let found = stays(&ledger);
+    assert_eq!(region_at(&found, hour(5)), Some("eu-west-1"));
+    // The label is another one, which no table has: `known_nodes` names it.
+    keep(&mut ledger, seen(Some("cellar"), None, made), at(9, 0));
+    let found = stays(&ledger);
+    assert_eq!(region_at(&found, hour(8)), Some("eu-west-1"));
+    assert_eq!(region_at(&found, hour(9)), Some("cellar"));
+}
+
 /// How long after the last look, which region the node is in, if its labels say
 /// so, and whether its object was made since the last look.
 type Look = (i64, Option<usize>, bool);
@@ -167,6 +189,9 @@ fn replayed(looks: &[Look]) -> Vec<Option<usize>> {
             from = object_since;
         }
         let Some(region) = *region else {
+            if *is_anew && number > 0 {
+                places[from..].fill(None);
+            }
             continue;
         };
         if places[HOURS - 1].is_none() {
