@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use tanso_faces::view::{FactsFault, certificate_fault};
 
 /// An API server that does not answer within this time is not waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -132,6 +133,18 @@ pub enum ClusterError {
         /// Why not.
         cause: String,
     },
+    /// What answers has a certificate that is not accepted.
+    #[error(
+        "{action}: the certificate of the API server at {server} is not accepted: {cause}; check that the certificate authority of the context signed it, and that it has the server's name"
+    )]
+    Certificate {
+        /// What was tried.
+        action: String,
+        /// The API server.
+        server: String,
+        /// Why not.
+        cause: String,
+    },
     /// The API server does not answer.
     #[error(
         "{action}: the API server at {server} does not answer ({cause}); check that the cluster runs and that --context is the right one"
@@ -223,6 +236,27 @@ impl ClusterArgs {
     }
 }
 
+impl ClusterError {
+    /// The fault with the name of the server that does not answer, or not as
+    /// itself; other faults come back as they are.
+    pub(crate) fn named(fault: FactsFault, server: &str) -> Result<Self, FactsFault> {
+        let server = server.to_owned();
+        match fault {
+            FactsFault::Unreachable { action, cause } => Ok(Self::Unreachable {
+                action,
+                server,
+                cause,
+            }),
+            FactsFault::Certificate { action, cause } => Ok(Self::Certificate {
+                action,
+                server,
+                cause,
+            }),
+            other => Err(other),
+        }
+    }
+}
+
 impl Cluster {
     /// What a failed request means.
     #[must_use]
@@ -237,10 +271,18 @@ impl Cluster {
                 };
             }
             _ => {
-                return ClusterError::Unreachable {
-                    action,
-                    server: self.server.clone(),
-                    cause: innermost(error),
+                let server = self.server.clone();
+                return match certificate_fault(error) {
+                    Some(cause) => ClusterError::Certificate {
+                        action,
+                        server,
+                        cause,
+                    },
+                    None => ClusterError::Unreachable {
+                        action,
+                        server,
+                        cause: innermost(error),
+                    },
                 };
             }
         };

@@ -164,10 +164,41 @@ pub async fn run(
 }
 
 fn no_cluster(error: &ClusterError) -> Finding {
-    Finding::fail(
-        error.to_string(),
-        "name a cluster that answers: --context NAME or --kubeconfig FILE",
-    )
+    Finding::fail(error.to_string(), mend(error))
+}
+
+/// What to do about what could not be asked, by why it could not.
+const fn mend(error: &ClusterError) -> &'static str {
+    match error {
+        ClusterError::File { .. }
+        | ClusterError::Context { .. }
+        | ClusterError::NoConfig
+        | ClusterError::Unusable { .. }
+        | ClusterError::Unreachable { .. } => {
+            "name a cluster that answers: --context NAME or --kubeconfig FILE"
+        }
+        ClusterError::Client { .. } => {
+            "mend the credentials and certificates that the context has, or name another: --context NAME"
+        }
+        ClusterError::Certificate { .. } => {
+            "give the context's cluster the certificate-authority-data of the authority that signed the server's certificate, and a server (or tls-server-name) that it is for; if both are right, something else answers at that address"
+        }
+        ClusterError::Unauthorized { .. } => {
+            "log in again, until `kubectl auth whoami` answers; or name a context with credentials that are accepted: --context NAME"
+        }
+        ClusterError::Forbidden { .. } => {
+            "run this as somebody who may read it (--context NAME, --as USER), or ask for a role that allows it"
+        }
+        ClusterError::Refused { code, .. } if *code == 429 || *code >= 500 => {
+            "the cluster answers, and cannot do this now: try again; if it stays so, `kubectl get --raw '/readyz?verbose'` says which part of the API server fails"
+        }
+        ClusterError::Refused { .. } | ClusterError::Unreadable { .. } => {
+            "see whether an API server of Kubernetes answers at that address: `kubectl version`; if so, use the kubectl tanso of the installed version"
+        }
+        ClusterError::NotInstalled { .. } => {
+            "see whether an API server of Kubernetes answers at that address: `kubectl version`; if so, install tanso there: `kubectl apply --server-side -k config/default`"
+        }
+    }
 }
 
 fn summary(findings: &[Finding]) -> String {

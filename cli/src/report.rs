@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use tanso_faces::answer::report::{Limits, ReadFault, When, read};
+use tanso_faces::answer::report::{Limits, ReadFault, Unchosen, When, choose, read};
 use tanso_faces::report::{self, Format, Language, Statement, VerifyError};
-use tanso_faces::view::{Access, Facts, FactsFault, Policy, ProxyBooks, Reader, Scope};
+use tanso_faces::view::{Access, Facts, FactsFault, LeftOut, Policy, ProxyBooks, Reader, Scope};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::progress::Progress;
@@ -24,7 +24,7 @@ use crate::{Error, Outcome};
 pub struct Args {
     #[command(subcommand)]
     check: Option<Check>,
-    /// Name of a policy of the namespace, or of one for the whole cluster; may be left out if there is one only
+    /// Name of a policy of the namespace, or of one for the whole cluster (KIND/NAME where both have it); may be left out if there is one only
     policy: Option<String>,
     /// Namespace; default that of the context
     #[arg(short, long)]
@@ -222,15 +222,11 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
 /// Who does not answer is named, as other commands do.
 fn at_server(fault: ReportFault, server: &str) -> Error {
     match fault {
-        ReportFault::Facts(FactsFault::Unreachable { action, cause })
-        | ReportFault::Read(ReadFault::Facts(FactsFault::Unreachable { action, cause })) => {
-            let server = server.to_owned();
-            ClusterError::Unreachable {
-                action,
-                server,
-                cause,
+        ReportFault::Facts(fault) | ReportFault::Read(ReadFault::Facts(fault)) => {
+            match ClusterError::named(fault, server) {
+                Ok(named) => named.into(),
+                Err(fault) => ReportFault::Facts(fault).into(),
             }
-            .into()
         }
         other => other.into(),
     }
@@ -291,31 +287,27 @@ fn when(args: &Args) -> When {
 async fn chosen(args: &Args, facts: &dyn Facts, namespace: &str) -> Result<Policy, ReportFault> {
     let scope = Scope::Namespace(namespace.to_owned());
     let listed = facts.listed_policies(&scope).await?;
-    let known = listed.items;
-    let is_asked = |name: &str| args.policy.as_ref().is_none_or(|asked| name == asked);
-    let is_there = known.iter().any(|one| is_asked(&one.name));
-    let unreadable = listed.unreadable.iter().find(|one| is_asked(&one.name));
-    if let Some(one) = unreadable.filter(|_| !is_there) {
-        return Err(ReportFault::Policy(one.to_string()));
-    }
-    let names: Vec<&str> = known.iter().map(|policy| policy.name.as_str()).collect();
-    let names = names.join(", ");
-    let fault = |text: String| ReportFault::Policy(text);
-    match (&args.policy, known.as_slice()) {
-        (_, []) => Err(fault(format!(
+    let readable = listed.items.iter().map(Policy::title);
+    let others = listed.unreadable.iter().map(LeftOut::title);
+    let known: Vec<String> = readable.chain(others).collect();
+    let found = choose(listed, args.policy.as_deref());
+    found.map_err(|why| ReportFault::Policy(unchosen(why, args, namespace, &known)))
+}
+
+/// Why no policy could be chosen, as the command line says it.
+fn unchosen(why: Unchosen, args: &Args, namespace: &str, known: &[String]) -> String {
+    match (why, &args.policy) {
+        (Unchosen::Nothing, Some(name)) if !known.is_empty() => format!(
+            "no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; there are {}",
+            known.join(", ")
+        ),
+        (Unchosen::Nothing, _) => format!(
             "no policy in namespace \"{namespace}\" nor for the cluster; apply a CarbonPolicy"
-        ))),
-        (Some(name), known) => known
-            .iter()
-            .find(|policy| policy.name == *name)
-            .cloned()
-            .ok_or_else(|| {
-                fault(format!(
-                    "no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; there are {names}"
-                ))
-            }),
-        (None, [only]) => Ok(only.clone()),
-        (None, _) => Err(fault(format!("which policy? there are {names}"))),
+        ),
+        (Unchosen::Unreadable { title, why }, _) => format!("{title}: {why}"),
+        (Unchosen::Several(which), _) => format!(
+            "which policy? there are {which}; name one, as KIND/NAME where a CarbonPolicy and a ClusterCarbonPolicy share the name"
+        ),
     }
 }
 
@@ -358,89 +350,4 @@ impl From<LanguageArg> for Language {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_hour_may_be_written_without_seconds() {
-        assert_eq!(
-            instant("2026-06-01T05:00Z").unwrap().as_second(),
-            1_780_290_000
-        );
-        assert!(
-            instant("yesterday")
-                .unwrap_err()
-                .contains("accepted is one as in")
-        );
-    }
-
-    /// `top` named the server, `report` only said that there was no answer.
-    #[test]
-    fn a_cluster_that_does_not_answer_is_named() {
-        let fault = || FactsFault::Unreachable {
-            action: "listing carbonpolicies".to_owned(),
-            cause: "connection refused".to_owned(),
-        };
-        let all = [
-            ReportFault::Facts(fault()),
-            ReportFault::Read(ReadFault::Facts(fault())),
-        ];
-        for fault in all {
-            let text = at_server(fault, "https://10.0.0.9:6443").to_string();
-            assert!(text.contains("https://10.0.0.9:6443"), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_file_that_is_no_report_is_refused_with_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("report.md");
-        std::fs::write(&file, "# not a report\n").unwrap();
-        let refused = check(&verifying(file), &mut Vec::new());
-        let text = refused.unwrap_err().to_string();
-        assert!(
-            text.contains("report.md\": no digest of a report in it"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_changed_report_is_a_finding_and_no_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("report.md");
-        let report = report::seal::seal("# A report\n\n1 kWh\n", report::seal::Comment::Html);
-        let mut out = Vec::new();
-        std::fs::write(&file, &report).unwrap();
-        let found = check(&verifying(file.clone()), &mut out).unwrap();
-        assert_eq!(found, Outcome::Fine);
-        std::fs::write(&file, report.replacen("1 kWh", "2 kWh", 1)).unwrap();
-        let found = check(&verifying(file), &mut out).unwrap();
-        assert_eq!(found, Outcome::Failing);
-        let said = String::from_utf8(out).unwrap();
-        assert!(
-            said.contains("report.md\": changed since it was written"),
-            "{said}"
-        );
-    }
-
-    fn verifying(file: PathBuf) -> Args {
-        Args {
-            check: Some(Check::Verify { file }),
-            policy: None,
-            namespace: None,
-            format: FormatArg::Markdown,
-            language: LanguageArg::En,
-            period: None,
-            from: None,
-            until: None,
-            organisation: String::new(),
-            responsible: String::new(),
-            cluster: None,
-            units: None,
-            file: None,
-            energy_csv: None,
-            intensity_csv: None,
-            operator_namespace: String::new(),
-        }
-    }
-}
+mod tests;

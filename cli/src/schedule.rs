@@ -13,7 +13,7 @@ use tanso_faces::answer::schedule::{Plan, Question, Window, schedule};
 use tanso_faces::letters;
 use tanso_faces::report::chart::spark;
 use tanso_faces::view::given::Given;
-use tanso_faces::view::{Access, Facts, FactsFault, ProxyBooks, Reader};
+use tanso_faces::view::{Access, Facts, ProxyBooks, Reader};
 use tanso_faces::words;
 
 use crate::cluster::{ClusterArgs, ClusterError};
@@ -163,13 +163,11 @@ fn flag_of(field: &'static str) -> &'static str {
 /// its name, and what is not there a command that lists what is.
 fn at_cluster(fault: ScheduleFault, server: &str) -> Error {
     match fault {
-        ScheduleFault::Answer(AnswerFault::Facts(FactsFault::Unreachable { action, cause })) => {
-            ClusterError::Unreachable {
-                action,
-                server: server.to_owned(),
-                cause,
+        ScheduleFault::Answer(AnswerFault::Facts(fault)) => {
+            match ClusterError::named(fault, server) {
+                Ok(named) => named.into(),
+                Err(fault) => ScheduleFault::Answer(fault.into()).into(),
             }
-            .into()
         }
         ScheduleFault::Answer(AnswerFault::NotFound { what, .. }) => {
             ScheduleFault::Answer(AnswerFault::NotFound {
@@ -307,6 +305,8 @@ fn text(plan: &Plan) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tanso_faces::view::FactsFault;
+
     use super::*;
 
     fn args(words: &[&str]) -> Args {

@@ -91,7 +91,9 @@ impl AnswerFault {
             Self::Ambiguous { .. } => "Ambiguous",
             Self::Invalid { .. } | Self::Unfit { .. } => "InvalidArgument",
             Self::NotKnown { .. } => "NotKnown",
-            Self::Facts(FactsFault::NoCluster { .. }) => "Unavailable",
+            Self::Facts(FactsFault::NoCluster { .. } | FactsFault::Certificate { .. }) => {
+                "Unavailable"
+            }
             Self::Facts(fault) if fault.is_passing() => "Unavailable",
             Self::Facts(fault) if fault.is_absent() => "NotPermitted",
             Self::Facts(_) => "Broken",

@@ -43,7 +43,7 @@ pub use beside::Beside;
 pub(crate) use beside::{allocatable, allocatable_bytes};
 pub use books::{Books, Services, newest_hour, no_services};
 pub use cluster::{Clock, KubeFacts, Reader};
-pub use fault::FactsFault;
+pub use fault::{FactsFault, certificate_fault};
 pub use listed::{LeftOut, Listed, list_readable};
 pub use nowhere::Nowhere;
 pub use proxy::{ProxyBooks, read_export};

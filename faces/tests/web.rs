@@ -12,6 +12,8 @@ use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tanso_crds::carbon_policy::status::{Figures, Verdict, WorkloadResult};
 use tanso_faces::report::figure;
+use tanso_faces::view::LeftOut;
+use tanso_faces::view::given::Given;
 use tanso_faces::web::Web;
 use tanso_runtime::serve::Peer;
 use tower::ServiceExt as _;
@@ -149,6 +151,59 @@ async fn the_overview_says_what_the_status_says() {
         assert!(text.contains(&figure), "{figure} is missing:\n{text}");
     }
     assert!(text.contains("<title>Overview – tanso</title>"));
+}
+
+/// Pages showed the others, and not a word of it.
+#[tokio::test]
+async fn what_cannot_be_read_is_named_and_its_words_are_no_markup() {
+    let mut facts = sample::facts();
+    facts.unreadable = vec![LeftOut {
+        kind: "CarbonPolicy".to_owned(),
+        namespace: Some("shop".to_owned()),
+        name: "newer".to_owned(),
+        field: Some("spec.intensity.source".to_owned()),
+        reason: "unknown variant `<script>alert(1)</script>`".to_owned(),
+    }];
+    let pages_of = |facts: &Given| {
+        let router = Web::given(Arc::new(facts.clone()), Arc::new(sample::Agents)).router();
+        async move {
+            let mut pages = Vec::new();
+            for path in ["/?lang=en", "/?lang=ko", "/policies?lang=en"] {
+                let (peer, host) = ("127.0.0.1:5000", "localhost");
+                let asked = Asked { path, peer, host };
+                let (status, _, text) = ask_of(router.clone(), asked).await;
+                assert_eq!(status, StatusCode::OK, "{path}");
+                pages.push(text);
+            }
+            pages
+        }
+    };
+    for text in pages_of(&facts).await {
+        let (_, notice) = text
+            .split_once("<div class=\"empty\" role=\"status\">")
+            .unwrap();
+        let (notice, rest) = notice.split_once("</div>").unwrap();
+        assert!(notice.contains("<li>CarbonPolicy shop/newer: "), "{notice}");
+        assert!(
+            notice.contains("spec.intensity.source: unknown variant `&lt;script&gt;"),
+            "{notice}"
+        );
+        assert!(rest.contains("everything"), "the others are shown");
+        let is_korean = text.contains("<html lang=\"ko\">");
+        assert_eq!(notice.contains("읽을 수 없어"), is_korean, "{notice}");
+        assert_eq!(notice.contains("<span lang=\"en\">"), is_korean, "{notice}");
+    }
+    // Where it is the only one, it is not told that there is none.
+    facts.policies.clear();
+    for text in pages_of(&facts).await {
+        assert!(text.contains("CarbonPolicy shop/newer"), "{text}");
+        assert!(!text.contains("kubectl apply -f"), "{text}");
+    }
+    facts.unreadable.clear();
+    for text in pages_of(&facts).await {
+        assert!(!text.contains("role=\"status\">"), "{text}");
+        assert!(text.contains("kubectl apply -f"), "{text}");
+    }
 }
 
 /// A workload of which nothing is known had 0 kWh, 0 g and 0 % measured.

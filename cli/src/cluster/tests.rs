@@ -61,6 +61,29 @@ async fn a_silent_server_is_named() {
 
 /// It was told as a server that does not answer.
 #[tokio::test]
+async fn a_certificate_that_is_not_accepted_is_told_as_such() {
+    let fault = rustls::CertificateError::UnknownIssuer;
+    let fault = rustls::Error::InvalidCertificate(fault);
+    let fault = std::io::Error::other(fault);
+    let error = kube::Error::Service(Box::new(fault));
+    let text = cluster().refusal("listing nodes", &error).to_string();
+    assert!(
+        text.contains("certificate of the API server at https://10.0.0.1:6443/ is not accepted: no authority that is trusted here signed it;"),
+        "{text}"
+    );
+    assert!(!text.contains("does not answer"), "{text}");
+    let fault = FactsFault::of("listing nodes", &error);
+    let named = ClusterError::named(fault, "https://10.0.0.1:6443/");
+    assert_eq!(named.unwrap().to_string(), text);
+    let forbidden = FactsFault::Forbidden {
+        action: "listing nodes".to_owned(),
+    };
+    let left = ClusterError::named(forbidden.clone(), "https://10.0.0.1:6443/");
+    assert_eq!(left.unwrap_err(), forbidden);
+}
+
+/// It was told as a server that does not answer.
+#[tokio::test]
 async fn an_answer_that_cannot_be_read_is_told_as_such() {
     let fault = serde_json::from_str::<u8>("\"a\"").unwrap_err();
     let error = kube::Error::SerdeError(fault);

@@ -54,7 +54,7 @@ pub(super) fn all(facts: &Facts, now: Timestamp) -> Vec<Finding> {
 
 /// A part that could not be read.
 fn unreadable(error: &ClusterError) -> Finding {
-    Finding::warn(error.to_string(), "run this as somebody who may read it")
+    Finding::warn(error.to_string(), super::mend(error))
 }
 
 /// An object that a later version wrote: whether it works is not known here.

@@ -240,6 +240,59 @@ async fn a_cluster_that_does_not_answer_is_a_finding_with_status_1() {
     assert!(text.ends_with("0 ok, 0 warnings, 1 failure\n"), "{text}");
 }
 
+/// "name a cluster that answers" was the mend of all of them.
+#[test]
+fn each_kind_of_error_has_a_mend_of_its_own() {
+    let (action, message) = (|| "asking for the version".to_owned(), String::new);
+    let refused = |code| ClusterError::Refused {
+        action: action(),
+        code,
+        message: message(),
+    };
+    let cases = [
+        (
+            ClusterError::Unauthorized {
+                action: action(),
+                message: message(),
+            },
+            "kubectl auth whoami",
+        ),
+        (
+            ClusterError::Forbidden {
+                action: action(),
+                message: message(),
+            },
+            "run this as somebody who may read it",
+        ),
+        (
+            ClusterError::Certificate {
+                action: action(),
+                server: "https://10.0.0.1:6443/".to_owned(),
+                cause: "expired".to_owned(),
+            },
+            "certificate-authority-data",
+        ),
+        (refused(500), "/readyz?verbose"),
+        (refused(429), "try again"),
+        (refused(404), "kubectl version"),
+        (ClusterError::NoConfig, "name a cluster that answers"),
+    ];
+    for (error, mend) in cases {
+        let alone = no_cluster(&error);
+        let facts = Facts {
+            kinds: Err(error),
+            ..healthy()
+        };
+        let among = checks::all(&facts, NOW.parse().unwrap());
+        for finding in [&alone, &among[0]] {
+            let fix = finding.fix.clone().unwrap_or_default();
+            assert!(fix.contains(mend), "{finding}");
+            let is_of_none = mend.starts_with("name a cluster");
+            assert_eq!(fix.contains("name a cluster"), is_of_none, "{finding}");
+        }
+    }
+}
+
 #[test]
 fn a_clock_that_is_ahead_or_behind_names_its_node() {
     for (renewed, words) in [

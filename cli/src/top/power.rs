@@ -12,7 +12,7 @@ use tanso_faces::view::{Access, ProxyBooks, Reader};
 use tanso_faces::words;
 
 use super::Args;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::policies::Scope;
 use crate::table::{Align, Table};
 use crate::{Error, Outcome, Output, live};
@@ -45,12 +45,25 @@ pub(super) async fn booked(
         limit: Some(limit.clamp(1, LINES_MAX)),
     };
     let facts = reader.seen_by(Access::Own);
-    let found = power(&facts, &question).await.map_err(PowerFault::from)?;
+    let found = power(&facts, &question).await;
+    let found = found.map_err(|fault| at_server(fault, &cluster.server))?;
     match args.output {
         output @ (Output::Json | Output::Yaml) => output.write(out, &found)?,
         Output::Table | Output::Wide => write!(out, "{}", text(&found, by))?,
     }
     Ok(Outcome::Fine)
+}
+
+/// Who does not answer is named, as `top` does of workloads.
+fn at_server(fault: AnswerFault, server: &str) -> Error {
+    let fault = match fault {
+        AnswerFault::Facts(fault) => match ClusterError::named(fault, server) {
+            Ok(named) => return named.into(),
+            Err(fault) => fault.into(),
+        },
+        other => other,
+    };
+    PowerFault::Answer(fault).into()
 }
 
 fn text(found: &Power, by: By) -> String {
@@ -127,6 +140,27 @@ mod tests {
     use super::*;
     use tanso_faces::answer::Basis;
     use tanso_faces::answer::power::Line;
+    use tanso_faces::view::FactsFault;
+
+    /// `top` named the server, `top nodes` only said that there was no answer.
+    #[test]
+    fn a_cluster_that_does_not_answer_is_named() {
+        let (action, cause) = ("listing powermonitors".to_owned(), "refused".to_owned());
+        let unreachable = FactsFault::Unreachable { action, cause };
+        let text = at_server(unreachable.into(), "https://10.0.0.9:6443").to_string();
+        assert!(
+            text.contains("at https://10.0.0.9:6443 does not answer (refused)"),
+            "{text}"
+        );
+        let forbidden = AnswerFault::from(FactsFault::Forbidden {
+            action: "listing powermonitors".to_owned(),
+        });
+        let said = forbidden.to_string();
+        assert_eq!(
+            at_server(forbidden, "https://10.0.0.9:6443").to_string(),
+            said
+        );
+    }
 
     #[test]
     fn what_is_left_out_is_counted_and_the_sum_stands_below() {

@@ -1,6 +1,7 @@
 //! The report that an auditor gets, in parts of a size that a reader of
 //! answers can take.
 
+mod choose;
 mod read;
 
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use crate::report::{Format, Language, Report, Statement, render, verify};
 use crate::view::{Facts, Policy, Scope};
 use crate::words;
 
+pub use choose::{Unchosen, choose};
 pub use read::{Limits, Read, ReadFault, When, read};
 
 /// Most bytes of a part.
@@ -28,9 +30,9 @@ static PLACES: Semaphore = Semaphore::const_new(2);
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Question {
-    /// The policy, by its name; may be left out if there is one only.
+    /// The policy, by its name, or as kind/name (`ClusterCarbonPolicy/korea`) where both kinds have one of that name; may be left out if there is one only.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 273))]
     pub policy: Option<String>,
     /// The policy's namespace; default all that you may see.
     #[serde(default)]
@@ -179,31 +181,25 @@ pub async fn report(facts: &dyn Facts, question: &Question) -> Result<Answer, An
 async fn chosen(facts: &dyn Facts, question: &Question) -> Result<Policy, AnswerFault> {
     let scope = Scope::of(question.namespace.as_deref());
     let listed = facts.listed_policies(&scope).await?;
-    let asked = question.policy.as_ref();
-    let fits = |name: &str| asked.is_none_or(|asked| name == asked);
-    let mut known = listed.items;
-    known.retain(|one| fits(&one.name));
-    if known.len() > 1 {
-        let titles: Vec<_> = known.iter().take(10).map(Policy::title).collect();
-        let asked = question.policy.as_deref().unwrap_or_default();
-        let accepted = format!("one of {}, by policy and namespace", titles.join(", "));
-        return Err(AnswerFault::invalid("policy", asked, accepted));
-    }
-    let unreadable = listed.unreadable.iter().find(|one| fits(&one.name));
-    known.pop().ok_or_else(|| {
-        if let Some(one) = unreadable {
-            return AnswerFault::NotKnown {
-                what: one.title(),
-                reason: one.why(),
-            };
-        }
-        let name = question.policy.as_ref();
-        let name = name.map_or_else(String::new, |name| format!(" \"{name}\""));
-        let place = question.namespace.as_ref();
-        let place = place.map_or_else(String::new, |name| format!(" in namespace \"{name}\""));
-        AnswerFault::NotFound {
-            what: format!("policy{name}{place}"),
-            hint: "the resource tanso://policies lists what there is",
+    let asked = question.policy.as_deref();
+    choose(listed, asked).map_err(|why| match why {
+        Unchosen::Several(which) => AnswerFault::invalid(
+            "policy",
+            asked.unwrap_or_default(),
+            format!("one of {which}, by policy (its name, or kind/name) and namespace"),
+        ),
+        Unchosen::Unreadable { title, why } => AnswerFault::NotKnown {
+            what: title,
+            reason: why,
+        },
+        Unchosen::Nothing => {
+            let name = asked.map_or_else(String::new, |name| format!(" \"{name}\""));
+            let place = question.namespace.as_ref();
+            let place = place.map_or_else(String::new, |name| format!(" in namespace \"{name}\""));
+            AnswerFault::NotFound {
+                what: format!("policy{name}{place}"),
+                hint: "the resource tanso://policies lists what there is",
+            }
         }
     })
 }

@@ -49,6 +49,16 @@ pub enum FactsFault {
         /// The innermost reason.
         cause: String,
     },
+    /// What answers has a certificate that is not accepted.
+    #[error(
+        "{action}: the API server's certificate is not accepted: {cause}; check the authority that it is checked by, and that it has the server's name"
+    )]
+    Certificate {
+        /// What was tried.
+        action: String,
+        /// Why not.
+        cause: String,
+    },
     /// What was read makes no sense.
     #[error("{what}: {reason}")]
     Broken {
@@ -82,8 +92,13 @@ impl FactsFault {
                 };
             }
             _ => {
-                let cause = innermost(error);
-                return Self::Unreachable { action, cause };
+                return match certificate_fault(error) {
+                    Some(cause) => Self::Certificate { action, cause },
+                    None => Self::Unreachable {
+                        action,
+                        cause: innermost(error),
+                    },
+                };
             }
         };
         match status.code {
@@ -116,7 +131,10 @@ impl FactsFault {
     pub const fn is_out_of_reach(&self) -> bool {
         let has_none = matches!(
             self,
-            Self::NoCluster { .. } | Self::NotInstalled { .. } | Self::Unauthorized { .. }
+            Self::NoCluster { .. }
+                | Self::NotInstalled { .. }
+                | Self::Unauthorized { .. }
+                | Self::Certificate { .. }
         );
         has_none || self.is_passing()
     }
@@ -130,6 +148,31 @@ impl FactsFault {
             _ => false,
         }
     }
+}
+
+/// Why the certificate of who answers is not accepted, if a request failed for
+/// that: whoever has such a certificate does answer.
+#[must_use]
+pub fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let tls = error.downcast_ref::<rustls::Error>();
+        if let Some(rustls::Error::InvalidCertificate(fault)) = tls {
+            return Some(match fault {
+                rustls::CertificateError::UnknownIssuer => {
+                    "no authority that is trusted here signed it".to_owned()
+                }
+                other => other.to_string(),
+            });
+        }
+        let io = error.downcast_ref::<std::io::Error>();
+        next = match io.and_then(std::io::Error::get_ref) {
+            // Its source is the source of what it holds, so that would be passed over.
+            Some(held) => Some(held),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {
@@ -151,5 +194,32 @@ mod tests {
         let fault = FactsFault::of("listing nodes", &kube::Error::SerdeError(fault));
         assert!(!fault.is_passing() && !fault.is_absent(), "{fault}");
         assert!(fault.to_string().starts_with("listing nodes: invalid type"));
+    }
+
+    /// It was told as no answer, to be tried again later.
+    #[test]
+    fn a_certificate_that_is_not_accepted_is_told_as_such() {
+        let of = |fault| {
+            // As a client tells it: in the errors of two layers of I/O.
+            let fault = rustls::Error::InvalidCertificate(fault);
+            let fault = std::io::Error::new(std::io::ErrorKind::InvalidData, fault);
+            let fault = std::io::Error::other(fault);
+            FactsFault::of("listing nodes", &kube::Error::Service(Box::new(fault)))
+        };
+        let fault = of(rustls::CertificateError::UnknownIssuer);
+        assert!(fault.is_out_of_reach() && !fault.is_passing(), "{fault}");
+        let text = fault.to_string();
+        assert!(
+            text.starts_with("listing nodes: the API server's certificate is not accepted: no authority that is trusted here signed it;"),
+            "{text}"
+        );
+        let text = of(rustls::CertificateError::Expired).to_string();
+        assert!(
+            text.contains("not accepted: ") && !text.contains("no authority"),
+            "{text}"
+        );
+        let fault = kube::Error::Service(Box::new(std::io::Error::other("connection refused")));
+        let fault = FactsFault::of("listing nodes", &fault);
+        assert!(fault.is_passing(), "{fault}");
     }
 }

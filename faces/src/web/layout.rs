@@ -8,8 +8,13 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 use tanso_crds::carbon_policy::status::Verdict;
 
+use crate::letters;
 use crate::report::document::Sheet;
 use crate::report::{self, Language};
+use crate::view::LeftOut;
+
+/// Most objects that a page names as left out.
+const LEFT_OUT: usize = 20;
 
 /// What a page knows of its reader.
 #[derive(Clone, Debug)]
@@ -167,6 +172,26 @@ pub(super) fn fault(frame: &Frame, why: &str) -> Markup {
         None,
         &html! { p role="status" lang="en" { (why) } },
     )
+}
+
+/// What a page does not show, since this version cannot read it; nothing where
+/// all can be read.
+pub(super) fn left_out(frame: &Frame, all: &[LeftOut]) -> Markup {
+    let english = (frame.language != Language::English).then_some("en");
+    let more = all.len().saturating_sub(LEFT_OUT);
+    html! {
+        @if !all.is_empty() {
+            div.empty role="status" {
+                p { (frame.pick("Not shown, since they cannot be read:", "읽을 수 없어 표시하지 않는 객체:")) }
+                ul {
+                    @for one in all.iter().take(LEFT_OUT) {
+                        li { (letters::line(&one.title())) ": " span lang=[english] { (letters::line(&one.why())) } }
+                    }
+                    @if more > 0 { li { (frame.pick("more: ", "그 밖에: ")) (more) } }
+                }
+            }
+        }
+    }
 }
 
 /// A sentence of the engine in the reader's language; what has no Korean wording

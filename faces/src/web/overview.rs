@@ -37,14 +37,17 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
         ..frame.clone()
     };
     let title = frame.pick("Overview", "개요");
-    let policies = facts.policies(&Scope::All).await?;
+    let listed = facts.listed_policies(&Scope::All).await?;
+    let (policies, left_out) = (listed.items, layout::left_out(frame, &listed.unreadable));
     web.warmth.note_view();
     let Some(policy) = chosen(frame, &policies) else {
         let why = frame.pick(
             "No policy is visible to you: energy is booked, but nothing is judged.",
             "볼 수 있는 정책이 없다. 전력량은 기록되지만 판정은 하지 않는다.",
         );
-        let body = layout::empty(why, "kubectl apply -f config/samples/carbonpolicy.yaml");
+        let empty = || layout::empty(why, "kubectl apply -f config/samples/carbonpolicy.yaml");
+        let is_none = listed.unreadable.is_empty();
+        let body = html! { (left_out) @if is_none { (empty()) } };
         return Ok(layout::page(frame, title, None, &body));
     };
     // Each waits for another part of the cluster: none for the others.
@@ -61,6 +64,7 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
         .as_deref()
         .map(|live| (live, seen.unwrap_or_default().max(live.len())));
     let body = html! {
+        (left_out)
         (choice(frame, policy, &policies))
         (subtitle(frame, policy))
         (headline(frame, policy, &workloads, nodes))

@@ -48,9 +48,10 @@ pub(super) async fn wide(
 
 async fn all(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     let facts = web.doors.facts(&frame.parts).await?;
-    let policies = facts.policies(&Scope::All).await?;
+    let listed = facts.listed_policies(&Scope::All).await?;
+    let (policies, left_out) = (listed.items, layout::left_out(frame, &listed.unreadable));
     let title = frame.pick("Policies", "정책");
-    if policies.is_empty() {
+    if policies.is_empty() && listed.unreadable.is_empty() {
         let why = frame.pick("No policy is visible to you.", "볼 수 있는 정책이 없다.");
         let body = layout::empty(why, "kubectl apply -f config/samples/carbonpolicy.yaml");
         return Ok(layout::page(frame, title, None, &body));
@@ -105,7 +106,8 @@ async fn all(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
         cells: rows,
         sorted: None,
     };
-    Ok(layout::page(frame, title, None, &table.table()))
+    let body = html! { (left_out) @if !policies.is_empty() { (table.table()) } };
+    Ok(layout::page(frame, title, None, &body))
 }
 
 async fn single(

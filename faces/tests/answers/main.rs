@@ -17,7 +17,7 @@ use tanso_faces::mcp::{resources, server::Server};
 use tanso_faces::report::verify;
 use tanso_faces::view::given::Given;
 use tanso_faces::view::{
-    Energy, EnergyAccount, EnergyHour, Facts, LeftOut, Policy, Schedule, WorkloadKey,
+    Energy, EnergyAccount, EnergyHour, Facts, LeftOut, Policy, PolicyKind, Schedule, WorkloadKey,
 };
 use tanso_power::{Estimate, Joules, Provenance};
 

@@ -110,3 +110,47 @@ async fn a_report_of_some_workloads_only_is_refused() {
         "{fault}"
     );
 }
+
+/// The only policy that could be read was taken without a word.
+#[tokio::test]
+async fn which_policy_is_meant_is_asked_where_another_cannot_be_read_or_has_the_name() {
+    let newer = LeftOut {
+        kind: "CarbonPolicy".to_owned(),
+        namespace: Some("shop".to_owned()),
+        name: "newer".to_owned(),
+        field: None,
+        reason: "of a later version".to_owned(),
+    };
+    let mut facts = totalled();
+    facts.unreadable = vec![newer];
+    let fault = ask(&facts, "generate_report", json!({})).await.unwrap_err();
+    assert_eq!(fault.code(), "InvalidArgument");
+    let text = fault.to_string();
+    assert!(
+        text.contains(
+            "CarbonPolicy shop/korea, CarbonPolicy shop/newer (this version of tanso cannot read it)"
+        ),
+        "{text}"
+    );
+    let korea = ask(&facts, "generate_report", json!({"policy": "korea"})).await;
+    assert_eq!(korea.unwrap()["policy"]["name"], "korea");
+    facts.unreadable.clear();
+    let mut wide = facts.policies[0].clone();
+    (wide.kind, wide.namespace) = (PolicyKind::ClusterCarbonPolicy, None);
+    wide.uid = "wide".to_owned();
+    facts.policies.push(wide);
+    // Not even the namespace tells them apart: the cluster's policy is about it too.
+    let both = json!({"policy": "korea", "namespace": "shop"});
+    let fault = ask(&facts, "generate_report", both).await.unwrap_err();
+    assert_eq!(fault.code(), "InvalidArgument");
+    let text = fault.to_string();
+    assert!(
+        text.contains("ClusterCarbonPolicy korea") && text.contains("kind/name"),
+        "{text}"
+    );
+    for kind in ["CarbonPolicy", "ClusterCarbonPolicy"] {
+        let question = json!({"policy": format!("{kind}/korea")});
+        let found = ask(&facts, "generate_report", question).await.unwrap();
+        assert_eq!(found["policy"]["kind"], kind);
+    }
+}

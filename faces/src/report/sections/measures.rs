@@ -139,6 +139,10 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
             "실현 효과: 아직 정산된 실행이 없다. 정산에는 예측값을 주는 배출계수 제공자가 필요하다.",
         ),
     });
+    blocks.push(writer.text(
+        "What advice came to is told of shifts of CronJobs alone; whether other advice was taken, and what it saved, is not known.",
+        "권고의 실현 효과는 CronJob의 시간 이동에 대해서만 산정한다. 그 밖의 권고는 이행 여부와 실현 효과를 산정하지 않는다.",
+    ));
     writer.section(
         "savings",
         ("Recommendations and savings", "권고와 절감 효과"),

@@ -1,0 +1,70 @@
+//! Which policy a report is of.
+
+use crate::view::{LeftOut, Listed, Policy};
+
+/// Most policies that a refusal names.
+const NAMED: usize = 10;
+
+/// Why no policy could be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unchosen {
+    /// None fits that the caller may see.
+    Nothing,
+    /// The only one that fits cannot be read.
+    Unreadable {
+        /// Which it is.
+        title: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// More than one fits: their titles, those that cannot be read marked.
+    Several(String),
+}
+
+/// The policy that is meant: by its name, by `KIND/NAME`, or the only one. One
+/// that cannot be read may be the one that is meant, so it counts.
+///
+/// # Errors
+/// If none fits, more than one does, or the only one cannot be read.
+pub fn choose(listed: Listed<Policy>, asked: Option<&str>) -> Result<Policy, Unchosen> {
+    let fits = |kind: &str, name: &str| asked.is_none_or(|asked| is_meant(asked, kind, name));
+    let Listed {
+        mut items,
+        mut unreadable,
+    } = listed;
+    items.retain(|one| fits(one.kind.as_str(), &one.name));
+    unreadable.retain(|one| fits(&one.kind, &one.name));
+    if items.len() + unreadable.len() > 1 {
+        return Err(Unchosen::Several(titles(&items, &unreadable)));
+    }
+    match (items.pop(), unreadable.pop()) {
+        (Some(policy), _) => Ok(policy),
+        (None, Some(one)) => Err(Unchosen::Unreadable {
+            title: one.title(),
+            why: one.why(),
+        }),
+        (None, None) => Err(Unchosen::Nothing),
+    }
+}
+
+/// No object's name has a slash in it.
+fn is_meant(asked: &str, kind: &str, name: &str) -> bool {
+    match asked.split_once('/') {
+        Some((of_kind, of_name)) => of_kind.eq_ignore_ascii_case(kind) && of_name == name,
+        None => asked == name,
+    }
+}
+
+fn titles(items: &[Policy], unreadable: &[LeftOut]) -> String {
+    let marked = |one: &LeftOut| format!("{} (this version of tanso cannot read it)", one.title());
+    let all = items.iter().map(Policy::title);
+    let all = all.chain(unreadable.iter().map(marked));
+    let named: Vec<String> = all.take(NAMED).collect();
+    let more = (items.len() + unreadable.len()).saturating_sub(NAMED);
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    named.join(", ") + &more
+}
