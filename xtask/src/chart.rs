@@ -118,6 +118,7 @@ impl Chart {
         Ok(vec![
             ("lint", self.lint()?),
             ("labels", self.labels()?),
+            ("namespace", self.moved()?),
             ("values", cases::run(self)?),
             ("renders", self.golden()?),
             ("notes", notes::run(self)?),
@@ -199,6 +200,34 @@ impl Chart {
         Ok(format!(
             "of one release and of tanso are all of {} objects; {seen} are valid where the version is {version}",
             all.len()
+        ))
+    }
+
+    /// In another namespace nothing names the install's, commands in comments
+    /// included: whoever runs one as it stands would bind an account that is not there.
+    fn moved(&self) -> Result<String> {
+        let mut command = self.template(
+            &[FILES[1]],
+            &["monitoring.prometheusRule.keplerLegacy=true"],
+            true,
+        );
+        // The last of two is Helm's.
+        let rendered = output(command.args(["--namespace", "elsewhere"]))?;
+        if let Some(line) = rendered.lines().find(|line| line.contains(NAMESPACE)) {
+            bail!(
+                "in the namespace elsewhere a render still says \"{}\"",
+                line.trim()
+            );
+        }
+        let commands = rendered
+            .matches("--serviceaccount=elsewhere:tanso-operator")
+            .count();
+        ensure!(
+            commands == 2,
+            "{commands} comments, not 2, bind the operator of the namespace elsewhere"
+        );
+        Ok(format!(
+            "another is named in all objects, and in {commands} commands of comments"
         ))
     }
 

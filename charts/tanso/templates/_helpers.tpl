@@ -19,6 +19,8 @@ app.kubernetes.io/name: tanso-operator
 {{- define "tanso.moved" -}}
 {{- $root := index . 0 -}}
 {{- $text := $root.Files.Get (index . 1) | replace "namespace: tanso-system" (printf "namespace: %s" $root.Release.Namespace) -}}
+{{- /* The commands in its comments too. */ -}}
+{{- $text = $text | replace "serviceaccount=tanso-system:" (printf "serviceaccount=%s:" $root.Release.Namespace) -}}
 {{- $text | replace "    app.kubernetes.io/part-of: tanso" (include "tanso.labels" $root | indent 4) -}}
 {{- end }}
 

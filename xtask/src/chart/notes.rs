@@ -29,10 +29,35 @@ const CASES: [(&[&str], &[&str]); 3] = [
     ),
 ];
 
+/// Values, and words that the notes then have, or have not.
+const WORDS: [(&[&str], &str, bool); 5] = [
+    (&[], "set image.repository to", true),
+    (
+        &["image.repository=example.org/team"],
+        "image.repository",
+        false,
+    ),
+    (&[], "Fake", false),
+    (
+        &["powerMonitor.spec.agent.sources={Rapl,Fake}"],
+        "Fake is among its sources",
+        true,
+    ),
+    (
+        &[
+            "powerMonitor.enabled=false",
+            "powerMonitor.spec.agent.sources={Fake}",
+        ],
+        "Fake",
+        false,
+    ),
+];
+
 /// Holds the notes against the samples; says what they have.
 ///
 /// # Errors
-/// When they have another object, none where there should be one, or an address.
+/// When they have another object, none where there should be one, an address, or
+/// say of images and of simulated power what is not so.
 pub(super) fn run(chart: &Chart) -> Result<String> {
     for (set, samples) in CASES {
         let notes = notes(chart, set)?;
@@ -52,9 +77,19 @@ pub(super) fn run(chart: &Chart) -> Result<String> {
             "the notes lack a command: {notes}"
         );
     }
+    for (set, words, there) in WORDS {
+        let notes = notes(chart, set)?;
+        ensure!(
+            notes.contains(words) == there,
+            "with {set:?} the notes should {} {words:?}: {notes}",
+            if there { "say" } else { "not say" }
+        );
+    }
     Ok(format!(
-        "the next commands, and what they apply is as in config/samples, with {} sets of values",
-        CASES.len()
+        "the next commands, and what they apply is as in config/samples, with {} sets of values; \
+         {} cases of images and simulated power",
+        CASES.len(),
+        WORDS.len()
     ))
 }
 

@@ -161,6 +161,8 @@ fn readme(rows: &[Row]) -> String {
          earnest. Values that the schema does not know are refused by name. The kinds in `crds/` are brought\n\
          up to date by a Job before each upgrade (`crds.upgrade`), and outlive an uninstallation, as the\n\
          ledger's volume does (`ledger.persistence.keep`): an auditor may ask later.\n\n\
+         The chart reads no `global` values and refuses them, as it does every value that would do nothing.\n\
+         Under a parent chart that has some, install tanso as a release of its own: a cluster has one.\n\n\
          | value | default | what it is |\n|---|---|---|\n",
     );
     for row in rows {
