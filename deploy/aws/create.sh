@@ -11,7 +11,8 @@ create_options='  --instance-type T   c5.metal (default), m5.metal, r5.metal: en
   --volume-gib N      size of the encrypted disk (default: 50)
   --certificate C     SelfSigned (default) or CertManager
   --budget USD        what `check` counts down from
-  --image AMI         an image of your own (default: the newest Ubuntu 24.04)
+  --image AMI         an image of your own, for x86-64 and with its root at /dev/sda1, which is what
+                      gets encrypted (default: the newest Ubuntu 24.04)
   --chart URL, --chart-version V, --images REGISTRY/PATH   where tanso comes from
   --keep-on-failure   leave a machine that failed for a look (it costs until deleted)
   --no-wait           return when AWS has accepted the stack
@@ -36,10 +37,12 @@ option() {
 }
 
 check_options() {
-  [[ $volume_gib =~ ^[0-9]+$ ]] && ((volume_gib >= 20 && volume_gib <= 1000)) || refuse "--volume-gib \"$volume_gib\": accepted are 20 to 1000" 2
+  local octet='(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])'
+  # A zero in front would make it octal to bash.
+  [[ $volume_gib =~ ^[1-9][0-9]{1,3}$ ]] && ((volume_gib >= 20 && volume_gib <= 1000)) || refuse "--volume-gib \"$volume_gib\": accepted are 20 to 1000" 2
   [[ $certificate == SelfSigned || $certificate == CertManager ]] || refuse "--certificate \"$certificate\": accepted are SelfSigned and CertManager" 2
   [[ -z $budget ]] || number --budget "$budget"
-  [[ -z $metrics_cidr || $metrics_cidr =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}/[0-9]{1,2}$ ]] || refuse "--metrics-cidr \"$metrics_cidr\": accepted is address/bits, as in 203.0.113.7/32" 2
+  [[ -z $metrics_cidr || $metrics_cidr =~ ^($octet\.){3}$octet/(3[0-2]|[12]?[0-9])$ ]] || refuse "--metrics-cidr \"$metrics_cidr\": accepted is an IPv4 address/bits, as in 203.0.113.7/32" 2
   [[ $metrics_cidr != */0 ]] || warn 'metrics will be open to the whole world; a token is all that guards them'
 }
 
@@ -69,9 +72,20 @@ find_zone() {
 }
 
 find_image() {
-  [[ -z $image ]] || return 0
+  [[ -z $image ]] || { check_image; return; }
   image=$(ask ssm get-parameter --name /aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id \
     --query Parameter.Value) || refuse 'the newest Ubuntu 24.04 could not be found; name an image by --image'
+}
+
+# The template makes the disk at /dev/sda1 an encrypted one: an image with its root
+# elsewhere would get that as a second disk and keep its root as it is.
+check_image() {
+  local arch kind root
+  read -r arch kind root < <(ask ec2 describe-images --image-ids "$image" \
+    --query 'Images[0].[Architecture, RootDeviceType, RootDeviceName]' 2>/dev/null) || arch=None
+  [[ $arch != None ]] || refuse "image \"$image\" is not known in $region, or is not yours to use"
+  [[ $arch == x86_64 ]] || refuse "image \"$image\" is for $arch; $instance_type and tanso's images are x86_64"
+  [[ $kind == ebs && $root == /dev/sda1 ]] || refuse "image \"$image\" has its root on $kind at $root and it would stay unencrypted; accepted are images with their root on ebs at /dev/sda1, as Ubuntu's are"
 }
 
 say_plan() {

@@ -110,6 +110,7 @@ need_instance() {
   IFS=$'\t' read -r state type launched hours booked why < <(ask ec2 describe-instances --instance-ids "$instance" \
     --query 'Reservations[0].Instances[0].[State.Name, InstanceType, LaunchTime, Tags[?Key==`tanso:hours`].Value | [0], Tags[?Key==`tanso:booked`].Value | [0], StateTransitionReason || `-`]')
   [[ $hours != None ]] || hours=0
+  [[ $hours =~ $decimal ]] || { warn "the tag tanso:hours of $instance says \"$hours\", which is no number: earlier runs are not counted"; hours=0; }
 }
 
 # --- time and money ---
@@ -123,7 +124,9 @@ epoch() {
 
 # A format and a sum of checked numbers: calc %.2f "1 + 2 * 3".
 calc() { awk "BEGIN { printf \"$1\", ($2) }"; }
-number() { [[ $2 =~ ^[0-9]+(\.[0-9]+)?$ ]] || refuse "$1 \"$2\": a number, as in 50 or 49.90" 2; }
+# Without zeros in front: some awks take a number of a program that begins so as octal.
+decimal='^(0|[1-9][0-9]*)(\.[0-9]+)?$'
+number() { [[ $2 =~ $decimal ]] || refuse "$1 \"$2\": a number without leading zeros, as in 50 or 49.90" 2; }
 
 # Price of an item here, by the newest row; nothing where none is known.
 price() { awk -F, -v region="$region" -v item="$1" '$1 == region && $2 == item && $5 >= as_of { as_of = $5; usd = $4 } END { if (as_of) print usd }' "$here/prices.csv"; }

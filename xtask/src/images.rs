@@ -366,6 +366,21 @@ pub fn program(package: &str, binary: &str, how: Build, arch: Arch) -> Result<Pa
     Ok(folder.join(binary))
 }
 
+/// A program of the images that tests run, as it was compiled for them last.
+///
+/// # Errors
+/// When it never was.
+pub fn built(binary: &str) -> Result<PathBuf> {
+    let program = compile::folder(&Place::here(), Build::Demo, Arch::native()?).join(binary);
+    if !program.is_file() {
+        bail!(
+            "there is no \"{}\"; `cargo xtask images` makes it",
+            program.display()
+        );
+    }
+    Ok(program)
+}
+
 /// Wraps a static program of others as an image that tests run.
 ///
 /// # Errors

@@ -7,7 +7,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 
 use crate::cluster::{self, Options, Profile};
-use crate::{chart, check, codegen, dashboards, e2e, ebpf, openapi, process, tools, workspace};
+use crate::{
+    chart, check, codegen, dashboards, e2e, ebpf, images, openapi, process, tools, workspace,
+};
 
 /// What to leave out.
 #[derive(Debug, clap::Args)]
@@ -122,10 +124,16 @@ fn end_to_end() -> Result<()> {
 }
 
 /// Every query of every panel, and the alerts, where Prometheus scrapes all that
-/// runs: a metric that is renamed must not empty a panel.
+/// runs: a metric that is renamed must not empty a panel. Then those of Kepler's
+/// boards of both eras, over the agent of the images, which are built by now.
 fn end_to_end_dashboards() -> Result<()> {
     e2e::run(&e2e::Args {
         names: vec!["dashboards".to_owned()],
         ..e2e::Args::default()
+    })?;
+    dashboards::run(&dashboards::Args {
+        quick: true,
+        agent: Some(images::built("tanso-agent")?),
+        ..dashboards::Args::default()
     })
 }

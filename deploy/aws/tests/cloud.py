@@ -181,6 +181,42 @@ def asks_before_it_costs(cloud):
     same(cloud.client("cloudformation").describe_stacks()["Stacks"], [], "stacks after refusals")
 
 
+def looks_at_an_image(cloud):
+    plan = ["deploy", "--region", REGION, "--dry-run", "--image"]
+    # Of moto's images: an Ubuntu; then one of Amazon Linux, whose root has another
+    # name, one without a disk of its own, one for arm64, and one that is not there.
+    has(cloud.script(*plan, "ami-785db401"), "image ami-785db401", "would run:")
+    for image, parts in {
+        "ami-076f415166b04f5fe": ["at /dev/xvda", "unencrypted", "/dev/sda1"],
+        "ami-04681a1dbd79675b6": ["instance-store", "unencrypted"],
+        "ami-0e9271c829888680e": ["is for arm64", "x86_64"],
+        "ami-0123456789abcdef0": ["is not known in us-east-1"],
+    }.items():
+        text = has(cloud.script(*plan, image, wanted=1), f'"{image}"', *parts)
+        assert "would run:" not in text, text
+
+
+def numbers_are_decimal(cloud):
+    cloud.asked.quota = 32.0
+    for need in ["096", "08", "0", "9999999"]:
+        has(cloud.script("quota", "--region", REGION, "--need", need, wanted=2), f'--need "{need}"')
+    cloud.asked.quota = 128.0
+    for option, value in [
+        ("--volume-gib", "08"),
+        ("--volume-gib", "050"),
+        ("--volume-gib", "19"),
+        ("--volume-gib", "1001"),
+        ("--volume-gib", "18446744073709551666"),
+        ("--budget", "0100"),
+        ("--metrics-cidr", "300.1.1.1/40"),
+        ("--metrics-cidr", "203.0.113.256/32"),
+        ("--metrics-cidr", "203.0.113.7/33"),
+        ("--metrics-cidr", "203.0.113.07/32"),
+    ]:
+        has(cloud.script("deploy", "--region", REGION, "--dry-run", option, value, wanted=2), f'{option} "{value}"')
+    has(cloud.script("check", "--region", REGION, "--price", "010", wanted=2), '--price "010"')
+
+
 def deploys(cloud):
     text = cloud.script(
         "deploy", "--region", REGION, "--yes", "--metrics-cidr", "203.0.113.0/24", "--budget", "100", "--images", "registry.example/tanso"

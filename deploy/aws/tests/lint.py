@@ -28,6 +28,16 @@ def only_t2_is_spared_the_word_ebs_optimized():
     has(text, 'KnowsEbsOptimized: !Not [!Equals [!Select [0, !Split [".", !Ref InstanceType]], t2]]')
 
 
+def addresses_are_addresses():
+    """A template that is given to AWS by hand refuses what the scripts refuse."""
+    parameter = re.search(r"MetricsCidr:\n(?:    .*\n)*?    AllowedPattern: (\".*\")", (DEPLOY / "stack.yaml").read_text())
+    pattern = re.compile(json.loads(parameter[1]))
+    for taken in ["", "0.0.0.0/0", "203.0.113.7/32", "255.255.255.255/9"]:
+        assert pattern.fullmatch(taken), taken
+    for refused in ["300.1.1.1/40", "203.0.113.256/32", "203.0.113.7/33", "203.0.113.07/32", "203.0.113.7", "1.2.3/8"]:
+        assert not pattern.fullmatch(refused), refused
+
+
 def shellcheck_is_clean():
     files = [DEPLOY / name for name in [*SCRIPTS, "setup", "render", "test", "tests/machine"]]
     same(run(["shellcheck", "-x", "-P", DEPLOY, *files]), (0, ""), "shellcheck")

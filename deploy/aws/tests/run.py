@@ -21,6 +21,7 @@ def linted(tally):
     tally.run("every price has its date", lint.prices_have_dates)
     tally.run("the Helm that setup installs is the one that tests the chart", lint.helm_is_the_tested_one)
     tally.run("only t2 is spared the word EbsOptimized, which AWS refuses of it", lint.only_t2_is_spared_the_word_ebs_optimized)
+    tally.run("the template takes the addresses that the scripts take", lint.addresses_are_addresses)
     tally.run("shellcheck finds nothing", lint.shellcheck_is_clean)
     tally.run("cfn-lint finds nothing", lint.cfn_lint_is_clean)
     tally.run("checkov fails nothing of the template", lint.checkov_is_clean)
@@ -32,6 +33,8 @@ def without_a_stack(tally):
             ("every script refuses politely without credentials, a region or the AWS CLI", cloud.refuses_without_credentials),
             ("deploy --dry-run makes nothing", cloud.a_dry_run_changes_nothing),
             ("deploy refuses unasked costs, bad options, arm64 and a low quota", cloud.asks_before_it_costs),
+            ("deploy refuses images whose root would not be encrypted or that are not x86-64", cloud.looks_at_an_image),
+            ("numbers with zeros in front and addresses that are none are refused", cloud.numbers_are_decimal),
             ("quota tells, and asks for more once and only on demand", cloud.quotas),
             ("prices renews the table", cloud.prices_are_renewed),
         ]:

@@ -67,6 +67,18 @@ struct Panel {
     queries: &'static [(&'static str, &'static str)],
     /// Of 24 columns.
     width: u32,
+    /// The least distance of two points, where a query has a span of its own.
+    interval: Option<&'static str>,
+}
+
+impl Panel {
+    /// With a point for each hour: points closer together would tell the same hour twice.
+    const fn hourly(self) -> Self {
+        Self {
+            interval: Some("1h"),
+            ..self
+        }
+    }
 }
 
 const fn panel(
@@ -84,6 +96,7 @@ const fn panel(
         quantity,
         queries,
         width,
+        interval: None,
     }
 }
 
@@ -203,7 +216,7 @@ fn panel_json(panel: &Panel, id: u32, place: &Value) -> Value {
     } else {
         json!({ "mode": "palette-classic" })
     };
-    json!({
+    let mut made = json!({
         "id": id, "type": kind, "title": panel.title, "description": panel.about,
         "datasource": datasource(), "gridPos": place, "targets": targets,
         "transformations": if table { columns(panel) } else { json!([]) },
@@ -213,7 +226,11 @@ fn panel_json(panel: &Panel, id: u32, place: &Value) -> Value {
             "overrides": [],
         },
         "options": options(panel.kind),
-    })
+    });
+    if let Some(interval) = panel.interval {
+        made["interval"] = json!(interval);
+    }
+    made
 }
 
 /// Labels of whoever was scraped: a row of a table is about none of them.
@@ -274,7 +291,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{BOARDS, Kind, columns};
+    use super::{BOARDS, Kind, columns, panel_json};
 
     /// Metrics of the operator that boards may use; the operator's tests hold their names.
     const OPERATORS: [&str; 2] = ["tanso_policy_", "tanso_workload_"];
@@ -344,6 +361,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_shown_by_hour_has_a_point_for_each_hour() {
+        let panels = BOARDS.iter().flat_map(|board| board.panels);
+        let mut hourly = 0;
+        for panel in panels {
+            let made = panel_json(panel, 1, &json!({}));
+            if panel.title.contains("by hour") {
+                assert_eq!(made["interval"], "1h", "{}", panel.title);
+                hourly += 1;
+            } else {
+                assert_eq!(made.get("interval"), None, "{}", panel.title);
+            }
+        }
+        assert_eq!(hourly, 2);
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     all_judged(session)?;
     let server = Server::start(session, &prometheus, &rules)?;
     facts.push(documented(session)?);
-    let asks = ours()?;
+    let found = boards()?;
+    let asks = ours(&found);
     let boards: BTreeSet<&str> = asks.iter().map(|ask| &*ask.board).collect();
     let panels: BTreeSet<_> = asks.iter().map(|ask| (&ask.board, &ask.panel)).collect();
     let empty = server.unanswered(&promtool, &asks, "the panels of config/grafana")?;
@@ -61,6 +62,13 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
             panels.len(),
             asks.len()
         ),
+    ));
+    let variables = variables(&found)?;
+    let empty = server.unanswered(&promtool, &variables, "the variables of config/grafana")?;
+    report("variables of config/grafana", &empty)?;
+    facts.push(Fact::new(
+        "variables",
+        format!("{} of dashboards, each with values", variables.len()),
     ));
     let kepler = kepler()?;
     let empty = server.unanswered(&promtool, &kepler, "the panels of Kepler's dashboards")?;
@@ -140,8 +148,8 @@ fn rule_tests(promtool: &Path, rules: &Path) -> Result<Fact> {
     ))
 }
 
-/// Every query of `config/grafana`.
-fn ours() -> Result<Vec<Ask>> {
+/// Every dashboard of `config/grafana`.
+fn boards() -> Result<Vec<Value>> {
     let dir = workspace::root().join("config/grafana");
     let mut files: Vec<PathBuf> = fs::read_dir(&dir)
         .with_context(|| format!("reading \"{}\"", dir.display()))?
@@ -150,24 +158,72 @@ fn ours() -> Result<Vec<Ask>> {
         .filter(|path| path.extension().is_some_and(|end| end == "json"))
         .collect();
     files.sort();
-    let mut asks = Vec::new();
+    let mut boards = Vec::new();
     for file in files {
         let text =
             fs::read_to_string(&file).with_context(|| format!("reading \"{}\"", file.display()))?;
         let board: Value = serde_json::from_str(&text)
             .with_context(|| format!("reading \"{}\"", file.display()))?;
-        let title = board["title"].as_str().unwrap_or_default().to_owned();
+        boards.push(board);
+    }
+    Ok(boards)
+}
+
+/// Every query of their panels.
+fn ours(boards: &[Value]) -> Vec<Ask> {
+    let mut asks = Vec::new();
+    for board in boards {
         for panel in board["panels"].as_array().into_iter().flatten() {
             for target in panel["targets"].as_array().into_iter().flatten() {
                 asks.push(Ask {
-                    board: title.clone(),
-                    panel: panel["title"].as_str().unwrap_or_default().to_owned(),
+                    board: words(&board["title"]),
+                    panel: words(&panel["title"]),
                     query: filled(target["expr"].as_str().unwrap_or_default()),
                 });
             }
         }
     }
+    asks
+}
+
+/// What each variable takes its values from: without one, a board shows nothing of
+/// what somebody chose.
+fn variables(boards: &[Value]) -> Result<Vec<Ask>> {
+    let mut asks = Vec::new();
+    for board in boards {
+        let listed = board["templating"]["list"].as_array();
+        for variable in listed.into_iter().flatten() {
+            // The data source is chosen from what Grafana has.
+            if variable["type"] != "query" {
+                continue;
+            }
+            let query = variable["query"]["query"].as_str().unwrap_or_default();
+            let (board, name) = (words(&board["title"]), words(&variable["name"]));
+            let Some(query) = values(query) else {
+                bail!(
+                    "variable \"{name}\" of \"{board}\" asks {query:?}; accepted is label_values(metric, label)"
+                );
+            };
+            asks.push(Ask {
+                board,
+                panel: format!("variable {name}"),
+                query,
+            });
+        }
+    }
     Ok(asks)
+}
+
+/// Grafana's own `label_values(metric, label)` as Prometheus can be asked it.
+fn values(query: &str) -> Option<String> {
+    let inner = query.strip_prefix("label_values(")?.strip_suffix(')')?;
+    let (metric, label) = inner.rsplit_once(',')?;
+    let (metric, label) = (metric.trim(), label.trim());
+    Some(format!("group by ({label}) ({metric}{{{label}!=\"\"}})"))
+}
+
+fn words(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
 
 /// The queries of Kepler's dashboards, from the table of the tests.
@@ -294,7 +350,7 @@ impl Server<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{filled, kepler, ours};
+    use super::{boards, filled, kepler, ours, values, variables};
 
     #[test]
     fn no_variable_is_left_in_a_query() {
@@ -302,7 +358,9 @@ mod tests {
             filled("rate(a{node_name=~\"$node\"}[$__rate_interval])"),
             "rate(a{node_name=~\".*\"}[1m])"
         );
-        for ask in ours().unwrap().iter().chain(&kepler().unwrap()) {
+        let found = boards().unwrap();
+        let all = [ours(&found), variables(&found).unwrap(), kepler().unwrap()];
+        for ask in all.iter().flatten() {
             assert!(
                 !ask.query.is_empty() && !ask.query.contains('$'),
                 "{} / {}: {}",
@@ -311,5 +369,22 @@ mod tests {
                 ask.query
             );
         }
+    }
+
+    #[test]
+    fn every_variable_but_the_data_source_is_asked_for_its_values() {
+        assert_eq!(
+            values("label_values(up, job)").as_deref(),
+            Some("group by (job) (up{job!=\"\"})")
+        );
+        assert_eq!(values("up"), None);
+        let found = boards().unwrap();
+        let listed = found
+            .iter()
+            .flat_map(|board| board["templating"]["list"].as_array().unwrap());
+        let asked = variables(&found).unwrap();
+        // Each board has one variable for the data source.
+        assert_eq!(asked.len() + found.len(), listed.count());
+        assert!(!asked.is_empty());
     }
 }

@@ -27,7 +27,11 @@ const DELIVERED: [&str; 4] = ["config/crd", "config/rbac", "config/operator", RE
 /// Everything whose writes count: tanso's kinds and all that it makes.
 const WATCHED: &str = "powermonitors,carbonpolicies,clustercarbonpolicies,customresourcedefinitions,\
                        namespaces,serviceaccounts,configmaps,services,daemonsets,deployments,\
-                       clusterroles,clusterrolebindings,roles,rolebindings,persistentvolumeclaims";
+                       clusterroles,clusterrolebindings,roles,rolebindings,persistentvolumeclaims,\
+                       carbonreports,networkpolicies,poddisruptionbudgets,secrets";
+
+/// What is written by right meanwhile, and so does not count.
+const NOT_WATCHED: &str = "a monitor's power summary of each minute, leases, events, and what Kubernetes makes of them";
 
 /// Flux's kind, by its whole name: kustomize has one of the same name.
 const KUSTOMIZATIONS: &str = "kustomizations.kustomize.toolkit.fluxcd.io";
@@ -301,7 +305,7 @@ impl Delivery<'_> {
         Ok(Fact::new(
             "no diff",
             format!(
-                "{QUIET_CYCLES} syncs in {:.0} s: 0 writes to {} objects by either side",
+                "{QUIET_CYCLES} syncs in {:.0} s: 0 writes to {} objects by either side; left out: {NOT_WATCHED}",
                 begun.elapsed().as_secs_f64(),
                 after.len()
             ),
@@ -388,7 +392,7 @@ fn policies() -> Result<Vec<(String, String)>> {
 mod tests {
     use serde_json::json;
 
-    use super::{judged_pue, policies, resource, text, version};
+    use super::{WATCHED, judged_pue, policies, resource, text, version};
 
     #[test]
     fn a_monitors_power_is_news_and_its_nodes_are_a_write() {
@@ -406,6 +410,15 @@ mod tests {
             version(&json!({"kind": "Service", "metadata": {"resourceVersion": version_of}}))
         };
         assert_ne!(other("1"), other("2"));
+    }
+
+    #[test]
+    fn what_the_operator_makes_is_watched_too() {
+        let watched: Vec<&str> = WATCHED.split(',').collect();
+        for kind in ["carbonreports", "networkpolicies", "secrets"] {
+            assert!(watched.contains(&kind), "{kind}");
+        }
+        assert!(watched.iter().all(|kind| !kind.contains(' ')), "{WATCHED}");
     }
 
     #[test]

@@ -45,8 +45,9 @@ pub(super) fn run(session: &Session) -> Result<Vec<Fact>> {
     session.apply(&session.ledger_volume()?)?;
     let before = left::inventory(session)?;
     facts.push(chart.install()?);
-    facts.push(chart.test()?);
+    facts.push(chart.test("helm test")?);
     facts.push(chart.upgrade()?);
+    facts.push(chart.test("helm test after the upgrade")?);
     facts.push(chart.rollback()?);
     facts.push(chart.uninstall(&before)?);
     facts.push(manifests::accepted(session, &chart.chart)?);
@@ -119,11 +120,12 @@ impl Release<'_> {
         })
     }
 
-    fn test(&self) -> Result<Fact> {
+    /// The chart's own test, of the release as it is now.
+    fn test(&self, what: &'static str) -> Result<Fact> {
         let words = ["test", "tanso", "-n", NAMESPACE, "--timeout", "5m"];
         output(&mut self.helm(&words)?)?;
         Ok(Fact::new(
-            "helm test",
+            what,
             "passed: the operator answers ready".to_owned(),
         ))
     }

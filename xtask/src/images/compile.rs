@@ -145,7 +145,12 @@ pub(super) fn programs(
         "cargo build of static programs",
     )?;
     step.done(&format!("compiled {names}"));
-    Ok(place.target_dir.join(target).join(how.profile()))
+    Ok(folder(place, how, arch))
+}
+
+/// Where static programs lie once they are compiled.
+pub(super) fn folder(place: &Place, how: Build, arch: Arch) -> PathBuf {
+    place.target_dir.join(arch.triple()).join(how.profile())
 }
 
 /// Sets the compilers' flags: static; for users also the same bytes wherever

@@ -375,13 +375,14 @@ pub(super) const BOARDS: [Board; 5] = [
                 Kind::Lines,
                 Quantity::Energy,
                 24,
-                "Energy by hour",
+                "Energy by hour of the whole cluster",
                 "kWh that the cluster's nodes used in the hour before each moment.",
                 &[(
                     "sum(increase(tanso_node_cpu_non_overlapping_joules_total[1h])) / 3.6e6",
                     "all nodes",
                 )],
-            ),
+            )
+            .hourly(),
             panel(
                 Kind::Lines,
                 Quantity::Intensity,
@@ -392,7 +393,8 @@ pub(super) const BOARDS: [Board; 5] = [
                     "tanso_policy_grid_intensity_grams_per_kwh{policy=~\"$policy\"}",
                     "{{policy}}",
                 )],
-            ),
+            )
+            .hourly(),
         ],
     },
     Board {
