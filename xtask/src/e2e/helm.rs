@@ -132,8 +132,7 @@ impl Release<'_> {
 
     fn upgrade(&self) -> Result<Fact> {
         let mut step = Step::new("helm upgrade to the production values");
-        // The volume that the embedded cluster has is of this size.
-        self.send("upgrade", FILES[1], &["ledger.persistence.size=1Gi"])?;
+        self.send("upgrade", FILES[1], &[])?;
         let agents = self.measured(&mut step)?;
         let seconds = step.elapsed().as_secs_f64();
         step.done("upgraded");
