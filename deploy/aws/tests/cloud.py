@@ -289,6 +289,12 @@ def check_reckons(cloud):
     text = cloud.script("check", "--region", REGION, "--price", "1", env=moment(cloud, instance, 10))
     has(text, "$10.10 so far")
     has(cloud.script("check", "--region", REGION, "--stack-name", "none", wanted=4), 'no stack "none"')
+    # A tag that somebody wrote by hand is no number to reckon with.
+    tag = {"Key": "tanso:hours", "Value": "010"}
+    cloud.client("ec2").create_tags(Resources=[instance], Tags=[tag])
+    text = cloud.script("check", "--region", REGION, env=moment(cloud, instance, 10))
+    has(text, '"010", which is no number', "$40.90 so far")
+    cloud.client("ec2").delete_tags(Resources=[instance], Tags=[tag])
     return "10 h of c5.metal: $40.90; 14.4 h left of $100"
 
 

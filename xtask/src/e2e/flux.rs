@@ -31,7 +31,7 @@ const WATCHED: &str = "powermonitors,carbonpolicies,clustercarbonpolicies,custom
                        carbonreports,networkpolicies,poddisruptionbudgets,secrets";
 
 /// What is written by right meanwhile, and so does not count.
-const NOT_WATCHED: &str = "a monitor's power summary of each minute, leases, events, and what Kubernetes makes of them";
+const NOT_WATCHED: &str = "a monitor's power summary of each minute, leases, events, and pods";
 
 /// Flux's kind, by its whole name: kustomize has one of the same name.
 const KUSTOMIZATIONS: &str = "kustomizations.kustomize.toolkit.fluxcd.io";
