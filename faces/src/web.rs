@@ -18,6 +18,7 @@ mod warmth;
 mod workload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -32,7 +33,7 @@ use tanso_power::Provenance;
 
 use crate::answer::AnswerFault;
 use crate::report::chart;
-use crate::view::{Facts, FactsFault, Reader, Reviewer};
+use crate::view::{CallerFault, Facts, FactsFault, Reader, Reviewer};
 
 use cache::Cache;
 pub use guard::Doors;
@@ -223,12 +224,24 @@ pub(crate) enum PageFault {
     /// The API server does not know the token.
     #[error("the API server does not know this bearer token; log in again")]
     Unknown,
+    /// Too many tokens that nobody was known by came from that address.
+    #[error("too many unknown bearer tokens come from this address; try again later")]
+    TooMany(Duration),
     /// The request came for another host.
     #[error("this address answers for localhost only; open http://localhost:PORT/")]
     Host,
     /// The facts could not be read.
     #[error(transparent)]
     Facts(#[from] FactsFault),
+}
+
+impl From<CallerFault> for PageFault {
+    fn from(fault: CallerFault) -> Self {
+        match fault {
+            CallerFault::TooMany { wait } => Self::TooMany(wait),
+            CallerFault::Facts(fault) => Self::Facts(fault),
+        }
+    }
 }
 
 impl From<AnswerFault> for PageFault {
@@ -245,6 +258,7 @@ impl PageFault {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoToken(_) | Self::Unknown => StatusCode::UNAUTHORIZED,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Facts(fault) if fault.is_forbidden() => StatusCode::FORBIDDEN,
             Self::Facts(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -264,6 +278,10 @@ pub(crate) fn answer(frame: &Frame, result: Result<Markup, PageFault>) -> Respon
                 response
                     .headers_mut()
                     .insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            if let PageFault::TooMany(wait) = fault {
+                let seconds = HeaderValue::from(wait.as_secs().saturating_add(1));
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
             response
         }
