@@ -17,6 +17,7 @@ mod study;
 mod warmth;
 mod workload;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use maud::Markup;
@@ -141,9 +143,13 @@ impl Web {
     }
 
     async fn read_ahead(&self) {
-        let warmed = overview::warm(self, &*self.doors.own()).await;
-        if let Err(fault) = warmed {
-            tracing::debug!(%fault, "the first page is not read ahead");
+        let facts = self.doors.own();
+        // Nothing of a reading is left behind. It would have been the last one.
+        let warmed = AssertUnwindSafe(overview::warm(self, &*facts));
+        match warmed.catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::debug!(%fault, "the first page is not read ahead"),
+            Err(_) => tracing::warn!("reading the first page ahead panicked; it is tried again"),
         }
     }
 
