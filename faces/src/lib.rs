@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod letters;
 pub mod mcp;
+mod pace;
 pub mod pue;
 pub mod report;
 pub mod view;

@@ -8,7 +8,6 @@
 pub mod clean;
 pub mod gate;
 pub mod lines;
-pub mod pace;
 pub mod prompts;
 pub mod resources;
 pub mod server;

@@ -38,7 +38,7 @@ use tanso_crds::{
 };
 use tanso_power::{Estimate, Joules, Provenance};
 
-pub use access::{Access, Caller, Reviewer};
+pub use access::{Access, Caller, CallerFault, Reviewer};
 pub use beside::Beside;
 pub(crate) use beside::{allocatable, allocatable_bytes};
 pub use books::{Books, Services, newest_hour, no_services};

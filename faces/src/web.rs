@@ -17,7 +17,9 @@ mod study;
 mod warmth;
 mod workload;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -25,6 +27,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use maud::Markup;
@@ -32,7 +35,7 @@ use tanso_power::Provenance;
 
 use crate::answer::AnswerFault;
 use crate::report::chart;
-use crate::view::{Facts, FactsFault, Reader, Reviewer};
+use crate::view::{CallerFault, Facts, FactsFault, Reader, Reviewer};
 
 use cache::Cache;
 pub use guard::Doors;
@@ -140,9 +143,13 @@ impl Web {
     }
 
     async fn read_ahead(&self) {
-        let warmed = overview::warm(self, &*self.doors.own()).await;
-        if let Err(fault) = warmed {
-            tracing::debug!(%fault, "the first page is not read ahead");
+        let facts = self.doors.own();
+        // Nothing of a reading is left behind. It would have been the last one.
+        let warmed = AssertUnwindSafe(overview::warm(self, &*facts));
+        match warmed.catch_unwind().await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::debug!(%fault, "the first page is not read ahead"),
+            Err(_) => tracing::warn!("reading the first page ahead panicked; it is tried again"),
         }
     }
 
@@ -223,12 +230,24 @@ pub(crate) enum PageFault {
     /// The API server does not know the token.
     #[error("the API server does not know this bearer token; log in again")]
     Unknown,
+    /// Too many tokens that nobody was known by came from that address.
+    #[error("too many unknown bearer tokens come from this address; try again later")]
+    TooMany(Duration),
     /// The request came for another host.
     #[error("this address answers for localhost only; open http://localhost:PORT/")]
     Host,
     /// The facts could not be read.
     #[error(transparent)]
     Facts(#[from] FactsFault),
+}
+
+impl From<CallerFault> for PageFault {
+    fn from(fault: CallerFault) -> Self {
+        match fault {
+            CallerFault::TooMany { wait } => Self::TooMany(wait),
+            CallerFault::Facts(fault) => Self::Facts(fault),
+        }
+    }
 }
 
 impl From<AnswerFault> for PageFault {
@@ -245,6 +264,7 @@ impl PageFault {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoToken(_) | Self::Unknown => StatusCode::UNAUTHORIZED,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Host => StatusCode::MISDIRECTED_REQUEST,
             Self::Facts(fault) if fault.is_forbidden() => StatusCode::FORBIDDEN,
             Self::Facts(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -264,6 +284,10 @@ pub(crate) fn answer(frame: &Frame, result: Result<Markup, PageFault>) -> Respon
                 response
                     .headers_mut()
                     .insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            if let PageFault::TooMany(wait) = fault {
+                let seconds = HeaderValue::from(wait.as_secs().saturating_add(1));
+                response.headers_mut().insert(header::RETRY_AFTER, seconds);
             }
             response
         }

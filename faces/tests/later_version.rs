@@ -90,7 +90,7 @@ async fn seen_by(user: &str) -> KubeFacts {
     };
     let client = kube::Client::new(tower::service_fn(answer), "default");
     let reviewer = Reviewer::new(client.clone(), Vec::new());
-    let caller = reviewer.caller(user).await.unwrap().unwrap();
+    let caller = reviewer.caller(user, None).await.unwrap().unwrap();
     let reader = Reader::new(client, "energy", Arc::new(Empty));
     reader.seen_by(Access::Reviewed { reviewer, caller })
 }

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,20 +18,23 @@ use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::Period;
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::{CarbonReport, ClusterCarbonPolicy, EnergyStudy, PowerMonitor};
-use tanso_faces::mcp::{Gate, GateSettings, Server, serve_stdio};
+use tanso_faces::mcp::{Gate, GateSettings, Server};
 use tanso_faces::view::given::Given;
 use tanso_faces::view::{
     Access, Answer, Books, Energy, Facts, FactsFault, Nowhere, Policy, Reader, Reviewer, Schedule,
     Scope, Services, Site, WorkloadKey,
 };
-use tokio::io::{
-    AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
-};
 use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
-/// Longest time that anything may take here.
-const LIMIT: Duration = Duration::from_mins(1);
+#[allow(
+    dead_code,
+    reason = "shared with other tests, which use all of it between them"
+)]
+#[path = "support/client.rs"]
+mod client;
+
+use client::{Client, LIMIT};
 
 /// Given facts whose namespace `slow` is read for ever; that of `broken` fails as
 /// only a fault of the program can.
@@ -111,71 +113,6 @@ impl Facts for Slow {
     }
 }
 
-/// A client on two streams, past its greeting.
-struct Client {
-    lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
-    writing: WriteHalf<DuplexStream>,
-}
-
-impl Client {
-    async fn of(facts: Arc<dyn Facts>) -> Self {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
-        let (input, output) = tokio::io::split(theirs);
-        tokio::spawn(serve_stdio(facts, input, output));
-        let (reading, writing) = tokio::io::split(ours);
-        let lines = BufReader::new(reading).lines();
-        let mut client = Self { lines, writing };
-        let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}});
-        client
-            .say(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": hello}))
-            .await;
-        assert_eq!(client.hear().await["id"], 0);
-        client
-            .say(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-            .await;
-        client
-    }
-
-    async fn say(&mut self, message: Value) {
-        let line = format!("{message}\n");
-        self.writing.write_all(line.as_bytes()).await.unwrap();
-    }
-
-    async fn call(&mut self, id: u32, arguments: Value, meta: Value) {
-        let mut params = json!({"name": "list_workloads_by_compliance", "arguments": arguments});
-        if !meta.is_null() {
-            params["_meta"] = meta;
-        }
-        self.say(json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}))
-            .await;
-    }
-
-    /// What is heard of a call up to its answer, which must be one: the steps in
-    /// percent with what was done.
-    async fn steps(&mut self, id: u32) -> Vec<(f64, String)> {
-        let mut steps = Vec::new();
-        loop {
-            let heard = self.hear().await;
-            if heard["id"] == id {
-                assert_eq!(heard["result"]["isError"], false, "{heard}");
-                return steps;
-            }
-            assert_eq!(heard["method"], "notifications/progress", "{heard}");
-            let params = &heard["params"];
-            assert_eq!(params["progressToken"], "far", "{heard}");
-            assert_eq!(params["total"].as_f64(), Some(100.0), "{heard}");
-            let message = params["message"].as_str().unwrap();
-            assert!(!message.is_empty(), "{heard}");
-            steps.push((params["progress"].as_f64().unwrap(), message.to_owned()));
-        }
-    }
-
-    async fn hear(&mut self) -> Value {
-        let line = tokio::time::timeout(LIMIT, self.lines.next_line()).await;
-        serde_json::from_str(&line.unwrap().unwrap().unwrap()).unwrap()
-    }
-}
-
 #[tokio::test]
 async fn who_asks_to_be_told_is_told_how_far_a_call_is_and_others_are_not() {
     let mut client = Client::of(Arc::new(Given::default())).await;
@@ -248,9 +185,8 @@ async fn a_call_that_its_caller_gives_up_ends_and_the_next_one_is_answered() {
         ended: Arc::default(),
     });
     let mut client = Client::of(Arc::clone(&slow) as Arc<dyn Facts>).await;
-    client
-        .call(1, json!({"namespace": "slow"}), Value::Null)
-        .await;
+    let far = json!({"progressToken": "far"});
+    client.call(1, json!({"namespace": "slow"}), far).await;
     tokio::time::timeout(LIMIT, slow.begun.notified())
         .await
         .unwrap();
@@ -268,6 +204,8 @@ async fn a_call_that_its_caller_gives_up_ends_and_the_next_one_is_answered() {
             assert_eq!(heard["result"]["isError"], false, "{heard}");
             break;
         }
+        // It was told as answered, in full.
+        assert_ne!(heard["params"]["progress"].as_f64(), Some(100.0), "{heard}");
         // A late answer to the first would have to be a fault.
         assert_ne!(heard["result"]["isError"], false, "{heard}");
     }
@@ -283,9 +221,14 @@ async fn a_call_that_fails_as_none_should_is_answered_too() {
         ended: Arc::default(),
     };
     let mut client = Client::of(Arc::new(facts)).await;
-    client
-        .call(1, json!({"namespace": "broken"}), Value::Null)
-        .await;
+    let far = json!({"progressToken": "far"});
+    client.call(1, json!({"namespace": "broken"}), far).await;
+    assert_eq!(
+        client.hear().await["params"]["progress"].as_f64(),
+        Some(1.0)
+    );
+    let heard = client.hear().await;
+    assert_eq!(heard["params"]["message"], "failed", "{heard}");
     let heard = client.hear().await;
     assert_eq!(heard["id"], 1, "{heard}");
     assert_eq!(heard["result"]["isError"], true, "{heard}");

@@ -47,6 +47,16 @@ pub fn yearly_mean(zone: &str, year: i16) -> Option<(i16, Intensity)> {
     zones.get(zone)?.nearest(year)
 }
 
+/// The zones that have figures here, in order.
+#[must_use]
+pub fn zones() -> Vec<&'static str> {
+    let Ok(zones) = YEARLY.as_ref() else {
+        return Vec::new();
+    };
+    let has_figures = |name: &&str| zones.get(name).is_some_and(|zone| !zone.years.is_empty());
+    zones.names().filter(has_figures).collect()
+}
+
 /// The bundled tables.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bundled;
@@ -85,6 +95,15 @@ mod tests {
     use tanso_carbon::calendar::UtcHour;
 
     use super::*;
+
+    #[test]
+    fn zones_are_those_that_can_be_read() {
+        let zones = zones();
+        assert!(["DE", "KR", "KZ"].iter().all(|zone| zones.contains(zone)));
+        for zone in zones {
+            assert!(Bundled.load(zone, 2026).is_ok(), "{zone}");
+        }
+    }
 
     #[test]
     fn korea_and_germany_have_hours_and_others_a_mean_and_unknown_zones_nothing() {

@@ -28,6 +28,7 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use kube::Client;
 use prometheus_client::registry::Registry;
+use tanso_faces::view::Reviewer;
 use tanso_runtime::serve::{self, Limits, ListenFault};
 use tanso_runtime::{Health, Shutdown};
 use tokio::time::timeout;
@@ -225,12 +226,14 @@ impl Operator {
             self.ledger.clone(),
             self.feeds.clone(),
         );
+        // And one of who callers are, so that guesses are counted together.
+        let reviewer = Reviewer::new(self.client.clone(), Vec::new());
         self.health
             .router()
             .route("/metrics", get(text))
             .merge(api::router(self.ledger.clone()))
             .merge(mcp::router(mcp::Parts {
-                client: self.client.clone(),
+                reviewer: reviewer.clone(),
                 namespace: self.settings.namespace.clone(),
                 reader: reader.clone(),
                 hosts: self.settings.mcp_host.clone(),
@@ -238,6 +241,7 @@ impl Operator {
             }))
             .merge(web::router(web::Process {
                 client: self.client.clone(),
+                reviewer,
                 namespace: self.settings.namespace.clone(),
                 reader,
                 board: self.board.clone(),

@@ -28,7 +28,7 @@ const SERVICE: &str = "tanso-operator";
 /// What the server stands on.
 pub struct Parts {
     /// Reviews tokens with the operator's own rights.
-    pub client: Client,
+    pub reviewer: Reviewer,
     /// Namespace of the installation.
     pub namespace: String,
     /// Reads the cluster, the ledger and what services said.
@@ -45,7 +45,7 @@ pub const PER_SECOND: u32 = 20;
 /// The route of the server.
 pub fn router(parts: Parts) -> Router {
     let Parts {
-        client,
+        reviewer,
         namespace,
         reader,
         hosts,
@@ -56,7 +56,7 @@ pub fn router(parts: Parts) -> Router {
         burst: per_second.saturating_mul(3),
         ..GateSettings::of_service(SERVICE, &namespace, &hosts)
     };
-    let gate = Gate::new(&settings, Reviewer::new(client, Vec::new()));
+    let gate = Gate::new(&settings, reviewer);
     Server::router(reader, gate)
 }
 

@@ -29,6 +29,8 @@ const STUDIES_MAX: u32 = 20;
 pub struct Process {
     /// Reads the cluster with the operator's own rights.
     pub client: Client,
+    /// Reviews tokens with the operator's own rights.
+    pub reviewer: Reviewer,
     /// Namespace of the installation.
     pub namespace: String,
     /// Reads the cluster, the ledger and what services said.
@@ -59,13 +61,13 @@ impl Drop for Cold {
 pub fn router(process: Process) -> Router {
     let Process {
         client,
+        reviewer,
         namespace,
         reader,
         board,
         health,
         shutdown,
     } = process;
-    let reviewer = Reviewer::new(client.clone(), Vec::new());
     let own = Own {
         client,
         namespace,

@@ -25,6 +25,7 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tanso_crds::CarbonPolicy;
+use tanso_faces::view::Reviewer;
 use tanso_operator::intensity::Feeds;
 use tanso_operator::ledger::Ledger;
 use tanso_operator::mcp::{Parts, reader, router};
@@ -53,7 +54,7 @@ async fn serve(admin: &Client) -> Serving {
     let feeds = Feeds::try_new(&[], None).unwrap();
     let router = router(Parts {
         reader: reader(&client, api::NAMESPACE, ledger, feeds),
-        client,
+        reviewer: Reviewer::new(client, Vec::new()),
         namespace: api::NAMESPACE.to_owned(),
         hosts: Vec::new(),
         // So that every frame reaches what it is aimed at.

@@ -3,6 +3,7 @@
 //! often. Everything is refused before the protocol sees it.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,10 +13,11 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use serde_json::json;
+use tanso_runtime::serve::Peer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::pace::Pace;
-use crate::view::{Caller, Reviewer};
+use crate::pace::Pace;
+use crate::view::{Caller, CallerFault, Reviewer};
 
 /// Largest body, bytes.
 pub const BODY_MAX: usize = 256 * 1_024;
@@ -25,8 +27,6 @@ pub const DEPTH_MAX: usize = 32;
 const TOKEN_MAX: usize = 16 * 1_024;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(10);
-/// The name under which those are counted who are not known yet.
-const STRANGERS: &str = "";
 
 /// What the gate lets in.
 #[derive(Clone, Debug)]
@@ -118,7 +118,9 @@ impl Gate {
             return Err(refusal);
         }
         let token = bearer(&parts.headers).ok_or_else(unauthorized)?;
-        let caller = self.caller(token).await?;
+        let peer = parts.extensions.get::<Peer>();
+        let from = peer.map(|peer| peer.address.ip());
+        let caller = self.caller(token, from).await?;
         self.take_turn(&caller.user)?;
         let places = Arc::clone(&self.places);
         let place = places.try_acquire_owned().map_err(|_| {
@@ -174,31 +176,27 @@ impl Gate {
         self.hosts.contains(&name.to_ascii_lowercase())
     }
 
-    async fn caller(&self, token: &str) -> Result<Arc<Caller>, Response> {
-        match self.reviewer.caller(token).await {
-            Ok(Some(caller)) => Ok(caller),
-            Ok(None) => {
-                // Guesses cost turns, so that they do not become questions to the API server.
-                self.take_turn(STRANGERS)?;
-                Err(unauthorized())
-            }
-            Err(fault) => {
-                tracing::warn!(error = %fault, "a bearer token could not be checked");
-                let text = "the token cannot be checked now";
-                Err(later(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    Duration::from_secs(5),
-                    text,
-                ))
-            }
-        }
+    async fn caller(&self, token: &str, from: Option<IpAddr>) -> Result<Arc<Caller>, Response> {
+        let fault = match self.reviewer.caller(token, from).await {
+            Ok(Some(caller)) => return Ok(caller),
+            Ok(None) => return Err(unauthorized()),
+            Err(CallerFault::TooMany { wait }) => return Err(too_many(wait)),
+            Err(CallerFault::Facts(fault)) => fault,
+        };
+        tracing::warn!(error = %fault, "a bearer token could not be checked");
+        let text = "the token cannot be checked now";
+        Err(later(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Duration::from_secs(5),
+            text,
+        ))
     }
 
     #[expect(clippy::result_large_err, reason = "a refusal is the whole answer")]
     fn take_turn(&self, user: &str) -> Result<(), Response> {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = pace.take(user, Instant::now());
-        turn.map_err(|wait| later(StatusCode::TOO_MANY_REQUESTS, wait, "too many requests"))
+        turn.map_err(too_many)
     }
 }
 
@@ -283,6 +281,10 @@ fn unauthorized() -> Response {
     let asks = HeaderValue::from_static("Bearer realm=\"tanso\"");
     refusal.headers_mut().insert(header::WWW_AUTHENTICATE, asks);
     refusal
+}
+
+fn too_many(wait: Duration) -> Response {
+    later(StatusCode::TOO_MANY_REQUESTS, wait, "too many requests")
 }
 
 fn later(status: StatusCode, wait: Duration, message: &str) -> Response {

@@ -2,18 +2,19 @@
 //! each at an address. Plain functions: no protocol here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tanso_carbon::RuleSet;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::regulation::Preset;
-use tanso_intensity::bundled::Bundled;
+use tanso_intensity::bundled::{self, Bundled};
 use tanso_intensity::{IntensityProvider as _, Loaded};
 
 use super::clean::{clean, line};
 use crate::answer::{AnswerFault, PolicyName};
-use crate::view::{Facts, FactsFault, LeftOut, Policy, PolicyKind, Scope, rules};
+use crate::view::{Answer, Facts, FactsFault, LeftOut, Policy, PolicyKind, Scope, rules};
 
 /// Hours of a series before and after now.
 const AROUND_H: i32 = 24;
@@ -21,6 +22,9 @@ const AROUND_H: i32 = 24;
 pub const PAGE: usize = 50;
 /// Policies whose pages are read at once.
 const AT_ONCE: usize = 8;
+/// How long a cluster may be silent before what needs none is told without it:
+/// far less than anybody waits for an answer.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
 const HINT: &str =
     "resources/list shows what there is, but for zones: `kubectl tanso regions` lists those";
 
@@ -87,7 +91,7 @@ pub const TEMPLATES: &[Template] = &[
 /// If the facts cannot be read.
 pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
     let all = Scope::All;
-    let (rules, policies) = tokio::join!(rules_of(facts), facts.policies(&all));
+    let (rules, policies) = tokio::join!(rules_of(facts), policies(facts, &all));
     let (policies, missing) = match policies {
         Err(fault) if fault.is_out_of_reach() => (
             Vec::new(),
@@ -143,10 +147,26 @@ pub async fn list(facts: &dyn Facts) -> Result<Vec<Listed>, AnswerFault> {
     Ok(listed)
 }
 
+/// What a cluster says, if it says so soon; one that takes a question and stays
+/// silent is out of reach as one that is off.
+async fn heard<T>(action: &str, asked: Answer<'_, T>) -> Result<T, FactsFault> {
+    let answer = tokio::time::timeout(SILENCE_MAX, asked).await;
+    answer.unwrap_or_else(|_| {
+        Err(FactsFault::Unreachable {
+            action: action.to_owned(),
+            cause: "silent for 3 s".to_owned(),
+        })
+    })
+}
+
+async fn policies(facts: &dyn Facts, scope: &Scope) -> Result<Vec<Policy>, FactsFault> {
+    heard("listing policies", facts.policies(scope)).await
+}
+
 /// The rules; where no cluster answers that may have more, the bundled ones, with
 /// the reason.
 async fn rules_of(facts: &dyn Facts) -> Result<(Arc<RuleSet>, Option<FactsFault>), AnswerFault> {
-    match facts.rules().await {
+    match heard("reading the rules", facts.rules()).await {
         Err(fault) if fault.is_out_of_reach() => Ok((rules::bundled()?, Some(fault))),
         found => Ok((found?, None)),
     }
@@ -325,7 +345,8 @@ fn series(loaded: &Loaded, facts: &dyn Facts) -> Value {
     })
 }
 
-/// Values that complete an argument of a template, best first.
+/// Values that complete an argument of a template, in order; where a cluster is
+/// needed and none answers, there are none.
 ///
 /// # Errors
 /// If the facts cannot be read.
@@ -343,24 +364,29 @@ pub async fn complete(
             .map(str::to_owned)
             .collect(),
         "namespace" => {
-            let policies = facts.policies(&Scope::All).await?;
+            let policies = known_policies(facts).await?;
             policies
                 .into_iter()
                 .filter_map(|one| one.namespace)
                 .collect()
         }
         "name" | "policy" => {
-            let policies = facts.policies(&Scope::All).await?;
+            let policies = known_policies(facts).await?;
             policies.into_iter().map(|one| one.name).collect()
         }
-        "zone" => tanso_intensity::places::regions().map_or_else(
-            |_| Vec::new(),
-            |regions| regions.iter().map(|one| one.grid_zone.clone()).collect(),
-        ),
+        "zone" => bundled::zones().into_iter().map(str::to_owned).collect(),
         _ => Vec::new(),
     };
     values.retain(|value| value.to_lowercase().starts_with(&start.to_lowercase()));
     values.sort();
     values.dedup();
     Ok(values)
+}
+
+/// The policies, for whoever has something to offer without them.
+async fn known_policies(facts: &dyn Facts) -> Result<Vec<Policy>, FactsFault> {
+    match policies(facts, &Scope::All).await {
+        Err(fault) if fault.is_out_of_reach() => Ok(Vec::new()),
+        found => found,
+    }
 }

@@ -19,13 +19,13 @@ use hyper::http::request::Parts;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
-    CompleteResult, CompletionInfo, ContentBlock, ErrorData, GetPromptRequestParams,
-    GetPromptResponse, GetPromptResult, Implementation, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ProgressNotificationParam, ProgressToken, Prompt, PromptArgument,
-    PromptMessage, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-    ResourceContents, ResourceTemplate, Role, ServerCapabilities, ServerConfig, Tool,
-    ToolAnnotations,
+    CompleteResult, CompletionInfo, ContentBlock, CustomRequest, CustomResult, ErrorCode,
+    ErrorData, GetPromptRequestParams, GetPromptResponse, GetPromptResult, Implementation,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken, Prompt,
+    PromptArgument, PromptMessage, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, Resource, ResourceContents, ResourceTemplate, Role, ServerCapabilities,
+    ServerConfig, Tool, ToolAnnotations,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -49,6 +49,9 @@ const ANSWER_TIME: Duration = Duration::from_secs(30);
 const STATIC_MS: u64 = 3_600_000;
 /// How long what a policy says may be kept.
 const FRESH_MS: u64 = 10_000;
+
+/// Methods that are answered here if their parameters are as they should be.
+const METHODS: &str = "tools/list tools/call resources/list resources/templates/list resources/read prompts/list prompts/get completion/complete";
 
 const INSTRUCTIONS: &str = "Energy and carbon of the workloads of this Kubernetes cluster, as its CarbonPolicies judged them. \
 Read-only; you see what the caller may see, and what is not visible answers as what does not exist. \
@@ -311,7 +314,11 @@ impl ServerHandler for Server {
         progress.tell(1, "reading what you may see").await;
         let answer = progress.beside(steps, tool.call(&facts, arguments));
         let found = in_time(&context, answer).await;
-        progress.tell(100, "answered").await;
+        // Who gave up need not be told.
+        if !context.ct.is_cancelled() {
+            let end = if found.is_ok() { "answered" } else { "failed" };
+            progress.tell(100, end).await;
+        }
         Ok(match found {
             Ok(found) => {
                 let words = ContentBlock::text(found.text);
@@ -453,6 +460,23 @@ impl ServerHandler for Server {
         info.total = u32::try_from(total).ok();
         info.values = values;
         Ok(CompleteResult::new(info))
+    }
+
+    /// What the protocol did not take for one of its own: a method that is not
+    /// there, or one that is, with other parameters.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let method = clean::line(&request.method);
+        if METHODS.split(' ').any(|known| known == method) {
+            let text = format!(
+                "params of {method} are missing or of another shape; accepted is an object as the protocol has it, with arguments as an object too"
+            );
+            return Err(ErrorData::invalid_params(text, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None))
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Reviewer`] only.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use kube::api::{Api, PostParams};
 use tanso_carbon::report::Digest;
 
 use super::FactsFault;
+use crate::pace::Pace;
 
 /// How long the API server's answer about a caller serves.
 const KEPT: Duration = Duration::from_secs(10);
@@ -25,6 +27,26 @@ const KEPT: Duration = Duration::from_secs(10);
 const KEPT_MAX: usize = 10_000;
 /// How many questions are under way at once.
 const AT_ONCE: usize = 8;
+
+/// Unknown tokens of one address that are asked about a second.
+const GUESSES_PER_SECOND: u32 = 5;
+/// Unknown tokens of one address that are asked about at once. Who comes by an
+/// ingress or a port-forward shares its address.
+const GUESSES_BURST: u32 = 50;
+
+/// Why it is not known whose token it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallerFault {
+    /// Too many tokens that nobody was known by come from there.
+    #[error("too many unknown bearer tokens come from this address; try again later")]
+    TooMany {
+        /// How long until one may come again.
+        wait: Duration,
+    },
+    /// The API server did not say.
+    #[error(transparent)]
+    Facts(#[from] FactsFault),
+}
 
 /// Who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +97,7 @@ pub struct Reviewer {
     client: Client,
     audiences: Option<Vec<String>>,
     callers: Arc<Mutex<KnownCallers>>,
+    guesses: Arc<Mutex<Pace>>,
     answers: Arc<Mutex<Kept>>,
 }
 
@@ -93,6 +116,7 @@ impl Reviewer {
             client,
             audiences: (!audiences.is_empty()).then_some(audiences),
             callers: Arc::default(),
+            guesses: Arc::new(Mutex::new(Pace::new(GUESSES_PER_SECOND, GUESSES_BURST))),
             answers: Arc::default(),
         }
     }
@@ -100,27 +124,59 @@ impl Reviewer {
     /// Whose token it is; `None` if the API server does not know it. The
     /// token itself is not kept, its digest is.
     ///
+    /// A token that nobody was known by costs its sender, who is at `from`, a
+    /// turn before the API server is asked: guesses would become as many
+    /// questions there. Without an address all senders share their turns.
+    ///
     /// # Errors
-    /// If the API server does not answer.
-    pub async fn caller(&self, token: &str) -> Result<Option<Arc<Caller>>, FactsFault> {
+    /// If there is no turn left, or the API server does not answer.
+    pub async fn caller(
+        &self,
+        token: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Arc<Caller>>, CallerFault> {
         let key = Digest::of_text(token).as_str().to_owned();
-        {
-            let callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, caller)) = callers.get(&key)
-                && at.elapsed() < KEPT
-            {
-                return Ok(caller.clone());
+        match self.kept(&key) {
+            Some((true, Some(caller))) => return Ok(Some(caller)),
+            // Nobody is asked about it: it takes no turns of its neighbours.
+            Some((true, None)) => {
+                self.take_turn(&key)?;
+                return Ok(None);
             }
+            // No guess: whoever guesses beside it does not keep it out.
+            Some((false, Some(_))) => {}
+            Some((false, None)) | None => self.take_turn(&neighbours(from))?,
         }
         let caller = self.review(token).await?.map(Arc::new);
+        self.keep(key, caller.clone());
+        Ok(caller)
+    }
+
+    /// What was said of a token, and whether that still serves.
+    fn kept(&self, key: &str) -> Option<(bool, Option<Arc<Caller>>)> {
+        let callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, caller) = callers.get(key)?;
+        Some((at.elapsed() < KEPT, caller.clone()))
+    }
+
+    fn keep(&self, key: String, caller: Option<Arc<Caller>>) {
         let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if callers.len() >= KEPT_MAX {
+            // Who was known is asked about again, but is no guess.
+            callers.retain(|_, (at, caller)| caller.is_some() || at.elapsed() < KEPT);
+        }
         if callers.len() >= KEPT_MAX {
             callers.retain(|_, (at, _)| at.elapsed() < KEPT);
         }
         if callers.len() < KEPT_MAX {
-            callers.insert(key, (Instant::now(), caller.clone()));
+            callers.insert(key, (Instant::now(), caller));
         }
-        Ok(caller)
+    }
+
+    fn take_turn(&self, of: &str) -> Result<(), CallerFault> {
+        let mut guesses = self.guesses.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = guesses.take(of, Instant::now());
+        turn.map_err(|wait| CallerFault::TooMany { wait })
     }
 
     async fn review(&self, token: &str) -> Result<Option<Caller>, FactsFault> {
@@ -203,6 +259,19 @@ impl Reviewer {
     }
 }
 
+/// Those who share the turns of an address: of IPv6 its network, in which one
+/// machine may take as many addresses as it likes.
+fn neighbours(from: Option<IpAddr>) -> String {
+    match from.map(|address| address.to_canonical()) {
+        None => String::new(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            Ipv6Addr::from_bits(network).to_string()
+        }
+    }
+}
+
 /// Whose eyes the facts are seen with.
 #[derive(Clone, Debug)]
 pub enum Access {
@@ -247,5 +316,19 @@ impl Access {
         });
         let kept: Vec<_> = checked.buffered(AT_ONCE).try_collect().await?;
         Ok(kept.into_iter().flatten().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_with_many_addresses_has_the_turns_of_one() {
+        let of = |text: &str| neighbours(Some(text.parse().unwrap()));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:2"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
     }
 }

@@ -58,9 +58,12 @@ impl Doors {
     /// The facts as this caller sees them.
     pub(super) async fn facts(&self, parts: &Parts) -> Result<Arc<dyn Facts>, PageFault> {
         let token = bearer(parts);
+        let peer = parts.extensions.get::<Peer>();
+        let from = peer.map(|peer| peer.address.ip());
         match (&self.0, token) {
             (Kind::Cluster(reader, reviewer), Some(token)) => {
-                let caller = reviewer.caller(token).await?.ok_or(PageFault::Unknown)?;
+                let caller = reviewer.caller(token, from).await?;
+                let caller = caller.ok_or(PageFault::Unknown)?;
                 let access = Access::Reviewed {
                     reviewer: reviewer.clone(),
                     caller,

@@ -44,9 +44,10 @@ mod tests {
     use futures::future::BoxFuture;
     use kube::Client;
     use kube::client::Body;
+    use serde_json::{Value, json};
     use tanso_carbon::Period;
     use tanso_crds::ClusterCarbonPolicy;
-    use tokio::sync::oneshot;
+    use tokio::sync::{Notify, oneshot};
     use tokio::time::Instant;
 
     use super::super::{Live, LiveNode, StudyFiles, Web, overview};
@@ -147,5 +148,60 @@ mod tests {
         // Nobody made a policy yet.
         let empty = Web::given(Arc::new(Given::default()), Arc::new(NoAgents));
         assert_eq!(waited(empty).await, Duration::ZERO);
+    }
+
+    /// A ledger that fails as only a fault of the program can.
+    #[derive(Default)]
+    struct Broken {
+        readings: Notify,
+    }
+
+    impl Books for Broken {
+        fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
+            self.readings.notify_one();
+            panic!("a fault of the program")
+        }
+
+        fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
+            Box::pin(std::future::ready(Ok(Services::default())))
+        }
+    }
+
+    /// Pages of a cluster with one policy over all namespaces.
+    fn of_books(books: Arc<Broken>) -> Web {
+        let answer = |request: Request<Body>| async move {
+            let text = include_str!("../report/tests/policy.json");
+            let policy: Value = serde_json::from_str(text).unwrap();
+            let is_policies = request.uri().path().ends_with("/clustercarbonpolicies");
+            let items = if is_policies {
+                vec![policy]
+            } else {
+                Vec::new()
+            };
+            let list = json!({"metadata": {}, "items": items}).to_string();
+            Ok::<_, Infallible>(Response::new(Body::from(list.into_bytes())))
+        };
+        let client = Client::new(tower::service_fn(answer), "default");
+        let reader = Reader::new(client.clone(), "energy", books);
+        Web::new(
+            reader,
+            Reviewer::new(client, Vec::new()),
+            Arc::new(NoAgents),
+        )
+    }
+
+    /// A panic ended the reading ahead for good, and nobody noticed.
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_that_panics_is_not_the_last_one() {
+        let books = Arc::new(Broken::default());
+        let (cold, is_over) = oneshot::channel::<()>();
+        let reading = tokio::spawn(of_books(Arc::clone(&books)).keep_warm(cold));
+        is_over.await.expect_err("it is let go and says nothing");
+        for again in 0..3 {
+            let read = tokio::time::timeout(Duration::from_mins(1), books.readings.notified());
+            assert!(read.await.is_ok(), "{again}");
+        }
+        assert!(!reading.is_finished(), "it reads ahead for ever");
+        reading.abort();
     }
 }

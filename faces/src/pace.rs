@@ -9,7 +9,7 @@ const CALLERS_MAX: usize = 4_096;
 
 /// Turns by caller.
 #[derive(Debug)]
-pub struct Pace {
+pub(crate) struct Pace {
     per_second: f64,
     burst: f64,
     callers: HashMap<String, (Instant, f64)>,
@@ -17,8 +17,7 @@ pub struct Pace {
 
 impl Pace {
     /// So many turns a second, and so many at once.
-    #[must_use]
-    pub fn new(per_second: u32, burst: u32) -> Self {
+    pub(crate) fn new(per_second: u32, burst: u32) -> Self {
         Self {
             per_second: f64::from(per_second.max(1)),
             burst: f64::from(burst.max(1)),
@@ -30,7 +29,7 @@ impl Pace {
     ///
     /// # Errors
     /// If there is none: how long until there is.
-    pub fn take(&mut self, caller: &str, now: Instant) -> Result<(), Duration> {
+    pub(crate) fn take(&mut self, caller: &str, now: Instant) -> Result<(), Duration> {
         if self.callers.len() >= CALLERS_MAX && !self.callers.contains_key(caller) {
             let full = self.burst / self.per_second;
             // Whoever's bucket is full again need not be remembered.
