@@ -12,6 +12,7 @@ mod cluster;
 mod fault;
 pub mod given;
 mod listed;
+mod newest;
 mod nowhere;
 mod pages;
 mod proxy;
@@ -41,16 +42,19 @@ use tanso_power::{Estimate, Joules, Provenance};
 pub use access::{Access, Caller, CallerFault, Reviewer};
 pub use beside::Beside;
 pub(crate) use beside::{allocatable, allocatable_bytes};
-pub use books::{Books, Services, newest_hour, no_services};
+pub use books::{Books, Services, no_services};
 pub use cluster::{Clock, KubeFacts, Reader};
 pub use fault::{FactsFault, certificate_fault};
 pub use listed::{LeftOut, Listed, list_readable};
+pub use newest::{NewestHour, newest_first, newest_hour};
 pub use nowhere::Nowhere;
 pub use proxy::{ProxyBooks, read_export};
 pub(crate) use site::seconds;
 pub use site::{PlaceAt, Site};
 pub use stated::Market;
 pub use sums::{Chosen, Summed, Summing, Sums};
+
+use newest::EVERYBODY;
 
 /// An answer that is being read.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, FactsFault>>;
@@ -111,10 +115,11 @@ pub trait Facts: Send + Sync {
     fn energy_of<'a>(&'a self, workload: &'a WorkloadKey, period: Period) -> Answer<'a, Energy>;
 
     /// What was booked in the newest hour of a period that has anything of a
-    /// scope; faults as of [`Facts::energy`]. Whoever finds that hour without
-    /// reading the others, does.
-    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
-        Box::pin(newest_hour(period, move |part| self.energy(scope, part)))
+    /// scope, and how long its nodes were seen; faults as of [`Facts::energy`].
+    /// Whoever finds that hour without reading the others, does.
+    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, NewestHour> {
+        let everybody = move |part: Period| self.energy(&EVERYBODY, part);
+        Box::pin(newest_hour(scope, period, everybody))
     }
 
     /// What some workloads used within a period, by hour, place and provenance;
@@ -185,6 +190,15 @@ impl Scope {
         match self {
             Self::All => true,
             Self::Namespace(name) => name == namespace,
+        }
+    }
+
+    /// Whether it holds what an account used: one namespace has workloads only.
+    #[must_use]
+    pub fn holds_account(&self, account: &EnergyAccount) -> bool {
+        match account {
+            EnergyAccount::Workload(key) => self.holds(&key.namespace),
+            EnergyAccount::Named(_) => matches!(self, Self::All),
         }
     }
 }
@@ -331,14 +345,6 @@ pub struct Energy {
 }
 
 impl Energy {
-    /// The rows of its newest hour alone.
-    #[must_use]
-    pub fn newest(mut self) -> Self {
-        let newest = self.rows.iter().map(|row| row.hour).max();
-        self.rows.retain(|row| Some(row.hour) == newest);
-        self
-    }
-
     /// The rows of one workload alone.
     #[must_use]
     pub fn of(mut self, workload: &WorkloadKey) -> Self {

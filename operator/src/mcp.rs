@@ -14,8 +14,8 @@ use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_crds::carbon_policy::IntensityProvider;
 use tanso_faces::mcp::{Gate, GateSettings, Server};
 use tanso_faces::view::{
-    Answer, Books, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Reader, Reviewer, Scope,
-    Services, Summing, Sums, WorkloadKey, newest_hour,
+    Answer, Books, Energy, EnergyAccount, EnergyHour, FactsFault, NewestHour, Policy, Reader,
+    Reviewer, Scope, Services, Summing, Sums, WorkloadKey, newest_first,
 };
 
 use crate::intensity::{Feeds, is_service};
@@ -116,14 +116,33 @@ impl LedgerBooks {
         })
     }
 
-    async fn booked_last(&self, period: Period) -> Result<Energy, FactsFault> {
+    async fn booked_last(&self, period: Period) -> Result<NewestHour, FactsFault> {
         let read = self
             .ledger
             .call(move |connection| query::newest_hour(connection, period));
         let (revision, rows) = read.await.map_err(|fault| unreachable(&fault))?;
-        Ok(Energy {
+        let everybody = Energy {
             revision: Some(revision),
             rows: rows.into_iter().map(named).collect(),
+        };
+        Ok(NewestHour::of(everybody, &Scope::All).unwrap_or_default())
+    }
+
+    /// Few of an hour's rows: sought by the pods of the namespace.
+    async fn booked_last_of(
+        &self,
+        scope: &Scope,
+        period: Period,
+    ) -> Result<NewestHour, FactsFault> {
+        let scope = ledger_scope(scope);
+        let parts = newest_first(period);
+        let read = self
+            .ledger
+            .call(move |connection| query::newest_of(connection, &scope, &parts));
+        let (snapshot, node_minutes) = read.await.map_err(|fault| unreachable(&fault))?;
+        Ok(NewestHour {
+            rows: energy(&snapshot).rows,
+            node_minutes,
         })
     }
 
@@ -180,13 +199,10 @@ impl Books for LedgerBooks {
         Box::pin(self.booked_of(workload.clone(), period))
     }
 
-    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, NewestHour> {
         match scope {
             Scope::All => Box::pin(self.booked_last(period)),
-            // Few of an hour's rows: sought by the pods of the namespace.
-            Scope::Namespace(_) => {
-                Box::pin(newest_hour(period, move |part| self.energy(scope, part)))
-            }
+            Scope::Namespace(_) => Box::pin(self.booked_last_of(scope, period)),
         }
     }
 

@@ -10,7 +10,7 @@ use tanso_crds::condition::types;
 use tanso_crds::power_monitor::NodeCounts;
 
 use super::{AnswerFault, Basis};
-use crate::view::{EnergyAccount, EnergyHour, Facts, Scope};
+use crate::view::{EnergyAccount, EnergyHour, Facts, NewestHour, Scope, WorkloadKey};
 use crate::words;
 
 /// How many hours back the newest one is looked for.
@@ -62,7 +62,7 @@ pub struct Power {
     /// The hour that the figures are the mean of, UTC; absent with SpreadEvenly.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hour: Option<String>,
-    /// Sum of all lines, also those not shown, milliwatts.
+    /// Power of all lines, also those not shown, milliwatts: the same for each `by`. Lines are rounded one by one, so their sum may be off by one each.
     pub total_milliwatts: i64,
     /// How many lines there are in all.
     pub total: u32,
@@ -113,11 +113,11 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
     };
     let (monitors, newest) = tokio::join!(facts.monitors(), facts.newest(&scope, period));
     let monitors = monitors?.into_iter().map(monitor).collect();
-    let (basis, hour, mut lines) = match newest {
-        Ok(energy) => (
+    let (basis, hour, (total_milliwatts, mut lines)) = match newest {
+        Ok(newest) => (
             Basis::Hourly,
-            energy.rows.first().map(|row| row.hour.to_string()),
-            of_hour(&energy.rows, question.by),
+            newest.rows.first().map(|row| row.hour.to_string()),
+            of_hour(&newest, question.by),
         ),
         Err(fault) if fault.is_absent() => (
             Basis::SpreadEvenly,
@@ -127,7 +127,6 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         Err(fault) => return Err(fault.into()),
     };
     lines.sort_by(|a, b| (b.milliwatts, &a.name).cmp(&(a.milliwatts, &b.name)));
-    let total_milliwatts = lines.iter().map(|line| line.milliwatts).sum();
     let total = u32::try_from(lines.len()).unwrap_or(u32::MAX);
     lines.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Power {
@@ -175,39 +174,54 @@ fn summary(total_mw: i64, hour: Option<&str>, lines: &[Line]) -> String {
     format!("{} in all ({over}); {most}.", words::power(total_mw))
 }
 
-/// Energy and its measured part.
+/// Energy by the minutes that its node was seen, and its measured part.
 #[derive(Default)]
 struct Sum {
-    energy_uj: u128,
+    by_minutes: BTreeMap<u64, u128>,
     measured_uj: u128,
 }
 
-fn of_hour(rows: &[EnergyHour], by: By) -> Vec<Line> {
-    // The hour may have only begun: power is over the minutes that were seen.
-    let mut seen: HashMap<&str, u64> = HashMap::new();
-    for row in rows {
-        let minutes = seen.entry(&row.node).or_default();
-        *minutes = (*minutes).max(row.minutes.min(60));
-    }
-    let mut sums: HashMap<String, (u64, Sum)> = HashMap::new();
-    for row in rows {
-        let minutes = seen.get(&*row.node).copied().unwrap_or(60).max(1);
-        let (longest, sum) = sums.entry(name(row, by)).or_default();
-        *longest = (*longest).max(minutes);
+impl Sum {
+    fn add(&mut self, row: &EnergyHour, minutes: u64) {
         let energy_uj = u128::from(row.energy.value.microjoules());
-        sum.energy_uj += energy_uj;
+        *self.by_minutes.entry(minutes).or_default() += energy_uj;
         if row.provenance == tanso_power::Provenance::Measured {
-            sum.measured_uj += energy_uj;
+            self.measured_uj += energy_uj;
         }
     }
-    let line = |(name, (minutes, sum)): (String, (u64, Sum))| Line {
+
+    /// Mean power. Microjoules over seconds are microwatts; of each length a
+    /// thousand times finer, since what is cut off is cut up to sixty times.
+    fn milliwatts(&self) -> i64 {
+        let nanowatts = |(minutes, energy_uj): (&u64, &u128)| {
+            energy_uj.saturating_mul(1_000) / u128::from(minutes * 60)
+        };
+        let sum: u128 = self.by_minutes.iter().map(nanowatts).sum();
+        i64::try_from((sum + 500_000) / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    fn measured_percent(&self) -> i32 {
+        share(self.measured_uj, self.by_minutes.values().sum())
+    }
+}
+
+/// The power of all, and of each line.
+fn of_hour(newest: &NewestHour, by: By) -> (i64, Vec<Line>) {
+    let mut all = Sum::default();
+    let mut sums: HashMap<String, Sum> = HashMap::new();
+    for row in &newest.rows {
+        // The hour may have only begun, and for one node later than for another:
+        // power is over the minutes in which that node was seen.
+        let minutes = newest.minutes_of(&row.node);
+        all.add(row, minutes);
+        sums.entry(name(row, by)).or_default().add(row, minutes);
+    }
+    let line = |(name, sum): (String, Sum)| Line {
         name,
-        // Microjoules over seconds are microwatts.
-        milliwatts: i64::try_from(sum.energy_uj / u128::from(minutes * 60) / 1_000)
-            .unwrap_or(i64::MAX),
-        measured_percent: share(sum.measured_uj, sum.energy_uj),
+        milliwatts: sum.milliwatts(),
+        measured_percent: sum.measured_percent(),
     };
-    sums.into_iter().map(line).collect()
+    (all.milliwatts(), sums.into_iter().map(line).collect())
 }
 
 fn share(part: u128, whole: u128) -> i32 {
@@ -226,20 +240,25 @@ fn name(row: &EnergyHour, by: By) -> String {
     }
 }
 
-/// Mean power over the windows of the policies, from their statuses.
-async fn of_windows(facts: &dyn Facts, scope: &Scope, by: By) -> Result<Vec<Line>, AnswerFault> {
+/// Mean power over the windows of the policies, from their statuses: of all,
+/// and of each line.
+async fn of_windows(
+    facts: &dyn Facts,
+    scope: &Scope,
+    by: By,
+) -> Result<(i64, Vec<Line>), AnswerFault> {
     if by == By::Node {
         return Err(AnswerFault::NotKnown {
             what: "power by node".to_owned(),
             reason: "it is in the ledger only, which you cannot read".to_owned(),
         });
     }
-    let mut lines: BTreeMap<String, Line> = BTreeMap::new();
+    // Several policies may judge the same workload: it is told once.
+    let mut known: BTreeMap<[String; 3], (i64, i32)> = BTreeMap::new();
     for policy in facts.policies(scope).await? {
         let Some(window) = policy.window() else {
             continue;
         };
-        let mut own: BTreeMap<String, Line> = BTreeMap::new();
         for one in facts
             .workloads(&policy)
             .await?
@@ -250,21 +269,192 @@ async fn of_windows(facts: &dyn Facts, scope: &Scope, by: By) -> Result<Vec<Line
                 * 36
                 * i64::from(one.figures.coverage_percent.max(1));
             let milliwatts = one.figures.energy_microjoules.value / covered.max(1) / 1_000;
-            let name = match by {
-                By::Namespace => one.namespace.clone(),
-                _ => format!("{} {}/{}", one.kind, one.namespace, one.name),
-            };
-            let line = own.entry(name.clone()).or_insert(Line {
-                name,
-                milliwatts: 0,
-                measured_percent: one.figures.measured_percent,
-            });
-            line.milliwatts = line.milliwatts.saturating_add(milliwatts);
-        }
-        // Several policies may judge the same workload: it is told once.
-        for (name, line) in own {
-            lines.entry(name).or_insert(line);
+            let key = [&one.namespace, &one.kind, &one.name].map(String::clone);
+            let found = (milliwatts, one.figures.measured_percent);
+            known.entry(key).or_insert(found);
         }
     }
-    Ok(lines.into_values().collect())
+    let mut lines: BTreeMap<String, (i64, u128, u128)> = BTreeMap::new();
+    for ([namespace, kind, name], (milliwatts, measured_percent)) in known {
+        let title = match by {
+            By::Namespace => namespace,
+            By::Workload | By::Node => WorkloadKey {
+                namespace,
+                kind,
+                name,
+            }
+            .to_string(),
+        };
+        let (sum, measured, whole) = lines.entry(title).or_default();
+        *sum = sum.saturating_add(milliwatts);
+        // What uses less than a milliwatt has a share too.
+        let weight = u128::from(milliwatts.max(1).unsigned_abs());
+        *measured += weight * u128::from(measured_percent.max(0).unsigned_abs());
+        *whole += weight * 100;
+    }
+    let line = |(name, (milliwatts, measured, whole))| Line {
+        name,
+        milliwatts,
+        measured_percent: share(measured, whole),
+    };
+    let lines: Vec<Line> = lines.into_iter().map(line).collect();
+    let total = lines.iter().map(|line| line.milliwatts);
+    Ok((total.fold(0, i64::saturating_add), lines))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use tanso_carbon::regulation::BUNDLED;
+    use tanso_carbon::{RuleSet, UtcHour};
+    use tanso_crds::CarbonPolicy;
+    use tanso_power::{Estimate, Joules, Provenance};
+
+    use super::*;
+    use crate::view::given::Given;
+    use crate::view::{Energy, Policy};
+
+    /// What was used on a node in so many minutes at a mean power; idle without a workload.
+    fn row(node: &str, workload: Option<(&str, &str)>, minutes: u64, power_mw: u64) -> EnergyHour {
+        let account = match workload {
+            None => EnergyAccount::Named(Arc::from("idle")),
+            Some((namespace, name)) => EnergyAccount::Workload(Arc::new(WorkloadKey {
+                namespace: namespace.to_owned(),
+                kind: "Job".to_owned(),
+                name: name.to_owned(),
+            })),
+        };
+        EnergyHour {
+            hour: UtcHour::from_unix_seconds(7_200),
+            node: Arc::from(node),
+            account,
+            provenance: Provenance::Modelled,
+            energy: Estimate::exact(Joules::from_microjoules(power_mw * 1_000 * minutes * 60)),
+            cpu_us: 0,
+            minutes,
+            asked_millicore_seconds: 0,
+        }
+    }
+
+    fn facts(rows: Vec<EnergyHour>) -> Given {
+        Given {
+            now: "1970-01-01T02:45:00Z".parse().unwrap(),
+            rules: Arc::new(RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap()),
+            energy: Some(Energy {
+                revision: Some(1),
+                rows,
+            }),
+            ..Given::default()
+        }
+    }
+
+    async fn ask(facts: &Given, by: By, namespace: Option<&str>) -> Power {
+        let question = Question {
+            namespace: namespace.map(str::to_owned),
+            by,
+            limit: None,
+        };
+        power(facts, &question).await.unwrap()
+    }
+
+    fn told(found: &Power) -> Vec<(&str, i64)> {
+        let lines = found.lines.iter();
+        lines.map(|line| (&*line.name, line.milliwatts)).collect()
+    }
+
+    /// A line's energy of all nodes was divided by the longest time of any: 40 W
+    /// by node were 22.5 W by namespace.
+    #[tokio::test]
+    async fn all_power_is_the_same_by_node_by_namespace_and_by_workload() {
+        let job = Some(("shop", "import"));
+        let rows = ["n1", "n2"].into_iter().zip([40, 5]);
+        let rows = rows.flat_map(|(node, minutes)| {
+            [
+                row(node, None, minutes, 10_000),
+                row(node, job, minutes, 10_000),
+            ]
+        });
+        let facts = facts(rows.collect());
+        let by_node = ask(&facts, By::Node, None).await;
+        assert_eq!(told(&by_node), [("n1", 20_000), ("n2", 20_000)]);
+        let by_namespace = ask(&facts, By::Namespace, None).await;
+        assert_eq!(told(&by_namespace), [("(idle)", 20_000), ("shop", 20_000)]);
+        let by_workload = ask(&facts, By::Workload, None).await;
+        let title = "Job shop/import";
+        assert_eq!(told(&by_workload), [("(idle)", 20_000), (title, 20_000)]);
+        for found in [by_node, by_namespace, by_workload] {
+            assert_eq!(found.total_milliwatts, 40_000);
+        }
+    }
+
+    /// Lines are rounded: their sum is another by each of them, the total is not.
+    #[tokio::test]
+    async fn odd_minutes_and_amounts_have_one_total() {
+        let rows = (0..40_u64).map(|index| {
+            let (node, name) = (format!("n{}", index % 7), format!("job-{}", index % 11));
+            let space = format!("space-{}", index % 3);
+            let workload = (index % 5 > 0).then_some((&*space, &*name));
+            let minutes = [7, 11, 13, 29, 37, 59, 60][usize::try_from(index % 7).unwrap()];
+            let mut row = row(&node, workload, minutes, 1);
+            row.energy = Estimate::exact(Joules::from_microjoules(1_234_567 * (index + 1)));
+            row
+        });
+        let facts = facts(rows.collect());
+        let total = ask(&facts, By::Node, None).await.total_milliwatts;
+        assert!(total > 0);
+        for by in [By::Namespace, By::Workload] {
+            assert_eq!(ask(&facts, by, None).await.total_milliwatts, total);
+        }
+    }
+
+    /// A job that was there for two minutes of forty had 0.5 W, and 10 W where its
+    /// namespace was named.
+    #[tokio::test]
+    async fn a_workload_has_the_same_power_with_its_namespace_and_without() {
+        let job = row("n1", Some(("shop", "import")), 2, 10_000);
+        let facts = facts(vec![row("n1", None, 40, 10_000), job]);
+        let all = ask(&facts, By::Workload, None).await;
+        let own = ask(&facts, By::Workload, Some("shop")).await;
+        assert_eq!(told(&all), [("(idle)", 10_000), ("Job shop/import", 500)]);
+        // Nothing of what others used is in it.
+        assert_eq!(told(&own), [("Job shop/import", 500)]);
+        assert_eq!((own.total, own.total_milliwatts), (1, 500));
+        assert_eq!(own.hour, all.hour);
+    }
+
+    fn policy(name: &str, workloads: &[&str]) -> Policy {
+        let workload = |name: &&str| {
+            json!({"namespace": "shop", "kind": "Deployment", "name": name, "verdict": "Compliant",
+                "reason": "WithinLimit", "pods": 1, "figures": {
+                    "energyMicrojoules": {"low": 0, "value": 86_400_000_000_i64, "high": 0},
+                    "emissionsMilligrams": {"low": 0, "value": 0, "high": 0}, "coveragePercent": 100}})
+        };
+        let workloads: Vec<_> = workloads.iter().map(workload).collect();
+        let policy = json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+            "metadata": {"name": name, "namespace": "shop", "uid": name},
+            "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
+            "status": {"dataThrough": "1970-01-01T02:00:00Z", "workloads": workloads},
+        });
+        Policy::from(serde_json::from_value::<CarbonPolicy>(policy).unwrap())
+    }
+
+    /// A namespace had the power of the first policy's workloads alone.
+    #[tokio::test]
+    async fn policies_that_share_a_namespace_add_up_and_count_each_workload_once() {
+        let facts = Given {
+            energy: None,
+            policies: vec![policy("a", &["api", "web"]), policy("b", &["web", "till"])],
+            ..facts(Vec::new())
+        };
+        let by_workload = ask(&facts, By::Workload, None).await;
+        assert_eq!(
+            (by_workload.total, by_workload.total_milliwatts),
+            (3, 3_000)
+        );
+        let by_namespace = ask(&facts, By::Namespace, None).await;
+        assert_eq!(told(&by_namespace), [("shop", 3_000)]);
+    }
 }

@@ -24,8 +24,8 @@ use super::access::{Access, Ask};
 use super::books::Books;
 use super::pages::{Pages, list_all};
 use super::{
-    Answer, Energy, Facts, FactsFault, Listed, Policy, Schedule, Scope, Site, Summing, Sums,
-    WorkloadKey, rules, site,
+    Answer, Energy, Facts, FactsFault, Listed, NewestHour, Policy, Schedule, Scope, Site, Summing,
+    Sums, WorkloadKey, rules, site,
 };
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
@@ -386,7 +386,7 @@ impl Facts for KubeFacts {
         })
     }
 
-    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, NewestHour> {
         Box::pin(async move {
             self.may_read_energy(scope).await?;
             self.reader.books.newest(scope, period).await

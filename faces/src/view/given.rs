@@ -70,13 +70,9 @@ impl Given {
 
     fn booked(&self, scope: &Scope, period: Period) -> Result<Energy, FactsFault> {
         let energy = self.energy.as_ref().ok_or_else(no_ledger)?;
-        let is_in = |account: &EnergyAccount| match (scope, account) {
-            (Scope::All, _) => true,
-            (Scope::Namespace(name), EnergyAccount::Workload(key)) => key.namespace == *name,
-            (Scope::Namespace(_), EnergyAccount::Named(_)) => false,
-        };
         let rows = energy.rows.iter();
-        let rows = rows.filter(|row| period.contains(row.hour) && is_in(&row.account));
+        let rows =
+            rows.filter(|row| period.contains(row.hour) && scope.holds_account(&row.account));
         Ok(Energy {
             revision: energy.revision,
             rows: rows.cloned().collect(),

@@ -50,6 +50,9 @@ pub struct Site {
     pub beside: Beside,
     /// What could not be asked, in words.
     pub notes: Vec<String>,
+    /// Whether a source of intensity or the facility's meters did not answer: asked
+    /// again, the site may be another.
+    pub is_partial: bool,
 }
 
 impl std::fmt::Debug for Site {
@@ -253,7 +256,18 @@ pub(super) fn site(
         of_node,
         beside,
         notes: remarks,
+        is_partial: is_partial(spec, table, services),
     })
+}
+
+/// Whether anything that prices energy was asked and did not answer.
+fn is_partial(spec: &CarbonPolicySpec, table: Tables<'_>, services: &Services) -> bool {
+    let is_list = spec.intensity.source == crd::IntensitySource::Providers;
+    let is_silent = services.average.iter().any(|(_, found)| found.is_err());
+    let has_no_table = matches!(table, Some(Err(_)));
+    let pue = spec.site.pue.as_ref();
+    let is_metered = pue.is_some_and(|pue| pue.query.is_some());
+    (is_list && (is_silent || has_no_table)) || (is_metered && !matches!(services.pue, Some(Ok(_))))
 }
 
 fn intensity(

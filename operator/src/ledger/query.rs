@@ -26,7 +26,7 @@ use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
 pub use alone::{of_scope, of_workload};
-pub use newest::{NamedRow, Owner, newest_hour};
+pub use newest::{NamedRow, NodeMinutes, Owner, newest_hour, newest_of};
 pub use sums::sums_of;
 
 /// Whose rows a snapshot holds.

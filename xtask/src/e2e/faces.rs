@@ -2,6 +2,8 @@
 //! status, the command line, the report, the page, the assistants' server and
 //! the metrics say them, to the last digit.
 
+mod power;
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -93,7 +95,8 @@ pub(super) fn compare(session: &Session, program: &PathBuf) -> Result<Vec<Fact>>
     }
     facts.push(Fact::new("page", shown(figures)?.join(", ")));
 
-    let answer = mcp(session, program, &name)?;
+    let arguments = json!({"workload": name, "namespace": SPACE});
+    let answer = mcp(session, program, "assess_workload_compliance", &arguments)?;
     let judged = answer["judgements"]
         .as_array()
         .and_then(|all| all.iter().find(|one| one["policy"]["name"] == POLICY))
@@ -102,6 +105,7 @@ pub(super) fn compare(session: &Session, program: &PathBuf) -> Result<Vec<Fact>>
     facts.push(Fact::new("assistants' server", says(&judged["figures"])));
 
     facts.extend(metrics(session, &before, &workload)?);
+    facts.push(power::compare(session, program)?);
     if settled(session)? != before {
         bail!("the status changed while the faces were asked");
     }
@@ -211,8 +215,8 @@ fn page(session: &Session, path: &str) -> Result<String> {
     found.with_context(|| format!("the page {path}"))
 }
 
-/// What the assistants' server answers about the workload.
-fn mcp(session: &Session, program: &PathBuf, name: &str) -> Result<Value> {
+/// What a tool of the assistants' server answers.
+fn mcp(session: &Session, program: &PathBuf, tool: &str, arguments: &Value) -> Result<Value> {
     let mut child = session
         .cluster()?
         .exec([program])
@@ -230,8 +234,7 @@ fn mcp(session: &Session, program: &PathBuf, name: &str) -> Result<Value> {
             "clientInfo": {"name": "e2e", "version": "1"}}}),
         json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
         json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {
-            "name": "assess_workload_compliance",
-            "arguments": {"workload": name, "namespace": SPACE}}}),
+            "name": tool, "arguments": arguments}}),
     ];
     for line in lines {
         writeln!(stdin, "{line}").context("asking")?;

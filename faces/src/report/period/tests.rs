@@ -64,6 +64,7 @@ fn site() -> Site {
         of_node: BTreeMap::new(),
         beside: Beside::default(),
         notes: Vec::new(),
+        is_partial: false,
     }
 }
 

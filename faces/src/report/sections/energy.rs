@@ -87,17 +87,7 @@ fn parts(writer: &Writer<'_>, caption: &str, first: (&str, &str), parts: &[Energ
         writer.pick("Emissions", "배출량"),
         writer.language.co2eq()
     );
-    let sum = |of: fn(&EnergyOf) -> i64| parts.iter().map(of).sum::<i64>();
-    let whole = EnergyOf {
-        name: writer.pick("Sum", "합계"),
-        workloads: 0,
-        energy_microjoules: sum(|part| part.energy_microjoules),
-        measured_microjoules: sum(|part| part.measured_microjoules),
-        modelled_microjoules: sum(|part| part.modelled_microjoules),
-        simulated_microjoules: sum(|part| part.simulated_microjoules),
-        emissions_milligrams: sum(|part| part.emissions_milligrams),
-        unpriced_microjoules: sum(|part| part.unpriced_microjoules),
-    };
+    let whole = whole(writer, parts);
     let mut columns = vec![
         writer.pick(first.0, first.1),
         column(&writer.pick("Energy", "전력량")),
@@ -117,10 +107,42 @@ fn parts(writer: &Writer<'_>, caption: &str, first: (&str, &str), parts: &[Energ
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = Sheet::new(caption, &columns);
     for part in parts {
-        table.push(of_part(part, says_unpriced));
+        let mut shown = part.clone();
+        if parts.len() == 1 {
+            // The only part is all.
+            shown.emissions_milligrams = whole.emissions_milligrams;
+        }
+        table.push(of_part(&shown, says_unpriced));
     }
     table.total(of_part(&whole, says_unpriced));
     table
+}
+
+/// The sum of parts. Where they are all of the policy's energy and their masses
+/// differ from its total by roundings alone, the total stands: one report has one.
+fn whole(writer: &Writer<'_>, parts: &[EnergyOf]) -> EnergyOf {
+    let sum = |of: fn(&EnergyOf) -> i64| parts.iter().map(of).sum::<i64>();
+    let mut whole = EnergyOf {
+        name: writer.pick("Sum", "합계"),
+        workloads: 0,
+        energy_microjoules: sum(|part| part.energy_microjoules),
+        measured_microjoules: sum(|part| part.measured_microjoules),
+        modelled_microjoules: sum(|part| part.modelled_microjoules),
+        simulated_microjoules: sum(|part| part.simulated_microjoules),
+        emissions_milligrams: sum(|part| part.emissions_milligrams),
+        unpriced_microjoules: sum(|part| part.unpriced_microjoules),
+    };
+    let report = writer.report;
+    let total = report.totals.emissions_milligrams.value;
+    let hours = report.hours.as_ref().map_or(0, |hours| hours.hours.len());
+    // Masses are added of workloads or of hours, each rounded to a milligram.
+    let roundings = u64::try_from(report.workloads.len().max(hours)).unwrap_or(u64::MAX);
+    if whole.energy_microjoules == report.totals.energy_microjoules.value
+        && whole.emissions_milligrams.abs_diff(total) <= roundings
+    {
+        whole.emissions_milligrams = total;
+    }
+    whole
 }
 
 fn of_part(part: &EnergyOf, says_unpriced: bool) -> Vec<String> {

@@ -1,13 +1,16 @@
 //! The newest hour of everybody, with the names of its rows in one reading: who
 //! asks for power now needs neither the pods of other hours nor their labels.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::{Estimate, Joules, Provenance};
 
-use super::{energy_of, hour_number, hour_of, last_revision, node_names, read};
+use super::{
+    Scope, Snapshot, energy_of, hour_number, hour_of, last_revision, node_names, of_scope, read,
+};
 use crate::ledger::day::Slot;
 use crate::ledger::ids::provenance_of;
 use crate::ledger::{LedgerFault, unsigned};
@@ -102,6 +105,53 @@ pub fn newest_hour(
         });
     }
     Ok((revision, found))
+}
+
+/// For how many minutes of an hour each node was seen.
+pub type NodeMinutes = BTreeMap<Arc<str>, u64>;
+
+/// What a scope used in the newest hour of `parts` in which it used anything, and
+/// the minutes of the nodes of that hour, whoever used them: a pod's own minutes
+/// say nothing of how long its node was seen. Looked for part by part.
+///
+/// # Errors
+/// As [`super::snapshot`].
+pub fn newest_of(
+    connection: &mut Connection,
+    scope: &Scope,
+    parts: &[Period],
+) -> Result<(Snapshot, NodeMinutes), LedgerFault> {
+    for part in parts {
+        let mut snapshot = of_scope(connection, scope, *part)?;
+        let Some(hour) = snapshot.rows.iter().map(|row| row.hour).max() else {
+            continue;
+        };
+        snapshot.rows.retain(|row| row.hour == hour);
+        // Only this thread writes: nothing was booked since the rows were read.
+        return Ok((snapshot, node_minutes(connection, hour)?));
+    }
+    Ok((Snapshot::default(), NodeMinutes::new()))
+}
+
+/// The hours' key begins with hour and node: read in order, without a sort.
+fn node_minutes(connection: &mut Connection, hour: UtcHour) -> Result<NodeMinutes, LedgerFault> {
+    let fault = LedgerFault::of("reading the ledger");
+    let transaction = connection.transaction().map_err(&fault)?;
+    let nodes = node_names(&transaction)?;
+    let mut query = transaction
+        .prepare("SELECT node, max(minutes) FROM hours WHERE hour = ?1 GROUP BY node")
+        .map_err(&fault)?;
+    let mut rows = query.query([hour_number(hour)]).map_err(&fault)?;
+    let mut found = NodeMinutes::new();
+    while let Some(row) = rows.next().map_err(&fault)? {
+        let node: i64 = read(row, 0).map_err(&fault)?;
+        let minutes: i64 = read(row, 1).map_err(&fault)?;
+        // A node without a name has no rows that anybody is told of.
+        if let Some(name) = nodes.get(&node) {
+            found.insert(Arc::clone(name), unsigned("hours", minutes)?);
+        }
+    }
+    Ok(found)
 }
 
 fn slot(row: &Row<'_>) -> rusqlite::Result<Slot> {
