@@ -12,7 +12,8 @@ use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::view::{
-    Answer, Energy, Facts, Listed, Policy, Schedule, Scope, Site, Summing, Sums, WorkloadKey,
+    Answer, Energy, Facts, Listed, NewestHour, Policy, Schedule, Scope, Site, Summing, Sums,
+    WorkloadKey,
 };
 
 /// How far an answer is.
@@ -98,7 +99,7 @@ impl Facts for Watched {
         self.facts.energy_of(workload, period)
     }
 
-    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
+    fn newest<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, NewestHour> {
         self.facts.newest(scope, period)
     }
 

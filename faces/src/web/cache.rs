@@ -96,19 +96,18 @@ impl Cache {
         let site = facts.site(policy).await?;
         let before = kept.take();
         let known = before.and_then(|before| before.sums_at(&stamp, &site.of_node));
-        let sums = match known {
-            Some(sums) => sums,
-            None => {
-                let chosen = match Chosen::of_spec(policy) {
-                    Some(chosen) => chosen,
-                    None => Chosen::of_judged(&facts.workloads(policy).await?),
-                };
-                let summing = Arc::new(Summed {
-                    chosen,
-                    of_node: site.of_node.clone(),
-                });
-                facts.sums(&scope, window, &summing).await?
-            }
+        let sums = if let Some(sums) = known {
+            sums
+        } else {
+            let chosen = match Chosen::of_spec(policy) {
+                Some(chosen) => chosen,
+                None => Chosen::of_judged(&facts.workloads(policy).await?),
+            };
+            let summing = Arc::new(Summed {
+                chosen,
+                of_node: site.of_node.clone(),
+            });
+            facts.sums(&scope, window, &summing).await?
         };
         let found = Arc::new(hours::of_sums(&sums, &site, window, AHEAD));
         *kept = Some(Kept {

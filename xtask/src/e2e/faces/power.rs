@@ -21,8 +21,8 @@ pub(super) fn compare(session: &Session, program: &PathBuf) -> Result<Fact> {
         // What was booked meanwhile is in some of the answers only.
         let is_same = top(session, program, "nodes")? == nodes
             && others.of_namespace["hour"] == nodes["hour"];
-        let is_some = nodes["totalMilliwatts"].as_i64() > Some(0);
-        Ok((is_same && is_some).then_some((nodes, others)))
+        let is_more = nodes["totalMilliwatts"].as_i64() > Some(0);
+        Ok((is_same && is_more).then_some((nodes, others)))
     })?;
     step.done("power is told in each way");
     let whole = |answer: &Value| (answer["hour"].clone(), answer["totalMilliwatts"].clone());
