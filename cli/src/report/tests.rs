@@ -35,16 +35,20 @@ fn a_cluster_that_does_not_answer_is_named() {
 }
 
 fn policies() -> Given {
-    let of = |kind: &str, metadata: serde_json::Value| {
+    let of = |kind: &str, metadata: serde_json::Value, spec: serde_json::Value| {
         serde_json::json!({"apiVersion": "tanso.dev/v1alpha1", "kind": kind, "metadata": metadata,
-            "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]}})
+            "spec": spec})
     };
-    let own = of(
-        "CarbonPolicy",
-        serde_json::json!({"name": "korea", "namespace": "shop"}),
-    );
+    let spec = serde_json::json!({"site": {"zone": "KR"},
+        "regulations": [{"rule": "kr-carbon-2050"}]});
+    let own = serde_json::json!({"name": "korea", "namespace": "shop"});
+    let own = of("CarbonPolicy", own, spec.clone());
     let own: CarbonPolicy = serde_json::from_value(own).unwrap();
-    let wide = of("ClusterCarbonPolicy", serde_json::json!({"name": "korea"}));
+    let wide = of(
+        "ClusterCarbonPolicy",
+        serde_json::json!({"name": "korea"}),
+        serde_json::json!({"namespaceSelector": {}, "policy": spec}),
+    );
     let wide: ClusterCarbonPolicy = serde_json::from_value(wide).unwrap();
     Given {
         policies: vec![Policy::from(own), Policy::from(wide)],
