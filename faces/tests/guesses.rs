@@ -13,9 +13,9 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tanso_carbon::calendar::Period;
 use tanso_faces::mcp::{Gate, GateSettings, Server};
-use tanso_faces::view::{Answer, Books, Energy, Policy, Reader, Reviewer, Scope, Services};
+use tanso_faces::view::given::EmptyBooks;
+use tanso_faces::view::{Reader, Reviewer};
 use tanso_faces::web::Web;
 use tanso_runtime::serve::Peer;
 use tower::ServiceExt as _;
@@ -33,18 +33,6 @@ const PER_SECOND: u64 = 5;
 /// Guesses that are made, many times as many as there are turns.
 const GUESSES: usize = 1_000;
 const HERE: &str = "10.0.0.7:5000";
-
-struct NoBooks;
-
-impl Books for NoBooks {
-    fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
-        Box::pin(std::future::ready(Ok(Energy::default())))
-    }
-
-    fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
-        Box::pin(std::future::ready(Ok(Services::default())))
-    }
-}
 
 /// Both faces of a cluster.
 struct Faces {
@@ -71,7 +59,7 @@ fn faces() -> Faces {
     };
     let client = kube::Client::new(tower::service_fn(answer), "default");
     let reviewer = Reviewer::new(client.clone(), Vec::new());
-    let reader = Reader::new(client, "tanso-system", Arc::new(NoBooks));
+    let reader = Reader::new(client, "tanso-system", Arc::new(EmptyBooks));
     let settings = GateSettings::of_service("tanso-operator", "tanso-system", &[]);
     Faces {
         mcp: Server::router(reader.clone(), Gate::new(&settings, reviewer.clone())),

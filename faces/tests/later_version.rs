@@ -10,23 +10,8 @@ use http_body_util::BodyExt as _;
 use hyper::{Request, Response, header};
 use kube::client::Body;
 use serde_json::{Value, json};
-use tanso_carbon::calendar::Period;
-use tanso_faces::view::{
-    Access, Answer, Books, Energy, Facts as _, KubeFacts, Policy, Reader, Reviewer, Scope, Services,
-};
-
-/// A ledger with nothing in it.
-struct Empty;
-
-impl Books for Empty {
-    fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
-        Box::pin(std::future::ready(Ok(Energy::default())))
-    }
-
-    fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
-        Box::pin(std::future::ready(Ok(Services::default())))
-    }
-}
+use tanso_faces::view::given::EmptyBooks;
+use tanso_faces::view::{Access, Facts as _, KubeFacts, Reader, Reviewer, Scope};
 
 fn policy(namespace: &str, name: &str, source: &str) -> Value {
     json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
@@ -91,7 +76,7 @@ async fn seen_by(user: &str) -> KubeFacts {
     let client = kube::Client::new(tower::service_fn(answer), "default");
     let reviewer = Reviewer::new(client.clone(), Vec::new());
     let caller = reviewer.caller(user, None).await.unwrap().unwrap();
-    let reader = Reader::new(client, "energy", Arc::new(Empty));
+    let reader = Reader::new(client, "energy", Arc::new(EmptyBooks));
     reader.seen_by(Access::Reviewed { reviewer, caller })
 }
 

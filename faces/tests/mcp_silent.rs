@@ -11,11 +11,8 @@ use std::time::Duration;
 use axum::http::{Request, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
-use tanso_carbon::calendar::Period;
-use tanso_faces::view::given::Given;
-use tanso_faces::view::{
-    Access, Answer, Books, Energy, Facts, Nowhere, Policy, Reader, Scope, Services,
-};
+use tanso_faces::view::given::{EmptyBooks, Given};
+use tanso_faces::view::{Access, Facts, Nowhere, Reader};
 use tokio::time::Instant;
 
 #[allow(
@@ -27,23 +24,11 @@ mod client;
 
 use client::Client;
 
-struct NoBooks;
-
-impl Books for NoBooks {
-    fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
-        Box::pin(std::future::ready(Ok(Energy::default())))
-    }
-
-    fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
-        Box::pin(std::future::ready(Ok(Services::default())))
-    }
-}
-
 /// A cluster that takes each request and says nothing.
 fn silent() -> Arc<dyn Facts> {
     let answer = |_: Request<Body>| pending::<Result<Response<Body>, Infallible>>();
     let client = kube::Client::new(tower::service_fn(answer), "default");
-    let reader = Reader::new(client, "tanso-system", Arc::new(NoBooks));
+    let reader = Reader::new(client, "tanso-system", Arc::new(EmptyBooks));
     Arc::new(reader.seen_by(Access::Own))
 }
 

@@ -14,9 +14,23 @@ use tanso_intensity::table::Table;
 
 use super::books::no_services;
 use super::{
-    Answer, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, LeftOut, Listed, Policy,
-    PolicyKind, Schedule, Scope, Site, WorkloadKey, site,
+    Answer, Books, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, LeftOut, Listed, Policy,
+    PolicyKind, Schedule, Scope, Services, Site, WorkloadKey, site,
 };
+
+/// A ledger in which nothing is booked, and a cluster without services.
+#[derive(Clone, Copy, Debug)]
+pub struct EmptyBooks;
+
+impl Books for EmptyBooks {
+    fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
+        Box::pin(std::future::ready(Ok(Energy::default())))
+    }
+
+    fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
+        Box::pin(std::future::ready(Ok(Services::default())))
+    }
+}
 
 /// Objects, as a cluster would have them.
 #[derive(Clone, Debug, Default)]

@@ -52,7 +52,7 @@ mod tests {
 
     use super::super::{Live, LiveNode, StudyFiles, Web, overview};
     use super::COLD_MAX;
-    use crate::view::given::Given;
+    use crate::view::given::{EmptyBooks, Given};
     use crate::view::{
         Answer, Books, Energy, FactsFault, Policy, Reader, Reviewer, Scope, Services,
     };
@@ -94,18 +94,6 @@ mod tests {
         assert!(found.is_some_and(|hours| !hours.hours.is_empty()));
     }
 
-    struct NoBooks;
-
-    impl Books for NoBooks {
-        fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
-            Box::pin(std::future::ready(Ok(Energy::default())))
-        }
-
-        fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
-            Box::pin(std::future::ready(Ok(Services::default())))
-        }
-    }
-
     /// Pages of a cluster whose API server answers each request so.
     fn before<F>(answer: impl Fn() -> F + Clone + Send + 'static) -> Web
     where
@@ -115,7 +103,7 @@ mod tests {
             tower::service_fn(move |_: Request<Body>| answer()),
             "default",
         );
-        let reader = Reader::new(client.clone(), "energy", Arc::new(NoBooks));
+        let reader = Reader::new(client.clone(), "energy", Arc::new(EmptyBooks));
         Web::new(
             reader,
             Reviewer::new(client, Vec::new()),
