@@ -16,10 +16,13 @@ use crate::units::{GramsCo2e, Intensity, Pue};
 
 mod coverage;
 mod hours;
+mod weights;
 
 pub use coverage::Coverage;
 pub(crate) use coverage::of_the_whole;
 use hours::Hours;
+use weights::emitted;
+pub use weights::{Span, Weights};
 
 /// One workload's energy in one hour at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,24 +123,6 @@ pub struct HourAccount {
     pub unpriced: Joules,
 }
 
-/// The lowest and the highest of some intensities, their bounds counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    /// The lowest.
-    pub low: Intensity,
-    /// The highest.
-    pub high: Intensity,
-}
-
-impl Span {
-    fn around(self, other: Self) -> Self {
-        Self {
-            low: self.low.min(other.low),
-            high: self.high.max(other.high),
-        }
-    }
-}
-
 /// The account of a period: sums that can be added to those of another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -148,9 +133,9 @@ pub struct Account {
     pub facility_energy: Estimate<Joules>,
     /// What was emitted; bounds from energy, PUE and intensity together.
     pub emissions: Estimate<GramsCo2e>,
-    /// The same with bounds from the intensity alone, for the effective
-    /// intensity.
-    pub emissions_of_best_energy: Estimate<GramsCo2e>,
+    /// How much each intensity weighs, for the bounds of the effective one.
+    #[serde(default)]
+    pub weights: Weights,
     /// Metered energy by provenance, as far as it is said.
     pub by_provenance: BTreeMap<Provenance, Joules>,
     /// Facility energy by where its intensity comes from.
@@ -258,37 +243,22 @@ impl Account {
         let Some(point) = place.intensity.at(row.hour) else {
             return self.book_unpriced(hour, row, pue, standing);
         };
-        let (energy, ci) = (row.energy, point.intensity);
-        let value = ci.value.emissions_of(energy.value, pue.value);
-        let emissions = Estimate {
-            low: ci.low.emissions_of(energy.low, pue.low),
-            value,
-            high: ci.high.emissions_of(energy.high, pue.high),
-        };
-        // A figure without bounds need not be multiplied three times.
-        let of_best_energy = if ci.low == ci.high {
-            Estimate::exact(value)
-        } else {
-            Estimate {
-                low: ci.low.emissions_of(energy.value, pue.value),
-                value,
-                high: ci.high.emissions_of(energy.value, pue.value),
-            }
-        };
+        let ci = point.intensity;
+        let (emissions, least_at_highest) = emitted(row.energy, pue, ci);
         let facility = self.book_energy(hour, row, pue, standing);
         match at.boundary {
-            Boundary::Direct => self.direct += facility,
-            Boundary::LifeCycle => self.life_cycle += facility,
+            Boundary::Direct => self.direct += facility.value,
+            Boundary::LifeCycle => self.life_cycle += facility.value,
         }
         let (low, high) = (ci.low, ci.high);
         let span = Span { low, high };
+        self.weights.book(span, facility, least_at_highest);
         self.priced_between = Some(self.priced_between.map_or(span, |seen| seen.around(span)));
         self.emissions = self.emissions + emissions;
-        self.emissions_of_best_energy = self.emissions_of_best_energy + of_best_energy;
-        *self.by_origin.entry(point.origin).or_default() += facility;
+        *self.by_origin.entry(point.origin).or_default() += facility.value;
         hour.emissions = hour.emissions + emissions;
         if point.origin.is_estimated() {
-            hour.estimated += facility;
+            hour.estimated += facility.value;
         }
     }
 
@@ -299,7 +269,7 @@ impl Account {
         pue: Estimate<Pue>,
         standing: PueStanding,
     ) {
-        let facility = self.book_energy(hour, row, pue, standing);
+        let facility = self.book_energy(hour, row, pue, standing).value;
         self.unpriced += facility;
         hour.unpriced += facility;
     }
@@ -311,7 +281,7 @@ impl Account {
         row: &EnergyRow,
         pue: Estimate<Pue>,
         standing: PueStanding,
-    ) -> Joules {
+    ) -> Estimate<Joules> {
         let facility = Estimate {
             low: pue.low.facility_energy(row.energy.low),
             value: pue.value.facility_energy(row.energy.value),
@@ -327,7 +297,7 @@ impl Account {
         *self.by_provenance.entry(row.provenance).or_default() += row.energy.value;
         hour.it_energy += row.energy.value;
         hour.facility_energy = hour.facility_energy + facility;
-        facility.value
+        facility
     }
 
     /// This account and another of other rows.
@@ -336,8 +306,7 @@ impl Account {
         self.it_energy = self.it_energy + other.it_energy;
         self.facility_energy = self.facility_energy + other.facility_energy;
         self.emissions = self.emissions + other.emissions;
-        self.emissions_of_best_energy =
-            self.emissions_of_best_energy + other.emissions_of_best_energy;
+        self.weights.add(&other.weights);
         self.unpriced += other.unpriced;
         self.pue_guessed += other.pue_guessed;
         self.pue_missing += other.pue_missing;
@@ -388,15 +357,31 @@ impl Account {
 
     /// The intensity of the consumed energy, weighted by kWh: what was
     /// emitted over what was used. `None` without energy; never zero for it.
+    ///
+    /// Its bounds are those of the intensity and of the energy: where energy is
+    /// not known exactly in clean hours or places and in dirty ones, neither is
+    /// how much each of them weighs. They hold however the errors hang together.
     #[must_use]
     pub fn effective_intensity(&self) -> Option<Estimate<Intensity>> {
-        let of = |grams| Intensity::of(grams, self.priced());
-        let grams = self.emissions_of_best_energy;
+        let value = Intensity::of(self.emissions.value, self.priced())?;
+        let bounds = self.weights.bounds(self.emissions.low);
+        let (Some(bounds), Some(hull)) = (bounds, self.priced_between) else {
+            return Some(Estimate::exact(value));
+        };
+        // Of a few microjoules rounding leaves little; a mean is between what it
+        // is the mean of.
         Some(Estimate {
-            low: of(grams.low)?,
-            value: of(grams.value)?,
-            high: of(grams.high)?,
+            low: bounds.low.max(hull.low).min(value),
+            value,
+            high: bounds.high.min(hull.high).max(value),
         })
+    }
+
+    /// Whether the bounds of the effective intensity are wider than those of the
+    /// intensities alone, since some of the energy is not known exactly.
+    #[must_use]
+    pub fn has_open_weights(&self) -> bool {
+        self.weights.widen(self.emissions.low)
     }
 
     /// The same in gCO2eq/kWh with bounds for the whole period: an hour of which
