@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::{self, Period};
 use crate::pue::{Entity, PueCategory, PueScope};
-use crate::series::Basis;
+use crate::series::{Basis, Boundary};
 
 mod bundled;
 mod parse;
@@ -275,6 +275,9 @@ pub struct Rule {
     pub pue_category: Option<PueCategory>,
     /// Which sum it limits: location-based, if it says nothing.
     pub basis: Basis,
+    /// Which emissions of a kilowatt-hour its limit means; `None` where it does
+    /// not say.
+    pub boundary: Option<Boundary>,
     /// Of a reduction path: the base year.
     pub base_year: Option<i16>,
     /// Of a reduction path: the target year.

@@ -17,6 +17,7 @@ use crate::pue::FacilityPue;
 use crate::regulation::{Op, Rule, RuleKind};
 use crate::units::GramsCo2e;
 
+mod boundary;
 mod check;
 mod figure;
 mod grounds;
@@ -29,7 +30,8 @@ pub enum Verdict {
     Compliant,
     /// The whole interval breaks the limit.
     NonCompliant,
-    /// The limit lies within the interval.
+    /// The limit lies within the interval, or the figures are of another
+    /// boundary and prove nothing on this side of it.
     Inconclusive,
     /// There is too little evidence.
     Unknown,
@@ -116,6 +118,9 @@ pub enum Reason {
     ContextOnly,
     /// Direct and life-cycle figures are in one sum.
     BoundariesMixed,
+    /// Direct figures keep a limit of the life cycle, or life-cycle figures
+    /// break a direct one: neither proves anything.
+    BoundaryDiffers,
     /// There is more energy than a sum holds.
     SumTooLarge,
     /// No rule was judged.
@@ -148,6 +153,7 @@ impl Reason {
             Self::NoLimit => "NoLimit",
             Self::ContextOnly => "ContextOnly",
             Self::BoundariesMixed => "BoundariesMixed",
+            Self::BoundaryDiffers => "BoundaryDiffers",
             Self::SumTooLarge => "SumTooLarge",
             Self::NoRule => "NoRule",
         }

@@ -9,7 +9,7 @@ use serde_saphyr::Spanned;
 use super::{Binds, Metric, Op, Preset, Rule, RuleKind, RulePeriod, WorkloadVerdict};
 use crate::calendar;
 use crate::pue::{PueCategory, PueScope};
-use crate::series::Basis;
+use crate::series::{Basis, Boundary};
 
 /// The most rules of one file.
 const RULES_MAX: usize = 100;
@@ -91,6 +91,7 @@ struct RawRule {
     pue_scope: Option<Spanned<PueScope>>,
     pue_category: Option<Spanned<PueCategory>>,
     basis: Option<Spanned<Basis>>,
+    boundary: Option<Spanned<Boundary>>,
     base_year: Option<Spanned<i16>>,
     target_year: Option<Spanned<i16>>,
     condition: Option<String>,
@@ -191,6 +192,7 @@ fn accepted(field: &str) -> Option<&'static str> {
         "pueScope" => "Annual, Interim, Partial, Design, AtQuarterLoad or AtFullLoad",
         "pueCategory" => "Ups, Pdu or Device",
         "basis" => "Location or Market",
+        "boundary" => "Direct or LifeCycle",
         "workloadVerdict" => "None, Facility, Factor or Policy",
         "" => return None,
         step if step.ends_with(']') => "a rule with its fields",
@@ -287,17 +289,7 @@ fn check_rule(index: usize, rule: &RawRule, faults: &mut Faults<'_>) {
     check_op(&field, rule, faults);
     check_of_others(&field, rule, faults);
     check_verdict(&field, rule, faults);
-    if let Some(basis) = &rule.basis
-        && basis.value == Basis::Market
-        && !matches!(rule.metric, Metric::CarbonBudget | Metric::ReductionPath)
-    {
-        let reason = format!(
-            "basis Market for {:?}: accepted for CarbonBudget and ReductionPath (a software carbon \
-             intensity is location-based, ISO/IEC 21031)",
-            rule.metric
-        );
-        faults.add(basis, field("basis"), reason);
-    }
+    check_kind_of_sum(&field, rule, faults);
     if rule.metric == Metric::ReductionPath {
         if rule.period.value != RulePeriod::Year {
             let reason = format!(
@@ -383,6 +375,41 @@ fn check_of_others(field: &impl Fn(&str) -> String, rule: &RawRule, faults: &mut
     }
 }
 
+/// Only some sums are market-based, and a boundary is one of the grid's
+/// intensity: what contracts deliver has none, and a path holds a year against
+/// another of the same kind.
+fn check_kind_of_sum(field: &impl Fn(&str) -> String, rule: &RawRule, faults: &mut Faults<'_>) {
+    if let Some(basis) = &rule.basis
+        && basis.value == Basis::Market
+        && !matches!(rule.metric, Metric::CarbonBudget | Metric::ReductionPath)
+    {
+        let reason = format!(
+            "basis Market for {:?}: accepted for CarbonBudget and ReductionPath (a software carbon \
+             intensity is location-based, ISO/IEC 21031)",
+            rule.metric
+        );
+        faults.add(basis, field("basis"), reason);
+    }
+    let Some(boundary) = &rule.boundary else {
+        return;
+    };
+    let (given, metric) = (boundary.value, rule.metric);
+    let has_one = matches!(metric, Metric::GridIntensity | Metric::CarbonBudget);
+    let is_market = matches!(&rule.basis, Some(basis) if basis.value == Basis::Market);
+    let reason = match (has_one, is_market) {
+        (true, false) => return,
+        (true, true) => {
+            format!("boundary {given:?} with basis Market: accepted with basis Location")
+        }
+        (false, _) => {
+            format!(
+                "boundary {given:?} for {metric:?}: accepted for GridIntensity and CarbonBudget"
+            )
+        }
+    };
+    faults.add(boundary, field("boundary"), reason);
+}
+
 /// What a rule's verdict is about if its file does not say.
 const fn verdict_of(binds: Binds, kind: RuleKind) -> WorkloadVerdict {
     match (binds, kind) {
@@ -458,6 +485,7 @@ impl From<RawRule> for Rule {
             pue_scope: raw.pue_scope.map(|scope| scope.value).unwrap_or_default(),
             pue_category: raw.pue_category.map(|category| category.value),
             basis: raw.basis.map_or(Basis::Location, |basis| basis.value),
+            boundary: raw.boundary.map(|boundary| boundary.value),
             base_year: raw.base_year.map(|year| year.value),
             target_year: raw.target_year.map(|year| year.value),
             condition: raw.condition,

@@ -342,6 +342,52 @@ fn what_would_turn_a_rule_round_is_refused_with_line_and_field() {
     refused("metric: Pue, op: AtMost, limit: 1.4, unit: ratio, pueScope: AtFullLoad").unwrap();
 }
 
+/// A rule did not say which emissions its limit means.
+#[test]
+fn a_boundary_is_read_of_what_has_one_and_refused_elsewhere_with_line_and_field() {
+    let read = |fields: &str| {
+        let text = format!(
+            "id: own\ntitle: own\njurisdiction: XX\ntimeZone: UTC\nrules:\n  - id: R\n    name: The rule\n    \
+             kind: policyTarget\n    authority: us\n    binds: Facility\n    source: board\n    evidence: none\n    \
+             op: AtMost\n    period: Year\n    {}\n",
+            fields.replace(", ", "\n    ")
+        );
+        let preset = RuleSet::parse("own.yaml", &text);
+        preset
+            .map(|mut preset| preset.rules.remove(0).boundary)
+            .map_err(|faults| faults.to_string())
+    };
+    let intensity = "metric: GridIntensity, limit: 400, unit: gCO2eq/kWh";
+    let budget = "metric: CarbonBudget, limit: 4, unit: tCO2eq";
+    assert_eq!(read(intensity).unwrap(), None);
+    let of = |fields: &str, boundary: &str| read(&format!("{fields}, boundary: {boundary}"));
+    assert_eq!(
+        of(intensity, "LifeCycle").unwrap(),
+        Some(Boundary::LifeCycle)
+    );
+    assert_eq!(of(budget, "Direct").unwrap(), Some(Boundary::Direct));
+    for (fields, boundary, wanted) in [
+        (
+            "metric: Pue, limit: 1.4, unit: ratio",
+            "Direct",
+            "own.yaml line 18, rules[0].boundary: boundary Direct for Pue: accepted for GridIntensity and CarbonBudget",
+        ),
+        (
+            "metric: CarbonBudget, limit: 4, unit: tCO2eq, basis: Market",
+            "LifeCycle",
+            "line 19, rules[0].boundary: boundary LifeCycle with basis Market: accepted with basis Location",
+        ),
+        (intensity, "Full", "line 18, rules[0].boundary: "),
+        (intensity, "Full", "LifeCycle"),
+    ] {
+        let told = of(fields, boundary).unwrap_err();
+        assert!(told.contains(wanted), "{told}");
+    }
+    // The quoted number is about the life-cycle mean of the grid.
+    let quoted = set().get("kr-carbon-2050").unwrap().rules[0].boundary;
+    assert_eq!(quoted, Some(Boundary::LifeCycle));
+}
+
 /// `apiVersion.apiVersion`, and advice for who wrote the parser.
 #[test]
 fn a_manifest_and_a_field_that_stands_twice_are_named_as_a_reader_calls_them() {

@@ -4,6 +4,7 @@
 use jiff::civil::Date;
 use tanso_power::{Estimate, Joules, Provenance};
 
+use super::boundary::differs;
 use super::figure::{figure, limit_on};
 use super::words::{in_words, pue_source, share_beside};
 use super::{Evidence, Reason, Thresholds, Verdict, against};
@@ -216,7 +217,8 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
     if rule.metric == Metric::EnergyBudget || rule.basis == Basis::Market {
         return None;
     }
-    if account.mixes_boundaries() {
+    // Of a limit that says which it means, a sum of both still proves one side.
+    if account.mixes_boundaries() && rule.boundary.is_none() {
         let message = format!(
             "direct intensity prices {} and life-cycle intensity {}: a sum of both is neither",
             account.direct, account.life_cycle
@@ -293,8 +295,10 @@ pub(super) fn compare(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> Answ
         );
         return unknown(Reason::NoEvidence, message);
     };
-    let (verdict, reason) = against(value, rule.op, limit);
-    let message = in_words(rule, evidence, value, limit, verdict);
+    let found = against(value, rule.op, limit);
+    let differs = differs(rule, evidence);
+    let (verdict, reason) = differs.map_or(found, |differs| differs.left_of(rule.op, found));
+    let message = in_words(rule, evidence, value, limit, reason);
     Answer {
         verdict,
         reason,

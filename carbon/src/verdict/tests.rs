@@ -8,6 +8,7 @@ use crate::units::{GramsCo2e, Intensity, Pue};
 use jiff::civil::date;
 use tanso_power::{Joules, Provenance};
 
+mod boundary;
 mod grounds;
 
 const TODAY: Date = date(2026, 11, 21);

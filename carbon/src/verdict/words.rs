@@ -2,7 +2,9 @@
 
 use tanso_power::Estimate;
 
-use super::{Evidence, Verdict, grounds};
+use super::boundary::differs;
+use super::{Evidence, Reason, grounds};
+use crate::account::Account;
 use crate::pue::FacilityPue;
 use crate::regulation::{Metric, Op, Rule};
 use crate::series::Basis;
@@ -13,7 +15,7 @@ pub(super) fn in_words(
     evidence: &Evidence<'_>,
     value: Estimate<f64>,
     limit: f64,
-    verdict: Verdict,
+    reason: Reason,
 ) -> String {
     let unit = if rule.unit == "ratio" {
         String::new()
@@ -30,8 +32,8 @@ pub(super) fn in_words(
         (metric, _) => metric.in_words().to_owned(),
     };
     let shown = shown(value, limit);
-    let tail = match verdict {
-        Verdict::Inconclusive => ": the limit lies within the bounds",
+    let tail = match reason {
+        Reason::BoundsStraddleLimit => ": the limit lies within the bounds",
         _ => "",
     };
     format!(
@@ -51,8 +53,9 @@ fn pue_in_words(pue: &FacilityPue) -> String {
     }
 }
 
-/// What the figure rests on beside the energy: whose PUE, how much estimated
-/// intensity, and which part of the period nobody saw; each after a semicolon.
+/// What the figure rests on beside the energy: figures of another boundary than
+/// the limit's, whose PUE, how much estimated intensity, energy that is not known
+/// exactly, and which part of the period nobody saw; each after a semicolon.
 fn grounds_in_words(rule: &Rule, evidence: &Evidence<'_>) -> String {
     let pue = grounds::pue(rule, evidence);
     let from = pue.map_or_else(String::new, pue_source);
@@ -66,13 +69,18 @@ fn grounds_in_words(rule: &Rule, evidence: &Evidence<'_>) -> String {
         let percent = share(percent);
         format!("; the intensity of {percent} % of it is estimated")
     });
+    let is_open = rule.metric == Metric::GridIntensity
+        && evidence.account.is_some_and(Account::has_open_weights);
+    let open = is_open
+        .then(|| "; the energy behind it is not known exactly, which widens the bounds".to_owned());
     let seen = evidence.account.map(|sum| sum.coverage.percent());
     let seen = seen.filter(|seen| (f64::MIN_POSITIVE..100.0).contains(seen));
     let unseen = seen.map(|seen| {
         let unseen = share(100.0 - seen);
         format!("; {unseen} % of the period was not seen, which widens the bounds")
     });
-    let parts = [Some(factor), Some(from), estimated, unseen];
+    let differs = differs(rule, evidence).map(|differs| differs.in_words().to_owned());
+    let parts = [differs, Some(factor), Some(from), estimated, open, unseen];
     parts.into_iter().flatten().collect()
 }
 

@@ -146,6 +146,10 @@ impl Language {
                 "direct and life-cycle figures are in one sum",
                 "직접배출과 전과정 배출계수를 적용한 값이 함께 더해져 있다",
             ),
+            "BoundaryDiffers" => (
+                "the intensity counts other emissions than the limit, so it proves neither",
+                "배출계수의 산정 경계가 규정의 경계와 달라 준수 여부를 입증하지 못한다",
+            ),
             "NoRule" => ("no rule was judged", "판정한 규정이 없다"),
             other => return other.to_owned(),
         };
@@ -273,6 +277,7 @@ mod tests {
             Reason::NoLimit,
             Reason::ContextOnly,
             Reason::BoundariesMixed,
+            Reason::BoundaryDiffers,
             Reason::NoRule,
         ];
         for reason in all {

@@ -243,6 +243,31 @@ pub(super) const PHRASES: &[Phrase] = &[
         "대상 기간의 {0} %는 자료가 없어 구간이 그만큼 넓어진다",
     ),
     phrase(
+        "OpenWeights",
+        "the energy behind it is not known exactly, which widens the bounds",
+        "해당 전력량이 정확한 값이 아니어서 구간이 그만큼 넓어진다",
+    ),
+    phrase(
+        "BoundaryDiffers",
+        "the intensity is direct and the limit life-cycle: life-cycle figures are no lower",
+        "배출계수는 직접배출 기준이고 한도는 전과정 기준이다. 전과정 값은 이보다 낮지 않다",
+    ),
+    phrase(
+        "BoundaryDiffers",
+        "the intensity is life-cycle and the limit direct: direct figures are no higher",
+        "배출계수는 전과정 기준이고 한도는 직접배출 기준이다. 직접배출 값은 이보다 높지 않다",
+    ),
+    phrase(
+        "BoundariesMixed",
+        "the intensity is in part direct and the limit life-cycle: life-cycle figures are no lower",
+        "배출계수의 일부는 직접배출 기준이고 한도는 전과정 기준이다. 전과정 값은 이보다 낮지 않다",
+    ),
+    phrase(
+        "BoundariesMixed",
+        "the intensity is in part life-cycle and the limit direct: direct figures are no higher",
+        "배출계수의 일부는 전과정 기준이고 한도는 직접배출 기준이다. 직접배출 값은 이보다 높지 않다",
+    ),
+    phrase(
         "MissingBefore",
         "of {n} h since {t} the first {n} h are missing: energy is recorded since {t}",
         "{1}부터 {0}시간 가운데 처음 {2}시간의 자료가 없다(전력량 기록 시작: {3})",

@@ -8,7 +8,7 @@ use tanso_carbon::account::{Account, Coverage, EnergyRow, Metering, Place, accou
 use tanso_carbon::indicator::{Indicator, Stated};
 use tanso_carbon::pue::{Entity, FacilityPue, PueCategory, PueEvidence, PueScope};
 use tanso_carbon::regulation::{BUNDLED, Metric, Rule, RuleSet};
-use tanso_carbon::series::{Origin, SeriesInfo, StaticIntensity};
+use tanso_carbon::series::{IntensitySeries, Origin, Point, SeriesInfo, StaticIntensity};
 use tanso_carbon::verdict::{Evidence, Thresholds};
 use tanso_carbon::{GramsCo2e, Intensity, Pue, UtcHour, judge};
 use tanso_power::{Estimate, Joules, Provenance};
@@ -43,6 +43,36 @@ fn used(bounds: [f64; 3], metering: Metering) -> Account {
     account(&[row], &[place], Coverage::new(10, 10))
 }
 
+/// The same with direct figures, and so much of it with life-cycle figures.
+fn direct(mut account: Account, life_cycle: Joules) -> Account {
+    account.direct = account.life_cycle;
+    account.life_cycle = life_cycle;
+    account
+}
+
+/// A clean hour of 1 to 2 kWh and a dirty one of 1 kWh.
+fn of_two_hours() -> Account {
+    let info = SeriesInfo::average_life_cycle("KR", "hours");
+    let hour = |step| UtcHour::from_unix_seconds(0).plus_hours(step);
+    let point = |step, grams| {
+        let value = Intensity::try_from_grams_per_kwh(grams).unwrap();
+        (hour(step), Point::exact(value, Origin::Published))
+    };
+    let grid = IntensitySeries::try_new(info, [point(0, 300.0), point(1, 500.0)]).unwrap();
+    let kwh = |count| Joules::from_microjoules(count * 3_600_000_000_000);
+    let row = |step, most| EnergyRow {
+        hour: hour(step),
+        place: 0,
+        energy: Estimate {
+            high: kwh(most),
+            ..Estimate::exact(kwh(1))
+        },
+        provenance: Provenance::Modelled,
+    };
+    let rows = [row(0, 2), row(1, 1)];
+    account(&rows, &[Place::new(&grid, None)], Coverage::new(2, 2))
+}
+
 /// Accounts, each with another thing wrong, and some with nothing.
 fn accounts() -> Vec<Account> {
     let whole = used([400.0, 420.0, 440.0], Metering::Facility);
@@ -68,6 +98,11 @@ fn accounts() -> Vec<Account> {
         used([100.0; 3], Metering::ItEquipment),
         used([900.0, 950.0, 980.5], Metering::Facility),
         used([0.001; 3], Metering::Facility),
+        direct(used([100.0; 3], Metering::Facility), whole.direct),
+        direct(used([900.0; 3], Metering::Facility), whole.direct),
+        direct(used([100.0; 3], Metering::Facility), part),
+        direct(used([900.0; 3], Metering::Facility), part),
+        of_two_hours(),
         whole,
     ]
 }
@@ -167,6 +202,9 @@ fn rules() -> Vec<Rule> {
     own(
         "kind: law, metric: GridIntensity, op: AtMost, limit: 420, unit: gCO2eq/kWh, period: Window, until: 2021-01-01",
     );
+    own(
+        "kind: law, metric: GridIntensity, op: AtMost, limit: 420, unit: gCO2eq/kWh, period: Window, boundary: Direct",
+    );
     rules
 }
 
@@ -240,6 +278,7 @@ fn whatever_the_engine_says_of_a_rule_has_a_korean_wording() {
         "EntityDiffers",
         "IndicatorWithoutEvidence",
         "BoundariesMixed",
+        "BoundaryDiffers",
         "SumTooLarge",
         "NoEvidence",
         "NoLimit",
