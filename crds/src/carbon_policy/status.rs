@@ -158,6 +158,12 @@ pub struct Figures {
     /// Emissions over facility energy that has an intensity, milligrams of CO2eq per kWh; absent without such energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intensity_milligrams_per_kwh: Option<i64>,
+    /// Lower bound of the same, of intensity and of the energy that weights its hours and places together; absent where it is known exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intensity_low_milligrams_per_kwh: Option<i64>,
+    /// Upper bound of the same; absent where it is known exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intensity_high_milligrams_per_kwh: Option<i64>,
     /// CPU time, milliseconds.
     #[serde(default)]
     pub cpu_milliseconds: i64,

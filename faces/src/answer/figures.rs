@@ -90,12 +90,16 @@ pub fn figures(account: &Account, cpu_ms: i64) -> Figures {
             .and_then(|share| i32::try_from(*share).ok());
         share.unwrap_or(0)
     };
-    let intensity = account.effective_intensity().map(|estimate| estimate.value);
+    let intensity = account.effective_intensity();
+    let intensity = intensity.map(|found| found.map(milligrams_per_kwh));
+    let bounds = intensity.filter(|found| found.low < found.high);
     Figures {
         energy_microjoules: bounded(account.it_energy, microjoules),
         emissions_milligrams: bounded(account.emissions, milligrams),
         unpriced_microjoules: microjoules(account.unpriced),
-        intensity_milligrams_per_kwh: intensity.map(milligrams_per_kwh),
+        intensity_milligrams_per_kwh: intensity.map(|found| found.value),
+        intensity_low_milligrams_per_kwh: bounds.map(|found| found.low),
+        intensity_high_milligrams_per_kwh: bounds.map(|found| found.high),
         cpu_milliseconds: cpu_ms,
         measured_percent: share(0),
         modelled_percent: share(1),
@@ -193,5 +197,38 @@ mod tests {
             ..sum
         };
         assert_eq!(shares(&none), (100, 0, 0));
+    }
+
+    /// The mean intensity of a sum had no bounds beside it.
+    #[test]
+    fn an_intensity_that_is_not_known_exactly_has_its_bounds_beside_it() {
+        use tanso_carbon::{
+            Coverage, EnergyRow, Place, SeriesInfo, StaticIntensity, UtcHour, account,
+        };
+
+        let of = |low, value, high| {
+            let grams = |grams| Intensity::try_from_grams_per_kwh(grams).unwrap();
+            let info = SeriesInfo::average_life_cycle("KR", "policy");
+            let figure = Estimate { low, value, high }.map(grams);
+            let grid = StaticIntensity::new(info, figure);
+            let row = EnergyRow {
+                hour: UtcHour::from_unix_seconds(0),
+                place: 0,
+                energy: Estimate::exact(Joules::from_microjoules(3_600_000_000_000)),
+                provenance: Provenance::Measured,
+            };
+            let sum = account(&[row], &[Place::new(&grid, None)], Coverage::new(1, 1));
+            let found = figures(&sum, 0);
+            [
+                found.intensity_low_milligrams_per_kwh,
+                found.intensity_milligrams_per_kwh,
+                found.intensity_high_milligrams_per_kwh,
+            ]
+        };
+        assert_eq!(
+            of(390.0, 417.3, 440.0),
+            [Some(390_000), Some(417_300), Some(440_000)]
+        );
+        assert_eq!(of(417.3, 417.3, 417.3), [None, Some(417_300), None]);
     }
 }

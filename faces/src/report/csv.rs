@@ -165,8 +165,12 @@ fn figures(out: &mut Lines, section: &str, subject: &str, figures: &Figures) {
         let unpriced = figures.unpriced_microjoules;
         out.value(section, subject, "energyWithoutIntensity", unpriced, "uJ");
     }
-    if let Some(intensity) = figures.intensity_milligrams_per_kwh {
-        out.value(section, subject, "intensity", intensity, "mgCO2eq/kWh");
+    if let Some(value) = figures.intensity_milligrams_per_kwh {
+        let low = figures.intensity_low_milligrams_per_kwh;
+        let high = figures.intensity_high_milligrams_per_kwh;
+        let cells = [low, Some(value), high];
+        let cells = cells.map(|cell| cell.map_or_else(String::new, |number| number.to_string()));
+        out.line(section, subject, "intensity", &cells, "mgCO2eq/kWh");
     }
     out.value(section, subject, "cpu", figures.cpu_milliseconds, "ms");
     for (fact, percent) in [
