@@ -104,7 +104,7 @@ pub enum Verdict {
     Compliant,
     /// The whole interval is outside the limit.
     NonCompliant,
-    /// The interval straddles the limit.
+    /// The interval straddles the limit, or the figures count other emissions than it and prove neither side.
     Inconclusive,
     /// Too little is known, or it is simulated.
     Unknown,
