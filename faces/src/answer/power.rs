@@ -10,7 +10,7 @@ use tanso_crds::condition::types;
 use tanso_crds::power_monitor::NodeCounts;
 
 use super::{AnswerFault, Basis};
-use crate::view::{EnergyAccount, EnergyHour, Facts, NewestHour, Scope, WorkloadKey};
+use crate::view::{EnergyAccount, EnergyHour, Facts, LeftOut, NewestHour, Scope, WorkloadKey};
 use crate::words;
 
 /// How many hours back the newest one is looked for.
@@ -68,6 +68,9 @@ pub struct Power {
     pub total: u32,
     /// Largest power first.
     pub lines: Vec<Line>,
+    /// `PowerMonitor`s, and with SpreadEvenly policies and their pages, that this version of tanso cannot read. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<LeftOut>,
 }
 
 /// What a `PowerMonitor` says.
@@ -111,8 +114,9 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         from: until.plus_hours(-BACK_H),
         until,
     };
-    let (monitors, newest) = tokio::join!(facts.monitors(), facts.newest(&scope, period));
-    let monitors = monitors?.into_iter().map(monitor).collect();
+    let (monitors, newest) = tokio::join!(facts.listed_monitors(), facts.newest(&scope, period));
+    let monitors = monitors?.map(monitor);
+    let mut unreadable = monitors.unreadable;
     let (basis, hour, (total_milliwatts, mut lines)) = match newest {
         Ok(newest) => (
             Basis::Hourly,
@@ -122,7 +126,7 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         Err(fault) if fault.is_absent() => (
             Basis::SpreadEvenly,
             None,
-            of_windows(facts, &scope, question.by).await?,
+            of_windows(facts, &scope, question.by, &mut unreadable).await?,
         ),
         Err(fault) => return Err(fault.into()),
     };
@@ -130,13 +134,15 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
     let total = u32::try_from(lines.len()).unwrap_or(u32::MAX);
     lines.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Power {
-        summary: summary(total_milliwatts, hour.as_deref(), &lines),
-        monitors,
+        summary: summary(total_milliwatts, hour.as_deref(), &lines)
+            + &LeftOut::sentence(&unreadable),
+        monitors: monitors.items,
         basis,
         hour,
         total_milliwatts,
         total,
         lines,
+        unreadable,
     })
 }
 
@@ -241,11 +247,12 @@ fn name(row: &EnergyHour, by: By) -> String {
 }
 
 /// Mean power over the windows of the policies, from their statuses: of all,
-/// and of each line.
+/// and of each line. Adds the policies that cannot be read.
 async fn of_windows(
     facts: &dyn Facts,
     scope: &Scope,
     by: By,
+    unreadable: &mut Vec<LeftOut>,
 ) -> Result<(i64, Vec<Line>), AnswerFault> {
     if by == By::Node {
         return Err(AnswerFault::NotKnown {
@@ -255,16 +262,16 @@ async fn of_windows(
     }
     // Several policies may judge the same workload: it is told once.
     let mut known: BTreeMap<[String; 3], (i64, i32)> = BTreeMap::new();
-    for policy in facts.policies(scope).await? {
+    let listed = facts.listed_policies(scope).await?;
+    unreadable.extend(listed.unreadable);
+    for policy in listed.items {
         let Some(window) = policy.window() else {
             continue;
         };
-        for one in facts
-            .workloads(&policy)
-            .await?
-            .iter()
-            .filter(|one| scope.holds(&one.namespace))
-        {
+        let judged = facts.listed_workloads(&policy).await?;
+        unreadable.extend(judged.unreadable);
+        let within = judged.workloads.iter();
+        for one in within.filter(|one| scope.holds(&one.namespace)) {
             let covered = i64::from(window.hour_count())
                 * 36
                 * i64::from(one.figures.coverage_percent.max(1));
@@ -439,6 +446,39 @@ mod tests {
             "status": {"dataThrough": "1970-01-01T02:00:00Z", "workloads": workloads},
         });
         Policy::from(serde_json::from_value::<CarbonPolicy>(policy).unwrap())
+    }
+
+    fn newer(kind: &str, namespace: Option<&str>) -> LeftOut {
+        LeftOut {
+            kind: kind.to_owned(),
+            namespace: namespace.map(str::to_owned),
+            name: "newer".to_owned(),
+            field: Some("spec.agent.sources[0]".to_owned()),
+            reason: "unknown variant `Sundial`".to_owned(),
+        }
+    }
+
+    /// The others were told, as if they were all.
+    #[tokio::test]
+    async fn a_monitor_that_a_later_version_wrote_is_named() {
+        let of_ledger = Given {
+            unreadable: vec![
+                newer("PowerMonitor", None),
+                newer("CarbonPolicy", Some("shop")),
+            ],
+            ..facts(vec![row("n1", None, 60, 10_000)])
+        };
+        let found = ask(&of_ledger, By::Node, None).await;
+        // The ledger has the energy of all workloads, whoever judges them.
+        assert_eq!(found.unreadable, of_ledger.unreadable[..1]);
+        let words = "Left out: PowerMonitor newer: this version of tanso cannot read it: spec.agent.sources[0]: ";
+        assert!(found.summary.contains(words), "{}", found.summary);
+        let of_windows = Given {
+            energy: None,
+            ..of_ledger
+        };
+        let found = ask(&of_windows, By::Workload, None).await;
+        assert_eq!(found.unreadable, of_windows.unreadable);
     }
 
     /// A namespace had the power of the first policy's workloads alone.
