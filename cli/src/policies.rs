@@ -10,6 +10,7 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::carbon_report::CarbonReport;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
 use tanso_crds::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus};
+use tanso_faces::answer::report::{Called, Unchosen};
 use tanso_faces::letters;
 use tanso_faces::view::{self, LeftOut, Listed};
 
@@ -74,6 +75,35 @@ impl Policy {
             .conditions
             .iter()
             .find(|condition| condition.type_ == kind)
+    }
+}
+
+impl Called for Policy {
+    fn called(&self) -> (&'static str, Option<&str>, &str) {
+        let kind = match self.kind {
+            Kind::CarbonPolicy => "CarbonPolicy",
+            Kind::ClusterCarbonPolicy => "ClusterCarbonPolicy",
+        };
+        (kind, self.namespace.as_deref(), &self.name)
+    }
+}
+
+/// Why no policy could be chosen, as the command line says it; `known` are the
+/// titles of those that there are.
+#[must_use]
+pub fn unchosen(why: Unchosen, asked: Option<&str>, namespace: &str, known: &[String]) -> String {
+    match (why, asked) {
+        (Unchosen::Nothing, Some(name)) if !known.is_empty() => format!(
+            "no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; there are {}",
+            known.join(", ")
+        ),
+        (Unchosen::Nothing, _) => format!(
+            "no policy in namespace \"{namespace}\" nor for the cluster; apply a CarbonPolicy"
+        ),
+        (Unchosen::Unreadable { title, why }, _) => format!("{title}: {why}"),
+        (Unchosen::Several(which), _) => format!(
+            "which policy? there are {which}; name one, as KIND/NAME where a CarbonPolicy and a ClusterCarbonPolicy share the name"
+        ),
     }
 }
 

@@ -267,7 +267,7 @@ pub struct Policy {
 }
 
 /// An object's kind and name, with its namespace if it has one.
-fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
+pub(crate) fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
     match namespace {
         Some(namespace) => format!("{kind} {namespace}/{name}"),
         None => format!("{kind} {name}"),
