@@ -1,4 +1,4 @@
-//! `kubectl tanso report`: what an auditor gets of a policy, in four formats
+//! `kubectl tanso report`: what an auditor gets of a policy, in five formats
 //! and two languages, and looking whether such a file is as it was written.
 //!
 //! Without a period the figures are the status' own; of another time they are
@@ -102,6 +102,8 @@ pub enum FormatArg {
     Csv,
     /// Whole numbers, the unit in each name
     Json,
+    /// The same as YAML
+    Yaml,
 }
 
 /// A language.
@@ -321,6 +323,7 @@ impl From<FormatArg> for Format {
             FormatArg::Html => Self::Html,
             FormatArg::Csv => Self::Csv,
             FormatArg::Json => Self::Json,
+            FormatArg::Yaml => Self::Yaml,
         }
     }
 }
