@@ -15,7 +15,7 @@ const ANY: &str = "0";
 /// How long one watch lasts; the API server ends it then.
 const LASTS_S: u32 = 290;
 /// After so long without a word a watch is given up: its server is gone.
-const SILENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_mins(5);
 /// Before a watch that ended is opened anew: one that ends at once costs little.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Where nothing can be watched, it is taken for changed so often.
@@ -69,10 +69,10 @@ where
                     }
                 }
                 // What is opened anew goes on from where this one was.
-                Ok(Some(Err(_)) | None) | Err(_) => {
-                    self.events = None;
-                    sleep(AGAIN).await;
-                }
+                Ok(Some(Err(_)) | None) | Err(_) => self.events = None,
+            }
+            if self.events.is_none() {
+                sleep(AGAIN).await;
             }
         }
     }

@@ -204,7 +204,7 @@ async fn a_change_is_read_hours_after_anybody_looked_and_without_one_nothing_is(
     is_over.await.expect_err("it is let go and says nothing");
     for readings in 1..=3 {
         // The clock goes on by itself where nothing is left to do.
-        tokio::time::sleep(Duration::from_mins(180)).await;
+        tokio::time::sleep(Duration::from_hours(3)).await;
         assert_eq!(lists.load(Ordering::Relaxed), readings);
         change.notify_one();
     }
