@@ -157,7 +157,7 @@ async fn single(
         (conditions(frame, policy))
         (sources(frame, policy))
         h2 { (frame.pick("Report for an auditor", "제출용 보고서")) }
-        pre tabindex="0" lang="en" { code { (command(policy, frame.language)) } }
+        pre tabindex="0" lang="en" { code { (command(policy, &policies, frame.language)) } }
     };
     Ok(layout::page(
         frame,
@@ -295,15 +295,20 @@ fn conditions(frame: &Frame, policy: &Policy) -> Markup {
     }
 }
 
-/// The report in the language that the page is read in.
-fn command(policy: &Policy, language: Language) -> String {
+/// The report in the language that the page is read in, by its kind too where
+/// another policy there has the name.
+fn command(policy: &Policy, policies: &[Policy], language: Language) -> String {
+    let is_other = |one: &&Policy| one.kind != policy.kind && one.name == policy.name;
+    let name = match policies.iter().find(is_other) {
+        Some(_) => format!("{}/{}", policy.kind, policy.name),
+        None => policy.name.clone(),
+    };
     let scope = policy
         .namespace
         .as_ref()
         .map_or_else(String::new, |ns| format!(" -n {ns}"));
     format!(
-        "kubectl tanso report {}{scope} --language {} --format html --file report.html",
-        policy.name,
+        "kubectl tanso report {name}{scope} --language {} --format html --file report.html",
         language.tag()
     )
 }
