@@ -8,6 +8,7 @@ use std::io::Write;
 use clap::Subcommand;
 use serde_json::json;
 use tanso_crds::carbon_policy::status::WorkloadResult;
+use tanso_faces::answer::report::choose;
 use tanso_faces::view::{LeftOut, Listed};
 
 use crate::cluster::{Cluster, ClusterError};
@@ -32,7 +33,7 @@ enum What {
 /// Which policy.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PolicyArgs {
-    /// Name of a policy of the namespace, or of one for the whole cluster
+    /// Name of a policy of the namespace, or of one for the whole cluster (KIND/NAME where both have it)
     name: String,
     /// Namespace; default that of the context
     #[arg(short, long)]
@@ -59,19 +60,9 @@ pub struct WorkloadArgs {
 /// Why there is nothing to explain.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExplainError {
-    /// No such policy.
-    #[error("no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; {hint}")]
-    NoPolicy {
-        /// What was asked for.
-        name: String,
-        /// Where.
-        namespace: String,
-        /// What there is.
-        hint: String,
-    },
-    /// It is there and cannot be read.
+    /// Which policy is not clear, there is none, or it cannot be read.
     #[error("{0}")]
-    Unreadable(String),
+    Policy(String),
     /// The workload is no KIND/NAME.
     #[error("workload \"{0}\"; accepted is KIND/NAME, as in deploy/api or cronjob/etl")]
     NoSlash(String),
@@ -85,6 +76,19 @@ pub enum ExplainError {
         /// What may be the reason.
         hint: String,
     },
+}
+
+impl Args {
+    /// Looks at what needs no cluster.
+    ///
+    /// # Errors
+    /// If the workload is no KIND/NAME.
+    pub fn check(&self) -> Result<(), ExplainError> {
+        match &self.what {
+            What::Policy(_) => Ok(()),
+            What::Workload(args) => split(&args.workload).map(|_| ()),
+        }
+    }
 }
 
 /// Explains a verdict.
@@ -105,27 +109,15 @@ async fn explain_policy(
 ) -> Result<Outcome, Error> {
     let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
     let listed = visible(cluster, namespace).await?;
-    let known = listed.items;
-    let Some(policy) = known.iter().find(|policy| policy.name == args.name) else {
-        if let Some(one) = listed.unreadable.iter().find(|one| one.name == args.name) {
-            return Err(ExplainError::Unreadable(one.to_string()).into());
-        }
-        let names: Vec<&str> = known.iter().map(|policy| policy.name.as_str()).collect();
-        let hint = if names.is_empty() {
-            "there is none at all".to_owned()
-        } else {
-            format!("there are {}", names.join(", "))
-        };
-        let (name, namespace) = (args.name.clone(), namespace.clone());
-        return Err(ExplainError::NoPolicy {
-            name,
-            namespace,
-            hint,
-        }
-        .into());
-    };
+    let readable = listed.items.iter().map(Policy::title);
+    let others = listed.unreadable.iter().map(LeftOut::title);
+    let known: Vec<String> = readable.chain(others).collect();
+    let asked = Some(args.name.as_str());
+    let found = choose(listed, asked)
+        .map_err(|why| ExplainError::Policy(policies::unchosen(why, asked, namespace, &known)));
+    let policy = found?;
     match args.output {
-        Output::Table | Output::Wide => write!(out, "{}", text::policy(policy))?,
+        Output::Table | Output::Wide => write!(out, "{}", text::policy(&policy))?,
         output @ (Output::Json | Output::Yaml) => {
             let whole = json!({
                 "kind": policy.kind, "namespace": policy.namespace, "name": policy.name,

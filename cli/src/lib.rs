@@ -136,7 +136,10 @@ impl Cli {
     pub async fn run(self, out: &mut impl Write) -> Result<Outcome, Error> {
         match self.verb {
             Verb::Top(args) => top::run(&args, &self.cluster.connect().await?, out).await,
-            Verb::Explain(args) => explain::run(&args, &self.cluster.connect().await?, out).await,
+            Verb::Explain(args) => {
+                args.check()?;
+                explain::run(&args, &self.cluster.connect().await?, out).await
+            }
             Verb::Regions(args) => regions::run(&args, out),
             Verb::Report(args) if args.is_offline() => report::check(&args, out),
             Verb::Report(args) => {

@@ -10,6 +10,7 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::carbon_report::CarbonReport;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
 use tanso_crds::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus};
+use tanso_faces::answer::report::{Called, Unchosen};
 use tanso_faces::letters;
 use tanso_faces::view::{self, LeftOut, Listed};
 
@@ -74,6 +75,35 @@ impl Policy {
             .conditions
             .iter()
             .find(|condition| condition.type_ == kind)
+    }
+}
+
+impl Called for Policy {
+    fn called(&self) -> (&'static str, Option<&str>, &str) {
+        let kind = match self.kind {
+            Kind::CarbonPolicy => "CarbonPolicy",
+            Kind::ClusterCarbonPolicy => "ClusterCarbonPolicy",
+        };
+        (kind, self.namespace.as_deref(), &self.name)
+    }
+}
+
+/// Why no policy could be chosen, as the command line says it; `known` are the
+/// titles of those that there are.
+#[must_use]
+pub fn unchosen(why: Unchosen, asked: Option<&str>, namespace: &str, known: &[String]) -> String {
+    match (why, asked) {
+        (Unchosen::Nothing, Some(name)) if !known.is_empty() => format!(
+            "no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; there are {}",
+            known.join(", ")
+        ),
+        (Unchosen::Nothing, _) => format!(
+            "no policy in namespace \"{namespace}\" nor for the cluster; apply a CarbonPolicy"
+        ),
+        (Unchosen::Unreadable { title, why }, _) => format!("{title}: {why}"),
+        (Unchosen::Several(which), _) => format!(
+            "which policy? there are {which}; name one, as KIND/NAME where a CarbonPolicy and a ClusterCarbonPolicy share the name"
+        ),
     }
 }
 
@@ -198,6 +228,18 @@ pub async fn cluster_wide(cluster: &Cluster) -> Result<Listed<Policy>, ClusterEr
     Ok(found.map(Policy::from))
 }
 
+/// What to say of pages that the status names and that are not there: they are
+/// replaced while a command reads them, or somebody deleted them.
+fn pages_gone(policy: &Policy, found: usize) -> Option<String> {
+    let named = policy.status.reports.len();
+    (found < named || named == 0).then(|| {
+        format!(
+            "note: not all workloads of {} are shown: {found} of the {named} pages that its status names are there; ask again",
+            letters::line(&policy.title())
+        )
+    })
+}
+
 /// Every workload a policy judged: those of the status, or of its reports if
 /// the status does not list all, with the reports that cannot be read.
 ///
@@ -223,6 +265,10 @@ pub async fn workloads(
     let mut unreadable = reports.unreadable;
     unreadable.retain(|report| is_named(&report.name));
     let pages: Vec<_> = reports.items.into_iter().filter(named).collect();
+    if let Some(note) = pages_gone(policy, pages.len() + unreadable.len()) {
+        // Nothing is left to do when standard error is gone.
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
     let items = if pages.is_empty() {
         policy.status.workloads.clone()
     } else {
@@ -230,4 +276,33 @@ pub async fn workloads(
         workloads.flatten().collect()
     };
     Ok(Listed { items, unreadable })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The worst workloads, which the status lists, were shown as all.
+    #[test]
+    fn pages_that_are_not_there_are_told() {
+        let policy = |reports: &[&str]| {
+            let object = json!({
+                "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+                "metadata": {"name": "korea", "namespace": "shop"},
+                "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
+                "status": {"reports": reports, "workloadsNotListed": 980},
+            });
+            Policy::from(serde_json::from_value::<CarbonPolicy>(object).unwrap())
+        };
+        let two = policy(&["korea-1", "korea-2"]);
+        assert_eq!(pages_gone(&two, 2), None);
+        let said = pages_gone(&two, 1).unwrap();
+        assert!(
+            said.contains("CarbonPolicy shop/korea are shown: 1 of the 2 pages"),
+            "{said}"
+        );
+        assert!(pages_gone(&policy(&[]), 0).is_some());
+    }
 }

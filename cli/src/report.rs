@@ -1,4 +1,4 @@
-//! `kubectl tanso report`: what an auditor gets of a policy, in four formats
+//! `kubectl tanso report`: what an auditor gets of a policy, in five formats
 //! and two languages, and looking whether such a file is as it was written.
 //!
 //! Without a period the figures are the status' own; of another time they are
@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use tanso_faces::answer::report::{Limits, ReadFault, Unchosen, When, choose, read};
+use tanso_faces::answer::report::{Limits, ReadFault, When, choose, read};
 use tanso_faces::report::{self, Format, Language, Statement, VerifyError};
 use tanso_faces::view::{Access, Facts, FactsFault, LeftOut, Policy, ProxyBooks, Reader, Scope};
 
 use crate::cluster::{Cluster, ClusterError};
+use crate::policies::unchosen;
 use crate::progress::Progress;
 use crate::{Error, Outcome};
 
@@ -101,6 +102,8 @@ pub enum FormatArg {
     Csv,
     /// Whole numbers, the unit in each name
     Json,
+    /// The same as YAML
+    Yaml,
 }
 
 /// A language.
@@ -290,25 +293,9 @@ async fn chosen(args: &Args, facts: &dyn Facts, namespace: &str) -> Result<Polic
     let readable = listed.items.iter().map(Policy::title);
     let others = listed.unreadable.iter().map(LeftOut::title);
     let known: Vec<String> = readable.chain(others).collect();
-    let found = choose(listed, args.policy.as_deref());
-    found.map_err(|why| ReportFault::Policy(unchosen(why, args, namespace, &known)))
-}
-
-/// Why no policy could be chosen, as the command line says it.
-fn unchosen(why: Unchosen, args: &Args, namespace: &str, known: &[String]) -> String {
-    match (why, &args.policy) {
-        (Unchosen::Nothing, Some(name)) if !known.is_empty() => format!(
-            "no policy \"{name}\" in namespace \"{namespace}\" nor for the cluster; there are {}",
-            known.join(", ")
-        ),
-        (Unchosen::Nothing, _) => format!(
-            "no policy in namespace \"{namespace}\" nor for the cluster; apply a CarbonPolicy"
-        ),
-        (Unchosen::Unreadable { title, why }, _) => format!("{title}: {why}"),
-        (Unchosen::Several(which), _) => format!(
-            "which policy? there are {which}; name one, as KIND/NAME where a CarbonPolicy and a ClusterCarbonPolicy share the name"
-        ),
-    }
+    let asked = args.policy.as_deref();
+    let found = choose(listed, asked);
+    found.map_err(|why| ReportFault::Policy(unchosen(why, asked, namespace, &known)))
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), ReportFault> {
@@ -336,6 +323,7 @@ impl From<FormatArg> for Format {
             FormatArg::Html => Self::Html,
             FormatArg::Csv => Self::Csv,
             FormatArg::Json => Self::Json,
+            FormatArg::Yaml => Self::Yaml,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! status has it, with what it was made from and the command that makes it anew.
 //!
 //! Pure: objects go in, text comes out. No figure is computed here but sums of
-//! whole numbers and shares for showing. Four formats, two languages; the text
+//! whole numbers and shares for showing. Five formats, two languages; the text
 //! ends in a digest of itself, so that a change of one letter shows.
 
 mod build;
@@ -47,6 +47,8 @@ pub enum Format {
     Csv,
     /// JSON: whole numbers, the unit in each name.
     Json,
+    /// The same as YAML.
+    Yaml,
 }
 
 impl Format {
@@ -58,18 +60,20 @@ impl Format {
             Self::Html => "text/html; charset=utf-8",
             Self::Csv => "text/csv; charset=utf-8",
             Self::Json => "application/json",
+            Self::Yaml => "application/yaml",
         }
     }
 }
 
 /// Writes a report, sealed with the digest of its own text.
 ///
-/// The words of JSON and the first columns of CSV are the same in every
+/// The words of JSON and YAML and the first columns of CSV are the same in every
 /// language.
 #[must_use]
 pub fn render(report: &Report, format: Format, language: Language) -> String {
     match format {
         Format::Json => seal::json(report),
+        Format::Yaml => seal::yaml(report),
         Format::Csv => seal::seal(&csv::write(report), seal::Comment::Hash),
         Format::Markdown => {
             let document = sections::document(report, language);

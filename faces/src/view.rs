@@ -8,10 +8,12 @@
 mod access;
 mod beside;
 mod books;
+mod changes;
 mod cluster;
 mod fault;
 pub mod given;
 mod listed;
+mod missing;
 mod newest;
 mod nowhere;
 mod pages;
@@ -26,6 +28,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
@@ -43,9 +46,11 @@ pub use access::{Access, Caller, CallerFault, Reviewer};
 pub use beside::Beside;
 pub(crate) use beside::{allocatable, allocatable_bytes};
 pub use books::{Books, Services, no_services};
+pub(crate) use cluster::KEPT;
 pub use cluster::{Clock, KubeFacts, Reader};
 pub use fault::{FactsFault, certificate_fault};
 pub use listed::{LeftOut, Listed, list_readable};
+pub use missing::{ListedWorkloads, Missing};
 pub use newest::{NewestHour, newest_first, newest_hour};
 pub use nowhere::Nowhere;
 pub use proxy::{ProxyBooks, read_export};
@@ -86,9 +91,20 @@ pub trait Facts: Send + Sync {
         Box::pin(async move { Ok(self.policies(scope).await?.into()) })
     }
 
+    /// An item each time that a policy of the cluster may have changed, for whoever
+    /// reads ahead; it never ends. Facts that do not change have none.
+    fn changes(&self) -> BoxStream<'static, ()> {
+        Box::pin(stream::pending())
+    }
+
     /// Every workload that a policy judged, largest emissions first: of its
     /// pages, or of its status where that lists all or pages are not visible.
     fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>>;
+
+    /// The same, with the pages that this version cannot read.
+    fn listed_workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, ListedWorkloads> {
+        Box::pin(async move { Ok(self.workloads(policy).await?.into()) })
+    }
 
     /// The pages that a policy's status names, in their order.
     fn reports<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<CarbonReport>>>;
@@ -251,7 +267,7 @@ pub struct Policy {
 }
 
 /// An object's kind and name, with its namespace if it has one.
-fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
+pub(crate) fn title(kind: &str, namespace: Option<&str>, name: &str) -> String {
     match namespace {
         Some(namespace) => format!("{kind} {namespace}/{name}"),
         None => format!("{kind} {name}"),

@@ -19,7 +19,7 @@ mod workload;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -27,20 +27,19 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use maud::Markup;
 use tanso_power::Provenance;
 
 use crate::answer::AnswerFault;
 use crate::report::chart;
-use crate::view::{CallerFault, Facts, FactsFault, Reader, Reviewer};
+use crate::view::{self, CallerFault, Facts, FactsFault, Reader, Reviewer};
 
 use cache::Cache;
 pub use guard::Doors;
 use layout::Frame;
-use warmth::Warmth;
 
 /// What only the operator's process knows beside the facts of the cluster.
 pub trait Live: Send + Sync {
@@ -90,7 +89,6 @@ pub struct Web {
     doors: Doors,
     live: Arc<dyn Live>,
     cache: Cache,
-    warmth: Warmth,
 }
 
 impl Web {
@@ -113,44 +111,56 @@ impl Web {
             doors,
             live,
             cache: Cache::default(),
-            warmth: Warmth::default(),
         }
     }
 
-    /// Reads what the first page shows before anybody asks for it, and again
-    /// while it is looked at, so that no view waits for a new evaluation to be
-    /// read. Never ends.
+    /// Reads what the first page and lists of workloads show before anybody asks
+    /// for it, and again when a policy changed, so that nobody waits for a new
+    /// evaluation to be read. Where nothing changes nothing is read. Never ends.
     ///
     /// `cold` is let go when the first reading has ended, well or not, and at
     /// the latest after ten seconds: whoever waits for that never waits for a
     /// cluster or a ledger that does not answer.
     pub async fn keep_warm(self, cold: impl Send) {
-        {
+        let mut is_read = {
             let first = self.read_ahead();
             tokio::pin!(first);
             let in_time = tokio::time::timeout(warmth::COLD_MAX, &mut first).await;
             drop(cold);
-            if in_time.is_err() {
-                first.await;
+            match in_time {
+                Ok(is_read) => is_read,
+                Err(_) => first.await,
             }
-        }
+        };
+        let mut changes = self.doors.own().changes();
+        let (mut rest, mut failed) = (warmth::PAUSE, 0);
         loop {
-            tokio::time::sleep(warmth::PAUSE).await;
-            if self.warmth.is_wanted() {
-                self.read_ahead().await;
+            tokio::time::sleep(rest).await;
+            // What could not be read is tried again, changed or not.
+            if is_read {
+                changes.next().await;
+                while changes.next().now_or_never().flatten().is_some() {}
+                // A list of policies that was read before the change is let go.
+                tokio::time::sleep(view::KEPT).await;
             }
+            let begun = Instant::now();
+            is_read = self.read_ahead().await;
+            failed = if is_read { 0 } else { failed + 1 };
+            rest = warmth::rest(begun.elapsed(), failed);
         }
     }
 
-    async fn read_ahead(&self) {
+    /// Whether all was read.
+    async fn read_ahead(&self) -> bool {
         let facts = self.doors.own();
         // Nothing of a reading is left behind. It would have been the last one.
-        let warmed = AssertUnwindSafe(overview::warm(self, &*facts));
+        let warmed = AssertUnwindSafe(warmth::warm(self, &*facts));
         match warmed.catch_unwind().await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(fault)) => tracing::debug!(%fault, "the first page is not read ahead"),
             Err(_) => tracing::warn!("reading the first page ahead panicked; it is tried again"),
         }
+        false
     }
 
     /// The routes.

@@ -11,7 +11,7 @@ use hyper::{Request, Response, header};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tanso_faces::view::given::EmptyBooks;
-use tanso_faces::view::{Access, Facts as _, KubeFacts, Reader, Reviewer, Scope};
+use tanso_faces::view::{Access, Facts as _, KubeFacts, Missing, Reader, Reviewer, Scope};
 
 fn policy(namespace: &str, name: &str, source: &str) -> Value {
     json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
@@ -138,4 +138,10 @@ async fn a_page_that_cannot_be_read_is_named_and_its_policy_still_answers() {
         "{fault}"
     );
     assert!(facts.workloads(&policies[0]).await.unwrap().is_empty());
+    // The status stands in its place, and says so.
+    let read = facts.listed_workloads(&policies[0]).await.unwrap();
+    assert_eq!(read.unreadable[0].title(), "CarbonReport shop/known-1");
+    let missing = Missing::of(&policies[0], &read).unwrap();
+    assert_eq!(missing.workloads, 1);
+    assert!(missing.reason.contains("spec"), "{missing:?}");
 }

@@ -206,6 +206,64 @@ async fn what_cannot_be_read_is_named_and_its_words_are_no_markup() {
     }
 }
 
+/// Pages of nodes and studies showed the others, and the page of the policy itself
+/// said that there was none.
+#[tokio::test]
+async fn each_page_names_what_of_its_own_cannot_be_read() {
+    let newer = |kind: &str, namespace: Option<&str>| LeftOut {
+        kind: kind.to_owned(),
+        namespace: namespace.map(str::to_owned),
+        name: "newer".to_owned(),
+        field: Some("spec.later".to_owned()),
+        reason: "made up".to_owned(),
+    };
+    let mut facts = sample::facts();
+    facts.unreadable = vec![
+        newer("PowerMonitor", None),
+        newer("EnergyStudy", Some("lab")),
+        newer("CarbonPolicy", Some("shop")),
+    ];
+    facts.policies.iter_mut().for_each(|policy| {
+        policy.status.workloads_not_listed = 9_750;
+    });
+    let at = async |facts: &Given, path: &str| {
+        let router = Web::given(Arc::new(facts.clone()), Arc::new(sample::Agents)).router();
+        let (peer, host) = ("127.0.0.1:5000", "localhost");
+        let (status, _, text) = ask_of(router, Asked { path, peer, host }).await;
+        (status, text)
+    };
+    for (path, title) in [
+        ("/nodes", "PowerMonitor newer"),
+        ("/study", "EnergyStudy lab/newer"),
+        ("/workloads/shop/Deployment/api", "CarbonPolicy shop/newer"),
+    ] {
+        let (status, text) = at(&facts, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert!(text.contains(&format!("<li>{title}: ")), "{path}: {text}");
+        let others = ["PowerMonitor", "EnergyStudy", "CarbonPolicy"];
+        let named = |kind: &&&str| text.contains(&format!("<li>{kind} "));
+        assert_eq!(others.iter().filter(named).count(), 1, "{path}");
+    }
+    let (status, text) = at(&facts, "/policies/shop/newer").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        text.contains("cannot read it: spec.later: made up"),
+        "{text}"
+    );
+    // What the status leaves to pages that nobody can read is told too.
+    for path in ["/?lang=en", "/policies/shop/korea?lang=en"] {
+        let (_, text) = at(&facts, path).await;
+        assert!(text.contains("that are not shown: 9750. "), "{path}");
+    }
+    // Where the only one cannot be read, it is not told that there is none.
+    facts.monitors.clear();
+    let (_, text) = at(&facts, "/nodes?lang=en").await;
+    assert!(!text.contains("No PowerMonitor"), "{text}");
+    facts.unreadable.clear();
+    let (_, text) = at(&facts, "/nodes?lang=en").await;
+    assert!(text.contains("No PowerMonitor"), "{text}");
+}
+
 /// A workload of which nothing is known had 0 kWh, 0 g and 0 % measured.
 #[tokio::test]
 async fn of_a_workload_nothing_is_known_of_stands_no_zero() {

@@ -3,7 +3,7 @@
 //! Read only; serves whether or not this process holds the lease, but only
 //! the holder reads agents and knows their power. Rights: create tokenreviews
 //! and subjectaccessreviews; list configmaps in its own namespace; list what
-//! is shown.
+//! is shown; watch policies of both kinds.
 
 use std::sync::Arc;
 

@@ -172,6 +172,23 @@ fn kinds_may_be_short_and_a_name_alone_is_refused() {
     }
 }
 
+/// Without a cluster it was told that there is none, and with one that the name
+/// is no KIND/NAME.
+#[test]
+fn a_workload_that_is_none_is_refused_before_a_cluster_is_asked() {
+    let asked = |workload: &str| {
+        let (workload, namespace, output) = (workload.to_owned(), None, Output::Table);
+        let what = What::Workload(WorkloadArgs {
+            workload,
+            namespace,
+            output,
+        });
+        Args { what }.check()
+    };
+    assert_eq!(asked("deploy/api"), Ok(()));
+    assert_eq!(asked("api"), Err(ExplainError::NoSlash("api".to_owned())));
+}
+
 mod against_a_cluster {
     use super::*;
     use crate::top::tests::cluster;
@@ -226,20 +243,47 @@ mod against_a_cluster {
         );
     }
 
-    #[tokio::test]
-    async fn an_unknown_policy_is_refused_with_those_there_are() {
-        let (name, namespace, output) = ("korae".to_owned(), None, Output::Table);
-        let args = Args {
+    fn policy(name: &str) -> Args {
+        let (name, namespace, output) = (name.to_owned(), None, Output::Table);
+        Args {
             what: What::Policy(PolicyArgs {
                 name,
                 namespace,
                 output,
             }),
-        };
-        let error = shown(args, &answers()).await.unwrap_err().to_string();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_policy_is_refused_with_those_there_are() {
+        let error = shown(policy("korae"), &answers()).await.unwrap_err();
         assert_eq!(
-            error,
-            "no policy \"korae\" in namespace \"shop\" nor for the cluster; there are korea"
+            error.to_string(),
+            "no policy \"korae\" in namespace \"shop\" nor for the cluster; there are CarbonPolicy shop/korea"
         );
+    }
+
+    /// The namespace's was taken, and nothing told of the other.
+    #[tokio::test]
+    async fn a_name_that_two_policies_share_is_asked_back_as_report_does() {
+        let wide = json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "ClusterCarbonPolicy",
+            "metadata": {"name": "korea"},
+            "spec": {"namespaceSelector": {}, "policy": {
+                "site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]}},
+        });
+        let mut answers = answers();
+        answers[1].1 = json!({"metadata": {}, "items": [wide]});
+        let error = shown(policy("korea"), &answers).await.unwrap_err();
+        assert!(
+            error.to_string().starts_with("which policy? there are CarbonPolicy shop/korea, ClusterCarbonPolicy korea; name one, as KIND/NAME"),
+            "{error}"
+        );
+        for title in ["CarbonPolicy shop/korea:", "ClusterCarbonPolicy korea:"] {
+            let (kind, _) = title.split_once(' ').unwrap();
+            let args = policy(&format!("{kind}/korea"));
+            let text = shown(args, &answers).await.unwrap();
+            assert!(text.starts_with(title), "{text}");
+        }
     }
 }

@@ -54,7 +54,8 @@ pub async fn find(facts: &dyn Facts, named: Named<'_>) -> Result<Vec<Found>, Ans
     Ok(search(facts, named).await?.0)
 }
 
-/// The same, with the policies that may have judged it and cannot be read.
+/// The same, with the policies that may have judged it, and their pages, that
+/// cannot be read.
 ///
 /// # Errors
 /// If nothing fits, or more than one workload does.
@@ -74,7 +75,8 @@ pub(super) async fn search(
         if named.policy.is_some_and(|name| policy.name != name) {
             continue;
         }
-        let workloads = facts.workloads(&policy).await?;
+        let listed = facts.listed_workloads(&policy).await?;
+        unreadable.extend(listed.unreadable);
         let fits = |one: &&WorkloadResult| {
             one.name == name
                 && scope.holds(&one.namespace)
@@ -82,7 +84,7 @@ pub(super) async fn search(
                     .as_ref()
                     .is_none_or(|kind| one.kind.eq_ignore_ascii_case(kind))
         };
-        found.extend(workloads.iter().filter(fits).map(|result| Found {
+        found.extend(listed.workloads.iter().filter(fits).map(|result| Found {
             policy: policy.clone(),
             result: result.clone(),
         }));

@@ -6,11 +6,11 @@
 //! own key: what is judged anew in between moves workloads, but never breaks
 //! the list.
 
+mod cursor;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, WorkloadResult};
@@ -18,8 +18,9 @@ use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, Worklo
 use super::judge;
 use super::savings::moved;
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, note};
-use crate::view::{Facts, LeftOut, Policy, Scope};
+use crate::view::{Facts, LeftOut, Missing, Policy, Scope};
 use crate::words;
+use cursor::{Key, is_after, read, write};
 
 /// Workloads of a page, unless asked for otherwise.
 const LIMIT: u32 = 25;
@@ -162,17 +163,9 @@ pub struct ListedPolicy {
     /// What it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluated: Option<Evaluated>,
-}
-
-/// The place of a workload in an order: smaller comes first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct Key((i64, i64), String, String, String, u32);
-
-/// What a cursor holds.
-#[derive(Serialize, Deserialize)]
-struct Cursor {
-    sort: Sort,
-    after: Key,
+    /// Workloads that it judged and that are neither listed nor counted here, since its pages cannot be read; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
 }
 
 /// Lists workloads.
@@ -199,20 +192,26 @@ pub async fn list(facts: &dyn Facts, question: &Question) -> Result<Page, Answer
     let standard = standard_of(facts, &policies, question).await?;
     policies.retain(|one| wanted(one, question, standard.as_deref()));
     let mut judged: Vec<Judged> = Vec::new();
+    let mut missing: Vec<Option<Missing>> = Vec::new();
     for (index, policy) in (0_u32..).zip(&policies) {
-        judged.push((index, facts.workloads(policy).await?));
+        let read = facts.listed_workloads(policy).await?;
+        missing.push(Missing::of(policy, &read));
+        judged.push((index, read.workloads));
         note(facts, (judged.len(), policies.len()), (5, 95), "policy");
     }
     let found = page(&judged, &scope, question, after.as_ref(), limit);
     let last = found.kept.last().filter(|_| found.is_more);
+    let of_policies = policies.iter().zip(&missing);
+    let not_in_it = of_policies.filter_map(|(policy, missing)| Some((policy, missing.as_ref()?)));
     Ok(Page {
         summary: found.counts.in_words(found.total, found.kept.len())
+            + &Missing::sentences(not_in_it)
             + &LeftOut::sentence(&unreadable),
         counts: found.counts,
         total: found.total,
         next_cursor: last.map(|(key, _)| write(question.sort, key)),
         workloads: found.kept.into_iter().map(|(_, item)| item).collect(),
-        policies: policies.iter().map(listed).collect(),
+        policies: policies.iter().zip(missing).map(listed).collect(),
         unreadable,
     })
 }
@@ -360,7 +359,7 @@ async fn standard_of(
     Ok(Some(found.id.clone()))
 }
 
-fn listed(policy: &Policy) -> ListedPolicy {
+fn listed((policy, missing): (&Policy, Option<Missing>)) -> ListedPolicy {
     ListedPolicy {
         policy: PolicyName::of(policy),
         verdict: policy.status.verdict,
@@ -371,6 +370,7 @@ fn listed(policy: &Policy) -> ListedPolicy {
             .map(|one| one.rule.clone())
             .collect(),
         evaluated: Evaluated::of(policy),
+        missing,
     }
 }
 
@@ -393,12 +393,6 @@ fn rank(sort: Sort, result: &WorkloadResult) -> (i64, i64) {
         Sort::Name => (0, 0),
     };
     (figure.saturating_neg(), then.saturating_neg())
-}
-
-fn is_after(after: &Key, rank: (i64, i64), result: &WorkloadResult, index: u32) -> bool {
-    let Key(than, namespace, kind, name, policy) = after;
-    (rank, &result.namespace, &result.kind, &result.name, index)
-        > (*than, namespace, kind, name, *policy)
 }
 
 /// Keeps a workload if it is among the first so many.
@@ -468,30 +462,5 @@ impl Counts {
             return "No workload was judged by a policy that you may see.".to_owned();
         }
         format!("{}; {total} fit, {shown} shown.", parts.join(", "))
-    }
-}
-
-fn write(sort: Sort, after: &Key) -> String {
-    let cursor = Cursor {
-        sort,
-        after: after.clone(),
-    };
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
-}
-
-fn read(text: &str, sort: Sort) -> Result<Key, AnswerFault> {
-    let wrong = || {
-        AnswerFault::invalid(
-            "cursor",
-            "…",
-            "the nextCursor of the page before, with the same sort",
-        )
-    };
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong())?;
-    let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-    if cursor.sort == sort {
-        Ok(cursor.after)
-    } else {
-        Err(wrong())
     }
 }

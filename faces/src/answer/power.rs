@@ -10,7 +10,7 @@ use tanso_crds::condition::types;
 use tanso_crds::power_monitor::NodeCounts;
 
 use super::{AnswerFault, Basis};
-use crate::view::{EnergyAccount, EnergyHour, Facts, NewestHour, Scope, WorkloadKey};
+use crate::view::{EnergyAccount, EnergyHour, Facts, LeftOut, NewestHour, Scope, WorkloadKey};
 use crate::words;
 
 /// How many hours back the newest one is looked for.
@@ -68,6 +68,9 @@ pub struct Power {
     pub total: u32,
     /// Largest power first.
     pub lines: Vec<Line>,
+    /// `PowerMonitor`s, and with SpreadEvenly policies and their pages, that this version of tanso cannot read. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<LeftOut>,
 }
 
 /// What a `PowerMonitor` says.
@@ -111,8 +114,9 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         from: until.plus_hours(-BACK_H),
         until,
     };
-    let (monitors, newest) = tokio::join!(facts.monitors(), facts.newest(&scope, period));
-    let monitors = monitors?.into_iter().map(monitor).collect();
+    let (monitors, newest) = tokio::join!(facts.listed_monitors(), facts.newest(&scope, period));
+    let monitors = monitors?.map(monitor);
+    let mut unreadable = monitors.unreadable;
     let (basis, hour, (total_milliwatts, mut lines)) = match newest {
         Ok(newest) => (
             Basis::Hourly,
@@ -122,7 +126,7 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         Err(fault) if fault.is_absent() => (
             Basis::SpreadEvenly,
             None,
-            of_windows(facts, &scope, question.by).await?,
+            of_windows(facts, &scope, question.by, &mut unreadable).await?,
         ),
         Err(fault) => return Err(fault.into()),
     };
@@ -130,13 +134,15 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
     let total = u32::try_from(lines.len()).unwrap_or(u32::MAX);
     lines.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Power {
-        summary: summary(total_milliwatts, hour.as_deref(), &lines),
-        monitors,
+        summary: summary(total_milliwatts, hour.as_deref(), &lines)
+            + &LeftOut::sentence(&unreadable),
+        monitors: monitors.items,
         basis,
         hour,
         total_milliwatts,
         total,
         lines,
+        unreadable,
     })
 }
 
@@ -241,11 +247,12 @@ fn name(row: &EnergyHour, by: By) -> String {
 }
 
 /// Mean power over the windows of the policies, from their statuses: of all,
-/// and of each line.
+/// and of each line. Adds the policies that cannot be read.
 async fn of_windows(
     facts: &dyn Facts,
     scope: &Scope,
     by: By,
+    unreadable: &mut Vec<LeftOut>,
 ) -> Result<(i64, Vec<Line>), AnswerFault> {
     if by == By::Node {
         return Err(AnswerFault::NotKnown {
@@ -255,16 +262,16 @@ async fn of_windows(
     }
     // Several policies may judge the same workload: it is told once.
     let mut known: BTreeMap<[String; 3], (i64, i32)> = BTreeMap::new();
-    for policy in facts.policies(scope).await? {
+    let listed = facts.listed_policies(scope).await?;
+    unreadable.extend(listed.unreadable);
+    for policy in listed.items {
         let Some(window) = policy.window() else {
             continue;
         };
-        for one in facts
-            .workloads(&policy)
-            .await?
-            .iter()
-            .filter(|one| scope.holds(&one.namespace))
-        {
+        let judged = facts.listed_workloads(&policy).await?;
+        unreadable.extend(judged.unreadable);
+        let within = judged.workloads.iter();
+        for one in within.filter(|one| scope.holds(&one.namespace)) {
             let covered = i64::from(window.hour_count())
                 * 36
                 * i64::from(one.figures.coverage_percent.max(1));
@@ -303,158 +310,4 @@ async fn of_windows(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use serde_json::json;
-    use tanso_carbon::regulation::BUNDLED;
-    use tanso_carbon::{RuleSet, UtcHour};
-    use tanso_crds::CarbonPolicy;
-    use tanso_power::{Estimate, Joules, Provenance};
-
-    use super::*;
-    use crate::view::given::Given;
-    use crate::view::{Energy, Policy};
-
-    /// What was used on a node in so many minutes at a mean power; idle without a workload.
-    fn row(node: &str, workload: Option<(&str, &str)>, minutes: u64, power_mw: u64) -> EnergyHour {
-        let account = match workload {
-            None => EnergyAccount::Named(Arc::from("idle")),
-            Some((namespace, name)) => EnergyAccount::Workload(Arc::new(WorkloadKey {
-                namespace: namespace.to_owned(),
-                kind: "Job".to_owned(),
-                name: name.to_owned(),
-            })),
-        };
-        EnergyHour {
-            hour: UtcHour::from_unix_seconds(7_200),
-            node: Arc::from(node),
-            account,
-            provenance: Provenance::Modelled,
-            energy: Estimate::exact(Joules::from_microjoules(power_mw * 1_000 * minutes * 60)),
-            cpu_us: 0,
-            minutes,
-            asked_millicore_seconds: 0,
-        }
-    }
-
-    fn facts(rows: Vec<EnergyHour>) -> Given {
-        Given {
-            now: "1970-01-01T02:45:00Z".parse().unwrap(),
-            rules: Arc::new(RuleSet::try_from_files(BUNDLED.iter().copied()).unwrap()),
-            energy: Some(Energy {
-                revision: Some(1),
-                rows,
-            }),
-            ..Given::default()
-        }
-    }
-
-    async fn ask(facts: &Given, by: By, namespace: Option<&str>) -> Power {
-        let question = Question {
-            namespace: namespace.map(str::to_owned),
-            by,
-            limit: None,
-        };
-        power(facts, &question).await.unwrap()
-    }
-
-    fn told(found: &Power) -> Vec<(&str, i64)> {
-        let lines = found.lines.iter();
-        lines.map(|line| (&*line.name, line.milliwatts)).collect()
-    }
-
-    /// A line's energy of all nodes was divided by the longest time of any: 40 W
-    /// by node were 22.5 W by namespace.
-    #[tokio::test]
-    async fn all_power_is_the_same_by_node_by_namespace_and_by_workload() {
-        let job = Some(("shop", "import"));
-        let rows = ["n1", "n2"].into_iter().zip([40, 5]);
-        let rows = rows.flat_map(|(node, minutes)| {
-            [
-                row(node, None, minutes, 10_000),
-                row(node, job, minutes, 10_000),
-            ]
-        });
-        let facts = facts(rows.collect());
-        let by_node = ask(&facts, By::Node, None).await;
-        assert_eq!(told(&by_node), [("n1", 20_000), ("n2", 20_000)]);
-        let by_namespace = ask(&facts, By::Namespace, None).await;
-        assert_eq!(told(&by_namespace), [("(idle)", 20_000), ("shop", 20_000)]);
-        let by_workload = ask(&facts, By::Workload, None).await;
-        let title = "Job shop/import";
-        assert_eq!(told(&by_workload), [("(idle)", 20_000), (title, 20_000)]);
-        for found in [by_node, by_namespace, by_workload] {
-            assert_eq!(found.total_milliwatts, 40_000);
-        }
-    }
-
-    /// Lines are rounded: their sum is another by each of them, the total is not.
-    #[tokio::test]
-    async fn odd_minutes_and_amounts_have_one_total() {
-        let rows = (0..40_u64).map(|index| {
-            let (node, name) = (format!("n{}", index % 7), format!("job-{}", index % 11));
-            let space = format!("space-{}", index % 3);
-            let workload = (index % 5 > 0).then_some((&*space, &*name));
-            let minutes = [7, 11, 13, 29, 37, 59, 60][usize::try_from(index % 7).unwrap()];
-            let mut row = row(&node, workload, minutes, 1);
-            row.energy = Estimate::exact(Joules::from_microjoules(1_234_567 * (index + 1)));
-            row
-        });
-        let facts = facts(rows.collect());
-        let total = ask(&facts, By::Node, None).await.total_milliwatts;
-        assert!(total > 0);
-        for by in [By::Namespace, By::Workload] {
-            assert_eq!(ask(&facts, by, None).await.total_milliwatts, total);
-        }
-    }
-
-    /// A job that was there for two minutes of forty had 0.5 W, and 10 W where its
-    /// namespace was named.
-    #[tokio::test]
-    async fn a_workload_has_the_same_power_with_its_namespace_and_without() {
-        let job = row("n1", Some(("shop", "import")), 2, 10_000);
-        let facts = facts(vec![row("n1", None, 40, 10_000), job]);
-        let all = ask(&facts, By::Workload, None).await;
-        let own = ask(&facts, By::Workload, Some("shop")).await;
-        assert_eq!(told(&all), [("(idle)", 10_000), ("Job shop/import", 500)]);
-        // Nothing of what others used is in it.
-        assert_eq!(told(&own), [("Job shop/import", 500)]);
-        assert_eq!((own.total, own.total_milliwatts), (1, 500));
-        assert_eq!(own.hour, all.hour);
-    }
-
-    fn policy(name: &str, workloads: &[&str]) -> Policy {
-        let workload = |name: &&str| {
-            json!({"namespace": "shop", "kind": "Deployment", "name": name, "verdict": "Compliant",
-                "reason": "WithinLimit", "pods": 1, "figures": {
-                    "energyMicrojoules": {"low": 0, "value": 86_400_000_000_i64, "high": 0},
-                    "emissionsMilligrams": {"low": 0, "value": 0, "high": 0}, "coveragePercent": 100}})
-        };
-        let workloads: Vec<_> = workloads.iter().map(workload).collect();
-        let policy = json!({
-            "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
-            "metadata": {"name": name, "namespace": "shop", "uid": name},
-            "spec": {"site": {"zone": "KR"}, "regulations": [{"rule": "kr-carbon-2050"}]},
-            "status": {"dataThrough": "1970-01-01T02:00:00Z", "workloads": workloads},
-        });
-        Policy::from(serde_json::from_value::<CarbonPolicy>(policy).unwrap())
-    }
-
-    /// A namespace had the power of the first policy's workloads alone.
-    #[tokio::test]
-    async fn policies_that_share_a_namespace_add_up_and_count_each_workload_once() {
-        let facts = Given {
-            energy: None,
-            policies: vec![policy("a", &["api", "web"]), policy("b", &["web", "till"])],
-            ..facts(Vec::new())
-        };
-        let by_workload = ask(&facts, By::Workload, None).await;
-        assert_eq!(
-            (by_workload.total, by_workload.total_milliwatts),
-            (3, 3_000)
-        );
-        let by_namespace = ask(&facts, By::Namespace, None).await;
-        assert_eq!(told(&by_namespace), [("shop", 3_000)]);
-    }
-}
+mod tests;

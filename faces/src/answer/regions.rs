@@ -226,7 +226,7 @@ pub async fn regions(facts: &dyn Facts, question: &Question) -> Result<Compariso
         .iter()
         .fold(Estimate::exact(Joules::ZERO), |sum, row| sum + row.energy);
     Ok(Comparison {
-        summary: summary(here.as_ref(), &regions),
+        summary: of_what(question) + &summary(here.as_ref(), &regions),
         workload: load.found.as_ref().map(Found::name),
         policy: load
             .found
@@ -372,6 +372,18 @@ fn view(
         verdict: load.found.is_some().then_some(judged.verdict),
         constraint: outcome.and_then(|one| one.as_ref().err().cloned()),
         emissions_milligrams: emissions,
+    }
+}
+
+/// What the figures are of, where nobody said it.
+fn of_what(question: &Question) -> String {
+    let is_assumed = question.workload.is_none() && question.energy_kwh.is_none();
+    let words =
+        "Of one kilowatt-hour of IT energy, since neither workload nor energyKwh is given: ";
+    if is_assumed {
+        words.to_owned()
+    } else {
+        String::new()
     }
 }
 

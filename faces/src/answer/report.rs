@@ -16,7 +16,7 @@ use crate::report::{Format, Language, Report, Statement, render, verify};
 use crate::view::{Facts, Policy, Scope};
 use crate::words;
 
-pub use choose::{Unchosen, choose};
+pub use choose::{Called, Unchosen, choose};
 pub use read::{Limits, Read, ReadFault, When, read};
 
 /// Most bytes of a part.

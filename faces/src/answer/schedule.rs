@@ -53,6 +53,8 @@ struct Work {
     minutes: u32,
     it: Vec<(u32, Joules)>,
     basis: Basis,
+    /// Whether nobody said its power.
+    is_assumed: bool,
 }
 
 /// Where it would run.
@@ -103,7 +105,12 @@ pub async fn schedule(facts: &dyn Facts, question: &Question) -> Result<Plan, An
     let (earliest, deadline) = times(question, facts.now(), &job)?;
     let ahead = Ahead::of(&there, earliest, deadline)?;
     let plan = ahead.plan(&job, earliest, deadline)?;
-    let notes = ahead.notes;
+    let mut notes = ahead.notes;
+    if work.is_assumed {
+        notes.push(format!(
+            "no power is known: {WATTS} W are assumed; emissions and savings are in proportion to it, the best start is the same"
+        ));
+    }
     let daily = daily(facts, &work, &there, &job).await;
     Ok(finish(&work, there, &job, plan, daily, notes))
 }
@@ -212,6 +219,8 @@ async fn work(
     let seconds = minutes.saturating_mul(60);
     let over =
         |power: Watts, seconds: u32| power.over(std::time::Duration::from_secs(u64::from(seconds)));
+    let is_assumed =
+        question.power_profile_watts.is_empty() && question.power_watts.is_none() && run.is_none();
     let (it, basis) = if !question.power_profile_watts.is_empty() {
         if let Some(power) = question.power_watts {
             return Err(AnswerFault::invalid(
@@ -245,6 +254,7 @@ async fn work(
         minutes,
         it,
         basis,
+        is_assumed,
     })
 }
 

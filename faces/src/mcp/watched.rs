@@ -12,8 +12,8 @@ use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::view::{
-    Answer, Energy, Facts, Listed, NewestHour, Policy, Schedule, Scope, Site, Summing, Sums,
-    WorkloadKey,
+    Answer, Energy, Facts, Listed, ListedWorkloads, NewestHour, Policy, Schedule, Scope, Site,
+    Summing, Sums, WorkloadKey,
 };
 
 /// How far an answer is.
@@ -73,6 +73,10 @@ impl Facts for Watched {
 
     fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>> {
         self.facts.workloads(policy)
+    }
+
+    fn listed_workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, ListedWorkloads> {
+        self.facts.listed_workloads(policy)
     }
 
     fn reports<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<CarbonReport>>> {

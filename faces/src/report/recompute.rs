@@ -90,7 +90,9 @@ impl Recompute {
             |from| from.min(report.period.from.clone()),
         );
         let mut line = Line::new("kubectl tanso report");
-        line.word(&inputs.policy.name);
+        // A policy of the other kind may have the same name: the line must not ask which.
+        let policy = inputs.policy;
+        line.word(&format!("{}/{}", policy.kind, policy.name));
         if let Some(namespace) = &inputs.policy.namespace {
             line.0 += " -n ";
             line.0 += &word(namespace);

@@ -40,13 +40,25 @@ pub fn seal(text: &str, comment: Comment) -> String {
 /// without letters that nobody sees.
 #[must_use]
 pub fn json(report: &Report) -> String {
+    let mut text = serde_json::to_string_pretty(&whole(report)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// The same document as YAML. A comment may stand anywhere in it, so all its
+/// letters are sealed too.
+#[must_use]
+pub fn yaml(report: &Report) -> String {
+    let text = serde_saphyr::to_string(&whole(report)).unwrap_or_default();
+    seal(&text, Comment::Hash)
+}
+
+/// A report and the digest of its canonical form.
+fn whole(report: &Report) -> Value {
     let mut value = serde_json::to_value(report).unwrap_or_default();
     letters::show(&mut value);
     let digest = digest_of(&value);
-    let whole = serde_json::json!({ "digest": digest.to_string(), "report": value });
-    let mut text = serde_json::to_string_pretty(&whole).unwrap_or_default();
-    text.push('\n');
-    text
+    serde_json::json!({ "digest": digest.to_string(), "report": value })
 }
 
 /// The digest of a value's canonical form: keys in order, no spaces.

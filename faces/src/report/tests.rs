@@ -160,7 +160,13 @@ fn one_report_has_one_total_of_emissions() {
 #[test]
 fn each_format_verifies_and_one_changed_digit_is_seen() {
     let report = report();
-    for format in [Format::Markdown, Format::Html, Format::Csv, Format::Json] {
+    for format in [
+        Format::Markdown,
+        Format::Html,
+        Format::Csv,
+        Format::Json,
+        Format::Yaml,
+    ] {
         let text = render(&report, format, Language::Korean);
         let found = verify(&text).unwrap();
         assert_eq!(
@@ -174,6 +180,18 @@ fn each_format_verifies_and_one_changed_digit_is_seen() {
             "{format:?}"
         );
     }
+}
+
+#[test]
+fn a_report_as_yaml_is_its_json_and_each_comment_in_it_is_seen() {
+    let report = report();
+    let text = render(&report, Format::Yaml, Language::English);
+    let of_yaml: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    let json = render(&report, Format::Json, Language::English);
+    let of_json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(of_yaml, of_json);
+    let longer = format!("# verified by somebody\n{text}");
+    assert!(matches!(verify(&longer), Err(VerifyError::Changed { .. })));
 }
 
 /// What was written beside the sealed report went unseen.

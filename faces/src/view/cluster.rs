@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::stream::{self, BoxStream};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -16,16 +17,18 @@ use tanso_carbon::calendar::Period;
 use tanso_carbon::{Preset, RuleSet};
 use tanso_crds::carbon_policy::Placement;
 use tanso_crds::carbon_policy::status::WorkloadResult;
-use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
+use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
+use tanso_crds::{CarbonPolicy, CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
 use tokio::sync::Mutex;
 
 use super::access::{Access, Ask};
 use super::books::Books;
+use super::changes::changes;
 use super::pages::{Pages, list_all};
 use super::{
-    Answer, Energy, Facts, FactsFault, Listed, NewestHour, Policy, Schedule, Scope, Site, Summing,
-    Sums, WorkloadKey, rules, site,
+    Answer, Energy, Facts, FactsFault, Listed, ListedWorkloads, NewestHour, Policy, Schedule,
+    Scope, Site, Summing, Sums, WorkloadKey, rules, site,
 };
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
@@ -33,7 +36,7 @@ const RULES_LABEL: &str = "tanso.dev/regulations=true";
 
 /// How long the policies of a whole cluster are kept: a caller's questions
 /// follow each other closely, and a thousand statuses are long.
-const KEPT: Duration = Duration::from_secs(2);
+pub(crate) const KEPT: Duration = Duration::from_secs(2);
 
 /// What was read, and when.
 type Kept<T> = Arc<Mutex<Option<(Instant, Arc<T>)>>>;
@@ -146,7 +149,8 @@ impl KubeFacts {
         }
     }
 
-    async fn listed(&self, policy: &Policy) -> Result<Arc<Vec<WorkloadResult>>, FactsFault> {
+    async fn judged(&self, policy: &Policy) -> Result<ListedWorkloads, FactsFault> {
+        let mut unreadable = Vec::new();
         if policy.status.workloads_not_listed > 0 {
             let home = self.home(policy);
             let may = self
@@ -155,13 +159,17 @@ impl KubeFacts {
                 .await?;
             if may && !policy.status.reports.is_empty() {
                 match self.reader.pages.of(self.client(), home, policy).await {
-                    Ok(read) if read.is_whole => return Ok(read.workloads),
+                    Ok(read) if read.is_whole => return Ok(read.workloads.into()),
+                    Ok(read) => unreadable = read.unreadable,
                     Err(fault) if !fault.is_forbidden() => return Err(fault),
-                    _ => {}
+                    Err(_) => {}
                 }
             }
         }
-        Ok(Arc::new(policy.status.workloads.clone()))
+        Ok(ListedWorkloads {
+            workloads: Arc::new(policy.status.workloads.clone()),
+            unreadable,
+        })
     }
 
     async fn all_rules(&self) -> Result<Arc<RuleSet>, FactsFault> {
@@ -337,8 +345,18 @@ impl Facts for KubeFacts {
         })
     }
 
+    fn changes(&self) -> BoxStream<'static, ()> {
+        let namespaced = changes(Api::<CarbonPolicy>::all(self.client()));
+        let wide = changes(Api::<ClusterCarbonPolicy>::all(self.client()));
+        Box::pin(stream::select(Box::pin(namespaced), Box::pin(wide)))
+    }
+
     fn workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<WorkloadResult>>> {
-        Box::pin(self.listed(policy))
+        Box::pin(async move { Ok(self.judged(policy).await?.workloads) })
+    }
+
+    fn listed_workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, ListedWorkloads> {
+        Box::pin(self.judged(policy))
     }
 
     fn reports<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<CarbonReport>>> {

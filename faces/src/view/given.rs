@@ -14,8 +14,8 @@ use tanso_intensity::table::Table;
 
 use super::books::no_services;
 use super::{
-    Answer, Books, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, LeftOut, Listed, Policy,
-    PolicyKind, Schedule, Scope, Services, Site, WorkloadKey, site,
+    Answer, Books, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, LeftOut, Listed,
+    ListedWorkloads, Policy, PolicyKind, Schedule, Scope, Services, Site, WorkloadKey, site,
 };
 
 /// A ledger in which nothing is booked, and a cluster without services.
@@ -41,7 +41,7 @@ pub struct Given {
     pub rules: Arc<RuleSet>,
     /// Policies of both kinds.
     pub policies: Vec<Policy>,
-    /// What of policies, monitors and studies cannot be read.
+    /// What of policies, their pages, monitors and studies cannot be read.
     pub unreadable: Vec<LeftOut>,
     /// Pages by the UID of their policy.
     pub reports: BTreeMap<String, Arc<Vec<CarbonReport>>>,
@@ -140,6 +140,19 @@ impl Facts for Given {
         ready(Ok(
             known.unwrap_or_else(|| Arc::new(policy.status.workloads.clone()))
         ))
+    }
+
+    fn listed_workloads<'a>(&'a self, policy: &'a Policy) -> Answer<'a, ListedWorkloads> {
+        let is_its = |page: &&LeftOut| {
+            page.kind == "CarbonReport" && policy.status.reports.contains(&page.name)
+        };
+        let unreadable = self.unreadable.iter().filter(is_its).cloned().collect();
+        Box::pin(async move {
+            Ok(ListedWorkloads {
+                workloads: self.workloads(policy).await?,
+                unreadable,
+            })
+        })
     }
 
     fn reports<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Arc<Vec<CarbonReport>>> {

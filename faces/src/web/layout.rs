@@ -11,7 +11,7 @@ use tanso_crds::carbon_policy::status::Verdict;
 use crate::letters;
 use crate::report::document::Sheet;
 use crate::report::{self, Language};
-use crate::view::LeftOut;
+use crate::view::{LeftOut, Missing};
 
 /// Most objects that a page names as left out.
 const LEFT_OUT: usize = 20;
@@ -188,6 +188,23 @@ pub(super) fn left_out(frame: &Frame, all: &[LeftOut]) -> Markup {
                         li { (letters::line(&one.title())) ": " span lang=[english] { (letters::line(&one.why())) } }
                     }
                     @if more > 0 { li { (frame.pick("more: ", "그 밖에: ")) (more) } }
+                }
+            }
+        }
+    }
+}
+
+/// How many workloads of a policy a page does not show, and why; nothing where
+/// it shows all.
+pub(super) fn missing(frame: &Frame, missing: Option<&Missing>) -> Markup {
+    let english = (frame.language != Language::English).then_some("en");
+    html! {
+        @if let Some(missing) = missing {
+            div.empty role="status" {
+                p {
+                    (frame.pick("Workloads of this policy that are not shown: ", "표시하지 않은 이 정책의 워크로드 수: "))
+                    (missing.workloads) ". "
+                    span lang=[english] { (letters::line(&missing.reason)) }
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::layout::{self, Frame, Rows, cell};
 use super::overview::watts;
 use super::{LiveNode, PageFault, Web, answer};
 use crate::report::document::Sheet;
+use crate::view::{FactsFault, LeftOut, Listed};
 
 /// An agent that was last read longer ago is said to be late, and is no power
 /// of now, seconds.
@@ -32,13 +33,15 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     };
     let title = frame.pick("Nodes", "노드");
     let nodes = facts.nodes().await?;
-    let monitors = facts.monitors().await.unwrap_or_default();
+    let monitors = facts.listed_monitors().await;
     if nodes.is_empty() {
         let why = frame.pick(
             "You may not list nodes, or there is none.",
             "노드를 조회할 권한이 없거나 노드가 없다.",
         );
-        return Ok(layout::page(frame, title, None, &layout::empty(why, "")));
+        let body =
+            html! { (layout::left_out(frame, of_monitors(&monitors))) (layout::empty(why, "")) };
+        return Ok(layout::page(frame, title, None, &body));
     }
     let live: BTreeMap<String, LiveNode> = web
         .live
@@ -50,9 +53,30 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     Ok(layout::page(frame, title, None, &body))
 }
 
-fn summary(frame: &Frame, monitors: &[PowerMonitor]) -> Markup {
+type Monitors = Result<Listed<PowerMonitor>, FactsFault>;
+
+/// The monitors that cannot be read.
+fn of_monitors(monitors: &Monitors) -> &[LeftOut] {
+    match monitors {
+        Ok(listed) => &listed.unreadable,
+        Err(_) => &[],
+    }
+}
+
+/// What each monitor says; the nodes are told also where none can be asked.
+fn summary(frame: &Frame, monitors: &Monitors) -> Markup {
+    match monitors {
+        Ok(listed) => html! {
+            (layout::left_out(frame, &listed.unreadable))
+            (said(frame, &listed.items, listed.unreadable.is_empty()))
+        },
+        Err(fault) => html! { p.sub role="status" lang="en" { (fault.to_string()) } },
+    }
+}
+
+fn said(frame: &Frame, monitors: &[PowerMonitor], is_all: bool) -> Markup {
     html! {
-        @if monitors.is_empty() {
+        @if monitors.is_empty() && is_all {
             (layout::empty(frame.pick("No PowerMonitor: nothing is measured.", "PowerMonitor가 없어 측정하지 않는다."), "kubectl apply -f config/samples/powermonitor.yaml"))
         }
         @for monitor in monitors {

@@ -19,7 +19,7 @@ use crate::report::chart::{self, Now};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
 use crate::report::{Hours, Language};
-use crate::view::{Facts, FactsFault, Policy, PolicyKind, Scope};
+use crate::view::{Facts, FactsFault, Missing, Policy, PolicyKind, Scope};
 use crate::words::Priced;
 
 /// Workloads shown.
@@ -39,7 +39,6 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     let title = frame.pick("Overview", "개요");
     let listed = facts.listed_policies(&Scope::All).await?;
     let (policies, left_out) = (listed.items, layout::left_out(frame, &listed.unreadable));
-    web.warmth.note_view();
     let Some(policy) = chosen(frame, &policies) else {
         let why = frame.pick(
             "No policy is visible to you: energy is booked, but nothing is judged.",
@@ -52,11 +51,13 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     };
     // Each waits for another part of the cluster: none for the others.
     let (workloads, hours, seen) = tokio::join!(
-        facts.workloads(policy),
+        facts.listed_workloads(policy),
         web.cache.hours(&*facts, policy),
         nodes_seen(&*facts)
     );
-    let workloads = workloads?;
+    let read = workloads?;
+    let missing = Missing::of(policy, &read);
+    let workloads = read.workloads;
     let may_see = policy.kind == PolicyKind::ClusterCarbonPolicy || seen.is_some();
     let live = may_see.then(|| web.live.nodes());
     // A node without an agent is a node too.
@@ -67,6 +68,7 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
         (left_out)
         (choice(frame, policy, &policies))
         (subtitle(frame, policy))
+        (layout::missing(frame, missing.as_ref()))
         (headline(frame, policy, &workloads, nodes))
         (drawing(frame, policy, &hours))
         (worst(frame, policy, &workloads))
@@ -79,18 +81,6 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
         banner(frame, policy).as_deref(),
         &body,
     ))
-}
-
-/// Reads what the page shows who names no policy, and keeps it.
-pub(super) async fn warm(web: &Web, facts: &dyn Facts) -> Result<(), FactsFault> {
-    let policies = facts.policies(&Scope::All).await?;
-    if let Some(policy) = widest(&policies) {
-        let (workloads, hours) =
-            tokio::join!(facts.workloads(policy), web.cache.hours(facts, policy));
-        workloads?;
-        hours?;
-    }
-    Ok(())
 }
 
 /// How many nodes there are, for a caller who may see them.
@@ -110,7 +100,8 @@ fn chosen<'a>(frame: &Frame, policies: &'a [Policy]) -> Option<&'a Policy> {
     by_name.or_else(|| widest(policies))
 }
 
-fn widest(policies: &[Policy]) -> Option<&Policy> {
+/// The policy that the page shows who names none.
+pub(super) fn widest(policies: &[Policy]) -> Option<&Policy> {
     let is_wide = |policy: &&Policy| policy.kind == PolicyKind::ClusterCarbonPolicy;
     let has_figures = |policy: &&Policy| policy.status.totals.is_some();
     let mut wide = policies.iter().filter(is_wide);

@@ -14,7 +14,7 @@ use super::{PageFault, Web, answer};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
 use crate::report::{self, Inputs, Language, Statement, korean};
-use crate::view::{Facts, Policy, PolicyKind, Scope};
+use crate::view::{Facts, FactsFault, LeftOut, Missing, Policy, PolicyKind, Scope};
 
 /// Workloads on one page.
 const PAGE: usize = 25;
@@ -117,26 +117,19 @@ async fn single(
     name: &str,
 ) -> Result<Markup, PageFault> {
     let facts = web.doors.facts(&frame.parts).await?;
-    let policies = facts.policies(&Scope::of(namespace)).await?;
+    let listed = facts.listed_policies(&Scope::of(namespace)).await?;
+    let policies = listed.items;
     let is_meant = |policy: &&Policy| {
         let is_wide = policy.kind == PolicyKind::ClusterCarbonPolicy;
         policy.name == name
             && is_wide == namespace.is_none()
             && policy.namespace.as_deref() == namespace
     };
-    let missing = || {
-        let kind = if namespace.is_some() {
-            "CarbonPolicy"
-        } else {
-            "ClusterCarbonPolicy"
-        };
-        PageFault::NotFound(format!(
-            "{kind} {}{name}",
-            namespace.map_or(String::new(), |ns| format!("{ns}/"))
-        ))
-    };
-    let policy = policies.iter().find(is_meant).ok_or_else(missing)?;
-    let workloads = facts.workloads(policy).await?;
+    let policy = policies.iter().find(is_meant);
+    let policy = policy.ok_or_else(|| missing(namespace, name, &listed.unreadable))?;
+    let read = facts.listed_workloads(policy).await?;
+    let not_shown = Missing::of(policy, &read);
+    let workloads = read.workloads;
     let from = page_of(frame).saturating_mul(PAGE).min(workloads.len());
     let (_, rest) = workloads.split_at(from);
     let (shown, later) = rest.split_at(rest.len().min(PAGE));
@@ -151,6 +144,7 @@ async fn single(
         h2 { (frame.pick("Rules", "규정별 판정")) }
         (rules(frame, &policy.status.regulations, &names))
         h2 { (frame.pick("Workloads", "워크로드")) " (" (workloads.len()) ")" }
+        (layout::missing(frame, not_shown.as_ref()))
         (table(frame, shown))
         p {
             @if from > 0 {
@@ -163,7 +157,7 @@ async fn single(
         (conditions(frame, policy))
         (sources(frame, policy))
         h2 { (frame.pick("Report for an auditor", "제출용 보고서")) }
-        pre tabindex="0" lang="en" { code { (command(policy, frame.language)) } }
+        pre tabindex="0" lang="en" { code { (command(policy, &policies, frame.language)) } }
     };
     Ok(layout::page(
         frame,
@@ -171,6 +165,25 @@ async fn single(
         banner(frame, policy).as_deref(),
         &body,
     ))
+}
+
+/// Why there is no page of a policy: it is not there, or cannot be read.
+fn missing(namespace: Option<&str>, name: &str, unreadable: &[LeftOut]) -> PageFault {
+    let kind = match namespace {
+        Some(_) => PolicyKind::CarbonPolicy,
+        None => PolicyKind::ClusterCarbonPolicy,
+    };
+    let is_meant = |one: &&LeftOut| {
+        one.kind == kind.as_str() && one.name == name && one.namespace.as_deref() == namespace
+    };
+    if let Some(one) = unreadable.iter().find(is_meant) {
+        return PageFault::Facts(FactsFault::Broken {
+            what: one.title(),
+            reason: one.why(),
+        });
+    }
+    let place = namespace.map_or_else(String::new, |namespace| format!("{namespace}/"));
+    PageFault::NotFound(format!("{kind} {place}{name}"))
 }
 
 /// The page that the address asks for, from 0.
@@ -282,15 +295,20 @@ fn conditions(frame: &Frame, policy: &Policy) -> Markup {
     }
 }
 
-/// The report in the language that the page is read in.
-fn command(policy: &Policy, language: Language) -> String {
+/// The report in the language that the page is read in, by its kind too where
+/// another policy there has the name.
+fn command(policy: &Policy, policies: &[Policy], language: Language) -> String {
+    let is_other = |one: &&Policy| one.kind != policy.kind && one.name == policy.name;
+    let name = match policies.iter().find(is_other) {
+        Some(_) => format!("{}/{}", policy.kind, policy.name),
+        None => policy.name.clone(),
+    };
     let scope = policy
         .namespace
         .as_ref()
         .map_or_else(String::new, |ns| format!(" -n {ns}"));
     format!(
-        "kubectl tanso report {}{scope} --language {} --format html --file report.html",
-        policy.name,
+        "kubectl tanso report {name}{scope} --language {} --format html --file report.html",
         language.tag()
     )
 }

@@ -68,15 +68,18 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     let title = frame.pick("Studies", "실험");
     let studies = studies(web, frame).await?;
     let facts = web.doors.facts(&frame.parts).await?;
-    let of_cluster = facts.studies().await?;
+    let listed = facts.listed_studies().await?;
+    let of_cluster = listed.items;
+    let is_none = studies.is_empty() && of_cluster.is_empty() && listed.unreadable.is_empty();
     let body = html! {
+        (layout::left_out(frame, &listed.unreadable))
         p {
             a href=(PUBLISHED) rel="noreferrer external" hreflang="en" {
                 (frame.pick("What does GitOps cost? The published study", "GitOps의 에너지 비용: 공개된 실험(영어)"))
             }
         }
         @for study in &of_cluster { (running::one(frame, study)) }
-        @if studies.is_empty() && of_cluster.is_empty() {
+        @if is_none {
             (layout::empty(
                 frame.pick("No study is here. One is an EnergyStudy, which runs on the cluster, or a ConfigMap of the operator's namespace with the label tanso.dev/study=true and the keys trials.csv and plan.yaml.", "등록된 실험이 없다. 실험은 클러스터에서 실행하는 EnergyStudy이거나 오퍼레이터 네임스페이스의 ConfigMap(레이블 tanso.dev/study=true, 키 trials.csv와 plan.yaml)이다."),
                 &commands(web.doors.namespace()),

@@ -34,15 +34,17 @@ async fn made(
 ) -> Result<Markup, PageFault> {
     let facts = web.doors.facts(&frame.parts).await?;
     let title = format!("{kind} {namespace}/{name}");
-    let policies = facts.policies(&Scope::of(Some(namespace))).await?;
+    let listed = facts.listed_policies(&Scope::of(Some(namespace))).await?;
+    let (policies, mut unreadable) = (listed.items, listed.unreadable);
     let mut found = Vec::new();
     for policy in &policies {
-        let workloads = facts.workloads(policy).await?;
+        let read = facts.listed_workloads(policy).await?;
+        unreadable.extend(read.unreadable);
         let is_meant = |one: &&WorkloadResult| {
             one.namespace == namespace && one.kind == kind && one.name == name
         };
         found.extend(
-            workloads
+            read.workloads
                 .iter()
                 .find(is_meant)
                 .cloned()
@@ -55,6 +57,7 @@ async fn made(
     let banner = found.iter().find_map(|(policy, _)| banner(frame, policy));
     let names = names(frame, &*facts).await?;
     let body = html! {
+        (layout::left_out(frame, &unreadable))
         @for (policy, one) in &found { (by_policy(frame, policy, one, &names)) }
     };
     Ok(layout::page(frame, &title, banner.as_deref(), &body))

@@ -276,6 +276,40 @@ async fn where_all_hours_are_alike_it_is_said_that_none_is_better() {
     assert!(!noted("KR").await);
 }
 
+#[tokio::test]
+async fn an_energy_that_nobody_gave_is_said() {
+    let said = async |more: Value| {
+        let mut question = json!({"regions": ["us-east-1", "eu-north-1"]});
+        for (key, value) in more.as_object().unwrap() {
+            question[key] = value.clone();
+        }
+        let found = ask(&facts(), "get_regional_comparison", question).await;
+        let summary = found.unwrap()["summary"].as_str().unwrap().to_owned();
+        summary.starts_with("Of one kilowatt-hour of IT energy")
+    };
+    assert!(said(json!({})).await);
+    assert!(!said(json!({"energyKwh": 3})).await);
+    assert!(!said(json!({"workload": "service-00"})).await);
+}
+
+/// Grams of a kilowatt that nobody had asked about stood there as the job's.
+#[tokio::test]
+async fn a_power_that_is_assumed_is_said() {
+    let noted = async |more: Value| {
+        let mut question = json!({"durationMinutes": 60, "zone": "KR", "earliest": NOW});
+        for (key, value) in more.as_object().unwrap() {
+            question[key] = value.clone();
+        }
+        let plan = ask(&facts(), "calculate_optimal_schedule", question).await;
+        plan.unwrap()["notes"]
+            .to_string()
+            .contains("1000 W are assumed")
+    };
+    assert!(noted(json!({})).await);
+    assert!(!noted(json!({"powerWatts": 300})).await);
+    assert!(!noted(json!({"powerProfileWatts": [200, 800]})).await);
+}
+
 /// The least whole number has no positive counterpart: it passed for a shift of
 /// no more than a week, or ended the call where overflows are looked for.
 #[tokio::test]

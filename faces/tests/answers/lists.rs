@@ -240,6 +240,45 @@ async fn a_policy_that_a_later_version_wrote_is_named_beside_what_can_be_read() 
     );
 }
 
+/// The workloads of the status were counted and listed as if they were all.
+#[tokio::test]
+async fn what_a_status_leaves_to_a_page_that_cannot_be_read_is_told_as_missing() {
+    let mut facts = facts();
+    facts.policies[0].status.workloads_not_listed = 218;
+    facts.policies[0].status.reports = vec!["korea-1".to_owned()];
+    let page = ask(&facts, "list_workloads_by_compliance", json!({})).await;
+    let page = page.unwrap();
+    let missing = &page["policies"][0]["missing"];
+    assert_eq!(missing["workloads"], 218);
+    let reason = missing["reason"].as_str().unwrap();
+    assert!(reason.contains("list carbonreports"), "{reason}");
+    facts.unreadable = vec![LeftOut {
+        kind: "CarbonReport".to_owned(),
+        namespace: Some("shop".to_owned()),
+        name: "korea-1".to_owned(),
+        field: Some("spec.page".to_owned()),
+        reason: "made up".to_owned(),
+    }];
+    let page = ask(&facts, "list_workloads_by_compliance", json!({})).await;
+    let page = page.unwrap();
+    assert_eq!(page["total"], 32);
+    let summary = page["summary"].as_str().unwrap();
+    for words in [
+        " Not in it are 218 more workloads of ",
+        ": CarbonReport shop/korea-1: this version of tanso cannot read it: spec.page: made up",
+    ] {
+        assert!(summary.contains(words), "{summary}");
+    }
+    // Who asks for one that may be on that page is told of it.
+    let ghost = ask(&facts, "explain_verdict", json!({"workload": "ghost"})).await;
+    let fault = ghost.unwrap_err();
+    assert!(fault.to_string().contains("CarbonReport shop/korea-1"));
+    // With the page there is nothing to say.
+    facts.policies[0].status.workloads_not_listed = 0;
+    let page = ask(&facts, "list_workloads_by_compliance", json!({})).await;
+    assert_eq!(page.unwrap()["policies"][0].get("missing"), None);
+}
+
 /// It would have answered as what does not exist.
 #[tokio::test]
 async fn who_asks_for_what_cannot_be_read_is_told_why() {

@@ -57,7 +57,7 @@ async fn a_report_is_whole_when_its_parts_are_put_together() {
 async fn letters_that_nobody_sees_do_not_come_into_a_report() {
     let mut facts = totalled();
     facts.policies[0].status.answer = "over\u{202e} the\u{1b}[31m limit".to_owned();
-    for format in ["Markdown", "Html", "Csv", "Json"] {
+    for format in ["Markdown", "Html", "Csv", "Json", "Yaml"] {
         let question = json!({"format": format});
         let found = ask(&facts, "generate_report", question).await.unwrap();
         let text = found["text"].as_str().unwrap();

@@ -32,6 +32,8 @@ use cluster::{NAMESPACES, WORKLOADS, name, namespace};
 const CALLS: u64 = 200;
 /// Views of the overview.
 const VIEWS: u64 = 200;
+/// Reports of all workloads in each format.
+const WHOLE_REPORTS: usize = 5;
 /// Callers: one alone may ask 20 times a second.
 const READERS: usize = 4;
 /// A tool call, 99 of 100, milliseconds.
@@ -63,6 +65,7 @@ pub async fn measure(kubeconfig: &Path, program: &Path) -> Result<()> {
     let ready = millis(begun);
     let mut missed = overview(&operator, (cold, ready)).await?;
     missed.extend(tools(&operator, &tokens).await?);
+    whole_report(&operator, &tokens).await?;
     if missed.is_empty() {
         return Ok(());
     }
@@ -160,6 +163,37 @@ async fn tools(operator: &Process, tokens: &[String]) -> Result<Vec<String>> {
     Ok(missed)
 }
 
+/// The report of the policy that judges all workloads, which has no limit: an
+/// auditor waits for it, not a conversation. Told are the first part in each
+/// format, and how large the file is.
+async fn whole_report(operator: &Process, tokens: &[String]) -> Result<()> {
+    let http: Http = HttpClient::builder(TokioExecutor::new()).build_http();
+    let url = format!("http://127.0.0.1:{}/mcp", operator.port());
+    let reader = tokens.first().context("a token")?;
+    for format in ["Markdown", "Html", "Csv", "Json"] {
+        let arguments = json!({"policy": "ClusterCarbonPolicy/everything", "format": format});
+        let mut times = Vec::new();
+        let (mut bytes, mut parts) = (Value::Null, Value::Null);
+        for _ in 0..WHOLE_REPORTS {
+            let (taken, text) = asked(&http, &url, reader, "generate_report", &arguments).await?;
+            let answer: Value = serde_json::from_str(&text).context("an answer")?;
+            let found = &answer["result"]["structuredContent"];
+            (bytes, parts) = (found["bytes"].clone(), found["parts"].clone());
+            if !found["missing"].is_null() {
+                bail!("the report of all has no hours: {}", found["missing"]);
+            }
+            times.push(taken);
+        }
+        let (resident, peak) = operator.memory_mib()?;
+        print(
+            &json!({"bench": "report of all workloads", "format": format, "workloads": WORKLOADS,
+            "calls": times.len(), "p50_ms": at(&mut times, 50), "max_ms": at(&mut times, 100),
+            "bytes": bytes, "parts": parts, "resident_mib": resident, "peak_mib": peak}),
+        );
+    }
+    Ok(())
+}
+
 fn told(tool: &str, times: &mut [f64]) -> Option<String> {
     let p99 = at(times, 99);
     print(
@@ -170,8 +204,19 @@ fn told(tool: &str, times: &mut [f64]) -> Option<String> {
     (p99 > CALL_LIMIT_MS).then(|| format!("{tool} took {p99} ms of {CALL_LIMIT_MS}"))
 }
 
-/// One call, in milliseconds; who is told to come later does.
+/// One call, in milliseconds.
 async fn call(http: &Http, url: &str, reader: &str, tool: &str, arguments: &Value) -> Result<f64> {
+    Ok(asked(http, url, reader, tool, arguments).await?.0)
+}
+
+/// One call, in milliseconds, and its answer; who is told to come later does.
+async fn asked(
+    http: &Http,
+    url: &str,
+    reader: &str,
+    tool: &str,
+    arguments: &Value,
+) -> Result<(f64, String)> {
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
         "params": {"name": tool, "arguments": arguments}})
     .to_string();
@@ -195,7 +240,7 @@ async fn call(http: &Http, url: &str, reader: &str, tool: &str, arguments: &Valu
         if status != StatusCode::OK || !text.contains("\"isError\":false") {
             bail!("{tool} {arguments}: {status} {text}");
         }
-        return Ok(taken);
+        return Ok((taken, text.into_owned()));
     }
 }
 

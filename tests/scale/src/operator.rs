@@ -90,7 +90,10 @@ impl Process {
     }
 
     /// Resident memory now and at most, MiB.
-    fn memory_mib(&self) -> Result<(u64, u64)> {
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn memory_mib(&self) -> Result<(u64, u64)> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let field = |name: &str| -> Result<u64> {
             let line = status.lines().find(|line| line.starts_with(name));

@@ -22,7 +22,7 @@ use crate::view::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Idle {
     pub(super) node: NodeGives,
-    /// Whether the caller may see by what rule idle energy is shared.
+    /// Whether it is known to the caller by what rule idle energy is shared.
     is_rule_seen: bool,
 }
 
@@ -43,11 +43,13 @@ pub(super) async fn of_nodes(facts: &dyn Facts, found: &Found, changes: &[Change
     let energy = energy.map_err(|fault| Some(fault.to_string()))?;
     let nodes = facts.nodes().await;
     let nodes = nodes.map_err(|fault| Some(fault.to_string()))?;
-    let monitors = facts.monitors().await.unwrap_or_default();
+    let listed = facts.listed_monitors().await.unwrap_or_default();
+    let monitors = listed.items;
     let node = mean(&nodes, &monitors, &energy, &found.name().key());
     Ok(Idle {
         node: node.map_err(Some)?,
-        is_rule_seen: !monitors.is_empty(),
+        // One that cannot be read may be that of its nodes.
+        is_rule_seen: !monitors.is_empty() && listed.unreadable.is_empty(),
     })
 }
 
@@ -199,7 +201,7 @@ pub(super) fn notes(of_nodes: &OfNodes, changes: &[Change]) -> Vec<String> {
     }
     if !is_rule_seen {
         notes.push(
-            "PowerMonitors, which may charge it by another rule, are not visible to you".to_owned(),
+            "PowerMonitors, which may charge it by another rule, are not visible to you, or one cannot be read by this version of tanso".to_owned(),
         );
     }
     notes

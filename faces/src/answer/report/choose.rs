@@ -1,9 +1,21 @@
-//! Which policy a report is of.
+//! Which policy is meant: of a report, or to explain.
 
-use crate::view::{LeftOut, Listed, Policy};
+use crate::view::{LeftOut, Listed, Policy, title};
 
 /// Most policies that a refusal names.
 const NAMED: usize = 10;
+
+/// What has the kind and the name of a policy.
+pub trait Called {
+    /// Its kind, its namespace if it has one, and its name.
+    fn called(&self) -> (&'static str, Option<&str>, &str);
+}
+
+impl Called for Policy {
+    fn called(&self) -> (&'static str, Option<&str>, &str) {
+        (self.kind.as_str(), self.namespace.as_deref(), &self.name)
+    }
+}
 
 /// Why no policy could be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +38,16 @@ pub enum Unchosen {
 ///
 /// # Errors
 /// If none fits, more than one does, or the only one cannot be read.
-pub fn choose(listed: Listed<Policy>, asked: Option<&str>) -> Result<Policy, Unchosen> {
+pub fn choose<P: Called>(listed: Listed<P>, asked: Option<&str>) -> Result<P, Unchosen> {
     let fits = |kind: &str, name: &str| asked.is_none_or(|asked| is_meant(asked, kind, name));
     let Listed {
         mut items,
         mut unreadable,
     } = listed;
-    items.retain(|one| fits(one.kind.as_str(), &one.name));
+    items.retain(|one| {
+        let (kind, _, name) = one.called();
+        fits(kind, name)
+    });
     unreadable.retain(|one| fits(&one.kind, &one.name));
     if items.len() + unreadable.len() > 1 {
         return Err(Unchosen::Several(titles(&items, &unreadable)));
@@ -55,9 +70,13 @@ fn is_meant(asked: &str, kind: &str, name: &str) -> bool {
     }
 }
 
-fn titles(items: &[Policy], unreadable: &[LeftOut]) -> String {
+fn titles<P: Called>(items: &[P], unreadable: &[LeftOut]) -> String {
+    let of = |one: &P| {
+        let (kind, namespace, name) = one.called();
+        title(kind, namespace, name)
+    };
     let marked = |one: &LeftOut| format!("{} (this version of tanso cannot read it)", one.title());
-    let all = items.iter().map(Policy::title);
+    let all = items.iter().map(of);
     let all = all.chain(unreadable.iter().map(marked));
     let named: Vec<String> = all.take(NAMED).collect();
     let more = (items.len() + unreadable.len()).saturating_sub(NAMED);

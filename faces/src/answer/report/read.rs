@@ -9,7 +9,7 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 
 use crate::report::period::{PeriodError, between, energy_table, intensity_table, parse, restate};
 use crate::report::{BuildError, Inputs, OtherTime, Report, Statement, build, hours};
-use crate::view::{Energy, Facts, FactsFault, Policy, Scope, Site};
+use crate::view::{Energy, Facts, FactsFault, ListedWorkloads, Missing, Policy, Scope, Site};
 
 /// Which time a report is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +85,11 @@ pub async fn read(
     when: &When,
     limits: Limits,
 ) -> Result<Read, ReadFault> {
-    let (workloads, site) = (facts.workloads(&policy).await?, facts.site(&policy).await?);
-    is_whole(&policy, &workloads)?;
+    let (listed, site) = (
+        facts.listed_workloads(&policy).await?,
+        facts.site(&policy).await?,
+    );
+    is_whole(&policy, &listed)?;
     facts.note(25, "the policy's workloads were read");
     let asked = match when {
         When::Window => None,
@@ -95,7 +98,7 @@ pub async fn read(
     };
     let mut read = Read {
         policy,
-        workloads,
+        workloads: listed.workloads,
         site,
         asked,
         energy: None,
@@ -115,14 +118,12 @@ pub async fn read(
 }
 
 /// A report of some of the workloads would not add up to its own totals.
-fn is_whole(policy: &Policy, workloads: &[WorkloadResult]) -> Result<(), FactsFault> {
-    let listed = policy.status.workloads.len();
-    if policy.status.workloads_not_listed <= 0 || workloads.len() > listed {
-        return Ok(());
-    }
-    Err(FactsFault::Absent {
-        what: "workloads beyond those of the status",
-        reason: "it needs the right to list carbonreports beside the policy; with it, its pages are being written anew: try again".to_owned(),
+fn is_whole(policy: &Policy, listed: &ListedWorkloads) -> Result<(), FactsFault> {
+    Missing::of(policy, listed).map_or(Ok(()), |missing| {
+        Err(FactsFault::Absent {
+            what: "workloads beyond those of the status",
+            reason: missing.reason,
+        })
     })
 }
 
