@@ -13,6 +13,7 @@ use tanso_crds::carbon_policy::status::PueFigure;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, CarbonPolicyStatus, MeteringPoint, PueSpec};
 use tanso_power::Estimate;
 
+use crate::answer::figures::short_of;
 use crate::report::Language;
 use crate::view::seconds;
 use crate::view::stated::{category, entity, evidence, scope};
@@ -20,6 +21,9 @@ use query_period::{YEAR_S, shortest_range};
 
 /// What stands before a query that is a source.
 const QUERY: &str = "query: ";
+
+/// Longest source in a status, letters.
+const SOURCE_MAX: usize = 600;
 
 /// The facility's PUE. A ratio from its meters goes before the stated one,
 /// which is only assumed where there should be a measured one; `notes` says so
@@ -114,7 +118,7 @@ pub fn figure(pue: &FacilityPue, metering: Metering) -> PueFigure {
             engine::Entity::Site => crd::FacilityEntity::Site,
             engine::Entity::AllSites => crd::FacilityEntity::AllSites,
         },
-        source: pue.source.chars().take(600).collect(),
+        source: short_of(&pue.source, SOURCE_MAX, "spec.site.pue"),
         metering: match metering {
             Metering::ItEquipment => MeteringPoint::ItEquipment,
             Metering::Facility => MeteringPoint::Facility,

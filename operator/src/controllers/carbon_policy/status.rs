@@ -8,7 +8,7 @@ use tanso_carbon::verdict::Verdict;
 use tanso_crds::CarbonPolicyStatus;
 use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
 use tanso_crds::condition::{reasons, types};
-use tanso_faces::answer::figures::milligrams_per_kwh;
+use tanso_faces::answer::figures::{milligrams_per_kwh, short_of};
 use tanso_faces::pue;
 use tanso_intensity::Loaded;
 
@@ -137,7 +137,7 @@ fn void(status: &mut CarbonPolicyStatus) {
             at.0
         )
     });
-    let why: String = why.chars().take(900 - of.len()).collect();
+    let why = short_of(&why, 900 - of.len(), "condition Ready");
     status.answer = format!("Not evaluated: {why}.{of}");
     status.verdict = Some(crd::Verdict::Unknown);
     status.summary = None;
@@ -332,7 +332,7 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
 /// What kind of figures an intensity's are.
 pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
     let info = loaded.series.info();
-    let text = |text: &str| text.chars().take(256).collect();
+    let text = |text: &str| short_of(text, 256, "spec.intensity");
     IntensityProvenance {
         zone: info.zone.clone(),
         method: match info.method {

@@ -3,6 +3,7 @@
 use tanso_carbon::account::Metering;
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, SciFigures, WorkloadResult};
+use tanso_faces::answer::figures::short_of;
 use tanso_faces::answer::savings::{foremost, moved};
 use tanso_faces::pue;
 use tanso_faces::report::Language;
@@ -13,6 +14,8 @@ use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity, series};
 
 /// Longest answer that a status holds, letters.
 const LETTERS_MAX: usize = 1_024;
+/// What tells all of it, where a status holds a part.
+const WHOLE: &str = "kubectl tanso explain policy";
 
 /// What was used, what it emitted and why, the verdict, and what would help.
 #[must_use]
@@ -25,7 +28,7 @@ pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     sentences.push(judged(evaluation));
     sentences.extend(advised(evaluation));
     sentences.extend(policy.notes.iter().map(|note| format!("Note: {note}.")));
-    sentences.join(" ").chars().take(LETTERS_MAX).collect()
+    short_of(&sentences.join(" "), LETTERS_MAX, WHOLE)
 }
 
 fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {

@@ -40,6 +40,20 @@ fn the_digest_follows_the_inputs_and_nothing_else() {
     assert_ne!(digest(&spec(IntensitySource::Static), &snapshot()), base);
 }
 
+/// A long answer lost its end in silence.
+#[test]
+fn an_answer_that_is_cut_says_so_and_where_the_whole_is() {
+    let (mut policy, found) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    assert!(!answer(&policy, &found).contains('…'));
+    policy.notes = vec!["x".repeat(2_000)];
+    let said = answer(&policy, &found);
+    assert_eq!(said.chars().count(), 1_024);
+    assert!(
+        said.ends_with("… (whole: kubectl tanso explain policy)"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_thousand_workloads_fill_pages_that_hold_each_once() {
     let mut many = snapshot();
