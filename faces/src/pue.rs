@@ -41,6 +41,7 @@ pub fn stated(
         scope: scope(spec.scope),
         category: spec.category.map(category),
         entity: entity(spec.entity),
+        year: spec.data_year.and_then(|year| i16::try_from(year).ok()),
         ..FacilityPue::annual(value, evidence, source)
     };
     let Some(query) = &spec.query else {
@@ -57,6 +58,8 @@ pub fn stated(
         Ok(ratio) => FacilityPue {
             value: Estimate::exact(ratio),
             scope: measured_scope(spec, &query.query, notes),
+            // The year is of the stated figure.
+            year: None,
             ..stated(PueEvidence::Measured, &format!("{QUERY}{}", query.query))
         },
         Err(why) => {
@@ -118,6 +121,7 @@ pub fn figure(pue: &FacilityPue, metering: Metering) -> PueFigure {
             engine::Entity::Site => crd::FacilityEntity::Site,
             engine::Entity::AllSites => crd::FacilityEntity::AllSites,
         },
+        data_year: pue.year.map(i32::from),
         source: short_of(&pue.source, SOURCE_MAX, "spec.site.pue"),
         metering: match metering {
             Metering::ItEquipment => MeteringPoint::ItEquipment,
@@ -199,6 +203,10 @@ pub fn in_words(pue: Option<&PueFigure>, language: Language) -> String {
     if !pue.source.is_empty() {
         parts.push(source(pue, language));
     }
+    parts.extend(pue.data_year.map(|year| match language {
+        Language::English => format!("data of {year}"),
+        Language::Korean => format!("{year}년 자료"),
+    }));
     parts.extend(remarks(pue, language).map(str::to_owned));
     format!("{} ({})", shown(pue), parts.join("; "))
 }

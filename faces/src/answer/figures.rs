@@ -152,6 +152,7 @@ pub fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> Regula
             .map(|pue| short_of(&pue.source, 256, "spec.site.pue"))
             .filter(|source| !source.is_empty()),
         intensity_estimated_percent: judgement.estimated_percent.map(percent),
+        places: Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Node;
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
 use tanso_carbon::regions::Region;
-use tanso_carbon::series::{Boundary, Point, SeriesInfo};
+use tanso_carbon::series::{Point, SeriesInfo};
 use tanso_carbon::{FacilityPue, HourlyIntensity, UtcHour};
 use tanso_crds::carbon_policy as crd;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider, IntensityProviderKind};
@@ -23,7 +23,7 @@ use tanso_intensity::{IntensityProvider as _, Loaded, ProviderFault};
 
 use super::beside::{Beside, beside};
 use super::books::Services;
-use super::stated::metering;
+use super::stated::{boundary, metering};
 use super::{FactsFault, Policy};
 use crate::pue::stated;
 
@@ -190,13 +190,6 @@ fn grids(
         grids.insert(named.zone.clone(), loaded);
     }
     Ok(grids)
-}
-
-const fn boundary(counted: crd::spec::IntensityBoundary) -> Boundary {
-    match counted {
-        crd::spec::IntensityBoundary::LifeCycle => Boundary::LifeCycle,
-        crd::spec::IntensityBoundary::Direct => Boundary::Direct,
-    }
 }
 
 /// Whether a provider is a service on the network.

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tanso_carbon::calendar::UtcHour;
-use tanso_carbon::series::{Basis, Boundary, Method};
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::CarbonPolicyStatus;
 use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
 use tanso_crds::condition::{reasons, types};
 use tanso_faces::answer::figures::{milligrams_per_kwh, short_of};
+use tanso_faces::answer::sources;
 use tanso_faces::pue;
 use tanso_intensity::Loaded;
 
@@ -335,18 +335,9 @@ pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
     let text = |text: &str| short_of(text, 256, "spec.intensity");
     IntensityProvenance {
         zone: info.zone.clone(),
-        method: match info.method {
-            Method::Average => "Average".to_owned(),
-            Method::Marginal => "Marginal".to_owned(),
-        },
-        boundary: match info.boundary {
-            Boundary::Direct => "Direct".to_owned(),
-            Boundary::LifeCycle => "LifeCycle".to_owned(),
-        },
-        basis: match info.basis {
-            Basis::Location => "Location".to_owned(),
-            Basis::Market => "Market".to_owned(),
-        },
+        method: sources::method(info.method).to_owned(),
+        boundary: sources::boundary(info.boundary).to_owned(),
+        basis: sources::basis(info.basis).to_owned(),
         source: text(&info.source),
         data_year: info.data_year.map(i32::from),
         sources: Vec::new(),
@@ -414,6 +405,7 @@ mod tests {
             pue_evidence: None,
             pue_source: None,
             intensity_estimated_percent: None,
+            places: Vec::new(),
         };
         let workload = crd::WorkloadResult {
             namespace: "shop".into(),
