@@ -152,11 +152,14 @@ fn each_provider_that_spoke_for_hours_is_told_with_its_own_data_year() {
         provenance: Provenance::Measured,
     });
     let found = judged(&policy, &longer, &Cluster);
-    let typical = ("Electricity Maps, typical hours".to_owned(), Some(2024), 3);
+    let typical = (
+        "Electricity Maps, typical year of 2024".to_owned(),
+        Some(2024),
+        3,
+    );
     assert_eq!(told(&found), [typical, own]);
     let said = answer(&policy, &found);
-    let words =
-        "Electricity Maps, typical hours, data year 2024 (3 h) and own/t.csv, data year 2026 (1 h)";
+    let words = "Electricity Maps, typical year of 2024, data year 2024 (3 h) and own/t.csv, data year 2026 (1 h)";
     assert!(said.contains(words), "{said}");
     let status = written(&policy, &found);
     let intensity = status.intensity.unwrap();
