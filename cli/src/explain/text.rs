@@ -33,6 +33,12 @@ pub(super) fn policy(policy: &Policy) -> String {
             lines.add(&format!("{word}: {}: {}", found.reason, found.message));
         }
     }
+    if let Some(found) = policy
+        .condition(types::PLACES_KNOWN)
+        .filter(|found| found.status == "False")
+    {
+        lines.add(&format!("Places: {}", found.message));
+    }
     if let (Some(now), Some(seen)) = (policy.generation, status.observed_generation)
         && seen < now
     {

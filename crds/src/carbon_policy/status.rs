@@ -30,7 +30,7 @@ pub struct CarbonPolicyStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub answer: String,
-    /// Conditions: Ready, Reconciling, Stalled, Compliant, IntensityFresh.
+    /// Conditions: Ready, Reconciling, Stalled, Compliant, IntensityFresh, and where they apply PlacesKnown and OpenReportsReady.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

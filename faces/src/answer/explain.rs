@@ -190,7 +190,7 @@ fn of(policy: &Policy) -> Explained {
     let wrong = status.conditions.iter().filter(|one| {
         let bad = match one.type_.as_str() {
             types::STALLED => "True",
-            types::READY | types::INTENSITY_FRESH => "False",
+            types::READY | types::INTENSITY_FRESH | types::PLACES_KNOWN => "False",
             _ => return false,
         };
         one.status == bad

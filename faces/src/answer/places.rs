@@ -6,9 +6,11 @@
 //! them.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use tanso_crds::carbon_policy::status::{IntensityProvenance, PlaceFigures, PlaceShare, PueFigure};
 use tanso_crds::carbon_policy::{CarbonPolicySpec, CarbonPolicyStatus};
+use tanso_intensity::places::REGION_LABEL;
 
 use super::figures::short;
 use super::sources;
@@ -20,6 +22,8 @@ use crate::view::stated::evidence;
 pub const SITE: &str = "site";
 /// Most places that are named; a status has all.
 const NAMED_MAX: usize = 3;
+/// Most regions that are named.
+const REGIONS_MAX: usize = 5;
 /// Longest source within a sentence, letters.
 const SOURCE_MAX: usize = 60;
 
@@ -118,6 +122,32 @@ pub fn of_rule(places: &[PlaceShare]) -> Option<String> {
     (!each.is_empty()).then(|| each.join("; "))
 }
 
+/// Nodes that say where they are and count as at the policy's site all the
+/// same: how many, which regions they name, their share of the energy in
+/// percent if it is known, and what would be accepted.
+#[must_use]
+pub fn at_site(nodes: usize, regions: &BTreeSet<&str>, share: Option<i32>) -> String {
+    let count = match nodes {
+        1 => "1 node is".to_owned(),
+        more => format!("{more} nodes are"),
+    };
+    let named = regions.iter().take(REGIONS_MAX);
+    let mut named: Vec<_> = named.map(|region| short(region, SOURCE_MAX)).collect();
+    match regions.len().saturating_sub(REGIONS_MAX) {
+        0 => {}
+        more => named.push(format!("and {more} more")),
+    }
+    let share = share.map_or_else(String::new, |percent| {
+        format!(", with {percent} % of the energy")
+    });
+    format!(
+        "{count} in a region that the table of regions has not or has no figures for ({}) and counted as at the site{share}; \
+         accepted in the label {REGION_LABEL} are the names that kubectl tanso regions lists, and a grid zone without figures \
+         takes a table in spec.intensity.zoneTables",
+        named.join(", ")
+    )
+}
+
 /// The PUE that a policy's energy was multiplied with, in words: the site's, or
 /// that of the place where all of it was used; of several, that each has its
 /// own.
@@ -209,6 +239,22 @@ mod tests {
         assert_eq!(told(&[]), None);
         assert_eq!(share(1, 10_000), "under 1 %");
         assert_eq!(share(0, 0), "0 %");
+    }
+
+    #[test]
+    fn nodes_of_unknown_regions_are_counted_and_what_is_accepted_is_said() {
+        let said = at_site(1, &["cellar"].into(), Some(12));
+        assert!(
+            said.starts_with("1 node is in a region that the table of regions has not or has no figures for (cellar) and counted as at the site, with 12 % of the energy; accepted in the label topology.kubernetes.io/region are"),
+            "{said}"
+        );
+        let many = ["a", "b", "c", "d", "e", "f", "g"].into();
+        let said = at_site(9, &many, None);
+        assert!(said.starts_with("9 nodes are in"), "{said}");
+        assert!(
+            said.contains("(a, b, c, d, e, and 2 more) and counted as at the site;"),
+            "{said}"
+        );
     }
 
     #[test]

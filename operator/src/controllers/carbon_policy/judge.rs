@@ -4,6 +4,7 @@
 //! snapshot and policy give the same evaluation, whenever it is made.
 
 mod advise;
+mod at_site;
 mod beside;
 mod cluster;
 mod coverage;
@@ -39,6 +40,7 @@ use super::validate::ValidatedPolicy;
 use crate::ledger::Snapshot;
 use crate::owners::{Inventory, Schedule};
 
+pub use at_site::AtSite;
 use coverage::{Since, coverage};
 use digest::digest;
 pub use figures::{bounded, verdict_of};
@@ -164,6 +166,8 @@ pub struct Evaluation {
     pub sources: Vec<UsedSource>,
     /// Where the energy was used.
     pub places: Vec<PlaceFigures>,
+    /// Nodes that count as at the site although they name another place.
+    pub at_site: Option<AtSite>,
     /// Advice about the cluster as a whole.
     pub recommendations: Vec<Recommendation>,
     /// What is not advised, by kind and reason.
@@ -301,6 +305,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         sci,
         sources: beside::sources(inputs, &grouped),
         places: beside::places(policy, &grouped),
+        at_site: at_site::at_site(policy, &grouped),
         recommendations: whole.into_iter().collect(),
         no_advice: tally.lines(),
         regulations: judged.into_iter().map(rules::Judged::result).collect(),

@@ -177,7 +177,24 @@ fn evaluated_conditions(conditions: &mut Conditions<'_>, evaluated: &Evaluated<'
     );
     let (value, reason, message) = freshness(evaluated);
     conditions.set(types::INTENSITY_FRESH, value, reason, &message);
+    places_known(conditions, evaluated);
     open_reports(conditions, &evaluated.open_reports);
+}
+
+/// Said where the policy asks where nodes are, and nowhere else.
+fn places_known(conditions: &mut Conditions<'_>, evaluated: &Evaluated<'_>) {
+    let type_ = types::PLACES_KNOWN;
+    match &evaluated.evaluation.at_site {
+        _ if !evaluated.policy.others.by_node => conditions.remove(type_),
+        Some(nodes) => {
+            conditions.set(type_, "False", reasons::UNKNOWN_REGION, &nodes.in_words());
+        }
+        None => {
+            let message =
+                "each node with energy is at the place that its label names, or names none";
+            conditions.set(type_, "True", reasons::SUCCEEDED, message);
+        }
+    }
 }
 
 /// Said where they are wished, and nowhere else.

@@ -25,6 +25,8 @@ pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     sentences.extend(unseen(evaluation));
     sentences.push(priced(policy, evaluation));
     sentences.extend(facility(policy, evaluation));
+    let at_site = evaluation.at_site.as_ref();
+    sentences.extend(at_site.map(|nodes| format!("Note: {}.", nodes.in_words())));
     sentences.extend(beside(evaluation));
     sentences.push(judged(evaluation));
     sentences.extend(advised(evaluation));

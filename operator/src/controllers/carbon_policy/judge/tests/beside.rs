@@ -248,6 +248,58 @@ fn a_rule_over_a_longer_period_names_the_places_of_that_period() {
     assert!(found.regulations.iter().all(|rule| rule.places.is_empty()));
 }
 
+/// Nodes in regions that the table has not were priced at the site without a word.
+#[test]
+fn nodes_in_unknown_regions_are_told_with_their_energy_and_what_is_accepted() {
+    let mut by_region = spec(IntensitySource::Static);
+    by_region.site.placement = Placement::NodeRegion;
+    let mut more = snapshot();
+    let mut there = row(pod("a1"), 30_000_000_000, Provenance::Measured);
+    there.node = Arc::from("n2");
+    more.rows.push(there);
+    let mut idle = row(pod("a2"), 0, Provenance::Measured);
+    idle.node = Arc::from("n3");
+    more.rows.push(idle);
+    let observed = Observed {
+        unplaced: [
+            // Gone before the window.
+            ("n4".to_owned(), "barn".to_owned()),
+            ("n2".to_owned(), "cellar".to_owned()),
+            ("n3".to_owned(), "attic".to_owned()),
+        ]
+        .into(),
+        ..Observed::default()
+    };
+    let (policy, found) = evaluate_with(&by_region, &more, &observed, &Cluster);
+    let said = found.at_site.as_ref().unwrap().in_words();
+    for part in [
+        "2 nodes are in a region",
+        "(attic, cellar)",
+        "with 25 % of the energy",
+        "kubectl tanso regions",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(answer(&policy, &found).contains(&said));
+    let condition = |policy: &ValidatedPolicy, found: &Evaluation| {
+        let status = super::shown::written(policy, found);
+        let mut all = status.conditions.into_iter();
+        all.find(|one| one.type_ == "PlacesKnown")
+            .map(|one| (one.status, one.reason, one.message))
+    };
+    let (status, reason, message) = condition(&policy, &found).unwrap();
+    assert_eq!((&*status, &*reason), ("False", "UnknownRegion"));
+    assert_eq!(message, said);
+    // With all of them known it is true, and of no interest at one site.
+    let (policy, found) = evaluate_with(&by_region, &more, &Observed::default(), &Cluster);
+    assert_eq!(condition(&policy, &found).unwrap().0, "True");
+    let (policy, found) = evaluate(&spec(IntensitySource::Static), &more);
+    assert_eq!(
+        (found.at_site.clone(), condition(&policy, &found)),
+        (None, None)
+    );
+}
+
 /// The ledger kept one place a name: the past of one that came again elsewhere was priced there.
 #[test]
 fn a_node_whose_name_comes_again_has_its_past_where_it_was() {

@@ -18,7 +18,7 @@ fn evaluated<'a>(policy: &'a ValidatedPolicy, evaluation: &'a Evaluation) -> Eva
 }
 
 /// The first status of an evaluation.
-fn written(policy: &ValidatedPolicy, evaluation: &Evaluation) -> CarbonPolicyStatus {
+pub(super) fn written(policy: &ValidatedPolicy, evaluation: &Evaluation) -> CarbonPolicyStatus {
     let evaluated = evaluated(policy, evaluation);
     let data_through = evaluated.data_through;
     let outcome = Outcome::Evaluated(Box::new(evaluated));
