@@ -20,11 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let text = std::fs::read_to_string(file)?;
     let typical = |boundary| -> Result<TypicalYear, Box<dyn Error>> {
+        // Told wherever the source is: these are no measured hours.
+        let source = format!("Electricity Maps, typical year of {year}");
         let info = SeriesInfo {
             boundary,
             data_year: Some(year.parse()?),
             licence: "ODbL 1.0; contains data of Electricity Maps; derived, share alike".to_owned(),
-            ..SeriesInfo::average_life_cycle(zone, "Electricity Maps, typical hours")
+            ..SeriesInfo::average_life_cycle(zone, &source)
         };
         let series = table::parse_hourly(file, &text, info)?;
         Ok(TypicalYear::from_series(

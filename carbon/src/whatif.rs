@@ -242,8 +242,9 @@ pub struct Report {
     pub period: Period,
     /// Its hours.
     pub hours: u32,
-    /// Share of its hours that have energy; of node hours, if the table names
-    /// nodes.
+    /// Share of its hours that have energy. If the table names nodes, the share
+    /// of node hours: the hours of each node from its first line on, added up
+    /// over all nodes.
     pub coverage_percent: f64,
     /// What kind of figures each grid's are.
     pub intensities: Vec<crate::SeriesInfo>,

@@ -17,7 +17,7 @@ fn the_german_profile_is_what_the_rule_gives_for_2024() {
             boundary,
             data_year: Some(2024),
             licence: "ODbL 1.0; contains data of Electricity Maps; derived, share alike".to_owned(),
-            ..SeriesInfo::average_life_cycle("DE", "Electricity Maps, typical hours")
+            ..SeriesInfo::average_life_cycle("DE", "Electricity Maps, typical year of 2024")
         };
         let series = parse_hourly("de_2024.csv", DE_2024, info).unwrap();
         TypicalYear::from_series(&series, berlin.clone())

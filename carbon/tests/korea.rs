@@ -22,7 +22,7 @@ fn korea(boundary: Boundary) -> IntensitySeries {
         boundary,
         data_year: Some(2024),
         licence: "ODbL 1.0; contains data of Electricity Maps; derived, share alike".to_owned(),
-        ..SeriesInfo::average_life_cycle("KR", "Electricity Maps, typical hours")
+        ..SeriesInfo::average_life_cycle("KR", "Electricity Maps, typical year of 2024")
     };
     parse_hourly("kr_2024.csv", KR_2024, info).unwrap()
 }

@@ -31,6 +31,10 @@ pub mod types {
         COMPLIANT = "Compliant";
         /// The intensity series covers the evaluated hours.
         INTENSITY_FRESH = "IntensityFresh";
+        /// Each node of a policy with placement `NodeRegion` is at the place that its label
+        /// names, or has none; False while some count as at the policy's site, since the
+        /// table has not their region or its zone has no figures. Absent with placement `Site`.
+        PLACES_KNOWN = "PlacesKnown";
         /// The `Report`s of OpenReports that a `CarbonPolicy` asks for are there; False
         /// while their kind is not installed. Absent where they are not asked for.
         OPEN_REPORTS_READY = "OpenReportsReady";
@@ -74,6 +78,8 @@ pub mod reasons {
         UNSUPPORTED_SCHEMA = "UnsupportedSchema";
         /// What is shown is older than asked for, or not from the first choice.
         STALE = "Stale";
+        /// Nodes name a region that the table of regions has not, or whose grid zone has no figures; the message names them.
+        UNKNOWN_REGION = "UnknownRegion";
         /// No energy was booked for what the policy selects.
         NO_DATA = "NoData";
         /// `spec.suspend` is set.
@@ -95,7 +101,7 @@ pub mod reasons {
 
 /// Reasons of Events that are no condition's. Every other Event carries the
 /// reason and the message of a condition that changed: `Ready` of a
-/// `PowerMonitor`, `Stalled` and `IntensityFresh` of a policy.
+/// `PowerMonitor`, `Stalled`, `IntensityFresh` and `PlacesKnown` of a policy.
 pub mod events {
     words! {
         /// The verdict of a policy changed; the note says from what to what, and why.

@@ -13,6 +13,7 @@ use tanso_crds::carbon_policy::status::PueFigure;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, CarbonPolicyStatus, MeteringPoint, PueSpec};
 use tanso_power::Estimate;
 
+use crate::answer::figures::short_of;
 use crate::report::Language;
 use crate::view::seconds;
 use crate::view::stated::{category, entity, evidence, scope};
@@ -20,6 +21,9 @@ use query_period::{YEAR_S, shortest_range};
 
 /// What stands before a query that is a source.
 const QUERY: &str = "query: ";
+
+/// Longest source in a status, letters.
+const SOURCE_MAX: usize = 600;
 
 /// The facility's PUE. A ratio from its meters goes before the stated one,
 /// which is only assumed where there should be a measured one; `notes` says so
@@ -37,6 +41,7 @@ pub fn stated(
         scope: scope(spec.scope),
         category: spec.category.map(category),
         entity: entity(spec.entity),
+        year: spec.data_year.and_then(|year| i16::try_from(year).ok()),
         ..FacilityPue::annual(value, evidence, source)
     };
     let Some(query) = &spec.query else {
@@ -53,6 +58,8 @@ pub fn stated(
         Ok(ratio) => FacilityPue {
             value: Estimate::exact(ratio),
             scope: measured_scope(spec, &query.query, notes),
+            // The year is of the stated figure.
+            year: None,
             ..stated(PueEvidence::Measured, &format!("{QUERY}{}", query.query))
         },
         Err(why) => {
@@ -114,7 +121,8 @@ pub fn figure(pue: &FacilityPue, metering: Metering) -> PueFigure {
             engine::Entity::Site => crd::FacilityEntity::Site,
             engine::Entity::AllSites => crd::FacilityEntity::AllSites,
         },
-        source: pue.source.chars().take(600).collect(),
+        data_year: pue.year.map(i32::from),
+        source: short_of(&pue.source, SOURCE_MAX, "spec.site.pue"),
         metering: match metering {
             Metering::ItEquipment => MeteringPoint::ItEquipment,
             Metering::Facility => MeteringPoint::Facility,
@@ -195,6 +203,10 @@ pub fn in_words(pue: Option<&PueFigure>, language: Language) -> String {
     if !pue.source.is_empty() {
         parts.push(source(pue, language));
     }
+    parts.extend(pue.data_year.map(|year| match language {
+        Language::English => format!("data of {year}"),
+        Language::Korean => format!("{year}년 자료"),
+    }));
     parts.extend(remarks(pue, language).map(str::to_owned));
     format!("{} ({})", shown(pue), parts.join("; "))
 }

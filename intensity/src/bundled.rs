@@ -96,6 +96,22 @@ mod tests {
 
     use super::*;
 
+    /// They posed as hours of the year that is evaluated.
+    #[test]
+    fn a_typical_year_says_of_which_year_it_is_and_counts_as_estimated() {
+        for (zone, _, _) in HOURLY {
+            let series = Bundled.load(zone, 2026).unwrap().series;
+            let info = series.info();
+            let year = info.data_year.unwrap();
+            let told = format!("typical year of {year}");
+            assert!(info.source.ends_with(&told), "{}", info.source);
+            for hour in ["2024-10-05T03:00Z", "2026-10-05T03:00Z"] {
+                let point = series.at(UtcHour::parse(hour).unwrap()).unwrap();
+                assert!(point.origin.is_estimated(), "{zone} {hour}");
+            }
+        }
+    }
+
     #[test]
     fn zones_are_those_that_can_be_read() {
         let zones = zones();

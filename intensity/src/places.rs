@@ -50,6 +50,20 @@ pub fn region_of(
     found.next().is_none().then_some(first)
 }
 
+/// The region that a node's label names where it is none of the table's, for
+/// that name or for the node's provider; `None` of a node in a region of the
+/// table, and of one without the label.
+#[must_use]
+pub fn unplaced_region<'a>(
+    labels: &'a BTreeMap<String, String>,
+    provider_id: Option<&str>,
+) -> Option<&'a str> {
+    let wanted = labels.get(REGION_LABEL)?;
+    region_of(labels, provider_id)
+        .is_none()
+        .then_some(wanted.as_str())
+}
+
 /// The region that a node's label names where no provider of the table has one
 /// of that name; `None` without the label.
 #[must_use]
@@ -70,6 +84,18 @@ mod tests {
         assert_eq!(unlisted_region(&cellar), Some("cellar"));
         assert_eq!(unlisted_region(&labelled("ap-northeast-2")), None);
         assert_eq!(unlisted_region(&BTreeMap::new()), None);
+        assert_eq!(unplaced_region(&cellar, None), Some("cellar"));
+        let seoul = labelled("ap-northeast-2");
+        assert_eq!(
+            unplaced_region(&seoul, Some("aws:///ap-northeast-2a/i-0f")),
+            None
+        );
+        // A name of the table at a provider that the table has not.
+        assert_eq!(
+            unplaced_region(&seoul, Some("own://7")),
+            Some("ap-northeast-2")
+        );
+        assert_eq!(unplaced_region(&BTreeMap::new(), None), None);
     }
 
     fn zone(region: &str, id: Option<&str>) -> Option<&'static str> {

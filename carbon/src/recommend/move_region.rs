@@ -207,10 +207,7 @@ pub fn move_region(request: &MoveRequest<'_>) -> Result<Recommendation, NoAdvice
         name,
     } = request.target;
     let refused = ranked.iter().filter(|one| one.outcome.is_err()).count();
-    let used = || request.load.keys().copied();
-    let from = in_words(request.current.series, used());
-    let chosen = request.candidates.iter().find(|one| one.name == best.name);
-    let to = chosen.map_or_else(String::new, |one| in_words(one.series, used()));
+    let (from, to) = figures_of(request, &best.name);
     Ok(Recommendation {
         action: Action::MoveRegion,
         saving_per_day,
@@ -235,6 +232,21 @@ pub fn move_region(request: &MoveRequest<'_>) -> Result<Recommendation, NoAdvice
             best.name, percent.value, saving_per_day.value
         ),
     })
+}
+
+/// Whose figures both sums are made from, in words: of hours with energy, and of
+/// the present region of all hours where what is carried is spread over them.
+fn figures_of(request: &MoveRequest<'_>, best: &str) -> (String, String) {
+    let with_energy = |is_carried: bool| {
+        let hours = request.load.iter();
+        let hours = hours.filter(move |(_, energy)| is_carried || **energy > Joules::ZERO);
+        hours.map(|(hour, _)| *hour)
+    };
+    let is_carried = request.gigabytes_per_day > 0;
+    let from = in_words(request.current.series, with_energy(is_carried));
+    let chosen = request.candidates.iter().find(|one| one.name == best);
+    let to = chosen.map_or_else(String::new, |one| in_words(one.series, with_energy(false)));
+    (from, to)
 }
 
 #[cfg(test)]
@@ -361,6 +373,78 @@ mod tests {
         let told = "rules apply there; KR average life-cycle location-based, test; \
                     JP average life-cycle location-based, test";
         assert!(advice.basis.ends_with(told), "{}", advice.basis);
+    }
+
+    /// One source of the first hour, another of all later ones.
+    struct Two(IntensitySeries, SeriesInfo);
+
+    impl HourlyIntensity for Two {
+        fn info(&self) -> &SeriesInfo {
+            self.0.info()
+        }
+
+        fn at(&self, hour: UtcHour) -> Option<Point> {
+            self.0.at(hour)
+        }
+
+        fn info_at(&self, hour: UtcHour) -> &SeriesInfo {
+            match hour.unix_seconds() {
+                0 => self.0.info(),
+                _ => &self.1,
+            }
+        }
+    }
+
+    fn at<'a>(name: &'a str, series: &'a Two) -> Candidate<'a> {
+        Candidate {
+            name,
+            country: "",
+            latency_ms: None,
+            series,
+            pue: Pue::ONE,
+        }
+    }
+
+    /// Who spoke for hours in which nothing was used had no part in the advice.
+    #[test]
+    fn a_source_of_hours_without_energy_is_not_named() {
+        let two = |zone| {
+            let later = SeriesInfo::average_life_cycle(zone, "later");
+            Two(series(zone, [400.0, 400.0]), later)
+        };
+        let (kr, jp) = (two("KR"), Two(series("JP", [100.0, 900.0]), two("JP").1));
+        let target = Target {
+            namespace: "shop".into(),
+            kind: "Deployment".into(),
+            name: "web".into(),
+        };
+        let basis = |gigabytes_per_day| {
+            let advice = move_region(&MoveRequest {
+                target: &target,
+                load: &load(),
+                current: at("kr", &kr),
+                candidates: &[at("jp", &jp)],
+                limits: &Limits::default(),
+                gigabytes_per_day,
+                terms: Terms {
+                    now: Timestamp::UNIX_EPOCH,
+                    min_saving_percent: 1.0,
+                },
+            });
+            advice.unwrap().basis
+        };
+        let told = basis(0);
+        assert!(!told.contains("later"), "{told}");
+        // What is carried is spread over all hours, at the present region's grid.
+        let told = basis(1);
+        assert!(
+            told.contains("KR average life-cycle location-based, later; JP"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("JP average life-cycle location-based, later"),
+            "{told}"
+        );
     }
 
     #[test]

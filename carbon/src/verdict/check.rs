@@ -53,16 +53,16 @@ pub(super) fn not_in_force(rule: &Rule, today: Date) -> Option<Answer> {
         Standing::From(from) => {
             let message = if rule.due == Some(from) {
                 format!(
-                    "the limit of {} is to be kept from {from}; today is {today}",
+                    "the limit of {} is to be kept from {from}; judged is {today}",
                     rule.name
                 )
             } else {
-                format!("{} binds from {from}; today is {today}", rule.name)
+                format!("{} binds from {from}; judged is {today}", rule.name)
             };
             return Some(not_binding(Reason::BindsLater, message));
         }
         Standing::Ended(until) => {
-            let message = format!("{} bound until {until}; today is {today}", rule.name);
+            let message = format!("{} bound until {until}; judged is {today}", rule.name);
             return Some(unknown(Reason::BoundBefore, message));
         }
         Standing::InForce => {}

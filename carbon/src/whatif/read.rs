@@ -343,18 +343,20 @@ fn workload(row: &Row<'_, '_>) -> String {
 }
 
 fn parse_evidence(text: &str) -> Result<PueEvidence, &'static str> {
-    Ok(match text {
-        "Measured" => PueEvidence::Measured,
-        "Certificate" => PueEvidence::Certificate,
-        "PublishedForRegion" => PueEvidence::PublishedForRegion,
-        "ProviderAverage" => PueEvidence::ProviderAverage,
-        "Assumed" => PueEvidence::Assumed,
-        _ => {
-            return Err(
-                "accepted are Measured, Certificate, PublishedForRegion, ProviderAverage and Assumed",
-            );
-        }
-    })
+    const KNOWN: [(&str, PueEvidence); 5] = [
+        ("Measured", PueEvidence::Measured),
+        ("Certificate", PueEvidence::Certificate),
+        ("PublishedForRegion", PueEvidence::PublishedForRegion),
+        ("ProviderAverage", PueEvidence::ProviderAverage),
+        ("Assumed", PueEvidence::Assumed),
+    ];
+    // Other columns have their words in small letters, so people write these so too.
+    let known = KNOWN
+        .iter()
+        .find(|(word, _)| word.eq_ignore_ascii_case(text));
+    known.map(|(_, evidence)| *evidence).ok_or(
+        "accepted are Measured, Certificate, PublishedForRegion, ProviderAverage and Assumed, in letters of either case",
+    )
 }
 
 fn parse_units(text: &str) -> Result<f64, String> {

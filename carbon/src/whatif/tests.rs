@@ -490,6 +490,25 @@ fn a_ratio_of_a_line_is_as_good_as_who_the_line_says_stands_for_it() {
     );
 }
 
+/// `measured` beside a provenance of `measured` was refused for its first letter.
+#[test]
+fn evidence_of_a_pue_is_read_in_letters_of_either_case() {
+    let read = |word: &str| {
+        let text =
+            format!("datetime_utc,pue,pue_evidence,energy_kwh\n2026-06-01T00:00Z,1.3,{word},1\n");
+        let read = EnergyTable::parse("e.csv", &text).map_err(|faults| faults.to_string())?;
+        Ok::<_, String>(read.lines()[0].pue_evidence)
+    };
+    let certificate = Ok(Some(crate::pue::PueEvidence::Certificate));
+    for word in ["Certificate", "certificate", "CERTIFICATE"] {
+        assert_eq!(read(word), certificate, "{word}");
+    }
+    let refused = read("rumour").unwrap_err();
+    for part in ["pue_evidence", "rumour", "PublishedForRegion"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+}
+
 #[test]
 fn a_market_based_sum_of_two_countries_is_refused() {
     let read = |zones: [&str; 2]| {

@@ -7,9 +7,8 @@ use tanso_crds::carbon_policy::status::{
     Bounded, Figures, IntensityProvenance, Recommendation, RegulationResult, WorkloadResult,
 };
 use tanso_crds::condition::types;
-use tanso_faces::answer::sources;
+use tanso_faces::answer::{places, sources};
 use tanso_faces::letters;
-use tanso_faces::pue;
 use tanso_faces::report::Language;
 use tanso_faces::words::{self, Priced};
 
@@ -33,6 +32,12 @@ pub(super) fn policy(policy: &Policy) -> String {
         {
             lines.add(&format!("{word}: {}: {}", found.reason, found.message));
         }
+    }
+    if let Some(found) = policy
+        .condition(types::PLACES_KNOWN)
+        .filter(|found| found.status == "False")
+    {
+        lines.add(&format!("Places: {}", found.message));
     }
     if let (Some(now), Some(seen)) = (policy.generation, status.observed_generation)
         && seen < now
@@ -135,17 +140,19 @@ fn formula(lines: &mut Lines, policy: &Policy, sum: &Figures) {
             figures::source(sum)
         ),
     );
-    let used = pue::of(&policy.spec, &policy.status);
-    lines.item("x PUE", &pue::in_words(used.as_ref(), Language::English));
+    lines.item(
+        "x PUE",
+        &places::factor(&policy.spec, &policy.status, Language::English),
+    );
     let grid = sum
         .intensity_milligrams_per_kwh
         .map_or("-".to_owned(), figures::intensity);
-    let origin = policy
-        .status
-        .intensity
-        .as_ref()
-        .map_or(String::new(), |from| provenance(from, sum));
+    let origin = places::grid(&policy.status);
+    let origin = origin.map_or(String::new(), |from| provenance(from, sum));
     lines.item("x grid", &format!("{grid}{origin}"));
+    if let Some(said) = places::told(&policy.status.places) {
+        lines.item("by place", &format!("{said}; of all workloads"));
+    }
     let emissions = &sum.emissions_milligrams;
     let emitted = match Priced::of(sum) {
         Priced::All => {
@@ -235,6 +242,9 @@ fn regulation(lines: &mut Lines, rule: &RegulationResult) {
     lines.add(&format!("    {}", rule.message));
     if !rule.source.is_empty() {
         lines.add(&format!("    source: {}", rule.source));
+    }
+    if let Some(said) = places::of_rule(&rule.places) {
+        lines.add(&format!("    energy of its period at {said}"));
     }
 }
 

@@ -133,8 +133,8 @@ pub struct Args {
     /// What a functional unit is
     #[arg(long, value_name = "NAME", default_value = "unit")]
     pub(super) unit_name: String,
-    /// Emissions of the base year of a reduction path, grams
-    #[arg(long, value_name = "GRAMS")]
+    /// Emissions of the base year of a reduction path, grams, above 0
+    #[arg(long, value_name = "GRAMS", value_parser = base_year, allow_negative_numbers = true)]
     pub(super) base_year_grams: Option<f64>,
     /// How to write it
     #[arg(short, long, value_enum, default_value_t)]
@@ -273,6 +273,16 @@ fn percent(text: &str) -> Result<f64, String> {
         Ok(figure)
     } else {
         Err("accepted are 0 to 100".to_owned())
+    }
+}
+
+/// What a path is held against: of nothing nothing can be reduced.
+fn base_year(text: &str) -> Result<f64, String> {
+    let grams: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if grams.is_finite() && grams > 0.0 {
+        Ok(grams)
+    } else {
+        Err("accepted are grams above 0".to_owned())
     }
 }
 

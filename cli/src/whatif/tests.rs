@@ -61,6 +61,23 @@ fn a_table_becomes_a_report_without_a_cluster() {
     assert_eq!(text.lines().last(), again.lines().last());
 }
 
+/// A path against nothing, or against no number, was computed with.
+#[test]
+fn a_base_year_that_nothing_can_be_reduced_from_is_refused_by_its_flag() {
+    for wrong in ["nan", "inf", "0", "-5", "-0.0", "much"] {
+        let more = ["--grams-per-kwh", "430", "--base-year-grams", wrong];
+        let refused = told(&[("energy.csv", ENERGY)], &more).unwrap_err();
+        assert!(refused.contains("--base-year-grams"), "{refused}");
+        let why = match wrong {
+            "much" => "not a number",
+            _ => "accepted are grams above 0",
+        };
+        assert!(refused.contains(why), "{wrong}: {refused}");
+    }
+    let more = ["--grams-per-kwh", "430", "--base-year-grams", "0.5"];
+    assert!(told(&[("energy.csv", ENERGY)], &more).is_ok());
+}
+
 #[test]
 fn contracts_give_a_second_sum_beside_the_first() {
     let contracts = "datetime_utc,contract,energy_kwh,gco2eq_per_kwh\n2026-06-01T00:00Z,sun,7,0\n";

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::spec::PueEvidence;
+use super::spec::{IntensityBoundary, PueEvidence};
 
 /// What is computed beside the location-based sum. Default: nothing.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,6 +82,13 @@ pub struct ResidualMixSpec {
     /// Who publishes it. A grid's own average in its place counts claimed electricity twice: then say so here.
     #[schemars(length(min = 1, max = 256))]
     pub reference: String,
+    /// The year that it describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1990, max = 2100))]
+    pub data_year: Option<i32>,
+    /// Which emissions it counts, if its publisher says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary: Option<IntensityBoundary>,
 }
 
 /// What making a node and its end of life emit.

@@ -93,6 +93,10 @@ pub struct PueSpec {
     #[serde(default)]
     #[schemars(length(max = 256))]
     pub reference: String,
+    /// The year that `value` describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1990, max = 2100))]
+    pub data_year: Option<i32>,
     /// What the figure covers; only figures of one scope are compared. Default `Annual`, the PUE of ISO/IEC 30134-2.
     #[serde(default)]
     pub scope: PueScope,

@@ -5,9 +5,15 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod beside;
+mod place;
 mod pue;
+mod settled;
 
+pub use beside::{MarketFigures, SciFigures};
+pub use place::{IntensityProvenance, PlaceFigures, PlaceShare, UsedSource};
 pub use pue::PueFigure;
+pub use settled::{Realised, SettledRun};
 
 /// What was found about the workloads that a policy selects.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,7 +30,7 @@ pub struct CarbonPolicyStatus {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub answer: String,
-    /// Conditions: Ready, Reconciling, Stalled, Compliant, IntensityFresh.
+    /// Conditions: Ready, Reconciling, Stalled, Compliant, IntensityFresh, and where they apply PlacesKnown and OpenReportsReady.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -55,7 +61,7 @@ pub struct CarbonPolicyStatus {
     /// Software carbon intensity, if the policy names hardware and a functional unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub software_carbon_intensity: Option<SciFigures>,
-    /// Where energy was used, with what it was priced there; more than one with placement `NodeRegion` only.
+    /// Where the window's energy was used, with what it was priced there; with placement `NodeRegion` only. Of a longer period each rule of `regulations` has its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub places: Vec<PlaceFigures>,
@@ -179,7 +185,7 @@ pub struct Figures {
     /// Share of the energy whose hourly intensity was estimated or filled, percent.
     #[serde(default)]
     pub intensity_estimated_percent: i32,
-    /// Share of the expected hours that has energy data, percent.
+    /// Share of the hours that should have energy data and have it, percent: each hour of each node, from the node's first record on.
     #[serde(default)]
     pub coverage_percent: i32,
 }
@@ -190,58 +196,6 @@ pub struct Figures {
 )]
 const fn is_nothing(figure: &i64) -> bool {
     *figure == 0
-}
-
-/// A market-based sum (GHG Protocol Scope 2), never mixed with the location-based one.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MarketFigures {
-    /// Emissions, milligrams of CO2eq, market-based, PUE included.
-    pub emissions_milligrams: Bounded,
-    /// `Hourly` or `Annual`.
-    #[schemars(length(max = 16))]
-    pub matching: String,
-    /// Share of the facility energy that contracts cover, percent.
-    pub covered_percent: i32,
-    /// What the rest was priced with.
-    #[schemars(length(max = 512))]
-    pub residual_mix: String,
-}
-
-/// Software carbon intensity, (E × I + M) per R, after ISO/IEC 21031:2024; location-based.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SciFigures {
-    /// Micrograms of CO2eq per functional unit.
-    pub micrograms_per_unit: Bounded,
-    /// What a functional unit is, `request`.
-    #[schemars(length(max = 63))]
-    pub unit: String,
-    /// R: how many the window served.
-    pub units: i64,
-    /// E × I, milligrams.
-    pub operational_milligrams: Bounded,
-    /// M, milligrams: the hardware's share for the time and the CPU that was asked for.
-    pub embodied_milligrams: Bounded,
-    /// Share of the window whose energy is known, percent, counted from its begin: all units of the window are counted, so what is missing widens the upper bound.
-    #[serde(default)]
-    pub coverage_percent: i32,
-}
-
-/// A place where energy was used.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PlaceFigures {
-    /// The region of the nodes' label; `site` for the policy's own.
-    #[schemars(length(max = 63))]
-    pub region: String,
-    /// Its energy, microjoules.
-    pub energy_microjoules: i64,
-    /// Its PUE with who says so, `1.15, only the provider's average`; `-` without one.
-    #[schemars(length(max = 128))]
-    pub pue: String,
-    /// Where its intensity figures come from.
-    pub intensity: IntensityProvenance,
 }
 
 /// Energy of an account that is no workload.
@@ -298,6 +252,10 @@ pub struct RegulationResult {
     /// Share of the energy of this line whose hourly intensity was estimated or filled, percent; absent where no intensity is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intensity_estimated_percent: Option<i32>,
+    /// Where the energy of the rule's own period was used, most energy first, where that period is another than the window and not all was used at the site; of the window `places` of the status says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub places: Vec<PlaceShare>,
 }
 
 /// What was found about one workload.
@@ -443,43 +401,6 @@ pub struct Recommendation {
     pub windows: Vec<String>,
 }
 
-/// A run that is over, and how the forecast's choice turned out.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SettledRun {
-    /// When it started.
-    pub started: Time,
-    /// When it would have started by its own schedule, of a run that the policy moved: what it saved is against this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub moved_from: Option<Time>,
-    /// The start within the slack that the forecast called best; of a run that was moved, its start.
-    pub advised: Time,
-    /// The start that was best, with hindsight.
-    pub best: Time,
-    /// When that forecast was made: the newest one that was known at the start.
-    pub forecast_issued: Time,
-    /// When that forecast was known here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forecast_known: Option<Time>,
-    /// What the forecast promised, milligrams of CO2eq.
-    pub predicted_milligrams: i64,
-    /// What it would have come to; a second entry if the publisher revised the hours.
-    #[schemars(length(max = 8))]
-    pub realised: Vec<Realised>,
-}
-
-/// What a choice came to, as far as was known at a time.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Realised {
-    /// When the last of the run's hours was known so.
-    pub known_at: Time,
-    /// What the choice saved, milligrams of CO2eq; negative if it cost.
-    pub saved_milligrams: i64,
-    /// What the best start would have saved beyond that, milligrams of CO2eq.
-    pub regret_milligrams: i64,
-}
-
 /// A schedule in its time zone.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -492,56 +413,5 @@ pub struct AdvisedSchedule {
     pub time_zone: String,
 }
 
-/// A source that spoke for hours in which energy was used.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UsedSource {
-    /// Who says so.
-    #[schemars(length(max = 256))]
-    pub source: String,
-    /// The year that its figures are of; absent where they are of the hours themselves.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_year: Option<i32>,
-    /// Hours with energy that it spoke for.
-    pub hours: i64,
-}
-
-/// Where the intensity figures come from.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct IntensityProvenance {
-    /// Grid zone.
-    #[schemars(length(max = 32))]
-    pub zone: String,
-    /// `Average` or `Marginal`.
-    #[schemars(length(max = 16))]
-    pub method: String,
-    /// `LifeCycle` or `Direct`.
-    #[schemars(length(max = 16))]
-    pub boundary: String,
-    /// `Location` or `Market`.
-    #[serde(default)]
-    #[schemars(length(max = 16))]
-    pub basis: String,
-    /// Who says so.
-    #[schemars(length(max = 256))]
-    pub source: String,
-    /// The year that the figures are of; of a list of providers, those of the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_year: Option<i32>,
-    /// Of a list of providers each that spoke for hours with energy, of the window and of the rules' periods, most hours first; absent where one source speaks for all hours.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    pub sources: Vec<UsedSource>,
-    /// Terms under which the figures may be used.
-    #[serde(default)]
-    #[schemars(length(max = 256))]
-    pub licence: String,
-    /// How missing hours were filled, in words.
-    #[serde(default)]
-    #[schemars(length(max = 256))]
-    pub filled_by: String,
-    /// Intensity of the zone in the hour of `dataThrough`, milligrams of CO2eq per kWh; absent where that hour has none, and of places.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub latest_milligrams_per_kwh: Option<i64>,
-}
+#[cfg(test)]
+mod tests;

@@ -206,7 +206,7 @@ pub(super) fn by_policy(found: &Found) -> ByPolicy {
         pods: result.pods,
         policy_rules: policy.status.regulations.clone(),
         intensity: policy.status.intensity.clone(),
-        pue_in_words: pue::in_words(used.as_ref(), Language::English),
+        pue_in_words: super::places::factor(&policy.spec, &policy.status, Language::English),
         pue: used,
         recommendations: result.recommendations.clone(),
         together_milligrams_per_day: result.together_milligrams_per_day,

@@ -4,19 +4,27 @@
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
 use tanso_carbon::GramsCo2e;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar::Period;
 use tanso_carbon::market::{MarketAccount, market_based};
 use tanso_carbon::sci::{self, Hardware, Reserved};
+use tanso_carbon::series::{Basis, Method, SeriesInfo};
 use tanso_crds::carbon_policy::status::{MarketFigures, SciFigures};
-use tanso_power::Estimate;
+use tanso_power::{Estimate, Joules};
 
-use super::figures::{bounded, milligrams, nearest, percent, short};
+use super::figures::{bounded, milligrams, nearest, percent, short, short_of};
+use super::sources;
 use crate::view::Market;
 
 /// Longest text of a residual mix.
 const RESIDUAL_MAX: usize = 512;
+/// Most instruments that are named, and letters of each.
+const INSTRUMENTS_MAX: usize = 8;
+const INSTRUMENT_MAX: usize = 128;
+/// Longest name of a source.
+const SOURCE_MAX: usize = 256;
 /// Longest name of a functional unit.
 const UNIT_MAX: usize = 63;
 
@@ -27,30 +35,91 @@ pub fn market(by: &Market, account: &Account, period: Period) -> MarketAccount {
     market_based(account, period, &by.contracts, by.matching, &by.residual)
 }
 
-/// The same as figures.
+/// The same as figures, of the account that it was made of.
 #[must_use]
-pub fn market_figures(by: &Market, sum: &MarketAccount) -> MarketFigures {
+pub fn market_figures(by: &Market, sum: &MarketAccount, account: &Account) -> MarketFigures {
     let residual = format!("{}, {}", by.residual.intensity.value, by.residual.source);
+    let boundary = by.boundary.map(sources::boundary);
     MarketFigures {
         emissions_milligrams: bounded(sum.emissions, milligrams),
         matching: format!("{:?}", by.matching),
         covered_percent: percent(sum.covered_percent()),
-        residual_mix: short(&residual, RESIDUAL_MAX),
+        residual_mix: short_of(&residual, RESIDUAL_MAX, "spec.accounting.market"),
+        method: sources::method(Method::Average).to_owned(),
+        basis: sources::basis(Basis::Market).to_owned(),
+        boundary: boundary.unwrap_or_default().to_owned(),
+        instruments: instruments(sum),
+        data_year: by.residual.data_year.map(i32::from),
+        intensity_estimated_percent: by
+            .residual
+            .data_year
+            .map(|year| of_another_year(year, sum, account)),
     }
+}
+
+/// The contracts that cover energy, by name.
+fn instruments(sum: &MarketAccount) -> Vec<String> {
+    let counted = sum.contracts.iter();
+    let counted: Vec<_> = counted.filter(|one| one.counted > Joules::ZERO).collect();
+    let fit = if counted.len() > INSTRUMENTS_MAX {
+        INSTRUMENTS_MAX - 1
+    } else {
+        counted.len()
+    };
+    let named = counted.iter().take(fit);
+    let mut named: Vec<_> = named.map(|one| short(&one.name, INSTRUMENT_MAX)).collect();
+    if counted.len() > fit {
+        named.push(format!("and {} more", counted.len() - fit));
+    }
+    named
+}
+
+/// Share of the energy that the residual mix of a year prices which is not the
+/// energy's, percent. Whose hours contracts cover is not told of annual
+/// matching, so all of the rest counts where any hour is of another year.
+fn of_another_year(year: i16, sum: &MarketAccount, account: &Account) -> i32 {
+    let is_within = Period::local_year(year, &TimeZone::UTC)
+        .is_ok_and(|year| account.hours.keys().all(|hour| year.contains(*hour)));
+    if is_within || sum.residual_energy.value == Joules::ZERO {
+        0
+    } else {
+        100 - percent(sum.covered_percent())
+    }
+}
+
+/// What a software carbon intensity is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct MadeWith<'a> {
+    /// M: the hardware's part of the time.
+    pub embodied: Estimate<GramsCo2e>,
+    /// The hardware, with who says what it emits.
+    pub hardware: &'a Hardware,
+    /// What kind of figures I is.
+    pub intensity: &'a SeriesInfo,
+    /// R, and what a unit is.
+    pub units: (f64, &'a str),
 }
 
 /// The software carbon intensity of an account.
 ///
 /// # Errors
 /// Why there is none, in words: a part of its energy is unpriced, or no units.
-pub fn sci_figures(
-    account: &Account,
-    embodied: Estimate<GramsCo2e>,
-    units: f64,
-    unit: &str,
-) -> Result<SciFigures, String> {
-    let found = sci::sci(account, embodied, units, unit).map_err(|why| why.to_string())?;
+pub fn sci_figures(account: &Account, made: &MadeWith<'_>) -> Result<SciFigures, String> {
+    let (units, unit) = made.units;
+    let found = sci::sci(account, made.embodied, units, unit).map_err(|why| why.to_string())?;
+    let info = made.intensity;
     Ok(SciFigures {
+        method: sources::method(info.method).to_owned(),
+        boundary: sources::boundary(info.boundary).to_owned(),
+        basis: sources::basis(info.basis).to_owned(),
+        source: short_of(&info.source, SOURCE_MAX, "spec.intensity"),
+        data_year: info.data_year.map(i32::from),
+        intensity_estimated_percent: Some(percent(account.estimated_percent())),
+        embodied_source: short_of(
+            &made.hardware.source,
+            SOURCE_MAX,
+            "spec.accounting.hardware",
+        ),
         micrograms_per_unit: bounded(found.grams_per_unit, |grams| nearest(grams * 1e6)),
         unit: short(&found.unit, UNIT_MAX),
         units: nearest(found.units),

@@ -3,14 +3,15 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tanso_crds::carbon_policy::status::{Figures, Recommendation, RegulationResult, Verdict};
+use tanso_crds::carbon_policy::status::{
+    Figures, PlaceFigures, Recommendation, RegulationResult, Verdict,
+};
 use tanso_crds::condition::types;
 
 use super::assess::by_policy;
 use super::find::{Named, search};
-use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, sources};
+use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, places, sources};
 use crate::letters;
-use crate::pue;
 use crate::report::Language;
 use crate::view::{Facts, LeftOut, Policy, Scope};
 use crate::words;
@@ -76,6 +77,9 @@ pub struct Explained {
     pub evidence: Vec<Demand>,
     /// The policy's rules over all its workloads, each with document and clause.
     pub rules: Vec<RegulationResult>,
+    /// Where the energy of all the policy's workloads was used, each place with its PUE, its grid and their sources. Absent where all was used at the site.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PlaceFigures>,
     /// Advice, largest saving first.
     pub recommendations: Vec<Recommendation>,
     /// What is in the way, in words.
@@ -186,7 +190,7 @@ fn of(policy: &Policy) -> Explained {
     let wrong = status.conditions.iter().filter(|one| {
         let bad = match one.type_.as_str() {
             types::STALLED => "True",
-            types::READY | types::INTENSITY_FRESH => "False",
+            types::READY | types::INTENSITY_FRESH | types::PLACES_KNOWN => "False",
             _ => return false,
         };
         one.status == bad
@@ -202,6 +206,7 @@ fn of(policy: &Policy) -> Explained {
         evidence: totals.map_or_else(Vec::new, |totals| evidence(policy, totals)),
         figures: totals.cloned(),
         rules: status.regulations.clone(),
+        places: status.places.clone(),
         recommendations: status.recommendations.clone(),
         conditions: wrong
             .map(|one| format!("{}: {}: {}", one.type_, one.reason, one.message))
@@ -211,22 +216,17 @@ fn of(policy: &Policy) -> Explained {
 
 /// `4.31 kWh (…) x PUE 1.32 (annual PUE, from a certificate) x 434.0 g/kWh (KR …) = 2.47 kg`.
 fn formula(policy: &Policy, figures: &Figures) -> String {
-    let pue = pue::of(&policy.spec, &policy.status);
-    let pue = pue::in_words(pue.as_ref(), Language::English);
+    let pue = places::factor(&policy.spec, &policy.status, Language::English);
     let grid = figures
         .intensity_milligrams_per_kwh
         .map_or("-".to_owned(), words::intensity);
-    let from = policy
-        .status
-        .intensity
-        .as_ref()
-        .map_or_else(String::new, |from| {
-            let source = sources::told(from, sources::with_year("data of "));
-            format!(
-                " ({} {} {}: {source})",
-                from.zone, from.method, from.boundary
-            )
-        });
+    let from = places::grid(&policy.status).map_or_else(String::new, |from| {
+        let source = sources::told(from, sources::with_year("data of "));
+        format!(
+            " ({} {} {}: {source})",
+            from.zone, from.method, from.boundary
+        )
+    });
     format!(
         "{} ({} % measured, {} % modelled, {} % simulated) x PUE {pue} x {grid}{from} = {}, location-based",
         words::energy(figures.energy_microjoules.value),
@@ -261,6 +261,24 @@ fn evidence(policy: &Policy, figures: &Figures) -> Vec<Demand> {
     ]
 }
 
+/// A rule with its message, its source and, of a period of its own, the places
+/// of that period's energy.
+fn rule_line(rule: &RegulationResult) -> String {
+    let places = places::of_rule(&rule.places);
+    let places = places.map_or_else(String::new, |said| {
+        format!("; energy of its period at {said}")
+    });
+    format!(
+        "- rule {} [{}], all workloads together: {} ({}): {}; {}{places}",
+        rule.rule,
+        rule.kind,
+        words::verdict(rule.verdict),
+        rule.reason,
+        rule.message,
+        rule.source
+    )
+}
+
 fn text(workload: Option<&WorkloadName>, verdicts: &[Explained], unreadable: &[LeftOut]) -> String {
     let mut lines = Vec::new();
     for one in verdicts {
@@ -278,22 +296,15 @@ fn text(workload: Option<&WorkloadName>, verdicts: &[Explained], unreadable: &[L
         if !one.formula.is_empty() {
             lines.push(format!("- {}", one.formula));
         }
+        lines.extend(
+            places::told(&one.places).map(|said| format!("- places of all workloads: {said}")),
+        );
         lines.extend(one.evidence.iter().map(|demand| {
             let met = if demand.met { "met" } else { "not met" };
             let (demanded, is) = (demand.demanded_percent, demand.is_percent);
             format!("- {} {demanded} %: {is} %, {met}", demand.what)
         }));
-        lines.extend(one.rules.iter().map(|rule| {
-            format!(
-                "- rule {} [{}], all workloads together: {} ({}): {}; {}",
-                rule.rule,
-                rule.kind,
-                words::verdict(rule.verdict),
-                rule.reason,
-                rule.message,
-                rule.source
-            )
-        }));
+        lines.extend(one.rules.iter().map(rule_line));
         lines.extend(one.recommendations.iter().map(|advice| {
             let saving = words::saving(advice);
             format!("- advice {}: {saving}; {}", advice.action, advice.change)

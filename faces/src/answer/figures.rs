@@ -145,7 +145,7 @@ pub fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> Regula
         limit_milli: judgement.limit.map(milli),
         value_milli: judgement.value.map(|value| bounded(value, milli)),
         unit: short(&judgement.unit, 63),
-        source: short(&rule.citation(), 512),
+        source: short_of(&rule.citation(), 512, &format!("rule {id}")),
         pue_evidence: judgement
             .pue
             .as_ref()
@@ -153,16 +153,48 @@ pub fn regulation(preset: &Preset, rule: &Rule, judgement: &Judgement) -> Regula
         pue_source: judgement
             .pue
             .as_ref()
-            .map(|pue| short(&pue.source, 256))
+            .map(|pue| short_of(&pue.source, 256, "spec.site.pue"))
             .filter(|source| !source.is_empty()),
         intensity_estimated_percent: judgement.estimated_percent.map(percent),
+        places: Vec::new(),
     }
 }
 
-/// A text of at most so many letters.
+/// What stands at the end of a text that was cut.
+const CUT: char = '…';
+
+/// A text of at most so many letters; one that is cut ends with `…`.
 #[must_use]
 pub fn short(text: &str, letters: usize) -> String {
-    text.chars().take(letters).collect()
+    short_of(text, letters, "")
+}
+
+/// The same of a text that is whole elsewhere: a cut one says where.
+///
+/// ```
+/// use tanso_faces::answer::figures::short_of;
+/// assert_eq!(short_of("five letters", 12, "spec.text"), "five letters");
+/// assert_eq!(short_of("a sentence that is too long", 25, "spec.text"), "a sen… (whole: spec.text)");
+/// ```
+#[must_use]
+pub fn short_of(text: &str, letters: usize, whole: &str) -> String {
+    if text.chars().nth(letters).is_none() {
+        return text.to_owned();
+    }
+    let mut end = CUT.to_string();
+    if !whole.is_empty() {
+        end.push_str(" (whole: ");
+        end.push_str(whole);
+        end.push(')');
+    }
+    // Where not even the place fits, the text goes before it.
+    if end.chars().count() >= letters {
+        end = CUT.to_string();
+    }
+    let left = letters.saturating_sub(end.chars().count());
+    let kept: String = text.chars().take(left).collect();
+    let cut = format!("{}{end}", kept.trim_end());
+    cut.chars().take(letters).collect()
 }
 
 #[cfg(test)]
@@ -230,5 +262,21 @@ mod tests {
             [Some(390_000), Some(417_300), Some(440_000)]
         );
         assert_eq!(of(417.3, 417.3, 417.3), [None, Some(417_300), None]);
+    }
+
+    /// A sentence that was cut looked whole, and its end was what it said.
+    #[test]
+    fn a_text_that_is_cut_says_so_and_where_it_is_whole() {
+        assert_eq!(short("초안이다", 4), "초안이다");
+        assert_eq!(short("초안이다.", 4), "초안이…");
+        assert_eq!(short("one two", 5), "one…");
+        let long = "x".repeat(300);
+        let cut = short_of(&long, 64, "spec.site.pue");
+        assert_eq!(cut.chars().count(), 64);
+        assert!(cut.ends_with("x… (whole: spec.site.pue)"), "{cut}");
+        // Never longer than the API takes, whatever the place is called.
+        assert_eq!(short_of(&long, 8, "spec.site.pue"), "xxxxxxx…");
+        assert_eq!(short_of(&long, 0, "spec"), "");
+        assert_eq!(short_of("", 0, "spec"), "");
     }
 }

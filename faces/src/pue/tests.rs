@@ -44,6 +44,33 @@ fn each_kind_of_evidence_is_told_with_its_source_and_what_it_is_good_for() {
     assert!(in_words(None, Language::English).starts_with("1 (none is given"));
 }
 
+/// A certificate without its year looks like one of now.
+#[test]
+fn the_year_that_a_figure_describes_is_told_and_a_query_has_none() {
+    let mut dated = spec(1.4, crd::PueEvidence::Certificate);
+    dated.data_year = Some(2024);
+    let found = told(&dated, None, Metering::ItEquipment);
+    assert_eq!(found.data_year, Some(2024));
+    assert_eq!(
+        in_words(Some(&found), Language::English),
+        "1.40 (annual PUE, from a certificate; certificate 7; data of 2024)"
+    );
+    let korean = in_words(Some(&found), Language::Korean);
+    assert!(korean.ends_with("; 2024년 자료)"), "{korean}");
+    dated.query = Some(QuerySpec {
+        query: "facility_watts / it_watts".to_owned(),
+        ..QuerySpec::default()
+    });
+    let found = told(&dated, Some(&Ok(1.3)), Metering::ItEquipment);
+    assert_eq!(found.data_year, None);
+    let found = told(
+        &dated,
+        Some(&Err("silent".to_owned())),
+        Metering::ItEquipment,
+    );
+    assert_eq!(found.data_year, Some(2024));
+}
+
 #[test]
 fn a_query_is_named_as_the_source_and_one_without_an_answer_leaves_a_guess() {
     let mut asked = spec(1.4, crd::PueEvidence::Certificate);

@@ -281,6 +281,9 @@ fn parts(out: &mut Lines, report: &Report) {
             "uJ",
         );
         out.text("place", &place.region, "pue", &place.pue);
+        if let Some(found) = &place.pue_figure {
+            out.text("place", &place.region, "pueSource", &found.source);
+        }
         out.text("place", &place.region, "zone", &place.intensity.zone);
     }
 }

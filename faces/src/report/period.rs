@@ -188,7 +188,7 @@ pub fn restate(
     let (regulations, combined) = terms.judge(&rows, &sum, |_| true);
     let before = &policy.status;
     let by = market_of(site);
-    let market = by.map(|by| beside::market_figures(by, &beside::market(by, &sum, period)));
+    let market = by.map(|by| beside::market_figures(by, &beside::market(by, &sum, period), &sum));
     let status = CarbonPolicyStatus {
         observed_generation: before.observed_generation,
         verdict: Some(verdict_of(combined.verdict)),
@@ -317,7 +317,13 @@ impl Terms<'_> {
     fn sci(&self, policy: &Policy, sum: &Account) -> Option<SciFigures> {
         let named = policy.spec.accounting.functional_unit.as_ref();
         let unit = named.map_or("unit", |unit| unit.name.as_str());
-        let found = beside::sci_figures(sum, self.embodied?, self.units?, unit);
+        let made = beside::MadeWith {
+            embodied: self.embodied?,
+            hardware: self.site.beside.hardware.as_ref()?,
+            intensity: self.site.intensity.series.info(),
+            units: (self.units?, unit),
+        };
+        let found = beside::sci_figures(sum, &made);
         found
             .inspect_err(|why| tracing::debug!(why, "no software carbon intensity"))
             .ok()

@@ -10,21 +10,22 @@ use k8s_openapi::api::core::v1::Node;
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
 use tanso_carbon::regions::Region;
-use tanso_carbon::series::{Boundary, Point, SeriesInfo};
+use tanso_carbon::series::{Point, SeriesInfo};
 use tanso_carbon::{FacilityPue, HourlyIntensity, UtcHour};
 use tanso_crds::carbon_policy as crd;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider, IntensityProviderKind};
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::layers::{Layer, over_each_other};
-use tanso_intensity::places::region_of;
+use tanso_intensity::places::{region_of, unplaced_region};
 use tanso_intensity::static_value::StaticValue;
 use tanso_intensity::table::Table;
 use tanso_intensity::{IntensityProvider as _, Loaded, ProviderFault};
 
 use super::beside::{Beside, beside};
 use super::books::Services;
-use super::stated::metering;
+use super::stated::{boundary, metering};
 use super::{FactsFault, Policy};
+use crate::answer::places::at_site;
 use crate::pue::stated;
 
 /// Where a policy's energy is used.
@@ -192,13 +193,6 @@ fn grids(
     Ok(grids)
 }
 
-const fn boundary(counted: crd::spec::IntensityBoundary) -> Boundary {
-    match counted {
-        crd::spec::IntensityBoundary::LifeCycle => Boundary::LifeCycle,
-        crd::spec::IntensityBoundary::Direct => Boundary::Direct,
-    }
-}
-
 /// Whether a provider is a service on the network.
 pub(super) const fn is_service(provider: &IntensityProvider) -> bool {
     !matches!(
@@ -244,6 +238,7 @@ pub(super) fn site(
     let grids = grids(spec, zones)
         .map_err(|fault| broken("spec.intensity.zoneTables", fault.to_string()))?;
     let (others, of_node) = others(spec, nodes, (&intensity, &grids), pue.as_ref(), year);
+    remarks.extend(unplaced(spec, nodes));
     let beside = beside(spec, contracts, nodes, &mut remarks);
     Ok(Site {
         zone: spec.site.zone.clone(),
@@ -381,6 +376,21 @@ fn others(
         of_node.insert(name.clone(), places.len());
     }
     (places, of_node)
+}
+
+/// That nodes name regions that the table has not, and count as at the site.
+fn unplaced(spec: &CarbonPolicySpec, nodes: &[Node]) -> Option<String> {
+    if spec.site.placement == crd::Placement::Site {
+        return None;
+    }
+    let named = nodes.iter().filter_map(|node| {
+        let labels = node.metadata.labels.as_ref()?;
+        let spec = node.spec.as_ref();
+        unplaced_region(labels, spec.and_then(|spec| spec.provider_id.as_deref()))
+    });
+    let named: Vec<&str> = named.collect();
+    let regions = named.iter().copied().collect();
+    (!named.is_empty()).then(|| at_site(named.len(), &regions, None))
 }
 
 /// Seconds of a text such as `24h`, `15m` or `90s`.

@@ -8,6 +8,7 @@ use tanso_carbon::market::{Contract, Matching, ResidualMix};
 use tanso_carbon::pue::{Entity, PueCategory, PueScope};
 use tanso_carbon::regulation::Metric;
 use tanso_carbon::sci::Hardware;
+use tanso_carbon::series::Boundary;
 use tanso_carbon::whatif::parse_contracts;
 use tanso_carbon::{GramsCo2e, Intensity, PueEvidence};
 use tanso_crds::carbon_policy as crd;
@@ -23,6 +24,8 @@ pub struct Market {
     pub matching: Matching,
     /// What the rest emits.
     pub residual: ResidualMix,
+    /// Which emissions that counts, if its publisher says so.
+    pub boundary: Option<Boundary>,
 }
 
 /// Why a stated figure cannot be used.
@@ -71,8 +74,12 @@ pub fn market(
         residual: ResidualMix {
             intensity: Estimate::exact(residual),
             source: spec.residual_mix.reference.clone(),
-            data_year: None,
+            data_year: spec
+                .residual_mix
+                .data_year
+                .and_then(|year| i16::try_from(year).ok()),
         },
+        boundary: spec.residual_mix.boundary.map(boundary),
     })
 }
 
@@ -119,6 +126,15 @@ pub fn indicator(spec: &crd::IndicatorSpec) -> Result<Indicator, StatedFault> {
         entity: entity(spec.entity),
         ..Indicator::new(stated, evidence(spec.evidence), &spec.reference)
     })
+}
+
+/// Which emissions are counted.
+#[must_use]
+pub const fn boundary(counted: crd::IntensityBoundary) -> Boundary {
+    match counted {
+        crd::IntensityBoundary::LifeCycle => Boundary::LifeCycle,
+        crd::IntensityBoundary::Direct => Boundary::Direct,
+    }
 }
 
 /// Where energy is metered.

@@ -13,8 +13,8 @@ use super::advice::advice;
 use super::layout::{self, Frame, Rows, cell, figure};
 use super::nodes::LATE_S;
 use super::{LiveNode, PageFault, Web, answer};
+use crate::answer::places;
 use crate::answer::sources::{told, with_year};
-use crate::pue;
 use crate::report::chart::{self, Now};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
@@ -449,7 +449,7 @@ pub(super) fn sources(frame: &Frame, policy: &Policy) -> Markup {
                     }
                 }
             }
-            div { dt { "PUE" } dd { (pue::in_words(pue::of(&policy.spec, status).as_ref(), frame.language)) } }
+            div { dt { "PUE" } dd { (places::factor(&policy.spec, status, frame.language)) } }
             @if let Some(digest) = &status.inputs_digest {
                 div { dt { (frame.pick("Digest of all inputs", "입력자료 다이제스트")) } dd { code { (digest) } } }
             }

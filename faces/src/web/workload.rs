@@ -11,8 +11,7 @@ use super::layout::{self, Frame, cell, figure};
 use super::overview::{self, banner, key, link};
 use super::policies::{RuleNames, names, rules};
 use super::{PageFault, Web, answer};
-use crate::answer::sources;
-use crate::pue;
+use crate::answer::{places, sources};
 use crate::report::Language;
 use crate::report::figure as words;
 use crate::view::{Policy, Scope};
@@ -111,7 +110,6 @@ fn parts(frame: &Frame, one: &WorkloadResult) -> String {
 /// Energy × PUE × intensity with the numbers filled in, and the evidence.
 fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
     let figures = &one.figures;
-    let pue = pue::of(&policy.spec, &policy.status);
     let intensity = figures.intensity_milligrams_per_kwh.map_or_else(
         || "-".to_owned(),
         |grid| format!("{} g/kWh", words::intensity(grid)),
@@ -144,7 +142,7 @@ fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
             div { dt { (frame.pick("Energy", "전력량")) } dd { (words::kwh(figures.energy_microjoules.value)) " kWh" } }
             div {
                 dt { "× PUE" }
-                dd { (pue::in_words(pue.as_ref(), frame.language)) }
+                dd { (places::factor(&policy.spec, &policy.status, frame.language)) }
             }
             div {
                 dt { "× " (frame.pick("grid intensity", "전력 배출계수")) }

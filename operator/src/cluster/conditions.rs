@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use tanso_faces::answer::figures::short;
 
 /// Longest message that the API accepts.
 const MESSAGE_LIMIT: usize = 32_768;
@@ -39,7 +40,7 @@ impl<'a> Conditions<'a> {
         };
         let next = Condition {
             last_transition_time,
-            message: shortened(message),
+            message: short(message, MESSAGE_LIMIT),
             observed_generation: self.generation,
             reason: reason.to_owned(),
             status: status.to_owned(),
@@ -74,10 +75,6 @@ pub fn transitions<'a>(before: &[Condition], after: &'a [Condition]) -> Vec<&'a 
             None => next.status != "Unknown",
         })
         .collect()
-}
-
-fn shortened(message: &str) -> String {
-    message.chars().take(MESSAGE_LIMIT).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tanso_carbon::recommend::consolidate;
 use tanso_carbon::regions::Region;
 use tanso_crds::PowerMonitor;
 use tanso_crds::power_monitor::IdleSharing;
-use tanso_intensity::places::{region_of, unlisted_region};
+use tanso_intensity::places::{region_of, unlisted_region, unplaced_region};
 use tanso_power::Joules;
 
 use super::{Agent, Inventory, chain, prune};
@@ -29,6 +29,21 @@ impl Inventory {
         nodes
             .iter()
             .filter_map(|node| Some((node.name_any(), region(node)?)))
+            .collect()
+    }
+
+    /// The region that a node's label names, of each node whose region is none
+    /// of the table's.
+    #[must_use]
+    pub fn unplaced_regions(&self) -> BTreeMap<String, String> {
+        let nodes = self.nodes.state();
+        let unplaced = |node: &Node| {
+            let id = node.spec.as_ref()?.provider_id.as_deref();
+            Some(unplaced_region(node.labels(), id)?.to_owned())
+        };
+        nodes
+            .iter()
+            .filter_map(|node| Some((node.name_any(), unplaced(node)?)))
             .collect()
     }
 

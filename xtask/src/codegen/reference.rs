@@ -185,7 +185,7 @@ fn conditions() -> String {
             text.push_str(
                 "Said when something changes, never on each visit. An Event with the reason and message of a\n\
                  condition tells that this condition changed: `Ready` of a PowerMonitor, `Stalled` and\n\
-                 `IntensityFresh` of a policy; a warning where that is bad news. Actions on CronJobs are told as\n\
+                 `IntensityFresh` and `PlacesKnown` of a policy; a warning where that is bad news. Actions on CronJobs are told as\n\
                  `Rescheduled`, `Suspended`, `Resumed` and `Reverted`, and as `ActionForbidden` or `ActionFailed`\n\
                  where they could not be carried out. Beside those:\n\n",
             );

@@ -25,6 +25,9 @@ pub struct PueFigure {
     /// Who says so: the certificate, page or meter, or `query: ` and the query that gave it; empty if nobody is named.
     #[schemars(length(max = 600))]
     pub source: String,
+    /// The year that the figure describes, if known; absent of one that a query gives, which is of the time that the query looks back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_year: Option<i32>,
     /// Where the policy's energy is metered: at `ItEquipment` the PUE multiplies it, at `Facility` it is in it already.
     pub metering: MeteringPoint,
 }

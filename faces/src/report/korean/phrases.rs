@@ -91,6 +91,22 @@ pub(super) const PHRASES: &[Phrase] = &[
         "{r} bound until {t}; today is {t}",
         "{0}은(는) {1}까지 효력이 있었으며 평가일은 {2}이다",
     ),
+    // The same, of whatever day is judged: those before are of statuses that are stored.
+    phrase(
+        "BindsLater",
+        "the limit of {r} is to be kept from {t}; judged is {t}",
+        "{0}의 한도는 {1}부터 준수하여야 하며 평가일은 {2}이다",
+    ),
+    phrase(
+        "BindsLater",
+        "{r} binds from {t}; judged is {t}",
+        "{0}은(는) {1}부터 시행되며 평가일은 {2}이다",
+    ),
+    phrase(
+        "BoundBefore",
+        "{r} bound until {t}; judged is {t}",
+        "{0}은(는) {1}까지 효력이 있었으며 평가일은 {2}이다",
+    ),
     phrase(
         "NoLimit",
         "{r} is {w} without a limit to keep",

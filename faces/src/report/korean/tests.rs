@@ -336,6 +336,8 @@ fn methods_advice_and_what_is_missing_of_a_period_have_a_wording() {
         "set the schedule to \"0 4 * * 1\" in the same time zone",
         "start Job shop/once at 2026-06-15 13:00 +09:00",
         "kubectl drain --ignore-daemonsets n1 n2 and switch off",
+        "a duty binds from 2027-03-09; judged is 2026-10-05",
+        "a duty bound until 2025-03-09; judged is 2026-10-05",
         "emissions is 12.5 (11 to 14) kgCO2eq; at most 20 kgCO2eq (a policy target); the site's PUE is 1.32, from a certificate; the PUE is from: certificate 7; the intensity of 4.2 % of it is estimated; 2.5 % of the period was not seen, which widens the bounds",
         "no energy was accounted; of 8760 h since 2026-01-01T00:00Z the first 90 h are missing: energy is recorded since 2026-01-04T18:00Z; it is about a whole period, and 12 h until 2027-01-01T00:00Z are to come",
     ] {

@@ -172,6 +172,11 @@ fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
         forecast_issued: Time(at),
         predicted_milligrams: 1,
         realised: Vec::new(),
+        source: "grid".to_owned(),
+        method: "Average".to_owned(),
+        boundary: "LifeCycle".to_owned(),
+        data_year: None,
+        intensity_estimated_percent: Some(0),
     };
     let years_end: Timestamp = "2026-12-31T09:00:00Z".parse().unwrap();
     policy.status.workloads[0].settled = vec![run(started), run(years_end)];
@@ -192,8 +197,9 @@ fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
             residual: ResidualMix {
                 intensity: Estimate::exact(grams(480.0)),
                 source: "supplier".into(),
-                data_year: None,
+                data_year: Some(2025),
             },
+            boundary: None,
         }),
         hardware: Some(Hardware {
             name: "node".into(),
@@ -220,6 +226,9 @@ fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
     let told = restate(&policy, &judged, &energy, &site, &rules, served).unwrap();
     let sci = told.policy.status.software_carbon_intensity.unwrap();
     assert_eq!((sci.units, sci.unit.as_str()), (2_000_000, "request"));
+    let kinds = (&*sci.method, &*sci.boundary, &*sci.basis);
+    assert_eq!(kinds, ("Average", "LifeCycle", "Location"));
+    assert_eq!(sci.embodied_source, "maker");
     let sum = sci.operational_milligrams.value + sci.embodied_milligrams.value;
     let off = sci.micrograms_per_unit.value - sum * 1_000 / 2_000_000;
     assert!(off.abs() <= 1, "{sci:?}");
@@ -234,6 +243,11 @@ fn what_stands_beside_the_sum_is_computed_for_another_time_too() {
     assert_eq!(
         (market.covered_percent, market.matching.as_str()),
         (50, "Hourly")
+    );
+    // Of 2025, and the energy of 2026: half of it is priced by another year's mix.
+    assert_eq!(
+        (market.data_year, market.intensity_estimated_percent),
+        (Some(2025), Some(50))
     );
     // 1.2 t over 4 years of 365 days: half a core of four, for 30 days.
     let embodied = found.embodied.unwrap().value;

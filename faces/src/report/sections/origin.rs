@@ -1,7 +1,7 @@
 //! Where figures come from: intensity, the facility, uncertainty, digests.
 
 use tanso_crds::carbon_policy::accounting::IndicatorMetric;
-use tanso_crds::carbon_policy::status::{IntensityProvenance, PueFigure};
+use tanso_crds::carbon_policy::status::{IntensityProvenance, PlaceFigures, PueFigure};
 
 use super::Writer;
 use crate::answer::sources;
@@ -87,7 +87,7 @@ fn intensity(writer: &Writer<'_>, from: &IntensityProvenance) -> Vec<(String, St
         ),
         (
             writer.pick("Licence", "이용 조건"),
-            writer.or_not_stated(&writer.own_text(&from.licence)),
+            writer.or_not_stated(&writer.own_text(&sources::licences(from))),
         ),
     ]
 }
@@ -106,11 +106,27 @@ fn places(writer: &Writer<'_>) -> Sheet {
         table.push([
             place.region.clone(),
             figure::kwh(place.energy_microjoules),
-            pue::of_place(&place.pue, writer.language),
-            format!("{}, {}", place.intensity.zone, place.intensity.source),
+            of_place(writer, place),
+            format!(
+                "{}, {}",
+                place.intensity.zone,
+                sources::told(&place.intensity, sources::with_year(""))
+            ),
         ]);
     }
     table
+}
+
+/// A place's PUE with who says it and of which year, as far as a status tells.
+fn of_place(writer: &Writer<'_>, place: &PlaceFigures) -> String {
+    let told = pue::of_place(&place.pue, writer.language);
+    let Some(found) = &place.pue_figure else {
+        return told;
+    };
+    let source = Some(source_of(writer, found)).filter(|text| !text.is_empty());
+    let year = found.data_year.map(|year| year.to_string());
+    let parts = [Some(told), source, year];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// 7: the facility.

@@ -528,7 +528,7 @@ async fn announce<P: Policy>(
     let conditions = before
         .map(|status| status.conditions.as_slice())
         .unwrap_or_default();
-    let followed = [types::STALLED, types::INTENSITY_FRESH];
+    let followed = [types::STALLED, types::INTENSITY_FRESH, types::PLACES_KNOWN];
     context
         .events
         .on_transitions(&regarding, &followed, conditions, &after.conditions)

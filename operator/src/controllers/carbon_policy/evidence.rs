@@ -375,6 +375,8 @@ impl Parts {
             moved.insert(node.clone(), regions);
         }
         Ok(Observed {
+            // Told in a status, and in no report.
+            unplaced: BTreeMap::new(),
             contracts: self.tables.1.clone().map(table_of),
             zone_tables: self
                 .zone_tables

@@ -4,6 +4,7 @@
 //! snapshot and policy give the same evaluation, whenever it is made.
 
 mod advise;
+mod at_site;
 mod beside;
 mod cluster;
 mod coverage;
@@ -13,6 +14,7 @@ mod elsewhere;
 mod figures;
 mod group;
 mod memory;
+mod rules;
 mod settled;
 mod standing;
 mod tally;
@@ -26,20 +28,19 @@ use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::recommend::{Action, consolidate};
 use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod, WorkloadVerdict};
 use tanso_carbon::report::Digest;
-use tanso_carbon::verdict::{self, Combined, Evidence, Judgement};
-use tanso_carbon::{GramsCo2e, HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
+use tanso_carbon::verdict::{self, Combined, Evidence};
+use tanso_carbon::{HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
 use tanso_crds::carbon_policy::status::{
     AccountEnergy, Figures, MarketFigures, NoAdviceCount, PlaceFigures, Recommendation,
     RegulationResult, SciFigures, UsedSource, WorkloadResult,
 };
 use tanso_crds::power_monitor::IdleSharing;
-use tanso_faces::answer::beside::market as market_based;
-use tanso_power::Estimate;
 
 use super::validate::ValidatedPolicy;
 use crate::ledger::Snapshot;
 use crate::owners::{Inventory, Schedule};
 
+pub use at_site::AtSite;
 use coverage::{Since, coverage};
 use digest::digest;
 pub use figures::{bounded, verdict_of};
@@ -165,6 +166,8 @@ pub struct Evaluation {
     pub sources: Vec<UsedSource>,
     /// Where the energy was used.
     pub places: Vec<PlaceFigures>,
+    /// Nodes that count as at the site although they name another place.
+    pub at_site: Option<AtSite>,
     /// Advice about the cluster as a whole.
     pub recommendations: Vec<Recommendation>,
     /// What is not advised, by kind and reason.
@@ -276,15 +279,12 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
     );
     let embodied = beside::embodied(inputs, &grouped);
     let sci = beside::sci(inputs, &account, embodied.as_ref());
-    let judged = judge_all(inputs, &account, embodied.and_then(Result::ok));
-    let judgements: Vec<_> = judged
-        .iter()
-        .map(|(_, _, judgement)| judgement.clone())
-        .collect();
+    let judged = rules::judge_all(inputs, &account, embodied.and_then(Result::ok));
+    let judgements: Vec<_> = judged.iter().map(|one| one.judgement.clone()).collect();
     let facility: Vec<_> = judged
         .iter()
-        .filter(|(_, rule, _)| rule.metric == Metric::Pue)
-        .map(|(_, _, judgement)| judgement.clone())
+        .filter(|one| one.rule.metric == Metric::Pue)
+        .map(|one| one.judgement.clone())
         .collect();
     let cpu_us = grouped
         .workloads
@@ -305,12 +305,10 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         sci,
         sources: beside::sources(inputs, &grouped),
         places: beside::places(policy, &grouped),
+        at_site: at_site::at_site(policy, &grouped),
         recommendations: whole.into_iter().collect(),
         no_advice: tally.lines(),
-        regulations: judged
-            .iter()
-            .map(|(preset, rule, judgement)| figures::regulation(preset, rule, judgement))
-            .collect(),
+        regulations: judged.into_iter().map(rules::Judged::result).collect(),
         unallocated: group::unallocated(&grouped),
         unseen: group::unseen(&grouped),
         workloads,
@@ -333,79 +331,6 @@ fn account_of<'a>(
 ) -> Account {
     let rows: Vec<_> = rows.into_iter().copied().collect();
     account::account(&rows, &policy.places(), coverage)
-}
-
-/// Each rule in force, judged by the energy of all selected workloads.
-fn judge_all<'a>(
-    inputs: &'a Inputs<'_>,
-    of_window: &Account,
-    embodied: Option<Estimate<GramsCo2e>>,
-) -> Vec<(&'a Preset, &'a Rule, Judgement)> {
-    let mut judged = Vec::new();
-    for preset in &inputs.policy.presets {
-        let day = local_day(preset, inputs.data_through);
-        for rule in preset.on(day) {
-            let period = match preset.period(rule, day) {
-                // The units that were served are those of the window.
-                Ok(Some(period)) if !rule.metric.is_facility() && rule.metric != Metric::Sci => {
-                    period
-                }
-                _ => inputs.window,
-            };
-            let since = Since::of(rule);
-            let of_period = (period != inputs.window || since != Since::FirstRecord)
-                .then(|| account_within(inputs, of_window, period, since));
-            let account = of_period.as_ref().unwrap_or(of_window);
-            let beside = &inputs.policy.accounting;
-            let market = beside.market.as_ref();
-            // What is delivered later has matched nothing yet.
-            let matched = Period {
-                until: period.until.min(inputs.window.until),
-                ..period
-            };
-            let market = market.map(|by| market_based(by, account, matched));
-            let evidence = Evidence {
-                account: Some(account),
-                market: market.as_ref(),
-                pue: inputs.policy.pue.as_ref(),
-                indicators: &beside.indicators,
-                base_year_grams: beside.base_year_grams,
-                functional_units: beside.units.as_ref().map(|units| units.count),
-                embodied,
-            };
-            let mut judgement = judge_rule(rule, &evidence, inputs.policy.thresholds, day);
-            if since != Since::FirstRecord
-                && !rule.metric.is_facility()
-                && let Some(missing) = coverage::missing_in_words(inputs, period, since)
-            {
-                judgement.message = format!("{}; {missing}", judgement.message);
-            }
-            judged.push((preset, rule, judgement));
-        }
-    }
-    judged
-}
-
-/// The account of a rule's own period, or of the window with its whole length
-/// as what should be known.
-fn account_within(
-    inputs: &Inputs<'_>,
-    of_window: &Account,
-    period: Period,
-    since: Since,
-) -> Account {
-    let covered = coverage(inputs, period, since);
-    if period == inputs.window {
-        return Account {
-            coverage: covered,
-            ..of_window.clone()
-        };
-    }
-    let earlier = inputs.snapshot.earlier.iter();
-    let earlier = earlier.filter(|row| period.contains(row.hour));
-    let all = group::group(inputs.policy, inputs.snapshot, period);
-    let rows = all.workloads.iter().flat_map(|workload| &workload.rows);
-    account_of(inputs.policy, earlier.chain(rows), covered)
 }
 
 /// Whether a rule can be judged for one workload: a ratio of its own energy

@@ -108,15 +108,17 @@ pub async fn observed(
         let table = key_of(client, namespace, &named.config_map, &named.key).await?;
         zone_tables.insert(named.zone.clone(), table);
     }
+    let (node_regions, unplaced) = match spec.site.placement {
+        Placement::NodeRegion => (inventory.node_regions(), inventory.unplaced_regions()),
+        Placement::Site => (BTreeMap::new(), BTreeMap::new()),
+    };
     Ok(Observed {
         contracts,
         zone_tables,
         pue: number(feeds, pue.and_then(|pue| pue.query.as_ref())).await,
         units: number(feeds, units.and_then(|unit| unit.query.as_ref())).await,
-        node_regions: match spec.site.placement {
-            Placement::NodeRegion => inventory.node_regions(),
-            Placement::Site => BTreeMap::new(),
-        },
+        node_regions,
+        unplaced,
         moved: BTreeMap::new(),
     })
 }

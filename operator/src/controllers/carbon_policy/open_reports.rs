@@ -363,6 +363,7 @@ mod tests {
             pue_evidence: None,
             pue_source: None,
             intensity_estimated_percent: None,
+            places: Vec::new(),
         }
     }
 

@@ -53,8 +53,20 @@ impl Known {
                 .iter()
                 .map(|stay| (stay.since, region(stay)))
                 .collect();
-            if let Some(here) = observed.node_regions.remove(node) {
+            let here = observed.node_regions.remove(node);
+            let is_there = here.is_some() || observed.unplaced.contains_key(node);
+            if let Some(here) = here {
                 say_now(&mut places, here, now);
+            }
+            // What the cluster says of a node that is there, it says itself.
+            if !is_there
+                && let Some(Stay {
+                    region: Some((_, label)),
+                    ..
+                }) = stays.last()
+                && places.last().is_some_and(|(_, region)| region.is_none())
+            {
+                observed.unplaced.insert(node.clone(), label.clone());
             }
             // A stay of another size is none of another place.
             places.dedup_by_key(|(_, region)| *region);
@@ -159,6 +171,37 @@ mod tests {
             region: region.map(|region| ("aws".to_owned(), region.to_owned())),
             millicores: Some(millicores),
         }
+    }
+
+    /// Energy of a node that is gone was priced at the site without a note.
+    #[test]
+    fn a_node_that_is_gone_from_a_region_that_the_table_has_not_is_named() {
+        let mut observed = Observed {
+            unplaced: [("here".to_owned(), "cellar".to_owned())].into(),
+            ..Observed::default()
+        };
+        let stays = [
+            ("gone", vec![stay(0, Some("moon-base-1"), 1)]),
+            ("here", vec![stay(0, Some("attic"), 1)]),
+            (
+                "back",
+                vec![
+                    stay(0, Some("moon-base-1"), 1),
+                    stay(9, Some("eu-north-1"), 1),
+                ],
+            ),
+            ("mute", vec![stay(0, None, 1)]),
+        ];
+        let stays = stays.map(|(node, stays)| (node.to_owned(), stays));
+        let known = Known::new(BTreeMap::new(), stays.into());
+        known.place(&mut observed, UtcHour::from_unix_seconds(500_000 * 3_600));
+        let named: Vec<_> = observed.unplaced.iter().collect();
+        let pair = |node: &str, region: &str| (node.to_owned(), region.to_owned());
+        let wanted = [pair("gone", "moon-base-1"), pair("here", "cellar")];
+        assert_eq!(
+            named,
+            wanted.iter().map(|(a, b)| (a, b)).collect::<Vec<_>>()
+        );
     }
 
     fn placed<const N: usize>(

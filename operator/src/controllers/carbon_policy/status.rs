@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tanso_carbon::calendar::UtcHour;
-use tanso_carbon::series::{Basis, Boundary, Method};
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::CarbonPolicyStatus;
 use tanso_crds::carbon_policy::status::{self as crd, IntensityProvenance};
 use tanso_crds::condition::{reasons, types};
-use tanso_faces::answer::figures::milligrams_per_kwh;
+use tanso_faces::answer::figures::{milligrams_per_kwh, short_of};
+use tanso_faces::answer::sources;
 use tanso_faces::pue;
 use tanso_intensity::Loaded;
 
@@ -137,7 +137,7 @@ fn void(status: &mut CarbonPolicyStatus) {
             at.0
         )
     });
-    let why: String = why.chars().take(900 - of.len()).collect();
+    let why = short_of(&why, 900 - of.len(), "condition Ready");
     status.answer = format!("Not evaluated: {why}.{of}");
     status.verdict = Some(crd::Verdict::Unknown);
     status.summary = None;
@@ -177,7 +177,24 @@ fn evaluated_conditions(conditions: &mut Conditions<'_>, evaluated: &Evaluated<'
     );
     let (value, reason, message) = freshness(evaluated);
     conditions.set(types::INTENSITY_FRESH, value, reason, &message);
+    places_known(conditions, evaluated);
     open_reports(conditions, &evaluated.open_reports);
+}
+
+/// Said where the policy asks where nodes are, and nowhere else.
+fn places_known(conditions: &mut Conditions<'_>, evaluated: &Evaluated<'_>) {
+    let type_ = types::PLACES_KNOWN;
+    match &evaluated.evaluation.at_site {
+        _ if !evaluated.policy.others.by_node => conditions.remove(type_),
+        Some(nodes) => {
+            conditions.set(type_, "False", reasons::UNKNOWN_REGION, &nodes.in_words());
+        }
+        None => {
+            let message =
+                "each node with energy is at the place that its label names, or names none";
+            conditions.set(type_, "True", reasons::SUCCEEDED, message);
+        }
+    }
 }
 
 /// Said where they are wished, and nowhere else.
@@ -332,21 +349,12 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
 /// What kind of figures an intensity's are.
 pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
     let info = loaded.series.info();
-    let text = |text: &str| text.chars().take(256).collect();
+    let text = |text: &str| short_of(text, 256, "spec.intensity");
     IntensityProvenance {
         zone: info.zone.clone(),
-        method: match info.method {
-            Method::Average => "Average".to_owned(),
-            Method::Marginal => "Marginal".to_owned(),
-        },
-        boundary: match info.boundary {
-            Boundary::Direct => "Direct".to_owned(),
-            Boundary::LifeCycle => "LifeCycle".to_owned(),
-        },
-        basis: match info.basis {
-            Basis::Location => "Location".to_owned(),
-            Basis::Market => "Market".to_owned(),
-        },
+        method: sources::method(info.method).to_owned(),
+        boundary: sources::boundary(info.boundary).to_owned(),
+        basis: sources::basis(info.basis).to_owned(),
         source: text(&info.source),
         data_year: info.data_year.map(i32::from),
         sources: Vec::new(),
@@ -414,6 +422,7 @@ mod tests {
             pue_evidence: None,
             pue_source: None,
             intensity_estimated_percent: None,
+            places: Vec::new(),
         };
         let workload = crd::WorkloadResult {
             namespace: "shop".into(),

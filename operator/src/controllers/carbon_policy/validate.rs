@@ -60,6 +60,8 @@ pub struct Observed {
     pub units: Option<Result<f64, String>>,
     /// The cloud region of each node that is known to be in one: from the beginning, where it moved.
     pub node_regions: BTreeMap<String, &'static Region>,
+    /// The region that a node's label names, of each node whose region is none of the table's.
+    pub unplaced: BTreeMap<String, String>,
     /// Where nodes were from an hour on that were elsewhere before, in the order of hours; `None` where
     /// no region is known.
     pub moved: BTreeMap<String, Vec<(UtcHour, Option<&'static Region>)>>,

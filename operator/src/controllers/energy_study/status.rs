@@ -12,6 +12,7 @@ use tanso_carbon::study::{Plan, Trials};
 use tanso_crds::EnergyStudyStatus;
 use tanso_crds::condition::{reasons, types};
 use tanso_crds::energy_study::{StudyProgress, StudyResult, StudySummary, TrialStatus};
+use tanso_faces::answer::figures::short;
 
 use crate::cluster::{Conditions, condition};
 
@@ -207,7 +208,7 @@ pub fn tell(status: &mut EnergyStudyStatus, report: &Report) {
     let results = report.primary().filter_map(|one| result(report, one));
     status.results = results.take(RESULTS_MAX).collect();
     let sentences = report.answer.iter().take(RESULTS_MAX);
-    let cut = |sentence: &String| sentence.chars().take(SENTENCE_MAX).collect();
+    let cut = |sentence: &String| short(sentence, SENTENCE_MAX);
     status.answer = sentences.map(cut).collect();
 }
 

@@ -1,17 +1,21 @@
 //! What stands beside the location-based sum: market-based, per unit of work,
 //! by place; pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
-use tanso_carbon::GramsCo2e;
-use tanso_carbon::account::Account;
+use tanso_carbon::account::{Account, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::{FacilityPue, GramsCo2e};
 use tanso_crds::carbon_policy::status::{
-    IntensityProvenance, MarketFigures, PlaceFigures, SciFigures, UsedSource,
+    IntensityProvenance, MarketFigures, PlaceFigures, PlaceShare, SciFigures, UsedSource,
 };
 use tanso_faces::answer::beside::{self as shown, EmbodiedUnknown, OnNode};
-use tanso_faces::answer::sources;
-use tanso_power::{Estimate, Joules};
+use tanso_faces::answer::{places::SITE, sources};
+use tanso_faces::pue;
+use tanso_intensity::Loaded;
+use tanso_intensity::provider::Series;
+use tanso_power::Estimate;
 
 use super::coverage::{Since, coverage};
 use super::figures::short;
@@ -20,8 +24,15 @@ use super::{Inputs, ValidatedPolicy};
 use crate::controllers::carbon_policy::status::provenance_of;
 use crate::ledger::LedgerAccount;
 
-/// The name of the policy's own place.
-const SITE: &str = "site";
+/// The name of the places that do not fit.
+const OTHERS: &str = "others";
+/// Most places of a status, and of one rule in it.
+const PLACES_MAX: usize = 32;
+const SHARES_MAX: usize = 8;
+/// Letters of a region, of a zone and of a PUE in words.
+const REGION_MAX: usize = 63;
+const ZONE_MAX: usize = 32;
+const PUE_MAX: usize = 128;
 
 /// The market-based sum, if contracts and a residual mix are named.
 pub(super) fn market(
@@ -31,7 +42,7 @@ pub(super) fn market(
 ) -> Option<MarketFigures> {
     let by = policy.accounting.market.as_ref()?;
     let sum = shown::market(by, account, window);
-    Some(shown::market_figures(by, &sum))
+    Some(shown::market_figures(by, &sum, account))
 }
 
 /// The nodes' embodied emissions that belong to the workloads: the minutes in
@@ -86,12 +97,13 @@ pub(super) fn sci(
         coverage: coverage(inputs, inputs.window, Since::Begin),
         ..account.clone()
     };
-    Some(shown::sci_figures(
-        &account,
+    let made = shown::MadeWith {
         embodied,
-        units.count,
-        &units.name,
-    ))
+        hardware: inputs.policy.accounting.hardware.as_ref()?,
+        intensity: inputs.policy.intensity.series.info(),
+        units: (units.count, units.name.as_str()),
+    };
+    Some(shown::sci_figures(&account, &made))
 }
 
 /// Who spoke for the site's hours in which energy was used: of the window, and
@@ -108,29 +120,124 @@ pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<Pla
     if policy.others.places.is_empty() {
         return Vec::new();
     }
-    let mut used: BTreeMap<usize, (u128, BTreeSet<UtcHour>)> = BTreeMap::new();
+    let mut used: BTreeMap<usize, Used> = BTreeMap::new();
     for row in grouped.workloads.iter().flat_map(|one| &one.rows) {
-        let (energy, hours) = used.entry(row.place).or_default();
-        *energy += u128::from(row.energy.value.microjoules());
-        hours.insert(row.hour);
+        let sum = used.entry(row.place).or_default();
+        sum.energy += u128::from(row.energy.value.microjoules());
+        *sum.hours.entry(row.hour).or_default() += u128::from(row.energy.value.microjoules());
     }
-    let figures = |(number, (energy, hours)): (usize, (u128, BTreeSet<UtcHour>))| {
-        let other = number.checked_sub(1);
-        let other = other.and_then(|index| policy.others.places.get(index));
-        let (region, intensity, pue) = other
-            .map_or((SITE, &policy.intensity, policy.pue.as_ref()), |other| {
-                (other.region.as_str(), &other.intensity, other.pue.as_ref())
-            });
-        let energy = Joules::from_microjoules(u64::try_from(energy).unwrap_or(u64::MAX));
+    let figures = |(number, used): (usize, Used)| {
+        let at = named(policy, number);
         PlaceFigures {
-            region: short(region, 63),
-            energy_microjoules: i64::try_from(energy.microjoules()).unwrap_or(i64::MAX),
-            pue: pue.map_or_else(|| "-".to_owned(), |pue| short(&pue.to_string(), 128)),
+            region: short(at.region, REGION_MAX),
+            energy_microjoules: whole(used.energy),
+            pue: at.pue_in_words().unwrap_or_else(|| "-".to_owned()),
+            pue_figure: at.pue.map(|found| pue::figure(found, policy.metering)),
+            intensity_estimated_percent: Some(used.estimated_percent(&at.intensity.series)),
             intensity: IntensityProvenance {
-                sources: sources::used(&*intensity.series, hours),
-                ..provenance_of(intensity)
+                sources: sources::used(&*at.intensity.series, used.hours.into_keys()),
+                ..provenance_of(at.intensity)
             },
         }
     };
-    used.into_iter().map(figures).take(32).collect()
+    let used = used.into_iter().map(figures);
+    used.take(PLACES_MAX).collect()
+}
+
+/// What was used at a place.
+#[derive(Default)]
+struct Used {
+    energy: u128,
+    hours: BTreeMap<UtcHour, u128>,
+}
+
+impl Used {
+    /// Share of the energy whose hours have an estimated or filled figure.
+    fn estimated_percent(&self, series: &Series) -> i32 {
+        let is_estimated = |hour: UtcHour| {
+            let point = series.at(hour);
+            point.is_some_and(|point| point.origin.is_estimated())
+        };
+        let estimated = self.hours.iter().filter(|(hour, _)| is_estimated(**hour));
+        let estimated: u128 = estimated.map(|(_, energy)| energy).sum();
+        let percent = (estimated * 200 + self.energy).checked_div(self.energy * 2);
+        percent
+            .and_then(|percent| i32::try_from(percent).ok())
+            .unwrap_or(0)
+    }
+}
+
+/// A place with what it is called.
+struct Named<'a> {
+    region: &'a str,
+    intensity: &'a Loaded,
+    pue: Option<&'a FacilityPue>,
+}
+
+impl Named<'_> {
+    fn pue_in_words(&self) -> Option<String> {
+        self.pue.map(|pue| short(&pue.to_string(), PUE_MAX))
+    }
+}
+
+/// The place of a number: the site, or a region of nodes.
+fn named(policy: &ValidatedPolicy, number: usize) -> Named<'_> {
+    let other = number.checked_sub(1);
+    let other = other.and_then(|index| policy.others.places.get(index));
+    let site = || Named {
+        region: SITE,
+        intensity: &policy.intensity,
+        pue: policy.pue.as_ref(),
+    };
+    other.map_or_else(site, |other| Named {
+        region: &other.region,
+        intensity: &other.intensity,
+        pue: other.pue.as_ref(),
+    })
+}
+
+/// Where the energy of a rule's own period was used, most first; nothing where
+/// all of it was used at the site. The last line is of all that do not fit.
+pub(super) fn places_of<'a>(
+    policy: &ValidatedPolicy,
+    rows: impl IntoIterator<Item = &'a EnergyRow>,
+) -> Vec<PlaceShare> {
+    let mut used: BTreeMap<usize, u128> = BTreeMap::new();
+    for row in rows {
+        *used.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());
+    }
+    used.retain(|_, energy| *energy > 0);
+    if used.keys().all(|number| *number == 0) {
+        return Vec::new();
+    }
+    let mut used: Vec<_> = used.into_iter().collect();
+    used.sort_by_key(|(number, energy)| (Reverse(*energy), *number));
+    let fit = if used.len() > SHARES_MAX {
+        SHARES_MAX - 1
+    } else {
+        used.len()
+    };
+    let rest = used.split_off(fit);
+    let share = |(number, energy): (usize, u128)| {
+        let at = named(policy, number);
+        PlaceShare {
+            region: short(at.region, REGION_MAX),
+            energy_microjoules: whole(energy),
+            zone: Some(short(&at.intensity.series.info().zone, ZONE_MAX)),
+            pue: at.pue_in_words(),
+        }
+    };
+    let mut shares: Vec<_> = used.into_iter().map(share).collect();
+    if !rest.is_empty() {
+        shares.push(PlaceShare {
+            region: OTHERS.to_owned(),
+            energy_microjoules: whole(rest.iter().map(|(_, energy)| energy).sum()),
+            ..PlaceShare::default()
+        });
+    }
+    shares
+}
+
+fn whole(microjoules: u128) -> i64 {
+    i64::try_from(microjoules).unwrap_or(i64::MAX)
 }

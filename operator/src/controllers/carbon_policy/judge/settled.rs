@@ -19,17 +19,20 @@ use tanso_carbon::schedule::{CostCurve, Job};
 use tanso_carbon::series::{HourlyIntensity, IntensitySeries, Origin, Point, SeriesInfo};
 use tanso_carbon::{GramsCo2e, Intensity};
 use tanso_crds::carbon_policy::status::{Realised, SettledRun};
+use tanso_faces::answer::sources;
 use tanso_intensity::Past;
 use tanso_intensity::book::{Forecast, Restated};
 use tanso_power::Joules;
 
 use super::Inputs;
-use super::figures::milligrams;
+use super::figures::{milligrams, short};
 use super::group::Workload;
 use crate::ledger::{LedgerAccount, PodNames};
 
 /// Most runs that are shown.
 const RUNS_MAX: usize = 5;
+/// Longest name of a source, letters.
+const SOURCE_MAX: usize = 128;
 /// How late a run may begin and still be its schedule's, seconds: images are
 /// fetched, nodes made.
 const LATE_S: i64 = 900;
@@ -146,7 +149,13 @@ fn settle_run(
     };
     let settlement = settlement(&loaded.past, &observed, &plan)?;
     let best = settlement.all().last()?.best;
+    let info = loaded.series.info_at(UtcHour::containing(chosen));
     Some(SettledRun {
+        source: short(&info.source, SOURCE_MAX),
+        method: sources::method(info.method).to_owned(),
+        boundary: sources::boundary(info.boundary).to_owned(),
+        data_year: info.data_year.map(i32::from),
+        intensity_estimated_percent: Some(estimated_percent(&observed, chosen, &plan.job)),
         started: Time(started),
         moved_from: moved_from.map(Time),
         advised: Time(chosen),
@@ -156,6 +165,25 @@ fn settle_run(
         predicted_milligrams: milligrams(choice.predicted),
         realised: settlement.all().iter().map(realised).collect(),
     })
+}
+
+/// Share of a run's hours whose figures the publisher had estimated itself.
+fn estimated_percent(observed: &Observed<'_>, start: Timestamp, job: &Job) -> i32 {
+    let end_s = start.as_second().saturating_add(job.seconds());
+    let touched = Period {
+        from: UtcHour::containing(start),
+        until: UtcHour::from_unix_seconds(end_s.saturating_add(3_599)),
+    };
+    let known = touched.hours().filter_map(|hour| observed.at(hour));
+    let (mut all, mut estimated) = (0_usize, 0_usize);
+    for point in known {
+        all += 1;
+        estimated += usize::from(point.origin.is_estimated());
+    }
+    let percent = (estimated * 200 + all).checked_div(all * 2);
+    percent
+        .and_then(|percent| i32::try_from(percent).ok())
+        .unwrap_or(0)
 }
 
 /// What the forecast would have chosen for a run that started as its schedule

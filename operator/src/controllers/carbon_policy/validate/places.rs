@@ -64,6 +64,10 @@ pub struct Others {
     pub of_node: BTreeMap<String, usize>,
     /// Numbers of nodes that moved, each from an hour on, in the order of hours.
     pub moved: BTreeMap<String, Vec<(UtcHour, usize)>>,
+    /// Whether the policy asks where nodes are.
+    pub by_node: bool,
+    /// Nodes that count as at the site although they say that they are elsewhere, with the region that they name.
+    pub at_site: BTreeMap<String, String>,
 }
 
 impl Others {
@@ -102,6 +106,8 @@ pub(in super::super) fn others(
             "NodeRegion with accounting.market: contracts are of one market; accepted is Site, or a policy per market",
         ));
     }
+    others.by_node = true;
+    others.at_site.clone_from(&sources.observed.unplaced);
     let by = By {
         spec,
         sources,
@@ -110,7 +116,11 @@ pub(in super::super) fn others(
     };
     for (node, region) in &sources.observed.node_regions {
         let number = by.number_of(region, &mut others.places, notes)?;
-        if number != AT_SITE {
+        if number == AT_SITE {
+            let (name, zone) = (&region.region, &region.grid_zone);
+            let named = format!("{name}, whose grid zone {zone} has no figures");
+            others.at_site.insert(node.clone(), named);
+        } else {
             others.of_node.insert(node.clone(), number);
         }
     }

@@ -3,6 +3,8 @@
 use tanso_carbon::account::Metering;
 use tanso_carbon::verdict::Verdict;
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, SciFigures, WorkloadResult};
+use tanso_faces::answer::figures::short_of;
+use tanso_faces::answer::places;
 use tanso_faces::answer::savings::{foremost, moved};
 use tanso_faces::pue;
 use tanso_faces::report::Language;
@@ -13,6 +15,8 @@ use super::{Evaluation, ValidatedPolicy, emissions, energy, intensity, series};
 
 /// Longest answer that a status holds, letters.
 const LETTERS_MAX: usize = 1_024;
+/// What tells all of it, where a status holds a part.
+const WHOLE: &str = "kubectl tanso explain policy";
 
 /// What was used, what it emitted and why, the verdict, and what would help.
 #[must_use]
@@ -20,12 +24,14 @@ pub fn answer(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     let mut sentences = vec![used(policy, evaluation)];
     sentences.extend(unseen(evaluation));
     sentences.push(priced(policy, evaluation));
-    sentences.extend(facility(policy));
+    sentences.extend(facility(policy, evaluation));
+    let at_site = evaluation.at_site.as_ref();
+    sentences.extend(at_site.map(|nodes| format!("Note: {}.", nodes.in_words())));
     sentences.extend(beside(evaluation));
     sentences.push(judged(evaluation));
     sentences.extend(advised(evaluation));
     sentences.extend(policy.notes.iter().map(|note| format!("Note: {note}.")));
-    sentences.join(" ").chars().take(LETTERS_MAX).collect()
+    short_of(&sentences.join(" "), LETTERS_MAX, WHOLE)
 }
 
 fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
@@ -37,7 +43,13 @@ fn used(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
         .pue
         .as_ref()
         .filter(|_| policy.metering == Metering::ItEquipment);
-    let factor = applied.map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value));
+    let factor = if !places::is_elsewhere(&evaluation.places) {
+        applied.map_or_else(String::new, |pue| format!(" x PUE {}", pue.value.value))
+    } else if policy.metering == Metering::Facility {
+        String::new()
+    } else {
+        " x PUE of each place".to_owned()
+    };
     format!(
         "{count} {workloads} used {}{} in {} h{} and emitted {}: energy{factor} x {} gCO2eq/kWh.",
         energy(figures.energy_microjoules.value),
@@ -116,8 +128,12 @@ fn priced(policy: &ValidatedPolicy, evaluation: &Evaluation) -> String {
     )
 }
 
-/// Who stands for the PUE.
-fn facility(policy: &ValidatedPolicy) -> Option<String> {
+/// Who stands for the PUE: the site's, or where energy was used at the places of
+/// nodes, that of each.
+fn facility(policy: &ValidatedPolicy, evaluation: &Evaluation) -> Option<String> {
+    if let Some(said) = places::told(&evaluation.places) {
+        return Some(format!("By place: {said}."));
+    }
     let pue = pue::figure(policy.pue.as_ref()?, policy.metering);
     let remarks: Vec<_> = pue::remarks(&pue, Language::English).collect();
     let remarks = if remarks.is_empty() {

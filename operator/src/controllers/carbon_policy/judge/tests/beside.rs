@@ -36,6 +36,8 @@ fn a_market_based_sum_stands_beside_and_changes_no_other() {
             residual_mix: ResidualMixSpec {
                 grams_per_kwh: 480.0,
                 reference: "made up".into(),
+                data_year: Some(2025),
+                boundary: Some(crd::IntensityBoundary::LifeCycle),
             },
         }),
         ..AccountingSpec::default()
@@ -55,6 +57,15 @@ fn a_market_based_sum_stands_beside_and_changes_no_other() {
         (50, "Hourly")
     );
     assert!(market.residual_mix.contains("made up"), "{market:?}");
+    // What it is was not told: of what kind, by which instruments, of which year.
+    let kind = (&*market.method, &*market.basis, &*market.boundary);
+    assert_eq!(kind, ("Average", "Market", "LifeCycle"));
+    assert_eq!(market.instruments, ["sun"]);
+    // The mix of 2025 prices half of 2026's energy.
+    assert_eq!(
+        (market.data_year, market.intensity_estimated_percent),
+        (Some(2025), Some(50))
+    );
     assert_eq!(without.market, None);
 }
 
@@ -107,7 +118,7 @@ fn what_moves_between_regions_is_priced_where_it_was() {
         .into(),
         ..Observed::default()
     };
-    let (_, found) = evaluate_with(&by_region, &moved, &observed, &Cluster);
+    let (policy, found) = evaluate_with(&by_region, &moved, &observed, &Cluster);
     let regions: Vec<_> = found
         .places
         .iter()
@@ -135,6 +146,7 @@ fn what_moves_between_regions_is_priced_where_it_was() {
         "{:?}",
         found.places
     );
+    each_place_says_whose_its_pue_is(&policy, &found);
     let (_, at_site) = evaluate(&spec(IntensitySource::Static), &moved);
     assert_eq!(at_site.places, []);
     assert!(at_site.totals.emissions_milligrams.value > found.totals.emissions_milligrams.value);
@@ -142,6 +154,150 @@ fn what_moves_between_regions_is_priced_where_it_was() {
     let added = found.totals.emissions_milligrams.value - base.totals.emissions_milligrams.value;
     // 8.33 Wh in Sweden are some hundred milligrams, in Korea 4.6 g.
     assert!((1..1_000).contains(&added), "{added}");
+}
+
+/// The answer named the site's PUE and source of energy that was used elsewhere.
+fn each_place_says_whose_its_pue_is(policy: &ValidatedPolicy, found: &Evaluation) {
+    let [here, there] = found.places.as_slice() else {
+        panic!("{:?}", found.places);
+    };
+    let (own, other) = (
+        here.pue_figure.as_ref().unwrap(),
+        there.pue_figure.as_ref().unwrap(),
+    );
+    assert_eq!((&*own.source, own.data_year), ("certificate 7", None));
+    assert!(
+        !other.source.is_empty() && other.data_year.is_some(),
+        "{other:?}"
+    );
+    // The site's is a figure of the policy, Sweden's a yearly mean of another year.
+    let estimated = [here, there].map(|one| one.intensity_estimated_percent);
+    assert_eq!(estimated, [Some(0), Some(100)]);
+    let said = answer(policy, found);
+    assert!(said.contains("energy x PUE of each place x"), "{said}");
+    assert!(!said.contains("PUE: 1.32"), "{said}");
+    let first = "By place: ap-northeast-2 (75 % of the energy): PUE 1.32 (from a certificate; certificate 7), KR by official factor; \
+                 eu-north-1 (25 % of the energy): PUE ";
+    assert!(said.contains(first), "{said}");
+}
+
+/// A year whose energy was in two countries named the place of neither.
+#[test]
+fn a_rule_over_a_longer_period_names_the_places_of_that_period() {
+    let mut yearly = spec(IntensitySource::Static);
+    yearly.site.placement = Placement::NodeRegion;
+    yearly.regulations = vec![RegulationRef { rule: "own".into() }];
+    let text = "id: own\ntitle: Own\njurisdiction: KR\ntimeZone: Asia/Seoul\nrules:\n  - {id: YEAR, name: A budget, \
+                kind: policyTarget, authority: us, binds: Nobody, source: board, evidence: none, metric: CarbonBudget, \
+                op: AtMost, limit: 1000, unit: kgCO2eq, period: Year}\n";
+    let rules = Rules::default().with([("own.yaml", text)]);
+    let observed = Observed {
+        node_regions: [
+            ("n1".to_owned(), region("ap-northeast-2")),
+            ("n2".to_owned(), region("eu-north-1")),
+        ]
+        .into(),
+        ..Observed::default()
+    };
+    let policy = policy_by(&yearly, &observed, &rules);
+    let mut longer = snapshot();
+    // Two months ago, in Sweden: the second place's number.
+    let there = policy.place_of("n2", hour());
+    longer.earlier.push(EnergyRow {
+        hour: hour().plus_hours(-1_440),
+        place: there,
+        energy: Estimate::exact(Joules::from_microjoules(270_000_000_000)),
+        provenance: Provenance::Measured,
+    });
+    let found = judged(&policy, &longer, &Cluster);
+    assert_eq!(
+        found.places.len(),
+        1,
+        "the window's own: {:?}",
+        found.places
+    );
+    let [rule] = found.regulations.as_slice() else {
+        panic!("{:?}", found.regulations);
+    };
+    let places: Vec<_> = rule
+        .places
+        .iter()
+        .map(|place| {
+            let energy = place.energy_microjoules / 1_000_000_000;
+            (&*place.region, place.zone.as_deref(), energy)
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("eu-north-1", Some("SE"), 270),
+            ("ap-northeast-2", Some("KR"), 90)
+        ]
+    );
+    assert!(rule.places[1].pue.as_ref().unwrap().starts_with("1.32"));
+    // A rule over the window has them in the status.
+    let (_, found) = evaluate_with(
+        &CarbonPolicySpec {
+            regulations: spec(IntensitySource::Static).regulations,
+            ..yearly
+        },
+        &longer,
+        &observed,
+        &Cluster,
+    );
+    assert!(found.regulations.iter().all(|rule| rule.places.is_empty()));
+}
+
+/// Nodes in regions that the table has not were priced at the site without a word.
+#[test]
+fn nodes_in_unknown_regions_are_told_with_their_energy_and_what_is_accepted() {
+    let mut by_region = spec(IntensitySource::Static);
+    by_region.site.placement = Placement::NodeRegion;
+    let mut more = snapshot();
+    let mut there = row(pod("a1"), 30_000_000_000, Provenance::Measured);
+    there.node = Arc::from("n2");
+    more.rows.push(there);
+    let mut idle = row(pod("a2"), 0, Provenance::Measured);
+    idle.node = Arc::from("n3");
+    more.rows.push(idle);
+    let observed = Observed {
+        unplaced: [
+            // Gone before the window.
+            ("n4".to_owned(), "barn".to_owned()),
+            ("n2".to_owned(), "cellar".to_owned()),
+            ("n3".to_owned(), "attic".to_owned()),
+        ]
+        .into(),
+        ..Observed::default()
+    };
+    let (policy, found) = evaluate_with(&by_region, &more, &observed, &Cluster);
+    let said = found.at_site.as_ref().unwrap().in_words();
+    for part in [
+        "2 nodes are in a region",
+        "(attic, cellar)",
+        "with 25 % of the energy",
+        "kubectl tanso regions",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(answer(&policy, &found).contains(&said));
+    let condition = |policy: &ValidatedPolicy, found: &Evaluation| {
+        let status = super::shown::written(policy, found);
+        let mut all = status.conditions.into_iter();
+        all.find(|one| one.type_ == "PlacesKnown")
+            .map(|one| (one.status, one.reason, one.message))
+    };
+    let (status, reason, message) = condition(&policy, &found).unwrap();
+    assert_eq!((&*status, &*reason), ("False", "UnknownRegion"));
+    assert_eq!(message, said);
+    // With all of them known it is true, and of no interest at one site.
+    let (policy, found) = evaluate_with(&by_region, &more, &Observed::default(), &Cluster);
+    assert_eq!(condition(&policy, &found).unwrap().0, "True");
+    let (policy, found) = evaluate(&spec(IntensitySource::Static), &more);
+    assert_eq!(
+        (found.at_site.clone(), condition(&policy, &found)),
+        (None, None)
+    );
 }
 
 /// The ledger kept one place a name: the past of one that came again elsewhere was priced there.

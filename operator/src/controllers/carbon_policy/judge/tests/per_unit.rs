@@ -42,6 +42,12 @@ fn a_unit_of_work_has_its_share_of_the_hardware() {
     assert_eq!(sci.embodied_milligrams.value, 14_269);
     assert_eq!(sci.operational_milligrams.value, 13_771);
     assert_eq!((sci.units, sci.unit.as_str()), (500, "order"));
+    // Of what kind, by whom and of which year it is.
+    let kind = (&*sci.method, &*sci.boundary, &*sci.basis);
+    assert_eq!(kind, ("Average", "LifeCycle", "Location"));
+    let by = (&*sci.source, &*sci.embodied_source, sci.data_year);
+    assert_eq!(by, ("official factor", "the maker", None));
+    assert_eq!(sci.intensity_estimated_percent, Some(0));
     // (13.7709 + 14.2694) g / 500.
     assert_eq!(sci.micrograms_per_unit.value, 56_081);
     // One hour of the 24 that the orders were counted in is recorded.

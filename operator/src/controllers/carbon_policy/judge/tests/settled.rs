@@ -119,6 +119,10 @@ fn a_promise_of_500_g_became_200_with_a_regret_of_150() {
         .map(|one| (one.saved_milligrams, one.regret_milligrams))
         .collect();
     assert_eq!(found, [(200_000, 150_000)]);
+    // By whose hours, and of what kind these are.
+    let by = (&*run.source, &*run.method, &*run.boundary, run.data_year);
+    assert_eq!(by, ("live", "Average", "LifeCycle", None));
+    assert_eq!(run.intensity_estimated_percent, Some(0));
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn evaluated<'a>(policy: &'a ValidatedPolicy, evaluation: &'a Evaluation) -> Eva
 }
 
 /// The first status of an evaluation.
-fn written(policy: &ValidatedPolicy, evaluation: &Evaluation) -> CarbonPolicyStatus {
+pub(super) fn written(policy: &ValidatedPolicy, evaluation: &Evaluation) -> CarbonPolicyStatus {
     let evaluated = evaluated(policy, evaluation);
     let data_through = evaluated.data_through;
     let outcome = Outcome::Evaluated(Box::new(evaluated));
@@ -38,6 +38,20 @@ fn the_digest_follows_the_inputs_and_nothing_else() {
     turned.rows[0].energy.value = Joules::from_microjoules(1);
     assert_ne!(digest(&bundled, &turned), base);
     assert_ne!(digest(&spec(IntensitySource::Static), &snapshot()), base);
+}
+
+/// A long answer lost its end in silence.
+#[test]
+fn an_answer_that_is_cut_says_so_and_where_the_whole_is() {
+    let (mut policy, found) = evaluate(&spec(IntensitySource::Bundled), &snapshot());
+    assert!(!answer(&policy, &found).contains('…'));
+    policy.notes = vec!["x".repeat(2_000)];
+    let said = answer(&policy, &found);
+    assert_eq!(said.chars().count(), 1_024);
+    assert!(
+        said.ends_with("… (whole: kubectl tanso explain policy)"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -138,11 +152,14 @@ fn each_provider_that_spoke_for_hours_is_told_with_its_own_data_year() {
         provenance: Provenance::Measured,
     });
     let found = judged(&policy, &longer, &Cluster);
-    let typical = ("Electricity Maps, typical hours".to_owned(), Some(2024), 3);
+    let typical = (
+        "Electricity Maps, typical year of 2024".to_owned(),
+        Some(2024),
+        3,
+    );
     assert_eq!(told(&found), [typical, own]);
     let said = answer(&policy, &found);
-    let words =
-        "Electricity Maps, typical hours, data year 2024 (3 h) and own/t.csv, data year 2026 (1 h)";
+    let words = "Electricity Maps, typical year of 2024, data year 2024 (3 h) and own/t.csv, data year 2026 (1 h)";
     assert!(said.contains(words), "{said}");
     let status = written(&policy, &found);
     let intensity = status.intensity.unwrap();
