@@ -12,7 +12,7 @@ use tanso_carbon::sci::{self, Hardware, Reserved};
 use tanso_crds::carbon_policy::status::{MarketFigures, SciFigures};
 use tanso_power::Estimate;
 
-use super::figures::{bounded, milligrams, nearest, percent, short};
+use super::figures::{bounded, milligrams, nearest, percent, percent_seen, short};
 use crate::view::Market;
 
 /// Longest text of a residual mix.
@@ -56,7 +56,7 @@ pub fn sci_figures(
         units: nearest(found.units),
         operational_milligrams: bounded(found.operational, milligrams),
         embodied_milligrams: bounded(found.embodied, milligrams),
-        coverage_percent: percent(found.coverage_percent),
+        coverage_percent: percent_seen(found.coverage_percent),
     })
 }
 
