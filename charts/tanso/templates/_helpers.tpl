@@ -3,10 +3,15 @@
 {{- printf "%s/%s:%s" $root.Values.image.repository (index . 1) (default $root.Chart.AppVersion $root.Values.image.tag) -}}
 {{- end }}
 
-{{- define "tanso.labels" -}}
+{{/* Without the chart's version: a pod that runs need not end because the chart was packed anew. */}}
+{{- define "tanso.podLabels" -}}
 app.kubernetes.io/part-of: tanso
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "tanso.labels" -}}
+{{ include "tanso.podLabels" . }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
