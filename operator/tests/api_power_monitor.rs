@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -386,6 +387,26 @@ async fn every_protection_is_made_once_and_goes_when_it_is_not_wished() {
     visit(&operator, &bench.name).await;
     let left = bench.extras().await;
     assert!(left.is_empty(), "{left:?}");
+    bench.clear().await;
+}
+
+/// The policy of a model server that asks nobody has no list of what goes out.
+#[tokio::test]
+async fn what_a_model_server_lets_out_goes_when_it_no_longer_learns() {
+    let Some(bench) = Bench::new("closed", true).await else {
+        return;
+    };
+    let operator = bench.operator().await;
+    for (samples, rules) in [("Disabled", 0), ("Enabled", 2), ("Disabled", 0)] {
+        let spec = json!({"agent": {"samples": samples}, "networkPolicy": {"type": "Enabled"}});
+        bench.wish(spec).await;
+        visit(&operator, &bench.name).await;
+        let policies = bench.inside::<NetworkPolicy>();
+        let policy = policies.get(&bench.names.model_policy).await.unwrap();
+        let spec = policy.spec.unwrap();
+        assert_eq!(spec.policy_types.unwrap(), ["Ingress", "Egress"]);
+        assert_eq!(spec.egress.unwrap_or_default().len(), rules, "{samples}");
+    }
     bench.clear().await;
 }
 

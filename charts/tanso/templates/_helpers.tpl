@@ -3,10 +3,15 @@
 {{- printf "%s/%s:%s" $root.Values.image.repository (index . 1) (default $root.Chart.AppVersion $root.Values.image.tag) -}}
 {{- end }}
 
-{{- define "tanso.labels" -}}
+{{/* Without the chart's version: a pod that runs need not end because the chart was packed anew. */}}
+{{- define "tanso.podLabels" -}}
 app.kubernetes.io/part-of: tanso
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "tanso.labels" -}}
+{{ include "tanso.podLabels" . }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
@@ -61,27 +66,39 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* The PowerMonitor's spec: who scrapes, what and who may connect as the chart's own values say, unless it says so itself. */}}
+{{/* A PowerMonitor's spec, of the release's or of one's own: who scrapes, what and who may connect as the chart's own values say, unless it says so itself. */}}
 {{- define "tanso.monitorSpec" -}}
+{{- $root := index . 0 }}
 {{- $spec := dict }}
-{{- with .Values.monitoring.prometheusRule }}
+{{- with $root.Values.monitoring.prometheusRule }}
 {{- if and .enabled .keplerLegacy }}
 {{- $_ := set $spec "agent" (dict "metrics" (dict "legacyNames" "Beside")) }}
 {{- end }}
 {{- end }}
-{{- with .Values.monitoring.serviceMonitor }}
+{{- with $root.Values.monitoring.serviceMonitor }}
 {{- if .enabled }}
 {{- $scrape := dict "type" "Enabled" "interval" .interval }}
 {{- with .labels }}{{ $_ := set $scrape "labels" . }}{{ end }}
 {{- $_ := set $spec "serviceMonitor" $scrape }}
 {{- end }}
 {{- end }}
-{{- with .Values.networkPolicy }}
+{{- with $root.Values.networkPolicy }}
 {{- if .enabled }}
 {{- $closed := dict "type" "Enabled" }}
 {{- with .metricsFrom }}{{ $_ := set $closed "metricsFrom" . }}{{ end }}
+{{- /* What the kind does by itself is not said again. */ -}}
+{{- $dns := list }}{{ range .dnsPorts }}{{ $dns = append $dns (int .) }}{{ end }}
+{{- if ne (toJson $dns) "[53]" }}{{ $_ := set $closed "dnsPorts" $dns }}{{ end }}
+{{- $api := uniq (list 443 (int .apiServerPort)) }}
+{{- if ne (toJson $api) "[443,6443]" }}{{ $_ := set $closed "apiServerPorts" $api }}{{ end }}
+{{- with .apiServerCidr }}{{ $_ := set $closed "apiServerCidr" . }}{{ end }}
 {{- $_ := set $spec "networkPolicy" $closed }}
 {{- end }}
 {{- end }}
-{{- toYaml (mergeOverwrite $spec (deepCopy .Values.powerMonitor.spec)) }}
+{{- /* Copies: the merge would write into the chart's own values, and so into the operator's objects. */ -}}
+{{- $spec = mergeOverwrite (deepCopy $spec) (deepCopy (index . 1)) }}
+{{- if and $root.Values.networkPolicy.enabled (ne ($spec.networkPolicy).type "Enabled") -}}
+{{- fail (printf "powerMonitor.spec.networkPolicy.type: %q while networkPolicy.enabled closes every pod of tanso; accepted is \"Enabled\", without which nobody reaches an agent" (toString ($spec.networkPolicy).type)) -}}
+{{- end -}}
+{{- toYaml $spec }}
 {{- end }}

@@ -67,15 +67,50 @@ pub enum IssuerKind {
 }
 
 /// NetworkPolicies of agents and model server.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicySpec {
-    /// `Enabled` lets in the operator, agents to the model server, and readers of metrics, and nobody else. What goes out is not restricted. Default `Disabled`.
+    /// `Enabled` closes both ways but for what is needed. In: the operator, agents to the model server, readers of metrics. Out: agents to DNS, the API server, the model server and the port of `agent.otlp`; model servers that learn to DNS, the API server and each other. A NetworkPolicy of your own for pods labelled `app.kubernetes.io/name: tanso-agent` lets agents out further. Default `Disabled`.
     #[serde(rename = "type", default)]
     pub type_: Switch,
     /// Labels of the namespaces from which metrics may be read; default all namespaces.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics_from: BTreeMap<String, String>,
+    /// Ports of the cluster's DNS, as pods reach it behind its Service: OpenShift's is 5353. Default `[53]`.
+    #[serde(default = "default_dns_ports")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 65535)))]
+    #[x_kube(validation = Rule::new("self.all(p, self.exists_one(o, o == p))").message("each port may be named once"))]
+    pub dns_ports: Vec<i32>,
+    /// Ports of the Kubernetes API server: of its Service, and as pods reach it behind that. Default `[443, 6443]`.
+    #[serde(default = "default_api_server_ports")]
+    #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 65535)))]
+    #[x_kube(validation = Rule::new("self.all(p, self.exists_one(o, o == p))").message("each port may be named once"))]
+    pub api_server_ports: Vec<i32>,
+    /// Where the API server answers, as pods reach it behind its Service, for example `10.0.0.1/32`; default anywhere at those ports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("isCIDR(self)").message(Message::Expression("'apiServerCidr \"' + self + '\"; accepted is a CIDR, as in 10.0.0.1/32'".into())))]
+    pub api_server_cidr: Option<String>,
+}
+
+impl Default for NetworkPolicySpec {
+    fn default() -> Self {
+        Self {
+            type_: Switch::default(),
+            metrics_from: BTreeMap::new(),
+            dns_ports: default_dns_ports(),
+            api_server_ports: default_api_server_ports(),
+            api_server_cidr: None,
+        }
+    }
+}
+
+fn default_dns_ports() -> Vec<i32> {
+    vec![53]
+}
+
+fn default_api_server_ports() -> Vec<i32> {
+    vec![443, 6443]
 }
 
 /// Seccomp profile of the agent container.

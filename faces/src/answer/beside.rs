@@ -14,7 +14,7 @@ use tanso_carbon::series::{Basis, Method, SeriesInfo};
 use tanso_crds::carbon_policy::status::{MarketFigures, SciFigures};
 use tanso_power::{Estimate, Joules};
 
-use super::figures::{bounded, milligrams, nearest, percent, short, short_of};
+use super::figures::{bounded, milligrams, nearest, percent, percent_seen, short, short_of};
 use super::sources;
 use crate::view::Market;
 
@@ -125,7 +125,7 @@ pub fn sci_figures(account: &Account, made: &MadeWith<'_>) -> Result<SciFigures,
         units: nearest(found.units),
         operational_milligrams: bounded(found.operational, milligrams),
         embodied_milligrams: bounded(found.embodied, milligrams),
-        coverage_percent: percent(found.coverage_percent),
+        coverage_percent: percent_seen(found.coverage_percent),
     })
 }
 

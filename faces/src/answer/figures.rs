@@ -70,6 +70,14 @@ pub fn percent(share: f64) -> i32 {
     i32::try_from(nearest(share)).unwrap_or(0).clamp(0, 100)
 }
 
+/// A share in whole percent of which nothing is missing where it says 100: an
+/// hour that nobody saw is never rounded away.
+#[must_use]
+pub fn percent_seen(share: f64) -> i32 {
+    let most = if share < 100.0 { 99 } else { 100 };
+    percent(share).min(most)
+}
+
 /// The figures of an account.
 #[must_use]
 pub fn figures(account: &Account, cpu_ms: i64) -> Figures {
@@ -105,7 +113,7 @@ pub fn figures(account: &Account, cpu_ms: i64) -> Figures {
         modelled_percent: share(1),
         simulated_percent: share(2),
         intensity_estimated_percent: percent(account.estimated_percent()),
-        coverage_percent: percent(account.coverage.percent()),
+        coverage_percent: percent_seen(account.coverage.percent()),
     }
 }
 
@@ -199,7 +207,25 @@ pub fn short_of(text: &str, letters: usize, whole: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tanso_carbon::account::Coverage;
+
     use super::*;
+
+    /// One hour of a month was missing, and the share read 100 %.
+    #[test]
+    fn a_missing_hour_is_said_however_many_there_are() {
+        let share = |expected, with_data| {
+            let sum = Account {
+                coverage: Coverage::new(expected, with_data),
+                ..Account::default()
+            };
+            figures(&sum, 0).coverage_percent
+        };
+        assert_eq!(share(720, 719), 99);
+        assert_eq!(share(720, 720), 100);
+        assert_eq!(share(200, 193), 97);
+        assert_eq!(share(0, 0), 0);
+    }
 
     /// Four watts of a thousand were made up, and the share read 0 %.
     #[test]

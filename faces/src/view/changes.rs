@@ -89,7 +89,7 @@ where
             }
             Ok(Err(fault)) => {
                 tracing::debug!(%fault, kind = %K::kind(&()), "changes cannot be watched");
-                self.version = ANY.to_owned();
+                ANY.clone_into(&mut self.version);
                 false
             }
             Err(_) => false,

@@ -10,6 +10,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tanso_power::Joules;
 
+use crate::ledger::GapKind;
+
 /// Counters of collection and booking; clones share them.
 #[derive(Clone, Debug)]
 pub struct CollectMetrics {
@@ -36,13 +38,19 @@ struct Kind {
 
 impl Default for CollectMetrics {
     fn default() -> Self {
+        let gaps = Family::<Kind, Counter>::default();
+        // From the start: a rate over one that appears with its first gap misses it.
+        for kind in [GapKind::Dropped, GapKind::NewJournal] {
+            let kind = kind.as_str();
+            gaps.get_or_create(&Kind { kind }).inc_by(0);
+        }
         Self {
             records: Counter::default(),
             repeated: Counter::default(),
             energy_uj: Counter::default(),
             failures: Counter::default(),
             quarantined: Family::default(),
-            gaps: Family::default(),
+            gaps,
             unseen: Gauge::default(),
             overflowed: Counter::default(),
             booking: Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
@@ -127,5 +135,25 @@ impl CollectMetrics {
 
     pub(super) fn failed(&self) {
         self.failures.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    /// An alert asks for their increase, which a series has not that begins with 1.
+    #[test]
+    fn gaps_of_each_kind_are_counted_from_nought() {
+        let mut registry = Registry::default();
+        CollectMetrics::default().register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for kind in ["dropped", "newJournal"] {
+            let line = format!("tanso_operator_ledger_gaps_total{{kind=\"{kind}\"}} 0\n");
+            assert!(text.contains(&line), "{text}");
+        }
     }
 }

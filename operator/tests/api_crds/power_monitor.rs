@@ -129,6 +129,9 @@ pub(super) fn power_monitor_parts() -> Cases {
         access(json!({"tokens": "Enabled", "audiences": ["https://kubernetes.default.svc"]})),
         access(json!({"tokens": "Enabled", "anonymous": "Coarse", "coarseWindow": "30s"})),
         spec(json!({"networkPolicy": {"type": "Enabled", "metricsFrom": {"a": "b"}}})),
+        spec(json!({"networkPolicy": {"dnsPorts": [53, 5353], "apiServerPorts": [16443]}})),
+        spec(json!({"networkPolicy": {"apiServerCidr": "10.0.0.1/32"}})),
+        spec(json!({"networkPolicy": {"apiServerCidr": "2001:db8::/32"}})),
         spec(
             json!({"serviceMonitor": {"type": "Enabled", "interval": "1m", "labels": {"a": "b"}}}),
         ),
@@ -137,6 +140,25 @@ pub(super) fn power_monitor_parts() -> Cases {
         (
             spec(json!({"agent": {"samples": "Enabled"}, "modelServer": {"replicas": 0}})),
             &["spec.agent.samples", "replicas of 1 to 5"],
+        ),
+        (
+            spec(json!({"networkPolicy": {"dnsPorts": []}})),
+            &["spec.networkPolicy.dnsPorts", "at least 1"],
+        ),
+        (
+            spec(json!({"networkPolicy": {"dnsPorts": [0]}})),
+            &[
+                "spec.networkPolicy.dnsPorts[0]",
+                "greater than or equal to 1",
+            ],
+        ),
+        (
+            spec(json!({"networkPolicy": {"apiServerPorts": [443, 443]}})),
+            &["spec.networkPolicy.apiServerPorts", "named once"],
+        ),
+        (
+            spec(json!({"networkPolicy": {"apiServerCidr": "10.0.0.1"}})),
+            &["spec.networkPolicy.apiServerCidr", "accepted is a CIDR"],
         ),
         (agent(json!({"samples": true})), &["spec.agent.samples"]),
         (

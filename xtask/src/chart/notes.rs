@@ -30,7 +30,7 @@ const CASES: [(&[&str], &[&str]); 3] = [
 ];
 
 /// Values, and words that the notes then have, or have not.
-const WORDS: [(&[&str], &str, bool); 5] = [
+const WORDS: [(&[&str], &str, bool); 7] = [
     (&[], "set image.repository to", true),
     (
         &["image.repository=example.org/team"],
@@ -50,6 +50,20 @@ const WORDS: [(&[&str], &str, bool); 5] = [
         ],
         "Fake",
         false,
+    ),
+    // A monitor of one's own would be reached by nobody otherwise, and scraped by none.
+    (
+        &["powerMonitor.enabled=false", "networkPolicy.enabled=true"],
+        "\n  networkPolicy:\n    type: Enabled\nEOF",
+        true,
+    ),
+    (
+        &[
+            "powerMonitor.enabled=false",
+            "monitoring.serviceMonitor.enabled=true",
+        ],
+        "\n  serviceMonitor:\n    interval: 15s\n    type: Enabled\nEOF",
+        true,
     ),
 ];
 

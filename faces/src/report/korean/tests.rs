@@ -59,7 +59,7 @@ fn of_two_hours() -> Account {
         (hour(step), Point::exact(value, Origin::Published))
     };
     let grid = IntensitySeries::try_new(info, [point(0, 300.0), point(1, 500.0)]).unwrap();
-    let kwh = |count| Joules::from_microjoules(count * 3_600_000_000_000);
+    let kwh = |count: u64| Joules::from_microjoules(count * 3_600_000_000_000);
     let row = |step, most| EnergyRow {
         hour: hour(step),
         place: 0,

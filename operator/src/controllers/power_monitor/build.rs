@@ -130,8 +130,8 @@ pub struct Names {
     pub agent_tls: String,
     /// Of the model server's certificate and its Secret.
     pub model_tls: String,
-    /// Of the agents' `NetworkPolicy`; the installation may have one by the
-    /// agents' own name.
+    /// Of the agents' `NetworkPolicy`, of both ways; the installation may have
+    /// one by the agents' own name.
     pub agent_policy: String,
     /// Of the model server's.
     pub model_policy: String,
@@ -322,5 +322,7 @@ pub fn build(plan: Plan<'_>) -> Children {
     }
 }
 
+#[cfg(test)]
+mod closed_tests;
 #[cfg(test)]
 mod tests;

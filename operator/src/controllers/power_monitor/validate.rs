@@ -3,6 +3,7 @@
 //! Pure. Admission refuses most of this already; what an older schema let
 //! through, or what admission cannot say, is refused here.
 
+mod closed;
 mod parts;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use tanso_crds::PowerMonitor;
 use tanso_crds::power_monitor::{AgentSpec, IdleSharing, PowerSource, SecurityMode, Switch};
 use tanso_runtime::settings::Period;
 
+pub use closed::Closed;
 pub use parts::{AGENT_AUDIENCE, Exports, ModelServer, Scrape, Storage, Tls};
 
 /// Longest name of a `PowerMonitor`: its longest child's name,
@@ -49,9 +51,8 @@ pub struct ValidatedPowerMonitor {
     pub exports: Exports,
     /// Where certificates come from; `None`: there are none.
     pub tls: Option<Tls>,
-    /// Labels of the namespaces that may read metrics, where `NetworkPolicy`s
-    /// are wished.
-    pub readers: Option<BTreeMap<String, String>>,
+    /// What is let through, where `NetworkPolicy`s are wished.
+    pub closed: Option<Closed>,
     /// How Prometheus is to be told, if it is.
     pub scrape: Option<Scrape>,
     /// CPU and memory of the agent, if not the usual.
@@ -104,10 +105,7 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
     let agent = &monitor.spec.agent;
     let (interval, port) = reading(agent, &mut faults);
     let spec = &monitor.spec;
-    faults.extend(selector_faults_at(
-        "spec.networkPolicy.metricsFrom",
-        &spec.network_policy.metrics_from,
-    ));
+    let closed = Closed::of(&spec.network_policy, &mut faults);
     let exports = Exports::of(spec, port, &mut faults);
     let tls = Tls::of(&spec.tls, &mut faults);
     let scrape = Scrape::of(&spec.service_monitor, &mut faults);
@@ -136,8 +134,7 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
         idle_sharing: agent.idle_sharing,
         exports,
         tls,
-        readers: (spec.network_policy.type_ == Switch::Enabled)
-            .then(|| spec.network_policy.metrics_from.clone()),
+        closed,
         scrape,
         model_server,
     })
@@ -456,10 +453,6 @@ mod tests {
             (
                 json!({"modelServer": {"priorityClassName": "High"}}),
                 "spec.modelServer.priorityClassName",
-            ),
-            (
-                json!({"networkPolicy": {"metricsFrom": {"a b": "c"}}}),
-                "spec.networkPolicy.metricsFrom",
             ),
             (
                 json!({"serviceMonitor": {"interval": "1s"}}),

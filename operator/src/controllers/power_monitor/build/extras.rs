@@ -32,9 +32,9 @@ pub struct Extras {
     pub lead_service: Option<Service>,
     /// How many model servers may be away.
     pub budget: Option<PodDisruptionBudget>,
-    /// Who may speak to agents.
+    /// Who may speak to agents, and to whom they may.
     pub agent_policy: Option<NetworkPolicy>,
-    /// Who may speak to the model server.
+    /// Who may speak to the model server, and to whom it may.
     pub model_policy: Option<NetworkPolicy>,
     /// How Prometheus finds the agents.
     pub agent_scrape: Option<ServiceMonitor>,
@@ -70,14 +70,14 @@ pub(super) fn build(plan: Plan<'_>) -> Extras {
             .filter(|server| server.replicas > 1)
             .map(|_| disruption::model_server(plan)),
         agent_policy: monitor
-            .readers
+            .closed
             .as_ref()
-            .map(|readers| network_policy::agent(plan, readers)),
+            .map(|closed| network_policy::agent(plan, closed)),
         model_policy: monitor
-            .readers
+            .closed
             .as_ref()
             .filter(|_| server.is_some())
-            .map(|readers| network_policy::model_server(plan, readers)),
+            .map(|closed| network_policy::model_server(plan, closed)),
         agent_scrape: scrapes.map(|scrape| service_monitor::agent(plan, scrape)),
         model_scrape: scrapes
             .filter(|_| server.is_some())

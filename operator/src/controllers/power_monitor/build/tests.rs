@@ -24,7 +24,7 @@ fn installation() -> Installation {
     }
 }
 
-fn children(name: &str, spec: Value) -> Children {
+pub(super) fn children(name: &str, spec: Value) -> Children {
     children_of(name, spec, &installation())
 }
 

@@ -134,6 +134,19 @@ pub struct Exports {
 }
 
 impl Exports {
+    /// The port of the receiver of pushes.
+    #[must_use]
+    pub fn push_port(&self) -> Option<u16> {
+        let (endpoint, _) = self.push.as_ref()?;
+        let (scheme, rest) = endpoint.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        match authority.rsplit_once(':') {
+            Some((_, port)) => port.parse().ok(),
+            None if scheme == "https" => Some(443),
+            None => Some(80),
+        }
+    }
+
     pub(super) fn of(spec: &PowerMonitorSpec, port: Option<u16>, faults: &mut Vec<Fault>) -> Self {
         let metrics = &spec.agent.metrics;
         let legacy_port = u16::try_from(metrics.legacy_port)
@@ -349,4 +362,27 @@ pub(super) fn seccomp_file(spec: &SeccompSpec, faults: &mut Vec<Fault>) -> Optio
         ));
     }
     (spec.type_ == SeccompType::Localhost).then(|| path.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pushes_go_to_the_port_of_their_url_or_of_its_scheme() {
+        let port = |endpoint: &str| {
+            let push = Some((endpoint.to_owned(), "15s".to_owned()));
+            Exports {
+                push,
+                ..Exports::default()
+            }
+            .push_port()
+        };
+        assert_eq!(port("http://collector.monitoring:4318"), Some(4318));
+        assert_eq!(port("https://c:9443/v1/metrics"), Some(9443));
+        assert_eq!(port("https://c.example/a:b"), Some(443));
+        assert_eq!(port("http://c.example"), Some(80));
+        assert_eq!(port("http://c.example:none"), None);
+        assert_eq!(Exports::default().push_port(), None);
+    }
 }
