@@ -263,7 +263,10 @@ pub fn open_file_on(path: &Path, vfs: Option<&str>) -> Result<Connection, Ledger
         source,
     };
     let mut connection = match vfs {
-        None => Connection::open(path),
+        None => {
+            private(path);
+            Connection::open(path)
+        }
         Some(vfs) => Connection::open_with_flags_and_vfs(path, OpenFlags::default(), vfs),
     }
     .map_err(fault)?;
@@ -285,6 +288,29 @@ pub fn open_file_on(path: &Path, vfs: Option<&str>) -> Result<Connection, Ledger
     }
     schema::migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Makes a file if there is none, and closes it to everybody but its owner and
+/// group: it tells of all namespaces. The database gives its log the same
+/// rights. What fails here fails for the database too, which tells it; of a
+/// file of another owner only the rights stay as they are.
+fn private(path: &Path) {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o640).open(path);
+    if made.is_ok() {
+        return;
+    }
+    let Ok(found) = std::fs::metadata(path) else {
+        return;
+    };
+    let mode = found.permissions().mode();
+    if mode & 0o007 != 0 {
+        let closed = std::fs::Permissions::from_mode(mode & 0o770);
+        if let Err(error) = std::fs::set_permissions(path, closed) {
+            tracing::warn!(path = %path.display(), %error, "everybody on this machine may read the ledger");
+        }
+    }
 }
 
 /// A number for the database, which knows no unsigned 64 bits.
