@@ -16,6 +16,7 @@ pub mod memory;
 pub mod names;
 pub mod node_places;
 pub mod past_cpu;
+pub mod plausible;
 pub mod query;
 pub mod roll_up;
 mod rows;
@@ -150,6 +151,22 @@ pub enum LedgerFault {
         what: &'static str,
         /// The number.
         value: u128,
+    },
+    /// More energy than a node can use in an hour. Nothing of the transaction was kept.
+    #[error(
+        "quarantined: node \"{node}\" would have {energy_uj} uJ in the hour at {} s of Unix time; a node of {} uses at most {most_uj} uJ of it",
+        hour * 3_600,
+        plausible::NODE_POWER_MAX
+    )]
+    Implausible {
+        /// The node.
+        node: String,
+        /// The hour, hours of Unix time.
+        hour: i64,
+        /// What it would have.
+        energy_uj: u128,
+        /// What is possible.
+        most_uj: u64,
     },
     /// A row holds what no version of this program writes.
     #[error(
