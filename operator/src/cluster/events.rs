@@ -4,7 +4,9 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::time::timeout;
 
+use super::apply::DEADLINE;
 use super::conditions::transitions;
 use super::lease::Claim;
 
@@ -33,8 +35,8 @@ impl Events {
         }
     }
 
-    /// Publishes one Event. A failure is logged and otherwise ignored: the
-    /// status says the same.
+    /// Publishes one Event. A failure is logged and otherwise ignored, and so is
+    /// an API server that does not answer in time: the status says the same.
     pub async fn publish(
         &self,
         regarding: &ObjectReference,
@@ -53,8 +55,11 @@ impl Events {
             action: action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, regarding).await {
-            tracing::debug!(%error, reason, "publishing an event failed");
+        // A visit waits for it.
+        match timeout(DEADLINE, self.recorder.publish(&event, regarding)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, reason, "publishing an event failed"),
+            Err(_) => tracing::debug!(reason, "publishing an event took too long"),
         }
     }
 
@@ -107,7 +112,34 @@ fn shortened(note: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use hyper::{Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
     use super::*;
+
+    /// It waited as long as a list may be silent, and its visit with it.
+    #[tokio::test(start_paused = true)]
+    async fn an_event_that_nobody_takes_holds_up_no_visit() {
+        let silent = service_fn(|_: Request<Body>| async {
+            std::future::pending::<()>().await;
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        });
+        let client = Client::new(silent, "default");
+        let events = Events::new(client, "tanso-test", "me", Claim::always());
+        let of = ObjectReference {
+            kind: Some("CarbonPolicy".to_owned()),
+            name: Some("one".to_owned()),
+            namespace: Some("shop".to_owned()),
+            ..ObjectReference::default()
+        };
+        let telling = events.publish(&of, EventType::Normal, "Reason", "Action", "note");
+        let told = timeout(DEADLINE + Duration::from_secs(1), telling).await;
+        assert!(told.is_ok());
+    }
 
     #[test]
     fn a_note_is_cut_between_letters() {
