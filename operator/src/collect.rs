@@ -47,6 +47,9 @@ const PAGES_PER_VISIT: usize = 200;
 /// visits, and an agent that takes its time must not hold up the others.
 const VISIT_MAX: Duration = Duration::from_secs(20);
 
+/// How long monitors are waited for, which say how their agents are asked.
+const MONITORS_MAX: Duration = Duration::from_mins(1);
+
 const SECONDS_PER_MINUTE: u64 = 60;
 
 /// Why a visit ended early; what was booked before stays booked.
@@ -129,8 +132,14 @@ impl Collector {
     /// Collects until the shutdown begins, and waits for no agent then; what the
     /// ledger was given is booked whole.
     pub async fn run(self, pods: Inventory, shutdown: Shutdown) {
+        tokio::select! {
+            () = pods.monitors_listed() => {}
+            () = tokio::time::sleep(MONITORS_MAX) => {}
+            () = shutdown.begun() => return,
+        }
         loop {
             let agents = pods.agents();
+            self.fetcher.secure(pods.secured());
             self.board
                 .retain(|node| agents.iter().any(|agent| agent.node == node));
             self.know(pods.homes());

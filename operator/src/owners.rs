@@ -262,6 +262,12 @@ impl Inventory {
         let _ = self.cron_jobs.wait_until_ready().await;
     }
 
+    /// Waits until `PowerMonitor`s were listed once.
+    pub async fn monitors_listed(&self) {
+        // A writer that was dropped ends the wait too: the process is ending.
+        let _ = self.monitors.wait_until_ready().await;
+    }
+
     /// The agents that run and have an address.
     #[must_use]
     pub fn agents(&self) -> Vec<Agent> {

@@ -402,6 +402,22 @@ async fn the_board_shows_power_and_the_last_error() {
     assert_eq!(bench.collector.board.live(Timestamp::now(), 60), ["n1"]);
 }
 
+/// An operator that starts asked agents with TLS in the clear until its controller
+/// had visited their monitor: whoever answered at the address was believed.
+#[tokio::test]
+async fn whoever_answers_in_the_clear_for_a_monitor_with_tls_is_not_asked() {
+    let mut bench = Bench::new(9).await;
+    let board = TrustBoard::default();
+    bench.collector = bench.collector.clone().trusting(board.clone(), None);
+    board.secure(["tanso".to_owned()].into());
+    let fault = bench.visit().await.unwrap_err().to_string();
+    assert!(fault.contains("authority of its monitor"), "{fault}");
+    assert_eq!(bench.agent.lock().unwrap().asked, 0);
+    board.secure(["another".to_owned()].into());
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 9));
+}
+
 /// Keeps an agent's certificate in files, as a kubelet mounts it.
 fn mounted(issued: &Issued, folder: &std::path::Path) -> TlsFiles {
     let files = TlsFiles {
