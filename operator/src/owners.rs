@@ -378,10 +378,11 @@ fn agent(pod: &Pod) -> Option<Agent> {
     })
 }
 
-/// Whether a pod was deleted or only changed.
+/// Whether a pod was deleted or only changed, or all that are there were listed.
 enum Seen {
     Changed(Arc<Pod>),
     Deleted(Arc<Pod>),
+    Listed,
 }
 
 impl InventoryWatch {
@@ -447,7 +448,8 @@ fn seen(event: watcher::Event<Pod>) -> Option<Seen> {
             Some(Seen::Changed(Arc::new(pod)))
         }
         watcher::Event::Delete(pod) => Some(Seen::Deleted(Arc::new(pod))),
-        watcher::Event::Init | watcher::Event::InitDone => None,
+        watcher::Event::Init => None,
+        watcher::Event::InitDone => Some(Seen::Listed),
     }
 }
 
