@@ -382,7 +382,7 @@ fn judge_now(
 /// if none is live.
 fn data_through(nodes: &[NodeAt], live: &BTreeSet<String>) -> Timestamp {
     let of_live = || {
-        let those = nodes.iter().filter(|node| live.contains(&node.node));
+        let those = nodes.iter().filter(move |node| live.contains(&node.node));
         those.map(|node| node.closed_until)
     };
     let least = of_live()

@@ -139,7 +139,8 @@ fn what_failed_tries_left_is_gone_after_the_next_one() {
         .unwrap();
     let refused = backup(&ledger, &copies, 3, at(20_000)).unwrap_err();
     assert!(matches!(refused, LedgerFault::Unsound { .. }), "{refused}");
-    assert_eq!(fs::read_dir(&copies).unwrap().count(), 0);
+    assert!(files(&copies, PARTIAL).unwrap().is_empty());
+    assert!(backups(&copies).unwrap().is_empty());
 }
 
 /// Checking a copy reads all of it: what is booked meanwhile is booked.
