@@ -365,13 +365,21 @@ impl Books {
             shares.push((index, energies, times));
         }
         for (piece, &(minute, _)) in booking.minutes.iter().enumerate() {
+            // While a clock that was set back catches up, the open minute gets more
+            // than a minute's energy: unmarked, it would be taken for power that no
+            // node has, and refused with all that follows it.
+            let is_set_back = self.open_minute.is_some_and(|open| minute < open);
+            let booking = Booking {
+                caught_up: booking.caught_up || is_set_back,
+                ..booking.clone()
+            };
             self.advance_to(minute);
             for (index, energies, times) in &shares {
                 let (Some(&energy), Some(&cpu_ns)) = (energies.get(piece), times.get(piece)) else {
                     continue;
                 };
                 if let Some(book) = self.accounts.get_mut(*index) {
-                    book.charge_minute(energy, cpu_ns, booking);
+                    book.charge_minute(energy, cpu_ns, &booking);
                 }
             }
         }

@@ -42,7 +42,7 @@ use tanso_crds::{
 };
 use tanso_power::{Estimate, Joules, Provenance};
 
-pub use access::{Access, Caller, CallerFault, Reviewer};
+pub use access::{Access, Ask, Caller, CallerFault, Reviewer};
 pub use beside::Beside;
 pub(crate) use beside::{allocatable, allocatable_bytes};
 pub use books::{Books, Services, no_services};
@@ -53,7 +53,7 @@ pub use listed::{LeftOut, Listed, list_readable};
 pub use missing::{ListedWorkloads, Missing};
 pub use newest::{NewestHour, newest_first, newest_hour};
 pub use nowhere::Nowhere;
-pub use proxy::{ProxyBooks, read_export};
+pub use proxy::{ProxyBooks, STRANGER, read_export};
 pub(crate) use site::seconds;
 pub use site::{PlaceAt, Site};
 pub use stated::Market;

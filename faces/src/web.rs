@@ -38,7 +38,7 @@ use crate::report::chart;
 use crate::view::{self, CallerFault, Facts, FactsFault, Reader, Reviewer};
 
 use cache::Cache;
-pub use guard::Doors;
+pub use guard::{Doors, is_port_forward};
 use layout::Frame;
 
 /// What only the operator's process knows beside the facts of the cluster.

@@ -1,7 +1,10 @@
 //! The ledger over HTTP: totals at a booking, a self-check, workloads, rows
 //! for other programs, and reports made again.
 //!
-//! Read only. Refusals are problem documents. Nothing here judges.
+//! Read only. Refusals are problem documents. Who may ask is for [`readers`] to
+//! say. Nothing here judges.
+
+pub mod readers;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -43,6 +43,13 @@ const AT_A_TIME: usize = 16;
 /// Pages that one visit follows; the rest comes with the next round.
 const PAGES_PER_VISIT: usize = 200;
 
+/// After this time a visit asks for no further page: a round waits for all its
+/// visits, and an agent that takes its time must not hold up the others.
+const VISIT_MAX: Duration = Duration::from_secs(20);
+
+/// How long monitors are waited for, which say how their agents are asked.
+const MONITORS_MAX: Duration = Duration::from_mins(1);
+
 const SECONDS_PER_MINUTE: u64 = 60;
 
 /// Why a visit ended early; what was booked before stays booked.
@@ -66,6 +73,14 @@ pub enum CollectFault {
     /// The ledger did not take it.
     #[error(transparent)]
     Ledger(#[from] LedgerFault),
+    /// Each cursor is refused, also the one that the agent named itself.
+    #[error(
+        "agent of node \"{node}\" refuses the cursor that it named: its journal is ever another"
+    )]
+    Restless {
+        /// The node asked.
+        node: String,
+    },
     /// A fault of this program, at this agent's answer.
     #[error(transparent)]
     Panicked(#[from] Panicked),
@@ -79,6 +94,7 @@ pub struct Collector {
     metrics: CollectMetrics,
     fetcher: Fetcher,
     homes: Arc<RwLock<Arc<Homes>>>,
+    visit_max: Duration,
 }
 
 impl Collector {
@@ -91,6 +107,7 @@ impl Collector {
             metrics,
             fetcher: Fetcher::default(),
             homes: Arc::default(),
+            visit_max: VISIT_MAX,
         }
     }
 
@@ -112,18 +129,34 @@ impl Collector {
         Arc::clone(&self.homes.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Collects until the shutdown begins; a running booking is finished.
+    /// Collects until the shutdown begins, and waits for no agent then; what the
+    /// ledger was given is booked whole.
     pub async fn run(self, pods: Inventory, shutdown: Shutdown) {
+        tokio::select! {
+            () = pods.monitors_listed() => {}
+            () = tokio::time::sleep(MONITORS_MAX) => {}
+            () = shutdown.begun() => return,
+        }
         loop {
             let agents = pods.agents();
+            self.fetcher.secure(pods.secured());
             self.board
                 .retain(|node| agents.iter().any(|agent| agent.node == node));
             self.know(pods.homes());
-            self.round(&agents).await;
+            self.round_until(&agents, &shutdown).await;
             tokio::select! {
                 () = shutdown.begun() => return,
                 () = tokio::time::sleep(with_jitter(ROUND_EVERY)) => {}
             }
+        }
+    }
+
+    /// Visits each agent once, or until the shutdown begins: whoever takes over
+    /// must not wait for agents that are silent here.
+    async fn round_until(&self, agents: &[Agent], shutdown: &Shutdown) {
+        tokio::select! {
+            () = shutdown.begun() => {}
+            () = self.round(agents) => {}
         }
     }
 
@@ -153,6 +186,8 @@ impl Collector {
             .await?;
         let mut last_minute = LastMinute::default();
         let homes = self.homes();
+        let begun = Instant::now();
+        let mut is_anew = false;
         for _ in 0..PAGES_PER_VISIT {
             let page = match self.fetcher.page(agent, cursor.as_ref()).await? {
                 Answer::Page {
@@ -164,7 +199,13 @@ impl Collector {
                     last_minute.meters = meters;
                     page
                 }
+                Answer::Gone { .. } if is_anew => {
+                    return Err(CollectFault::Restless {
+                        node: agent.node.clone(),
+                    });
+                }
                 Answer::Gone { start } => {
+                    is_anew = true;
                     tracing::warn!(node = agent.node, journal = %start.journal, "the agent's journal is new");
                     cursor = Some(start);
                     continue;
@@ -187,8 +228,9 @@ impl Collector {
             last_minute.add(&page.records, page.closed_until);
             self.book(page).await?;
             let stuck = cursor.as_ref() == Some(&next);
-            cursor = Some(next.clone());
-            if next.sequence >= last || stuck {
+            let is_read = next.sequence >= last || stuck;
+            cursor = Some(next);
+            if is_read || begun.elapsed() >= self.visit_max {
                 break;
             }
         }
@@ -201,7 +243,12 @@ impl Collector {
         let booked = self
             .ledger
             .call(move |connection| append::book(connection, &page, Timestamp::now()))
-            .await?;
+            .await
+            .inspect_err(|fault| {
+                if matches!(fault, LedgerFault::Implausible { .. }) {
+                    self.metrics.quarantined("power");
+                }
+            })?;
         self.metrics.booked(
             booked.records,
             booked.skipped,

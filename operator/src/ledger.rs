@@ -16,6 +16,7 @@ pub mod memory;
 pub mod names;
 pub mod node_places;
 pub mod past_cpu;
+pub mod plausible;
 pub mod query;
 pub mod roll_up;
 mod rows;
@@ -151,6 +152,22 @@ pub enum LedgerFault {
         /// The number.
         value: u128,
     },
+    /// More energy than a node can use in an hour. Nothing of the transaction was kept.
+    #[error(
+        "quarantined: node \"{node}\" would have {energy_uj} uJ in the hour at {} s of Unix time; a node of {} uses at most {most_uj} uJ of it",
+        hour * 3_600,
+        plausible::NODE_POWER_MAX
+    )]
+    Implausible {
+        /// The node.
+        node: String,
+        /// The hour, hours of Unix time.
+        hour: i64,
+        /// What it would have.
+        energy_uj: u128,
+        /// What is possible.
+        most_uj: u64,
+    },
     /// A row holds what no version of this program writes.
     #[error(
         "ledger table \"{table}\" holds {found}; it was changed by something else: restore it from a backup"
@@ -263,7 +280,10 @@ pub fn open_file_on(path: &Path, vfs: Option<&str>) -> Result<Connection, Ledger
         source,
     };
     let mut connection = match vfs {
-        None => Connection::open(path),
+        None => {
+            private(path);
+            Connection::open(path)
+        }
         Some(vfs) => Connection::open_with_flags_and_vfs(path, OpenFlags::default(), vfs),
     }
     .map_err(fault)?;
@@ -285,6 +305,29 @@ pub fn open_file_on(path: &Path, vfs: Option<&str>) -> Result<Connection, Ledger
     }
     schema::migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Makes a file if there is none, and closes it to everybody but its owner and
+/// group: it tells of all namespaces. The database gives its log the same
+/// rights. What fails here fails for the database too, which tells it; of a
+/// file of another owner only the rights stay as they are.
+fn private(path: &Path) {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut options = std::fs::OpenOptions::new();
+    let made = options.write(true).create_new(true).mode(0o640).open(path);
+    if made.is_ok() {
+        return;
+    }
+    let Ok(found) = std::fs::metadata(path) else {
+        return;
+    };
+    let mode = found.permissions().mode();
+    if mode & 0o007 != 0 {
+        let closed = std::fs::Permissions::from_mode(mode & 0o770);
+        if let Err(error) = std::fs::set_permissions(path, closed) {
+            tracing::warn!(path = %path.display(), %error, "everybody on this machine may read the ledger");
+        }
+    }
 }
 
 /// A number for the database, which knows no unsigned 64 bits.

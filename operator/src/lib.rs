@@ -231,7 +231,11 @@ impl Operator {
         self.health
             .router()
             .route("/metrics", get(text))
-            .merge(api::router(self.ledger.clone()))
+            .merge(api::readers::guarded(
+                api::router(self.ledger.clone()),
+                self.settings.anonymous_readers,
+                reviewer.clone(),
+            ))
             .merge(mcp::router(mcp::Parts {
                 reviewer: reviewer.clone(),
                 namespace: self.settings.namespace.clone(),

@@ -262,6 +262,12 @@ impl Inventory {
         let _ = self.cron_jobs.wait_until_ready().await;
     }
 
+    /// Waits until `PowerMonitor`s were listed once.
+    pub async fn monitors_listed(&self) {
+        // A writer that was dropped ends the wait too: the process is ending.
+        let _ = self.monitors.wait_until_ready().await;
+    }
+
     /// The agents that run and have an address.
     #[must_use]
     pub fn agents(&self) -> Vec<Agent> {
@@ -372,10 +378,11 @@ fn agent(pod: &Pod) -> Option<Agent> {
     })
 }
 
-/// Whether a pod was deleted or only changed.
+/// Whether a pod was deleted or only changed, or all that are there were listed.
 enum Seen {
     Changed(Arc<Pod>),
     Deleted(Arc<Pod>),
+    Listed,
 }
 
 impl InventoryWatch {
@@ -441,7 +448,8 @@ fn seen(event: watcher::Event<Pod>) -> Option<Seen> {
             Some(Seen::Changed(Arc::new(pod)))
         }
         watcher::Event::Delete(pod) => Some(Seen::Deleted(Arc::new(pod))),
-        watcher::Event::Init | watcher::Event::InitDone => None,
+        watcher::Event::Init => None,
+        watcher::Event::InitDone => Some(Seen::Listed),
     }
 }
 

@@ -10,6 +10,7 @@ use clap::Parser;
 use tanso_runtime::logs::Format;
 use tanso_runtime::settings::Period;
 
+use crate::api::readers::AnonymousReaders;
 use crate::chore::Chore;
 use crate::collect::prometheus::{Address, Source, Store, StoreFault};
 use crate::controllers::power_monitor::build::PullPolicy;
@@ -124,6 +125,10 @@ pub struct Settings {
         value_name = "HOST"
     )]
     pub mcp_host: Vec<String>,
+
+    /// What becomes of readers of the ledger (/v1/...) whom nobody knows: Allow, or Refuse all but port-forwards and tokens whose bearers may list carbonreports where they ask
+    #[arg(long, env = "TANSO_ANONYMOUS_READERS", default_value = "Allow")]
+    pub anonymous_readers: AnonymousReaders,
 
     /// How long a renewal of the lease lasts: 3s to 300s
     #[arg(long, env = "TANSO_LEASE_DURATION", default_value = "15s", value_parser = lease_duration)]
@@ -256,6 +261,19 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(refusal.contains("Always, IfNotPresent, Never"), "{refusal}");
+    }
+
+    #[test]
+    fn what_becomes_of_strangers_is_refused_with_what_is_accepted() {
+        let parse = |value: &str| {
+            Settings::try_parse_from(["tanso-operator", "--anonymous-readers", value])
+        };
+        let usual = Settings::try_parse_from(["tanso-operator"]).unwrap();
+        assert_eq!(usual.anonymous_readers, AnonymousReaders::Allow);
+        let closed = parse("Refuse").unwrap().anonymous_readers;
+        assert_eq!(closed, AnonymousReaders::Refuse);
+        let refusal = parse("refuse").unwrap_err().to_string();
+        assert!(refusal.contains("Allow, Refuse"), "{refusal}");
     }
 
     #[test]

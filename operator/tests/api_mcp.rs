@@ -26,10 +26,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tanso_crds::CarbonPolicy;
 use tanso_faces::view::Reviewer;
+use tanso_operator::api::readers::{AnonymousReaders, guarded};
 use tanso_operator::intensity::Feeds;
 use tanso_operator::ledger::Ledger;
 use tanso_operator::mcp::{Parts, reader, router};
+use tanso_runtime::serve::Peer;
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt as _;
 
 const HOME: &str = "mcp-home";
 const ABROAD: &str = "mcp-abroad";
@@ -248,6 +251,61 @@ async fn what_a_token_may_not_see_answers_as_what_is_not_there() {
         }
         assert_eq!(answers[0], answers[1]);
     }
+}
+
+/// The ledger's own routes told every namespace to whoever reached the port.
+#[tokio::test]
+async fn the_ledger_is_read_by_who_may_list_reports_there_and_by_no_stranger() {
+    const STRANGER: [u8; 4] = [10, 0, 0, 9];
+    const HERE: [u8; 4] = [127, 0, 0, 1];
+    let Some(admin) = api::admin().await else {
+        return;
+    };
+    let serving = serve(&admin).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+    let client = api::as_operator().await.unwrap();
+    let routes = tanso_operator::api::router(ledger);
+    let reviewer = Reviewer::new(client, Vec::new());
+    let open = guarded(routes.clone(), AnonymousReaders::Allow, reviewer.clone());
+    let closed = guarded(routes, AnonymousReaders::Refuse, reviewer);
+    let ask = |router: &axum::Router, path: &str, token: Option<&str>, from: [u8; 4]| {
+        let mut request = Request::get(path).header("host", "localhost:8080");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let mut request = request.body(axum::body::Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer {
+            address: (from, 40_000).into(),
+            certified: false,
+        });
+        let router = router.clone();
+        async move { router.oneshot(request).await.unwrap().status().as_u16() }
+    };
+    let own = "/v1/workloads?namespace=mcp-home";
+    assert_eq!(ask(&open, own, None, STRANGER).await, 200);
+    let home = Some(serving.home.as_str());
+    for (path, as_home) in [
+        (own, 200),
+        ("/v1/ledger/export?namespace=mcp-home", 200),
+        ("/v1/reports/verify?namespace=mcp-home&policy=none", 404),
+        // What is another's, or everybody's.
+        ("/v1/workloads?namespace=mcp-abroad", 403),
+        ("/v1/ledger/export?namespace=mcp-abroad", 403),
+        ("/v1/workloads", 403),
+        ("/v1/workloads?namespace=", 403),
+        ("/v1/reports/verify?policy=none", 403),
+        ("/v1/ledger/total", 403),
+        ("/v1/ledger/verify?namespace=mcp-home", 403),
+        ("/v1/studies?namespace=mcp-home&name=none", 403),
+    ] {
+        assert_eq!(ask(&closed, path, home, STRANGER).await, as_home, "{path}");
+        assert_eq!(ask(&closed, path, None, STRANGER).await, 401, "{path}");
+        let guess = Some("no-token");
+        assert_eq!(ask(&closed, path, guess, STRANGER).await, 401, "{path}");
+    }
+    // A port-forward, which the API server allowed.
+    assert_eq!(ask(&closed, "/v1/ledger/total", None, HERE).await, 200);
 }
 
 #[tokio::test]

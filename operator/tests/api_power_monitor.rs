@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -28,6 +29,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use tanso_operator::cluster::condition;
+use tanso_operator::collect::TrustBoard;
 use tanso_operator::controllers::power_monitor::{observe, run, visit};
 use tanso_runtime::Shutdown;
 
@@ -407,6 +409,29 @@ async fn what_a_model_server_lets_out_goes_when_it_no_longer_learns() {
         assert_eq!(spec.policy_types.unwrap(), ["Ingress", "Egress"]);
         assert_eq!(spec.egress.unwrap_or_default().len(), rules, "{samples}");
     }
+    bench.clear().await;
+}
+
+/// Its agents run on: an operator that started while it was suspended asked them in
+/// the clear, and booked nothing until it was resumed.
+#[tokio::test]
+async fn agents_of_a_suspended_monitor_are_known_to_an_operator_that_starts() {
+    let Some(bench) = Bench::new("paused", true).await else {
+        return;
+    };
+    let tls = json!({"type": "SelfSigned"});
+    bench.wish(json!({"tls": tls})).await;
+    visit(&*bench.operator().await, &bench.name).await;
+    bench.wish(json!({"tls": tls, "suspend": true})).await;
+    let client = api::as_operator().await.unwrap();
+    let (nodes, ticks) = observe::nodes(client.clone());
+    tokio::spawn(ticks.for_each(|()| async {}));
+    let board = TrustBoard::default();
+    let started = context(client, nodes).trusting(board.clone());
+    visit(&started, &bench.name).await;
+    assert_eq!(bench.says("Reconciling").await, "False Suspended");
+    let trust = board.of(&bench.name).unwrap();
+    assert!(trust.authority.contains("BEGIN CERTIFICATE"));
     bench.clear().await;
 }
 

@@ -172,6 +172,29 @@ fn a_clock_set_back_never_reopens_a_closed_minute() {
     assert_eq!(sum.microjoules(), 300);
 }
 
+/// An hour of a server's energy in one minute is more than any node's power: the
+/// operator refused the record, and with it two days of the node.
+#[test]
+fn what_a_clock_set_back_leaves_in_the_open_minute_is_marked() {
+    let mut books = Books::default();
+    books.book(&booking(&zones(100, 0, 0), &[], &[(3_600, 1)]));
+    for minute in 0..60 {
+        books.book(&booking(&zones(100, 0, 0), &[], &[(60 * minute, 1)]));
+    }
+    books.book(&booking(&zones(100, 0, 0), &[], &[(3_660, 1)]));
+    let sum = |caught_up: bool| -> u64 {
+        let those = books
+            .pending
+            .iter()
+            .filter(|one| one.caught_up == caught_up);
+        those.map(|one| one.energy_uj.value.microjoules()).sum()
+    };
+    assert!(books.pending.iter().all(|record| record.minute == 3_600));
+    assert_eq!((sum(false), sum(true)), (100, 6_000));
+    // The agent was there all the time.
+    assert_eq!(books.caught_up, Joules::ZERO);
+}
+
 #[test]
 fn a_finished_container_is_listed_then_folded_into_its_namespace() {
     let mut books = Books::default();

@@ -163,8 +163,9 @@ pub struct Record {
     /// Digest of the power model, for modelled energy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Whether the amount covers a time in which the agent did not run and was
-    /// charged afterwards from the kernel's own counters.
+    /// Whether the amount covers more than its minute: a time in which the agent did
+    /// not run, charged afterwards from the kernel's own counters, or one that a
+    /// clock set back had told already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub caught_up: bool,
     /// A container's working set, bytes, when those of all containers of its pod

@@ -17,6 +17,10 @@ use super::{Answer, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Scope
 /// The operator's Service and the name of its port.
 const SERVICE: &str = "tanso-operator:http";
 
+/// The title of the operator's refusal of readers whom nobody knows. The API server
+/// takes a caller's token away before it passes their request on.
+pub const STRANGER: &str = "the ledger answers known readers alone";
+
 /// Days that are read at a time.
 const DAYS_AT_A_TIME: i32 = 7;
 const HOURS_PER_DAY: i32 = 24;
@@ -93,6 +97,12 @@ impl ProxyBooks {
         let request = request.map_err(|error| broken(error.to_string()))?;
         let text = self.client.request_text(request).await;
         let text = text.map_err(|error| match FactsFault::of("reading the ledger", &error) {
+            _ if is_strangers(&error) => FactsFault::Absent {
+                what: "energy by the hour",
+                reason: format!(
+                    "the operator in namespace \"{ns}\" refuses readers without a token (operator.anonymousReaders), and the API server passes none on; its pages and its MCP server show it"
+                ),
+            },
             FactsFault::Forbidden { .. } => FactsFault::Absent {
                 what: "energy by the hour",
                 reason: format!("it needs the right to get services/proxy in namespace \"{ns}\""),
@@ -120,6 +130,11 @@ impl Books for ProxyBooks {
         let why = "only the operator asks services; its own answers are in the policy's status";
         Box::pin(async move { Ok(no_services(policy, why)) })
     }
+}
+
+/// Whether the operator refused, and not the API server.
+fn is_strangers(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 401 && status.message.contains(STRANGER))
 }
 
 /// A period in parts of some days, in their order.
@@ -244,6 +259,18 @@ mod tests {
     use super::*;
 
     const LINE: &str = r#"{"hour_utc":"2026-11-21T09:00Z","node":"n1","account":"pod","namespace":"shop","workload_kind":"Deployment","workload":"api","pod":"api-1","pod_uid":"u-1","provenance":"modelled","energy_low_microjoules":9,"energy_microjoules":10,"energy_high_microjoules":12,"cpu_microseconds":3,"minutes":60}"#;
+
+    #[test]
+    fn a_refusal_of_the_operator_is_told_from_one_of_the_api_server() {
+        let with = |message: &str| {
+            let status = kube::core::Status::failure(message, "no").with_code(401);
+            is_strangers(&kube::Error::Api(Box::new(status)))
+        };
+        assert!(with(&format!(
+            "{{\"title\":\"{STRANGER}\",\"status\":401}}"
+        )));
+        assert!(!with("Unauthorized"));
+    }
 
     #[test]
     fn a_period_is_read_in_parts_without_a_rest() {

@@ -82,6 +82,13 @@ impl Doors {
     }
 }
 
+/// Whether a request comes from this machine and for a name of it: by a
+/// port-forward, which the API server allowed.
+#[must_use]
+pub fn is_port_forward(parts: &Parts) -> bool {
+    from_loopback(parts, "").is_ok()
+}
+
 fn bearer(parts: &Parts) -> Option<&str> {
     let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

@@ -25,7 +25,7 @@ use super::pace::Pace;
 use crate::metrics::Metrics;
 
 /// How long one request may take, retries included.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Most objects whose last request is remembered.
 const REMEMBERED: usize = 10_000;

@@ -4,19 +4,18 @@
 //! cursor where it was, so that no record is lost by a mistake.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tanso_agent_wire::energy::{Account, Cursor, EnergyPage, PAGE_LIMIT, Record, SCHEMA};
-use tanso_power::Watts;
 
 use crate::ledger::Page;
+use crate::ledger::plausible::{CAUGHT_UP_MAX, NODE_POWER_MAX};
 
-/// Most power that one node may have: above any air-cooled server with eight
-/// accelerators.
-const NODE_POWER_MAX: Watts = Watts::from_microwatts(10_000_000_000);
-
-/// Longest time that an agent can catch up on, seconds: what it keeps, 48 h.
-const CAUGHT_UP_MAX_S: u64 = 48 * 3_600;
+/// How far back a record may reach, seconds: 32 days, longer than any agent keeps
+/// one and than a store is read back. What is older would change reports that
+/// are done, and could name pods in as many hours as there are since 1970.
+const AGE_MAX_S: i64 = 32 * 86_400;
 
 /// Most CPUs of one node.
 const CPUS_MAX: u64 = 8_192;
@@ -28,6 +27,7 @@ const MEMORY_MAX_BYTES: u64 = 64 << 40;
 const CLOCK_AHEAD_MAX_S: i64 = 120;
 
 const MINUTE_S: i64 = 60;
+const ONE_MINUTE: Duration = Duration::from_mins(1);
 
 /// The node of each pod that the cluster knows, by the pod's UID.
 pub type Homes = HashMap<String, String>;
@@ -103,6 +103,17 @@ pub enum Refusal {
         /// Our time.
         now: i64,
     },
+    /// A time that is long gone.
+    #[error(
+        "its time {time} is more than {} days before {now}: check the clocks of node and operator",
+        AGE_MAX_S / 86_400
+    )]
+    Past {
+        /// The time, seconds of Unix time.
+        time: i64,
+        /// Our time.
+        now: i64,
+    },
     /// Bounds around another figure.
     #[error("record {0} has bounds that do not enclose its energy")]
     Bounds(u64),
@@ -161,6 +172,7 @@ impl Refusal {
             Self::Sequence { .. } => "sequence",
             Self::Minute { .. } => "minute",
             Self::Future { .. } => "future",
+            Self::Past { .. } => "past",
             Self::Bounds(_) => "bounds",
             Self::Power { .. } => "power",
             Self::CpuTime { .. } => "cpuTime",
@@ -243,6 +255,7 @@ fn check_sequences(asked: u64, page: &EnergyPage) -> Result<(), Refusal> {
 
 fn check_times(page: &EnergyPage, now: i64) -> Result<(), Refusal> {
     let latest = now.saturating_add(CLOCK_AHEAD_MAX_S);
+    let earliest = now.saturating_sub(AGE_MAX_S);
     for record in &page.records {
         if record.minute < 0 || record.minute % MINUTE_S != 0 {
             return Err(Refusal::Minute {
@@ -256,6 +269,19 @@ fn check_times(page: &EnergyPage, now: i64) -> Result<(), Refusal> {
                 now,
             });
         }
+        if record.minute < earliest {
+            return Err(Refusal::Past {
+                time: record.minute,
+                now,
+            });
+        }
+    }
+    // 0 is one that has closed no minute yet.
+    if page.closed_until < 0 {
+        return Err(Refusal::Past {
+            time: page.closed_until,
+            now,
+        });
     }
     if page.closed_until > latest {
         return Err(Refusal::Future {
@@ -284,10 +310,8 @@ fn check_amounts(records: &[Record]) -> Result<(), Refusal> {
         sum.1 += u128::from(record.cpu_us);
     }
     for ((minute, caught_up), (energy_uj, cpu_us)) in sums {
-        let seconds = if caught_up { CAUGHT_UP_MAX_S } else { 60 };
-        let most_uj = NODE_POWER_MAX
-            .over(std::time::Duration::from_secs(seconds))
-            .microjoules();
+        let longest = if caught_up { CAUGHT_UP_MAX } else { ONE_MINUTE };
+        let most_uj = NODE_POWER_MAX.over(longest).microjoules();
         if energy_uj > u128::from(most_uj) {
             return Err(Refusal::Power {
                 minute,
@@ -295,7 +319,7 @@ fn check_amounts(records: &[Record]) -> Result<(), Refusal> {
                 most_uj,
             });
         }
-        if cpu_us > u128::from(CPUS_MAX * seconds) * 1_000_000 {
+        if cpu_us > u128::from(CPUS_MAX) * longest.as_micros() {
             return Err(Refusal::CpuTime { minute, cpu_us });
         }
     }

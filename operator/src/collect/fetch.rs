@@ -1,7 +1,7 @@
 //! One request to one agent, bounded in time and size; over TLS where its
 //! monitor has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -235,6 +235,11 @@ impl Fetcher {
         }
     }
 
+    /// Says which monitors wish TLS.
+    pub(super) fn secure(&self, monitors: BTreeSet<String>) {
+        self.trust.secure(monitors);
+    }
+
     /// Asks the agent for the records after a cursor.
     ///
     /// # Errors
@@ -251,6 +256,10 @@ impl Fetcher {
     async fn send(&self, agent: &Agent, query: String) -> Result<Response<Incoming>, FetchFault> {
         let address = agent.address;
         let trust = self.trust.of(&agent.monitor);
+        if trust.is_none() && self.trust.is_secured(&agent.monitor) {
+            let reason = "it is not known yet, and without it nobody is asked".to_owned();
+            return Err(FetchFault::Trust { address, reason });
+        }
         let uri = Uri::builder()
             .scheme(if trust.is_some() { "https" } else { "http" })
             .authority(address.to_string())

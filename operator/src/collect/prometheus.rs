@@ -21,7 +21,7 @@ use tanso_runtime::Shutdown;
 use super::accept::{self, Asked};
 use super::{CollectFault, Collector, LastMinute, with_jitter};
 use crate::guard::guarded;
-use crate::ledger::{NodeAt, query, unseen};
+use crate::ledger::{LedgerFault, NodeAt, query, unseen};
 use crate::owners::Inventory;
 
 use books::NodeCurves;
@@ -77,14 +77,17 @@ const fn whole_minute(time: i64) -> i64 {
 }
 
 impl Collector {
-    /// Collects from a store until the shutdown begins; a running booking is
-    /// finished.
+    /// Collects from a store until the shutdown begins, and waits for no answer
+    /// then; what the ledger was given is booked whole.
     pub async fn run_from(self, source: Source, pods: Inventory, shutdown: Shutdown) {
         let mut position = None;
         loop {
             self.know(pods.homes());
             let reading = self.read_on(&source, &mut position, Timestamp::now());
-            let read = guarded(Box::pin(reading)).await;
+            let read = tokio::select! {
+                () = shutdown.begun() => return,
+                read = guarded(Box::pin(reading)) => read,
+            };
             if let Err(error) = read.unwrap_or_else(|panicked| Err(panicked.into())) {
                 self.metrics.failed();
                 tracing::warn!(%error, store = ?source.store, "collecting from the store failed");
@@ -183,7 +186,14 @@ impl Collector {
             match accept::accept(&asked, page) {
                 Ok(page) => {
                     last_minute.add(&page.records, page.closed_until);
-                    self.book(page).await?;
+                    match self.book(page).await {
+                        // Of this node alone: all others are read on.
+                        Err(CollectFault::Ledger(refusal @ LedgerFault::Implausible { .. })) => {
+                            tracing::warn!(node, %refusal, "figures of the store are quarantined");
+                            return Ok(());
+                        }
+                        booked => booked?,
+                    }
                     sequence = last;
                 }
                 Err(refusal) => {

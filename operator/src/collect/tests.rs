@@ -29,6 +29,7 @@ enum Mood {
     Endless,
     Hangs,
     OtherNode,
+    Restless,
 }
 
 /// An agent of a test: it speaks the real format over real HTTP.
@@ -37,6 +38,8 @@ struct TestAgent {
     records: Vec<Record>,
     mood: Mood,
     page: usize,
+    /// Requests that came.
+    asked: u32,
 }
 
 type Shared = Arc<Mutex<TestAgent>>;
@@ -65,7 +68,14 @@ fn record(sequence: u64) -> Record {
 }
 
 async fn answer(State(agent): State<Shared>, Query(asked): Query<Since>) -> Response {
-    let mood = agent.lock().unwrap().mood;
+    let mood = {
+        let mut agent = agent.lock().unwrap();
+        agent.asked += 1;
+        if agent.mood == Mood::Restless {
+            agent.journal.0 += 1;
+        }
+        agent.mood
+    };
     match mood {
         Mood::Garbage => return "<html>no page</html>".into_response(),
         Mood::Huge => return "x".repeat(9 * 1024 * 1024).into_response(),
@@ -75,7 +85,7 @@ async fn answer(State(agent): State<Shared>, Query(asked): Query<Since>) -> Resp
             return axum::body::Body::from_stream(forever).into_response();
         }
         Mood::Hangs => std::future::pending().await,
-        Mood::Honest | Mood::Repeats | Mood::OtherNode => {}
+        Mood::Honest | Mood::Repeats | Mood::OtherNode | Mood::Restless => {}
     }
     let agent = agent.lock().unwrap();
     let first = agent.records.first().map_or(1, |r| r.sequence);
@@ -137,6 +147,7 @@ impl Bench {
             records: (1..=records).map(record).collect(),
             mood: Mood::Honest,
             page: 7,
+            asked: 0,
         }));
         let router = Router::new()
             .route(PATH, get(answer))
@@ -304,6 +315,76 @@ async fn a_silent_agent_costs_its_time_limit_and_no_more() {
     assert!(begun.elapsed() < Duration::from_secs(8));
 }
 
+/// A round waits for all its visits: one agent that answered each of 200 pages just
+/// in time kept every other node's energy waiting for a quarter of an hour.
+#[tokio::test]
+async fn a_visit_that_took_its_time_leaves_the_rest_to_the_next_round() {
+    let mut bench = Bench::new(20).await;
+    bench.collector.visit_max = Duration::ZERO;
+    for through in [7, 14, 20, 20] {
+        bench.visit().await.unwrap();
+        assert_eq!(bench.total().await, energy(1, through));
+    }
+}
+
+/// Whose journal is another with each request was asked 200 times a round.
+#[tokio::test]
+async fn an_agent_that_refuses_its_own_cursor_is_asked_no_further() {
+    let bench = Bench::new(20).await;
+    bench.visit().await.unwrap();
+    bench.change(|agent| {
+        agent.mood = Mood::Restless;
+        agent.asked = 0;
+    });
+    let fault = bench.visit().await.unwrap_err();
+    assert!(fault.to_string().contains("node \"n1\""), "{fault}");
+    assert_eq!(bench.agent.lock().unwrap().asked, 2);
+    bench.change(|agent| agent.mood = Mood::Honest);
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 20) + energy(1, 20));
+}
+
+#[tokio::test]
+async fn an_end_waits_for_no_silent_agent() {
+    let bench = Bench::new(3).await;
+    bench.change(|agent| agent.mood = Mood::Hangs);
+    let (agent, shutdown) = (bench.as_agent(), Shutdown::new());
+    shutdown.begin();
+    let begun = Instant::now();
+    bench.collector.round_until(&[agent], &shutdown).await;
+    assert!(begun.elapsed() < Duration::from_secs(4));
+}
+
+/// One lie is one node's: it is told, counted, and nothing of its page is booked.
+#[tokio::test]
+async fn more_than_a_node_can_use_in_an_hour_is_quarantined_with_the_next_page_too() {
+    let bench = Bench::new(0).await;
+    let minute = crate::ledger::plausible::NODE_POWER_MAX.over(Duration::from_mins(1));
+    let lie = |sequence| Record {
+        energy_uj: Estimate::exact(minute),
+        ..record(sequence % 10)
+    };
+    bench.change(|agent| {
+        agent.page = 1;
+        agent.records = (1..=100)
+            .map(|sequence| Record {
+                sequence,
+                ..lie(sequence)
+            })
+            .collect();
+    });
+    for _ in 0..2 {
+        let fault = bench.visit().await.unwrap_err().to_string();
+        assert!(fault.contains("quarantined: node \"n1\""), "{fault}");
+        assert_eq!(bench.total().await, u128::from(minute.microjoules()) * 60);
+    }
+    let mut registry = prometheus_client::registry::Registry::default();
+    bench.collector.metrics.register(&mut registry);
+    let text = crate::metrics::text(&Arc::new(registry)).unwrap();
+    let counted = "tanso_operator_quarantined_answers_total{reason=\"power\"} 2";
+    assert!(text.contains(counted), "{text}");
+}
+
 #[tokio::test]
 async fn the_board_shows_power_and_the_last_error() {
     let bench = Bench::new(20).await;
@@ -319,6 +400,22 @@ async fn the_board_shows_power_and_the_last_error() {
     let facts = bench.collector.board.all().remove("n1").unwrap();
     assert!(facts.error.unwrap().contains("speaks for node \"n9\""));
     assert_eq!(bench.collector.board.live(Timestamp::now(), 60), ["n1"]);
+}
+
+/// An operator that starts asked agents with TLS in the clear until its controller
+/// had visited their monitor: whoever answered at the address was believed.
+#[tokio::test]
+async fn whoever_answers_in_the_clear_for_a_monitor_with_tls_is_not_asked() {
+    let mut bench = Bench::new(9).await;
+    let board = TrustBoard::default();
+    bench.collector = bench.collector.clone().trusting(board.clone(), None);
+    board.secure(["tanso".to_owned()].into());
+    let fault = bench.visit().await.unwrap_err().to_string();
+    assert!(fault.contains("authority of its monitor"), "{fault}");
+    assert_eq!(bench.agent.lock().unwrap().asked, 0);
+    board.secure(["another".to_owned()].into());
+    bench.visit().await.unwrap();
+    assert_eq!(bench.total().await, energy(1, 9));
 }
 
 /// Keeps an agent's certificate in files, as a kubelet mounts it.

@@ -1,9 +1,10 @@
 //! Whom to trust for agents that speak TLS, by their monitor.
 //!
 //! The controller that rolls agents out says it; the collector only reads. An
-//! agent of a monitor with TLS is never asked in the clear.
+//! agent of a monitor with TLS is never asked in the clear: also not while nobody
+//! has said yet by whose word it is known, as after a start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// How the agents of a monitor are known.
@@ -19,6 +20,8 @@ pub struct AgentTrust {
 #[derive(Clone, Debug, Default)]
 pub struct TrustBoard {
     monitors: Arc<RwLock<BTreeMap<String, Arc<AgentTrust>>>>,
+    /// Monitors whose spec wishes TLS.
+    secured: Arc<RwLock<BTreeSet<String>>>,
 }
 
 impl TrustBoard {
@@ -40,6 +43,19 @@ impl TrustBoard {
                 monitors.remove(monitor);
             }
         }
+    }
+
+    /// Says which monitors wish TLS.
+    pub fn secure(&self, monitors: BTreeSet<String>) {
+        // No code panics while it holds the lock.
+        *self.secured.write().unwrap_or_else(PoisonError::into_inner) = monitors;
+    }
+
+    /// Whether a monitor wishes TLS.
+    #[must_use]
+    pub fn is_secured(&self, monitor: &str) -> bool {
+        let secured = self.secured.read().unwrap_or_else(PoisonError::into_inner);
+        secured.contains(monitor)
     }
 
     /// How a monitor's agents are known, if they speak TLS.

@@ -20,6 +20,7 @@ pub mod evidence;
 mod fixture;
 pub mod judge;
 mod kinds;
+mod limits;
 pub mod observe;
 pub mod open_reports;
 mod remembered;

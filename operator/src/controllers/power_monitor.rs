@@ -129,6 +129,29 @@ impl Context {
         });
         self.trust.set(&plan.monitor.name, trust);
     }
+
+    /// The same as far as it is known without a write: agents run on, and are
+    /// asked, while their monitor is suspended or waits for something.
+    fn trust_live(&self, observed: &Observed, valid: &ValidatedPowerMonitor) {
+        let Some(owner) = observed.monitor.controller_owner_ref(&()) else {
+            return;
+        };
+        let live = &observed.live;
+        let plan = Plan {
+            monitor: valid,
+            installation: &self.installation,
+            owner: &owner,
+            authority: None,
+            has_service_monitors: live.has_service_monitors,
+        };
+        let (agent, server) = (live.agent_tls.as_ref(), live.model_tls.as_ref());
+        if let Ok(Some(authority)) = certificates::authority(plan, agent, server) {
+            self.trust(Plan {
+                authority: Some(&authority),
+                ..plan
+            });
+        }
+    }
 }
 
 /// Runs the controller until the shutdown begins. `node_ticks` says when nodes
@@ -294,6 +317,7 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         node_selector: valid.node_selector.clone(),
     };
     let chosen = chosen(&observed, &valid);
+    context.trust_live(&observed, &valid);
     if observed.monitor.spec.suspend {
         let running = Rollout {
             agent_set: observed.live.agent_set.clone(),

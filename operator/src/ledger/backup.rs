@@ -11,10 +11,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
-use super::{LedgerFault, open_file, verify};
+use super::{LedgerFault, open_file, private, verify};
 
 /// Begin and end of a backup's file name; in between is its time.
 const NAME: (&str, &str) = ("ledger-", ".db");
+
+/// End of the name of one that is not whole yet.
+const PARTIAL: &str = ".partial";
 
 /// How that time is written, UTC.
 const TIME: &str = "%Y%m%dT%H%M%SZ";
@@ -31,9 +34,16 @@ pub struct Backup {
     pub bytes: u64,
 }
 
+/// A copy that is written and neither checked nor named yet.
+#[derive(Debug)]
+pub struct Copied {
+    folder: PathBuf,
+    partial: PathBuf,
+    path: PathBuf,
+}
+
 /// Writes a copy of everything booked so far into `folder` and removes all but
-/// the newest `keep`. The ledger waits meanwhile; readers of the copy need
-/// nothing else.
+/// the newest `keep`; [`write`] and [`Copied::finish`] in one.
 ///
 /// # Errors
 /// If the folder cannot be written, or the copy does not add up; then there is
@@ -44,29 +54,88 @@ pub fn backup(
     keep: usize,
     now: Timestamp,
 ) -> Result<Backup, LedgerFault> {
+    write(connection, folder, now)?.finish(keep)
+}
+
+/// Writes a copy of everything booked so far into `folder`. The ledger waits
+/// meanwhile, and for nothing after it: what follows needs the copy alone.
+///
+/// # Errors
+/// If the folder cannot be written; then nothing is left in it.
+pub fn write(
+    connection: &Connection,
+    folder: &Path,
+    now: Timestamp,
+) -> Result<Copied, LedgerFault> {
     fs::create_dir_all(folder).map_err(of("making folder", folder))?;
     let time = now.strftime(TIME);
     let path = folder.join(format!("{}{time}{}", NAME.0, NAME.1));
-    let partial = path.with_extension("partial");
-    // What an earlier try left.
-    remove_if_there(&partial)?;
+    let partial = folder.join(format!("{}{time}{PARTIAL}", NAME.0));
+    // What earlier tries left: each is as large as a backup, and no two have
+    // the same name.
+    for left in files(folder, PARTIAL)? {
+        remove_if_there(&left)?;
+    }
+    private(&partial);
     connection
         .execute("VACUUM INTO ?1", [partial.to_string_lossy()])
-        .map_err(LedgerFault::of("writing a backup"))?;
-    let revision = sound(&partial)?;
-    let file = File::open(&partial).map_err(of("opening", &partial))?;
-    file.sync_all().map_err(of("flushing", &partial))?;
-    let bytes = file.metadata().map_err(of("reading", &partial))?.len();
-    fs::rename(&partial, &path).map_err(of("naming", &path))?;
-    flush_folder(folder)?;
-    for old in backups(folder)?.iter().rev().skip(keep.max(1)) {
-        fs::remove_file(old).map_err(of("removing old backup", old))?;
-    }
-    Ok(Backup {
+        .map_err(|fault| {
+            // The room may be the ledger's own.
+            discard(&partial);
+            LedgerFault::of("writing a backup")(fault)
+        })?;
+    Ok(Copied {
+        folder: folder.to_owned(),
+        partial,
         path,
-        revision,
-        bytes,
     })
+}
+
+impl Copied {
+    /// Checks the copy, flushes it, gives it its name and removes all backups
+    /// but the newest `keep`.
+    ///
+    /// # Errors
+    /// If it does not add up or a file cannot be written; then it is gone, and
+    /// no old one was removed.
+    pub fn finish(self, keep: usize) -> Result<Backup, LedgerFault> {
+        let named = self.name();
+        if named.is_err() {
+            discard(&self.partial);
+        }
+        let (revision, bytes) = named?;
+        for old in backups(&self.folder)?.iter().rev().skip(keep.max(1)) {
+            fs::remove_file(old).map_err(of("removing old backup", old))?;
+        }
+        Ok(Backup {
+            path: self.path,
+            revision,
+            bytes,
+        })
+    }
+
+    /// Gives a sound copy its name; returns its last booking and its size.
+    fn name(&self) -> Result<(i64, u64), LedgerFault> {
+        let Self {
+            folder,
+            partial,
+            path,
+        } = self;
+        let revision = sound(partial)?;
+        let file = File::open(partial).map_err(of("opening", partial))?;
+        file.sync_all().map_err(of("flushing", partial))?;
+        let bytes = file.metadata().map_err(of("reading", partial))?.len();
+        fs::rename(partial, path).map_err(of("naming", path))?;
+        flush_folder(folder)?;
+        Ok((revision, bytes))
+    }
+}
+
+/// Removes what is of no use; should it stay, the next backup removes it.
+fn discard(partial: &Path) {
+    if let Err(error) = remove_if_there(partial) {
+        tracing::warn!(%error, "what a backup left cannot be removed");
+    }
 }
 
 /// The backups of a folder, oldest first.
@@ -74,6 +143,11 @@ pub fn backup(
 /// # Errors
 /// If the folder cannot be read.
 pub fn backups(folder: &Path) -> Result<Vec<PathBuf>, LedgerFault> {
+    files(folder, NAME.1)
+}
+
+/// The files of backups whose names end so, by their times.
+fn files(folder: &Path, end: &str) -> Result<Vec<PathBuf>, LedgerFault> {
     let mut found = Vec::new();
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -84,7 +158,7 @@ pub fn backups(folder: &Path) -> Result<Vec<PathBuf>, LedgerFault> {
         let entry = entry.map_err(of("reading folder", folder))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(NAME.0) && name.ends_with(NAME.1) {
+        if name.starts_with(NAME.0) && name.ends_with(end) {
             found.push(entry.path());
         }
     }
@@ -116,8 +190,9 @@ pub fn restore(from: &Path, ledger: &Path) -> Result<i64, LedgerFault> {
         // Refused while another process holds it; else its log is folded in.
         match open_file(ledger) {
             Ok(connection) => drop(connection),
-            // A damaged one is what a backup is for.
-            Err(fault) if is_damage(&fault) => {}
+            // A damaged one is what a backup is for, and so is one that a later
+            // version has changed: the way back after an upgrade.
+            Err(fault) if is_damage(&fault) || matches!(fault, LedgerFault::Newer { .. }) => {}
             Err(fault) => return Err(fault),
         }
     } else if let Some(folder) = ledger.parent() {

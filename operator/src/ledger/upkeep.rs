@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::roll_up::{Retention, RolledUp, roll_up};
 use super::{Ledger, LedgerFault, backup};
+use crate::guard::Panicked;
 
 /// Time between two looks at what is due.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
@@ -102,7 +103,7 @@ pub async fn back_up(
         every,
         keep,
     } = backups.clone();
-    ledger
+    let written = ledger
         .call(move |connection| {
             let all = backup::backups(&folder)?;
             let times = all.iter().filter_map(|path| backup::time_of(path));
@@ -110,9 +111,19 @@ pub async fn back_up(
             if newest.is_some_and(|at| now.duration_since(at).unsigned_abs() < every) {
                 return Ok(None);
             }
-            backup::backup(connection, &folder, keep, now).map(Some)
+            backup::write(connection, &folder, now).map(Some)
         })
-        .await
+        .await?;
+    let Some(copied) = written else {
+        return Ok(None);
+    };
+    // Reads the whole copy: nothing that books or asks waits for that.
+    let finished = tokio::task::spawn_blocking(move || copied.finish(keep)).await;
+    match finished.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(made) => made.map(Some),
+        Err(Ok(payload)) => Err(LedgerFault::Panicked(Panicked::of(payload.as_ref()))),
+        Err(Err(_)) => Err(LedgerFault::Closed),
+    }
 }
 
 #[cfg(test)]

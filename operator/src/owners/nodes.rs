@@ -1,13 +1,13 @@
 //! Where nodes are, and what they carry, as the scheduler counts it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, Node, Pod};
 use kube::ResourceExt as _;
 use tanso_carbon::recommend::consolidate;
 use tanso_carbon::regions::Region;
 use tanso_crds::PowerMonitor;
-use tanso_crds::power_monitor::IdleSharing;
+use tanso_crds::power_monitor::{IdleSharing, TlsType};
 use tanso_intensity::places::{region_of, unlisted_region, unplaced_region};
 use tanso_power::Joules;
 
@@ -85,6 +85,15 @@ impl Inventory {
         let agents = self.agents().into_iter();
         let of = |agent: Agent| Some((agent.node, *charged.get(&agent.monitor)?));
         agents.filter_map(of).collect()
+    }
+
+    /// The names of the `PowerMonitor`s whose agents are to speak TLS.
+    #[must_use]
+    pub fn secured(&self) -> BTreeSet<String> {
+        let monitors = self.monitors.state();
+        let known = monitors.iter().filter_map(|monitor| monitor.known());
+        let secured = known.filter(|monitor| monitor.spec.tls.type_ != TlsType::Disabled);
+        secured.map(kube::ResourceExt::name_any).collect()
     }
 
     /// All nodes with what they have to give; their idle energy is not known

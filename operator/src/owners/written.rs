@@ -45,10 +45,18 @@ impl Names {
         let (pod, gone) = match seen {
             Seen::Changed(pod) => (pod, false),
             Seen::Deleted(pod) => (pod, true),
+            Seen::Listed => return self.forget(),
         };
         if let Some(uid) = pod.uid() {
             self.dirty.insert(uid, (pod, gone));
         }
+    }
+
+    /// Forgets pods that went while nobody watched: no deletion is told of them.
+    fn forget(&mut self) {
+        let all = self.book.pods.state();
+        let there: HashSet<String> = all.iter().filter_map(|pod| pod.uid()).collect();
+        self.known.retain(|uid, _| there.contains(uid));
     }
 
     /// Writes what changed. What could not be written stays to be written.
@@ -131,5 +139,49 @@ impl Names {
         self.ledger
             .call(move |connection| names::keep(connection, &changed, Timestamp::now()))
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::{reflector, watcher};
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"uid": name, "namespace": "shop", "name": name},
+            "spec": {"nodeName": "n1", "containers": []},
+            "status": {"phase": "Running"}
+        }))
+        .unwrap()
+    }
+
+    /// Each time that the watch broke off, what went meanwhile was remembered for
+    /// as long as the process lived.
+    #[tokio::test]
+    async fn pods_that_went_while_nobody_watched_are_forgotten_with_the_next_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let (pods, mut writer) = reflector::store();
+        writer.apply_watcher_event(&watcher::Event::Apply(pod("till")));
+        let book = Inventory {
+            pods,
+            replica_sets: reflector::store().0,
+            jobs: reflector::store().0,
+            cron_jobs: reflector::store().0,
+            nodes: reflector::store().0,
+            namespaces: reflector::store().0,
+            monitors: reflector::store().0,
+        };
+        let mut names = Names::new(book, ledger);
+        for name in ["till", "gone"] {
+            names.note(Seen::Changed(Arc::new(pod(name))));
+        }
+        names.write().await;
+        assert_eq!(names.known.len(), 2);
+        names.note(Seen::Listed);
+        assert_eq!(names.known.keys().collect::<Vec<_>>(), ["till"]);
     }
 }

@@ -146,6 +146,36 @@ fn times_that_cannot_be_are_refused() {
     assert_eq!(refused(|p| p.records[0].minute = -60), "minute");
     assert_eq!(refused(|p| p.records[0].minute += 3_600), "future");
     assert_eq!(refused(|p| p.closed_until += 3_600), "future");
+    assert_eq!(refused(|p| p.closed_until = i64::MIN), "past");
+    assert!(judge(|p| p.closed_until = 0).is_ok());
+}
+
+/// One that lies wrote into reports that are done, and named 4,000 pods in each of
+/// all hours since 1970.
+#[test]
+fn a_record_of_long_ago_is_refused() {
+    const DAY_S: i64 = 86_400;
+    let days_ago = |days: i64| move |p: &mut EnergyPage| p.records[0].minute -= days * DAY_S;
+    assert!(judge(days_ago(31)).is_ok());
+    for days in [33, 400] {
+        let refusal = judge(days_ago(days)).unwrap_err();
+        assert_eq!(refusal.reason(), "past");
+        assert!(refusal.to_string().contains("32 days"), "{refusal}");
+    }
+    assert_eq!(refused(|p| p.records[1].minute = 0), "past");
+}
+
+/// NVIDIA's DGX B200 has 14.3 kW by its data sheet.
+#[test]
+fn a_server_with_eight_accelerators_at_full_load_passes() {
+    let minute = std::time::Duration::from_mins(1);
+    let watts = |watts| tanso_power::Watts::try_from_watts(watts).unwrap();
+    let with = |power: f64| {
+        let energy = Estimate::exact(watts(power / 2.0).over(minute));
+        judge(|p| p.records.iter_mut().for_each(|r| r.energy_uj = energy))
+    };
+    assert!(with(14_300.0).is_ok());
+    assert_eq!(with(20_100.0).unwrap_err().reason(), "power");
 }
 
 #[test]
@@ -157,7 +187,7 @@ fn amounts_that_cannot_be_are_refused() {
         high: joules(6),
     };
     assert_eq!(refused(|p| p.records[0].energy_uj = bounds), "bounds");
-    let most = Estimate::exact(joules(400_000_000_000));
+    let most = Estimate::exact(joules(700_000_000_000));
     assert!(judge(|p| p.records[0].energy_uj = most).is_ok());
     assert_eq!(
         refused(|p| p.records.iter_mut().for_each(|r| r.energy_uj = most)),
@@ -227,7 +257,9 @@ fn what_a_clock_behind_refused_passes_whole_once_it_is_right() {
         accept(&asked, page())
     };
     assert!(matches!(at(-3_600), Err(Refusal::Future { .. })));
-    for seconds in [0, 3_600, 86_400 * 400] {
+    // One that is ahead by a year refuses too, and loses as little.
+    assert!(matches!(at(86_400 * 400), Err(Refusal::Past { .. })));
+    for seconds in [0, 3_600, 86_400 * 30] {
         let passed = at(seconds).unwrap();
         assert_eq!((passed.records.len(), passed.next_sequence), (2, 12));
     }

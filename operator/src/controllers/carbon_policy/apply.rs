@@ -15,11 +15,9 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::{CarbonReport, CarbonReportSpec};
 
 use super::judge::Evaluation;
+use super::limits;
 use crate::cluster::apply::{Object, bounded};
 use crate::cluster::{Applier, ApplyFault};
-
-/// Most workloads of a page.
-const ROWS_MAX: usize = 500;
 
 /// Label that names the policy of a page by its UID.
 const POLICY_LABEL: &str = "tanso.dev/policy-uid";
@@ -46,11 +44,13 @@ pub fn pages(
     data_through: Timestamp,
     revision: i64,
 ) -> Vec<CarbonReport> {
-    let chunks = evaluation.workloads.chunks(ROWS_MAX);
+    // Why there is no advice is told in words in the status only: they are longer
+    // than all the rest.
+    let chunks = limits::in_pages(evaluation.workloads.iter().map(without_words));
     let count = i32::try_from(chunks.len()).unwrap_or(i32::MAX);
     let digest: String = evaluation.inputs_digest.as_str().chars().take(8).collect();
     let policy: String = owner.name.chars().take(NAME_MAX).collect();
-    let page = |number: i32, rows: &[WorkloadResult]| CarbonReport {
+    let page = |number: i32, workloads: Vec<WorkloadResult>| CarbonReport {
         metadata: ObjectMeta {
             name: Some(format!(
                 "{}-{digest}-{number}",
@@ -68,9 +68,7 @@ pub fn pages(
             ledger_revision: revision,
             inputs_digest: evaluation.inputs_digest.to_string(),
             totals: evaluation.totals.clone(),
-            // Why there is no advice is told in words in the status only: they
-            // are longer than all the rest.
-            workloads: rows.iter().map(without_words).collect(),
+            workloads,
         },
     };
     (1..)

@@ -36,6 +36,11 @@ use acting::act_on;
 /// A node that was read within this time holds back `dataThrough`, seconds.
 const LIVE_S: i64 = 300;
 
+/// And no longer than this behind the newest, seconds: one that has just joined has
+/// closed no minute yet, and one whose clock is wrong, or that lies, would hold back
+/// every policy for as long as it likes. What lacks of it lowers the coverage.
+const BEHIND_S: i64 = 900;
+
 /// What was judged, with what belongs to it.
 struct Judged {
     /// What it was made from, if it is another evaluation than the last.
@@ -373,14 +378,20 @@ fn judge_now(
     }
 }
 
-/// The least end of a closed minute over live nodes; over all if none is live.
+/// The least end of a closed minute over live nodes that keep up; the newest of all
+/// if none is live.
 fn data_through(nodes: &[NodeAt], live: &BTreeSet<String>) -> Timestamp {
-    let of_live = nodes
-        .iter()
-        .filter(|node| live.contains(&node.node))
-        .map(|node| node.closed_until);
-    let least = of_live
-        .min()
+    let of_live = || {
+        let those = nodes.iter().filter(move |node| live.contains(&node.node));
+        those.map(|node| node.closed_until)
+    };
+    let least = of_live()
+        .max()
+        .and_then(|newest| {
+            of_live()
+                .filter(|at| newest.saturating_sub(*at) <= BEHIND_S)
+                .min()
+        })
         .or_else(|| nodes.iter().map(|node| node.closed_until).max());
     Timestamp::from_second(least.unwrap_or(0)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -560,15 +571,33 @@ async fn announce<P: Policy>(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_dead_node_does_not_hold_back_the_others() {
-        let node = |name: &str, closed_until| NodeAt {
+    fn node(name: &str, closed_until: i64) -> NodeAt {
+        NodeAt {
             node: name.to_owned(),
             journal: String::new(),
             sequence: 1,
             closed_until,
             energy_microjoules: 0,
-        };
+        }
+    }
+
+    /// A node that joined was read before its first minute was over: until then all
+    /// policies were judged by the energy of 1970 and had no verdict.
+    #[test]
+    fn a_node_that_just_joined_or_lags_does_not_hold_back_the_others() {
+        const NOW: i64 = 1_790_000_040;
+        let live = ["a".to_owned(), "b".to_owned()].into();
+        for (other, through) in [(0, NOW), (NOW - 960, NOW), (NOW - 900, NOW - 900)] {
+            let nodes = [node("a", NOW), node("b", other)];
+            assert_eq!(data_through(&nodes, &live).as_second(), through);
+        }
+        // The first of a cluster have nobody before them.
+        let nodes = [node("a", 0), node("b", 0)];
+        assert_eq!(data_through(&nodes, &live).as_second(), 0);
+    }
+
+    #[test]
+    fn a_dead_node_does_not_hold_back_the_others() {
         let nodes = [node("a", 600), node("b", 540), node("dead", 60)];
         let live = ["a".to_owned(), "b".to_owned()].into();
         assert_eq!(data_through(&nodes, &live).as_second(), 540);

@@ -15,7 +15,7 @@ use tanso_intensity::Loaded;
 use super::judge::{Evaluation, verdict_of};
 use super::open_reports::Mirror;
 use super::validate::{PolicyFault, ValidatedPolicy};
-use super::{savings, words};
+use super::{limits, savings, words};
 use crate::cluster::{Conditions, condition};
 
 const NOT_STALLED: &str = "nothing is in the way";
@@ -312,13 +312,9 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         Vec::new()
     };
     status.regulations.clone_from(&evaluation.regulations);
-    status.workloads = evaluation
-        .workloads
-        .iter()
-        .take(policy.max_listed)
-        .cloned()
-        .collect();
-    let left = evaluation.workloads.len().saturating_sub(policy.max_listed);
+    let listed = limits::listed(&evaluation.workloads, policy.max_listed);
+    status.workloads = evaluation.workloads.iter().take(listed).cloned().collect();
+    let left = evaluation.workloads.len().saturating_sub(listed);
     status.workloads_not_listed = i64::try_from(left).unwrap_or(i64::MAX);
     // The end of a minute is of the hour that it ends.
     let hour = UtcHour::from_unix_seconds(data_through.as_second().saturating_sub(1));

@@ -274,6 +274,35 @@ mod tests {
     }
 
     #[test]
+    fn what_could_not_be_taken_back_is_told_with_what_helps() {
+        let (kind, name) = ("CronJob".to_owned(), "etl".to_owned());
+        let late = ApplyFault::Deadline {
+            verb: "patch",
+            kind: kind.clone(),
+            name: name.clone(),
+        };
+        let (reason, note) = what_stays(&late, "shop", "its policy is gone");
+        assert_eq!(reason, "ActionFailed");
+        assert!(
+            note.contains("its policy is gone") && note.ends_with("tried again"),
+            "{note}"
+        );
+        let status = kube::core::Status::failure("no", "Forbidden").with_code(403);
+        let refused = ApplyFault::Api {
+            verb: "patch",
+            kind,
+            name,
+            source: Box::new(kube::Error::Api(Box::new(status))),
+        };
+        let (reason, note) = what_stays(&refused, "shop", "its policy is gone");
+        assert_eq!(reason, "ActionForbidden");
+        assert!(
+            note.contains("tanso-operator-actions in namespace \"shop\""),
+            "{note}"
+        );
+    }
+
+    #[test]
     fn a_change_stays_only_while_its_policy_acts_there_and_the_workload_asks() {
         let shop = Scope::Namespaces(["shop".to_owned()].into());
         let acting = BTreeMap::from([("one".to_owned(), shop), ("all".to_owned(), Scope::All)]);

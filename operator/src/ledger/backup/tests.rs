@@ -118,3 +118,79 @@ fn a_backup_that_does_not_add_up_is_refused_and_a_damaged_ledger_can_be_replaced
     restore(&good, &path).unwrap();
     assert_eq!(total(&mut open_file(&path).unwrap()), sum(25));
 }
+
+/// A backup that failed is as large as one that did not. Its name has its time, so
+/// the next try did not write over it: hour by hour they filled the volume.
+#[test]
+fn what_failed_tries_left_is_gone_after_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    append::book(&mut ledger, &page(0, 25), at(0)).unwrap();
+    let copies = folder.path().join("copies");
+    // The process ended after the copy was written and before it was named.
+    for hour in 0..3 {
+        drop(write(&ledger, &copies, at(3_600 * hour)).unwrap());
+        assert_eq!(files(&copies, PARTIAL).unwrap().len(), 1);
+        assert_eq!(backups(&copies).unwrap(), Vec::<PathBuf>::new());
+    }
+    // One that does not add up is no backup and takes no room.
+    ledger
+        .execute("UPDATE hours SET energy_uj = energy_uj + 1", [])
+        .unwrap();
+    let refused = backup(&ledger, &copies, 3, at(20_000)).unwrap_err();
+    assert!(matches!(refused, LedgerFault::Unsound { .. }), "{refused}");
+    assert!(files(&copies, PARTIAL).unwrap().is_empty());
+    assert!(backups(&copies).unwrap().is_empty());
+}
+
+/// Checking a copy reads all of it: what is booked meanwhile is booked.
+#[test]
+fn a_copy_is_checked_and_named_while_the_ledger_books_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    let copies = folder.path().join("copies");
+    append::book(&mut ledger, &page(0, 25), at(0)).unwrap();
+    let copied = write(&ledger, &copies, at(1)).unwrap();
+    append::book(&mut ledger, &page(25, 40), at(2)).unwrap();
+    assert_eq!(copied.finish(3).unwrap().revision, 1);
+    assert_eq!(backups(&copies).unwrap().len(), 1);
+    assert_eq!(total(&mut ledger), sum(40));
+}
+
+#[test]
+fn a_ledger_that_a_later_version_has_changed_can_be_replaced_by_a_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let mut ledger = open_file(&path).unwrap();
+    append::book(&mut ledger, &page(0, 25), at(0)).unwrap();
+    let before = backup(&ledger, folder.path(), 9, at(1)).unwrap().path;
+    append::book(&mut ledger, &page(25, 30), at(2)).unwrap();
+    ledger.pragma_update(None, "user_version", 99).unwrap();
+    drop(ledger);
+    let refused = open_file(&path).unwrap_err();
+    assert!(matches!(refused, LedgerFault::Newer { .. }), "{refused}");
+    restore(&before, &path).unwrap();
+    assert_eq!(total(&mut open_file(&path).unwrap()), sum(25));
+    assert!(folder.path().join("ledger.db.replaced").exists());
+}
+
+/// It tells of all namespaces: on a shared volume nobody else reads it.
+#[test]
+fn nobody_but_owner_and_group_may_read_ledger_log_and_backups() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let rights = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mut ledger = open_file(&path).unwrap();
+    append::book(&mut ledger, &page(0, 25), at(0)).unwrap();
+    let log = folder.path().join("ledger.db-wal");
+    let made = backup(&ledger, folder.path(), 9, at(1)).unwrap().path;
+    for file in [&path, &log, &made] {
+        assert_eq!(rights(file) & 0o007, 0, "{}", file.display());
+    }
+    drop(ledger);
+    // One of an earlier version.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+    drop(open_file(&path).unwrap());
+    assert_eq!(rights(&path), 0o660);
+}

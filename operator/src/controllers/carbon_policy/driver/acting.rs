@@ -13,7 +13,7 @@ use super::super::kinds::Policy;
 use super::Judged;
 
 /// Carries out what `CronJobs` ask for by their label. What fails is said by
-/// an Event and tried again at the next visit: the evaluation stands.
+/// an Event, once, and tried again at each visit: the evaluation stands.
 pub(super) async fn act_on<P: Policy>(policy: &P, context: &Context, judged: &Judged) {
     let uid = policy.uid().unwrap_or_default();
     let Ok(scope) = policy.scope(&context.inventory.namespaces()) else {
@@ -36,6 +36,10 @@ pub(super) async fn act_on<P: Policy>(policy: &P, context: &Context, judged: &Ju
         };
         let (applier, client) = (&context.applier, &context.client);
         let result = act::carry_out(applier, client, &namespace, &name, &wish).await;
+        let thing = format!("{uid}/{namespace}/{name}");
+        if result.is_ok() {
+            context.events.settle(&thing);
+        }
         let (type_, reason, note) = match result {
             Ok(Some(change)) => (EventType::Normal, change.reason, change.note),
             Ok(None) => continue,
@@ -48,6 +52,9 @@ pub(super) async fn act_on<P: Policy>(policy: &P, context: &Context, judged: &Ju
             ),
             Err(fault) => (EventType::Warning, "ActionFailed", fault.to_string()),
         };
+        if matches!(type_, EventType::Warning) && !context.events.is_news(&thing, reason) {
+            continue;
+        }
         tracing::info!(
             namespace,
             workload = name,
