@@ -314,8 +314,8 @@ pub fn open_file_on(path: &Path, vfs: Option<&str>) -> Result<Connection, Ledger
 fn private(path: &Path) {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let mut options = std::fs::OpenOptions::new();
-    let made = options.write(true).create_new(true).mode(0o640).open(path);
-    if made.is_ok() {
+    let new = options.write(true).create_new(true).mode(0o640);
+    if new.open(path).is_ok() {
         return;
     }
     let Ok(found) = std::fs::metadata(path) else {

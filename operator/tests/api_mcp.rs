@@ -265,10 +265,14 @@ async fn the_ledger_is_read_by_who_may_list_reports_there_and_by_no_stranger() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
     let client = api::as_operator().await.unwrap();
-    let routes = tanso_operator::api::router(ledger);
+    let ledger_routes = tanso_operator::api::router(ledger);
     let reviewer = Reviewer::new(client, Vec::new());
-    let open = guarded(routes.clone(), AnonymousReaders::Allow, reviewer.clone());
-    let closed = guarded(routes, AnonymousReaders::Refuse, reviewer);
+    let open = guarded(
+        ledger_routes.clone(),
+        AnonymousReaders::Allow,
+        reviewer.clone(),
+    );
+    let closed = guarded(ledger_routes, AnonymousReaders::Refuse, reviewer);
     let ask = |router: &axum::Router, path: &str, token: Option<&str>, from: [u8; 4]| {
         let mut request = Request::get(path).header("host", "localhost:8080");
         if let Some(token) = token {

@@ -172,6 +172,7 @@ mod tests {
         let found = Power {
             summary: "14.0 W in all.".to_owned(),
             monitors: Vec::new(),
+            unreadable: Vec::new(),
             basis: Basis::Hourly,
             hour: None,
             total_milliwatts: 14_000,

@@ -150,9 +150,9 @@ fn a_copy_is_checked_and_named_while_the_ledger_books_on() {
     let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
     let copies = folder.path().join("copies");
     append::book(&mut ledger, &page(0, 25), at(0)).unwrap();
-    let copied = write(&ledger, &copies, at(1)).unwrap();
+    let begun = write(&ledger, &copies, at(1)).unwrap();
     append::book(&mut ledger, &page(25, 40), at(2)).unwrap();
-    assert_eq!(copied.finish(3).unwrap().revision, 1);
+    assert_eq!(begun.finish(3).unwrap().revision, 1);
     assert_eq!(backups(&copies).unwrap().len(), 1);
     assert_eq!(total(&mut ledger), sum(40));
 }
