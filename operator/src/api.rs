@@ -1,5 +1,5 @@
 //! The ledger over HTTP: totals at a booking, a self-check, workloads, rows
-//! for other programs, and reports made again.
+//! for other programs, where nodes were, and reports made again.
 //!
 //! Read only. Refusals are problem documents. Who may ask is for [`readers`] to
 //! say. Nothing here judges.
@@ -26,7 +26,9 @@ use crate::controllers::carbon_policy::evidence::{self, Compared, MadeAgain};
 use crate::ledger::evidence as kept;
 use crate::ledger::export::{self, Format};
 use crate::ledger::study as studies;
-use crate::ledger::{Ledger, LedgerAccount, LedgerFault, Scope, Snapshot, query, verify};
+use crate::ledger::{
+    Ledger, LedgerAccount, LedgerFault, Scope, Snapshot, Stays, node_places, query, verify,
+};
 
 /// Longest period of a request, hours: 62 days.
 const HOURS_MAX: i32 = 1_488;
@@ -40,6 +42,7 @@ pub fn router(ledger: Ledger) -> Router {
         .route("/v1/ledger/total", get(total))
         .route("/v1/ledger/verify", get(check))
         .route("/v1/ledger/export", get(rows))
+        .route("/v1/ledger/nodes", get(nodes))
         .route("/v1/workloads", get(workloads))
         .route("/v1/reports/verify", get(report))
         .route("/v1/studies", get(study))
@@ -151,6 +154,20 @@ async fn rows(
     });
     let body = Body::from_stream(first.chain(rest));
     Ok(([(header::CONTENT_TYPE, format.media_type())], body).into_response())
+}
+
+#[derive(Serialize)]
+struct Nodes {
+    nodes: Stays,
+}
+
+/// Where nodes were and how large, by the hour, also of those that are gone.
+async fn nodes(State(ledger): State<Ledger>) -> Result<Response, Problem> {
+    let nodes = ledger
+        .call(|connection| node_places::all(connection))
+        .await
+        .map_err(|fault| unavailable(&fault))?;
+    Ok(Json(Nodes { nodes }).into_response())
 }
 
 #[derive(Serialize)]
