@@ -143,6 +143,12 @@ impl ProxyBooks {
                     "the operator in namespace \"{ns}\" is older than this program and does not tell it, or is not there"
                 ),
             },
+            error if is_strangers(&error) => FactsFault::Absent {
+                what: WHAT,
+                reason: format!(
+                    "the operator in namespace \"{ns}\" refuses readers without a token (operator.anonymousReaders)"
+                ),
+            },
             error => FactsFault::of("reading where nodes were", &error),
         })?;
         read_places(&text).map_err(broken)
