@@ -415,3 +415,49 @@ fn unavailable(fault: &LedgerFault) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read")
         .detail(fault.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use tanso_faces::view::{Books as _, ProxyBooks};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::ledger::{KnownNode, known_nodes};
+
+    /// The operator's routes behind the API server's proxy.
+    fn proxied(routes: Router) -> kube::Client {
+        let answer = move |request: Request<kube::client::Body>| {
+            let routes = routes.clone();
+            async move {
+                let path = request.uri().to_string();
+                let (_, own) = path.split_once("/proxy").unwrap();
+                let own = Request::get(own).body(Body::empty()).unwrap();
+                routes.oneshot(own).await
+            }
+        };
+        kube::Client::new(tower::service_fn(answer), "default")
+    }
+
+    #[tokio::test]
+    async fn kubectl_tanso_reads_where_nodes_were_as_the_ledger_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let node = KnownNode {
+            region: Some(("aws".to_owned(), "eu-north-1".to_owned())),
+            millicores: Some(4_000),
+            ..KnownNode::default()
+        };
+        let nodes = BTreeMap::from([("n1".to_owned(), node)]);
+        let seen_at = Timestamp::from_second(1_790_000_000).unwrap();
+        let kept = ledger.call(move |connection| {
+            known_nodes::keep(connection, &nodes, seen_at)?;
+            node_places::all(connection)
+        });
+        let kept = kept.await.unwrap();
+        let books = ProxyBooks::new(proxied(router(ledger)), "tanso-system");
+        let told = books.stays().await.unwrap();
+        assert_eq!(told, kept);
+        assert_eq!(told.get("n1").map(Vec::len), Some(1));
+    }
+}
