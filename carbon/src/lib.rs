@@ -23,6 +23,7 @@ pub mod report;
 pub mod schedule;
 pub mod sci;
 pub mod series;
+pub mod stays;
 pub mod study;
 pub mod table;
 pub mod typical_year;

@@ -255,6 +255,12 @@ pub(crate) async fn made(
             writeln!(err, "note: no hours in the report: {fault}")
         });
     }
+    if let Some(why) = read.without_past() {
+        let _ = progress.beside(|| {
+            let mut err = std::io::stderr();
+            writeln!(err, "note: {why}")
+        });
+    }
     progress.say("pricing and judging");
     if let (Some(path), Some(table)) = (&args.energy_csv, read.energy_table()) {
         write_file(path, &table)?;

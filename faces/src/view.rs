@@ -17,6 +17,7 @@ mod missing;
 mod newest;
 mod nowhere;
 mod pages;
+mod placed;
 mod proxy;
 pub(crate) mod rules;
 mod site;

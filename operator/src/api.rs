@@ -1,5 +1,5 @@
 //! The ledger over HTTP: totals at a booking, a self-check, workloads, rows
-//! for other programs, and reports made again.
+//! for other programs, where nodes were, and reports made again.
 //!
 //! Read only. Refusals are problem documents. Who may ask is for [`readers`] to
 //! say. Nothing here judges.
@@ -26,7 +26,9 @@ use crate::controllers::carbon_policy::evidence::{self, Compared, MadeAgain};
 use crate::ledger::evidence as kept;
 use crate::ledger::export::{self, Format};
 use crate::ledger::study as studies;
-use crate::ledger::{Ledger, LedgerAccount, LedgerFault, Scope, Snapshot, query, verify};
+use crate::ledger::{
+    Ledger, LedgerAccount, LedgerFault, Scope, Snapshot, Stays, node_places, query, verify,
+};
 
 /// Longest period of a request, hours: 62 days.
 const HOURS_MAX: i32 = 1_488;
@@ -40,6 +42,7 @@ pub fn router(ledger: Ledger) -> Router {
         .route("/v1/ledger/total", get(total))
         .route("/v1/ledger/verify", get(check))
         .route("/v1/ledger/export", get(rows))
+        .route("/v1/ledger/nodes", get(nodes))
         .route("/v1/workloads", get(workloads))
         .route("/v1/reports/verify", get(report))
         .route("/v1/studies", get(study))
@@ -151,6 +154,20 @@ async fn rows(
     });
     let body = Body::from_stream(first.chain(rest));
     Ok(([(header::CONTENT_TYPE, format.media_type())], body).into_response())
+}
+
+#[derive(Serialize)]
+struct Nodes {
+    nodes: Stays,
+}
+
+/// Where nodes were and how large, by the hour, also of those that are gone.
+async fn nodes(State(ledger): State<Ledger>) -> Result<Response, Problem> {
+    let nodes = ledger
+        .call(|connection| node_places::all(connection))
+        .await
+        .map_err(|fault| unavailable(&fault))?;
+    Ok(Json(Nodes { nodes }).into_response())
 }
 
 #[derive(Serialize)]
@@ -397,4 +414,50 @@ fn unavailable(fault: &LedgerFault) -> Problem {
     tracing::warn!(error = %fault, "reading the ledger for an answer failed");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read")
         .detail(fault.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use tanso_faces::view::{Books as _, ProxyBooks};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::ledger::{KnownNode, known_nodes};
+
+    /// The operator's routes behind the API server's proxy.
+    fn proxied(routes: Router) -> kube::Client {
+        let answer = move |request: Request<kube::client::Body>| {
+            let routes = routes.clone();
+            async move {
+                let path = request.uri().to_string();
+                let (_, own) = path.split_once("/proxy").unwrap();
+                let own = Request::get(own).body(Body::empty()).unwrap();
+                routes.oneshot(own).await
+            }
+        };
+        kube::Client::new(tower::service_fn(answer), "default")
+    }
+
+    #[tokio::test]
+    async fn kubectl_tanso_reads_where_nodes_were_as_the_ledger_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let node = KnownNode {
+            region: Some(("aws".to_owned(), "eu-north-1".to_owned())),
+            millicores: Some(4_000),
+            ..KnownNode::default()
+        };
+        let nodes = BTreeMap::from([("n1".to_owned(), node)]);
+        let seen_at = Timestamp::from_second(1_790_000_000).unwrap();
+        let kept = ledger.call(move |connection| {
+            known_nodes::keep(connection, &nodes, seen_at)?;
+            node_places::all(connection)
+        });
+        let kept = kept.await.unwrap();
+        let books = ProxyBooks::new(proxied(router(ledger)), "tanso-system");
+        let told = books.stays().await.unwrap();
+        assert_eq!(told, kept);
+        assert_eq!(told.get("n1").map(Vec::len), Some(1));
+    }
 }

@@ -40,7 +40,7 @@ pub use append::{Booked, Gap, GapKind, Page};
 pub use known_nodes::KnownNode;
 pub use memory::{MemoryDay, MemoryDays};
 pub use names::PodNames;
-pub use node_places::{PlaceNumbers, Stay};
+pub use node_places::{PlaceNumbers, Stay, Stays};
 pub use past_cpu::{CpuDay, CpuDays};
 pub use query::{CpuMinute, Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
 pub use verify::Verification;

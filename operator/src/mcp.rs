@@ -11,6 +11,7 @@ use axum::Router;
 use jiff::Timestamp;
 use kube::Client;
 use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::stays::Stays;
 use tanso_crds::carbon_policy::IntensityProvider;
 use tanso_faces::mcp::{Gate, GateSettings, Server};
 use tanso_faces::view::{
@@ -20,7 +21,7 @@ use tanso_faces::view::{
 
 use crate::intensity::{Feeds, is_service};
 use crate::ledger::query::{NamedRow, Owner};
-use crate::ledger::{self, Ledger, LedgerAccount, LedgerFault, Snapshot, query};
+use crate::ledger::{self, Ledger, LedgerAccount, LedgerFault, Snapshot, node_places, query};
 
 /// The operator's Service.
 const SERVICE: &str = "tanso-operator";
@@ -106,7 +107,7 @@ impl LedgerBooks {
                     name: name.to_owned(),
                 })
             };
-            let place_of = |node: &str| summing.of_node.get(node).copied().unwrap_or(0);
+            let place_of = |node: &str| summing.of_node.get(node).cloned().unwrap_or_default();
             query::sums_of(connection, &scope, period, &counts, &place_of)
         });
         let (revision, rows) = read.await.map_err(|fault| unreachable(&fault))?;
@@ -157,6 +158,11 @@ impl LedgerBooks {
         });
         let snapshot = read.await.map_err(|fault| unreachable(&fault))?;
         Ok(energy(&snapshot))
+    }
+
+    async fn places(&self) -> Result<Stays, FactsFault> {
+        let read = self.ledger.call(|connection| node_places::all(connection));
+        read.await.map_err(|fault| unreachable(&fault))
     }
 
     async fn asked(&self, policy: &Policy) -> Result<Services, FactsFault> {
@@ -213,6 +219,10 @@ impl Books for LedgerBooks {
         summing: &'a Summing,
     ) -> Answer<'a, Sums> {
         Box::pin(self.summed(scope, period, Arc::clone(summing)))
+    }
+
+    fn stays(&self) -> Answer<'_, Stays> {
+        Box::pin(self.places())
     }
 
     fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services> {

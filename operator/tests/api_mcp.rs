@@ -299,6 +299,8 @@ async fn the_ledger_is_read_by_who_may_list_reports_there_and_by_no_stranger() {
         ("/v1/workloads", 403),
         ("/v1/workloads?namespace=", 403),
         ("/v1/reports/verify?policy=none", 403),
+        ("/v1/ledger/nodes", 403),
+        ("/v1/ledger/nodes?namespace=mcp-home", 403),
         ("/v1/ledger/total", 403),
         ("/v1/ledger/verify?namespace=mcp-home", 403),
         ("/v1/studies?namespace=mcp-home&name=none", 403),

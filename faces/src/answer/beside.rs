@@ -129,32 +129,6 @@ pub fn sci_figures(account: &Account, made: &MadeWith<'_>) -> Result<SciFigures,
     })
 }
 
-/// The nodes' embodied emissions that belong to pods: the time that each was on
-/// a node, times its share of the node's CPU by what it asks for. `reserved` is
-/// thousandths of a core times seconds by node; `gives` what a node has to
-/// give, thousandths of a core.
-///
-/// # Errors
-/// If that is not known of a node on which anything was reserved: a sum without
-/// its share would be too little, and look whole.
-pub fn embodied<'a>(
-    hardware: &Hardware,
-    reserved: impl IntoIterator<Item = (&'a str, u64)>,
-    gives: impl Fn(&str) -> Option<u64>,
-) -> Result<Estimate<GramsCo2e>, EmbodiedUnknown> {
-    let mut by_node: BTreeMap<&str, u64> = BTreeMap::new();
-    for (node, millicore_seconds) in reserved {
-        let sum = by_node.entry(node).or_default();
-        *sum = sum.saturating_add(millicore_seconds);
-    }
-    let by_node = by_node.into_iter().map(|(node, millicore_seconds)| OnNode {
-        node,
-        gives: gives(node),
-        millicore_seconds,
-    });
-    embodied_by_size(hardware, by_node)
-}
-
 /// What was reserved on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OnNode<'a> {
@@ -166,11 +140,13 @@ pub struct OnNode<'a> {
     pub millicore_seconds: u64,
 }
 
-/// As [`embodied`], of nodes whose size was not always the same: a name comes
-/// again for another machine.
+/// The nodes' embodied emissions that belong to pods: the time that each was on
+/// a node, times its share of the node's CPU by what it asks for. A node's size
+/// was not always the same: a name comes again for another machine.
 ///
 /// # Errors
-/// As [`embodied`].
+/// If a size is not known of a node on which anything was reserved: a sum without
+/// its share would be too little, and look whole.
 pub fn embodied_by_size<'a>(
     hardware: &Hardware,
     reserved: impl IntoIterator<Item = OnNode<'a>>,
@@ -217,6 +193,21 @@ pub struct EmbodiedUnknown {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of nodes that always had the same to give.
+    fn embodied<'a>(
+        hardware: &Hardware,
+        reserved: impl IntoIterator<Item = (&'a str, u64)>,
+        gives: impl Fn(&str) -> Option<u64>,
+    ) -> Result<Estimate<GramsCo2e>, EmbodiedUnknown> {
+        let reserved = reserved.into_iter();
+        let on_node = reserved.map(|(node, millicore_seconds)| OnNode {
+            node,
+            gives: gives(node),
+            millicore_seconds,
+        });
+        embodied_by_size(hardware, on_node)
+    }
 
     fn hardware() -> Hardware {
         Hardware {

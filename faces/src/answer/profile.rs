@@ -73,7 +73,7 @@ fn of_ledger(
 ) -> Profile {
     let rows = energy.rows.iter().map(|row| EnergyRow {
         hour: row.hour,
-        place: site.place_of(&row.node),
+        place: site.place_of(&row.node, row.hour),
         energy: row.energy,
         provenance: row.provenance,
     });

@@ -133,7 +133,8 @@ pub async fn report(facts: &dyn Facts, question: &Question) -> Result<Answer, An
     let read = read(facts, policy, &when, limits).await.map_err(fault)?;
     let missing = read
         .without_hours()
-        .map(|why| format!("energy by the hour: {why}"));
+        .map(|why| format!("energy by the hour: {why}"))
+        .or_else(|| read.without_past().map(str::to_owned));
     let statement = Statement {
         organisation: question.organisation.clone(),
         responsible: question.responsible.clone(),

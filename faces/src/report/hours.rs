@@ -94,7 +94,7 @@ fn is_chosen(row: &EnergyHour, names: Option<&BTreeSet<Name<'_>>>) -> bool {
 fn priced(row: &EnergyHour, site: &Site) -> EnergyRow {
     EnergyRow {
         hour: row.hour,
-        place: site.place_of(&row.node),
+        place: site.place_of(&row.node, row.hour),
         energy: row.energy,
         provenance: row.provenance,
     }

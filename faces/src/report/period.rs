@@ -57,17 +57,20 @@ fn market_of(site: &Site) -> Option<&Market> {
 /// The nodes' embodied emissions that belong to rows.
 fn embodied(site: &Site, rows: &[&EnergyHour]) -> Option<Estimate<GramsCo2e>> {
     let hardware = site.beside.hardware.as_ref()?;
-    let reserved = rows
-        .iter()
-        .map(|row| (&*row.node, row.asked_millicore_seconds));
-    let gives = |node: &str| site.beside.millicores.get(node).copied();
+    let reserved = rows.iter().map(|row| beside::OnNode {
+        node: &row.node,
+        gives: site.beside.gives(&row.node, row.hour),
+        millicore_seconds: row.asked_millicore_seconds,
+    });
     // One that is not whole is none.
-    beside::embodied(hardware, reserved, gives).ok()
+    beside::embodied_by_size(hardware, reserved).ok()
 }
 
 /// Who spoke for the hours of rows at the site.
 fn sources_of(site: &Site, rows: &[&EnergyHour]) -> Vec<UsedSource> {
-    let here = rows.iter().filter(|row| site.place_of(&row.node) == 0);
+    let here = rows
+        .iter()
+        .filter(|row| site.place_of(&row.node, row.hour) == 0);
     sources::used(&*site.intensity.series, here.map(|row| row.hour))
 }
 
@@ -274,7 +277,7 @@ impl Terms<'_> {
         let rows = || rows.iter().filter(|row| period.contains(row.hour));
         let priced = |row: &&EnergyHour| EnergyRow {
             hour: row.hour,
-            place: self.site.place_of(&row.node),
+            place: self.site.place_of(&row.node, row.hour),
             energy: row.energy,
             provenance: row.provenance,
         };
@@ -410,7 +413,7 @@ pub fn energy_table(
             continue;
         };
         let name = format!("{}/{}/{}", workload.namespace, workload.kind, workload.name);
-        let place = site.place_of(&row.node).checked_sub(1);
+        let place = site.place_of(&row.node, row.hour).checked_sub(1);
         let other = place.and_then(|index| site.others.get(index));
         let zone = other.map_or(&site.zone, |other| &other.intensity.series.info().zone);
         let pue = other.and_then(|other| other.pue.as_ref());

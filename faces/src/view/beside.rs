@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Node;
+use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::indicator::Indicator;
 use tanso_carbon::sci::Hardware;
+use tanso_carbon::stays::earlier_sizes;
 use tanso_crds::carbon_policy::CarbonPolicySpec;
 use tanso_intensity::table::Table;
 
+use super::placed::Nodes;
 use super::stated::{self, Market, StatedFault};
 
 /// What stands beside the location-based sum.
@@ -18,17 +21,33 @@ pub struct Beside {
     pub market: Option<Market>,
     /// For embodied emissions.
     pub hardware: Option<Hardware>,
-    /// What the nodes that there are have to give, thousandths of a core.
+    /// What nodes have to give, thousandths of a core; of those that are gone, what
+    /// they had.
     pub millicores: BTreeMap<String, u64>,
+    /// What they had to give until an hour, in the order of hours, where that was
+    /// something else.
+    pub earlier_millicores: BTreeMap<String, Vec<(UtcHour, u32)>>,
     /// What the facility states of itself.
     pub indicators: Vec<Indicator>,
+}
+
+impl Beside {
+    /// What a node had to give in an hour, thousandths of a core: a name that came
+    /// again is of another machine.
+    #[must_use]
+    pub fn gives(&self, node: &str, hour: UtcHour) -> Option<u64> {
+        let earlier = self.earlier_millicores.get(node).into_iter().flatten();
+        let mut of_then = earlier.filter(|(until, _)| hour < *until);
+        let of_then = of_then.next().map(|(_, gives)| u64::from(*gives));
+        of_then.or_else(|| self.millicores.get(node).copied())
+    }
 }
 
 /// Reads a spec; what cannot be read is noted and left out.
 pub(super) fn beside(
     spec: &CarbonPolicySpec,
     contracts: Option<&Result<Table, String>>,
-    nodes: &[Node],
+    nodes: Nodes<'_>,
     remarks: &mut Vec<String>,
 ) -> Beside {
     let accounting = &spec.accounting;
@@ -64,12 +83,25 @@ pub(super) fn beside(
     Beside {
         market,
         hardware,
-        millicores: nodes
-            .iter()
-            .filter_map(|node| Some((node.metadata.name.clone()?, allocatable(node)?)))
+        millicores: millicores(nodes),
+        earlier_millicores: nodes
+            .known()
+            .map(|(node, stays)| (node.clone(), earlier_sizes(stays)))
+            .filter(|(_, sizes)| !sizes.is_empty())
             .collect(),
         indicators: indicators.collect(),
     }
+}
+
+/// What nodes have to give; the cluster says it of those that there are.
+fn millicores(nodes: Nodes<'_>) -> BTreeMap<String, u64> {
+    let last = nodes.known().filter_map(|(node, stays)| {
+        let last = stays.last()?.millicores?;
+        Some((node.clone(), u64::from(last)))
+    });
+    let now = nodes.now.iter();
+    let now = now.filter_map(|node| Some((node.metadata.name.clone()?, allocatable(node)?)));
+    last.chain(now).collect()
 }
 
 /// The CPU that a node has to give, thousandths of a core.

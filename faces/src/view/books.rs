@@ -1,10 +1,11 @@
 //! What only some have at hand: the ledger, and what services said.
 
 use tanso_carbon::calendar::Period;
+use tanso_carbon::stays::Stays;
 use tanso_intensity::{Loaded, ProviderFault};
 
 use super::newest::{EVERYBODY, NewestHour, newest_hour};
-use super::{Answer, Energy, Policy, Scope, Summing, Sums, WorkloadKey, site};
+use super::{Answer, Energy, FactsFault, Policy, Scope, Summing, Sums, WorkloadKey, site};
 
 /// What only some have at hand: the ledger, and what intensity services said.
 pub trait Books: Send + Sync {
@@ -35,6 +36,17 @@ pub trait Books: Send + Sync {
         summing: &'a Summing,
     ) -> Answer<'a, Sums> {
         Box::pin(async move { Ok(Sums::of(&self.energy(scope, period).await?, summing)) })
+    }
+
+    /// Where nodes were and how large, by the hour, also of those that are gone:
+    /// what was booked is priced by it. A ledger that does not tell it knows
+    /// nothing of it.
+    fn stays(&self) -> Answer<'_, Stays> {
+        let fault = FactsFault::Absent {
+            what: "where nodes were",
+            reason: "the ledger does not tell it".to_owned(),
+        };
+        Box::pin(std::future::ready(Err(fault)))
     }
 
     /// What the services of a policy's list said, and its meters.

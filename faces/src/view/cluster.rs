@@ -13,7 +13,8 @@ use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::Client;
 use kube::api::{Api, ListParams};
-use tanso_carbon::calendar::Period;
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::stays::Stays;
 use tanso_carbon::{Preset, RuleSet};
 use tanso_crds::carbon_policy::Placement;
 use tanso_crds::carbon_policy::status::WorkloadResult;
@@ -26,6 +27,7 @@ use super::access::{Access, Ask};
 use super::books::Books;
 use super::changes::changes;
 use super::pages::{Pages, list_all};
+use super::placed::Nodes;
 use super::{
     Answer, Energy, Facts, FactsFault, Listed, ListedWorkloads, NewestHour, Policy, Schedule,
     Scope, Site, Summing, Sums, WorkloadKey, rules, site,
@@ -274,12 +276,22 @@ impl KubeFacts {
             // Where the policy's energy was used is part of the policy, so no right is asked for.
             Placement::Site | Placement::NodeRegion => self.all_nodes().await?,
         };
+        let before = match policy.spec.site.placement {
+            Placement::Site if policy.spec.accounting.hardware.is_none() => Ok(Stays::default()),
+            // Without it all that is of now is known still.
+            Placement::Site | Placement::NodeRegion => self.reader.books.stays().await,
+        };
+        let now = (self.reader.clock)();
         site::site(
             policy,
             (table.as_ref(), contracts.as_ref(), &zones),
             &services,
-            &nodes,
-            (self.reader.clock)(),
+            Nodes {
+                now: &nodes,
+                before: before.as_ref(),
+                hour: UtcHour::containing(now),
+            },
+            now,
         )
     }
 

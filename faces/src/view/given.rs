@@ -7,12 +7,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use tanso_carbon::RuleSet;
-use tanso_carbon::calendar::Period;
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::stays::Stays;
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::{CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
 
 use super::books::no_services;
+use super::placed::Nodes;
 use super::{
     Answer, Books, Energy, EnergyAccount, EnergyHour, Facts, FactsFault, LeftOut, Listed,
     ListedWorkloads, Policy, PolicyKind, Schedule, Scope, Services, Site, WorkloadKey, site,
@@ -25,6 +27,10 @@ pub struct EmptyBooks;
 impl Books for EmptyBooks {
     fn energy<'a>(&'a self, _: &'a Scope, _: Period) -> Answer<'a, Energy> {
         Box::pin(std::future::ready(Ok(Energy::default())))
+    }
+
+    fn stays(&self) -> Answer<'_, Stays> {
+        Box::pin(std::future::ready(Ok(Stays::default())))
     }
 
     fn services<'a>(&'a self, _: &'a Policy) -> Answer<'a, Services> {
@@ -51,6 +57,8 @@ pub struct Given {
     pub monitors: Vec<PowerMonitor>,
     /// Nodes.
     pub nodes: Vec<Node>,
+    /// Where nodes were before, also those that are gone.
+    pub stays: Stays,
     /// What was booked; `None` for a ledger out of reach.
     pub energy: Option<Energy>,
     /// Tables by the UID of the policy that names them.
@@ -204,7 +212,11 @@ impl Facts for Given {
             policy,
             (table.as_ref(), contracts.as_ref(), &self.zone_tables),
             &services,
-            &self.nodes,
+            Nodes {
+                now: &self.nodes,
+                before: Ok(&self.stays),
+                hour: UtcHour::containing(self.now),
+            },
             self.now,
         ))
     }

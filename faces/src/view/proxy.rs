@@ -9,6 +9,7 @@ use std::sync::Arc;
 use kube::Client;
 use serde::Deserialize;
 use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::stays::Stays;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::books::{Books, Services, no_services};
@@ -121,9 +122,58 @@ impl ProxyBooks {
     }
 }
 
+impl ProxyBooks {
+    /// Where nodes were. An operator of before does not tell it, which is no
+    /// fault: nodes are then where they are now, and whoever reads is told so.
+    async fn places(&self) -> Result<Stays, FactsFault> {
+        const WHAT: &str = "where nodes were";
+        let ns = &self.namespace;
+        let path = format!("/api/v1/namespaces/{ns}/services/{SERVICE}/proxy/v1/ledger/nodes");
+        let broken = |reason: String| FactsFault::Broken {
+            what: WHAT.to_owned(),
+            reason,
+        };
+        let request = hyper::Request::get(path).body(Vec::new());
+        let request = request.map_err(|error| broken(error.to_string()))?;
+        let text = self.client.request_text(request).await;
+        let text = text.map_err(|error| match error {
+            kube::Error::Api(status) if status.code == 404 => FactsFault::Absent {
+                what: WHAT,
+                reason: format!(
+                    "the operator in namespace \"{ns}\" is older than this program and does not tell it, or is not there"
+                ),
+            },
+            error if is_strangers(&error) => FactsFault::Absent {
+                what: WHAT,
+                reason: format!(
+                    "the operator in namespace \"{ns}\" refuses readers without a token (operator.anonymousReaders)"
+                ),
+            },
+            error => FactsFault::of("reading where nodes were", &error),
+        })?;
+        read_places(&text).map_err(broken)
+    }
+}
+
+/// What an operator tells of nodes.
+#[derive(Deserialize)]
+struct Places {
+    nodes: Stays,
+}
+
+fn read_places(text: &str) -> Result<Stays, String> {
+    let read = serde_json::from_str::<Places>(text);
+    read.map(|places| places.nodes)
+        .map_err(|fault| fault.to_string())
+}
+
 impl Books for ProxyBooks {
     fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
         Box::pin(self.parts(scope, period))
+    }
+
+    fn stays(&self) -> Answer<'_, Stays> {
+        Box::pin(self.places())
     }
 
     fn services<'a>(&'a self, policy: &'a Policy) -> Answer<'a, Services> {
@@ -297,6 +347,42 @@ mod tests {
         let asks = LINE.replace('}', r#","cpu_request_millicores":250}"#);
         let row = &read_export(&asks).unwrap().rows[0];
         assert_eq!(row.asked_millicore_seconds, 250 * 3_600);
+    }
+
+    #[test]
+    fn what_the_operator_tells_of_nodes_is_read_with_more_than_is_known() {
+        let text = r#"{"nodes":{"n1":[{"since":"1970-01-01T00:00Z","region":["aws","eu-north-1"],"millicores":4000},
+            {"since":"2026-11-21T09:00Z","rack":7}]},"revision":3}"#;
+        let stays = read_places(text).unwrap();
+        let [first, later] = stays["n1"].as_slice() else {
+            panic!("{stays:?}");
+        };
+        assert!(first.is_first() && !later.is_first());
+        assert_eq!(
+            (first.millicores, later.region.as_ref()),
+            (Some(4_000), None)
+        );
+        assert!(read_places("{}").unwrap_err().contains("nodes"));
+    }
+
+    /// Answers of an operator of before: the routes that it has not.
+    fn older() -> ProxyBooks {
+        let answer = |_: hyper::Request<kube::client::Body>| async move {
+            let answer = hyper::Response::builder().status(404);
+            let answer = answer.body(kube::client::Body::empty());
+            Ok::<_, std::convert::Infallible>(answer.unwrap())
+        };
+        ProxyBooks::new(
+            Client::new(tower::service_fn(answer), "default"),
+            "tanso-system",
+        )
+    }
+
+    #[tokio::test]
+    async fn an_operator_of_before_that_does_not_tell_where_nodes_were_is_named_as_such() {
+        let fault = older().stays().await.unwrap_err();
+        assert!(fault.is_absent(), "{fault:?}");
+        assert!(fault.to_string().contains("is older than"), "{fault}");
     }
 
     #[test]

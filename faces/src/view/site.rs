@@ -6,26 +6,25 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use k8s_openapi::api::core::v1::Node;
 use tanso_carbon::account::{Metering, Place};
 use tanso_carbon::calendar;
 use tanso_carbon::regions::Region;
 use tanso_carbon::series::{Point, SeriesInfo};
+use tanso_carbon::stays::PlaceNumbers;
 use tanso_carbon::{FacilityPue, HourlyIntensity, UtcHour};
 use tanso_crds::carbon_policy as crd;
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensityProvider, IntensityProviderKind};
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::layers::{Layer, over_each_other};
-use tanso_intensity::places::{region_of, unplaced_region};
 use tanso_intensity::static_value::StaticValue;
 use tanso_intensity::table::Table;
 use tanso_intensity::{IntensityProvider as _, Loaded, ProviderFault};
 
 use super::beside::{Beside, beside};
 use super::books::Services;
+use super::placed::{self, By, Nodes};
 use super::stated::{boundary, metering};
 use super::{FactsFault, Policy};
-use crate::answer::places::at_site;
 use crate::pue::stated;
 
 /// Where a policy's energy is used.
@@ -43,14 +42,17 @@ pub struct Site {
     pub intensity: Loaded,
     /// Grids of other zones by the policy's own tables.
     pub grids: BTreeMap<String, Loaded>,
-    /// Regions of nodes that are not at the site; the first has the number 1.
+    /// Regions of nodes that are or were not at the site; the first has the number 1.
     pub others: Vec<PlaceAt>,
-    /// Numbers of places by node; nodes that are not here are at the site.
-    pub of_node: BTreeMap<String, usize>,
+    /// Numbers of places by node and hour; nodes that are not here are at the site.
+    pub of_node: BTreeMap<String, PlaceNumbers>,
     /// What stands beside the location-based sum.
     pub beside: Beside,
     /// What could not be asked, in words.
     pub notes: Vec<String>,
+    /// Why nodes are taken as they are now in all hours, if the ledger does not tell
+    /// where they were; one of the notes.
+    pub without_past: Option<String>,
     /// Whether a source of intensity or the facility's meters did not answer: asked
     /// again, the site may be another.
     pub is_partial: bool,
@@ -86,7 +88,7 @@ impl PlaceAt {
         Ok(Self::with(region, Bundled.load(&region.grid_zone, year)?))
     }
 
-    fn with(region: &Region, intensity: Loaded) -> Self {
+    pub(super) fn with(region: &Region, intensity: Loaded) -> Self {
         Self {
             region: region.region.clone(),
             country: region.country.clone(),
@@ -97,7 +99,7 @@ impl PlaceAt {
 
     /// The place with its grid, or with none where only figures of another
     /// kind are known: they would not add up with the site's.
-    fn priced_like(mut self, site: &Loaded) -> Self {
+    pub(super) fn priced_like(mut self, site: &Loaded) -> Self {
         let (there, here) = (self.intensity.series.info(), site.series.info());
         let kind = |info: &SeriesInfo| (info.method, info.boundary, info.basis);
         if kind(there) != kind(here) {
@@ -156,14 +158,15 @@ impl Site {
         region_of_grids(&self.grids, region, year)
     }
 
-    /// The number of a node's place.
+    /// The number of the place where a node was in an hour.
     #[must_use]
-    pub fn place_of(&self, node: &str) -> usize {
-        self.of_node.get(node).copied().unwrap_or(0)
+    pub fn place_of(&self, node: &str, hour: UtcHour) -> usize {
+        let numbers = self.of_node.get(node);
+        numbers.map_or(0, |numbers| numbers.at(hour))
     }
 }
 
-fn region_of_grids(
+pub(super) fn region_of_grids(
     grids: &BTreeMap<String, Loaded>,
     region: &Region,
     year: i16,
@@ -215,7 +218,7 @@ pub(super) fn site(
     policy: &Policy,
     (table, contracts, zones): (Tables<'_>, Tables<'_>, &ZoneTables),
     services: &Services,
-    nodes: &[Node],
+    nodes: Nodes<'_>,
     now: Timestamp,
 ) -> Result<Site, FactsFault> {
     let spec = &policy.spec;
@@ -237,9 +240,20 @@ pub(super) fn site(
         .map_err(|fault| broken("spec.site.timeZone", fault.to_string()))?;
     let grids = grids(spec, zones)
         .map_err(|fault| broken("spec.intensity.zoneTables", fault.to_string()))?;
-    let (others, of_node) = others(spec, nodes, (&intensity, &grids), pue.as_ref(), year);
-    remarks.extend(unplaced(spec, nodes));
+    let by = By {
+        spec,
+        site: &intensity,
+        grids: &grids,
+        pue: pue.as_ref(),
+        year,
+    };
+    let (others, of_node) = placed::others(by, nodes);
+    remarks.extend(placed::unplaced(spec, nodes.now));
+    let without_past = nodes.without_past();
+    remarks.extend(without_past.clone());
     let beside = beside(spec, contracts, nodes, &mut remarks);
+    // A ledger that does not tell it at all is not asked for it again.
+    let is_silent = nodes.before.is_err_and(|fault| !fault.is_absent());
     Ok(Site {
         zone: spec.site.zone.clone(),
         time_zone,
@@ -251,7 +265,8 @@ pub(super) fn site(
         of_node,
         beside,
         notes: remarks,
-        is_partial: is_partial(spec, table, services),
+        without_past,
+        is_partial: is_partial(spec, table, services) || is_silent,
     })
 }
 
@@ -330,67 +345,6 @@ fn tabled(spec: &CarbonPolicySpec, table: &Table, zone: &str) -> Result<Loaded, 
     let counted = given.map(|given| given.boundary).unwrap_or_default();
     let year = given.and_then(|given| i16::try_from(given.data_year?).ok());
     table.load_of(zone, boundary(counted), year)
-}
-
-/// The regions of nodes, if the policy asks for them. One of the site's own
-/// grid zone takes the site's figures, and its PUE where one is given.
-fn others(
-    spec: &CarbonPolicySpec,
-    nodes: &[Node],
-    (site, grids): (&Loaded, &BTreeMap<String, Loaded>),
-    pue: Option<&FacilityPue>,
-    year: i16,
-) -> (Vec<PlaceAt>, BTreeMap<String, usize>) {
-    let (mut places, mut of_node) = (Vec::<PlaceAt>::new(), BTreeMap::new());
-    if spec.site.placement == crd::Placement::Site {
-        return (places, of_node);
-    }
-    for node in nodes {
-        let labels = node.metadata.labels.clone().unwrap_or_default();
-        let id = node
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.provider_id.as_deref());
-        let (Some(region), Some(name)) = (region_of(&labels, id), &node.metadata.name) else {
-            continue;
-        };
-        let known = places.iter().position(|one| one.region == region.region);
-        if let Some(index) = known {
-            of_node.insert(name.clone(), index + 1);
-            continue;
-        }
-        let is_here = region.grid_zone == spec.site.zone;
-        let mut place = if is_here {
-            PlaceAt::with(region, site.clone())
-        } else {
-            // A region of a zone without figures stays at the site.
-            match region_of_grids(grids, region, year) {
-                Ok(found) => found.priced_like(site),
-                Err(_) => continue,
-            }
-        };
-        if is_here && pue.is_some() {
-            place.pue = pue.cloned();
-        }
-        places.push(place);
-        of_node.insert(name.clone(), places.len());
-    }
-    (places, of_node)
-}
-
-/// That nodes name regions that the table has not, and count as at the site.
-fn unplaced(spec: &CarbonPolicySpec, nodes: &[Node]) -> Option<String> {
-    if spec.site.placement == crd::Placement::Site {
-        return None;
-    }
-    let named = nodes.iter().filter_map(|node| {
-        let labels = node.metadata.labels.as_ref()?;
-        let spec = node.spec.as_ref();
-        unplaced_region(labels, spec.and_then(|spec| spec.provider_id.as_deref()))
-    });
-    let named: Vec<&str> = named.collect();
-    let regions = named.iter().copied().collect();
-    (!named.is_empty()).then(|| at_site(named.len(), &regions, None))
 }
 
 /// Seconds of a text such as `24h`, `15m` or `90s`.

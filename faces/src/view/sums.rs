@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tanso_carbon::EnergyRow;
 use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::stays::PlaceNumbers;
 use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_power::{Estimate, Joules, Provenance};
 
@@ -57,8 +58,8 @@ impl Chosen {
 pub struct Summed {
     /// Which workloads count.
     pub chosen: Chosen,
-    /// Numbers of places by node; nodes that are not here are at the site.
-    pub of_node: BTreeMap<String, usize>,
+    /// Numbers of places by node and hour; nodes that are not here are at the site.
+    pub of_node: BTreeMap<String, PlaceNumbers>,
 }
 
 /// What was booked, by hour, place and provenance.
@@ -81,7 +82,8 @@ impl Sums {
                 continue;
             };
             if summed.chosen.holds(workload) {
-                let place = summed.of_node.get(&*row.node).copied().unwrap_or(0);
+                let numbers = summed.of_node.get(&*row.node);
+                let place = numbers.map_or(0, |numbers| numbers.at(row.hour));
                 let sum = sums.entry((row.hour, place, row.provenance)).or_default();
                 *sum = *sum + row.energy;
             }

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tanso_carbon::Period;
+use tanso_carbon::stays::PlaceNumbers;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::report::{Hours, hours};
@@ -42,12 +43,12 @@ struct Kept {
 struct Unpriced {
     sums: Sums,
     /// The places by which it was summed.
-    of_node: BTreeMap<String, usize>,
+    of_node: BTreeMap<String, PlaceNumbers>,
 }
 
 impl Kept {
     /// What needs not be read again at this site.
-    fn sums_at(self, stamp: &str, of_node: &BTreeMap<String, usize>) -> Option<Sums> {
+    fn sums_at(self, stamp: &str, of_node: &BTreeMap<String, PlaceNumbers>) -> Option<Sums> {
         let unpriced = self.unpriced.filter(|_| self.stamp == stamp)?;
         (unpriced.of_node == *of_node).then_some(unpriced.sums)
     }

@@ -21,7 +21,7 @@ use tanso_runtime::serve::Peer;
 const TOKEN_MAX: usize = 16 * 1_024;
 
 /// What is of the whole ledger, whatever the question names.
-const OF_ALL: [&str; 2] = ["/v1/ledger/total", "/v1/ledger/verify"];
+const OF_ALL: [&str; 3] = ["/v1/ledger/nodes", "/v1/ledger/total", "/v1/ledger/verify"];
 
 /// What becomes of readers whom nobody knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -17,77 +17,14 @@
 //! - A label that names no region of the table is a place whose region is not
 //!   known, and no missing label.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
-use tanso_carbon::calendar::UtcHour;
+pub use tanso_carbon::stays::{PlaceNumbers, Stay, Stays};
 
 use super::LedgerFault;
 use super::query::{hour_number, hour_of};
 
 /// The hour from which on a place holds that was always so.
 const BEGINNING: i64 = 0;
-
-/// Where a node is from an hour on, until the next begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stay {
-    /// Its first hour; that of 1970 from the beginning.
-    pub since: UtcHour,
-    /// Its cloud region with the provider, or with none the label of a region
-    /// that the table has not; `None` where no label was seen.
-    pub region: Option<(String, String)>,
-    /// Its CPU, thousandths of a core.
-    pub millicores: Option<u32>,
-}
-
-impl Stay {
-    /// Whether it holds from the beginning.
-    #[must_use]
-    pub fn is_first(&self) -> bool {
-        hour_number(self.since) <= BEGINNING
-    }
-
-    fn is_like(&self, other: &Self) -> bool {
-        self.region == other.region && self.millicores == other.millicores
-    }
-
-    /// The stay of an hour, of all of a node in their order; `None` before the
-    /// first.
-    #[must_use]
-    pub fn at(stays: &[Self], hour: UtcHour) -> Option<&Self> {
-        stays.iter().rev().find(|stay| stay.since <= hour)
-    }
-}
-
-/// The numbers of a node's places over time.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PlaceNumbers {
-    /// From the beginning.
-    pub first: usize,
-    /// From an hour on, in the order of hours.
-    pub later: Vec<(UtcHour, usize)>,
-}
-
-impl PlaceNumbers {
-    /// The number of an hour's place.
-    #[must_use]
-    pub fn at(&self, hour: UtcHour) -> usize {
-        let mut newest_first = self.later.iter().rev();
-        newest_first
-            .find(|(since, _)| *since <= hour)
-            .map_or(self.first, |(_, number)| *number)
-    }
-}
-
-impl From<usize> for PlaceNumbers {
-    /// One place all the time.
-    fn from(first: usize) -> Self {
-        Self {
-            first,
-            later: Vec::new(),
-        }
-    }
-}
 
 /// What is seen of a node.
 pub(super) struct Sight<'a> {
@@ -209,12 +146,12 @@ pub(super) fn forget_before(transaction: &Transaction<'_>, hour: i64) -> rusqlit
 ///
 /// # Errors
 /// If the database refuses or holds what no version writes.
-pub fn all(connection: &Connection) -> Result<BTreeMap<String, Vec<Stay>>, LedgerFault> {
+pub fn all(connection: &Connection) -> Result<Stays, LedgerFault> {
     let fault = LedgerFault::of("reading where nodes were");
     let sql = format!("SELECT {COLUMNS} FROM node_places ORDER BY node, since");
     let mut query = connection.prepare(&sql).map_err(&fault)?;
     let mut rows = query.query([]).map_err(&fault)?;
-    let mut found: BTreeMap<String, Vec<Stay>> = BTreeMap::new();
+    let mut found = Stays::new();
     while let Some(row) = rows.next().map_err(&fault)? {
         let stay = from_row(row).map_err(&fault)?;
         let node: String = row.get(4).map_err(&fault)?;

@@ -150,6 +150,14 @@ impl Read {
         self.without_hours.as_ref()
     }
 
+    /// Why nodes are taken as they are now in all hours, if the ledger does not
+    /// tell where they were.
+    #[must_use]
+    pub fn without_past(&self) -> Option<&str> {
+        self.energy.as_ref()?;
+        self.site.without_past.as_deref()
+    }
+
     /// The hourly energy as `kubectl tanso whatif` reads it.
     #[must_use]
     pub fn energy_table(&self) -> Option<String> {

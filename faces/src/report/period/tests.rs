@@ -4,6 +4,7 @@ use tanso_carbon::account::Metering;
 use tanso_carbon::calendar::time_zone;
 use tanso_carbon::market::{Contract, Matching, ResidualMix};
 use tanso_carbon::sci::Hardware;
+use tanso_carbon::stays::PlaceNumbers;
 use tanso_carbon::{FacilityPue, Pue, PueEvidence};
 use tanso_carbon::{GramsCo2e, Intensity};
 use tanso_crds::ClusterCarbonPolicy;
@@ -64,6 +65,7 @@ fn site() -> Site {
         of_node: BTreeMap::new(),
         beside: Beside::default(),
         notes: Vec::new(),
+        without_past: None,
         is_partial: false,
     }
 }
@@ -277,7 +279,7 @@ fn the_export_has_the_pue_of_each_nodes_region() {
     let regions = tanso_intensity::places::regions().unwrap();
     let region = regions.get("europe-west3", Some("gcp")).unwrap();
     site.others = vec![PlaceAt::of(region, 2026).unwrap()];
-    site.of_node.insert("n1".to_owned(), 1);
+    site.of_node.insert("n1".to_owned(), PlaceNumbers::from(1));
     let told = energy_table(&policy, &judged, &energy, &site, june);
     let mut lines = told.lines();
     let header = lines.next().unwrap();
@@ -296,4 +298,32 @@ fn the_export_has_the_pue_of_each_nodes_region() {
     // The reader takes it.
     let read = tanso_carbon::whatif::EnergyTable::parse("energy.csv", &told).unwrap();
     assert_eq!(read.lines().len(), 720);
+}
+
+/// All hours were priced where the node is now.
+#[test]
+fn the_hours_before_a_node_moved_are_priced_where_it_was_then() {
+    let (policy, mut site) = (policy(), site());
+    let june = parse("2026-06", &site).unwrap();
+    let moved = june.from.plus_hours(5);
+    let energy = energy(&policy, june);
+    let judged = policy.status.workloads.clone();
+    let regions = tanso_intensity::places::regions().unwrap();
+    let region = regions.get("europe-west3", Some("gcp")).unwrap();
+    site.others = vec![PlaceAt::of(region, 2026).unwrap()];
+    let numbers = PlaceNumbers {
+        first: 1,
+        later: vec![(moved, 0)],
+    };
+    site.of_node.insert("n1".to_owned(), numbers);
+    let told = energy_table(&policy, &judged, &energy, &site, june);
+    assert_eq!(told.lines().filter(|line| line.contains(",DE,")).count(), 5);
+    // Its hardware too is that of the machine that had the name then.
+    site.beside.millicores.insert("n1".to_owned(), 4_000);
+    let earlier = vec![(moved, 2_000)];
+    site.beside
+        .earlier_millicores
+        .insert("n1".to_owned(), earlier);
+    let gives = |hours| site.beside.gives("n1", june.from.plus_hours(hours));
+    assert_eq!((gives(4), gives(5)), (Some(2_000), Some(4_000)));
 }

@@ -5,27 +5,24 @@ use std::collections::BTreeMap;
 
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::consolidate;
-use tanso_carbon::regions::Region;
+use tanso_carbon::stays::{Stays, earlier_sizes, regions_over, unlisted};
 use tanso_intensity::places;
 
 use super::judge::Facts;
 use super::validate::Observed;
-use crate::ledger::{KnownNode, Stay};
+use crate::ledger::KnownNode;
 use crate::owners::Schedule;
 
 /// What the ledger knows of nodes, also of those that are gone.
 pub(super) struct Known {
     nodes: BTreeMap<String, KnownNode>,
-    stays: BTreeMap<String, Vec<Stay>>,
+    stays: Stays,
     /// What a node had to give before an hour, where that was something else.
     sizes: BTreeMap<String, Vec<(UtcHour, u32)>>,
 }
 
 impl Known {
-    pub(super) fn new(
-        nodes: BTreeMap<String, KnownNode>,
-        stays: BTreeMap<String, Vec<Stay>>,
-    ) -> Self {
+    pub(super) fn new(nodes: BTreeMap<String, KnownNode>, stays: Stays) -> Self {
         let sizes = stays
             .iter()
             .map(|(node, stays)| (node.clone(), earlier_sizes(stays)))
@@ -45,82 +42,21 @@ impl Known {
             return;
         };
         for (node, stays) in &self.stays {
-            let region = |stay: &Stay| {
-                let (provider, region) = stay.region.as_ref()?;
-                regions.get(region, Some(provider))
-            };
-            let mut places: Vec<_> = stays
-                .iter()
-                .map(|stay| (stay.since, region(stay)))
-                .collect();
             let here = observed.node_regions.remove(node);
             let is_there = here.is_some() || observed.unplaced.contains_key(node);
-            if let Some(here) = here {
-                say_now(&mut places, here, now);
-            }
             // What the cluster says of a node that is there, it says itself.
-            if !is_there
-                && let Some(Stay {
-                    region: Some((_, label)),
-                    ..
-                }) = stays.last()
-                && places.last().is_some_and(|(_, region)| region.is_none())
-            {
-                observed.unplaced.insert(node.clone(), label.clone());
+            if !is_there && let Some(label) = unlisted(stays, regions) {
+                observed.unplaced.insert(node.clone(), label.to_owned());
             }
-            // A stay of another size is none of another place.
-            places.dedup_by_key(|(_, region)| *region);
-            let is_first = stays.first().is_some_and(Stay::is_first);
-            let later = places.split_off(usize::from(is_first));
-            if let Some((_, Some(first))) = places.first() {
-                observed.node_regions.insert(node.clone(), *first);
+            let over = regions_over(stays, here, now, regions);
+            if let Some(first) = over.first {
+                observed.node_regions.insert(node.clone(), first);
             }
-            if !later.is_empty() {
-                observed.moved.insert(node.clone(), later);
+            if !over.later.is_empty() {
+                observed.moved.insert(node.clone(), over.later);
             }
         }
     }
-}
-
-/// What the cluster says goes before what the ledger knew last: until that is
-/// written, it is so from this hour on; where nothing was known, all the time.
-fn say_now(
-    places: &mut Vec<(UtcHour, Option<&'static Region>)>,
-    here: &'static Region,
-    now: UtcHour,
-) {
-    match places.last().copied() {
-        Some((_, Some(last))) if last == here => {}
-        Some((since, Some(_))) if since < now => places.push((now, Some(here))),
-        Some((since, _)) => {
-            places.pop();
-            places.push((since, Some(here)));
-        }
-        None => {}
-    }
-}
-
-/// What a node had to give until an hour, of all but its last stay.
-fn earlier_sizes(stays: &[Stay]) -> Vec<(UtcHour, u32)> {
-    let mut sizes: Vec<(UtcHour, u32)> = Vec::new();
-    for two in stays.windows(2) {
-        let [stay, next] = two else {
-            continue;
-        };
-        let Some(size) = stay.millicores else {
-            continue;
-        };
-        match sizes.last_mut() {
-            Some((until, same)) if *same == size => *until = next.since,
-            _ => sizes.push((next.since, size)),
-        }
-    }
-    let last = stays.last().and_then(|stay| stay.millicores);
-    // One that only moved has the size that it had.
-    if sizes.last().map(|(_, size)| *size) == last {
-        sizes.pop();
-    }
-    sizes
 }
 
 /// What the cluster knows, and of nodes that are gone what was known.
@@ -163,6 +99,8 @@ impl Facts for Remembered<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tanso_carbon::stays::Stay;
+
     use super::*;
 
     fn stay(since: i64, region: Option<&str>, millicores: u32) -> Stay {
@@ -278,15 +216,5 @@ mod tests {
             "n4 eu-north-1 499001",
         ];
         assert_eq!(later, wanted);
-    }
-
-    #[test]
-    fn only_sizes_of_before_that_differ_are_kept_apart() {
-        let at = |hour: i64| UtcHour::from_unix_seconds(hour * 3_600);
-        let moved = [stay(0, Some("a"), 4_000), stay(7, Some("b"), 4_000)];
-        assert!(earlier_sizes(&moved).is_empty());
-        let mut resized = moved.to_vec();
-        resized.extend([stay(9, Some("b"), 8_000), stay(12, Some("a"), 8_000)]);
-        assert_eq!(earlier_sizes(&resized), [(at(9), 4_000)]);
     }
 }

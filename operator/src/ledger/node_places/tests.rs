@@ -1,7 +1,10 @@
 //! Where nodes were, against a naive replay of what was seen.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
+use tanso_carbon::calendar::UtcHour;
 
 use super::*;
 use crate::ledger::known_nodes::{self, KnownNode};

@@ -13,11 +13,12 @@ use super::alone::seek;
 use super::{Scope, energy_of, hour_of, last_revision, node_names, read};
 use crate::ledger::LedgerFault;
 use crate::ledger::ids::provenance_of;
+use crate::ledger::node_places::PlaceNumbers;
 use crate::ledger::rows::{Place, RawHour, Visitor};
 
 /// What the pods that count used within `period`, by hour, place and
 /// provenance, with the last booking that is in. A pod counts by the namespace,
-/// kind and name of its workload.
+/// kind and name of its workload; a node has the numbers of its places by the hour.
 ///
 /// # Errors
 /// As [`super::snapshot`].
@@ -26,7 +27,7 @@ pub fn sums_of(
     scope: &Scope,
     period: Period,
     counts: &dyn Fn([&str; 3]) -> bool,
-    place_of: &dyn Fn(&str) -> usize,
+    place_of: &dyn Fn(&str) -> PlaceNumbers,
 ) -> Result<(i64, Vec<EnergyRow>), LedgerFault> {
     let fault = LedgerFault::of("reading the ledger");
     let transaction = connection.transaction().map_err(fault)?;
@@ -108,7 +109,7 @@ type Of = (i64, i64, i64);
 /// Sums in the making.
 struct Adding<'a> {
     counted: &'a HashSet<i64>,
-    places: HashMap<i64, usize>,
+    places: HashMap<i64, PlaceNumbers>,
     /// Rows of an hour and node come one after the other, and mostly of one
     /// provenance: their sum is looked up once.
     open: Option<(Of, Estimate<Joules>)>,
@@ -120,7 +121,8 @@ impl Adding<'_> {
         let Some(((hour, node, provenance), energy)) = self.open.take() else {
             return Ok(());
         };
-        let place = self.places.get(&node).copied().unwrap_or(0);
+        let places = self.places.get(&node);
+        let place = places.map_or(0, |numbers| numbers.at(hour_of(hour)));
         let provenance = provenance_of(provenance)?;
         let sum = self.sums.entry((hour, place, provenance)).or_default();
         *sum = *sum + energy;

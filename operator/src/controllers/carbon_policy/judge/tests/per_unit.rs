@@ -6,7 +6,7 @@ use super::super::super::words;
 use super::*;
 
 /// A policy that counts orders and knows its nodes' hardware.
-fn with_units() -> CarbonPolicySpec {
+pub(super) fn with_units() -> CarbonPolicySpec {
     CarbonPolicySpec {
         accounting: AccountingSpec {
             hardware: Some(HardwareSpec {
@@ -25,7 +25,7 @@ fn with_units() -> CarbonPolicySpec {
     }
 }
 
-fn served(units: Result<f64, String>) -> Observed {
+pub(super) fn served(units: Result<f64, String>) -> Observed {
     Observed {
         units: Some(units),
         ..Observed::default()
