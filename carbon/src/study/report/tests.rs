@@ -5,6 +5,7 @@ use tanso_power::units::Utilisation;
 use super::*;
 use crate::study::number;
 use crate::study::random::Generator;
+use crate::study::stopping::StoppingRule;
 
 const PLAN: &str = "title: What does Flux cost?\nprimaryResponse: node_joules\norderSeed: 7\n\
     arms: [{name: snow}, {name: flux, changesPerTrial: 4}, {name: again}]\n\
@@ -138,8 +139,32 @@ fn a_missing_figure_is_not_zero() {
     assert_eq!(compared.incomplete, [block]);
     assert_eq!(compared.all.as_ref().unwrap().pairs, 29);
     assert!(kinds(&found).contains(&"incompleteBlocks"));
-    // Blocks are missing, so the study is not done.
-    assert!(!found.decision.is_stop());
+}
+
+#[test]
+fn a_study_is_done_when_its_blocks_were_run_whatever_is_marked_in_them() {
+    let mut rows = rows();
+    rows[4].marks = vec!["somebody logged in".to_owned()];
+    rows[70].values.remove("node_joules");
+    let found = of(rows.clone());
+    // Two blocks fewer count, and none more is run.
+    let compared = found.primary().map(|one| one.kept.as_ref().unwrap().pairs);
+    assert!(compared.min().unwrap() < 30);
+    assert_eq!(found.decision, Decision::Complete);
+    assert!(!kinds(&found).contains(&"stopping"));
+    let mut narrow = plan();
+    narrow.stopping = StoppingRule::HalfWidth {
+        relative: 1e-6,
+        blocks_min: 2,
+        blocks_max: 30,
+    };
+    let told = |rows: Vec<Trial>| report(&narrow, &Trials::new(rows)).unwrap().decision;
+    assert_eq!(told(rows.clone()), Decision::Exhausted);
+    // A trial that was not run is another matter.
+    rows.pop();
+    let found = of(rows.clone());
+    assert_eq!(found.decision, Decision::Continue { blocks: Some(1) });
+    assert!(!told(rows).is_stop());
 }
 
 #[test]
