@@ -299,7 +299,9 @@ async fn a_study_runs_to_its_end_and_leaves_what_it_found() {
     let Some(mut lab) = Lab::new("whole", true).await else {
         return;
     };
-    lab.create(&json!({})).await;
+    // A rest that is longer than the ledger keeps minutes.
+    let phases = json!({"warmUp": "10s", "measured": "1m", "coolDown": "3h"});
+    lab.create(&json!({"phases": phases})).await;
     let context = lab.process();
     let is_busy = |study: &EnergyStudy| {
         let trial = study
