@@ -24,7 +24,8 @@ const BOUNDARY: &str = "cluster: Flux, API server, etcd, kubelet, controller-man
 /// How an interval is measured that is longer than a phase.
 const IN_PARTS: &str = "two kinds of trials, one in which each Kustomization syncs once and one in which none does, \
     weighted by phase over interval; the controllers' own timers run each sync, by an interval in their objects that \
-    ends within the phase, or after an hour; before a phase with syncs as many changes wait as an interval brings";
+    ends within the phase, or after an hour; before a phase with syncs as many changes wait as an interval brings; \
+    energy and CPU time are the interval's, drift by hand and latency end with their phase and are not";
 
 /// CPU time of the whole machine since it started, seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

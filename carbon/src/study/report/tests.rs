@@ -80,6 +80,67 @@ fn an_injected_difference_is_found_and_a_placebo_is_none() {
 }
 
 #[test]
+fn a_difference_that_many_comparisons_do_not_bear_is_told_so() {
+    let found = of(rows());
+    assert!(!found.answer[0].contains("at once"), "{}", found.answer[0]);
+    let contrast = found.primary().next().unwrap().kept.clone().unwrap();
+    // Moved to where its own interval lies off 0 and the shared one does not.
+    let halves = contrast.interval.half_width() + contrast.shared_interval.half_width();
+    let less = contrast.difference - 0.5 * halves;
+    let mut rows = rows();
+    for row in rows.iter_mut().filter(|row| row.arm == "flux") {
+        *row.values.get_mut("node_joules").unwrap() -= less;
+    }
+    let told = of(rows).answer[0].clone();
+    assert!(told.starts_with("flux has "), "{told}");
+    assert!(
+        told.contains(" Held against all 2 comparisons at once the interval is -"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_was_put_into_another_response_is_told_in_the_answer() {
+    let mut plan = plan();
+    let injected = plan.comparisons[0].injected.as_mut().unwrap();
+    injected.response = "apiserver_cpu_seconds".to_owned();
+    injected.difference = 1.5;
+    let told = |flux: f64| {
+        let mut rows = rows();
+        for row in rows.iter_mut().filter(|row| row.arm == "flux") {
+            let noise = if row.block.is_multiple_of(2) {
+                0.1
+            } else {
+                -0.1
+            };
+            row.values
+                .insert("apiserver_cpu_seconds".to_owned(), 3.0 + flux + noise);
+        }
+        let found = report(&plan, &Trials::new(rows)).unwrap();
+        assert_eq!(found.answer.len(), 3);
+        found.answer[2].clone()
+    };
+    let held = told(1.5);
+    assert!(
+        held.starts_with("1.5 s of apiserver_cpu_seconds were put into flux; against snow "),
+        "{held}"
+    );
+    assert!(
+        held.ends_with("the interval holds what was put in."),
+        "{held}"
+    );
+    assert!(told(2.5).contains("DOES NOT HOLD WHAT WAS PUT IN"));
+    // A primary response tells it in its own sentence.
+    assert_eq!(of(rows()).answer.len(), 2);
+}
+
+#[test]
+fn a_p_value_is_never_nothing() {
+    let text = markdown::markdown(&of(rows()));
+    assert!(text.contains("| under 1e-6 |"), "{text}");
+}
+
+#[test]
 fn the_order_of_rows_is_no_matter() {
     let mut shuffled = rows();
     Generator::from_seed(8).shuffle(&mut shuffled);

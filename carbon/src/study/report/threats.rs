@@ -53,7 +53,7 @@ pub(super) fn of(report: &Report, trials: &Trials) -> Vec<Threat> {
         tell("shapeDecides", shape_decides(report, one));
     }
     for one in &report.comparisons {
-        tell("knownDifferenceMissed", missed(one));
+        tell("knownDifferenceMissed", missed(report, one));
     }
     found
 }
@@ -196,9 +196,15 @@ fn many(report: &Report) -> Option<String> {
         format!(
             "{count} comparisons were made: of intervals at {level} % each, about one in {} misses the truth. The \
              shared intervals hold all at once with that confidence (Bonferroni).",
-            words::plain(100.0 / (100.0 - level))
+            misses(report)
         )
     })
+}
+
+/// Of how many intervals one misses the truth.
+fn misses(report: &Report) -> String {
+    let level = 100.0 * report.plan.confidence.level();
+    words::plain(100.0 / (100.0 - level))
 }
 
 fn name(one: &Compared) -> String {
@@ -250,7 +256,7 @@ fn shape_decides(report: &Report, one: &Compared) -> Option<String> {
     })
 }
 
-fn missed(one: &Compared) -> Option<String> {
+fn missed(report: &Report, one: &Compared) -> Option<String> {
     let missed = one.holds_what_is_known == Some(false);
     let what = if one.comparison.placebo {
         "0 of a placebo"
@@ -259,9 +265,10 @@ fn missed(one: &Compared) -> Option<String> {
     };
     let text = || {
         format!(
-            "{}, {}: the interval does not hold {what}.",
+            "{}, {}: the interval does not hold {what}. By chance alone about one in {} does not.",
             name(one),
-            one.response
+            one.response,
+            misses(report)
         )
     };
     missed.then(text)
