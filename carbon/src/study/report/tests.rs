@@ -429,6 +429,21 @@ fn the_answer_tells_shares_and_what_an_idle_day_and_a_change_cost() {
 }
 
 #[test]
+fn a_part_s_length_counts_by_its_share_as_its_energy_does() {
+    let mut rows = rows_in_parts();
+    for row in rows.iter_mut().filter(|row| row.arm == "flux.sync") {
+        row.duration = Some(Duration::from_secs(14));
+    }
+    let found = in_parts(rows);
+    let seconds = |place: usize| {
+        let compared = found.primary().nth(place).unwrap();
+        compared.scaled.as_ref().unwrap().duration_seconds.unwrap()
+    };
+    // 10 s of nothing, and 4 s more in a share of 25 % or 2.5 %.
+    assert!((seconds(0) - 10.5).abs() < 1e-9 && (seconds(1) - 10.05).abs() < 1e-9);
+}
+
+#[test]
 fn a_block_that_lacks_a_part_is_incomplete_and_one_with_a_disturbed_part_is_marked() {
     let mut rows = rows_in_parts();
     let sync = rows
