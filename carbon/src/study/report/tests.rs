@@ -290,6 +290,35 @@ fn what_threatens_a_result_is_found_in_its_figures() {
 }
 
 #[test]
+fn few_blocks_are_one_threat_and_not_one_for_each_comparison() {
+    let mut few = rows();
+    few.truncate(6);
+    let told = |rows: Vec<Trial>| -> Vec<String> {
+        let found = of(rows);
+        let threats = found.threats.into_iter();
+        let few = threats.filter(|threat| threat.kind == "fewBlocks");
+        few.map(|threat| threat.text).collect()
+    };
+    let texts = told(few.clone());
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(
+        texts[0].starts_with("All 2 comparisons: 2 blocks."),
+        "{texts:?}"
+    );
+    // Of different numbers each is told.
+    few.retain(|row| row.arm != "again" || row.block != 2);
+    let texts = told(few);
+    assert!(
+        texts[0].starts_with("again against snow: 0 blocks."),
+        "{texts:?}"
+    );
+    assert!(
+        texts[1].starts_with("flux against snow: 2 blocks."),
+        "{texts:?}"
+    );
+}
+
+#[test]
 fn figures_without_a_plan_are_compared_and_that_is_said() {
     let trials = Trials::new(rows());
     let plan = Plan::unstated(&trials, Some("snow"), Some("node_joules"));
