@@ -33,12 +33,8 @@ impl Visit<'_> {
             return self.abandon(trial).await;
         };
         let Some((window, behind)) = self.figures(from, until).await? else {
-            tracing::warn!(
-                study = self.study.name_any(),
-                trial = trial.trial,
-                "the ledger has no longer all minutes of a trial; it begins again"
-            );
-            return self.abandon(trial).await;
+            let fault = "the ledger may have lost minutes of the measured phase, which it keeps for two hours";
+            return self.unmeasured(checked, trial, fault).await;
         };
         let is_late = span(until, self.now) > FIGURES;
         if !is_late && (window.used.is_empty() || !behind.is_empty()) {
@@ -47,14 +43,7 @@ impl Visit<'_> {
         if window.used.is_empty() {
             let fault =
                 "no agent gave figures of the measured phase; `kubectl tanso doctor` says why";
-            trial.failures = trial.failures.saturating_add(1);
-            if is_too_often(checked, &trial) {
-                self.status.trial = None;
-                self.say(&Outcome::Failed(reasons::NO_DATA, fault.to_owned()))
-                    .await?;
-                return Ok(None);
-            }
-            return self.abandon(trial).await;
+            return self.unmeasured(checked, trial, fault).await;
         }
         for node in behind {
             add_mark(
@@ -64,6 +53,29 @@ impl Visit<'_> {
         }
         self.keep(checked, &trial, &window, (from, until)).await?;
         Ok(Some(Duration::ZERO))
+    }
+
+    /// A trial of which there are no figures begins again, until that was too often.
+    async fn unmeasured(
+        &mut self,
+        checked: &ValidatedStudy,
+        mut trial: TrialStatus,
+        fault: &str,
+    ) -> Result<Option<Duration>, StudyFault> {
+        trial.failures = trial.failures.saturating_add(1);
+        if is_too_often(checked, &trial) {
+            self.status.trial = None;
+            self.say(&Outcome::Failed(reasons::NO_DATA, fault.to_owned()))
+                .await?;
+            return Ok(None);
+        }
+        tracing::warn!(
+            study = self.study.name_any(),
+            trial = trial.trial,
+            fault,
+            "a trial has no figures and begins again"
+        );
+        self.abandon(trial).await
     }
 
     /// How long a trial whose figures are kept still rests; a study that is
