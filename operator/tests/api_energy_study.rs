@@ -54,6 +54,8 @@ struct Lab {
     minute: i64,
     sequence: u64,
     runners: u32,
+    /// No agent tells anything.
+    is_silent: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -70,6 +72,7 @@ impl Lab {
             minute: START,
             sequence: 0,
             runners: 0,
+            is_silent: false,
             admin,
             _folder: folder,
         };
@@ -180,7 +183,7 @@ impl Lab {
             };
             u64::try_from(100_000 + 300 * i64::from(trial.block) + arm).unwrap()
         });
-        while self.minute + 60 <= self.now.as_second() {
+        while !self.is_silent && self.minute + 60 <= self.now.as_second() {
             let record = |account: Account, uj: u64| Record {
                 sequence: 0,
                 minute: self.minute,
@@ -299,7 +302,9 @@ async fn a_study_runs_to_its_end_and_leaves_what_it_found() {
     let Some(mut lab) = Lab::new("whole", true).await else {
         return;
     };
-    lab.create(&json!({})).await;
+    // A rest that is longer than the ledger keeps minutes.
+    let phases = json!({"warmUp": "10s", "measured": "1m", "coolDown": "3h"});
+    lab.create(&json!({"phases": phases})).await;
     let context = lab.process();
     let is_busy = |study: &EnergyStudy| {
         let trial = study
@@ -433,6 +438,25 @@ async fn without_its_owner_s_leave_a_study_writes_nothing_and_says_what_is_missi
     assert!(is(&study, "Failed", "True"), "{:?}", study.status);
     let failed = condition(&study.status.as_ref().unwrap().conditions, "Failed").cloned();
     assert_eq!(failed.unwrap().reason, "RetriesExhausted");
+    assert_eq!(lab.state("load").await, None);
+}
+
+#[tokio::test]
+async fn a_study_that_is_never_measured_fails_after_its_retries() {
+    let Some(mut lab) = Lab::new("silent", true).await else {
+        return;
+    };
+    lab.is_silent = true;
+    lab.create(&json!({})).await;
+    let context = lab.process();
+    lab.run(&context, |_| false).await;
+    let study = lab.study().await;
+    assert!(is(&study, "Failed", "True"), "{:?}", study.status);
+    let status = study.status.unwrap();
+    let failed = condition(&status.conditions, "Failed").unwrap();
+    assert_eq!(failed.reason, "NoData");
+    assert!(failed.message.contains("doctor"), "{}", failed.message);
+    assert_eq!(status.progress.done, 0);
     assert_eq!(lab.state("load").await, None);
 }
 

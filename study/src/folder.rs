@@ -99,11 +99,17 @@ impl Folder {
         responses: BTreeMap<String, Unit>,
         beside: &[(&str, &str)],
     ) -> Result<Self, FolderFault> {
-        if path.join(TRIALS).exists() {
-            return Err(FolderFault::Begun(path.to_owned()));
-        }
+        let is_begun = || {
+            if path.join(TRIALS).exists() {
+                return Err(FolderFault::Begun(path.to_owned()));
+            }
+            Ok(())
+        };
+        is_begun()?;
         wrote(path, fs::create_dir_all(path))?;
         let lock = lock(path)?;
+        // Whoever held it may have begun one.
+        is_begun()?;
         for (name, text) in beside {
             put(&path.join(name), text)?;
         }
@@ -128,10 +134,12 @@ impl Folder {
     /// If it is in use, holds figures of another plan or with other columns, is
     /// broken, or cannot be read or written.
     pub fn resume(path: &Path, responses: BTreeMap<String, Unit>) -> Result<Self, FolderFault> {
-        let (plan, text) = (plan(path)?, read(&path.join(TRIALS))?);
+        // A folder that is none is told so, and gets no lock.
+        let plan = plan(path)?;
         let lock = lock(path)?;
         let file = path.join(TRIALS);
-        let kept = checkpoint::read(&file.display().to_string(), &text)?;
+        // Only now: whoever held the lock may have kept a trial before it ended.
+        let kept = checkpoint::read(&file.display().to_string(), &read(&file)?)?;
         if let Some(stranger) = kept.stranger(&planned(&plan)) {
             return Err(FolderFault::Stranger {
                 path: file,

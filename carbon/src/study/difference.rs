@@ -137,7 +137,8 @@ pub struct Contrast {
     pub effect_size: Option<f64>,
     /// Its interval by the noncentral t distribution.
     pub effect_size_interval: Option<Interval>,
-    /// Hedges' g: `d_z` without its bias in small samples.
+    /// Hedges' g: `d_z` without its bias in small samples; absent of two pairs,
+    /// where the factor is 0 whatever was found.
     pub hedges_g: Option<f64>,
 }
 
@@ -214,7 +215,9 @@ pub fn contrast(pairs: &[(f64, f64)], method: &Method) -> Result<Contrast, Diffe
         effect_size,
         effect_size_interval: effect_size
             .and_then(|_| effect_interval(t, differences.count(), method.confidence)),
-        hedges_g: effect_size.map(|d| d * small_sample_factor(df)),
+        hedges_g: effect_size
+            .filter(|_| df > 1.0)
+            .map(|d| d * small_sample_factor(df)),
     })
 }
 
@@ -301,6 +304,15 @@ mod tests {
         assert_eq!((found.interval.low, found.interval.high), (2.0, 2.0));
         assert_eq!((found.p_value, found.effect_size), (None, None));
         assert_eq!(found.bootstrap_interval, None);
+    }
+
+    #[test]
+    fn two_pairs_have_no_effect_size_without_bias_rather_than_none() {
+        let two = contrast(&[(3.0, 1.0), (7.0, 4.0)], &method()).unwrap();
+        assert!(two.effect_size.is_some_and(|d| d > 3.0));
+        assert_eq!(two.hedges_g, None);
+        let three = contrast(&[(3.0, 1.0), (7.0, 4.0), (5.0, 2.5)], &method()).unwrap();
+        assert!(three.hedges_g.is_some_and(|g| g > 0.0));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Computes only; [`markdown`] and [`super::plot`] write it. Every number of
 //! the text is a field here, so programs need not read prose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use tanso_power::Provenance;
@@ -186,7 +186,7 @@ pub fn report(plan: &Plan, trials: &Trials) -> Result<Report, ReportError> {
     let disturbed = disturbed(plan, trials);
     let comparisons = compared(plan, trials);
     let provenance = trials.measured().filter_map(|row| row.provenance).max();
-    let decision = decide(plan, &comparisons);
+    let decision = decide(plan, trials, &comparisons);
     let drift: Vec<_> = drift_row(plan, trials).into_iter().collect();
     let mut report = Report {
         plan: plan.clone(),
@@ -419,22 +419,33 @@ impl Report {
     }
 }
 
-fn decide(plan: &Plan, comparisons: &[Compared]) -> Decision {
+/// What the rule says of the blocks that were run. Marked blocks were run too: a
+/// study whose blocks are all there is not unfinished because of a mark.
+fn decide(plan: &Plan, trials: &Trials, comparisons: &[Compared]) -> Decision {
     let primary = comparisons
         .iter()
         .filter(|one| one.response == plan.primary_response);
-    let (mut blocks, mut widest) = (usize::MAX, Some(0.0_f64));
+    let mut widest = Some(0.0_f64);
     for one in primary {
-        let headline = one.headline(plan.headline);
-        blocks = blocks.min(headline.map_or(0, |headline| headline.pairs));
-        let width = headline
+        let width = one
+            .headline(plan.headline)
             .filter(|headline| headline.mean_against != 0.0)
             .map(|headline| headline.interval.half_width() / headline.mean_against.abs());
         widest = widest.zip(width).map(|(a, b)| a.max(b));
     }
-    let blocks = if blocks == usize::MAX { 0 } else { blocks };
-    plan.stopping
-        .decide(u32::try_from(blocks).unwrap_or(u32::MAX), widest)
+    plan.stopping.decide(blocks_run(plan, trials), widest)
+}
+
+/// How many blocks have a measured trial of each kind.
+fn blocks_run(plan: &Plan, trials: &Trials) -> u32 {
+    let mut blocks: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
+    for trial in trials.measured() {
+        blocks.entry(trial.block).or_default().insert(&trial.arm);
+    }
+    // Other kinds than the plan's are refused before.
+    let kinds = plan.kinds().len();
+    let whole = blocks.values().filter(|found| found.len() == kinds);
+    u32::try_from(whole.count()).unwrap_or(u32::MAX)
 }
 
 fn drift_row(plan: &Plan, trials: &Trials) -> Option<DriftRow> {

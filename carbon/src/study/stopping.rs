@@ -117,7 +117,7 @@ impl StoppingRule {
                 "Stops when the interval's half width is at most {} % of the mean, after {blocks_min} to {blocks_max} \
                  blocks. Looking after each block stops a little too often at a spread that is small by chance, so \
                  intervals hold the truth less often than they say: 93 instead of 95 of 100 simulated studies that \
-                 looked after each block from the tenth on.",
+                 looked after each block from the tenth on, 90 that looked from the second on.",
                 100.0 * relative
             ),
         }
@@ -158,6 +158,12 @@ mod tests {
         assert_eq!(RULE.decide(20, None), Decision::Exhausted);
         let decision = RULE.decide(12, Some(0.5));
         assert_eq!(decision, Decision::Continue { blocks: Some(8) });
+    }
+
+    #[test]
+    fn the_note_tells_what_an_early_look_costs() {
+        assert!(RULE.note().contains("90 that looked from the second on"));
+        assert!(!StoppingRule::Blocks(30).note().contains("looked from"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{LedgerFault, past_cpu, plausible, unsigned, whole};
 const SECONDS_PER_HOUR: i64 = 3_600;
 
 /// How long CPU time and energy are kept by the minute at least, seconds.
-const MINUTES_KEPT_S: i64 = 2 * SECONDS_PER_HOUR;
+pub(super) const MINUTES_KEPT_S: i64 = 2 * SECONDS_PER_HOUR;
 
 /// Older ones are added to their day so many seconds of them at a time.
 const FOLDED_S: i64 = SECONDS_PER_HOUR / 4;

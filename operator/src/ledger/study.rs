@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tanso_power::{Joules, Provenance};
 
+use super::append::MINUTES_KEPT_S;
 use super::ids::provenance_of;
 use super::{LedgerFault, unsigned};
 
@@ -89,6 +90,18 @@ pub fn window(connection: &Connection, from: i64, until: i64) -> Result<Window, 
         found.provenance = found.provenance.max(Some(provenance));
     }
     Ok(found)
+}
+
+/// Whether minutes from `from` on may be gone from the ledger, some or all:
+/// what it has of them is less than was used.
+///
+/// # Errors
+/// If the database refuses.
+pub fn is_past(connection: &Connection, from: i64) -> Result<bool, LedgerFault> {
+    let newest: Option<i64> = connection
+        .query_row("SELECT max(minute) FROM minutes", [], |row| row.get(0))
+        .map_err(LedgerFault::of("reading the newest minute"))?;
+    Ok(newest.is_some_and(|newest| from < newest - MINUTES_KEPT_S))
 }
 
 /// Begins a study unless it has begun; gives it as it began.
@@ -276,6 +289,29 @@ mod tests {
         assert_eq!(found.used, expected.into());
         assert_eq!(found.provenance, Some(Provenance::Simulated));
         assert_eq!(window(&ledger, 0, 60).unwrap(), Window::default());
+    }
+
+    #[test]
+    fn minutes_that_may_be_gone_are_past() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+        assert!(!is_past(&ledger, START).unwrap());
+        let pod = || Account::Container {
+            pod_uid: "pod-1".into(),
+            container_id: "c".into(),
+        };
+        for (sequence, minute) in [(1, 0), (2, 120), (3, 121), (4, 400)] {
+            let page = Page {
+                node: "a".into(),
+                journal: JournalId(7),
+                records: vec![record(sequence, minute, pod())],
+                next_sequence: sequence,
+                closed_until: START + 60 * (minute + 1),
+            };
+            append::book(&mut ledger, &page, Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(is_past(&ledger, START).unwrap(), minute > 120, "{minute}");
+        }
+        assert!(window(&ledger, START, START + 60).unwrap().used.is_empty());
     }
 
     #[test]

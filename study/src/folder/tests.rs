@@ -83,6 +83,33 @@ fn a_folder_is_begun_once_and_run_by_one() {
     assert!(Folder::resume(&dir.path().join("nowhere"), columns()).is_err());
 }
 
+/// How often this process has a file open.
+#[cfg(target_os = "linux")]
+fn open_files(path: &Path) -> usize {
+    let path = fs::canonicalize(path).unwrap();
+    let open = fs::read_dir("/proc/self/fd").unwrap();
+    let is_it = |entry: &fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|to| to == path);
+    open.filter_map(Result::ok).filter(is_it).count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trial_that_was_kept_while_the_lock_was_waited_for_is_not_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = Folder::begin(dir.path(), &plan(7, "{blocks: 2}"), columns(), &[]).unwrap();
+    let resumed = thread::scope(|scope| {
+        let waiting = scope.spawn(|| Folder::resume(dir.path(), columns()));
+        while open_files(&dir.path().join(LOCK)) < 2 {
+            thread::yield_now();
+        }
+        // The other one has looked at what is there, if it looks before it has the lock.
+        run(&mut folder, 1);
+        drop(folder);
+        waiting.join().unwrap()
+    });
+    assert_eq!(resumed.unwrap().trials().measured().count(), 1);
+}
+
 #[test]
 fn figures_of_another_plan_and_other_columns_are_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -191,7 +191,7 @@ impl Design {
             title: "What does GitOps cost?".to_owned(),
             question: format!(
                 "Energy and CPU time of a cluster whose {} applications are delivered by Flux at several intervals, \
-                 against changes that a script applies by hand, and against nothing at all; {} changes and {} edits \
+                 against changes that a script applies by hand, and against nothing at all; {} change{} and {} edit{} \
                  by hand in each busy trial of {} s.",
                 self.kustomizations
                     .iter()
@@ -199,7 +199,9 @@ impl Design {
                     .collect::<Vec<_>>()
                     .join(" or "),
                 self.changes,
+                plural(self.changes),
                 self.edits,
+                plural(self.edits),
                 self.measured_seconds
             ),
             arms: self.arms.iter().map(|arm| self.plan_arm(arm)).collect(),
@@ -230,6 +232,11 @@ impl Design {
             strata: self.strata(arm),
         }
     }
+}
+
+/// What makes a word of so many things.
+const fn plural(count: u32) -> &'static str {
+    if count == 1 { "" } else { "s" }
 }
 
 /// Grids to price at: yearly means of `config/regions/zones_yearly.csv`.

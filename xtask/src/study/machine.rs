@@ -24,7 +24,12 @@ const BOUNDARY: &str = "cluster: Flux, API server, etcd, kubelet, controller-man
 /// How an interval is measured that is longer than a phase.
 const IN_PARTS: &str = "two kinds of trials, one in which each Kustomization syncs once and one in which none does, \
     weighted by phase over interval; the controllers' own timers run each sync, by an interval in their objects that \
-    ends within the phase, or after an hour; before a phase with syncs as many changes wait as an interval brings";
+    ends within the phase, or after an hour; before a phase with syncs as many changes wait as an interval brings; \
+    energy and CPU time are the interval's, drift by hand and latency end with their phase and are not";
+
+/// What the cost of a change holds.
+const CHANGE: &str = "an arm less the one without changes, by its number of changes; where both arms do not differ in \
+    changes alone, it holds what the edits by hand of the busy one cost too";
 
 /// CPU time of the whole machine since it started, seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -168,6 +173,7 @@ pub(super) fn environment(design: &Design) -> BTreeMap<String, String> {
         ("day", jiff::Zoned::now().date().to_string()),
         ("boundary", BOUNDARY.to_owned()),
         ("intervals longer than a phase", IN_PARTS.to_owned()),
+        ("cost of a change", CHANGE.to_owned()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))

@@ -265,7 +265,7 @@ impl Run<'_> {
         }
         self.delivered(bench, length, &mut values);
         let synced = self.synced(bench, before.reading.at, last.at);
-        values.insert("synced_count".to_owned(), synced);
+        values.extend(synced.map(|count| ("synced_count".to_owned(), count)));
         if let Some(load) = self.load.take() {
             // It ended long before the phase did; its time is no helper's.
             let used = load.end()?;
@@ -295,23 +295,23 @@ impl Run<'_> {
     }
 
     /// How many Kustomizations Flux synced; a part that is not what it is to be is
-    /// marked.
-    fn synced(&mut self, bench: &Bench<'_>, from: f64, to: f64) -> f64 {
+    /// marked, and so is one of which it is not known.
+    fn synced(&mut self, bench: &Bench<'_>, from: f64, to: f64) -> Option<f64> {
         let planned = self.kind.arm.kustomizations;
         if planned == 0 {
-            return 0.0;
+            return Some(0.0);
         }
         let synced = match bench.synced(from, to) {
             Ok(synced) => synced,
             Err(error) => {
                 self.mark(&format!("syncs were not told: {error:#}"));
-                return 0.0;
+                return None;
             }
         };
         self.marks
             .extend(sync_mark(self.kind.timer, planned, synced));
         // At most 500.
-        u32::try_from(synced).map_or(f64::MAX, f64::from)
+        Some(u32::try_from(synced).map_or(f64::MAX, f64::from))
     }
 
     /// Marks the trial, by a text that fits a cell.

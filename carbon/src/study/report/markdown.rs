@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write};
 
-use super::words::plain;
+use super::words::{p_value, plain};
 use super::{Compared, Report};
 use crate::study::difference::{Contrast, Interval};
 use crate::study::plan::Headline;
@@ -146,7 +146,7 @@ fn difference(out: &mut String, one: &Compared, found: &Contrast, word: &str) ->
             number(found.relative.map(|share| 100.0 * share)),
             range(found.relative_interval, 100.0),
             range(found.relative_bootstrap_interval, 100.0),
-            number(found.p_value),
+            p_value(found.p_value),
             number(found.effect_size),
             range(found.effect_size_interval, 1.0),
             number(found.hedges_g),
@@ -333,12 +333,12 @@ fn drift(report: &Report, out: &mut String) -> fmt::Result {
                 one.response.clone(),
                 plain(drift.slope),
                 range(Some(drift.slope_interval), 1.0),
-                number(drift.p_value),
+                p_value(drift.p_value),
                 number(drift.relative_change.map(|share| 100.0 * share)),
                 plain(drift.rank_slope),
                 range(Some(drift.rank_slope_interval), 1.0),
                 plain(drift.tau),
-                number(drift.tau_p_value),
+                p_value(drift.tau_p_value),
                 number(drift.lag1_autocorrelation),
             ],
         )?;

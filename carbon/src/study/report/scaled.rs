@@ -7,6 +7,7 @@ use tanso_power::Estimate;
 use super::Compared;
 use crate::study::plan::{Arm, Plan};
 use crate::study::sample::Sample;
+use crate::study::strata::weighted;
 use crate::study::trial::{Trials, Unit};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
@@ -17,7 +18,7 @@ const JOULES_PER_WATT_HOUR: f64 = 3_600.0;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaled {
-    /// The mean length of the measured phases, in seconds.
+    /// The mean length of both arms' measured phases, in seconds.
     pub duration_seconds: Option<f64>,
     /// The difference as power, in watts.
     pub power_watts: Option<Estimate<f64>>,
@@ -44,6 +45,20 @@ pub struct ZoneCarbon {
     pub day_grams: Estimate<f64>,
 }
 
+/// The mean length of an arm's measured phases, its parts by their share as their
+/// energy is; `None` if a length is not known.
+fn length(arm: &Arm, trials: &Trials) -> Option<f64> {
+    let part = |(kind, share): (&str, f64)| {
+        let rows = trials.measured().filter(|row| row.arm == kind);
+        let all: Option<Vec<_>> = rows
+            .map(|row| row.duration.map(|duration| duration.as_secs_f64()))
+            .collect();
+        Some((share, Sample::try_new(all?).ok()?.mean()))
+    };
+    let parts: Option<Vec<_>> = arm.parts().into_iter().map(part).collect();
+    Some(weighted(&parts?))
+}
+
 /// The scaled difference of an energy; `None` for other responses.
 pub(super) fn scale(plan: &Plan, trials: &Trials, compared: &Compared) -> Option<Scaled> {
     let headline = compared.headline(plan.headline)?;
@@ -56,17 +71,10 @@ pub(super) fn scale(plan: &Plan, trials: &Trials, compared: &Compared) -> Option
         value: headline.difference * factor,
         high: headline.interval.high * factor,
     };
-    let names = [&compared.comparison.arm, &compared.comparison.against];
-    let arms = names.into_iter().filter_map(|name| plan.arm(name));
-    let kinds: Vec<&str> = arms.flat_map(Arm::parts).map(|(kind, _)| kind).collect();
-    let rows = trials
-        .measured()
-        .filter(|row| kinds.contains(&row.arm.as_str()));
-    let durations: Option<Vec<_>> = rows
-        .map(|row| row.duration.map(|duration| duration.as_secs_f64()))
-        .collect();
-    let duration = durations.and_then(|all| Sample::try_new(all).ok());
-    let duration = duration.map(|all| all.mean()).filter(|mean| *mean > 0.0);
+    let length = |name: &str| length(plan.arm(name)?, trials);
+    let duration = length(&compared.comparison.arm).zip(length(&compared.comparison.against));
+    let duration = duration.map(|(arm, against)| f64::midpoint(arm, against));
+    let duration = duration.filter(|mean| *mean > 0.0);
     let changes = plan
         .arm(&compared.comparison.arm)
         .and_then(|arm| arm.changes_per_trial)

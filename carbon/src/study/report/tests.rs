@@ -5,6 +5,7 @@ use tanso_power::units::Utilisation;
 use super::*;
 use crate::study::number;
 use crate::study::random::Generator;
+use crate::study::stopping::StoppingRule;
 
 const PLAN: &str = "title: What does Flux cost?\nprimaryResponse: node_joules\norderSeed: 7\n\
     arms: [{name: snow}, {name: flux, changesPerTrial: 4}, {name: again}]\n\
@@ -79,6 +80,67 @@ fn an_injected_difference_is_found_and_a_placebo_is_none() {
 }
 
 #[test]
+fn a_difference_that_many_comparisons_do_not_bear_is_told_so() {
+    let found = of(rows());
+    assert!(!found.answer[0].contains("at once"), "{}", found.answer[0]);
+    let contrast = found.primary().next().unwrap().kept.clone().unwrap();
+    // Moved to where its own interval lies off 0 and the shared one does not.
+    let halves = contrast.interval.half_width() + contrast.shared_interval.half_width();
+    let less = contrast.difference - 0.5 * halves;
+    let mut rows = rows();
+    for row in rows.iter_mut().filter(|row| row.arm == "flux") {
+        *row.values.get_mut("node_joules").unwrap() -= less;
+    }
+    let told = of(rows).answer[0].clone();
+    assert!(told.starts_with("flux has "), "{told}");
+    assert!(
+        told.contains(" Held against all 2 comparisons at once the interval is -"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_was_put_into_another_response_is_told_in_the_answer() {
+    let mut plan = plan();
+    let injected = plan.comparisons[0].injected.as_mut().unwrap();
+    injected.response = "apiserver_cpu_seconds".to_owned();
+    injected.difference = 1.5;
+    let told = |flux: f64| {
+        let mut rows = rows();
+        for row in rows.iter_mut().filter(|row| row.arm == "flux") {
+            let noise = if row.block.is_multiple_of(2) {
+                0.1
+            } else {
+                -0.1
+            };
+            row.values
+                .insert("apiserver_cpu_seconds".to_owned(), 3.0 + flux + noise);
+        }
+        let found = report(&plan, &Trials::new(rows)).unwrap();
+        assert_eq!(found.answer.len(), 3);
+        found.answer[2].clone()
+    };
+    let held = told(1.5);
+    assert!(
+        held.starts_with("1.5 s of apiserver_cpu_seconds were put into flux; against snow "),
+        "{held}"
+    );
+    assert!(
+        held.ends_with("the interval holds what was put in."),
+        "{held}"
+    );
+    assert!(told(2.5).contains("DOES NOT HOLD WHAT WAS PUT IN"));
+    // A primary response tells it in its own sentence.
+    assert_eq!(of(rows()).answer.len(), 2);
+}
+
+#[test]
+fn a_p_value_is_never_nothing() {
+    let text = markdown::markdown(&of(rows()));
+    assert!(text.contains("| under 1e-6 |"), "{text}");
+}
+
+#[test]
 fn the_order_of_rows_is_no_matter() {
     let mut shuffled = rows();
     Generator::from_seed(8).shuffle(&mut shuffled);
@@ -138,8 +200,32 @@ fn a_missing_figure_is_not_zero() {
     assert_eq!(compared.incomplete, [block]);
     assert_eq!(compared.all.as_ref().unwrap().pairs, 29);
     assert!(kinds(&found).contains(&"incompleteBlocks"));
-    // Blocks are missing, so the study is not done.
-    assert!(!found.decision.is_stop());
+}
+
+#[test]
+fn a_study_is_done_when_its_blocks_were_run_whatever_is_marked_in_them() {
+    let mut rows = rows();
+    rows[4].marks = vec!["somebody logged in".to_owned()];
+    rows[70].values.remove("node_joules");
+    let found = of(rows.clone());
+    // Two blocks fewer count, and none more is run.
+    let compared = found.primary().map(|one| one.kept.as_ref().unwrap().pairs);
+    assert!(compared.min().unwrap() < 30);
+    assert_eq!(found.decision, Decision::Complete);
+    assert!(!kinds(&found).contains(&"stopping"));
+    let mut narrow = plan();
+    narrow.stopping = StoppingRule::HalfWidth {
+        relative: 1e-6,
+        blocks_min: 2,
+        blocks_max: 30,
+    };
+    let told = |rows: Vec<Trial>| report(&narrow, &Trials::new(rows)).unwrap().decision;
+    assert_eq!(told(rows.clone()), Decision::Exhausted);
+    // A trial that was not run is another matter.
+    rows.pop();
+    let found = of(rows.clone());
+    assert_eq!(found.decision, Decision::Continue { blocks: Some(1) });
+    assert!(!told(rows).is_stop());
 }
 
 #[test]
@@ -200,6 +286,35 @@ fn what_threatens_a_result_is_found_in_its_figures() {
         order
             .text
             .contains("Every block ran its arms in the same order")
+    );
+}
+
+#[test]
+fn few_blocks_are_one_threat_and_not_one_for_each_comparison() {
+    let mut few = rows();
+    few.truncate(6);
+    let told = |rows: Vec<Trial>| -> Vec<String> {
+        let found = of(rows);
+        let threats = found.threats.into_iter();
+        let few = threats.filter(|threat| threat.kind == "fewBlocks");
+        few.map(|threat| threat.text).collect()
+    };
+    let texts = told(few.clone());
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    assert!(
+        texts[0].starts_with("All 2 comparisons: 2 blocks."),
+        "{texts:?}"
+    );
+    // Of different numbers each is told.
+    few.retain(|row| row.arm != "again" || row.block != 2);
+    let texts = told(few);
+    assert!(
+        texts[0].starts_with("again against snow: 0 blocks."),
+        "{texts:?}"
+    );
+    assert!(
+        texts[1].starts_with("flux against snow: 2 blocks."),
+        "{texts:?}"
     );
 }
 
@@ -340,6 +455,21 @@ fn the_answer_tells_shares_and_what_an_idle_day_and_a_change_cost() {
     assert!(strata.interval.unwrap().contains(mean.mean));
     // Without parts there is no such table.
     assert!(!markdown::markdown(&of(rows())).contains("Arms in parts"));
+}
+
+#[test]
+fn a_part_s_length_counts_by_its_share_as_its_energy_does() {
+    let mut rows = rows_in_parts();
+    for row in rows.iter_mut().filter(|row| row.arm == "flux.sync") {
+        row.duration = Some(Duration::from_secs(14));
+    }
+    let found = in_parts(rows);
+    let seconds = |place: usize| {
+        let compared = found.primary().nth(place).unwrap();
+        compared.scaled.as_ref().unwrap().duration_seconds.unwrap()
+    };
+    // 10 s of nothing, and 4 s more in a share of 25 % or 2.5 %.
+    assert!((seconds(0) - 10.5).abs() < 1e-9 && (seconds(1) - 10.05).abs() < 1e-9);
 }
 
 #[test]

@@ -46,14 +46,16 @@ pub(super) fn of(report: &Report, trials: &Trials) -> Vec<Threat> {
     tell("autocorrelation", autocorrelation(report));
     tell("durations", durations(trials));
     tell("manyComparisons", many(report));
+    for text in few(report) {
+        tell("fewBlocks", Some(text));
+    }
     for one in report.primary() {
         tell("incompleteBlocks", incomplete(one));
-        tell("fewBlocks", few(report, one));
         tell("marksDecide", marks_decide(one));
         tell("shapeDecides", shape_decides(report, one));
     }
     for one in &report.comparisons {
-        tell("knownDifferenceMissed", missed(one));
+        tell("knownDifferenceMissed", missed(report, one));
     }
     found
 }
@@ -196,9 +198,15 @@ fn many(report: &Report) -> Option<String> {
         format!(
             "{count} comparisons were made: of intervals at {level} % each, about one in {} misses the truth. The \
              shared intervals hold all at once with that confidence (Bonferroni).",
-            words::plain(100.0 / (100.0 - level))
+            misses(report)
         )
     })
+}
+
+/// Of how many intervals one misses the truth.
+fn misses(report: &Report) -> String {
+    let level = 100.0 * report.plan.confidence.level();
+    words::plain(100.0 / (100.0 - level))
 }
 
 fn name(one: &Compared) -> String {
@@ -216,16 +224,28 @@ fn incomplete(one: &Compared) -> Option<String> {
     (count > 0).then(text)
 }
 
-fn few(report: &Report, one: &Compared) -> Option<String> {
-    let blocks = one
-        .headline(report.plan.headline)
-        .map_or(0, |found| found.pairs);
-    (blocks < BLOCKS_FEW).then(|| {
+/// Comparisons of few blocks, those of as many in one sentence.
+fn few(report: &Report) -> Vec<String> {
+    let mut by_count: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for one in report.primary() {
+        let headline = one.headline(report.plan.headline);
+        let blocks = headline.map_or(0, |found| found.pairs);
+        if blocks < BLOCKS_FEW {
+            by_count.entry(blocks).or_default().push(name(one));
+        }
+    }
+    let all = report.primary().count();
+    let told = |(blocks, names): (usize, Vec<String>)| {
+        let whose = if names.len() == all && all > 1 {
+            format!("All {all} comparisons")
+        } else {
+            names.join(", ")
+        };
         format!(
-            "{}: {blocks} blocks. So few rest on differences being normal, and a bootstrap of so few is too narrow.",
-            name(one)
+            "{whose}: {blocks} blocks. So few rest on differences being normal, and a bootstrap of so few is too narrow."
         )
-    })
+    };
+    by_count.into_iter().map(told).collect()
 }
 
 fn marks_decide(one: &Compared) -> Option<String> {
@@ -250,7 +270,7 @@ fn shape_decides(report: &Report, one: &Compared) -> Option<String> {
     })
 }
 
-fn missed(one: &Compared) -> Option<String> {
+fn missed(report: &Report, one: &Compared) -> Option<String> {
     let missed = one.holds_what_is_known == Some(false);
     let what = if one.comparison.placebo {
         "0 of a placebo"
@@ -259,9 +279,10 @@ fn missed(one: &Compared) -> Option<String> {
     };
     let text = || {
         format!(
-            "{}, {}: the interval does not hold {what}.",
+            "{}, {}: the interval does not hold {what}. By chance alone about one in {} does not.",
             name(one),
-            one.response
+            one.response,
+            misses(report)
         )
     };
     missed.then(text)

@@ -46,9 +46,53 @@ pub fn figure(number: f64, unit: Unit) -> String {
     }
 }
 
-/// A sentence for each comparison of the primary response.
+/// Below this a p value is told as that: four digits of it would say more than
+/// the differences' shape is known to.
+const P_LEAST: f64 = 1e-6;
+
+/// A p value: never 0, which none is.
+pub(super) fn p_value(p: Option<f64>) -> String {
+    match p {
+        None => "–".to_owned(),
+        Some(p) if p < P_LEAST => "under 1e-6".to_owned(),
+        Some(p) => plain(p),
+    }
+}
+
+/// A sentence for each comparison of the primary response, and for each
+/// difference that was put into another one.
 pub(super) fn answer(report: &Report) -> Vec<String> {
-    report.primary().map(|one| sentence(report, one)).collect()
+    let primary = report.primary().map(|one| sentence(report, one));
+    let others = report.comparisons.iter().filter(|one| {
+        let injected = one.comparison.injected.as_ref();
+        let is_here = injected.is_some_and(|injected| injected.response == one.response);
+        is_here && one.response != report.plan.primary_response
+    });
+    let put_in = others.filter_map(|one| known(report, one));
+    primary.chain(put_in).collect()
+}
+
+/// What was found of a difference that was put in.
+fn known(report: &Report, one: &Compared) -> Option<String> {
+    let injected = one.comparison.injected.as_ref()?;
+    let found = one.headline(report.plan.headline)?;
+    let verdict = if found.interval.contains(injected.difference) {
+        "the interval holds what was put in."
+    } else {
+        "THE INTERVAL DOES NOT HOLD WHAT WAS PUT IN: trust nothing here before that is explained."
+    };
+    Some(format!(
+        "{} of {} were put into {}; against {} {} were found ({} % interval: {} to {}; {} blocks): {verdict}",
+        figure(injected.difference, one.unit),
+        one.response,
+        one.comparison.arm,
+        one.comparison.against,
+        figure(found.difference, one.unit),
+        plain(100.0 * report.plan.confidence.level()),
+        figure(found.interval.low, one.unit),
+        figure(found.interval.high, one.unit),
+        found.pairs,
+    ))
 }
 
 fn sentence(report: &Report, one: &Compared) -> String {
@@ -61,6 +105,7 @@ fn sentence(report: &Report, one: &Compared) -> String {
     } else {
         seen(report, one, found)
     };
+    text.push_str(&shared(report, one, found));
     text.push_str(&cost(one));
     text.push_str(&shares(report, arm));
     match one.holds_what_is_known {
@@ -70,6 +115,21 @@ fn sentence(report: &Report, one: &Compared) -> String {
         None => {}
     }
     text
+}
+
+/// Whether a difference is seen only as long as the other comparisons are not
+/// counted.
+fn shared(report: &Report, one: &Compared, found: &Contrast) -> String {
+    let shared = found.shared_interval;
+    if found.interval.contains(0.0) || !shared.contains(0.0) {
+        return String::new();
+    }
+    format!(
+        " Held against all {} comparisons at once the interval is {} to {}, which holds 0.",
+        report.primary().count(),
+        figure(shared.low, one.unit),
+        figure(shared.high, one.unit),
+    )
 }
 
 /// What the difference costs, as what it was planned to be the cost of.

@@ -149,8 +149,9 @@ impl How {
     /// The columns of the raw figures.
     pub(super) fn responses(&self) -> BTreeMap<String, Unit> {
         let names = self.components.keys().map(String::as_str).chain(["node"]);
-        names
-            .map(|name| (format!("{name}_joules"), Unit::Joules))
+        let energy = names.map(|name| (format!("{name}_joules"), Unit::Joules));
+        energy
+            .chain([("node_cpu_seconds".to_owned(), Unit::Seconds)])
             .collect()
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tanso_agent_wire::families::{FOLDED_JOULES, POD_JOULES, SNAPSHOT_TIME, TOTAL_JOULES};
+use tanso_agent_wire::families::{
+    ACCOUNT_SECONDS, FOLDED_JOULES, POD_JOULES, SNAPSHOT_TIME, TOTAL_JOULES,
+};
 use tanso_carbon::study::trial::Trial;
 use tanso_power::Provenance;
 
@@ -20,6 +22,8 @@ pub(super) struct Reading {
     agents: usize,
     /// Energy of all nodes with idle, joules.
     node_joules: f64,
+    /// CPU time used on all nodes, seconds; absent if an agent does not tell it.
+    node_cpu_seconds: Option<f64>,
     /// The worst provenance of it.
     provenance: Option<Provenance>,
     /// Energy above idle of each namespace's pods, also of those that are gone.
@@ -35,6 +39,7 @@ impl Reading {
         let mut found = Self {
             at: f64::INFINITY,
             agents: answers.len(),
+            node_cpu_seconds: Some(0.0),
             ..Self::default()
         };
         for text in answers {
@@ -62,6 +67,12 @@ impl Reading {
             let own = all.into_iter().find(|one| Some(one.as_str()) == word);
             self.provenance = self.provenance.max(own);
         }
+        let accounts = scrape::samples(text, ACCOUNT_SECONDS.name);
+        let used: f64 = accounts.iter().map(|sample| sample.value).sum();
+        self.node_cpu_seconds = self
+            .node_cpu_seconds
+            .filter(|_| !accounts.is_empty())
+            .map(|sum| sum + used);
         let pods = scrape::counted(text, POD_JOULES.name);
         // What is no longer listed was folded into its namespace's sum.
         for sample in pods
@@ -101,16 +112,21 @@ pub(super) fn between(
         let of = |name: &String| reading.namespaces.get(name).copied();
         namespaces.iter().filter_map(of).sum()
     };
-    let mut put = |name: &str, grown: f64| {
+    let mut put = |name: &str, unit: &str, grown: f64| {
         if grown < 0.0 {
             row.marks.push(format!("{name} fell"));
         } else {
-            row.values.insert(format!("{name}_joules"), grown);
+            row.values.insert(format!("{name}_{unit}"), grown);
         }
     };
-    put("node", last.node_joules - first.node_joules);
+    put("node", "joules", last.node_joules - first.node_joules);
+    let both = first.node_cpu_seconds.zip(last.node_cpu_seconds);
+    if let Some((first, last)) = both {
+        put("node_cpu", "seconds", last - first);
+    }
     for (name, namespaces) in components {
-        put(name, sum(last, namespaces) - sum(first, namespaces));
+        let grown = sum(last, namespaces) - sum(first, namespaces);
+        put(name, "joules", grown);
     }
     Ok(())
 }

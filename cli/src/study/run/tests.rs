@@ -46,7 +46,7 @@ fn commands_that_do_not_fit_the_plan_are_told_with_field_value_and_what_is_accep
         "arms.ice: the plan has no such arm",
         "components \"Flux\": accepted are lower-case letters",
         "components.Flux: no namespace is named",
-        "primaryResponse \"flux_joules\": accepted are Flux_joules, node_joules",
+        "primaryResponse \"flux_joules\": accepted are Flux_joules, node_cpu_seconds, node_joules",
     ] {
         assert!(told.contains(part), "{part:?} is not in {told}");
     }
@@ -97,6 +97,28 @@ fn energy_of_pods_that_went_stays_with_their_namespace() {
         (row.values.get("node_joules"), row.marks),
         (None, vec!["node fell".to_owned()])
     );
+}
+
+#[test]
+fn cpu_time_is_that_of_all_accounts_of_all_nodes_and_is_missing_where_one_does_not_tell_it() {
+    let told = |at: f64, containers: f64, system: f64| {
+        format!(
+            "{}tanso_account_cpu_seconds_total{{account=\"containers\",node_name=\"n\"}} {containers}\n\
+             tanso_account_cpu_seconds_total{{account=\"system\",node_name=\"n\"}} {system}\n",
+            metrics(at, 1.0, 0.0, 1.0)
+        )
+    };
+    let of = |first: &[String], last: &[String]| {
+        let [first, last] = [first, last].map(|answers| Reading::of(answers).unwrap());
+        let mut row = Trial::default();
+        reading::between(&first, &last, &BTreeMap::new(), &mut row).unwrap();
+        (row.values.get("node_cpu_seconds").copied(), row.marks)
+    };
+    let first = [told(10.0, 4.0, 1.0), told(10.0, 7.0, 2.0)];
+    let last = [told(70.0, 9.0, 1.5), told(70.0, 8.0, 2.25)];
+    assert_eq!(of(&first, &last), (Some(6.75), Vec::new()));
+    let silent = [told(70.0, 9.0, 1.5), metrics(70.0, 1.0, 0.0, 1.0)];
+    assert_eq!(of(&first, &silent), (None, Vec::new()));
 }
 
 #[test]

@@ -258,6 +258,10 @@ impl Visit<'_> {
         };
         let number = self.status.trial.as_ref().map(|trial| trial.trial);
         if number.is_some_and(is_kept) {
+            if let Some(rest) = self.rest_left() {
+                self.say_running().await?;
+                return Ok(Some(rest));
+            }
             self.status.trial = None;
         }
         if let Some(trial) = self.status.trial.clone() {

@@ -80,6 +80,12 @@ pub fn after(
     }
     if matches!(outcome, Outcome::Complete(_) | Outcome::Failed(..)) {
         status.completed_at.get_or_insert(Time(whole(now)));
+    }
+    // What does not go on has no time to be done at.
+    if matches!(
+        outcome,
+        Outcome::Complete(_) | Outcome::Failed(..) | Outcome::Suspended
+    ) {
         status.progress.expected_at = None;
         if let Some(summary) = &mut status.summary {
             summary.remaining.clear();
@@ -315,6 +321,25 @@ mod tests {
             assert_eq!(of(&done, types::COMPLETE), expected);
             assert_eq!(of(&done, types::READY), expected);
         }
+    }
+
+    #[test]
+    fn a_suspended_study_has_no_time_to_be_done_at() {
+        let at = Timestamp::from_second(10).unwrap();
+        let mut begun = first(Some(1), at);
+        begun.progress.expected_at = Some(Time(at));
+        begun.summary = Some(StudySummary {
+            remaining: "3h20m".to_owned(),
+            ..StudySummary::default()
+        });
+        let told = |outcome: &Outcome| {
+            let status = after(&begun, outcome, Some(1), at);
+            let remaining = status.summary.map(|summary| summary.remaining);
+            (status.progress.expected_at, remaining.unwrap())
+        };
+        let running = told(&Outcome::Running("trial 4".into()));
+        assert_eq!(running, (Some(Time(at)), "3h20m".to_owned()));
+        assert_eq!(told(&Outcome::Suspended), (None, String::new()));
     }
 
     #[test]

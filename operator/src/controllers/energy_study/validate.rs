@@ -8,7 +8,9 @@ use tanso_carbon::study::Plan;
 use tanso_carbon::study::bootstrap::Bootstrap;
 use tanso_carbon::study::difference::Confidence;
 use tanso_carbon::study::outlier::OutlierPolicy;
-use tanso_carbon::study::plan::{Arm, Comparison, Disturbance, GridZone, Headline, Target};
+use tanso_carbon::study::plan::{
+    Arm, Comparison, Disturbance, GridZone, Headline, PlanError, Target,
+};
 use tanso_carbon::study::stopping::StoppingRule;
 use tanso_carbon::study::stream::{Busy, Event, deal};
 use tanso_carbon::study::trial::Unit;
@@ -59,6 +61,16 @@ pub struct ValidatedStudy {
 }
 
 impl ValidatedStudy {
+    /// The same by the rules that were stated before the first trial, as they were
+    /// kept: a later version, or a new year's mean of the grid, changes none.
+    ///
+    /// # Errors
+    /// If the text is no plan.
+    pub fn as_begun(mut self, plan: &str) -> Result<Self, PlanError> {
+        self.plan = Plan::parse("the study's plan", plan)?;
+        Ok(self)
+    }
+
     /// The columns of the raw figures.
     #[must_use]
     pub fn responses(&self) -> BTreeMap<String, Unit> {

@@ -44,7 +44,7 @@ impl Visit<'_> {
             digest: checked.digest.clone(),
             header: csv_header(&checked.responses()),
         };
-        let now = self.now;
+        let (now, header) = (self.now, record.header.clone());
         let (begun, figures) = self
             .context
             .ledger
@@ -57,6 +57,13 @@ impl Visit<'_> {
             let message = "what the arms apply has changed since the first trial: put the ConfigMaps back, or make another study";
             return Ok(Err((reasons::INVALID_INPUT, message.to_owned())));
         }
+        if begun.header != header {
+            let message = "another version of tanso began the study, with other columns of figures: take its report and make another study";
+            return Ok(Err((reasons::INVALID_INPUT, message.to_owned())));
+        }
+        let checked = checked
+            .as_begun(&begun.plan)
+            .map_err(|fault| StudyFault::Evaluation(fault.to_string()))?;
         let trials = Trials::parse("the study's figures", &figures)?;
         Ok(Ok((checked, trials)))
     }

@@ -100,7 +100,8 @@ impl Visit<'_> {
         trial.measured_from = Some(Time(from));
         trial.measured_until = Some(Time(from + checked.measured));
         trial.step = TrialStep::Measuring;
-        trial.failures = 0;
+        // Failures stay until the trial is kept: one that is set up each time and never
+        // measured fails in a row too.
         self.onward(trial).await
     }
 
@@ -189,7 +190,6 @@ impl Visit<'_> {
             Ok(false) => return Ok(Some(LOOK)),
             Err(fault) => return self.failed(checked, trial, fault).await,
         }
-        trial.failures = 0;
         trial.step = TrialStep::Resting;
         trial.rested_at = Some(Time(status::whole(self.now + checked.cool_down)));
         self.onward(trial).await

@@ -79,6 +79,17 @@ fn a_spec_becomes_a_plan_by_its_rules_and_arms_by_their_texts() {
 }
 
 #[test]
+fn the_rules_are_those_that_were_kept_before_the_first_trial() {
+    let checked = validate(&spec(&json!({})), texts(CHANGE), "lab/t", 2026).unwrap();
+    let mut older = checked.plan.clone();
+    older.outliers = OutlierPolicy::Mad(9.0);
+    older.zones[0].grams_per_kwh = 480.25;
+    let text = serde_json::to_string(&older).unwrap();
+    assert_eq!(checked.clone().as_begun(&text).unwrap().plan, older);
+    assert!(checked.as_begun("no plan").is_err());
+}
+
+#[test]
 fn another_text_is_another_digest() {
     let of = |change: &str| {
         let checked = validate(&spec(&json!({})), texts(change), "lab/t", 2026);
