@@ -52,8 +52,9 @@ impl Verdict {
         }
     }
 
-    /// Worst first, for the verdict over several rules.
-    const fn severity(self) -> u8 {
+    /// How bad it is, for the verdict over several rules: the worst has the most.
+    #[must_use]
+    pub const fn severity(self) -> u8 {
         match self {
             Self::NonCompliant => 4,
             Self::Unknown => 3,

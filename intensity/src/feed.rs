@@ -377,9 +377,9 @@ impl Feed {
             let since = as_of.map_or_else(|| "never".to_owned(), |at| at.to_string());
             let why = state.last_fault.as_deref().unwrap_or("it was not asked");
             notes.push(format!(
-                "{}: last good answer {since}, older than {} h: {why}",
+                "{}: last good answer {since}, older than {}: {why}",
                 self.setting.name,
-                self.setting.stale_after.as_hours()
+                in_words(self.setting.stale_after)
             ));
         }
         Freshness {
@@ -387,6 +387,15 @@ impl Feed {
             is_stale,
             notes,
         }
+    }
+}
+
+/// `6 h`, or `90 min` where it is no whole number of hours.
+fn in_words(span: SignedDuration) -> String {
+    if span.as_secs() % 3_600 == 0 {
+        format!("{} h", span.as_hours())
+    } else {
+        format!("{} min", span.as_mins())
     }
 }
 
@@ -418,5 +427,16 @@ impl IntensityProvider for Seen {
             });
         }
         self.feed.known(self.now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_hours_or_else_in_minutes() {
+        assert_eq!(in_words(SignedDuration::from_hours(6)), "6 h");
+        assert_eq!(in_words(SignedDuration::from_mins(90)), "90 min");
     }
 }

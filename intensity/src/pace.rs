@@ -27,10 +27,12 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Whether the service may be asked now.
+    /// Whether the service may be asked now. A wait that is longer than any that
+    /// is obeyed was noted by another clock, and is kept on disk as the others are.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.not_before.is_none_or(|at| at <= now)
+        let longest = now.checked_add(OBEYED).unwrap_or(Timestamp::MAX);
+        self.not_before.is_none_or(|at| at <= now || at > longest)
     }
 
     /// When it may be asked next.
@@ -110,6 +112,16 @@ mod tests {
         assert_eq!(pace.not_before(), Some(at(7_200)));
         pace.must_wait(at(0), at(10_000_000));
         assert_eq!(pace.not_before(), Some(at(86_400)));
+    }
+
+    /// A clock that was a year ahead for a minute silenced the feed for a year.
+    #[test]
+    fn a_clock_that_was_ahead_silences_nobody() {
+        let mut pace = Pace::default();
+        pace.succeeded(at(365 * 86_400));
+        assert!(pace.is_due(at(0)));
+        pace.failed(at(0), Some(at(10_000_000)), 0);
+        assert!(!pace.is_due(at(0)), "a day is obeyed");
     }
 
     #[test]

@@ -198,8 +198,8 @@ impl Feeds {
             .map_err(|fault| fault.to_string())?;
         let seconds =
             crate::controllers::carbon_policy::validate::seconds(&spec.intensity.stale_after);
-        let hours = seconds.unwrap_or(21_600) / 3_600;
-        let key = format!("{key} {hours} h");
+        let stale_after = stale_after(seconds);
+        let key = format!("{key} {}", span_in_key(stale_after));
         let mut feeds = self.by_wish.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = feeds.get(&key) {
             return Ok(Arc::clone(feed));
@@ -215,10 +215,26 @@ impl Feeds {
                 .folder
                 .as_ref()
                 .map(|folder| folder.join(format!("{file}.json"))),
-            stale_after: SignedDuration::from_hours(i64::try_from(hours).unwrap_or(6)),
+            stale_after,
         }));
         feeds.insert(key, Arc::clone(&feed));
         Ok(feed)
+    }
+}
+
+/// How old an answer may be, as a policy says it; 6 h where that cannot be read.
+fn stale_after(seconds: Option<u64>) -> SignedDuration {
+    let seconds = seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    seconds.map_or(SignedDuration::from_hours(6), SignedDuration::from_secs)
+}
+
+/// The same in a feed's key, of which its file is named: whole hours are told as
+/// they always were, so that what is on disk is found again.
+fn span_in_key(span: SignedDuration) -> String {
+    if span.as_secs() % 3_600 == 0 {
+        format!("{} h", span.as_hours())
+    } else {
+        format!("{} s", span.as_secs())
     }
 }
 
@@ -252,5 +268,24 @@ async fn credentials(
             "the operator may not read Secret \"{name}\"; accepted is tanso-intensity, or add the name to its role"
         ))),
         Err(fault) => Err(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An hour and a half was an hour.
+    #[test]
+    fn what_is_no_whole_number_of_hours_is_not_cut_to_one() {
+        let of = |text: &str| {
+            let seconds = crate::controllers::carbon_policy::validate::seconds(text);
+            let span = stale_after(seconds);
+            (span.as_mins(), span_in_key(span))
+        };
+        assert_eq!(of("90m"), (90, "5400 s".to_owned()));
+        assert_eq!(of("6h"), (360, "6 h".to_owned()));
+        assert_eq!(of("360m"), (360, "6 h".to_owned()));
+        assert_eq!(of("soon"), (360, "6 h".to_owned()));
     }
 }

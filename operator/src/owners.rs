@@ -44,6 +44,9 @@ pub const ORIGINAL_SCHEDULE: &str = "tanso.dev/original-schedule";
 /// Annotation that keeps the time zone of that schedule; empty if it had none.
 pub const ORIGINAL_ZONE: &str = "tanso.dev/original-time-zone";
 
+/// Annotation that keeps the schedule that a policy set.
+pub const APPLIED_SCHEDULE: &str = "tanso.dev/applied-schedule";
+
 /// Time between two writes of changed names.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 
@@ -167,18 +170,14 @@ impl Inventory {
         })
     }
 
-    /// When a `CronJob` started before a policy moved it.
+    /// When a `CronJob` started before a policy moved it; `None` if somebody
+    /// changed it since.
     #[must_use]
     pub fn original_schedule(&self, namespace: &str, name: &str) -> Option<Schedule> {
         let cron_job = self
             .cron_jobs
             .get(&ObjectRef::new(name).within(namespace))?;
-        let marks = cron_job.metadata.annotations.as_ref()?;
-        let zone = marks.get(ORIGINAL_ZONE).filter(|zone| !zone.is_empty());
-        Some(Schedule {
-            schedule: marks.get(ORIGINAL_SCHEDULE)?.clone(),
-            time_zone: zone.cloned(),
-        })
+        prune::before_move(&cron_job)
     }
 
     /// Namespace and name of each `CronJob` of a scope whose labels fit.

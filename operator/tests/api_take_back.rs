@@ -98,6 +98,24 @@ impl Lab {
         self.policies().get(name).await.unwrap().uid().unwrap()
     }
 
+    /// A policy that suspends at any intensity; returns its UID.
+    async fn holding_policy(&self, name: &str) -> String {
+        let actions = json!({"mode": "Apply", "suspendAboveGramsPerKwh": 1});
+        let spec = json!({"site": {"zone": "KR"}, "actions": actions,
+            "regulations": [{"rule": "kr-carbon-2050"}]});
+        let policy = read::<CarbonPolicy>(json!({"metadata": {"name": name}, "spec": spec}));
+        api::put(&self.policies(), &policy).await;
+        self.policies().get(name).await.unwrap().uid().unwrap()
+    }
+
+    /// Whether a `CronJob` is suspended in the name of a policy.
+    async fn is_held(&self, name: &str, policy: &str) -> bool {
+        let found = self.cron_jobs(OPEN).get(name).await.unwrap();
+        let is_of = found.labels().get(APPLIED_BY).map(String::as_str) == Some(policy);
+        let is_suspended = found.spec.unwrap().suspend == Some(true);
+        is_of && is_suspended
+    }
+
     /// A `CronJob` that asks for it.
     async fn cron_job(&self, namespace: &str, name: &str) {
         let _ = self
@@ -186,6 +204,40 @@ impl Lab {
     }
 }
 
+/// It stayed suspended for as long as its policy was broken or suspended: no
+/// visit came to the point where it is resumed.
+async fn what_is_held_is_let_go_when_its_policy_is_not_evaluated(lab: &Lab) {
+    let params = PatchParams::default();
+    let broken = json!({"spec": {"regulations": [{"rule": "no-such-rule"}]}});
+    for (name, change) in [
+        ("breaks", broken),
+        ("rests", json!({"spec": {"suspend": true}})),
+    ] {
+        lab.cron_job(OPEN, name).await;
+        let policy = lab.holding_policy(name).await;
+        lab.until(&format!("{name} is suspended"), || {
+            lab.is_held(name, &policy)
+        })
+        .await;
+        let policies = lab.policies();
+        policies
+            .patch(name, &params, &Patch::Merge(change))
+            .await
+            .unwrap();
+        lab.until(&format!("{name} is resumed"), || async {
+            !lab.is_held(name, &policy).await
+        })
+        .await;
+        let found = lab.cron_jobs(OPEN).get(name).await.unwrap();
+        assert_eq!(found.spec.unwrap().suspend, Some(false));
+        let _ = policies.delete(name, &DeleteParams::default()).await;
+        let _ = lab
+            .cron_jobs(OPEN)
+            .delete(name, &DeleteParams::default())
+            .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_policy_that_goes_takes_its_changes_back_also_while_nobody_was_there() {
     let Some(lab) = Lab::new().await else {
@@ -261,6 +313,7 @@ async fn a_policy_that_goes_takes_its_changes_back_also_while_nobody_was_there()
     .await;
     // A policy that acts keeps its changes all the while.
     assert!(lab.is_moved(OPEN, "stays").await);
+    what_is_held_is_let_go_when_its_policy_is_not_evaluated(&lab).await;
     lab.shutdown.begin();
     for name in ["kept", "turned"] {
         let _ = lab.policies().delete(name, &DeleteParams::default()).await;

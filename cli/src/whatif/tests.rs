@@ -129,6 +129,8 @@ fn energy_without_an_intensity_is_no_zero_and_leaves_the_sum_open() {
     let wanted = "emissions, location-based: at least 600 g, and what 5.000 kWh (71.4 %) emitted \
         that have no intensity: no upper bound is known";
     assert!(text.contains(wanted), "{text}");
+    let part = "effective intensity: 300.0 gCO2eq/kWh, of the energy that has one\n";
+    assert!(text.contains(part), "{text}");
     let cells = |name: &str| {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().skip(1).collect::<Vec<_>>()
@@ -157,6 +159,32 @@ fn energy_without_an_intensity_is_no_zero_and_leaves_the_sum_open() {
     let (text, _) = told(&files, &["--intensity", "@ci.csv"]).unwrap();
     let wanted = "emissions, location-based: not known: 5.000 kWh, and none has an intensity";
     assert!(text.contains(wanted), "{text}");
+}
+
+/// The text had the mean alone, as if it was known exactly.
+#[test]
+fn bounds_of_the_intensity_stand_beside_it() {
+    let energy = "datetime_utc,workload,energy_kwh,energy_low_kwh,energy_high_kwh\n\
+        2026-06-01T00:00Z,shop,1,0.5,1.5\n2026-06-01T01:00Z,shop,1,1,1\n\
+        2026-06-01T01:00Z,batch,1,1,1\n";
+    let intensity = "datetime_utc,gco2eq_per_kwh\n2026-06-01T00:00Z,200\n2026-06-01T01:00Z,500\n";
+    let files = [("energy.csv", energy), ("ci.csv", intensity)];
+    let (text, _) = told(&files, &["--intensity", "@ci.csv"]).unwrap();
+    // (200 e + 1,000) / (e + 2) with e from 1.5 to 0.5.
+    let all = "effective intensity: 400.0 gCO2eq/kWh (371.4 to 440.0)\n";
+    assert!(text.contains(all), "{text}");
+    let cells = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().skip(3).collect::<Vec<_>>()
+    };
+    assert_eq!(cells("WORKLOAD"), ["GCO2EQ/KWH", "BOUNDS"]);
+    assert_eq!(cells("shop"), ["350.0", "320.0..400.0"]);
+    assert_eq!(cells("batch"), ["500.0", "-"]);
+    let (text, _) = told(&[("energy.csv", ENERGY)], &["--grams-per-kwh", "400"]).unwrap();
+    assert!(
+        text.contains("effective intensity: 400.0 gCO2eq/kWh\n") && !text.contains("BOUNDS"),
+        "{text}"
+    );
 }
 
 /// Lines that say nothing of it were counted as measured.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use tanso_carbon::whatif::{Facility, Report, Sums};
-use tanso_carbon::{GramsCo2e, Intensity, Metering, Period};
+use tanso_carbon::{GramsCo2e, Metering, Period};
 use tanso_power::{Estimate, Joules};
 
 use crate::table::{Align, Table};
@@ -54,6 +54,13 @@ fn totals(report: &Report, out: &mut impl Write) -> io::Result<()> {
     )?;
     pue(report, out)?;
     writeln!(out, "emissions, location-based: {}", emitted(totals))?;
+    if let Some(found) = totals.intensity_micrograms_per_kwh {
+        let of_part = match Priced::of(totals) {
+            Priced::Part => ", of the energy that has one",
+            Priced::All | Priced::None => "",
+        };
+        writeln!(out, "effective intensity: {}{of_part}", effective(found))?;
+    }
     if let Some(market) = &report.market {
         let emissions = market.emissions.map(GramsCo2e::nanograms);
         writeln!(
@@ -213,30 +220,62 @@ fn cell(sums: &Sums) -> String {
     }
 }
 
-fn intensity(sums: &Sums) -> String {
-    let found = sums.intensity_micrograms_per_kwh;
-    let found = found.and_then(|bounds| Intensity::from_micrograms_per_kwh(bounds.value));
-    found.map_or_else(
-        || "-".to_owned(),
-        |found| format!("{:.1}", found.as_grams_per_kwh_f64()),
+/// `400.0 gCO2eq/kWh (366.7 to 433.3)`, with bounds where there are any.
+fn effective(found: Estimate<u32>) -> String {
+    let value = one_place(found.value);
+    bounds(found).map_or_else(
+        || format!("{value} gCO2eq/kWh"),
+        |[low, high]| format!("{value} gCO2eq/kWh ({low} to {high})"),
     )
 }
 
+/// The bounds as they are shown; `None` where they are the figure itself.
+fn bounds(found: Estimate<u32>) -> Option<[String; 2]> {
+    (found.low != found.high).then(|| [found.low, found.high].map(one_place))
+}
+
+/// Grams with one place, of micrograms.
+fn one_place(micrograms: u32) -> String {
+    format!("{:.1}", f64::from(micrograms) / 1e6)
+}
+
+/// A workload's intensity as a cell: `400.0`.
+fn intensity(sums: &Sums) -> String {
+    let found = sums.intensity_micrograms_per_kwh;
+    found.map_or_else(|| "-".to_owned(), |found| one_place(found.value))
+}
+
+/// Its bounds as a cell, one word: `366.7..433.3`.
+fn span(sums: &Sums) -> Option<String> {
+    let [low, high] = bounds(sums.intensity_micrograms_per_kwh?)?;
+    Some(format!("{low}..{high}"))
+}
+
+/// Bounds have a column where any workload has them.
 fn workloads(report: &Report) -> Table {
-    let mut table = Table::new(&[
+    let mut columns = vec![
         ("WORKLOAD", Align::Left),
         ("KWH", Align::Right),
         ("EMISSIONS", Align::Right),
         ("GCO2EQ/KWH", Align::Right),
-    ]);
+    ];
+    let has_bounds = report.workloads.iter().any(|one| span(&one.sums).is_some());
+    if has_bounds {
+        columns.push(("BOUNDS", Align::Right));
+    }
+    let mut table = Table::new(&columns);
     for one in &report.workloads {
         let energy = Joules::from_microjoules(one.sums.it_energy_microjoules.value);
-        table.push([
+        let mut cells = vec![
             one.workload.clone(),
             format!("{:.3}", energy.as_kwh_f64()),
             cell(&one.sums),
             intensity(&one.sums),
-        ]);
+        ];
+        if has_bounds {
+            cells.push(span(&one.sums).unwrap_or_default());
+        }
+        table.push(cells);
     }
     table
 }

@@ -69,7 +69,7 @@ pub struct CarbonPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub unallocated: Vec<AccountEnergy>,
-    /// The verdict of each rule.
+    /// The verdict of each rule; of more than 32 the worst, and the answer says how many are not listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub regulations: Vec<RegulationResult>,

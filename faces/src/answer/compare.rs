@@ -214,6 +214,10 @@ pub async fn compare(facts: &dyn Facts, question: &Question) -> Result<Compariso
     facts.note(50, "the workload's hours were read");
     let idle = idle::of_nodes(facts, found, &question.changes).await;
     let before = world.with(&[])?;
+    // A sum without some of its hours would be less than what another has of all.
+    if before.account.unpriced > Joules::ZERO {
+        return Err(unpriced(&question.changes));
+    }
     let after = world.with(&question.changes)?;
     let alone = (1..).zip(&question.changes).map(|(number, change)| {
         let with = world.with(std::slice::from_ref(change))?;
@@ -310,10 +314,7 @@ impl World<'_> {
             },
         );
         if !changes.is_empty() && judged.account.unpriced > Joules::ZERO {
-            return Err(AnswerFault::NotKnown {
-                what: changes.iter().map(in_words).collect::<Vec<_>>().join(", "),
-                reason: "the grid's intensity of some of those hours is not known".to_owned(),
-            });
+            return Err(unpriced(changes));
         }
         Ok(judged)
     }
@@ -359,6 +360,14 @@ impl World<'_> {
     }
 }
 
+/// Nothing can be said of changes of hours without intensity.
+fn unpriced(changes: &[Change]) -> AnswerFault {
+    AnswerFault::NotKnown {
+        what: changes.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        reason: "the grid's intensity of some of those hours is not known".to_owned(),
+    }
+}
+
 fn side(judged: Judged) -> Side {
     Side {
         verdict: judged.verdict,
@@ -369,21 +378,35 @@ fn side(judged: Judged) -> Side {
 }
 
 fn summary(found: &Found, before: &Judged, after: &Judged, saving: &Bounded, share: i64) -> String {
-    let does = if saving.value < 0 { "costs" } else { "saves" };
-    let size = Bounded {
-        low: saving.low.abs().min(saving.high.abs()),
-        value: saving.value.abs(),
-        high: saving.low.abs().max(saving.high.abs()),
-    };
     format!(
-        "{}: all changes together {does} {}, {} of {}; {} before, {} after.",
+        "{}: all changes together {}, {} of {}; {} before, {} after.",
         found.name(),
-        words::emissions_within(&size),
+        saved_in_words(saving),
         words::milli_percent(share.abs()),
         words::emissions(before.figures.emissions_milligrams.value),
         words::verdict(before.verdict),
         words::verdict(after.verdict),
     )
+}
+
+/// `saves 5.00 mg (4.00 mg to 6.00 mg)`, or `costs` so much; where the bounds
+/// are on both sides of nothing, each is told with its own.
+fn saved_in_words(saving: &Bounded) -> String {
+    let does = if saving.value < 0 { "costs" } else { "saves" };
+    if saving.low < 0 && saving.high > 0 {
+        return format!(
+            "{does} {} (from {} more to {} less)",
+            words::emissions(saving.value.abs()),
+            words::emissions(saving.low.abs()),
+            words::emissions(saving.high),
+        );
+    }
+    let size = Bounded {
+        low: saving.low.abs().min(saving.high.abs()),
+        value: saving.value.abs(),
+        high: saving.low.abs().max(saving.high.abs()),
+    };
+    format!("{does} {}", words::emissions_within(&size))
 }
 
 /// Bound by bound, in order: a change may cost in one and save in another.
@@ -438,4 +461,33 @@ fn in_words(change: &Change) -> String {
 /// Bounds of a mass in milligrams.
 pub(super) fn milligrams_of(mass: Estimate<GramsCo2e>) -> Bounded {
     bounded(mass, milligrams)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A saving of 5 that may be a cost of 10 was told as `5 (10 to 20)`.
+    #[test]
+    fn a_saving_that_may_be_a_cost_says_so() {
+        let said = |low, value, high| saved_in_words(&Bounded { low, value, high });
+        let [five, ten, twenty] = [5_000, 10_000, 20_000].map(words::emissions);
+        assert_eq!(
+            said(-10_000, 5_000, 20_000),
+            format!("saves {five} (from {ten} more to {twenty} less)")
+        );
+        assert_eq!(
+            said(-10_000, -5_000, 20_000),
+            format!("costs {five} (from {ten} more to {twenty} less)")
+        );
+        assert_eq!(
+            said(-20_000, -10_000, -5_000),
+            format!("costs {ten} ({five} to {twenty})")
+        );
+        assert_eq!(
+            said(5_000, 10_000, 20_000),
+            format!("saves {ten} ({five} to {twenty})")
+        );
+        assert_eq!(said(5_000, 5_000, 5_000), format!("saves {five}"));
+    }
 }

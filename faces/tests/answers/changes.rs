@@ -208,6 +208,31 @@ async fn a_region_is_compared_by_the_policys_own_table_of_its_zone() {
     );
 }
 
+/// What was known of the hours as they are was a part, so a move looked dearer.
+#[tokio::test]
+async fn nothing_is_compared_with_hours_that_have_no_intensity() {
+    use tanso_intensity::table::Table;
+
+    let mut given = facts();
+    let own = json!({"source": "Table", "table": {"configMap": "own", "key": "t.csv"}});
+    given.policies[0].spec.intensity = serde_json::from_value(own).unwrap();
+    let last = UtcHour::containing(NOW.parse().unwrap());
+    // All of it after the hours of the energy, so that no rule fills them.
+    let hours = (24..48).map(|step| format!("{},400\n", last.plus_hours(step)));
+    let table = Table {
+        file: "own/t.csv".into(),
+        text: format!("datetime_utc,gco2eq_per_kwh\n{}", hours.collect::<String>()),
+    };
+    given.tables = [("u1".to_owned(), table)].into();
+    let moved = json!({"type": "moveRegion", "region": "eu-north-1"});
+    let question = json!({"workload": "service-00", "changes": [moved]});
+    let fault = ask(&given, "compare_optimization_impact", question)
+        .await
+        .unwrap_err();
+    assert_eq!(fault.code(), "NotKnown", "{fault}");
+    assert!(fault.to_string().contains("intensity of some"), "{fault}");
+}
+
 #[tokio::test]
 async fn changes_are_run_through_and_never_added_up() {
     let question = json!({"workload": "service-00", "changes": [

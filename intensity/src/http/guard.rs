@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -129,23 +129,38 @@ impl Guard {
 fn permitted(address: IpAddr, is_listed: bool) -> Result<(), &'static str> {
     match kind(address) {
         // Where machines keep their credentials: never, listed or not.
-        Some(kind @ ("link-local" | "multicast" | "unspecified")) => Err(kind),
+        Some(kind @ ("link-local" | "multicast" | "unspecified" | METADATA)) => Err(kind),
         Some(kind) if !is_listed => Err(kind),
         _ => Ok(()),
     }
 }
 
+/// What an address is where a cloud tells its machines their credentials.
+const METADATA: &str = "a cloud's metadata service";
+
+/// Those that are not link-local: of Alibaba, Oracle, AWS and Google.
+const METADATA_AT: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+];
+
 /// What an address is that is not public.
 fn kind(address: IpAddr) -> Option<&'static str> {
+    if METADATA_AT.contains(&address) {
+        return Some(METADATA);
+    }
     match address {
         IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
+            let [a, b, c, _] = v4.octets();
             match (a, b) {
                 (0, _) => Some("unspecified"),
                 (127, _) => Some("loopback"),
                 (169, 254) => Some("link-local"),
                 (224..=239, _) => Some("multicast"),
                 (240.., _) => Some("reserved"),
+                (192, 0) if c == 0 => Some("reserved"),
                 // Carrier-grade NAT, and benchmarks.
                 (100, 64..=127) | (198, 18 | 19) => Some("private"),
                 _ if v4.is_private() => Some("private"),
@@ -162,9 +177,10 @@ fn kind(address: IpAddr) -> Option<&'static str> {
                 _ if v6.is_unspecified() => Some("unspecified"),
                 0xff00.. => Some("multicast"),
                 0xfe80..=0xfebf => Some("link-local"),
-                0xfc00..=0xfdff => Some("private"),
-                // Addresses that hold another one: NAT64, 6to4.
+                0xfc00..=0xfdff | 0xfec0..=0xfeff => Some("private"),
+                // Addresses that hold another one: NAT64, 6to4, Teredo.
                 0x0064 if second == 0xff9b => Some("translated"),
+                0x2001 if second == 0 => Some("translated"),
                 0x2002 => Some("translated"),
                 _ => None,
             }
@@ -266,6 +282,9 @@ mod tests {
             "::1",
             "fd00::1",
             "::ffff:10.0.0.1",
+            "fec0::1",
+            "2001::1",
+            "192.0.0.8",
         ] {
             let address = private.parse().unwrap();
             assert!(permitted(address, false).is_err(), "{private}");
@@ -276,6 +295,11 @@ mod tests {
             "fe80::1",
             "0.0.0.0",
             "::ffff:169.254.169.254",
+            "100.100.100.200",
+            "::ffff:100.100.100.200",
+            "192.0.0.192",
+            "fd00:ec2::254",
+            "fd20:ce::254",
         ] {
             assert!(permitted(never.parse().unwrap(), true).is_err(), "{never}");
         }

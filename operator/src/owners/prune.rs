@@ -14,7 +14,7 @@ use kube::core::PartialObjectMeta;
 
 use tanso_crds::PowerMonitor;
 
-use super::{ORIGINAL_SCHEDULE, ORIGINAL_ZONE};
+use super::{APPLIED_SCHEDULE, ORIGINAL_SCHEDULE, ORIGINAL_ZONE, Schedule};
 use crate::ledger::PodNames;
 
 /// Drops what nobody here reads: about nine tenths of a pod.
@@ -69,7 +69,7 @@ pub(super) fn metadata<K>(object: &mut PartialObjectMeta<K>) {
 /// Keeps when it starts, and when it did before a policy moved it.
 pub(super) fn cron_job(cron_job: &mut CronJob) {
     let mut marks = cron_job.metadata.annotations.take().unwrap_or_default();
-    marks.retain(|name, _| name == ORIGINAL_SCHEDULE || name == ORIGINAL_ZONE);
+    marks.retain(|name, _| [ORIGINAL_SCHEDULE, ORIGINAL_ZONE, APPLIED_SCHEDULE].contains(&&**name));
     prune_meta(&mut cron_job.metadata);
     cron_job.metadata.annotations = (!marks.is_empty()).then_some(marks);
     cron_job.status = None;
@@ -80,6 +80,24 @@ pub(super) fn cron_job(cron_job: &mut CronJob) {
             ..CronJobSpec::default()
         });
     }
+}
+
+/// When it started before a policy moved it; `None` if somebody changed it since:
+/// where it starts now is nobody's advice.
+pub(super) fn before_move(cron_job: &CronJob) -> Option<Schedule> {
+    let marks = cron_job.metadata.annotations.as_ref()?;
+    let now = cron_job.spec.as_ref().map(|spec| &spec.schedule);
+    if marks
+        .get(APPLIED_SCHEDULE)
+        .is_some_and(|applied| Some(applied) != now)
+    {
+        return None;
+    }
+    let zone = marks.get(ORIGINAL_ZONE).filter(|zone| !zone.is_empty());
+    Some(Schedule {
+        schedule: marks.get(ORIGINAL_SCHEDULE)?.clone(),
+        time_zone: zone.cloned(),
+    })
 }
 
 /// Keeps what it wishes.
@@ -433,6 +451,31 @@ mod tests {
         let disk = "The node was low on resource: ephemeral-storage. Container a was using 924Mi, request is 0, \
             has larger consumption of ephemeral-storage. ";
         assert_eq!(found(disk), (None, None));
+    }
+
+    /// Its runs were told as moved by the policy, with a saving that was none.
+    #[test]
+    fn a_schedule_that_a_person_changed_since_was_not_moved_by_a_policy() {
+        let at = |schedule: &str| {
+            let mut one: CronJob = serde_json::from_value(json!({
+                "metadata": {"name": "etl", "annotations": {"other": "x",
+                    "tanso.dev/original-schedule": "0 18 * * *",
+                    "tanso.dev/original-time-zone": "Asia/Seoul",
+                    "tanso.dev/applied-schedule": "0 11 * * *"}},
+                "spec": {"schedule": schedule,
+                    "jobTemplate": {"spec": {"template": {"spec": {"containers": []}}}}}
+            }))
+            .unwrap();
+            cron_job(&mut one);
+            assert_eq!(
+                one.metadata.annotations.as_ref().map(BTreeMap::len),
+                Some(3)
+            );
+            before_move(&one).map(|own| (own.schedule, own.time_zone))
+        };
+        let own = ("0 18 * * *".to_owned(), Some("Asia/Seoul".to_owned()));
+        assert_eq!(at("0 11 * * *"), Some(own));
+        assert_eq!(at("30 6 * * *"), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::cluster::apply::bounded;
 use crate::cluster::{Applier, ApplyFault};
-use crate::owners::{ORIGINAL_SCHEDULE, ORIGINAL_ZONE};
+use crate::owners::{APPLIED_SCHEDULE, ORIGINAL_SCHEDULE, ORIGINAL_ZONE};
 
 /// The label by which a `CronJob` asks for it, and its value.
 pub const OPT_IN: (&str, &str) = ("tanso.dev/actions", "apply");
@@ -25,7 +25,7 @@ pub const OPT_IN: (&str, &str) = ("tanso.dev/actions", "apply");
 /// The label that names the policy whose change is in force, by UID.
 pub const APPLIED_BY: &str = "tanso.dev/applied-by";
 
-const APPLIED_SCHEDULE: &str = "tanso.dev/applied-schedule";
+const APPLIED_ZONE: &str = "tanso.dev/applied-time-zone";
 const SUSPENDED: &str = "tanso.dev/suspended";
 
 /// What is wished for a `CronJob`.
@@ -39,6 +39,19 @@ pub struct Wish {
     pub rewrite: Option<(String, String)>,
     /// Whether the hour is too dirty to start.
     pub hold: bool,
+}
+
+impl Wish {
+    /// Of a policy that may act and has no evaluation: nothing new is done, and
+    /// nothing waits for a clean hour that nobody would see.
+    #[must_use]
+    pub fn without_hold(policy: String) -> Self {
+        Self {
+            policy,
+            may_apply: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// A change, ready to be sent.
@@ -136,11 +149,13 @@ impl Now<'_> {
         }
     }
 
-    /// Suspends or resumes; a suspension that is not ours stays.
+    /// Suspends or resumes; a suspension that is not ours stays, and so does a
+    /// resumption.
     fn hold(&self, wish: &Wish) -> Option<Change> {
         let is_ours = self.marks.contains_key(SUSPENDED);
         let owner = Some(wish.policy.as_str());
-        if wish.hold && !self.suspend {
+        // Who lifts our suspension within the dirty hours wants it to run in them.
+        if wish.hold && !self.suspend && !is_ours {
             let note = "suspended while the grid is dirtier than the policy allows".to_owned();
             let marks = json!({SUSPENDED: "true"});
             return Some(self.change("Suspended", note, owner, &marks, &json!({"suspend": true})));
@@ -149,10 +164,15 @@ impl Now<'_> {
             return None;
         }
         let stays = self.marks.contains_key(ORIGINAL_SCHEDULE);
-        let note = "resumed: the grid is clean enough".to_owned();
+        let note = if self.suspend {
+            "resumed: nothing holds it any more"
+        } else {
+            "mark of a suspension removed; somebody else had lifted it"
+        };
         let marks = json!({SUSPENDED: null});
         let spec = json!({"suspend": false});
-        Some(self.change("Resumed", note, owner.filter(|_| stays), &marks, &spec))
+        let owner = owner.filter(|_| stays);
+        Some(self.change("Resumed", note.to_owned(), owner, &marks, &spec))
     }
 
     /// Moves it to the advised time, once.
@@ -166,6 +186,7 @@ impl Now<'_> {
             ORIGINAL_SCHEDULE: self.schedule,
             ORIGINAL_ZONE: self.time_zone.unwrap_or_default(),
             APPLIED_SCHEDULE: schedule,
+            APPLIED_ZONE: zone,
         });
         let from = self.time_zone.unwrap_or("the cluster's time zone");
         let note = format!(
@@ -179,12 +200,17 @@ impl Now<'_> {
     /// Takes everything back that is still as it was left.
     fn revert(&self) -> Change {
         let marks = json!({
-            ORIGINAL_SCHEDULE: null, ORIGINAL_ZONE: null, APPLIED_SCHEDULE: null, SUSPENDED: null,
+            ORIGINAL_SCHEDULE: null, ORIGINAL_ZONE: null, APPLIED_SCHEDULE: null, APPLIED_ZONE: null,
+            SUSPENDED: null,
         });
         let mut spec = serde_json::Map::new();
         let applied = self.marks.get(APPLIED_SCHEDULE).map(String::as_str);
+        // What an earlier version moved says no zone.
+        let zone = self.marks.get(APPLIED_ZONE).map(String::as_str);
+        let is_as_left =
+            applied == Some(self.schedule) && (zone.is_none() || zone == self.time_zone);
         if let Some(original) = self.marks.get(ORIGINAL_SCHEDULE)
-            && applied == Some(self.schedule)
+            && is_as_left
         {
             let zone = self
                 .marks
@@ -351,6 +377,45 @@ mod tests {
         assert_eq!(plan(&by_hand, &quiet), None, "a person suspended it");
     }
 
+    /// It was suspended again at each visit.
+    #[test]
+    fn what_a_person_resumes_in_dirty_hours_runs_in_them() {
+        let dirty = Wish {
+            rewrite: None,
+            hold: true,
+            ..wish()
+        };
+        let before = cron_job(true);
+        let mut resumed = after(&before, &plan(&before, &dirty).unwrap());
+        resumed.spec.as_mut().unwrap().suspend = Some(false);
+        assert_eq!(plan(&resumed, &dirty), None, "a person resumed it");
+        let clean = Wish {
+            hold: false,
+            ..dirty.clone()
+        };
+        let quiet = after(&resumed, &plan(&resumed, &clean).unwrap());
+        assert!(same(&quiet, &before));
+        let next = plan(&quiet, &dirty).unwrap();
+        assert_eq!(next.reason, "Suspended", "the next dirty hours are others");
+    }
+
+    #[test]
+    fn a_policy_that_is_not_evaluated_holds_nothing_and_leaves_what_it_moved() {
+        let before = cron_job(true);
+        let moved = after(&before, &plan(&before, &wish()).unwrap());
+        let let_go = Wish::without_hold(wish().policy);
+        assert_eq!(plan(&moved, &let_go), None);
+        assert_eq!(plan(&before, &let_go), None);
+        let dirty = Wish {
+            hold: true,
+            ..wish()
+        };
+        let held = after(&moved, &plan(&moved, &dirty).unwrap());
+        let change = plan(&held, &let_go).unwrap();
+        assert_eq!(change.reason, "Resumed");
+        assert!(same(&after(&held, &change), &moved));
+    }
+
     #[test]
     fn what_a_person_changed_meanwhile_is_left() {
         let before = cron_job(true);
@@ -367,5 +432,26 @@ mod tests {
         let left = after(&moved, &back);
         assert_eq!(left.spec.as_ref().unwrap().schedule, "30 6 * * *");
         assert!(left.annotations().is_empty() && !left.labels().contains_key(APPLIED_BY));
+    }
+
+    /// The hours stood as they were left, so the zone was set back with them.
+    #[test]
+    fn a_time_zone_that_a_person_changed_is_left_with_its_schedule() {
+        let before = cron_job(true);
+        let mut moved = after(&before, &plan(&before, &wish()).unwrap());
+        moved.spec.as_mut().unwrap().time_zone = Some("Europe/Berlin".into());
+        let no_more = Wish {
+            may_apply: false,
+            ..wish()
+        };
+        let left = after(&moved, &plan(&moved, &no_more).unwrap());
+        let spec = left.spec.as_ref().unwrap();
+        let found = (spec.schedule.as_str(), spec.time_zone.as_deref());
+        assert_eq!(found, ("0 11 * * *", Some("Europe/Berlin")));
+        // What an earlier version moved has no such mark, and comes back.
+        let mut older = after(&before, &plan(&before, &wish()).unwrap());
+        older.annotations_mut().remove(APPLIED_ZONE);
+        let back = after(&older, &plan(&older, &no_more).unwrap());
+        assert!(same(&back, &before));
     }
 }

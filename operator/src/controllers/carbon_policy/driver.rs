@@ -31,7 +31,7 @@ use crate::regulations::Rules;
 
 mod acting;
 
-use acting::act_on;
+use acting::{act_on, let_go};
 
 /// A node that was read within this time holds back `dataThrough`, seconds.
 const LIVE_S: i64 = 300;
@@ -83,6 +83,7 @@ pub(super) async fn visit<P: Policy>(
     }
     if policy.policy().suspend {
         write(policy, context, before.as_ref(), &Outcome::Suspended).await?;
+        let_go(policy, context, "the policy is suspended").await;
         return Ok(Found::All);
     }
     let result = match prepare(policy, shared).await {
@@ -92,6 +93,7 @@ pub(super) async fn visit<P: Policy>(
         }
         Ok(Err(faults)) => {
             write(policy, context, before.as_ref(), &Outcome::Faulty(&faults)).await?;
+            let_go(policy, context, "the policy cannot be evaluated").await;
             return Ok(Found::Waiting);
         }
         Err(fault) => Err(fault),
@@ -123,6 +125,7 @@ pub(super) async fn visit<P: Policy>(
         if let Err(error) = write(policy, context, before.as_ref(), &outcome).await {
             tracing::debug!(%error, policy = policy.name_any(), "writing a failure's status failed");
         }
+        let_go(policy, context, "the policy could not be evaluated").await;
     }
     done
 }

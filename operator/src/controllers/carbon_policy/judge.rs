@@ -178,6 +178,8 @@ pub struct Evaluation {
     pub unseen: Unseen,
     /// The verdict of each rule.
     pub regulations: Vec<RegulationResult>,
+    /// Rules that are judged and that a status has no room for.
+    pub rules_not_listed: usize,
     /// Every workload, largest emissions first.
     pub workloads: Vec<WorkloadResult>,
     /// The first hour of all that is recorded, if it lies within the window.
@@ -293,6 +295,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         .sum();
     let mut tally = Tally::default();
     let workloads = results_of(inputs, &grouped, coverage, &mut tally);
+    let (regulations, rules_not_listed) = rules::lines(judged);
     let whole = cluster::advise(inputs, &account);
     if let Err(why) = &whole {
         tally.note_whole(Action::Consolidate, why);
@@ -308,7 +311,8 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         at_site: at_site::at_site(policy, &grouped),
         recommendations: whole.into_iter().collect(),
         no_advice: tally.lines(),
-        regulations: judged.into_iter().map(rules::Judged::result).collect(),
+        regulations,
+        rules_not_listed,
         unallocated: group::unallocated(&grouped),
         unseen: group::unseen(&grouped),
         workloads,

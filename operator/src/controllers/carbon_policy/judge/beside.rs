@@ -115,7 +115,8 @@ pub(super) fn sources(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<UsedSou
     sources::used(&*inputs.policy.intensity.series, here)
 }
 
-/// Each place where energy was used; nothing if all was used at the site.
+/// Each place where energy was used, in the order of their numbers, and of more
+/// than fit those with most; nothing where no node is elsewhere.
 pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<PlaceFigures> {
     if policy.others.places.is_empty() {
         return Vec::new();
@@ -140,8 +141,13 @@ pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<Pla
             },
         }
     };
-    let used = used.into_iter().map(figures);
-    used.take(PLACES_MAX).collect()
+    // A node that used nothing makes its region no place of use.
+    used.retain(|_, of| of.energy > 0);
+    let mut used: Vec<_> = used.into_iter().collect();
+    used.sort_by_key(|(_, of)| Reverse(of.energy));
+    used.truncate(PLACES_MAX);
+    used.sort_by_key(|(number, _)| *number);
+    used.into_iter().map(figures).collect()
 }
 
 /// What was used at a place.

@@ -1,10 +1,12 @@
 //! Each rule over its own period, with the places of that period's energy;
 //! pure.
 
+use std::cmp::Reverse;
+
 use tanso_carbon::account::{Account, EnergyRow};
 use tanso_carbon::calendar::Period;
 use tanso_carbon::regulation::{Metric, Preset, Rule};
-use tanso_carbon::verdict::{Evidence, Judgement};
+use tanso_carbon::verdict::{Evidence, Judgement, Reason};
 use tanso_carbon::{GramsCo2e, judge as judge_rule};
 use tanso_crds::carbon_policy::status::{PlaceShare, RegulationResult};
 use tanso_faces::answer::beside::market as market_based;
@@ -12,6 +14,10 @@ use tanso_power::Estimate;
 
 use super::coverage::{self, Since, coverage};
 use super::{Inputs, account_of, beside, figures, group, local_day};
+
+/// Most lines of a status: what has more no API server takes, and the policy
+/// would have no status any more.
+const LINES_MAX: usize = 32;
 
 /// A rule with what was found.
 pub(super) struct Judged<'a> {
@@ -22,9 +28,27 @@ pub(super) struct Judged<'a> {
     places: Vec<PlaceShare>,
 }
 
+/// The lines of a status in the order of their rules, and how many it has no room
+/// for: of more than fit the worst are there, and last what is only context.
+pub(super) fn lines(judged: Vec<Judged<'_>>) -> (Vec<RegulationResult>, usize) {
+    let left = judged.len().saturating_sub(LINES_MAX);
+    let mut numbered: Vec<_> = judged.into_iter().enumerate().collect();
+    numbered.sort_by_key(|(_, one)| {
+        let Judgement {
+            verdict, reason, ..
+        } = &one.judgement;
+        let is_context = matches!(reason, Reason::NoLimit | Reason::ContextOnly);
+        (is_context, Reverse(verdict.severity()))
+    });
+    numbered.truncate(LINES_MAX);
+    numbered.sort_by_key(|(number, _)| *number);
+    let lines = numbered.into_iter().map(|(_, one)| one.result());
+    (lines.collect(), left)
+}
+
 impl Judged<'_> {
     /// For a status.
-    pub(super) fn result(self) -> RegulationResult {
+    fn result(self) -> RegulationResult {
         RegulationResult {
             places: self.places,
             ..figures::regulation(self.preset, self.rule, &self.judgement)

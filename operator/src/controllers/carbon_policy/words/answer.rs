@@ -194,7 +194,15 @@ fn judged(evaluation: &Evaluation) -> String {
         Verdict::Unknown => "Too little is known",
         Verdict::NotYetBinding => "Not binding yet",
     };
-    format!("{opening}: {}.", combined.message.trim_end_matches('.'))
+    let more = match evaluation.rules_not_listed {
+        0 => String::new(),
+        1 => " 1 more rule is judged than status.regulations has room for.".to_owned(),
+        more => format!(" {more} more rules are judged than status.regulations has room for."),
+    };
+    format!(
+        "{opening}: {}.{more}",
+        combined.message.trim_end_matches('.')
+    )
 }
 
 /// Since when energy is recorded, where that is not the whole window.

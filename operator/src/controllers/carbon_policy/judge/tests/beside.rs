@@ -156,6 +156,26 @@ fn what_moves_between_regions_is_priced_where_it_was() {
     assert!((1..1_000).contains(&added), "{added}");
 }
 
+/// A region whose nodes used nothing took the site's PUE out of the answer.
+#[test]
+fn where_nothing_was_used_is_no_place_of_use() {
+    let mut by_region = spec(IntensitySource::Static);
+    by_region.site.placement = Placement::NodeRegion;
+    let observed = Observed {
+        node_regions: [("n2".to_owned(), region("eu-north-1"))].into(),
+        ..Observed::default()
+    };
+    let mut more = snapshot();
+    let mut nothing = row(pod("a2"), 0, Provenance::Measured);
+    nothing.node = Arc::from("n2");
+    more.rows.push(nothing);
+    let (policy, found) = evaluate_with(&by_region, &more, &observed, &Cluster);
+    let regions: Vec<_> = found.places.iter().map(|place| &*place.region).collect();
+    assert_eq!(regions, ["site"]);
+    let said = answer(&policy, &found);
+    assert!(said.contains("energy x PUE 1.32 x"), "{said}");
+}
+
 /// The answer named the site's PUE and source of energy that was used elsewhere.
 fn each_place_says_whose_its_pue_is(policy: &ValidatedPolicy, found: &Evaluation) {
     let [here, there] = found.places.as_slice() else {

@@ -203,3 +203,35 @@ fn a_part_of_a_year_is_no_reduction_against_a_whole_one() {
     let value = found.regulations[0].value_milli.as_ref().unwrap();
     assert!(value.low < value.value, "{value:?}");
 }
+
+/// A file of 40 rules made a status that no API server took: the policy was
+/// `Unavailable` for good.
+#[test]
+fn of_more_rules_than_a_status_holds_the_worst_are_listed_and_the_others_counted() {
+    use std::fmt::Write as _;
+
+    let mut text = BUDGETS.split("  - {id:").next().unwrap().to_owned();
+    for number in 0..40 {
+        // The last alone is broken.
+        let limit = if number == 39 { 1 } else { 2_000 };
+        let _ = writeln!(
+            text,
+            "  - {{id: R{number}, name: Own, kind: policyTarget, authority: us, binds: Nobody, source: board, \
+             evidence: none, metric: GridIntensity, op: AtMost, limit: {limit}, unit: gCO2eq/kWh, period: Window}}"
+        );
+    }
+    let rules = Rules::bundled().with([("own.yaml", &*text)]);
+    let mut own = spec(IntensitySource::Static);
+    own.regulations = vec![RegulationRef { rule: "own".into() }];
+    let policy = policy_by(&own, &Observed::default(), &rules);
+    let found = judged(&policy, &snapshot(), &Cluster);
+    assert_eq!((found.regulations.len(), found.rules_not_listed), (32, 8));
+    let listed: Vec<_> = found.regulations.iter().map(|one| &*one.rule).collect();
+    assert_eq!((listed[0], listed[30], listed[31]), ("R0", "R30", "R39"));
+    assert_eq!(found.combined.rule.as_deref(), Some("R39"));
+    let said = words::answer(&policy, &found);
+    assert!(
+        said.contains("8 more rules are judged than status.regulations has room for."),
+        "{said}"
+    );
+}
