@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tanso_agent_wire::energy::Account;
 
 use super::Cycle;
+use crate::books::account::NAME_WAIT_MS;
 use crate::clock::Now;
 
 /// How often the list of containers is looked at, if any was made or removed:
@@ -16,10 +17,6 @@ use crate::clock::Now;
 const LIST_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked at anyway: if none was, it is as it was.
 const LIST_ANYWAY: Duration = Duration::from_mins(10);
-
-/// How long a new container waits for its name before it is listed without
-/// one; its energy is counted meanwhile.
-const NAME_WAIT_MS: i64 = 15_000;
 
 impl Cycle {
     pub(super) fn set_names(&mut self, now: Now) {
