@@ -87,6 +87,10 @@ pub struct Cycle {
     work: Work,
     listed_at: Option<Instant>,
     tree_changed: bool,
+    /// When the tree of groups was last looked at, and whether all that changed
+    /// since was told.
+    scanned_at: Option<Instant>,
+    tree_told: bool,
     names_version: u64,
     /// Accounts that were looked at for names of this version.
     named: usize,
@@ -155,6 +159,8 @@ impl Cycle {
             work: Work::default(),
             listed_at: None,
             tree_changed: false,
+            scanned_at: None,
+            tree_told: false,
             names_version: 0,
             named: 0,
             spare: None,
@@ -246,6 +252,7 @@ impl Cycle {
         self.work.covered.1 += delta.busy;
         if let Some(cpu) = cpu {
             self.tree_changed |= cpu.tree_changed;
+            self.tree_told &= cpu.tree_told;
             self.work.overflow = cpu.overflow;
             self.work.losses = cpu.losses;
             self.work.programs = self.parts.cpu.program_costs();

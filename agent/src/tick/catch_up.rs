@@ -79,7 +79,8 @@ impl Cycle {
             .map(|book| book.account.clone())
             .collect();
         if let Some(index) = self.index.as_mut() {
-            self.charges.list(index, &mut self.state.books);
+            let alive = index.alive();
+            self.charges.list(&alive, index, &mut self.state.books);
         }
         let cpu = self.gap_cpu(&known, delta.busy);
         let energy = self.read_meters(gap, delta.utilisation, &Seen::default());
