@@ -248,6 +248,46 @@ impl Journal {
         Ok(())
     }
 
+    /// Takes the records from the first of a minute after `minute` on out again,
+    /// and hands each to `each`: of a clock that was ahead. Their numbers are
+    /// not given out again.
+    ///
+    /// # Errors
+    /// If a file cannot be read; then all is as before.
+    pub fn take_back(&self, minute: i64, mut each: impl FnMut(Record)) -> Result<(), JournalFault> {
+        let mut inner = self.lock();
+        let cuts: Vec<usize> = inner
+            .segments
+            .iter()
+            .map(|segment| segment.number_until(minute))
+            .collect();
+        for (segment, &keep) in inner.segments.iter().zip(&cuts) {
+            for place in segment.places().iter().skip(keep) {
+                match segment::read(segment.path(), place) {
+                    Ok(records) => records.into_iter().for_each(&mut each),
+                    Err(fault @ JournalFault::Content { .. }) => {
+                        tracing::warn!(error = %fault, "spoilt energy records are left out");
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
+        }
+        for (segment, keep) in inner.segments.iter_mut().zip(cuts) {
+            segment.cut_to(keep);
+        }
+        while let Some(last) = inner.segments.last()
+            && last.places().is_empty()
+        {
+            if let Err(fault) = fs::remove_file(last.path()) {
+                tracing::warn!(file = %last.path().display(), error = %fault, "empty file of the energy journal cannot be removed");
+            }
+            inner.segments.pop();
+        }
+        let last = inner.segments.iter().rev().find_map(Segment::last);
+        inner.closed_until = last.map_or(0, |place| place.minute + 60);
+        Ok(())
+    }
+
     /// At most `limit` records after `since`; from the oldest without it. They
     /// follow one another: where the disk spoilt some, a page ends, and the
     /// next one begins behind them and says so by its `first_sequence`.

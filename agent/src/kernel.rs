@@ -8,6 +8,7 @@
 
 mod batch;
 pub mod btf;
+pub mod clock_state;
 pub mod ebpf;
 pub mod heap;
 mod ladder;

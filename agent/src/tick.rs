@@ -11,6 +11,7 @@ mod gpus;
 mod idle;
 mod memory;
 mod run;
+mod set_back;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub struct Parts {
     pub published: Arc<Published>,
     /// The kernel's id of this boot.
     pub boot_id: Option<String>,
+    /// Whether the clock is kept by a time server now.
+    pub clock_is_kept: fn() -> bool,
 }
 
 /// The agent's state between two readings.
@@ -238,6 +241,7 @@ impl Cycle {
         });
         self.look_at_gpus();
         self.set_names(now);
+        self.follow_clock(now);
         self.book(energy.as_ref(), &cpu_ns, false, now, elapsed);
         let charged: u64 = cpu_ns.iter().map(|&(_, ns)| ns).sum();
         if let (Some(processes), Some(cpu)) = (&mut self.parts.processes, &cpu) {

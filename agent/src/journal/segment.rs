@@ -151,6 +151,26 @@ impl Segment {
         self.places.last().copied()
     }
 
+    /// How many frames there are before the first of a minute after `minute`.
+    pub(super) fn number_until(&self, minute: i64) -> usize {
+        let after = self.places.iter().position(|place| place.minute > minute);
+        after.unwrap_or(self.places.len())
+    }
+
+    /// Leaves the first `keep` frames. What the disk keeps of the others is
+    /// written over.
+    pub(super) fn cut_to(&mut self, keep: usize) {
+        let Some(first) = self.places.get(keep) else {
+            return;
+        };
+        self.length = first.offset;
+        self.places.truncate(keep);
+        let cut = self.file.set_len(self.length);
+        if let Err(fault) = cut.and_then(|()| self.file.sync_data()) {
+            tracing::warn!(file = %self.path.display(), error = %fault, "energy journal cannot be cut");
+        }
+    }
+
     /// Writes a frame; after a fault the file is as before.
     pub(super) fn append(&mut self, records: &[&Record]) -> Result<(), JournalFault> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else {

@@ -173,6 +173,30 @@ fn a_spoilt_minute_costs_itself_alone_and_no_reader_stays_before_it() {
 }
 
 #[test]
+fn what_is_taken_back_is_handed_over_once_and_its_numbers_stay_given_out() {
+    let directory = tempdir().unwrap();
+    let journal = filled(directory.path(), 130);
+    let mut taken = Vec::new();
+    journal
+        .take_back(60 * 60, |record| taken.push(record.sequence))
+        .unwrap();
+    assert_eq!(taken, (61 * 3 + 1..=390).collect::<Vec<_>>());
+    assert_eq!(journal.closed_until(), 61 * 60);
+    assert_eq!(journal.last_sequence(), 390);
+    journal.append(&[record(391, 3_720)]).unwrap();
+    let left: Vec<u64> = (1..=61 * 3).chain([391]).collect();
+    assert_eq!(read_strictly(&journal, 50), left);
+    drop(journal);
+    let journal = Journal::open(directory.path(), JournalId(8)).unwrap();
+    assert_eq!(read_strictly(&journal, 1_000), left);
+    // All of it: the next file begins with the next number.
+    journal.take_back(-60, |_| ()).unwrap();
+    assert_eq!((journal.closed_until(), journal.last_sequence()), (0, 391));
+    journal.append(&[record(392, 60)]).unwrap();
+    assert_eq!(read_strictly(&journal, 10), [392]);
+}
+
+#[test]
 fn files_of_the_journal_are_their_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let directory = tempdir().unwrap();

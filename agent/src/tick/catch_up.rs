@@ -43,6 +43,7 @@ impl Cycle {
             // The disk lost states that were older than the journal's end.
             books.discard_open();
         }
+        self.follow_clock(now);
         if !same_boot {
             tracing::info!(
                 "first start on this boot; totals go on, and nothing is charged for the time between"
