@@ -28,6 +28,9 @@ const ENDED_MAX: usize = 500;
 /// How long a finished container stays listed: several scrapes of anyone.
 const ENDED_KEPT_MS: i64 = 15 * 60 * 1_000;
 
+/// A longer time than this, milliseconds, is not told as one minute's.
+const LENGTH_MAX_MS: u64 = 90_000;
+
 /// One zone's totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -364,16 +367,17 @@ impl Books {
             let times = tanso_power::apportion(cpu_ns, &lengths).unwrap_or_default();
             shares.push((index, energies, times));
         }
-        for (piece, &(minute, _)) in booking.minutes.iter().enumerate() {
-            // While a clock that was set back catches up, the open minute gets more
-            // than a minute's energy: unmarked, it would be taken for power that no
-            // node has, and refused with all that follows it.
-            let is_set_back = self.open_minute.is_some_and(|open| minute < open);
+        for (piece, &(minute, length)) in booking.minutes.iter().enumerate() {
+            self.advance_to(minute);
+            // More than a minute's energy in one: of a machine that slept, while a
+            // clock that was set back catches up, or where the disk takes nothing.
+            // Unmarked, it would be taken for power that no node has, and refused
+            // with all that follows it.
+            let is_long = length > LENGTH_MAX_MS || self.open_minute != Some(minute);
             let booking = Booking {
-                caught_up: booking.caught_up || is_set_back,
+                caught_up: booking.caught_up || is_long,
                 ..booking.clone()
             };
-            self.advance_to(minute);
             for (index, energies, times) in &shares {
                 let (Some(&energy), Some(&cpu_ns)) = (energies.get(piece), times.get(piece)) else {
                     continue;

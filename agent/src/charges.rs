@@ -108,6 +108,9 @@ impl Charges {
             for birth in &reading.births {
                 index.note(birth.cgroup, &birth.path);
             }
+            for &cgroup in &reading.removals {
+                index.removed(cgroup);
+            }
             self.identify(deltas.iter().map(|(group, _)| group.cgroup), index);
         }
         let mut charged: BTreeMap<usize, u64> = BTreeMap::new();
@@ -208,13 +211,17 @@ impl Charges {
     }
 
     /// Opens an account for each container that exists, also for those
-    /// without CPU time, and returns the accounts found. Forgets groups that
-    /// are gone.
-    pub fn list(&mut self, index: &mut CgroupIndex, books: &mut Books) -> HashSet<Account> {
-        let alive = index.alive();
+    /// without CPU time, and returns the accounts found: of the groups that are
+    /// `alive`. Forgets the others.
+    pub fn list(
+        &mut self,
+        alive: &HashSet<CgroupId>,
+        index: &CgroupIndex,
+        books: &mut Books,
+    ) -> HashSet<Account> {
         self.identities.retain(|id, _| alive.contains(id));
         let mut found = HashSet::new();
-        for id in alive {
+        for &id in alive {
             let identity = match self.identities.get(&id) {
                 Some(identity) => identity,
                 None => match index.known_path(id) {
@@ -303,8 +310,10 @@ mod tests {
             groups: groups.collect(),
             sockets: Vec::new(),
             births: Vec::new(),
+            removals: Vec::new(),
             processes: Vec::new(),
             tree_changed: true,
+            tree_told: false,
             overflow: Duration::ZERO,
             retired: Duration::from_nanos(retired_ns),
             looked_at: 0,

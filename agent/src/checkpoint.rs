@@ -9,7 +9,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,10 @@ const MAGIC_1: &[u8; 8] = b"TANSOC\x01\x00";
 const HEADER_BYTES: usize = 24;
 const NAMES: [&str; 3] = ["checkpoint.a", "checkpoint.b", "checkpoint.minute"];
 const MINUTE: usize = 2;
+
+/// Who may read what the agent writes: figures by the second tell other users
+/// of the node what a neighbour computes (PLATYPUS, 2020).
+pub(crate) const OWNER_ONLY: u32 = 0o600;
 
 /// What a new process needs to go on where the last one ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,7 +77,12 @@ impl Checkpoint {
                 .write(true)
                 .create(true)
                 .truncate(false)
+                .mode(OWNER_ONLY)
                 .open(&path)?;
+            // One that an earlier agent made may be open to all.
+            if let Err(fault) = file.set_permissions(fs::Permissions::from_mode(OWNER_ONLY)) {
+                tracing::warn!(file = %path.display(), error = %fault, "others may read the agent's state");
+            }
             Ok((file, path))
         };
         let [a, b, minute] = NAMES.map(open);
@@ -304,6 +313,19 @@ mod tests {
             Checkpoint::open(directory.path()).unwrap().1,
             Some(state(2))
         );
+    }
+
+    #[test]
+    fn states_are_their_owners_alone_also_those_of_an_earlier_agent() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join(NAMES[0]);
+        fs::write(&place, "").unwrap();
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o644)).unwrap();
+        Checkpoint::open(directory.path()).unwrap();
+        for name in NAMES {
+            let place = fs::metadata(directory.path().join(name)).unwrap();
+            assert_eq!(place.permissions().mode() & 0o777, OWNER_ONLY, "{name}");
+        }
     }
 
     #[test]

@@ -66,13 +66,40 @@ pub struct Page {
     pub records: Vec<Record>,
     /// The cursor after them.
     pub next: Cursor,
-    /// The oldest record kept; one after the last if none is.
+    /// The oldest record kept; one after the last if none is. Where the records
+    /// between the cursor and the page's first were spoilt, that first one.
     pub first_sequence: u64,
     /// The last record there is.
     pub last_sequence: u64,
     /// End of the last minute that is closed, seconds of Unix time; 0 before
     /// the first.
     pub closed_until: i64,
+}
+
+impl Page {
+    /// Adds records as long as there is room and none is missing between them;
+    /// false if there is no more to add.
+    fn take(&mut self, records: impl Iterator<Item = Record>, limit: usize) -> bool {
+        for record in records {
+            let follows = self
+                .records
+                .last()
+                .is_none_or(|last| record.sequence == last.sequence.saturating_add(1));
+            if !follows || self.records.len() >= limit {
+                return false;
+            }
+            self.next.sequence = record.sequence;
+            self.records.push(record);
+        }
+        true
+    }
+
+    /// Goes on behind `sequence`, if nothing was added yet.
+    fn pass_over(&mut self, sequence: u64) {
+        if self.records.is_empty() {
+            self.next.sequence = self.next.sequence.max(sequence);
+        }
+    }
 }
 
 /// The journal; shared by the one who writes and those who read.
@@ -221,24 +248,79 @@ impl Journal {
         Ok(())
     }
 
-    /// At most `limit` records after `since`; from the oldest without it.
+    /// Takes the records from the first of a minute after `minute` on out again,
+    /// and hands each to `each`: of a clock that was ahead. Their numbers are
+    /// not given out again.
+    ///
+    /// # Errors
+    /// If a file cannot be read; then all is as before.
+    pub fn take_back(&self, minute: i64, mut each: impl FnMut(Record)) -> Result<(), JournalFault> {
+        let mut inner = self.lock();
+        let cuts: Vec<usize> = inner
+            .segments
+            .iter()
+            .map(|segment| segment.number_until(minute))
+            .collect();
+        for (segment, &keep) in inner.segments.iter().zip(&cuts) {
+            for place in segment.places().iter().skip(keep) {
+                match segment::read(segment.path(), place) {
+                    Ok(records) => records.into_iter().for_each(&mut each),
+                    Err(fault @ JournalFault::Content { .. }) => {
+                        tracing::warn!(error = %fault, "spoilt energy records are left out");
+                    }
+                    Err(fault) => return Err(fault),
+                }
+            }
+        }
+        for (segment, keep) in inner.segments.iter_mut().zip(cuts) {
+            segment.cut_to(keep);
+        }
+        while let Some(last) = inner.segments.last()
+            && last.places().is_empty()
+        {
+            if let Err(fault) = fs::remove_file(last.path()) {
+                tracing::warn!(file = %last.path().display(), error = %fault, "empty file of the energy journal cannot be removed");
+            }
+            inner.segments.pop();
+        }
+        let last = inner.segments.iter().rev().find_map(Segment::last);
+        inner.closed_until = last.map_or(0, |place| place.minute + 60);
+        Ok(())
+    }
+
+    /// At most `limit` records after `since`; from the oldest without it. They
+    /// follow one another: where the disk spoilt some, a page ends, and the
+    /// next one begins behind them and says so by its `first_sequence`.
     ///
     /// # Errors
     /// If the cursor is not of this journal, or a file cannot be read.
     pub fn page(&self, since: Option<&Cursor>, limit: usize) -> Result<Page, JournalFault> {
         let (places, mut page) = self.locate(since, limit)?;
-        let after = since.map_or(0, |cursor| cursor.sequence);
-        for (path, place) in places {
-            let records = segment::read(&path, &place)?;
-            let wanted = records.into_iter().filter(|record| record.sequence > after);
-            page.records
-                .extend(wanted.take(limit.saturating_sub(page.records.len())));
-        }
-        if page.records.len() < limit {
+        let after = page.next.sequence;
+        if places.is_empty() && limit > 0 {
             // All there is was read; numbers without a record were spoilt.
             page.next.sequence = page.last_sequence;
-        } else if let Some(last) = page.records.last() {
-            page.next.sequence = last.sequence;
+        }
+        for (path, place) in places {
+            let records = match segment::read(&path, &place) {
+                Ok(records) => records,
+                Err(fault @ JournalFault::Content { .. }) => {
+                    // What is not there any more must not keep the rest back.
+                    tracing::warn!(error = %fault, "spoilt energy records are left out");
+                    page.pass_over(place.last_sequence);
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            };
+            let wanted = records.into_iter().filter(|record| record.sequence > after);
+            if !page.take(wanted, limit) {
+                break;
+            }
+        }
+        if let Some(first) = page.records.first()
+            && first.sequence > after.saturating_add(1)
+        {
+            page.first_sequence = page.first_sequence.max(first.sequence);
         }
         Ok(page)
     }

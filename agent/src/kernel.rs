@@ -8,6 +8,7 @@
 
 mod batch;
 pub mod btf;
+pub mod clock_state;
 pub mod ebpf;
 pub mod heap;
 mod ladder;
@@ -175,12 +176,17 @@ pub struct CpuReading {
     /// Groups made since the last reading, as far as the source tells: those
     /// removed since are among them.
     pub births: Vec<GroupBirth>,
+    /// Groups removed since the last reading, as far as the source tells.
+    pub removals: Vec<CgroupId>,
     /// Processes that used CPU time since the source was opened, where that
     /// level is on.
     pub processes: Vec<ProcessReading>,
     /// Whether a group may have been made or removed since the last reading;
     /// true where the source cannot tell.
     pub tree_changed: bool,
+    /// Whether `births` and `removals` are all there was: then nobody has to
+    /// look at the tree for it.
+    pub tree_told: bool,
     /// Time of groups for which there was no room.
     pub overflow: Duration,
     /// Time of removed groups that are no longer listed.

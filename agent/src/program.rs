@@ -25,7 +25,7 @@ use crate::clock::Now;
 use crate::host::cgroup::MemoryFiles;
 use crate::host::{Hierarchies, HostError, Machine};
 use crate::journal::{Journal, JournalFault};
-use crate::kernel::{CpuTime, EbpfOptions, KernelError, Rung, climb};
+use crate::kernel::{CpuTime, EbpfOptions, KernelError, Rung, climb, clock_state};
 use crate::meters::model::{Guest, Model, ModelSource, fetch};
 use crate::meters::redfish::{self, Redfish, RedfishSource};
 use crate::meters::{
@@ -162,6 +162,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         idle,
         published,
         boot_id: machine.boot_id,
+        clock_is_kept: clock_state::clock_is_kept,
     };
     // A sensor of the whole machine sees its accelerators.
     let whole = fetch::with_accelerators(&features, fetch::accelerators(&settings.roots));

@@ -11,6 +11,7 @@ mod gpus;
 mod idle;
 mod memory;
 mod run;
+mod set_back;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -76,6 +77,8 @@ pub struct Parts {
     pub published: Arc<Published>,
     /// The kernel's id of this boot.
     pub boot_id: Option<String>,
+    /// Whether the clock is kept by a time server now.
+    pub clock_is_kept: fn() -> bool,
 }
 
 /// The agent's state between two readings.
@@ -87,6 +90,10 @@ pub struct Cycle {
     work: Work,
     listed_at: Option<Instant>,
     tree_changed: bool,
+    /// When the tree of groups was last looked at, and whether all that changed
+    /// since was told.
+    scanned_at: Option<Instant>,
+    tree_told: bool,
     names_version: u64,
     /// Accounts that were looked at for names of this version.
     named: usize,
@@ -155,6 +162,8 @@ impl Cycle {
             work: Work::default(),
             listed_at: None,
             tree_changed: false,
+            scanned_at: None,
+            tree_told: false,
             names_version: 0,
             named: 0,
             spare: None,
@@ -232,6 +241,7 @@ impl Cycle {
         });
         self.look_at_gpus();
         self.set_names(now);
+        self.follow_clock(now);
         self.book(energy.as_ref(), &cpu_ns, false, now, elapsed);
         let charged: u64 = cpu_ns.iter().map(|&(_, ns)| ns).sum();
         if let (Some(processes), Some(cpu)) = (&mut self.parts.processes, &cpu) {
@@ -246,6 +256,7 @@ impl Cycle {
         self.work.covered.1 += delta.busy;
         if let Some(cpu) = cpu {
             self.tree_changed |= cpu.tree_changed;
+            self.tree_told &= cpu.tree_told;
             self.work.overflow = cpu.overflow;
             self.work.losses = cpu.losses;
             self.work.programs = self.parts.cpu.program_costs();

@@ -177,7 +177,8 @@ fn a_group_made_and_removed_between_two_readings_is_told_with_its_path() {
     let birth = reading.births.iter().find(|birth| birth.cgroup == id);
     let birth = birth.expect("the group's birth");
     assert_eq!(*birth.path, *path);
-    assert!(reading.tree_changed);
+    assert!(reading.tree_changed && reading.tree_told);
+    assert!(reading.removals.contains(&id));
     assert_eq!(reading.losses.group_events_lost, 0);
 }
 

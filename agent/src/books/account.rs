@@ -6,6 +6,10 @@ use tanso_power::{Estimate, Joules, Provenance};
 
 use super::Booking;
 
+/// How long a new container waits for its name before it is listed without
+/// one; its energy is counted meanwhile.
+pub const NAME_WAIT_MS: i64 = 15_000;
+
 /// What an account used in the open minute, by where the figures come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -129,10 +133,12 @@ impl AccountBook {
     }
 
     /// Whether it is not to be listed at `now_ms`: a series that began without
-    /// a name would break off when the name comes.
+    /// a name would break off when the name comes. A longer wait than it was
+    /// given has a clock that was set back, and is over.
     #[must_use]
     pub fn awaits_name(&self, now_ms: i64) -> bool {
-        self.names.container.is_none() && now_ms < self.awaits_name_until_ms
+        let left_ms = self.awaits_name_until_ms.saturating_sub(now_ms);
+        self.names.container.is_none() && (1..=NAME_WAIT_MS).contains(&left_ms)
     }
 
     /// What it held when its pod held most in the open minute, bytes.

@@ -4,13 +4,23 @@ use tanso_agent_wire::energy::Record;
 
 use super::Books;
 
+/// Records that wait for a disk that takes none; from so many on there are those
+/// of one minute an hour, and not sixty, until it does.
+const PENDING_MAX: usize = 5_000;
+const HOUR_S: i64 = 3_600;
+
 impl Books {
     /// Makes `minute` the open one, if it is later than the open one; closes
     /// that. An earlier one (the clock was set back) leaves all as it is: what
-    /// comes is charged to the open minute.
+    /// comes is charged to the open minute. So does a later one of the same
+    /// hour while very many records wait for the disk: each joule stays in its
+    /// hour, and memory is not what a full disk costs next.
     pub fn advance_to(&mut self, minute: i64) {
         match self.open_minute {
             Some(open) if minute <= open => {}
+            Some(open)
+                if self.pending.len() >= PENDING_MAX
+                    && open.div_euclid(HOUR_S) == minute.div_euclid(HOUR_S) => {}
             Some(open) => {
                 self.close(open);
                 self.open_minute = Some(minute);

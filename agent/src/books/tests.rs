@@ -195,6 +195,75 @@ fn what_a_clock_set_back_leaves_in_the_open_minute_is_marked() {
     assert_eq!(books.caught_up, Joules::ZERO);
 }
 
+/// A machine that sleeps has no agent that was away: what its register tells of
+/// the night stood in one minute as if it were that minute's power.
+#[test]
+fn what_a_machine_used_asleep_is_marked() {
+    let mut books = Books::default();
+    books.book(&booking(&zones(100, 0, 0), &[], &[(60, 1)]));
+    let night = [(120, 3_480_000), (3_600, 1_000)];
+    books.book(&booking(&zones(3_481, 0, 0), &[], &night));
+    books.book(&booking(&zones(100, 0, 0), &[], &[(3_660, 1)]));
+    let told = |minute: i64| -> Vec<bool> {
+        let those = books.pending.iter().filter(|one| one.minute == minute);
+        those.map(|one| one.caught_up).collect()
+    };
+    assert!(told(60).iter().all(|late| !late) && !told(60).is_empty());
+    assert!(told(120).iter().all(|late| *late) && !told(120).is_empty());
+    assert!(told(3_600).iter().all(|late| !late));
+    assert_eq!(books.caught_up, Joules::ZERO);
+}
+
+/// A disk that was full for a day took the agent's memory too.
+#[test]
+fn records_that_no_disk_takes_become_an_hours_and_no_energy_is_lost() {
+    let mut books = Books::default();
+    let places: Vec<usize> = (0..100)
+        .map(|number| books.account(&container(&number.to_string())))
+        .collect();
+    let cpu: Vec<(usize, u64)> = places.iter().map(|&place| (place, 1_000_000)).collect();
+    let minutes = 48 * 60;
+    for minute in 0..minutes {
+        books.book(&booking(&zones(10_000, 0, 0), &cpu, &[(minute * 60, 1)]));
+    }
+    // Of each minute until there are many, and after that of one an hour.
+    assert!(books.pending.len() < 12_000, "{}", books.pending.len());
+    let hours: std::collections::BTreeSet<i64> = books
+        .pending
+        .iter()
+        .map(|record| record.minute / 3_600)
+        .collect();
+    assert!(hours.len() >= 47);
+    assert_eq!(recorded(&books).value, books.total());
+    // Once the disk takes them, minutes are minutes again.
+    books.pending.clear();
+    books.book(&booking(&zones(10_000, 0, 0), &cpu, &[(minutes * 60, 1)]));
+    books.pending.clear();
+    books.book(&booking(
+        &zones(10_000, 0, 0),
+        &cpu,
+        &[(minutes * 60 + 60, 1)],
+    ));
+    assert!(
+        books
+            .pending
+            .iter()
+            .all(|one| one.minute == minutes * 60 && !one.caught_up)
+    );
+    assert!(!books.pending.is_empty());
+}
+
+#[test]
+fn a_name_is_waited_for_by_a_clock_that_may_be_set_back() {
+    let mut books = Books::default();
+    let place = books.account(&container("web"));
+    let book = &mut books.accounts[place];
+    let begin_ms = 1_800_000_000_000;
+    book.awaits_name_until_ms = begin_ms + account::NAME_WAIT_MS;
+    assert!(book.awaits_name(begin_ms) && !book.awaits_name(begin_ms + account::NAME_WAIT_MS));
+    assert!(!book.awaits_name(begin_ms - 86_400_000));
+}
+
 #[test]
 fn a_finished_container_is_listed_then_folded_into_its_namespace() {
     let mut books = Books::default();

@@ -7,6 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
@@ -64,6 +65,7 @@ impl Segment {
                 .write(true)
                 .create(true)
                 .truncate(true)
+                .mode(crate::checkpoint::OWNER_ONLY)
                 .open(&path)?;
             file.write_all(&header)?;
             file.sync_all()?;
@@ -91,9 +93,21 @@ impl Segment {
         };
         let mut places = Vec::new();
         let mut at = HEADER_BYTES;
-        while let Some(place) = read_place(&bytes, at) {
-            at += FRAME_BYTES + place.length;
-            places.push(place);
+        loop {
+            if let Some(place) = read_place(&bytes, at) {
+                at += FRAME_BYTES + place.length;
+                places.push(place);
+                continue;
+            }
+            // One that is spoilt between whole ones costs its own records only.
+            let Some(next) = end_of_frame(&bytes, at) else {
+                break;
+            };
+            if read_place(&bytes, next).is_none() {
+                break;
+            }
+            tracing::warn!(file = %path.display(), at, "spoilt frame of the energy journal is left out");
+            at = next;
         }
         let file = OpenOptions::new()
             .read(true)
@@ -135,6 +149,26 @@ impl Segment {
 
     pub(super) fn last(&self) -> Option<Place> {
         self.places.last().copied()
+    }
+
+    /// How many frames there are before the first of a minute after `minute`.
+    pub(super) fn number_until(&self, minute: i64) -> usize {
+        let after = self.places.iter().position(|place| place.minute > minute);
+        after.unwrap_or(self.places.len())
+    }
+
+    /// Leaves the first `keep` frames. What the disk keeps of the others is
+    /// written over.
+    pub(super) fn cut_to(&mut self, keep: usize) {
+        let Some(first) = self.places.get(keep) else {
+            return;
+        };
+        self.length = first.offset;
+        self.places.truncate(keep);
+        let cut = self.file.set_len(self.length);
+        if let Err(fault) = cut.and_then(|()| self.file.sync_data()) {
+            tracing::warn!(file = %self.path.display(), error = %fault, "energy journal cannot be cut");
+        }
     }
 
     /// Writes a frame; after a fault the file is as before.
@@ -179,8 +213,12 @@ pub(super) fn read(path: &Path, place: &Place) -> Result<Vec<Record>, JournalFau
     let mut bytes = vec![0; FRAME_BYTES + place.length];
     file.seek(SeekFrom::Start(place.offset))
         .map_err(fault("reading", path))?;
-    file.read_exact(&mut bytes)
-        .map_err(fault("reading", path))?;
+    file.read_exact(&mut bytes).map_err(|source| {
+        if source.kind() == io::ErrorKind::UnexpectedEof {
+            return content(format!("frame at {} is cut off", place.offset));
+        }
+        fault("reading", path)(source)
+    })?;
     if read_place(&bytes, 0).is_none() {
         return Err(content(format!("frame at {} is spoilt", place.offset)));
     }
@@ -224,12 +262,23 @@ fn read_header(bytes: &[u8]) -> Option<JournalId> {
     valid.then_some(JournalId(number_u64(bytes, MAGIC.len())?))
 }
 
+/// The length of the content that the frame at `at` says to have.
+fn length_at(bytes: &[u8], at: usize) -> Option<usize> {
+    let length = usize::try_from(number_u32(bytes, at)?).ok()?;
+    (INDEX_BYTES..=CONTENT_MAX)
+        .contains(&length)
+        .then_some(length)
+}
+
+/// Where the frame at `at` ends, whole or not, by its own word.
+fn end_of_frame(bytes: &[u8], at: usize) -> Option<usize> {
+    at.checked_add(FRAME_BYTES)?
+        .checked_add(length_at(bytes, at)?)
+}
+
 /// The frame at `at`, if it is whole.
 fn read_place(bytes: &[u8], at: usize) -> Option<Place> {
-    let length = usize::try_from(number_u32(bytes, at)?).ok()?;
-    if !(INDEX_BYTES..=CONTENT_MAX).contains(&length) {
-        return None;
-    }
+    let length = length_at(bytes, at)?;
     let crc = number_u32(bytes, at + 4)?;
     let content = bytes.get(at + FRAME_BYTES..at + FRAME_BYTES + length)?;
     (crc32fast::hash(content) == crc).then_some(Place {

@@ -35,8 +35,8 @@ use crate::{
     },
     workloads::CgroupId,
 };
-use events::Events;
 pub use events::GroupBirth;
+use events::{Events, Told};
 use processes::Processes;
 
 /// Groups not changed in so many readings may be retired, if their directory
@@ -362,13 +362,17 @@ impl CpuTime for EbpfCpu {
         };
         let stats = self.stats()?;
         // After the counters: whoever is in them was made before.
-        let (births, tree_changed) = match &mut self.events {
-            Some(events) => events.take(),
-            None => (Vec::new(), true),
-        };
+        let told = self.events.as_mut().map(Events::take);
         let lost = self.grown(&stats, stat::GROUP_EVENTS_LOST);
-        let tree_changed = tree_changed || !self.tells_groups || lost > self.events_lost;
+        let silent = !self.tells_groups || lost > self.events_lost || told.is_none();
         self.events_lost = lost;
+        let Told {
+            births,
+            removals,
+            unclear,
+        } = told.unwrap_or_default();
+        let tree_told = !silent && !unclear;
+        let tree_changed = !tree_told || !births.is_empty() || !removals.is_empty();
         self.retire();
         let (groups, sockets) = self.by_group();
         let walked = usize::try_from(stat::TASKS_WALKED).unwrap_or_default();
@@ -377,8 +381,10 @@ impl CpuTime for EbpfCpu {
             groups,
             sockets,
             births,
+            removals,
             processes,
             tree_changed,
+            tree_told,
             overflow: Duration::from_nanos(self.grown(&stats, stat::OVERFLOW_CPU_NS)),
             retired: Duration::from_nanos(self.retired_ns),
             looked_at: stats.get(walked).copied().unwrap_or_default(),

@@ -174,8 +174,10 @@ impl CpuTime for PollCpu {
             groups,
             sockets: Vec::new(),
             births: Vec::new(),
+            removals: Vec::new(),
             processes: Vec::new(),
             tree_changed: true,
+            tree_told: false,
             overflow: Duration::ZERO,
             retired: self.retired,
             losses: Losses {

@@ -117,6 +117,15 @@ impl Meter for Rapl {
     fn find(&mut self) -> MeterState {
         let (found, unused) = match self.scan() {
             Ok(found) => found,
+            // Out of descriptors, or the like: those that are known are still
+            // there, and their registers go on counting.
+            Err(fault)
+                if fault.kind() != io::ErrorKind::NotFound
+                    && !self.sensors.classes().is_empty() =>
+            {
+                tracing::warn!(error = %fault, "power zones cannot be looked for");
+                return MeterState::Active;
+            }
             Err(fault) => {
                 self.sensors = Sensors::default();
                 let reason = format!("reading \"{}\": {fault}", self.root.display());

@@ -393,7 +393,9 @@ impl Sensors {
     }
 
     pub(super) fn memory(&self) -> Memory {
-        let registers = self.list.iter().filter_map(|sensor| match sensor.kind {
+        // Those that cannot be read now go on when they can, also after a restart.
+        let known = self.list.iter().chain(&self.silent);
+        let registers = known.filter_map(|sensor| match sensor.kind {
             Kind::Register(counter) => Some((sensor.id.clone(), counter)),
             Kind::Gauge(_) => None,
         });
@@ -405,7 +407,7 @@ impl Sensors {
     }
 
     pub(super) fn resume(&mut self, memory: Memory) {
-        for sensor in &mut self.list {
+        for sensor in self.list.iter_mut().chain(&mut self.silent) {
             sensor.restart();
             if let Kind::Register(counter) = &mut sensor.kind
                 && let Some(saved) = memory.registers.get(&sensor.id)

@@ -43,6 +43,7 @@ impl Cycle {
             // The disk lost states that were older than the journal's end.
             books.discard_open();
         }
+        self.follow_clock(now);
         if !same_boot {
             tracing::info!(
                 "first start on this boot; totals go on, and nothing is charged for the time between"
@@ -79,7 +80,8 @@ impl Cycle {
             .map(|book| book.account.clone())
             .collect();
         if let Some(index) = self.index.as_mut() {
-            self.charges.list(index, &mut self.state.books);
+            let alive = index.alive();
+            self.charges.list(&alive, index, &mut self.state.books);
         }
         let cpu = self.gap_cpu(&known, delta.busy);
         let energy = self.read_meters(gap, delta.utilisation, &Seen::default());

@@ -9,17 +9,15 @@ use std::time::{Duration, Instant};
 use tanso_agent_wire::energy::Account;
 
 use super::Cycle;
+use crate::books::account::NAME_WAIT_MS;
 use crate::clock::Now;
 
 /// How often the list of containers is looked at, if any was made or removed:
 /// those without CPU time appear, finished ones are noticed.
 const LIST_EVERY: Duration = Duration::from_secs(5);
-/// How often it is looked at anyway: if none was, it is as it was.
+/// How often it is looked at anyway, and the tree itself: what the kernel told
+/// between is enough for the list.
 const LIST_ANYWAY: Duration = Duration::from_mins(10);
-
-/// How long a new container waits for its name before it is listed without
-/// one; its energy is counted meanwhile.
-const NAME_WAIT_MS: i64 = 15_000;
 
 impl Cycle {
     pub(super) fn set_names(&mut self, now: Now) {
@@ -79,8 +77,17 @@ impl Cycle {
         let Some(index) = self.index.as_mut() else {
             return;
         };
+        let scanned = self.scanned_at;
+        let told = self.tree_told && scanned.is_some_and(|at| at.elapsed() < LIST_ANYWAY);
+        let alive = if told {
+            index.alive_as_told()
+        } else {
+            self.scanned_at = self.listed_at;
+            self.tree_told = true;
+            index.alive()
+        };
         let books = &mut self.state.books;
-        let found = self.charges.list(index, books);
+        let found = self.charges.list(&alive, index, books);
         for book in &mut books.accounts {
             let is_container = book.path.is_some()
                 || matches!(

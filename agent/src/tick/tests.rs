@@ -16,6 +16,8 @@ use crate::meters::{Meter, fake::Fake};
 use crate::settings::IdleSharing;
 use crate::workloads::CgroupId;
 
+mod clock;
+
 const BEGIN_MS: i64 = 1_800_000_003_000;
 /// The fake meter's package and memory.
 const WATTS: u64 = 24;
@@ -35,8 +37,10 @@ impl CpuTime for Scripted {
             groups: self.groups.lock().unwrap().clone(),
             sockets: Vec::new(),
             births: Vec::new(),
+            removals: Vec::new(),
             processes: Vec::new(),
             tree_changed: true,
+            tree_told: false,
             overflow: Duration::ZERO,
             retired: Duration::ZERO,
             looked_at: 0,
@@ -72,6 +76,7 @@ struct Node {
     idle: IdleRule,
     now: Now,
     busy_ticks: u64,
+    clock_is_kept: bool,
 }
 
 impl Node {
@@ -96,6 +101,7 @@ impl Node {
                 unix_ms: BEGIN_MS,
             },
             busy_ticks: 100,
+            clock_is_kept: true,
         };
         node.write();
         node.container_used(0);
@@ -166,6 +172,11 @@ impl Node {
             processes: None,
             published: Arc::new(Published::empty()),
             boot_id: Some("this boot".into()),
+            clock_is_kept: if self.clock_is_kept {
+                || true
+            } else {
+                || false
+            },
         };
         Cycle::start(parts, saved, self.now).unwrap()
     }

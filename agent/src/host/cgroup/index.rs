@@ -85,8 +85,8 @@ impl CgroupIndex {
         }
     }
 
-    /// Notes a group that somebody has told of. It counts as removed until a
-    /// scan has seen it.
+    /// Notes a group that somebody has told of. A scan takes it for removed
+    /// unless it sees it too.
     pub fn note(&mut self, id: CgroupId, path: &Arc<str>) {
         let scans = self.scans;
         self.unknown.remove(&id);
@@ -95,6 +95,28 @@ impl CgroupIndex {
             // The latest of those that are gone.
             seen: scans,
         });
+    }
+
+    /// Notes that a group was removed. Its path stays known.
+    pub fn removed(&mut self, id: CgroupId) {
+        if let Some(entry) = self.known.get_mut(&id) {
+            // Before the first scan nothing was seen by one.
+            entry.seen = self.scans.saturating_sub(1);
+        }
+    }
+
+    /// The ids that exist by the last scan and by what was told since, without
+    /// a look at the tree.
+    pub fn alive_as_told(&mut self) -> HashSet<CgroupId> {
+        self.forget_oldest();
+        self.seen_last()
+    }
+
+    fn seen_last(&self) -> HashSet<CgroupId> {
+        let seen = self.known.iter();
+        seen.filter(|(_, entry)| entry.seen == self.scans)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// The last known path of a group, from the hierarchy's root; looks at the
@@ -113,11 +135,7 @@ impl CgroupIndex {
     /// The ids that exist now, by a scan.
     pub fn alive(&mut self) -> HashSet<CgroupId> {
         self.scan();
-        self.known
-            .iter()
-            .filter(|(_, entry)| entry.seen == self.scans)
-            .map(|(id, _)| *id)
-            .collect()
+        self.seen_last()
     }
 
     fn scan(&mut self) {
@@ -188,6 +206,33 @@ mod tests {
         assert_eq!(index.scans(), 0);
         assert!(!index.alive().contains(&brief));
         assert_eq!(index.path_of(brief).as_deref(), Some("/pod/brief"));
+    }
+
+    /// On a node where a container begins or ends every few seconds the tree was
+    /// looked at as often.
+    #[test]
+    fn groups_made_and_removed_are_known_without_another_look() {
+        let root = tempfile::tempdir().unwrap();
+        let made = |name: &str| {
+            let path = root.path().join(name);
+            fs::create_dir_all(&path).unwrap();
+            id_of(&path)
+        };
+        let first = made("first");
+        let mut index = CgroupIndex::new(root.path().to_owned());
+        assert!(index.alive().contains(&first));
+        let second = made("second");
+        let brief = CgroupId::new(u64::MAX - 1);
+        index.note(second, &"/second".into());
+        index.note(brief, &"/brief".into());
+        index.removed(brief);
+        fs::remove_dir(root.path().join("first")).unwrap();
+        index.removed(first);
+        let told = index.alive_as_told();
+        assert_eq!(index.scans(), 1);
+        assert!(told.contains(&second) && !told.contains(&first) && !told.contains(&brief));
+        assert_eq!(index.known_path(first).as_deref(), Some("/first"));
+        assert_eq!(told, index.alive());
     }
 
     #[test]

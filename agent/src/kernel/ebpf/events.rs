@@ -1,4 +1,4 @@
-//! Groups made since the last reading, as the kernel told of them.
+//! Groups made and removed since the last reading, as the kernel told of them.
 
 use std::sync::Arc;
 
@@ -16,6 +16,29 @@ pub struct GroupBirth {
     pub path: Arc<str>,
 }
 
+/// What the kernel told, oldest first.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Groups that were made.
+    pub(super) births: Vec<GroupBirth>,
+    /// Groups that were removed, those made meanwhile among them.
+    pub(super) removals: Vec<CgroupId>,
+    /// Whether something was told that does not say which group it is.
+    pub(super) unclear: bool,
+}
+
+impl Told {
+    /// Takes a record by its layout. A birth whose path is cut or unreadable is
+    /// unclear.
+    fn take(&mut self, record: &[u8]) {
+        match (birth(record), removal(record)) {
+            (Some(birth), _) => self.births.push(birth),
+            (None, Some(cgroup)) => self.removals.push(cgroup),
+            (None, None) => self.unclear = true,
+        }
+    }
+}
+
 /// The ring's reader.
 pub(super) struct Events(RingBuf<MapData>);
 
@@ -24,17 +47,24 @@ impl Events {
         RingBuf::try_from(map).ok().map(Self)
     }
 
-    /// The groups made since the last call, oldest first, and whether any was
-    /// made or removed.
-    pub(super) fn take(&mut self) -> (Vec<GroupBirth>, bool) {
-        let mut births = Vec::new();
-        let mut changed = false;
+    /// What was told since the last call.
+    pub(super) fn take(&mut self) -> Told {
+        let mut told = Told::default();
         while let Some(record) = self.0.next() {
-            changed = true;
-            births.extend(birth(&record));
+            told.take(&record);
         }
-        (births, changed)
+        told
     }
+}
+
+/// The group of a removal's record; `None` for another one.
+fn removal(record: &[u8]) -> Option<CgroupId> {
+    if record.len() < size_of::<GroupEvent>() {
+        return None;
+    }
+    let cgroup = u64::from_ne_bytes(record.get(..8)?.try_into().ok()?);
+    let what = u32::from_ne_bytes(record.get(16..20)?.try_into().ok()?);
+    (what == event::REMOVED).then_some(CgroupId::new(cgroup))
 }
 
 /// Reads a record by its layout; `None` for one that is not a birth, or whose
@@ -82,5 +112,18 @@ mod tests {
         assert_eq!(birth(&record(event::MADE, cut, b"/pod")), None);
         assert_eq!(birth(&record(event::MADE, 5, b"pod/\0")), None);
         assert_eq!(birth(&[0; 24]), None);
+    }
+
+    #[test]
+    fn what_does_not_say_which_group_it_is_is_unclear() {
+        let mut told = Told::default();
+        told.take(&record(event::MADE, 5, b"/pod\0"));
+        told.take(&record(event::REMOVED, -14, b""));
+        assert_eq!(told.births.len(), 1);
+        assert_eq!(told.removals, [CgroupId::new(77)]);
+        assert!(!told.unclear);
+        let cut = i32::try_from(PATH_MAX).unwrap();
+        told.take(&record(event::MADE, cut, b"/pod"));
+        assert!(told.unclear);
     }
 }

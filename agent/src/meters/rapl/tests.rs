@@ -194,3 +194,39 @@ fn a_new_process_goes_on_from_the_registers_of_the_old_one() {
     meter.resume(memory);
     assert_eq!(read(&mut meter)[0].2, 1_234);
 }
+
+#[test]
+fn a_zone_that_cannot_be_read_at_a_restart_goes_on_from_its_register() {
+    let tree = Tree::of("sys-one-socket");
+    let mut meter = started(&tree);
+    let before = fs::read_to_string(tree.register("intel-rapl:0")).unwrap();
+    fs::write(tree.register("intel-rapl:0"), "").unwrap();
+    meter.find();
+    let memory = meter.memory();
+    let mut meter = tree.meter();
+    meter.find();
+    meter.resume(memory);
+    fs::write(tree.register("intel-rapl:0"), before).unwrap();
+    tree.add("intel-rapl:0", 1_234);
+    meter.find();
+    assert_eq!(read(&mut meter)[0].2, 1_234);
+}
+
+/// A search that failed, out of descriptors say, forgot every register, and with
+/// them what they counted until the next one.
+#[test]
+fn zones_that_cannot_be_looked_for_are_not_forgotten() {
+    let tree = Tree::of("sys-one-socket");
+    let mut meter = started(&tree);
+    let zones = tree.0.path().join("class/powercap");
+    let aside = tree.0.path().join("aside");
+    fs::rename(&zones, &aside).unwrap();
+    // No directory: neither absent nor to be read.
+    fs::write(&zones, "").unwrap();
+    assert_eq!(meter.find(), MeterState::Active);
+    fs::remove_file(&zones).unwrap();
+    fs::rename(&aside, &zones).unwrap();
+    tree.add("intel-rapl:0", 77);
+    meter.find();
+    assert_eq!(read(&mut meter)[0].2, 77);
+}
