@@ -5,7 +5,7 @@ mod lists;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
 use tanso_crds::{CarbonPolicy, CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::access::{Access, Ask};
 use super::books::Books;
