@@ -1,11 +1,12 @@
 //! The connection to a cluster, and what its refusals mean in plain words.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
-use tanso_faces::view::{FactsFault, certificate_fault};
+use tanso_faces::view::{Door, DoorFault, FactsFault, ProxyDoor, certificate_fault};
 
 /// An API server that does not answer within this time is not waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,6 +126,17 @@ pub enum ClusterError {
         /// What the API server said.
         message: String,
     },
+    /// The operator does not let the caller in.
+    #[error("{action}: {reason}")]
+    Shut {
+        /// What was tried.
+        action: String,
+        /// Why, and what would help.
+        reason: String,
+    },
+    /// The operator gave no answer.
+    #[error(transparent)]
+    Operator(FactsFault),
     /// The API server answers in words that this version does not know.
     #[error("{action}: this version of kubectl tanso cannot read the answer: {cause}")]
     Unreadable {
@@ -258,6 +270,35 @@ impl ClusterError {
 }
 
 impl Cluster {
+    /// The way to the routes of the operator in `namespace`.
+    #[must_use]
+    pub fn operator(&self, namespace: &str) -> Arc<dyn Door> {
+        Arc::new(ProxyDoor::new(self.client.clone(), namespace))
+    }
+
+    /// What it means that the operator's door did not open.
+    #[must_use]
+    pub fn kept_out(&self, action: &str, fault: DoorFault) -> ClusterError {
+        let action = action.to_owned();
+        match fault {
+            DoorFault::Stranger => ClusterError::Shut {
+                action,
+                reason:
+                    "the operator refuses readers whom it does not know (operator.anonymousReaders)"
+                        .to_owned(),
+            },
+            DoorFault::Shut(reason) => ClusterError::Shut { action, reason },
+            DoorFault::NotFound(message) => ClusterError::Refused {
+                action,
+                code: 404,
+                message,
+            },
+            DoorFault::Other(fault) => {
+                ClusterError::named(fault, &self.server).unwrap_or_else(ClusterError::Operator)
+            }
+        }
+    }
+
     /// What a failed request means.
     #[must_use]
     pub fn refusal(&self, action: impl Into<String>, error: &kube::Error) -> ClusterError {

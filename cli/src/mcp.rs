@@ -9,7 +9,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use tanso_faces::mcp::serve_stdio;
-use tanso_faces::view::{Access, Facts, Nowhere, ProxyBooks, Reader};
+use tanso_faces::view::{Access, Facts, Nowhere, OperatorBooks, Reader};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::{Error, Outcome};
@@ -46,8 +46,9 @@ fn facts(args: &Args, cluster: Result<Cluster, ClusterError>) -> Result<Arc<dyn 
         }
         Err(fault) => return Ok(Arc::new(Nowhere::new(fault.to_string()))),
     };
-    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
-    let reader = Reader::new(cluster.client, &args.operator_namespace, Arc::new(books));
+    let operator = args.operator_namespace.as_str();
+    let books = OperatorBooks::new(cluster.operator(operator), operator);
+    let reader = Reader::new(cluster.client, operator, Arc::new(books));
     Ok(Arc::new(reader.seen_by(Access::Own)))
 }
 

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use jiff::Timestamp;
 use tanso_faces::answer::report::{Limits, ReadFault, When, choose, read};
 use tanso_faces::report::{self, Format, Language, Statement, VerifyError};
-use tanso_faces::view::{Access, Facts, FactsFault, LeftOut, Policy, ProxyBooks, Reader, Scope};
+use tanso_faces::view::{Access, Facts, FactsFault, LeftOut, OperatorBooks, Policy, Reader, Scope};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::policies::unchosen;
@@ -200,13 +200,10 @@ pub fn check(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
 pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result<Outcome, Error> {
     let progress = Progress::new("reading the ledger", 0, "days");
     let bar = progress.clone();
-    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace)
+    let operator = args.operator_namespace.as_str();
+    let books = OperatorBooks::new(cluster.operator(operator), operator)
         .watched(move |done, days| bar.at(done, days));
-    let reader = Reader::new(
-        cluster.client.clone(),
-        &args.operator_namespace,
-        Arc::new(books),
-    );
+    let reader = Reader::new(cluster.client.clone(), operator, Arc::new(books));
     let facts = reader.seen_by(Access::Own);
     let namespace = args.namespace.as_ref().unwrap_or(&cluster.namespace);
     let text = made(args, &facts, namespace, &cluster.server, &progress).await;

@@ -13,7 +13,7 @@ use tanso_faces::answer::schedule::{Plan, Question, Window, schedule};
 use tanso_faces::letters;
 use tanso_faces::report::chart::spark;
 use tanso_faces::view::given::Given;
-use tanso_faces::view::{Access, Facts, ProxyBooks, Reader};
+use tanso_faces::view::{Access, Facts, OperatorBooks, Reader};
 use tanso_faces::words;
 
 use crate::cluster::{ClusterArgs, ClusterError};
@@ -95,8 +95,9 @@ pub async fn run(
         let cluster = cluster.connect().await?;
         let namespace = args.namespace.clone();
         question.namespace = Some(namespace.unwrap_or_else(|| cluster.namespace.clone()));
-        let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
-        let reader = Reader::new(cluster.client, &args.operator_namespace, Arc::new(books));
+        let operator = args.operator_namespace.as_str();
+        let books = OperatorBooks::new(cluster.operator(operator), operator);
+        let reader = Reader::new(cluster.client, operator, Arc::new(books));
         let plan = planned(&reader.seen_by(Access::Own), &question).await;
         plan.map_err(|fault| at_cluster(fault, &cluster.server))?
     } else {

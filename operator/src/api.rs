@@ -418,8 +418,10 @@ fn unavailable(fault: &LedgerFault) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::http::Request;
-    use tanso_faces::view::{Books as _, ProxyBooks};
+    use tanso_faces::view::{Books as _, OperatorBooks, ProxyDoor};
     use tower::ServiceExt as _;
 
     use super::*;
@@ -455,7 +457,8 @@ mod tests {
             node_places::all(connection)
         });
         let kept = kept.await.unwrap();
-        let books = ProxyBooks::new(proxied(router(ledger)), "tanso-system");
+        let door = ProxyDoor::new(proxied(router(ledger)), "tanso-system");
+        let books = OperatorBooks::new(Arc::new(door), "tanso-system");
         let told = books.stays().await.unwrap();
         assert_eq!(told, kept);
         assert_eq!(told.get("n1").map(Vec::len), Some(1));

@@ -1,15 +1,12 @@
 //! A study that runs on the cluster: its plan and raw figures, read from the
-//! operator through the API server.
+//! operator.
 
 use serde::Deserialize;
 use tanso_carbon::study::{Plan, Trials};
 
 use super::StudyFault;
 use crate::Error;
-use crate::cluster::{Cluster, ClusterError};
-
-/// The operator's Service and the name of its port.
-const SERVICE: &str = "tanso-operator:http";
+use crate::cluster::Cluster;
 
 /// Which study of the cluster.
 #[derive(Clone, Debug, clap::Args)]
@@ -44,18 +41,10 @@ pub(super) async fn read(
 ) -> Result<(Plan, Trials), Error> {
     let namespace = named.namespace.as_ref().unwrap_or(&cluster.namespace);
     let action = format!("reading EnergyStudy \"{namespace}/{name}\" from the operator");
-    let path = format!(
-        "/api/v1/namespaces/{}/services/{SERVICE}/proxy/v1/studies?namespace={namespace}&name={name}",
-        named.operator_namespace
-    );
-    let request = hyper::Request::get(path).body(Vec::new());
-    let request = request.map_err(|error| ClusterError::Unreachable {
-        action: action.clone(),
-        server: cluster.server.clone(),
-        cause: error.to_string(),
-    })?;
-    let text = cluster.client.request_text(request).await;
-    let text = text.map_err(|error| cluster.refusal(action, &error))?;
+    let path = format!("/v1/studies?namespace={namespace}&name={name}");
+    let operator = cluster.operator(&named.operator_namespace);
+    let text = operator.get(&action, &path).await;
+    let text = text.map_err(|fault| cluster.kept_out(&action, fault))?;
     let found: Figures = serde_json::from_str(&text)?;
     let plan = Plan::parse("the study's plan", &found.plan).map_err(StudyFault::Plan)?;
     let trials = Trials::parse("the study's figures", &found.trials).map_err(StudyFault::Table)?;

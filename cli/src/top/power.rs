@@ -8,7 +8,7 @@ use serde_json::json;
 use tanso_faces::answer::AnswerFault;
 use tanso_faces::answer::power::{By, Power, Question, power};
 use tanso_faces::letters;
-use tanso_faces::view::{Access, ProxyBooks, Reader};
+use tanso_faces::view::{Access, OperatorBooks, Reader};
 use tanso_faces::words;
 
 use super::Args;
@@ -35,9 +35,9 @@ pub(super) async fn booked(
     cluster: &Cluster,
     out: &mut impl Write,
 ) -> Result<Outcome, Error> {
-    let books = ProxyBooks::new(cluster.client.clone(), &args.operator_namespace);
-    let client = cluster.client.clone();
-    let reader = Reader::new(client, &args.operator_namespace, Arc::new(books));
+    let operator = args.operator_namespace.as_str();
+    let books = OperatorBooks::new(cluster.operator(operator), operator);
+    let reader = Reader::new(cluster.client.clone(), operator, Arc::new(books));
     let limit = u32::try_from(args.limit).unwrap_or(LINES_MAX);
     let question = Question {
         namespace: args.namespace.clone(),

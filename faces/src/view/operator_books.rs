@@ -1,26 +1,19 @@
-//! The ledger by way of the API server: for whoever has a kubeconfig and may
-//! proxy to the operator's Service.
+//! The ledger by way of the operator's own routes: for whoever has a kubeconfig
+//! and a door that opens.
 //!
 //! Asks no intensity services: what they said is known to the operator only.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kube::Client;
 use serde::Deserialize;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::stays::Stays;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::books::{Books, Services, no_services};
+use super::door::{Door, DoorFault};
 use super::{Answer, Energy, EnergyAccount, EnergyHour, FactsFault, Policy, Scope, WorkloadKey};
-
-/// The operator's Service and the name of its port.
-const SERVICE: &str = "tanso-operator:http";
-
-/// The title of the operator's refusal of readers whom nobody knows. The API server
-/// takes a caller's token away before it passes their request on.
-pub const STRANGER: &str = "the ledger answers known readers alone";
 
 /// Days that are read at a time.
 const DAYS_AT_A_TIME: i32 = 7;
@@ -29,20 +22,20 @@ const HOURS_PER_DAY: i32 = 24;
 /// Is told how many days of how many were read.
 type Watcher = Arc<dyn Fn(u32, u32) + Send + Sync>;
 
-/// Reads the operator's ledger through the API server's Service proxy.
+/// Reads the operator's ledger through a door of its own.
 #[derive(Clone)]
-pub struct ProxyBooks {
-    client: Client,
+pub struct OperatorBooks {
+    door: Arc<dyn Door>,
     namespace: String,
     watcher: Option<Watcher>,
 }
 
-impl ProxyBooks {
-    /// Reads by `client` from the operator in `namespace`.
+impl OperatorBooks {
+    /// Reads through `door` from the operator in `namespace`.
     #[must_use]
-    pub fn new(client: Client, namespace: &str) -> Self {
+    pub fn new(door: Arc<dyn Door>, namespace: &str) -> Self {
         Self {
-            client,
+            door,
             namespace: namespace.to_owned(),
             watcher: None,
         }
@@ -81,77 +74,67 @@ impl ProxyBooks {
     }
 
     async fn export(&self, scope: &Scope, period: Period) -> Result<Energy, FactsFault> {
-        let ns = &self.namespace;
+        const WHAT: &str = "energy by the hour";
         let (from, to) = (period.from.start(), period.until.plus_hours(-1).start());
         let of = match scope {
             Scope::All => String::new(),
             Scope::Namespace(name) => format!("&namespace={name}"),
         };
-        let path = format!(
-            "/api/v1/namespaces/{ns}/services/{SERVICE}/proxy/v1/ledger/export?format=jsonl&from={from}&to={to}{of}"
-        );
-        let broken = |reason: String| FactsFault::Broken {
-            what: "the operator's ledger".to_owned(),
-            reason,
-        };
-        let request = hyper::Request::get(path).body(Vec::new());
-        let request = request.map_err(|error| broken(error.to_string()))?;
-        let text = self.client.request_text(request).await;
-        let text = text.map_err(|error| match FactsFault::of("reading the ledger", &error) {
-            _ if is_strangers(&error) => FactsFault::Absent {
-                what: "energy by the hour",
+        let path = format!("/v1/ledger/export?format=jsonl&from={from}&to={to}{of}");
+        let text = self.door.get("reading the ledger", &path).await;
+        let text = text.map_err(|fault| match fault {
+            DoorFault::NotFound(message)
+            | DoorFault::Other(FactsFault::Refused {
+                code: 503, message, ..
+            }) => FactsFault::Absent {
+                what: WHAT,
                 reason: format!(
-                    "the operator in namespace \"{ns}\" refuses readers without a token (operator.anonymousReaders), and the API server passes none on; its pages and its MCP server show it"
+                    "the operator in namespace \"{}\" does not answer ({message})",
+                    self.namespace
                 ),
             },
-            FactsFault::Forbidden { .. } => FactsFault::Absent {
-                what: "energy by the hour",
-                reason: format!("it needs the right to get services/proxy in namespace \"{ns}\""),
-            },
-            FactsFault::Refused {
-                code: 404 | 503,
-                message,
-                ..
-            } => FactsFault::Absent {
-                what: "energy by the hour",
-                reason: format!("the operator in namespace \"{ns}\" does not answer ({message})"),
-            },
-            other => other,
+            fault => self.kept_out(WHAT, fault),
         })?;
-        read_export(&text).map_err(broken)
+        read_export(&text).map_err(|reason| FactsFault::Broken {
+            what: "the operator's ledger".to_owned(),
+            reason,
+        })
     }
-}
 
-impl ProxyBooks {
     /// Where nodes were. An operator of before does not tell it, which is no
     /// fault: nodes are then where they are now, and whoever reads is told so.
     async fn places(&self) -> Result<Stays, FactsFault> {
         const WHAT: &str = "where nodes were";
-        let ns = &self.namespace;
-        let path = format!("/api/v1/namespaces/{ns}/services/{SERVICE}/proxy/v1/ledger/nodes");
-        let broken = |reason: String| FactsFault::Broken {
+        let text = self
+            .door
+            .get("reading where nodes were", "/v1/ledger/nodes");
+        let text = text.await.map_err(|fault| match fault {
+            DoorFault::NotFound(_) => FactsFault::Absent {
+                what: WHAT,
+                reason: format!(
+                    "the operator in namespace \"{}\" is older than this program and does not tell it, or is not there",
+                    self.namespace
+                ),
+            },
+            fault => self.kept_out(WHAT, fault),
+        })?;
+        read_places(&text).map_err(|reason| FactsFault::Broken {
             what: WHAT.to_owned(),
             reason,
+        })
+    }
+
+    /// What it means that the door did not open.
+    fn kept_out(&self, what: &'static str, fault: DoorFault) -> FactsFault {
+        let reason = match fault {
+            DoorFault::Other(fault) => return fault,
+            DoorFault::Stranger => format!(
+                "the operator in namespace \"{}\" refuses readers whom it does not know (operator.anonymousReaders)",
+                self.namespace
+            ),
+            DoorFault::Shut(reason) | DoorFault::NotFound(reason) => reason,
         };
-        let request = hyper::Request::get(path).body(Vec::new());
-        let request = request.map_err(|error| broken(error.to_string()))?;
-        let text = self.client.request_text(request).await;
-        let text = text.map_err(|error| match error {
-            kube::Error::Api(status) if status.code == 404 => FactsFault::Absent {
-                what: WHAT,
-                reason: format!(
-                    "the operator in namespace \"{ns}\" is older than this program and does not tell it, or is not there"
-                ),
-            },
-            error if is_strangers(&error) => FactsFault::Absent {
-                what: WHAT,
-                reason: format!(
-                    "the operator in namespace \"{ns}\" refuses readers without a token (operator.anonymousReaders)"
-                ),
-            },
-            error => FactsFault::of("reading where nodes were", &error),
-        })?;
-        read_places(&text).map_err(broken)
+        FactsFault::Absent { what, reason }
     }
 }
 
@@ -167,7 +150,7 @@ fn read_places(text: &str) -> Result<Stays, String> {
         .map_err(|fault| fault.to_string())
 }
 
-impl Books for ProxyBooks {
+impl Books for OperatorBooks {
     fn energy<'a>(&'a self, scope: &'a Scope, period: Period) -> Answer<'a, Energy> {
         Box::pin(self.parts(scope, period))
     }
@@ -180,11 +163,6 @@ impl Books for ProxyBooks {
         let why = "only the operator asks services; its own answers are in the policy's status";
         Box::pin(async move { Ok(no_services(policy, why)) })
     }
-}
-
-/// Whether the operator refused, and not the API server.
-fn is_strangers(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 401 && status.message.contains(STRANGER))
 }
 
 /// A period in parts of some days, in their order.
@@ -306,21 +284,10 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
+    use super::super::door::{ProxyDoor, Told};
     use super::*;
 
     const LINE: &str = r#"{"hour_utc":"2026-11-21T09:00Z","node":"n1","account":"pod","namespace":"shop","workload_kind":"Deployment","workload":"api","pod":"api-1","pod_uid":"u-1","provenance":"modelled","energy_low_microjoules":9,"energy_microjoules":10,"energy_high_microjoules":12,"cpu_microseconds":3,"minutes":60}"#;
-
-    #[test]
-    fn a_refusal_of_the_operator_is_told_from_one_of_the_api_server() {
-        let with = |message: &str| {
-            let status = kube::core::Status::failure(message, "no").with_code(401);
-            is_strangers(&kube::Error::Api(Box::new(status)))
-        };
-        assert!(with(&format!(
-            "{{\"title\":\"{STRANGER}\",\"status\":401}}"
-        )));
-        assert!(!with("Unauthorized"));
-    }
 
     #[test]
     fn a_period_is_read_in_parts_without_a_rest() {
@@ -365,17 +332,57 @@ mod tests {
         assert!(read_places("{}").unwrap_err().contains("nodes"));
     }
 
+    /// What every question is answered with.
+    struct Always(DoorFault);
+
+    impl Door for Always {
+        fn get<'a>(&'a self, _action: &'a str, _path: &'a str) -> Told<'a> {
+            Box::pin(std::future::ready(Err(self.0.clone())))
+        }
+    }
+
+    fn books(fault: DoorFault) -> OperatorBooks {
+        OperatorBooks::new(Arc::new(Always(fault)), "tanso-system")
+    }
+
     /// Answers of an operator of before: the routes that it has not.
-    fn older() -> ProxyBooks {
+    fn older() -> OperatorBooks {
         let answer = |_: hyper::Request<kube::client::Body>| async move {
             let answer = hyper::Response::builder().status(404);
             let answer = answer.body(kube::client::Body::empty());
             Ok::<_, std::convert::Infallible>(answer.unwrap())
         };
-        ProxyBooks::new(
-            Client::new(tower::service_fn(answer), "default"),
-            "tanso-system",
-        )
+        let client = kube::Client::new(tower::service_fn(answer), "default");
+        let door = ProxyDoor::new(client, "tanso-system");
+        OperatorBooks::new(Arc::new(door), "tanso-system")
+    }
+
+    #[tokio::test]
+    async fn who_is_kept_out_of_the_ledger_is_told_why() {
+        let hour = UtcHour::from_unix_seconds(0);
+        let period = Period {
+            from: hour,
+            until: hour.plus_hours(1),
+        };
+        for (fault, said) in [
+            (DoorFault::Stranger, "operator.anonymousReaders"),
+            (DoorFault::Shut("it needs X".to_owned()), ": it needs X"),
+            (DoorFault::NotFound("gone".to_owned()), "gone"),
+        ] {
+            let books = books(fault);
+            let told = books.energy(&Scope::All, period).await.unwrap_err();
+            assert!(told.is_absent(), "{told:?}");
+            assert!(told.to_string().contains(said), "{told}");
+            assert!(books.stays().await.unwrap_err().is_absent());
+        }
+        let passing = FactsFault::Refused {
+            action: "reading".to_owned(),
+            code: 429,
+            message: "slowly".to_owned(),
+        };
+        let told = books(DoorFault::Other(passing.clone()));
+        let told = told.energy(&Scope::All, period).await.unwrap_err();
+        assert_eq!(told, passing);
     }
 
     #[tokio::test]
