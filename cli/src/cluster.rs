@@ -8,6 +8,8 @@ use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigEr
 use kube::{Client, Config};
 use tanso_faces::view::{Door, DoorFault, FactsFault, ProxyDoor, certificate_fault};
 
+use crate::operator::{Credentials, OperatorDoor, PodForward};
+
 /// An API server that does not answer within this time is not waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One answer takes at most this long.
@@ -39,6 +41,8 @@ pub struct Cluster {
     pub namespace: String,
     /// Where the API server is, for messages.
     pub server: String,
+    /// By what the operator may know the caller.
+    pub credentials: Credentials,
 }
 
 /// Why the cluster did not give what was asked for.
@@ -184,6 +188,7 @@ impl ClusterArgs {
         // minutes would keep whoever waits from being told.
         config.default_retry = false;
         self.impersonate(&mut config);
+        let credentials = Credentials::of(&config);
         let server = config.cluster_url.to_string();
         let namespace = config.default_namespace.clone();
         let program = config.auth_info.exec.as_ref();
@@ -200,6 +205,7 @@ impl ClusterArgs {
             client,
             namespace,
             server,
+            credentials,
         })
     }
 
@@ -273,7 +279,10 @@ impl Cluster {
     /// The way to the routes of the operator in `namespace`.
     #[must_use]
     pub fn operator(&self, namespace: &str) -> Arc<dyn Door> {
-        Arc::new(ProxyDoor::new(self.client.clone(), namespace))
+        let forward = PodForward::new(self.client.clone(), namespace);
+        let proxy = ProxyDoor::new(self.client.clone(), namespace);
+        let credentials = self.credentials.clone();
+        Arc::new(OperatorDoor::new(forward, credentials, proxy, namespace))
     }
 
     /// What it means that the operator's door did not open.

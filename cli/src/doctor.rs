@@ -186,9 +186,7 @@ const fn mend(error: &ClusterError) -> &'static str {
         ClusterError::Unauthorized { .. } => {
             "log in again, until `kubectl auth whoami` answers; or name a context with credentials that are accepted: --context NAME"
         }
-        ClusterError::Forbidden { .. }
-        | ClusterError::Shut { .. }
-        | ClusterError::Operator(_) => {
+        ClusterError::Forbidden { .. } | ClusterError::Shut { .. } | ClusterError::Operator(_) => {
             "run this as somebody who may read it (--context NAME, --as USER), or ask for a role that allows it"
         }
         ClusterError::Refused { code, .. } if *code == 429 || *code >= 500 => {

@@ -13,6 +13,7 @@ pub mod explain;
 pub mod figures;
 pub mod live;
 pub mod mcp;
+pub mod operator;
 pub mod policies;
 mod progress;
 pub mod regions;

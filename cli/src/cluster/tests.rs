@@ -11,6 +11,7 @@ fn cluster() -> Cluster {
         client: Client::new(service, "shop"),
         namespace: "shop".to_owned(),
         server: "https://10.0.0.1:6443/".to_owned(),
+        credentials: Credentials::default(),
     }
 }
 

@@ -92,6 +92,7 @@ pub(crate) fn cluster(answers: &[(&str, Value)]) -> Cluster {
         client: Client::new(service, "shop"),
         namespace: "shop".to_owned(),
         server: "https://10.0.0.1:6443/".to_owned(),
+        credentials: crate::operator::Credentials::default(),
     }
 }
 
