@@ -5,6 +5,7 @@ pub mod facts;
 pub mod grids;
 pub mod home;
 pub mod kill;
+pub mod operator;
 pub mod session;
 pub mod storm;
 pub mod table;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tanso_agent_wire::energy::{self, EnergyPage};
 
+use super::operator;
 use super::session::{NAMESPACE, Session};
 
 /// The policy whose status covers the whole ledger.
@@ -42,10 +43,9 @@ pub fn totals(session: &Session) -> Result<Totals> {
         .as_i64()
         .context("no ledgerRevision yet")?;
     let status = status_total(&policy["status"])?;
-    let path = format!(
-        "/api/v1/namespaces/{NAMESPACE}/services/tanso-operator:8080/proxy/v1/ledger/total?revision={revision}"
-    );
-    let ledger: Value = serde_json::from_str(&session.raw(&path)?).context("the ledger's total")?;
+    let path = format!("/v1/ledger/total?revision={revision}");
+    let ledger = operator::ask(session, &path)?;
+    let ledger: Value = serde_json::from_str(&ledger).context("the ledger's total")?;
     let booked = ledger["energyMicrojoules"]
         .as_i64()
         .context("the ledger's energyMicrojoules")?;

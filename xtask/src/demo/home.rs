@@ -111,6 +111,18 @@ impl Home {
         }
     }
 
+    /// A program where kubectl runs, by its name and arguments.
+    pub(super) fn beside(&self, words: &[&str]) -> Command {
+        match self {
+            Self::Embedded(cluster) => cluster.exec(words),
+            Self::Existing { .. } => {
+                let mut command = Command::new(words.first().unwrap_or(&"true"));
+                command.args(words.get(1..).unwrap_or_default());
+                command
+            }
+        }
+    }
+
     /// The installation as this cluster needs it.
     pub(super) fn installation(&self) -> Result<String> {
         let folder = match self {

@@ -1,7 +1,7 @@
 //! A cluster with tanso on it, and the real kubectl to talk to both.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -161,6 +161,19 @@ impl Session {
     fn ready_replicas(&self, object: &str) -> Result<Option<()>> {
         let json = self.json(&["get", object, "-n", NAMESPACE, "-o", "json"])?;
         Ok((json["status"]["readyReplicas"].as_i64() >= Some(1)).then_some(()))
+    }
+
+    /// A kubectl command, for whoever runs it beside other things.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        self.home.kubectl(args)
+    }
+
+    /// A program where kubectl runs, so that what kubectl forwards is its own
+    /// loopback too; by its name and arguments.
+    #[must_use]
+    pub fn beside(&self, words: &[&str]) -> Command {
+        self.home.beside(words)
     }
 
     /// Runs kubectl and gives its output.

@@ -7,13 +7,13 @@ mod power;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use super::Fact;
+use crate::demo::operator;
 use crate::demo::session::{NAMESPACE, Session};
 use crate::progress::Step;
 use crate::{process, workspace};
@@ -183,36 +183,13 @@ fn tanso(session: &Session, program: &PathBuf, words: &[&str]) -> Result<Value> 
 
 /// A page by a port-forward, as a person opens it.
 fn page(session: &Session, path: &str) -> Result<String> {
-    const PORT: &str = "18080";
-    let cluster = session.cluster()?;
-    let mut forward = cluster
-        .kubectl(["-n", NAMESPACE, "port-forward", "service/tanso-operator"])
-        .arg(format!("{PORT}:8080"))
-        .stdout(Stdio::null())
-        .spawn()
-        .context("starting the port-forward")?;
-    let url = format!("http://localhost:{PORT}{path}");
-    let begun = Instant::now();
-    let found = loop {
-        let words = [
-            "curl",
-            "--silent",
-            "--show-error",
-            "--fail-with-body",
-            "--max-time",
-            "20",
-            &url,
-        ];
-        match process::output(&mut cluster.exec(words)) {
-            Ok(found) => break Ok(found),
-            Err(error) if begun.elapsed() > Duration::from_mins(1) => break Err(error),
-            Err(_) => thread::sleep(Duration::from_millis(500)),
-        }
-    };
-    // Its own child; what it forwarded is over.
-    let _ = forward.kill();
-    let _ = forward.wait();
-    found.with_context(|| format!("the page {path}"))
+    let mut step = Step::new("a page");
+    let what = format!("the page {path}");
+    let found = session.wait(&mut step, &what, Duration::from_mins(1), |session| {
+        operator::ask(session, path).map(Some)
+    })?;
+    step.done(&what);
+    Ok(found)
 }
 
 /// What a tool of the assistants' server answers.
