@@ -70,6 +70,8 @@ async fn page(path: &str) -> String {
 async fn who_has_no_token_and_is_not_on_this_machine_sees_nothing() {
     for (peer, host, status) in [
         ("10.0.0.7:5000", "localhost:8080", StatusCode::UNAUTHORIZED),
+        // Whom a mesh's sidecar passes on.
+        ("127.0.0.6:5000", "localhost:8080", StatusCode::UNAUTHORIZED),
         (
             "127.0.0.1:5000",
             "evil.example",

@@ -126,8 +126,8 @@ pub struct Settings {
     )]
     pub mcp_host: Vec<String>,
 
-    /// What becomes of readers of the ledger (/v1/...) whom nobody knows: Allow, or Refuse all but port-forwards and tokens whose bearers may list carbonreports where they ask
-    #[arg(long, env = "TANSO_ANONYMOUS_READERS", default_value = "Allow")]
+    /// What becomes of readers of the ledger (/v1/...) whom nobody knows: Refuse all but port-forwards and tokens whose bearers may list carbonreports where they ask, or Allow anybody who reaches the port all namespaces
+    #[arg(long, env = "TANSO_ANONYMOUS_READERS", default_value = "Refuse")]
     pub anonymous_readers: AnonymousReaders,
 
     /// How long a renewal of the lease lasts: 3s to 300s
@@ -269,9 +269,9 @@ mod tests {
             Settings::try_parse_from(["tanso-operator", "--anonymous-readers", value])
         };
         let usual = Settings::try_parse_from(["tanso-operator"]).unwrap();
-        assert_eq!(usual.anonymous_readers, AnonymousReaders::Allow);
-        let closed = parse("Refuse").unwrap().anonymous_readers;
-        assert_eq!(closed, AnonymousReaders::Refuse);
+        assert_eq!(usual.anonymous_readers, AnonymousReaders::Refuse);
+        let open = parse("Allow").unwrap().anonymous_readers;
+        assert_eq!(open, AnonymousReaders::Allow);
         let refusal = parse("refuse").unwrap_err().to_string();
         assert!(refusal.contains("Allow, Refuse"), "{refusal}");
     }

@@ -4,8 +4,12 @@
 //! its owner may list it there. Without one only the loopback is let in: that
 //! is a port-forward, which the API server allowed; and only for a name of
 //! this machine, so that no page of another site can ask in a browser's name.
+//!
+//! A process beside this one looks like a port-forward. A pod has a loopback of
+//! its own, so that is another container of the operator's pod, or, in the
+//! host's network, any process of the node: neither is part of an installation.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::http::header;
@@ -98,7 +102,7 @@ fn bearer(parts: &Parts) -> Option<&str> {
 
 fn from_loopback(parts: &Parts, namespace: &str) -> Result<(), PageFault> {
     let peer = parts.extensions.get::<Peer>();
-    let is_here = peer.is_some_and(|peer| is_loopback(peer.address.ip()));
+    let is_here = peer.is_some_and(|peer| is_forwarded(peer.address.ip()));
     if !is_here {
         return Err(PageFault::NoToken(namespace.to_owned()));
     }
@@ -110,6 +114,16 @@ fn from_loopback(parts: &Parts, namespace: &str) -> Result<(), PageFault> {
         return Ok(());
     }
     Err(PageFault::Host)
+}
+
+/// Whether a port-forward comes from such an address: the kubelet's runtime
+/// connects to `localhost`. Others of the loopback are how a mesh passes strangers
+/// on (Istio's are 127.0.0.6).
+fn is_forwarded(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address == Ipv4Addr::LOCALHOST,
+        IpAddr::V6(address) => address == Ipv6Addr::LOCALHOST,
+    }
 }
 
 fn is_loopback(address: IpAddr) -> bool {
@@ -133,6 +147,24 @@ fn is_this_machine(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_a_mesh_passes_on_is_no_port_forward() {
+        for (address, expected) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("127.0.0.6", false),
+            ("::ffff:127.0.0.6", false),
+            ("10.0.0.7", false),
+        ] {
+            assert_eq!(
+                is_forwarded(address.parse().unwrap()),
+                expected,
+                "{address}"
+            );
+        }
+    }
 
     #[test]
     fn only_names_of_this_machine_are_its_own() {
