@@ -17,7 +17,7 @@ use crate::{Error, Outcome};
 /// Where the operator is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Namespace of the operator, whose ledger is read through the API server where that is allowed
+    /// Namespace of the operator, whose ledger is read by a port-forward where that is allowed
     #[arg(long, default_value = "tanso-system", value_name = "NAMESPACE")]
     operator_namespace: String,
 }

@@ -117,17 +117,18 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
     let (monitors, newest) = tokio::join!(facts.listed_monitors(), facts.newest(&scope, period));
     let monitors = monitors?.map(monitor);
     let mut unreadable = monitors.unreadable;
+    let mut no_hour = String::new();
     let (basis, hour, (total_milliwatts, mut lines)) = match newest {
         Ok(newest) => (
             Basis::Hourly,
             newest.rows.first().map(|row| row.hour.to_string()),
             of_hour(&newest, question.by),
         ),
-        Err(fault) if fault.is_absent() => (
-            Basis::SpreadEvenly,
-            None,
-            of_windows(facts, &scope, question.by, &mut unreadable).await?,
-        ),
+        Err(fault) if fault.is_absent() => {
+            no_hour = format!(" Not of the newest hour: {fault}.");
+            let found = of_windows(facts, &scope, question.by, &mut unreadable).await?;
+            (Basis::SpreadEvenly, None, found)
+        }
         Err(fault) => return Err(fault.into()),
     };
     lines.sort_by(|a, b| (b.milliwatts, &a.name).cmp(&(a.milliwatts, &b.name)));
@@ -135,6 +136,7 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
     lines.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(Power {
         summary: summary(total_milliwatts, hour.as_deref(), &lines)
+            + &no_hour
             + &LeftOut::sentence(&unreadable),
         monitors: monitors.items,
         basis,

@@ -106,6 +106,7 @@ pub(super) fn compare(session: &Session, program: &PathBuf) -> Result<Vec<Fact>>
 
     facts.extend(metrics(session, &before, &workload)?);
     facts.push(power::compare(session, program)?);
+    facts.push(strangers(session)?);
     if settled(session)? != before {
         bail!("the status changed while the faces were asked");
     }
@@ -225,6 +226,18 @@ fn mcp(session: &Session, program: &PathBuf, tool: &str, arguments: &Value) -> R
     let _ = child.wait();
     let answer = answer.context("no answer to the tool's call")?;
     Ok(answer["result"]["structuredContent"].clone())
+}
+
+/// Whoever comes without a token and by no port-forward reads nothing of the
+/// ledger: the API server's proxy passes no token on.
+fn strangers(session: &Session) -> Result<Fact> {
+    const PATH: &str = "/v1/ledger/total";
+    operator::ask(session, PATH).context("the ledger by a port-forward")?;
+    let proxy = format!("/api/v1/namespaces/{NAMESPACE}/services/tanso-operator:8080/proxy{PATH}");
+    if let Ok(told) = session.raw(&proxy) {
+        bail!("the ledger answers whom it does not know: {told}");
+    }
+    Ok(Fact::new("strangers", "refused by the ledger".to_owned()))
 }
 
 /// What the operator serves to Prometheus, in base units: of the policy, and of

@@ -183,4 +183,7 @@ async fn policies_that_share_a_namespace_add_up_and_count_each_workload_once() {
     );
     let by_namespace = ask(&facts, By::Namespace, None).await;
     assert_eq!(told(&by_namespace), [("shop", 3_000)]);
+    // Whoever lacks a right for the newest hour is told which.
+    let why = " Not of the newest hour: energy by the hour cannot be read here: ";
+    assert!(by_workload.summary.contains(why), "{}", by_workload.summary);
 }
