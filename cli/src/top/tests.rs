@@ -319,6 +319,40 @@ async fn nodes_are_shown_with_the_mean_power_of_the_newest_hour() {
     assert_eq!(rows, expected, "{text}");
 }
 
+/// Kinds of tanso may be listed, and nothing else.
+#[tokio::test]
+async fn without_a_way_to_the_ledger_the_right_that_is_missing_is_named() {
+    let forbidden = json!({"kind": "Status", "apiVersion": "v1", "metadata": {},
+        "status": "Failure", "message": "no", "reason": "Forbidden", "code": 403});
+    let service = tower::service_fn(move |request: hyper::Request<Body>| {
+        let (code, body) = if request.uri().path().contains("/tanso.dev/") {
+            (200, list(&json!([])))
+        } else {
+            (403, forbidden.clone())
+        };
+        let answer = hyper::Response::builder().status(code);
+        let answer = answer.body(Body::from(body.to_string().into_bytes()));
+        std::future::ready(answer.map_err(std::io::Error::other))
+    });
+    let mut cluster = cluster(&[]);
+    cluster.client = Client::new(service, "shop");
+    let nodes = shown(&["nodes"], &cluster).await.unwrap_err().to_string();
+    let namespaces = shown(&["namespaces"], &cluster).await.unwrap();
+    assert!(
+        namespaces.contains("Not of the newest hour: "),
+        "{namespaces}"
+    );
+    for text in [nodes, namespaces] {
+        for said in [
+            "energy by the hour cannot be read here",
+            "it needs the right to list pods in namespace \"tanso-system\"",
+            "(operator.anonymousReaders: Allow), it needs the right to get services/proxy",
+        ] {
+            assert!(text.contains(said), "{text}");
+        }
+    }
+}
+
 /// A policy as a later version wrote it.
 fn newer() -> Value {
     let mut newer = policy("newer", &json!({}));

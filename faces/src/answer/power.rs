@@ -10,7 +10,9 @@ use tanso_crds::condition::types;
 use tanso_crds::power_monitor::NodeCounts;
 
 use super::{AnswerFault, Basis};
-use crate::view::{EnergyAccount, EnergyHour, Facts, LeftOut, NewestHour, Scope, WorkloadKey};
+use crate::view::{
+    EnergyAccount, EnergyHour, Facts, FactsFault, LeftOut, NewestHour, Scope, WorkloadKey,
+};
 use crate::words;
 
 /// How many hours back the newest one is looked for.
@@ -126,6 +128,9 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         ),
         Err(fault) if fault.is_absent() => {
             no_hour = format!(" Not of the newest hour: {fault}.");
+            if question.by == By::Node {
+                return Err(by_node(&fault));
+            }
             let found = of_windows(facts, &scope, question.by, &mut unreadable).await?;
             (Basis::SpreadEvenly, None, found)
         }
@@ -146,6 +151,14 @@ pub async fn power(facts: &dyn Facts, question: &Question) -> Result<Power, Answ
         lines,
         unreadable,
     })
+}
+
+/// Windows of policies tell nothing of nodes.
+fn by_node(fault: &FactsFault) -> AnswerFault {
+    AnswerFault::NotKnown {
+        what: "power by node".to_owned(),
+        reason: format!("it is in the ledger only, which you cannot read: {fault}"),
+    }
 }
 
 fn monitor(found: tanso_crds::PowerMonitor) -> Monitor {
@@ -256,12 +269,6 @@ async fn of_windows(
     by: By,
     unreadable: &mut Vec<LeftOut>,
 ) -> Result<(i64, Vec<Line>), AnswerFault> {
-    if by == By::Node {
-        return Err(AnswerFault::NotKnown {
-            what: "power by node".to_owned(),
-            reason: "it is in the ledger only, which you cannot read".to_owned(),
-        });
-    }
     // Several policies may judge the same workload: it is told once.
     let mut known: BTreeMap<[String; 3], (i64, i32)> = BTreeMap::new();
     let listed = facts.listed_policies(scope).await?;
