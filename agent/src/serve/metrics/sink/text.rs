@@ -14,6 +14,7 @@ pub struct Text {
     body: Body,
     open: bool,
     begun: Option<&'static str>,
+    shape: Shape,
 }
 
 impl Text {
@@ -24,6 +25,7 @@ impl Text {
             body,
             open,
             begun: None,
+            shape: Shape::default(),
         }
     }
 
@@ -60,26 +62,53 @@ impl Sink for Text {
     fn sample(&mut self, family: &Family, values: &[&str], value: f64) {
         if self.begun != Some(family.name) {
             self.header(family);
+            self.shape.become_of(family);
             self.begun = Some(family.name);
         }
+        let shape = &self.shape;
         self.body.add(|line| {
-            line.extend_from_slice(family.name.as_bytes());
-            let mut separator = b'{';
-            for (label, value) in family.labels.iter().zip(values) {
-                line.push(separator);
-                line.extend_from_slice(label.as_bytes());
-                line.extend_from_slice(b"=\"");
-                escape(line, value);
-                line.push(b'"');
-                separator = b',';
-            }
-            if separator == b',' {
-                line.push(b'}');
-            }
-            line.push(b' ');
+            shape.write(line, values);
             number::write(line, value);
             line.push(b'\n');
         });
+    }
+}
+
+/// What all lines of a family have in common, in pieces: one before each label's
+/// value, and one behind the last. Made once a family, and not once a line.
+#[derive(Default)]
+struct Shape {
+    text: Vec<u8>,
+    /// Where each piece but the last ends.
+    ends: Vec<usize>,
+}
+
+impl Shape {
+    fn become_of(&mut self, family: &Family) {
+        self.ends.clear();
+        self.text.clear();
+        self.text.extend_from_slice(family.name.as_bytes());
+        let mut before: &[u8] = b"{";
+        for label in family.labels {
+            self.text.extend_from_slice(before);
+            self.text.extend_from_slice(label.as_bytes());
+            self.text.extend_from_slice(b"=\"");
+            self.ends.push(self.text.len());
+            before = b"\",";
+        }
+        let behind: &[u8] = if self.ends.is_empty() { b" " } else { b"\"} " };
+        self.text.extend_from_slice(behind);
+    }
+
+    /// A line up to its number.
+    fn write(&self, line: &mut Vec<u8>, values: &[&str]) {
+        let mut begin = 0;
+        for (&end, value) in self.ends.iter().zip(values) {
+            line.extend_from_slice(self.text.get(begin..end).unwrap_or_default());
+            escape(line, value);
+            begin = end;
+        }
+        line.extend_from_slice(self.text.get(begin..).unwrap_or_default());
     }
 }
 
@@ -124,6 +153,42 @@ mod tests {
     #[test]
     fn a_label_of_a_hostile_pod_stays_within_its_quotes() {
         assert!(written(true).contains("{node_name=\"a\\\"b\\\\c\\nd\"} 41\n"));
+    }
+
+    #[test]
+    fn each_familys_lines_have_its_own_name_and_labels() {
+        let mut text = Text::new(Body::new(Coding::Identity), false);
+        text.family(&f::CONTAINER_SECONDS);
+        let values = ["id", "web", "crio", "running", "uid", "node"];
+        text.sample(&f::CONTAINER_SECONDS, &values, 0.5);
+        text.family(&f::CYCLES);
+        text.sample(&f::CYCLES, &["node"], 1.0);
+        text.sample(&f::CYCLES, &[""], 2.0);
+        let bytes = text.finish().finish().unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            lines,
+            [
+                "kepler_container_cpu_seconds_total{container_id=\"id\",container_name=\"web\",\
+                 runtime=\"crio\",state=\"running\",pod_id=\"uid\",node_name=\"node\"} 0.5",
+                "tanso_cycles_total{node_name=\"node\"} 1",
+                "tanso_cycles_total{node_name=\"\"} 2",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_family_without_labels_has_no_braces() {
+        let bare = Family {
+            labels: &[],
+            ..f::CYCLES
+        };
+        let mut text = Text::new(Body::new(Coding::Identity), false);
+        text.family(&bare);
+        text.sample(&bare, &[], 3.0);
+        let bytes = text.finish().finish().unwrap();
+        assert!(bytes.ends_with(b"\ntanso_cycles_total 3\n"));
     }
 
     #[test]
