@@ -15,7 +15,7 @@ use std::{
 };
 
 pub use index::CgroupIndex;
-pub use memory::MemoryFiles;
+pub use memory::{Charged, MemoryFiles};
 pub use tree::{Directory, scan};
 
 use super::{HostRoots, read_optional};
