@@ -5,6 +5,8 @@
 
 mod number;
 
+use std::ops::Range;
+
 use tanso_agent_wire::families::Family;
 
 use super::{Body, Sink};
@@ -52,6 +54,15 @@ impl Text {
         }
         self.body.push(text.as_bytes());
     }
+
+    /// Begins the family's lines, if the last sample was not its own.
+    fn begin(&mut self, family: &Family) {
+        if self.begun != Some(family.name) {
+            self.header(family);
+            self.shape.become_of(family);
+            self.begun = Some(family.name);
+        }
+    }
 }
 
 impl Sink for Text {
@@ -60,16 +71,47 @@ impl Sink for Text {
     }
 
     fn sample(&mut self, family: &Family, values: &[&str], value: f64) {
-        if self.begun != Some(family.name) {
-            self.header(family);
-            self.shape.become_of(family);
-            self.begun = Some(family.name);
-        }
+        self.begin(family);
         let shape = &self.shape;
         self.body.add(|line| {
-            shape.write(line, values);
+            shape.rest(line, values, 0, 0);
             number::write(line, value);
             line.push(b'\n');
+        });
+    }
+
+    /// What the first line has before and behind that label is copied to the
+    /// others in two pieces.
+    fn each(
+        &mut self,
+        family: &Family,
+        values: &[&str],
+        place: usize,
+        samples: &mut dyn Iterator<Item = (&str, f64)>,
+    ) {
+        let Some((label, value)) = samples.next() else {
+            return;
+        };
+        self.begin(family);
+        let shape = &self.shape;
+        self.body.add(|lines| {
+            let begin = lines.len();
+            let behind = shape.up_to(lines, values, place);
+            let before = begin..lines.len();
+            escape(lines, label);
+            let begin = lines.len();
+            shape.rest(lines, values, place + 1, behind);
+            let after = begin..lines.len();
+            number::write(lines, value);
+            lines.push(b'\n');
+            for (label, value) in samples {
+                // Both stand in the first line, which stays where it is.
+                lines.extend_from_within(before.clone());
+                escape(lines, label);
+                lines.extend_from_within(after.clone());
+                number::write(lines, value);
+                lines.push(b'\n');
+            }
         });
     }
 }
@@ -100,15 +142,33 @@ impl Shape {
         self.text.extend_from_slice(behind);
     }
 
-    /// A line up to its number.
-    fn write(&self, line: &mut Vec<u8>, values: &[&str]) {
+    /// A line up to where the value of the label at `place` is to stand; returns
+    /// where the piece behind that value begins.
+    fn up_to(&self, line: &mut Vec<u8>, values: &[&str], place: usize) -> usize {
         let mut begin = 0;
-        for (&end, value) in self.ends.iter().zip(values) {
-            line.extend_from_slice(self.text.get(begin..end).unwrap_or_default());
+        for (&end, value) in self.ends.iter().zip(values).take(place) {
+            self.piece(line, begin..end);
             escape(line, value);
             begin = end;
         }
-        line.extend_from_slice(self.text.get(begin..).unwrap_or_default());
+        let end = self.ends.get(place).copied().unwrap_or(begin);
+        self.piece(line, begin..end);
+        end
+    }
+
+    /// A line up to its number, from the label at `place` on, whose piece begins
+    /// at `begin`.
+    fn rest(&self, line: &mut Vec<u8>, values: &[&str], place: usize, mut begin: usize) {
+        for (&end, value) in self.ends.iter().zip(values).skip(place) {
+            self.piece(line, begin..end);
+            escape(line, value);
+            begin = end;
+        }
+        self.piece(line, begin..self.text.len());
+    }
+
+    fn piece(&self, line: &mut Vec<u8>, piece: Range<usize>) {
+        line.extend_from_slice(self.text.get(piece).unwrap_or_default());
     }
 }
 
@@ -137,6 +197,9 @@ fn escape(line: &mut Vec<u8>, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
     use tanso_agent_wire::families as f;
 
     use super::*;
@@ -176,6 +239,44 @@ mod tests {
                 "tanso_cycles_total{node_name=\"\"} 2",
             ]
         );
+    }
+
+    #[test]
+    fn lines_that_differ_in_one_label_are_as_if_written_one_by_one() {
+        let values = ["i\"d", "web", "crio", "running", "", "uid", "no\\de"];
+        let figures = [("package", 1.5), ("a\nb", 0.25), ("", 3.0)];
+        let family = f::CONTAINER_JOULES;
+        for place in 0..values.len() {
+            let mut apart = Text::new(Body::new(Coding::Identity), true);
+            apart.family(&family);
+            // More than what is gathered before it is compressed.
+            for (label, value) in figures.iter().cycle().take(3 * 200) {
+                let mut all = values;
+                all[place] = label;
+                apart.sample(&family, &all, *value);
+            }
+            let apart = apart.finish().finish().unwrap();
+            for coding in [Coding::Identity, Coding::Gzip] {
+                let mut together = Text::new(Body::new(coding), true);
+                together.family(&family);
+                for _ in 0..200 {
+                    together.each(&family, &values, place, &mut figures.into_iter());
+                }
+                let mut together = together.finish().finish().unwrap();
+                if coding == Coding::Gzip {
+                    let mut plain = Vec::new();
+                    GzDecoder::new(together.as_slice())
+                        .read_to_end(&mut plain)
+                        .unwrap();
+                    together = plain;
+                }
+                assert!(together == apart, "{coding:?}, label {place}");
+            }
+        }
+        let mut none = Text::new(Body::new(Coding::Identity), false);
+        none.family(&family);
+        none.each(&family, &values, 4, &mut std::iter::empty::<(&str, f64)>());
+        assert!(none.finish().finish().unwrap().is_empty());
     }
 
     #[test]

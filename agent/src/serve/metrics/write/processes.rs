@@ -83,11 +83,12 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
         for same in &rows {
             let Some(row) = same.first() else { continue };
             let [pid, comm, exe, kind, state, container, vm] = row.labels();
-            for (zone, places) in &classes {
+            let labels = [pid, comm, exe, kind, state, container, vm, ""];
+            let zones = classes.iter().map(|(zone, places)| {
                 let amounts = same.iter().map(|row| at(&row.process.zones, places));
-                let labels = [pid, comm, exe, kind, state, container, vm, *zone];
-                samples.put(&labels, figure(all(amounts)));
-            }
+                (*zone, figure(all(amounts)))
+            });
+            samples.put_zones(&labels, zones);
         }
     };
     let elapsed = snapshot.elapsed;
