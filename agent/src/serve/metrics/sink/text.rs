@@ -250,10 +250,10 @@ mod tests {
             let mut apart = Text::new(Body::new(Coding::Identity), true);
             apart.family(&family);
             // More than what is gathered before it is compressed.
-            for (label, value) in figures.iter().cycle().take(3 * 200) {
+            for &(label, value) in figures.iter().cycle().take(3 * 200) {
                 let mut all = values;
                 all[place] = label;
-                apart.sample(&family, &all, *value);
+                apart.sample(&family, &all, value);
             }
             let apart = apart.finish().finish().unwrap();
             for coding in [Coding::Identity, Coding::Gzip] {
