@@ -64,6 +64,11 @@ fn around(
     values: &[u64],
     weights: &[u64],
 ) -> Option<Vec<Estimate<Joules>>> {
+    if whole == Estimate::exact(whole.value) && weights.iter().any(|&weight| weight > 0) {
+        // A meter's figure without an error: its parts have none either.
+        let parts = values.iter().copied().map(Joules::from_microjoules);
+        return Some(parts.map(Estimate::exact).collect());
+    }
     // By the values themselves, the part of a smaller whole is never above
     // its value: low * v / value <= v, and so is its next whole number.
     let lows = apportion(whole.low.microjoules(), values).unwrap_or_else(|| vec![0; values.len()]);

@@ -28,9 +28,6 @@ const ENDED_MAX: usize = 500;
 /// How long a finished container stays listed: several scrapes of anyone.
 const ENDED_KEPT_MS: i64 = 15 * 60 * 1_000;
 
-/// A longer time than this, milliseconds, is not told as one minute's.
-const LENGTH_MAX_MS: u64 = 90_000;
-
 /// One zone's totals.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +98,17 @@ pub struct Booking<'a> {
     pub caught_up: bool,
     /// The minutes it falls in, rising, with the length of each one's part.
     pub minutes: &'a [(i64, u64)],
+}
+
+impl Booking<'_> {
+    /// CPU time of an account, nanoseconds.
+    fn cpu_of(&self, account: usize) -> u64 {
+        let place = self
+            .cpu_ns
+            .binary_search_by_key(&account, |&(index, _)| index);
+        let found = place.ok().and_then(|at| self.cpu_ns.get(at));
+        found.map_or(0, |&(_, ns)| ns)
+    }
 }
 
 impl Default for Books {
@@ -247,6 +255,7 @@ impl Books {
             return;
         };
         let parts = self.charge_zones(zones, booking);
+        self.charge_pods();
         self.charge_totals(&parts, booking);
         self.charge_minutes(&parts, booking);
     }
@@ -319,12 +328,22 @@ impl Books {
         if counts {
             book.total += energy;
         }
-        if let Account::Container { pod_uid, .. } = &book.account {
-            if !self.pods.contains_key(pod_uid) {
-                self.pods.insert(pod_uid.clone(), PodBook::default());
-            }
+    }
+
+    /// Adds to pods what their containers were charged in this interval: once a
+    /// container, whatever the number of zones.
+    fn charge_pods(&mut self) {
+        let charged = self.accounts.iter().filter(|book| !book.last.is_empty());
+        for book in charged {
+            let Account::Container { pod_uid, .. } = &book.account else {
+                continue;
+            };
             if let Some(pod) = self.pods.get_mut(pod_uid) {
-                pod.charge(zone, energy);
+                pod.charge(&book.last);
+            } else {
+                let mut pod = PodBook::default();
+                pod.charge(&book.last);
+                self.pods.insert(pod_uid.clone(), pod);
             }
         }
     }
@@ -341,51 +360,6 @@ impl Books {
         self.bounds.1 += whole.high;
         if booking.caught_up {
             self.caught_up += whole.value;
-        }
-    }
-
-    fn charge_minutes(&mut self, parts: &BTreeMap<usize, Estimate<Joules>>, booking: &Booking<'_>) {
-        let lengths: Vec<u64> = booking
-            .minutes
-            .iter()
-            .map(|&(_, length)| length.max(1))
-            .collect();
-        let mut shares: Vec<(usize, Vec<Estimate<Joules>>, Vec<u64>)> = Vec::new();
-        for (&index, &energy) in parts {
-            let cpu = booking
-                .cpu_ns
-                .binary_search_by_key(&index, |&(account, _)| account);
-            let cpu_ns = cpu
-                .ok()
-                .and_then(|at| booking.cpu_ns.get(at))
-                .map_or(0, |&(_, ns)| ns);
-            // Lengths are at least 1, so there is a share unless there is no
-            // minute at all.
-            let Some(energies) = share(energy, &lengths) else {
-                continue;
-            };
-            let times = tanso_power::apportion(cpu_ns, &lengths).unwrap_or_default();
-            shares.push((index, energies, times));
-        }
-        for (piece, &(minute, length)) in booking.minutes.iter().enumerate() {
-            self.advance_to(minute);
-            // More than a minute's energy in one: of a machine that slept, while a
-            // clock that was set back catches up, or where the disk takes nothing.
-            // Unmarked, it would be taken for power that no node has, and refused
-            // with all that follows it.
-            let is_long = length > LENGTH_MAX_MS || self.open_minute != Some(minute);
-            let booking = Booking {
-                caught_up: booking.caught_up || is_long,
-                ..booking.clone()
-            };
-            for (index, energies, times) in &shares {
-                let (Some(&energy), Some(&cpu_ns)) = (energies.get(piece), times.get(piece)) else {
-                    continue;
-                };
-                if let Some(book) = self.accounts.get_mut(*index) {
-                    book.charge_minute(energy, cpu_ns, &booking);
-                }
-            }
         }
     }
 

@@ -89,7 +89,34 @@ pub struct Charges {
     by_socket: Vec<(usize, u32, u64)>,
     overflow: Duration,
     retired: Duration,
-    identities: HashMap<CgroupId, Identity>,
+    known: HashMap<CgroupId, Known>,
+}
+
+/// Who is behind a group, and where its account was found last.
+#[derive(Debug)]
+struct Known {
+    identity: Identity,
+    place: usize,
+}
+
+impl Known {
+    fn of(path: &str) -> Self {
+        Self {
+            identity: Identity::of(path),
+            place: Books::SYSTEM,
+        }
+    }
+
+    /// The place of its account: mostly where it was before. To look at what
+    /// stands there costs less than to search by two long ids, and places
+    /// change under us.
+    fn place(&mut self, books: &mut Books) -> usize {
+        let there = books.accounts.get(self.place);
+        if there.is_none_or(|book| book.account != self.identity.account) {
+            self.place = place_of(&self.identity, books);
+        }
+        self.place
+    }
 }
 
 impl Charges {
@@ -141,7 +168,8 @@ impl Charges {
 
     fn tell_sockets(&mut self, reading: &CpuReading, books: &mut Books) {
         let mut charged: BTreeMap<(usize, u32), u64> = BTreeMap::new();
-        let mut before = self.last_by_socket.iter().peekable();
+        let mut last_by_socket = std::mem::take(&mut self.last_by_socket);
+        let mut before = last_by_socket.iter().peekable();
         for time in &reading.sockets {
             let key = |time: &SocketTime| (time.group, time.socket);
             while before.next_if(|last| key(last) < key(time)).is_some() {}
@@ -155,7 +183,8 @@ impl Charges {
                 *charged.entry((place, time.socket)).or_default() += used_ns;
             }
         }
-        self.last_by_socket.clone_from(&reading.sockets);
+        last_by_socket.clone_from(&reading.sockets);
+        self.last_by_socket = last_by_socket;
         let charged = charged.into_iter();
         self.by_socket = charged
             .map(|((place, socket), ns)| (place, socket, ns))
@@ -187,25 +216,25 @@ impl Charges {
     }
 
     fn identify(&mut self, ids: impl Iterator<Item = CgroupId>, index: &mut CgroupIndex) {
-        let unknown: Vec<CgroupId> = ids.filter(|id| !self.identities.contains_key(id)).collect();
+        let unknown: Vec<CgroupId> = ids.filter(|id| !self.known.contains_key(id)).collect();
         if unknown.is_empty() {
             return;
         }
         index.learn(unknown.iter().copied());
         for id in unknown {
             if let Some(path) = index.known_path(id) {
-                self.identities.insert(id, Identity::of(&path));
+                self.known.insert(id, Known::of(&path));
             }
         }
     }
 
     /// The account of a group's tasks, as far as the group is known.
-    pub fn place(&self, group: Group, books: &mut Books) -> usize {
+    pub fn place(&mut self, group: Group, books: &mut Books) -> usize {
         if group.kind == TaskKind::Kernel {
             return Books::KERNEL;
         }
-        match self.identities.get(&group.cgroup) {
-            Some(identity) => place_of(identity, books),
+        match self.known.get_mut(&group.cgroup) {
+            Some(known) => known.place(books),
             None => Books::SYSTEM,
         }
     }
@@ -219,19 +248,17 @@ impl Charges {
         index: &CgroupIndex,
         books: &mut Books,
     ) -> HashSet<Account> {
-        self.identities.retain(|id, _| alive.contains(id));
+        self.known.retain(|id, _| alive.contains(id));
         let mut found = HashSet::new();
         for &id in alive {
-            let identity = match self.identities.get(&id) {
-                Some(identity) => identity,
+            let known = match self.known.get(&id) {
+                Some(known) => known,
                 None => match index.known_path(id) {
-                    Some(path) => self
-                        .identities
-                        .entry(id)
-                        .or_insert_with(|| Identity::of(&path)),
+                    Some(path) => self.known.entry(id).or_insert_with(|| Known::of(&path)),
                     None => continue,
                 },
             };
+            let identity = &known.identity;
             // Pods' own groups get an account when there is time to charge.
             if identity.path.is_some() {
                 place_of(identity, books);
@@ -328,6 +355,33 @@ mod tests {
         charges.since_last(&reading(&[(1, 100), (2, 50)], 0), None, &mut books);
         let after = charges.since_last(&reading(&[(1, 130)], 57), None, &mut books);
         assert_eq!(after, [(Books::SYSTEM, 30 + 7)]);
+    }
+
+    #[test]
+    fn a_containers_time_is_its_own_also_after_another_left_the_list() {
+        let (mut charges, mut books) = (Charges::default(), Books::default());
+        let mut index = CgroupIndex::new("/nonexistent".into());
+        let id = |letter: &str| letter.repeat(64);
+        for (inode, letter) in [(1, "a"), (2, "b")] {
+            let path = format!("/docker/{}", id(letter));
+            index.note(CgroupId::new(inode), &path.into());
+        }
+        let first = reading(&[(1, 100), (2, 50)], 0);
+        let charged = charges.since_last(&first, Some(&mut index), &mut books);
+        assert_eq!(charged, [(4, 100), (5, 50)]);
+        books.accounts[4].ended_ms = Some(0);
+        assert!(books.fold(24 * 3_600_000));
+        let second = reading(&[(1, 100), (2, 80)], 0);
+        let charged = charges.since_last(&second, Some(&mut index), &mut books);
+        assert_eq!(charged, [(4, 30)]);
+        let account = Account::Standalone {
+            container_id: id("b"),
+        };
+        assert_eq!(books.accounts[4].account, account);
+        // The one that left comes back as an account of its own.
+        let third = reading(&[(1, 107), (2, 80)], 0);
+        let charged = charges.since_last(&third, Some(&mut index), &mut books);
+        assert_eq!(charged, [(5, 7)]);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Processes {
     pub fn charge(
         &mut self,
         readings: &[ProcessReading],
-        charges: &Charges,
+        charges: &mut Charges,
         books: &mut Books,
         cpu_ns: &[(usize, u64)],
         elapsed: Duration,
@@ -365,7 +365,7 @@ mod tests {
             caught_up: false,
             minutes: &[(0, 1)],
         });
-        table.charge(readings, &Charges::default(), books, &cpu_ns, SECOND);
+        table.charge(readings, &mut Charges::default(), books, &cpu_ns, SECOND);
     }
 
     fn total(listed: &[ProcessFigures], pid: u32) -> Vec<(u64, u64, bool)> {
@@ -422,7 +422,8 @@ mod tests {
             process(7, 2, 80, true),
             process(8, 1, 10, true),
         ];
-        table.charge(&readings, &Charges::default(), &mut books, &cpu_ns, SECOND);
+        let charges = &mut Charges::default();
+        table.charge(&readings, charges, &mut books, &cpu_ns, SECOND);
         table.charge_gpu(&[(Books::SYSTEM, 0, 1), (Books::SYSTEM, 7, 3)], &books);
         let listed = table.listed();
         assert_eq!(total(&listed, 7), [(0, 10, false), (750, 80, true)]);

@@ -126,7 +126,8 @@ pub async fn keep(live: Live, mut settings: Settings, tally: Arc<Tally>, shutdow
         let asked = tokio::select! {
             () = shutdown.begun() => return,
             _ = hangup.recv() => true,
-            _ = pace.tick() => false,
+            // Without a file there is nothing to wake up for.
+            _ = pace.tick(), if settings.file.is_some() => false,
         };
         let found = content(settings.file.as_deref());
         if !asked && found == seen {

@@ -30,6 +30,7 @@ use crate::snapshot::{Published, Snapshot};
 use coarse::Coarse;
 use metrics::exposition::Counters;
 use metrics::options::Options;
+use metrics::spare::Spare;
 
 /// What may change while the agent runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,7 @@ pub struct Sources {
     pub access: Arc<Access>,
     coarse: Arc<Coarse>,
     turn: Arc<Semaphore>,
+    spare: Arc<Spare>,
 }
 
 impl Sources {
@@ -110,6 +112,7 @@ impl Sources {
             access: Arc::default(),
             coarse: Arc::default(),
             turn: Arc::new(Semaphore::new(1)),
+            spare: Arc::default(),
         }
     }
 

@@ -247,7 +247,7 @@ impl Cycle {
         if let (Some(processes), Some(cpu)) = (&mut self.parts.processes, &cpu) {
             let books = &mut self.state.books;
             processes.gpus_tell(self.gpu_users.is_some());
-            processes.charge(&cpu.processes, &self.charges, books, &cpu_ns, elapsed);
+            processes.charge(&cpu.processes, &mut self.charges, books, &cpu_ns, elapsed);
             if let Some(users) = &self.gpu_users {
                 processes.charge_gpu(users.by_process(), books);
             }

@@ -83,3 +83,19 @@ fn twice_the_cpu_time_is_twice_the_energy() {
         .collect();
     assert_eq!(values, [20, 40, 0]);
 }
+
+/// A figure without an error is split by a shorter way; it must be the same.
+#[test]
+fn what_is_known_without_error_is_so_in_its_parts() {
+    let exact = |uj: u64| Estimate::exact(Joules::from_microjoules(uj));
+    let parts = share(exact(10), &[1, 1, 0, 1]).unwrap();
+    assert_eq!(parts, [4, 3, 0, 3].map(exact));
+    assert_eq!(share(exact(10), &[0, 0]), None);
+    assert_eq!(share(exact(0), &[2, 1]), Some(vec![exact(0); 2]));
+    // By the longer way, a bound of one microjoule apart.
+    let wide = share(estimate(10, 1, 1), &[1, 1, 0, 1]).unwrap();
+    let values = |parts: &[Estimate<Joules>]| -> Vec<Joules> {
+        parts.iter().map(|part| part.value).collect()
+    };
+    assert_eq!(values(&wide), values(&parts));
+}

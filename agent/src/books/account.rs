@@ -223,9 +223,12 @@ impl Clone for PodBook {
 }
 
 impl PodBook {
-    pub(super) fn charge(&mut self, zone: usize, energy: Joules) {
-        add_at(&mut self.energy, zone, energy);
-        add_at(&mut self.last, zone, energy);
+    /// Adds what a container was charged, by zone.
+    pub(super) fn charge(&mut self, by_zone: &[Joules]) {
+        for (zone, &energy) in by_zone.iter().enumerate() {
+            add_at(&mut self.energy, zone, energy);
+            add_at(&mut self.last, zone, energy);
+        }
     }
 }
 

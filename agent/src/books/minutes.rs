@@ -1,8 +1,16 @@
-//! Closing minutes: a closed minute becomes records and never changes.
+//! Minutes: what is charged falls in one or several; a closed minute becomes
+//! records and never changes.
+
+use std::collections::BTreeMap;
 
 use tanso_agent_wire::energy::Record;
+use tanso_power::{Estimate, Joules};
 
-use super::Books;
+use super::{Booking, Books};
+use crate::attribution::share;
+
+/// A longer time than this, milliseconds, is not told as one minute's.
+const LENGTH_MAX_MS: u64 = 90_000;
 
 /// Records that wait for a disk that takes none; from so many on there are those
 /// of one minute an hour, and not sixty, until it does.
@@ -10,6 +18,65 @@ const PENDING_MAX: usize = 5_000;
 const HOUR_S: i64 = 3_600;
 
 impl Books {
+    /// Charges each account's energy and CPU time to the minutes that the
+    /// booking falls in.
+    pub(super) fn charge_minutes(
+        &mut self,
+        parts: &BTreeMap<usize, Estimate<Joules>>,
+        booking: &Booking<'_>,
+    ) {
+        if let &[(minute, length)] = booking.minutes {
+            // Nearly always: the whole is of one minute, and nothing is split.
+            let told = self.begin_minute(minute, length, booking);
+            for (&index, &energy) in parts {
+                if let Some(book) = self.accounts.get_mut(index) {
+                    book.charge_minute(energy, booking.cpu_of(index), &told);
+                }
+            }
+            return;
+        }
+        let lengths: Vec<u64> = booking
+            .minutes
+            .iter()
+            .map(|&(_, length)| length.max(1))
+            .collect();
+        let mut shares: Vec<(usize, Vec<Estimate<Joules>>, Vec<u64>)> = Vec::new();
+        for (&index, &energy) in parts {
+            // Lengths are at least 1, so there is a share unless there is no
+            // minute at all.
+            let Some(energies) = share(energy, &lengths) else {
+                continue;
+            };
+            let times = tanso_power::apportion(booking.cpu_of(index), &lengths).unwrap_or_default();
+            shares.push((index, energies, times));
+        }
+        for (piece, &(minute, length)) in booking.minutes.iter().enumerate() {
+            let told = self.begin_minute(minute, length, booking);
+            for (index, energies, times) in &shares {
+                let (Some(&energy), Some(&cpu_ns)) = (energies.get(piece), times.get(piece)) else {
+                    continue;
+                };
+                if let Some(book) = self.accounts.get_mut(*index) {
+                    book.charge_minute(energy, cpu_ns, &told);
+                }
+            }
+        }
+    }
+
+    /// Opens a minute, and says how what falls in it is told.
+    fn begin_minute<'a>(&mut self, minute: i64, length: u64, booking: &Booking<'a>) -> Booking<'a> {
+        self.advance_to(minute);
+        // More than a minute's energy in one: of a machine that slept, while a
+        // clock that was set back catches up, or where the disk takes nothing.
+        // Unmarked, it would be taken for power that no node has, and refused
+        // with all that follows it.
+        let is_long = length > LENGTH_MAX_MS || self.open_minute != Some(minute);
+        Booking {
+            caught_up: booking.caught_up || is_long,
+            ..booking.clone()
+        }
+    }
+
     /// Makes `minute` the open one, if it is later than the open one; closes
     /// that. An earlier one (the clock was set back) leaves all as it is: what
     /// comes is charged to the open minute. So does a later one of the same

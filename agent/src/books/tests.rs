@@ -150,6 +150,52 @@ fn an_accelerators_energy_is_its_users_not_that_of_cpu_time() {
 }
 
 #[test]
+fn a_pod_is_the_sum_of_its_containers_in_each_zone_and_in_the_last_interval() {
+    let mut books = Books::default();
+    let of_pod = |id: &str| Account::Container {
+        pod_uid: "pod".to_owned(),
+        container_id: id.to_owned(),
+    };
+    let (web, log) = (books.account(&of_pod("web")), books.account(&of_pod("log")));
+    let other = books.account(&container("other"));
+    let cpu = [(web, 3), (log, 2), (other, 5)];
+    books.book(&booking(&zones(300, 150, 30), &cpu, &[(60, 1)]));
+    // The log is silent, and its pod has what the other container used.
+    books.book(&booking(&zones(600, 30, 0), &[(web, 1)], &[(60, 1)]));
+    let sum = |of: fn(&AccountBook) -> &[Joules], zone: usize| -> Joules {
+        let both = [web, log].map(|place| of(&books.accounts[place]));
+        both.iter()
+            .filter_map(|by_zone| by_zone.get(zone))
+            .copied()
+            .sum()
+    };
+    let pod = &books.pods["pod"];
+    for zone in 0..3 {
+        assert_eq!(pod.energy[zone], sum(|book| &book.energy, zone));
+        assert_eq!(pod.last[zone], sum(|book| &book.last, zone));
+    }
+    assert_eq!(pod.energy[0].microjoules(), 100 + 400);
+    assert_eq!(pod.last[0].microjoules(), 400);
+    assert!(books.pods["pod-of-other"].last.is_empty());
+}
+
+#[test]
+fn what_falls_in_one_minute_is_told_whole_with_its_bounds_and_its_time() {
+    let mut books = Books::default();
+    let place = books.account(&container("a"));
+    books.book(&booking(&zones(90, 0, 0), &[(place, 7_000)], &[(60, 1)]));
+    books.book(&booking(&zones(0, 0, 0), &[], &[(120, 1)]));
+    let told = books
+        .pending
+        .iter()
+        .find(|record| record.cpu_us > 0)
+        .unwrap();
+    assert_eq!((told.minute, told.cpu_us, told.caught_up), (60, 7, false));
+    let bounds = told.energy_uj.map(Joules::microjoules);
+    assert_eq!((bounds.low, bounds.value, bounds.high), (30, 60, 120));
+}
+
+#[test]
 fn core_is_inside_package_and_not_added_again() {
     let mut books = Books::default();
     books.book(&booking(&zones(100, 60, 30), &[], &[(60, 1)]));

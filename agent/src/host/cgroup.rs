@@ -8,13 +8,14 @@ mod memory;
 mod tree;
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 pub use index::CgroupIndex;
-pub use memory::MemoryFiles;
+pub use memory::{Charged, MemoryFiles};
 pub use tree::{Directory, scan};
 
 use super::{HostRoots, read_optional};
@@ -190,6 +191,10 @@ enum UsageVersion {
     CpuStat,
 }
 
+/// No file of a counter has its figure behind this: `cpuacct.usage` is a number,
+/// and `cpu.stat`, a dozen short lines, begins with it.
+const USAGE_MAX: usize = 512;
+
 /// The kernel's own counter of CPU time in each group: children included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageFiles {
@@ -230,11 +235,12 @@ impl UsageFiles {
     /// since the group was made.
     #[must_use]
     pub fn read(&self, path: &str) -> Option<Duration> {
-        let file = self
-            .root
-            .join(path.trim_start_matches('/'))
-            .join(self.file());
-        self.parse(&fs::read_to_string(file).ok()?)
+        let mut file = self.root.join(path.trim_start_matches('/'));
+        file.push(self.file());
+        // One call for the whole file: its length is asked for by nobody.
+        let mut text = [0; USAGE_MAX];
+        let length = File::open(file).ok()?.read(&mut text).ok()?;
+        self.parse(str::from_utf8(text.get(..length)?).ok()?)
     }
 }
 
@@ -271,6 +277,15 @@ mod tests {
         assert_eq!(found.controller_of(GroupSource::CpuController), "");
         let usage = found.usage().unwrap();
         assert_eq!(usage.read("/"), Some(Duration::from_micros(1500)));
+        assert_eq!(usage.read("/gone"), None);
+    }
+
+    #[test]
+    fn a_counter_that_is_followed_by_much_else_is_read() {
+        let stat = format!("usage_usec 77\n{}", "nr_of_what_comes_later 1\n".repeat(99));
+        let (_root, roots) = tree(&[("cgroup.controllers", ""), ("cpu.stat", stat.as_str())]);
+        let usage = Hierarchies::detect(&roots).usage().unwrap();
+        assert_eq!(usage.read("/"), Some(Duration::from_micros(77)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! was freed keeps pieces of that size in it: an answer of a megabyte, written
 //! once, stays in memory for ever, and once more for each thread that ever
 //! wrote one. This agent has few threads and holds large pieces for
-//! milliseconds.
+//! milliseconds, but for one that it knows of (`serve::metrics::spare`).
 
 #![cfg_attr(
     target_env = "gnu",

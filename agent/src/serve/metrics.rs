@@ -5,6 +5,7 @@ pub mod message;
 pub mod negotiate;
 pub mod options;
 pub mod sink;
+pub mod spare;
 mod write;
 
 use std::io;
@@ -64,9 +65,9 @@ async fn respond(
         counters: &counters,
         options: &options,
     };
-    match encode(&view, format, coding) {
+    match encode_within(sources.spare.take(), &view, format, coding) {
         Ok(bytes) => {
-            let mut answer = bytes.into_response();
+            let mut answer = sources.spare.lend(bytes).into_response();
             let head = answer.headers_mut();
             let media = HeaderValue::from_static(format.content_type());
             head.insert(header::CONTENT_TYPE, media);
@@ -91,7 +92,17 @@ async fn respond(
 /// # Errors
 /// Never in practice: memory is what is written to.
 pub fn encode(view: &View<'_>, format: Format, coding: Coding) -> io::Result<Vec<u8>> {
-    let body = Body::new(coding);
+    encode_within(Vec::new(), view, format, coding)
+}
+
+/// The same in memory that was used before; what is in it is gone.
+fn encode_within(
+    memory: Vec<u8>,
+    view: &View<'_>,
+    format: Format,
+    coding: Coding,
+) -> io::Result<Vec<u8>> {
+    let body = Body::within(memory, coding);
     let body = match format {
         Format::Plain | Format::OpenMetrics => {
             let mut text = Text::new(body, format == Format::OpenMetrics);

@@ -7,10 +7,14 @@
 //! of them; on a node with very many they wait longer for their turn rather
 //! than cost more, and a minute in which a pod had none has no figure of it.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tanso_agent_wire::energy::Account;
+
+use kept::Kept;
 
 use super::Cycle;
 use crate::books::{AccountBook, Books};
@@ -31,12 +35,14 @@ pub(super) struct MemoryTurns {
     grouped: Option<usize>,
     held: Vec<Option<u64>>,
     buffer: Vec<u8>,
+    kept: Kept,
 }
 
 impl MemoryTurns {
     /// Places of accounts have changed.
     pub(super) fn forget(&mut self) {
         self.grouped = None;
+        self.kept.clear();
     }
 
     /// Finds out again who is of which pod, if there are other accounts now.
@@ -73,9 +79,13 @@ impl MemoryTurns {
             book.path.as_deref().filter(|_| book.ended_ms.is_none())
         });
         self.held.clear();
-        for path in paths.clone() {
-            let charged = path.and_then(|path| files.charged(path, &mut self.buffer));
-            self.held.push(charged);
+        for (path, &place) in paths.clone().zip(places) {
+            let Some(path) = path else {
+                self.kept.close(place);
+                self.held.push(None);
+                continue;
+            };
+            self.held.push(self.kept.charged(files, place, path));
         }
         // No working set is larger than what is charged: mostly this tells
         // already that the minute's peak stands.
@@ -223,6 +233,8 @@ mod tests {
         let place = books.account(&container("q", "e"));
         holds(&root, "q/e", 41);
         books.accounts[place].path = Some("q/e".into());
+        // A removed group's counter tells nothing, also where it is open.
+        fs::write(root.join("q/b/memory.current"), "").unwrap();
         fs::remove_dir_all(root.join("q/b")).unwrap();
         turns.regroup(&books.accounts);
         for _ in 0..turns.pods.len() {

@@ -3,11 +3,12 @@
 //! The working set: what is charged to the group and all below it, less file
 //! pages that were not used lately, which the kernel gives up before anything
 //! else. The kubelet's evictions, `kubectl top` and the vertical pod
-//! autoscaler go by the same figure. Two small files a group; nothing is kept
-//! open.
+//! autoscaler go by the same figure. Two small files a group, of which the one
+//! that is read often may be kept open.
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::offers;
@@ -56,22 +57,18 @@ impl MemoryFiles {
         })
     }
 
-    /// All that is charged to the group at `path` and all below it, bytes: no
-    /// working set is larger. `None` if the group is gone or its file says
-    /// something else.
+    /// Opens the counter of all that is charged to the group at `path` and all
+    /// below it; `None` if the group is gone.
     #[must_use]
-    pub fn charged(&self, path: &str, buffer: &mut Vec<u8>) -> Option<u64> {
+    pub fn open(&self, path: &str) -> Option<Charged> {
         let file = match self.version {
             Version::V1 => "memory.usage_in_bytes",
             Version::V2 => "memory.current",
         };
-        text(&self.group(path).join(file), buffer)?
-            .trim()
-            .parse()
-            .ok()
+        File::open(self.group(path).join(file)).ok().map(Charged)
     }
 
-    /// What of it is file pages that were not used lately, bytes.
+    /// What of that is file pages that were not used lately, bytes.
     #[must_use]
     pub fn inactive(&self, path: &str, buffer: &mut Vec<u8>) -> Option<u64> {
         let name = match self.version {
@@ -87,12 +84,32 @@ impl MemoryFiles {
     /// if the group is gone or its files say something else.
     #[must_use]
     pub fn working_set(&self, path: &str, buffer: &mut Vec<u8>) -> Option<u64> {
-        let charged = self.charged(path, buffer)?;
+        let charged = self.open(path)?.bytes()?;
         Some(charged.saturating_sub(self.inactive(path, buffer)?))
     }
 
     fn group(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
+    }
+}
+
+/// A group's counter of charged memory: no working set is larger.
+#[derive(Debug)]
+pub struct Charged(File);
+
+impl Charged {
+    /// What is charged now, bytes. `None` if the group is gone, or the file says
+    /// something else.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        // Room for any number, and its line's end.
+        let mut text = [0; 32];
+        let length = self.0.read_at(&mut text, 0).ok()?;
+        str::from_utf8(text.get(..length)?)
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     }
 }
 
@@ -159,6 +176,25 @@ mod tests {
         ];
         assert_eq!(seen(&nowhere, "a"), None);
         assert_eq!(seen(&[], "a"), None);
+    }
+
+    #[test]
+    fn a_counter_that_is_kept_open_tells_what_is_charged_now() {
+        let files = [
+            ("cgroup.subtree_control", "memory"),
+            ("a/memory.current", "4096\n"),
+        ];
+        let (_root, roots) = tree(&files);
+        let found = MemoryFiles::detect(&roots).unwrap();
+        let counter = found.open("/a").unwrap();
+        assert_eq!(counter.bytes(), Some(4_096));
+        std::fs::write(
+            roots.cgroup.join("a/memory.current"),
+            "18446744073709551615\n",
+        )
+        .unwrap();
+        assert_eq!(counter.bytes(), Some(u64::MAX));
+        assert!(found.open("/b").is_none());
     }
 
     #[test]

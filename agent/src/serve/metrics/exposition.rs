@@ -135,6 +135,7 @@ impl Out<'_> {
             fill(&mut Samples {
                 sink: &mut *self.sink,
                 family,
+                zone: family.labels.iter().position(|label| *label == "zone"),
                 node: self.node,
             });
         }
@@ -148,21 +149,44 @@ const LABELS_MAX: usize = 12;
 pub(super) struct Samples<'a> {
     sink: &'a mut dyn Sink,
     family: &'a Family,
+    /// Where the zone stands among its labels, if it has one.
+    zone: Option<usize>,
     node: &'a str,
 }
 
 impl Samples<'_> {
     /// A sample: label values in the family's order, without the node's name.
     pub(super) fn put(&mut self, values: &[&str], value: f64) {
-        let mut all = [""; LABELS_MAX];
-        let named = values.iter().copied().chain([self.node]);
-        for (place, text) in all.iter_mut().zip(named) {
-            *place = text;
-        }
+        let all = named(values, self.node);
         let all = all.get(..=values.len()).unwrap_or(&all);
         debug_assert_eq!(all.len(), self.family.labels.len(), "{}", self.family.name);
         self.sink.sample(self.family, all, value);
     }
+
+    /// A sample for each zone: label values as in [`Samples::put`], with any text
+    /// for the zone.
+    pub(super) fn put_zones<'z>(
+        &mut self,
+        values: &[&str],
+        mut zones: impl Iterator<Item = (&'z str, f64)>,
+    ) {
+        let all = named(values, self.node);
+        let all = all.get(..=values.len()).unwrap_or(&all);
+        debug_assert_eq!(all.len(), self.family.labels.len(), "{}", self.family.name);
+        debug_assert!(self.zone.is_some(), "{}", self.family.name);
+        if let Some(place) = self.zone {
+            self.sink.each(self.family, all, place, &mut zones);
+        }
+    }
+}
+
+/// Label values with the node's name behind them.
+fn named<'v>(values: &[&'v str], node: &'v str) -> [&'v str; LABELS_MAX] {
+    let mut all = [""; LABELS_MAX];
+    for (place, text) in all.iter_mut().zip(values.iter().copied().chain([node])) {
+        *place = text;
+    }
+    all
 }
 
 /// The zones by class: several of one class are one series, so that no series

@@ -21,6 +21,25 @@ pub trait Sink {
 
     /// A sample of the family begun last: a value for each of its labels.
     fn sample(&mut self, family: &Family, values: &[&str], value: f64);
+
+    /// Samples that differ in the label at `place` alone, as those of an item's
+    /// zones do: its value and theirs. What `values` has at that place is of no
+    /// matter.
+    fn each(
+        &mut self,
+        family: &Family,
+        values: &[&str],
+        place: usize,
+        samples: &mut dyn Iterator<Item = (&str, f64)>,
+    ) {
+        let mut all: Vec<&str> = values.to_vec();
+        for (label, value) in samples {
+            if let Some(own) = all.get_mut(place) {
+                *own = label;
+            }
+            self.sample(family, &all, value);
+        }
+    }
 }
 
 /// A format that readers may ask for.

@@ -29,10 +29,23 @@ impl Body {
     /// An empty body.
     #[must_use]
     pub fn new(coding: Coding) -> Self {
-        let packed = (coding == Coding::Gzip)
-            .then(|| GzEncoder::new(Vec::with_capacity(CHUNK_BYTES), Compression::fast()));
+        Self::within(Vec::new(), coding)
+    }
+
+    /// An empty body whose bytes will stand in `memory`; what is in it is gone.
+    #[must_use]
+    pub fn within(mut memory: Vec<u8>, coding: Coding) -> Self {
+        memory.clear();
+        memory.reserve(CHUNK_BYTES);
+        let (buffer, packed) = match coding {
+            Coding::Identity => (memory, None),
+            Coding::Gzip => {
+                let packed = GzEncoder::new(memory, Compression::fast());
+                (Vec::with_capacity(CHUNK_BYTES), Some(packed))
+            }
+        };
         Self {
-            buffer: Vec::with_capacity(CHUNK_BYTES),
+            buffer,
             packed,
             fault: None,
         }
@@ -74,5 +87,27 @@ impl Body {
             Some(packed) => packed.finish(),
             None => Ok(self.buffer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn what_was_in_the_memory_before_is_gone_in_either_coding() {
+        let written = |coding: Coding| {
+            let mut body = Body::within(b"of the answer before".to_vec(), coding);
+            body.push(b"new");
+            body.finish().unwrap()
+        };
+        assert_eq!(written(Coding::Identity), b"new");
+        let packed = written(Coding::Gzip);
+        let mut text = String::new();
+        let mut reader = flate2::read::GzDecoder::new(packed.as_slice());
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "new");
     }
 }

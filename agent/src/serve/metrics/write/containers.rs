@@ -59,10 +59,12 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
     let by_zone = |samples: &mut Samples<'_>, figure: &dyn Fn(&AccountBook, &[usize]) -> f64| {
         for row in &rows {
             let [id, name, runtime, state] = row.labels();
-            for (zone, places) in &classes {
-                let labels = [id, name, runtime, state, *zone, row.pod];
-                samples.put(&labels, figure(row.book, places));
-            }
+            let labels = [id, name, runtime, state, "", row.pod];
+            let zones = classes.iter();
+            samples.put_zones(
+                &labels,
+                zones.map(|(zone, places)| (*zone, figure(row.book, places))),
+            );
         }
     };
     out.each(&f::CONTAINER_JOULES, |samples| {

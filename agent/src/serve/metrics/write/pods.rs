@@ -62,10 +62,11 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
     let by_zone = |samples: &mut Samples<'_>, figure: &dyn Fn(&PodBook, &[usize]) -> f64| {
         for row in &rows {
             let [uid, name, namespace, state] = row.labels();
-            for (zone, places) in &classes {
-                let labels = [uid, name, namespace, state, *zone];
-                samples.put(&labels, figure(row.book, places));
-            }
+            let zones = classes.iter();
+            samples.put_zones(
+                &[uid, name, namespace, state, ""],
+                zones.map(|(zone, places)| (*zone, figure(row.book, places))),
+            );
         }
     };
     out.each(&f::POD_JOULES, |samples| {

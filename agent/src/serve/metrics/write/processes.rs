@@ -49,9 +49,13 @@ fn merged<'r, 'a, const N: usize>(
     rows: &'r mut [Row<'a>],
     labels: for<'x> fn(&'x Row<'a>) -> [&'x str; N],
 ) -> impl Iterator<Item = &'r [Row<'a>]> {
-    rows.sort_by(|one, other| labels(one).cmp(&labels(other)));
+    // The number is the first label, and mostly tells two apart.
+    rows.sort_by(|one, other| {
+        let numbers = one.pid.cmp(&other.pid);
+        numbers.then_with(|| labels(one).cmp(&labels(other)))
+    });
     let rows: &'r [Row<'a>] = rows;
-    rows.chunk_by(move |one, other| labels(one) == labels(other))
+    rows.chunk_by(move |one, other| one.pid == other.pid && labels(one) == labels(other))
 }
 
 /// Writes the processes; returns how many were left out.
@@ -83,11 +87,12 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
         for same in &rows {
             let Some(row) = same.first() else { continue };
             let [pid, comm, exe, kind, state, container, vm] = row.labels();
-            for (zone, places) in &classes {
+            let labels = [pid, comm, exe, kind, state, container, vm, ""];
+            let zones = classes.iter().map(|(zone, places)| {
                 let amounts = same.iter().map(|row| at(&row.process.zones, places));
-                let labels = [pid, comm, exe, kind, state, container, vm, *zone];
-                samples.put(&labels, figure(all(amounts)));
-            }
+                (*zone, figure(all(amounts)))
+            });
+            samples.put_zones(&labels, zones);
         }
     };
     let elapsed = snapshot.elapsed;

@@ -41,30 +41,39 @@ fn scaled(value: f64) -> Option<(u64, u32)> {
     })
 }
 
+/// Room for a decimal: fifteen digits, a point, and a zero before it.
+const ROOM: usize = 20;
+
 /// `whole` with `places` digits after the point, without zeros at the end.
 fn decimal(line: &mut Vec<u8>, whole: u64, places: u32) {
-    let start = line.len();
+    // From the last digit on, so from the room's end.
+    let mut room = [0_u8; ROOM];
+    let mut free = room.iter_mut().rev();
+    let mut put = |byte: u8| {
+        if let Some(place) = free.next() {
+            *place = byte;
+        }
+    };
     let mut rest = whole;
     let mut shown = false;
     for _ in 0..places {
         let digit = take(&mut rest);
         shown |= digit != b'0';
         if shown {
-            line.push(digit);
+            put(digit);
         }
     }
     if shown {
-        line.push(b'.');
+        put(b'.');
     }
     loop {
-        line.push(take(&mut rest));
+        put(take(&mut rest));
         if rest == 0 {
             break;
         }
     }
-    if let Some(digits) = line.get_mut(start..) {
-        digits.reverse();
-    }
+    let begin = free.len();
+    line.extend_from_slice(room.get(begin..).unwrap_or_default());
 }
 
 /// Takes the last digit off.
@@ -97,6 +106,9 @@ mod tests {
             (0.000_001, "0.000001"),
             (0.000_000_001, "0.000000001"),
             (1_234.050_6, "1234.0506"),
+            (999_999_999.999_999, "999999999.999999"),
+            (999_999.999_999_999, "999999.999999999"),
+            (0.000_000_999, "0.000000999"),
             (-3.25, "-3.25"),
             (f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
