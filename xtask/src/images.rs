@@ -1,5 +1,6 @@
 //! OCI images without a container daemon: one static program each, on nothing.
 
+mod archive;
 mod called;
 mod compile;
 mod oci;
@@ -13,6 +14,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::packages::{self, Need};
 use crate::{process, workspace};
+pub(crate) use archive::{Archive, machine};
 use called::Called;
 pub(crate) use called::REGISTRY;
 pub use compile::Arch;
@@ -185,7 +187,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let archs = architectures(&args.arch)?;
     if args.check_reproducible {
-        return reproduce::check(&names, &archs);
+        return reproduce::check(&names, &archs).map(drop);
     }
     let written = write_all(&Place::here(), &names, how, &archs, Called::Locally)?;
     for image in &written {
@@ -235,6 +237,14 @@ pub fn reference(name: &str) -> Result<String> {
     Ok(Called::Locally.reference(recipe(name)?))
 }
 
+/// The reference under which chart and manifests ask for an image of a release.
+///
+/// # Errors
+/// When there is no such image.
+pub(crate) fn public_reference(name: &str) -> Result<String> {
+    Ok(Called::Publicly.reference(recipe(name)?))
+}
+
 /// Builds images for tests and the demonstration, and gives their archives in
 /// the order of the names.
 ///
@@ -256,11 +266,11 @@ pub fn build_release(names: &[&str], archs: &[Arch]) -> Result<Vec<Written>> {
     write_all(&here, names, Build::Release, archs, Called::Publicly)
 }
 
-/// Builds images here and a second time elsewhere, from nothing.
+/// Builds images here and a second time elsewhere, from nothing; gives those of here.
 ///
 /// # Errors
 /// When a build fails, two digests differ, or an image is larger than promised.
-pub fn check_reproducible(names: &[&str], archs: &[Arch]) -> Result<()> {
+pub fn check_reproducible(names: &[&str], archs: &[Arch]) -> Result<Vec<Written>> {
     reproduce::check(names, archs)
 }
 

@@ -31,7 +31,11 @@ const NAMED: [(&str, &[&str]); 8] = [
     ("deploy/aws/stack.yaml", &[" Default: <registry>\n"]),
     (
         "docs/install/index.md",
-        &["?ref=v<version>\n", " newTag: <version>\n"],
+        &[
+            "?ref=v<version>\n",
+            " newTag: <version>\n",
+            " tanso-<version>.tgz ",
+        ],
     ),
     ("docs/install/aws.md", &["`helm push tanso-<version>.tgz "]),
 ];
