@@ -35,6 +35,8 @@ def without_a_stack(tally):
             ("deploy refuses unasked costs, bad options, arm64 and a low quota", cloud.asks_before_it_costs),
             ("deploy refuses images whose root would not be encrypted or that are not x86-64", cloud.looks_at_an_image),
             ("numbers with zeros in front and addresses that are none are refused", cloud.numbers_are_decimal),
+            ("types, charts and registries that AWS or Helm would refuse later are refused at once", cloud.texts_are_looked_at),
+            ("no option is taken for the value of the one before it", cloud.an_option_is_no_value),
             ("quota tells, and asks for more once and only on demand", cloud.quotas),
             ("prices renews the table", cloud.prices_are_renewed),
         ]:
