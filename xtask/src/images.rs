@@ -21,6 +21,9 @@ pub use compile::Arch;
 use compile::Place;
 use oci::{Entry, Image};
 
+/// The authorities that programs trust: in an image as on this machine.
+pub(crate) const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
+
 /// The largest image that users are asked to pull, bytes, unpacked.
 const BYTES_MAX: u64 = 30_000_000;
 
@@ -350,11 +353,11 @@ fn image(recipe: &Recipe, program: PathBuf, called: Called) -> Image {
         source: program,
         mode: 0o755,
     }];
-    let certificates = Path::new("/etc/ssl/certs/ca-certificates.crt");
+    let certificates = Path::new("/").join(CERTIFICATES);
     if recipe.ca_certificates && certificates.is_file() {
         files.push(Entry {
-            path: "etc/ssl/certs/ca-certificates.crt".to_owned(),
-            source: certificates.to_path_buf(),
+            path: CERTIFICATES.to_owned(),
+            source: certificates,
             mode: 0o644,
         });
     }

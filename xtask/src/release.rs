@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::images::{self, Arch, Build, Written};
 use crate::kubeparts::hex;
+use crate::packages::{self, Need};
 use crate::tools::Tool;
 use crate::{chart, deny, workspace};
 use sbom::Subject;
@@ -47,6 +48,12 @@ const IMAGES: [(&str, Subject); 3] = [
         },
     ),
 ];
+
+/// Without them an image is built all the same, and reaches nobody.
+const CERTIFICATES: Need = Need {
+    file: "/etc/ssl/certs/ca-certificates.crt",
+    package: "ca-certificates",
+};
 
 /// What is in the plug-in.
 const PLUGIN: Subject = Subject {
@@ -119,6 +126,7 @@ pub fn run(args: &Args) -> Result<()> {
     version::check(&workspace::root())?;
     let archs = images::architectures(&args.arch)?;
     // What can fail in seconds comes before the hour that images may take.
+    packages::ensure(&[CERTIFICATES], "an image that calls out over TLS")?;
     let helm = Tool::Helm.ensure()?;
     let rendered = rendered()?;
     let targets: Vec<String> = archs.iter().copied().map(Arch::triple).collect();

@@ -2,7 +2,7 @@
 //! which machines it is for, and that each part is what it is named by. It trusts
 //! nothing that `oci` meant to write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -22,6 +22,8 @@ pub(crate) struct Archive {
     pub(crate) digest: String,
     /// The architectures of its programs, in the order of the list.
     pub(crate) archs: Vec<String>,
+    /// What lies in the image, whatever the architecture.
+    pub(crate) files: BTreeSet<String>,
 }
 
 type Members = BTreeMap<String, Vec<u8>>;
@@ -57,12 +59,22 @@ impl Archive {
             }
             None => vec![named],
         };
-        let archs = manifests.iter().map(|one| architecture(members, one));
+        let mut archs = Vec::new();
+        let mut files: Option<BTreeSet<String>> = None;
+        for manifest in &manifests {
+            let (arch, names) = image(members, manifest)?;
+            archs.push(arch);
+            files = Some(match files {
+                None => names,
+                Some(others) => others.intersection(&names).cloned().collect(),
+            });
+        }
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(Self {
             reference: text(&top["annotations"]["org.opencontainers.image.ref.name"]),
             digest: text(&top["digest"]),
-            archs: archs.collect::<Result<_>>()?,
+            archs,
+            files: files.unwrap_or_default(),
         })
     }
 }
@@ -110,26 +122,27 @@ fn document(members: &Members, described: &Value) -> Result<Value> {
         .with_context(|| format!("blob {} is no document", described["digest"]))
 }
 
-/// What an image says that it is for, once its program was found to be for that.
-fn architecture(members: &Members, manifest: &Value) -> Result<String> {
+/// What an image says that it is for, once its program was found to be for that,
+/// and the names of its files.
+fn image(members: &Members, manifest: &Value) -> Result<(String, BTreeSet<String>)> {
     let config = document(members, &manifest["config"])?;
     let says = config["architecture"].as_str().unwrap_or_default();
     let starts = config["config"]["Entrypoint"][0]
         .as_str()
         .unwrap_or_default();
-    let mut program = None;
+    let mut files = Members::new();
     for layer in manifest["layers"].as_array().into_iter().flatten() {
-        let mut files = self::members(blob(members, layer)?)?;
-        program = files.remove(starts.trim_start_matches('/')).or(program);
+        files.extend(self::members(blob(members, layer)?)?);
     }
+    let program = files.get(starts.trim_start_matches('/'));
     let program = program.with_context(|| format!("it starts \"{starts}\", which is not there"))?;
-    let is = machine(&program);
+    let is = machine(program);
     ensure!(
         is == Some(says),
         "\"{starts}\" of the image for {says} is a program for {}",
         is.unwrap_or("no machine that is known here")
     );
-    Ok(says.to_owned())
+    Ok((says.to_owned(), files.into_keys().collect()))
 }
 
 #[cfg(test)]
@@ -185,6 +198,7 @@ mod tests {
                 reference: "registry.example/one:7".to_owned(),
                 digest,
                 archs: archs.collect(),
+                files: BTreeSet::from(["one".to_owned()]),
             };
             assert_eq!(Archive::read(&file).unwrap(), expected);
         }

@@ -10,8 +10,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::packed;
-use super::sbom::IMAGE;
+use super::sbom::{IMAGE, Subject};
+use super::{IMAGES, packed};
 use crate::images::{self, Arch, Archive, REGISTRY, Written};
 use crate::process::output;
 use crate::{chart, workspace};
@@ -115,6 +115,11 @@ fn of_archives(
             faults.push(format!("{name}: it has no archive"));
             continue;
         };
+        let trusts = |(one, subject): &(&str, Subject)| *one == name && subject.has_certificates;
+        if IMAGES.iter().any(trusts) && !archive.files.contains(images::CERTIFICATES) {
+            let lacks = images::CERTIFICATES;
+            faults.push(format!("{name}: it calls out over TLS and has no {lacks}"));
+        }
         if archive.digest != image.digest {
             let (is, built) = (&archive.digest, &image.digest);
             faults.push(format!(
@@ -201,6 +206,7 @@ mod tests {
             reference: format!("{REGISTRY}/tanso-agent:7.0.0"),
             digest: digest.to_owned(),
             archs: archs.iter().map(|&arch| arch.to_owned()).collect(),
+            files: BTreeSet::from(["tanso-agent".to_owned()]),
         }
     }
 
@@ -244,6 +250,28 @@ mod tests {
         assert!(told[0].contains("sha256:b") && told[0].contains("sha256:a"));
         assert!(told[1].contains("for amd64 and not for amd64, arm64"));
         assert_eq!(of_archives(&BTreeMap::new(), &written, &archs).len(), 1);
+    }
+
+    #[test]
+    fn an_image_that_calls_out_has_the_authorities_that_it_trusts() {
+        let written = [Written {
+            name: "tanso-operator",
+            archive: PathBuf::new(),
+            digest: "sha256:a".to_owned(),
+            bytes: Vec::new(),
+        }];
+        let mut bare = archive("sha256:a", &["amd64"]);
+        let of = |one: &Archive| {
+            let archives = BTreeMap::from([("tanso-operator", one.clone())]);
+            of_archives(&archives, &written, &[Arch::Amd64])
+        };
+        let told = of(&bare);
+        assert!(
+            told.len() == 1 && told[0].contains("no etc/ssl/certs/"),
+            "{told:?}"
+        );
+        bare.files.insert(images::CERTIFICATES.to_owned());
+        assert_eq!(of(&bare), [""; 0]);
     }
 
     #[test]
