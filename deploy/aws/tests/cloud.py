@@ -376,6 +376,20 @@ def prices_are_renewed(cloud):
     has((copy / "prices.csv").read_text(), f"us-east-1,c5.metal,hour,4.205,{datetime.now(timezone.utc):%Y-%m-%d},AWS Price List API")
 
 
+def what_does_not_come_is_told(cloud):
+    """AWS waits ten minutes to an hour, then the CLI says "Max attempts exceeded" and no more."""
+    impatient = cloud.folder / "impatient"
+    impatient.mkdir()
+    (impatient / "aws").write_text(f'#!/bin/sh\ncase "$*" in *" wait "*) exit 255 ;; esac\nexec {shutil.which("aws")} "$@"\n')
+    (impatient / "aws").chmod(0o755)
+    env = {"PATH": f"{impatient}:{os.environ['PATH']}"}
+    for script, words in [("stop", "has not stopped yet"), ("start", "does not run yet")]:
+        text = cloud.script(script, "--region", REGION, "--stack-name", "small", wanted=1, env=env)
+        has(text, words, "check --region us-east-1 --stack-name small")
+    text = cloud.script("delete", "--region", REGION, "--stack-name", "small", "--yes", wanted=1, env=env)
+    has(text, 'stack "small" is not gone', "describe-stack-events --region us-east-1 --stack-name small")
+
+
 def deletes(cloud):
     instance = cloud.instance("tanso")
     has(cloud.script("delete", "--region", REGION, wanted=1), "energy ledger", "--yes")

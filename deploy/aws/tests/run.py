@@ -59,6 +59,7 @@ def life_of_a_stack(tally, user_data):
             ("check reckons age, cost and what is left of a budget", cloud.check_reckons),
             ("stop stops, start starts, each once; what ran is remembered", cloud.stops_and_starts),
             ("a stop in the console is booked by start", cloud.a_stop_in_the_console_is_booked),
+            ("what does not stop, start or go is told with what to look at", cloud.what_does_not_come_is_told),
             ("delete asks, then nothing is left", cloud.deletes),
         ]:  # fmt: skip
             tally.run(sentence, lambda check=check: check(stand_in))
