@@ -42,6 +42,11 @@ check_options() {
   [[ $volume_gib =~ ^[1-9][0-9]{1,3}$ ]] && ((volume_gib >= 20 && volume_gib <= 1000)) || refuse "--volume-gib \"$volume_gib\": accepted are 20 to 1000" 2
   [[ $certificate == SelfSigned || $certificate == CertManager ]] || refuse "--certificate \"$certificate\": accepted are SelfSigned and CertManager" 2
   [[ -z $budget ]] || number --budget "$budget"
+  # As in the template, which AWS would hold against it once costs were agreed to.
+  [[ $instance_type =~ ^[a-z0-9-]+\.[a-z0-9-]+$ ]] || refuse "--instance-type \"$instance_type\": accepted is a type as AWS writes it, as in c5.metal" 2
+  [[ -z $chart || $chart =~ ^(oci|https)://[A-Za-z0-9./_:-]+$ ]] || refuse "--chart \"$chart\": accepted is oci://… or https://…, as in oci://ghcr.io/you/charts/tanso" 2
+  [[ -z $chart_version || $chart_version =~ ^[0-9A-Za-z.+-]+$ ]] || refuse "--chart-version \"$chart_version\": accepted is a version, as in 0.1.0" 2
+  [[ -z $images || $images =~ ^[a-z0-9]([a-z0-9./_:-]*[a-z0-9])?$ ]] || refuse "--images \"$images\": accepted is registry/path in small letters, without a slash at its end, as in ghcr.io/you/tanso" 2
   [[ -z $metrics_cidr || $metrics_cidr =~ ^($octet\.){3}$octet/(3[0-2]|[12]?[0-9])$ ]] || refuse "--metrics-cidr \"$metrics_cidr\": accepted is an IPv4 address/bits, as in 203.0.113.7/32" 2
   [[ $metrics_cidr != */0 ]] || warn 'metrics will be open to the whole world; a token is all that guards them'
 }

@@ -18,6 +18,12 @@ common_options='  --profile NAME      profile of the AWS CLI
   --dry-run           say what would be done, change nothing
   -h, --help          this text'
 
+# No value begins with a hyphen: `--images --dry-run` would take the safeguard for a
+# registry, and make what was only to be looked at.
+has_value() {
+  (($# > 1)) && [[ -n $2 && $2 != -* ]] || refuse "$1 needs a value${2:+, and \"$2\" is an option}; see $me --help" 2
+}
+
 # Reads the options; what is not common goes to the script's own `option NAME VALUE`,
 # which answers 0 (took both), 1 (unknown) or 10 (took the name alone).
 options() {
@@ -27,13 +33,13 @@ options() {
       -h | --help) usage; exit 0 ;;
       --dry-run) dry_run=yes; shift; continue ;;
       --profile | --region | --stack-name)
-        (($# > 1)) && [[ -n $2 ]] || refuse "$1 needs a value; see $me --help" 2
+        has_value "$@"
         case $1 in --profile) profile=$2 ;; --region) region=$2 ;; *) stack=$2 ;; esac
         shift 2; continue ;;
     esac
     took=0; option "$1" "${2-}" || took=$?
     case $took in
-      0) (($# > 1)) || refuse "$1 needs a value; see $me --help" 2; shift 2 ;;
+      0) has_value "$@"; shift 2 ;;
       10) shift ;;
       *) refuse "unknown option \"$1\"; see $me --help" 2 ;;
     esac

@@ -15,7 +15,8 @@ use crate::progress::Step;
 use crate::{kubeparts, process, workspace};
 
 const LINKER_VERSION: &str = "0.13.0";
-const TARGET: &str = "bpfel-unknown-none";
+/// What the kernel programs are compiled for, wherever they are to run.
+pub(crate) const TARGET: &str = "bpfel-unknown-none";
 const LLVM_PREFIX: &str = "/usr/lib/llvm-22";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";

@@ -1,5 +1,6 @@
 //! OCI images without a container daemon: one static program each, on nothing.
 
+mod archive;
 mod called;
 mod compile;
 mod oci;
@@ -13,11 +14,15 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::packages::{self, Need};
 use crate::{process, workspace};
+pub(crate) use archive::{Archive, machine};
 use called::Called;
 pub(crate) use called::REGISTRY;
 pub use compile::Arch;
 use compile::Place;
 use oci::{Entry, Image};
+
+/// The authorities that programs trust: in an image as on this machine.
+pub(crate) const CERTIFICATES: &str = "etc/ssl/certs/ca-certificates.crt";
 
 /// The largest image that users are asked to pull, bytes, unpacked.
 const BYTES_MAX: u64 = 30_000_000;
@@ -185,7 +190,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let archs = architectures(&args.arch)?;
     if args.check_reproducible {
-        return reproduce::check(&names, &archs);
+        return reproduce::check(&names, &archs).map(drop);
     }
     let written = write_all(&Place::here(), &names, how, &archs, Called::Locally)?;
     for image in &written {
@@ -235,6 +240,14 @@ pub fn reference(name: &str) -> Result<String> {
     Ok(Called::Locally.reference(recipe(name)?))
 }
 
+/// The reference under which chart and manifests ask for an image of a release.
+///
+/// # Errors
+/// When there is no such image.
+pub(crate) fn public_reference(name: &str) -> Result<String> {
+    Ok(Called::Publicly.reference(recipe(name)?))
+}
+
 /// Builds images for tests and the demonstration, and gives their archives in
 /// the order of the names.
 ///
@@ -256,11 +269,11 @@ pub fn build_release(names: &[&str], archs: &[Arch]) -> Result<Vec<Written>> {
     write_all(&here, names, Build::Release, archs, Called::Publicly)
 }
 
-/// Builds images here and a second time elsewhere, from nothing.
+/// Builds images here and a second time elsewhere, from nothing; gives those of here.
 ///
 /// # Errors
 /// When a build fails, two digests differ, or an image is larger than promised.
-pub fn check_reproducible(names: &[&str], archs: &[Arch]) -> Result<()> {
+pub fn check_reproducible(names: &[&str], archs: &[Arch]) -> Result<Vec<Written>> {
     reproduce::check(names, archs)
 }
 
@@ -340,11 +353,11 @@ fn image(recipe: &Recipe, program: PathBuf, called: Called) -> Image {
         source: program,
         mode: 0o755,
     }];
-    let certificates = Path::new("/etc/ssl/certs/ca-certificates.crt");
+    let certificates = Path::new("/").join(CERTIFICATES);
     if recipe.ca_certificates && certificates.is_file() {
         files.push(Entry {
-            path: "etc/ssl/certs/ca-certificates.crt".to_owned(),
-            source: certificates.to_path_buf(),
+            path: CERTIFICATES.to_owned(),
+            source: certificates,
             mode: 0o644,
         });
     }

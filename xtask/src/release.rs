@@ -1,21 +1,22 @@
 //! Everything of a release in one folder: images with their bills of
 //! materials, the chart, the manifests, the plug-in, and checksums of all. What
-//! is linked in is judged first, and that all of it names one version.
+//! is linked in is judged first, and that all of it names one version; what was
+//! made is held against itself, and only then copied to where it is asked for.
 
+mod packed;
 mod sbom;
+mod verify;
 mod version;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::images::{self, Arch, Build, Written};
 use crate::kubeparts::hex;
-use crate::process::output;
-use crate::progress::Step;
+use crate::packages::{self, Need};
 use crate::tools::Tool;
 use crate::{chart, deny, workspace};
 use sbom::Subject;
@@ -47,6 +48,12 @@ const IMAGES: [(&str, Subject); 3] = [
         },
     ),
 ];
+
+/// Without them an image is built all the same, and reaches nobody.
+const CERTIFICATES: Need = Need {
+    file: "/etc/ssl/certs/ca-certificates.crt",
+    package: "ca-certificates",
+};
 
 /// What is in the plug-in.
 const PLUGIN: Subject = Subject {
@@ -83,6 +90,9 @@ const RENDERED: [(&str, &str); 6] = [
     ("config/flux-helm", "flux-helm.yaml"),
 ];
 
+/// Checksums of all other files.
+const SUMS: &str = "SHA256SUMS";
+
 /// Where to, and for which machines.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -104,67 +114,115 @@ pub struct Args {
 /// Builds a release.
 ///
 /// # Errors
-/// When something that is linked in is refused, a part cannot be built, an image
-/// is larger than promised, or the folder has something of before.
+/// When something that is linked in is refused, a part cannot be built or does not
+/// fit the others, an image is larger than promised, or the folder has something of
+/// before. Nothing is in the folder then.
 pub fn run(args: &Args) -> Result<()> {
     let out = match &args.out {
         Some(dir) => dir.clone(),
         None => workspace::target_dir().join("release-files"),
     };
-    fs::create_dir_all(&out).with_context(|| format!("creating \"{}\"", out.display()))?;
-    if fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_some()) {
-        // What is left of an earlier release would get a checksum of this one.
+    refuse_filled(&out)?;
+    version::check(&workspace::root())?;
+    let archs = images::architectures(&args.arch)?;
+    // What can fail in seconds comes before the hour that images may take.
+    packages::ensure(&[CERTIFICATES], "an image that calls out over TLS")?;
+    let helm = Tool::Helm.ensure()?;
+    let rendered = rendered()?;
+    let targets: Vec<String> = archs.iter().copied().map(Arch::triple).collect();
+    let bills = IMAGES.map(|(_, subject)| sbom::contents(subject, &targets));
+    let bills = bills.into_iter().collect::<Result<Vec<_>>>()?;
+    let plugins_bill = sbom::contents(PLUGIN, &targets)?.bill(None)?;
+    deny::run(&deny::Args {
+        require_advisories: args.require_advisories,
+    })?;
+    let names = IMAGES.map(|(name, _)| name);
+    let prove = || images::check_reproducible(&names, &archs);
+    let proven = args.check_reproducible.then(prove).transpose()?;
+    let written = images::build_release(&names, &archs)?;
+    for line in written.iter().flat_map(Written::lines) {
+        println!("{line}");
+    }
+    written.iter().try_for_each(Written::check_size)?;
+    same_as_proven(proven.as_deref(), &written)?;
+    // Beside the target folder's own: whole or not at all, whatever fails.
+    let stage = tempfile::Builder::new()
+        .prefix("release-")
+        .tempdir_in(workspace::target_dir())
+        .context("making a folder for the release")?;
+    let stage = stage.path();
+    put_images(stage, &written, &bills)?;
+    manifests(stage, &rendered)?;
+    for arch in &archs {
+        plugin(stage, *arch)?;
+    }
+    write(
+        &stage.join("kubectl-tanso.cdx.json"),
+        plugins_bill.as_bytes(),
+    )?;
+    packed::pack(&helm, stage)?;
+    println!("{}", verify::check(stage, &written, &archs, &helm)?);
+    let files = publish(stage, &out)?;
+    println!("{files} files in \"{}\"", out.display());
+    Ok(())
+}
+
+/// What is left of an earlier release would get a checksum of this one.
+fn refuse_filled(out: &Path) -> Result<()> {
+    fs::create_dir_all(out).with_context(|| format!("creating \"{}\"", out.display()))?;
+    let mut entries =
+        fs::read_dir(out).with_context(|| format!("reading \"{}\"", out.display()))?;
+    if entries.next().is_some() {
         bail!(
             "\"{}\" is not empty; remove it, or name another folder by --out",
             out.display()
         );
     }
-    version::check(&workspace::root())?;
-    deny::run(&deny::Args {
-        require_advisories: args.require_advisories,
-    })?;
-    let archs = images::architectures(&args.arch)?;
-    if args.check_reproducible {
-        images::check_reproducible(&IMAGES.map(|(name, _)| name), &archs)?;
-    }
-    let written = images(&out, &archs)?;
-    manifests(&out)?;
-    for arch in &archs {
-        plugin(&out, *arch)?;
-    }
-    bill(&out, "kubectl-tanso", PLUGIN, &archs)?;
-    package(&out)?;
-    let sums = checksums(&out)?;
-    write(&out.join("SHA256SUMS"), sums.as_bytes())?;
-    for line in written.iter().flat_map(Written::lines) {
-        println!("{line}");
-    }
-    written.iter().try_for_each(Written::check_size)?;
-    println!(
-        "{} files in \"{}\"",
-        sums.lines().count() + 1,
-        out.display()
-    );
     Ok(())
 }
 
-fn images(out: &Path, archs: &[Arch]) -> Result<Vec<Written>> {
-    let written = images::build_release(&IMAGES.map(|(name, _)| name), archs)?;
-    for (image, (name, subject)) in written.iter().zip(IMAGES) {
-        copy(&image.archive, &out.join(format!("{name}.oci.tar")))?;
-        bill(out, name, subject, archs)?;
+/// What was built twice is what is released.
+fn same_as_proven(proven: Option<&[Written]>, written: &[Written]) -> Result<()> {
+    for (one, other) in proven.unwrap_or_default().iter().zip(written) {
+        if one.digest != other.digest {
+            bail!(
+                "image {} was {} when it was built twice and is {} now: the checkout changed \
+                 meanwhile; run it again",
+                one.name,
+                one.digest,
+                other.digest
+            );
+        }
     }
-    Ok(written)
+    Ok(())
 }
 
-/// What is linked in, on any of these architectures.
-fn bill(out: &Path, name: &str, subject: Subject, archs: &[Arch]) -> Result<()> {
-    let targets: Vec<String> = archs.iter().copied().map(Arch::triple).collect();
-    let bill = sbom::of(subject, &targets)?;
-    write(&out.join(format!("{name}.cdx.json")), bill.as_bytes())
+/// The name and digest that an image is pulled by.
+fn pinned(reference: &str, digest: &str) -> String {
+    format!("{reference}@{digest}")
 }
 
-fn manifests(out: &Path) -> Result<()> {
+/// The archives, each with its bill, and a list of what a registry knows them by.
+fn put_images(out: &Path, written: &[Written], bills: &[sbom::Contents]) -> Result<()> {
+    let mut list = String::new();
+    for ((image, (name, _)), bill) in written.iter().zip(IMAGES).zip(bills) {
+        copy(&image.archive, &out.join(format!("{name}.oci.tar")))?;
+        let pinned = pinned(&images::public_reference(name)?, &image.digest);
+        let bill = bill.bill(Some(&pinned))?;
+        write(&out.join(format!("{name}.cdx.json")), bill.as_bytes())?;
+        list.push_str(&pinned);
+        list.push('\n');
+    }
+    write(&out.join("images.txt"), list.as_bytes())
+}
+
+/// What kustomize makes of each folder, and its name in the release.
+fn rendered() -> Result<Vec<(&'static str, String)>> {
+    let render = |(folder, name)| Ok((name, chart::kustomize(folder)?));
+    RENDERED.into_iter().map(render).collect()
+}
+
+fn manifests(out: &Path, rendered: &[(&str, String)]) -> Result<()> {
     let root = workspace::root();
     for (source, name) in FILES {
         copy(&root.join(source), &out.join(name))?;
@@ -177,32 +235,42 @@ fn manifests(out: &Path) -> Result<()> {
         let name = format!("sample-{}", name.to_string_lossy());
         copy(&entry.path(), &out.join(name))?;
     }
-    for (folder, name) in RENDERED {
-        write(&out.join(name), chart::kustomize(folder)?.as_bytes())?;
+    for (name, text) in rendered {
+        write(&out.join(name), text.as_bytes())?;
     }
     Ok(())
 }
 
-fn plugin(out: &Path, arch: Arch) -> Result<()> {
-    let program = images::program("tanso-cli", "kubectl-tanso", Build::Release, arch)?;
-    copy(
-        &program,
-        &out.join(format!("kubectl-tanso-linux-{}", arch.name())),
-    )
+fn plugin_name(arch: Arch) -> String {
+    format!("kubectl-tanso-linux-{}", arch.name())
 }
 
-fn package(out: &Path) -> Result<()> {
-    let helm = Tool::Helm.ensure()?;
-    let step = Step::new("packaging the chart");
-    let mut command = Command::new(helm);
-    command
-        .arg("package")
-        .arg(workspace::root().join("charts/tanso"))
-        .arg("--destination")
-        .arg(out);
-    output(&mut command)?;
-    step.done("packaged the chart");
-    Ok(())
+fn plugin(out: &Path, arch: Arch) -> Result<()> {
+    let program = images::program("tanso-cli", "kubectl-tanso", Build::Release, arch)?;
+    copy(&program, &out.join(plugin_name(arch)))
+}
+
+/// Copies what was found to fit, the checksums last: where they are, all is. Gives
+/// how many files there are.
+fn publish(stage: &Path, out: &Path) -> Result<usize> {
+    let sums = checksums(stage)?;
+    let publish = || {
+        refuse_filled(out)?;
+        for (_, name) in sums.lines().filter_map(|line| line.split_once("  ")) {
+            copy(&stage.join(name), &out.join(name))?;
+        }
+        if checksums(out)? != sums {
+            bail!("what is there is not what was copied");
+        }
+        write(&out.join(SUMS), sums.as_bytes())
+    };
+    publish().with_context(|| {
+        format!(
+            "filling \"{}\"; it is no release: remove it and run this again",
+            out.display()
+        )
+    })?;
+    Ok(sums.lines().count() + 1)
 }
 
 /// `sha256sum`'s own format, in the order of the names.
@@ -211,7 +279,7 @@ fn checksums(out: &Path) -> Result<String> {
     let mut names: Vec<String> = entries
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name != "SHA256SUMS")
+        .filter(|name| name != SUMS)
         .collect();
     names.sort();
     let line = |name: String| {
@@ -234,7 +302,59 @@ fn write(file: &Path, content: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::checksums;
+    use super::*;
+
+    fn built(digest: &str, archive: PathBuf) -> Written {
+        Written {
+            name: "tanso-operator",
+            archive,
+            digest: digest.to_owned(),
+            bytes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_image_that_is_not_the_one_that_was_built_twice_is_no_release() {
+        let one = |digest| vec![built(digest, PathBuf::new())];
+        same_as_proven(None, &one("sha256:a")).unwrap();
+        same_as_proven(Some(&one("sha256:a")), &one("sha256:a")).unwrap();
+        let error = same_as_proven(Some(&one("sha256:a")), &one("sha256:b")).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("tanso-operator was sha256:a") && error.contains("run it again"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn images_are_listed_by_the_name_and_digest_that_they_are_pulled_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("built");
+        fs::write(&archive, "an archive").unwrap();
+        let bill = sbom::contents_of_tests();
+        put_images(dir.path(), &[built("sha256:a", archive)], &[bill]).unwrap();
+        let pinned = format!(
+            "ghcr.io/tanso-dev/tanso-operator:{}@sha256:a",
+            env!("CARGO_PKG_VERSION")
+        );
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(read("images.txt"), format!("{pinned}\n"));
+        assert!(read("tanso-operator.cdx.json").contains(&pinned));
+        assert_eq!(read("tanso-operator.oci.tar"), "an archive");
+    }
+
+    #[test]
+    fn a_folder_is_filled_whole_and_one_that_has_something_not_at_all() {
+        let (stage, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(stage.path().join("install.yaml"), "kind: List").unwrap();
+        assert_eq!(publish(stage.path(), out.path()).unwrap(), 2);
+        let sums = fs::read_to_string(out.path().join(SUMS)).unwrap();
+        assert_eq!(sums, checksums(stage.path()).unwrap());
+        fs::write(stage.path().join("later.yaml"), "").unwrap();
+        let error = publish(stage.path(), out.path()).unwrap_err();
+        assert!(format!("{error:#}").contains("is not empty"), "{error:#}");
+        assert!(!out.path().join("later.yaml").exists());
+    }
 
     #[test]
     fn checksums_are_those_of_the_content_and_in_order() {

@@ -86,7 +86,7 @@ pub struct NetworkPolicySpec {
     #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 65535)))]
     #[x_kube(validation = Rule::new("self.all(p, self.exists_one(o, o == p))").message("each port may be named once"))]
     pub api_server_ports: Vec<i32>,
-    /// Where the API server answers, as pods reach it behind its Service, for example `10.0.0.1/32`; default anywhere at those ports.
+    /// Where the API server answers, as pods reach it behind its Service, for example `10.0.0.1/32`; default anywhere at those ports. From there its proxy may ask agents and model server, as `kubectl tanso` does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("isCIDR(self)").message(Message::Expression("'apiServerCidr \"' + self + '\"; accepted is a CIDR, as in 10.0.0.1/32'".into())))]

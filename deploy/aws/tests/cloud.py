@@ -217,6 +217,31 @@ def numbers_are_decimal(cloud):
     has(cloud.script("check", "--region", REGION, "--price", "010", wanted=2), '--price "010"')
 
 
+def texts_are_looked_at(cloud):
+    """Before anybody is asked whether it may cost: AWS would refuse them afterwards, in words of its own."""
+    for option, value, accepted in [
+        ("--instance-type", "c5", "as in c5.metal"),
+        ("--chart", "charts/tanso", "oci://"),
+        ("--chart-version", "0.1.0'", "as in 0.1.0"),
+        ("--images", "ghcr.io/You/tanso", "ghcr.io/you/tanso"),
+        ("--images", "ghcr.io/you/tanso/", "without a slash"),
+    ]:
+        text = has(cloud.script("deploy", "--region", REGION, "--dry-run", option, value, wanted=2), f'{option} "{value}"', accepted)
+        assert "would run:" not in text, text
+    plan = cloud.script("deploy", "--region", REGION, "--dry-run", "--chart", "oci://ghcr.io/you/charts/tanso", "--images", "localhost:5000/tanso")
+    has(plan, "would run:")
+
+
+def an_option_is_no_value(cloud):
+    """The one that was swallowed would have kept deploy from making a machine."""
+    for option in ["--images", "--image", "--profile", "--region", "--chart"]:
+        text = cloud.script("deploy", "--region", REGION, "--yes", option, "--dry-run", wanted=2)
+        has(text, f'{option} needs a value, and "--dry-run" is an option', "--help")
+    has(cloud.script("quota", "--region", REGION, "--need", wanted=2), "--need needs a value;")
+    has(cloud.script("check", "--stack-name", "", wanted=2), "--stack-name needs a value;")
+    same(cloud.client("cloudformation").describe_stacks()["Stacks"], [], "stacks after refusals")
+
+
 def deploys(cloud):
     text = cloud.script(
         "deploy", "--region", REGION, "--yes", "--metrics-cidr", "203.0.113.0/24", "--budget", "100", "--images", "registry.example/tanso"
@@ -349,6 +374,20 @@ def prices_are_renewed(cloud):
     has(text, "c5.metal $4.205 an hour")
     cloud.script("prices", "--region", REGION, at=copy)
     has((copy / "prices.csv").read_text(), f"us-east-1,c5.metal,hour,4.205,{datetime.now(timezone.utc):%Y-%m-%d},AWS Price List API")
+
+
+def what_does_not_come_is_told(cloud):
+    """AWS waits ten minutes to an hour, then the CLI says "Max attempts exceeded" and no more."""
+    impatient = cloud.folder / "impatient"
+    impatient.mkdir()
+    (impatient / "aws").write_text(f'#!/bin/sh\ncase "$*" in *" wait "*) exit 255 ;; esac\nexec {shutil.which("aws")} "$@"\n')
+    (impatient / "aws").chmod(0o755)
+    env = {"PATH": f"{impatient}:{os.environ['PATH']}"}
+    for script, words in [("stop", "has not stopped yet"), ("start", "does not run yet")]:
+        text = cloud.script(script, "--region", REGION, "--stack-name", "small", wanted=1, env=env)
+        has(text, words, "check --region us-east-1 --stack-name small")
+    text = cloud.script("delete", "--region", REGION, "--stack-name", "small", "--yes", wanted=1, env=env)
+    has(text, 'stack "small" is not gone', "describe-stack-events --region us-east-1 --stack-name small")
 
 
 def deletes(cloud):

@@ -35,6 +35,8 @@ def without_a_stack(tally):
             ("deploy refuses unasked costs, bad options, arm64 and a low quota", cloud.asks_before_it_costs),
             ("deploy refuses images whose root would not be encrypted or that are not x86-64", cloud.looks_at_an_image),
             ("numbers with zeros in front and addresses that are none are refused", cloud.numbers_are_decimal),
+            ("types, charts and registries that AWS or Helm would refuse later are refused at once", cloud.texts_are_looked_at),
+            ("no option is taken for the value of the one before it", cloud.an_option_is_no_value),
             ("quota tells, and asks for more once and only on demand", cloud.quotas),
             ("prices renews the table", cloud.prices_are_renewed),
         ]:
@@ -57,6 +59,7 @@ def life_of_a_stack(tally, user_data):
             ("check reckons age, cost and what is left of a budget", cloud.check_reckons),
             ("stop stops, start starts, each once; what ran is remembered", cloud.stops_and_starts),
             ("a stop in the console is booked by start", cloud.a_stop_in_the_console_is_booked),
+            ("what does not stop, start or go is told with what to look at", cloud.what_does_not_come_is_told),
             ("delete asks, then nothing is left", cloud.deletes),
         ]:  # fmt: skip
             tally.run(sentence, lambda check=check: check(stand_in))
@@ -88,6 +91,7 @@ def booted(tally, user_data, cache):
         ("user data of m5.large says that energy is modelled; cert-manager", lambda: boot.guests_model(machines, user_data.result()["small"])),
         ("by hand: nothing runs before /opt/tanso/setup is called", by_hand),
         ("a failure of any step is signalled with its name; logs alone may fail", lambda: boot.failures_are_told(machines, user_data.result()["tanso"])),
+        ("a run that was cut off while Helm installed is gone on with", lambda: boot.a_run_that_was_cut_off_is_gone_on_with(machines, user_data.result()["tanso"])),
         ("the chart takes the values", lambda: boot.values_fit_the_chart(machines, cache)),
         ("a real nginx takes the configuration and guards the metrics", lambda: proxy.nginx_guards(machines.folder / "metal", boot.manifest(machines), cache)),
         ("checkov fails nothing of the metrics proxy", lambda: lint.checkov_accepts_the_proxy(boot.manifest(machines))),

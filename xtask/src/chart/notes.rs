@@ -30,7 +30,7 @@ const CASES: [(&[&str], &[&str]); 3] = [
 ];
 
 /// Values, and words that the notes then have, or have not.
-const WORDS: [(&[&str], &str, bool); 7] = [
+const WORDS: [(&[&str], &str, bool); 9] = [
     (&[], "set image.repository to", true),
     (
         &["image.repository=example.org/team"],
@@ -49,6 +49,20 @@ const WORDS: [(&[&str], &str, bool); 7] = [
             "powerMonitor.spec.agent.sources={Fake}",
         ],
         "Fake",
+        false,
+    ),
+    // It asks by way of the API server, which is no pod that a policy lets in.
+    (
+        &["networkPolicy.enabled=true"],
+        "networkPolicy.apiServerCidr names",
+        true,
+    ),
+    (
+        &[
+            "networkPolicy.enabled=true",
+            "networkPolicy.apiServerCidr=10.0.0.1/32",
+        ],
+        "apiServerCidr",
         false,
     ),
     // A monitor of one's own would be reached by nobody otherwise, and scraped by none.

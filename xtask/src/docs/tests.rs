@@ -51,6 +51,25 @@ fn every_page_of_the_contents_stands_in_what_is_where_but_fields_and_platforms()
     assert!(missing.is_empty(), "not in docs/README.md: {missing:?}");
 }
 
+/// What `docs/upgrade.md` warns of stood in two guides: after the chart's next version it is refused.
+#[test]
+fn no_guide_keeps_an_older_charts_defaults() {
+    let mut told = Vec::new();
+    for folder in ["docs", "docs/install"] {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "md") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap();
+            let commands = text.lines().filter(|line| line.starts_with("helm upgrade"));
+            let kept = commands.filter(|line| line.contains(" --reuse-values"));
+            told.extend(kept.map(|line| format!("{}: {line}", path.display())));
+        }
+    }
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
 #[test]
 fn every_alert_has_a_runbook_and_cases_of_both_sorts() {
     let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();

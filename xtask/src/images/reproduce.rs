@@ -10,11 +10,12 @@ use anyhow::{Context as _, Result, bail};
 use super::{Arch, Build, Called, Place, Written, write_all};
 use crate::{process, workspace};
 
-/// Builds the images here and elsewhere, and prints both digests of each.
+/// Builds the images here and elsewhere, prints both digests of each, and gives
+/// those of here.
 ///
 /// # Errors
 /// When a build fails, when two digests differ, or when one is too large.
-pub(super) fn check(names: &[&str], archs: &[Arch]) -> Result<()> {
+pub(super) fn check(names: &[&str], archs: &[Arch]) -> Result<Vec<Written>> {
     let release = |place: &Place| write_all(place, names, Build::Release, archs, Called::Locally);
     let first = release(&Place::here())?;
     let elsewhere = tempfile::Builder::new()
@@ -37,7 +38,8 @@ pub(super) fn check(names: &[&str], archs: &[Arch]) -> Result<()> {
         workspace::root().display(),
         place.root.display()
     );
-    first.iter().try_for_each(Written::check_size)
+    first.iter().try_for_each(Written::check_size)?;
+    Ok(first)
 }
 
 fn compare(first: &[Written], second: &[Written]) -> Result<()> {

@@ -15,8 +15,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::kubeparts::hex;
 use crate::process::output;
-use crate::workspace;
+use crate::{ebpf, workspace};
 use tree::{Crate, Tree};
+
+/// The property that names the image which a bill is of.
+pub(super) const IMAGE: &str = "tanso:image";
 
 /// What a bill is of.
 #[derive(Debug, Clone, Copy)]
@@ -43,11 +46,20 @@ impl Part {
     }
 }
 
-/// The bill, as JSON: of all that is linked in for any of these targets.
+/// What a bill lists, as Cargo and this machine tell it.
+#[derive(Debug)]
+pub(super) struct Contents {
+    tree: Tree,
+    kernel: Option<Tree>,
+    parts: Vec<Part>,
+    sums: BTreeMap<(String, String), String>,
+}
+
+/// All that is linked in for any of these targets.
 ///
 /// # Errors
 /// When Cargo does not know the package, or a part's version cannot be told.
-pub(super) fn of(subject: Subject, targets: &[String]) -> Result<String> {
+pub(super) fn contents(subject: Subject, targets: &[String]) -> Result<Contents> {
     let root = workspace::root();
     let tree = tree::of(&root, Some(subject.package), targets)?;
     let mut sums = checksums(&lock(&root.join("Cargo.lock"))?);
@@ -55,13 +67,33 @@ pub(super) fn of(subject: Subject, targets: &[String]) -> Result<String> {
     if subject.has_kernel_programs {
         let folder = root.join("agent-ebpf");
         sums.extend(checksums(&lock(&folder.join("Cargo.lock"))?));
-        // Its target is the kernel's own, by the folder's settings.
-        kernel = Some(tree::of(&folder, None, &[])?);
+        kernel = Some(tree::of(&folder, None, &[ebpf::TARGET.to_owned()])?);
     }
     let parts = parts(subject)?;
-    let bill = bill(&tree, kernel.as_ref(), &parts, &sums)?;
-    let text = serde_json::to_string_pretty(&bill).context("writing a bill of materials")?;
-    Ok(format!("{text}\n"))
+    Ok(Contents {
+        tree,
+        kernel,
+        parts,
+        sums,
+    })
+}
+
+impl Contents {
+    /// The bill, as JSON; of an image with the name and digest that it is pulled by.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub(super) fn bill(&self, image: Option<&str>) -> Result<String> {
+        let Self {
+            tree,
+            kernel,
+            parts,
+            sums,
+        } = self;
+        let bill = bill(tree, kernel.as_ref(), parts, sums, image)?;
+        let text = serde_json::to_string_pretty(&bill).context("writing a bill of materials")?;
+        Ok(format!("{text}\n"))
+    }
 }
 
 fn lock(file: &std::path::Path) -> Result<String> {
@@ -137,6 +169,7 @@ fn bill(
     kernel: Option<&Tree>,
     parts: &[Part],
     sums: &BTreeMap<(String, String), String>,
+    image: Option<&str>,
 ) -> Result<Value> {
     let of_crate = |kind: &str, one: &Crate| {
         let mut shown = component(kind, &one.name, &one.version, &one.licence, &one.purl());
@@ -179,14 +212,18 @@ fn bill(
         .into_iter()
         .map(|(from, to)| json!({"ref": from, "dependsOn": to}))
         .collect();
-    let content =
-        serde_json::to_vec(&(&main, &components, &needs)).context("writing a bill of materials")?;
+    let mut metadata = json!({"component": main});
+    if let Some(image) = image {
+        metadata["properties"] = json!([{"name": IMAGE, "value": image}]);
+    }
+    let content = serde_json::to_vec(&(&metadata, &components, &needs))
+        .context("writing a bill of materials")?;
     Ok(json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "serialNumber": format!("urn:uuid:{}", uuid(&content)),
         "version": 1,
-        "metadata": {"component": main},
+        "metadata": metadata,
         "components": components,
         "dependencies": needs,
     }))
@@ -210,6 +247,25 @@ fn uuid(content: &[u8]) -> String {
     text
 }
 
+/// A small program's, for tests of what bills go into.
+#[cfg(test)]
+pub(super) fn contents_of_tests() -> Contents {
+    Contents {
+        tree: Tree {
+            root: Crate {
+                name: "app".to_owned(),
+                version: "0.1.0".to_owned(),
+                licence: "MIT".to_owned(),
+            },
+            crates: BTreeSet::new(),
+            needs: BTreeSet::new(),
+        },
+        kernel: None,
+        parts: Vec::new(),
+        sums: BTreeMap::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,7 +286,7 @@ mod tests {
     #[test]
     fn a_crate_is_named_once_with_its_licence_and_checksum() {
         let tree = tree::parse(TREE).unwrap();
-        let bill = bill(&tree, None, &[], &checksums(LOCK)).unwrap();
+        let bill = bill(&tree, None, &[], &checksums(LOCK), None).unwrap();
         assert_eq!(bill["metadata"]["component"]["version"], "0.1.0");
         let components = bill["components"].as_array().unwrap();
         assert_eq!(components.len(), 2);
@@ -245,7 +301,7 @@ mod tests {
     #[test]
     fn what_needs_what_is_told_with_the_kernel_programs_and_what_is_no_crate() {
         let (tree, kernel) = (tree::parse(TREE).unwrap(), tree::parse(KERNEL).unwrap());
-        let bill = bill(&tree, Some(&kernel), &[glibc()], &checksums(LOCK)).unwrap();
+        let bill = bill(&tree, Some(&kernel), &[glibc()], &checksums(LOCK), None).unwrap();
         let needs = bill["dependencies"].as_array().unwrap();
         let of = |name: &str| {
             let found = needs.iter().find(|one| one["ref"] == name);
@@ -267,6 +323,17 @@ mod tests {
         for name in ["aya", "probe", "glibc"] {
             assert!(known.contains(&format!("\"name\":\"{name}\"")), "{name}");
         }
+    }
+
+    #[test]
+    fn a_bill_says_which_image_it_is_of_and_one_of_another_image_is_another_bill() {
+        let tree = tree::parse(TREE).unwrap();
+        let of = |image| bill(&tree, None, &[], &BTreeMap::new(), image).unwrap();
+        let (one, other) = (of(Some("a@sha256:1")), of(Some("a@sha256:2")));
+        let said = &one["metadata"]["properties"][0];
+        assert_eq!(*said, json!({"name": IMAGE, "value": "a@sha256:1"}));
+        assert_ne!(one["serialNumber"], other["serialNumber"]);
+        assert!(of(None)["metadata"]["properties"].is_null());
     }
 
     #[test]

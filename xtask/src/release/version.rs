@@ -31,9 +31,27 @@ const NAMED: [(&str, &[&str]); 8] = [
     ("deploy/aws/stack.yaml", &[" Default: <registry>\n"]),
     (
         "docs/install/index.md",
-        &["?ref=v<version>\n", " newTag: <version>\n"],
+        &[
+            "?ref=v<version>\n",
+            " newTag: <version>\n",
+            " tanso-<version>.tgz ",
+        ],
     ),
     ("docs/install/aws.md", &["`helm push tanso-<version>.tgz "]),
+];
+
+/// Pages whose commands name what a release has.
+const GUIDES: &str = "docs/install";
+
+/// What stands before a version in them.
+const BEFORE: [&str; 7] = [
+    "/tanso-operator:",
+    "/tanso-agent:",
+    "/tanso-model-server:",
+    "/$image:",
+    "newTag: ",
+    "?ref=v",
+    " tanso-",
 ];
 
 /// Holds every file against the version that this program was built as.
@@ -50,6 +68,18 @@ pub(super) fn check(root: &Path) -> Result<()> {
         let lacking = lacking.filter(|text| !content.contains(text.as_str()));
         faults.extend(lacking.map(|text| format!("{file}: no {text:?}")));
     }
+    let guides = root.join(GUIDES);
+    let pages =
+        fs::read_dir(&guides).with_context(|| format!("reading \"{}\"", guides.display()))?;
+    for page in pages.flatten() {
+        let path = page.path();
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("reading \"{}\"", path.display()))?;
+        let name = page.file_name();
+        let name = name.to_string_lossy();
+        let others = others(&text).into_iter();
+        faults.extend(others.map(|other| format!("{GUIDES}/{name}: it says \"{other}\"")));
+    }
     if !faults.is_empty() {
         bail!(
             "not everything is of version {}:\n{}",
@@ -58,6 +88,23 @@ pub(super) fn check(root: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Every other version that a text names of what a release has: of several
+/// commands one is easily forgotten.
+fn others(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for before in BEFORE {
+        for rest in text.split(before).skip(1) {
+            let named = rest.find(|one: char| !one.is_ascii_digit() && one != '.');
+            let (version, _) = rest.split_at(named.unwrap_or(rest.len()));
+            let version = version.trim_end_matches('.');
+            if !version.is_empty() && version != env!("CARGO_PKG_VERSION") {
+                found.push(format!("{}{version}", before.trim_start()));
+            }
+        }
+    }
+    found
 }
 
 fn filled(text: &str) -> String {
@@ -73,6 +120,16 @@ mod tests {
     #[test]
     fn everything_is_of_one_version() {
         check(&workspace::root()).unwrap();
+    }
+
+    #[test]
+    fn a_guides_second_command_of_another_version_is_found_beside_the_first() {
+        let text = format!(
+            "push docker://REGISTRY/tanso-agent:{0}\npush docker://REGISTRY/tanso-agent:0.0.7\n\
+             helm install tanso tanso-0.0.7.tgz --namespace tanso-system\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(others(&text), ["/tanso-agent:0.0.7", "tanso-0.0.7"]);
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(super) fn silent(facts: &Facts) -> Vec<Finding> {
                 "agent {} on node \"{}\" runs and does not answer on TCP port {}: {}",
                 silent.pod, silent.node, silent.port, silent.cause
             ),
-            "the port is blocked: let TCP through to the agents' pods from the operator's namespace and the control plane (NetworkPolicy, host firewall, security group), or set spec.agent.port",
+            "the port is blocked: let TCP through to the agents' pods from the operator's namespace and the control plane (host firewall, security group; where the monitor closes the network, spec.networkPolicy.apiServerCidr names the control plane, by the chart networkPolicy.apiServerCidr), or set spec.agent.port",
         )
     };
     facts.silent.iter().map(one).collect()

@@ -204,4 +204,6 @@ fn a_blocked_port_is_told_from_a_program_that_fails() {
         "{text}"
     );
     assert!(text.contains("fix: the port is blocked"), "{text}");
+    // The usual reason where policies are enforced, and the agent is well then.
+    assert!(text.contains("networkPolicy.apiServerCidr"), "{text}");
 }

@@ -95,6 +95,27 @@ fn the_ports_of_dns_and_the_place_of_the_api_server_can_be_said() {
     }
 }
 
+/// With enforced policies `kubectl tanso` had no power and no hours: the API server
+/// that forwards its questions is no pod of a namespace.
+#[test]
+fn the_api_servers_proxy_is_let_in_from_the_address_that_is_told() {
+    let rules_in = |closed: Value| {
+        let extras = children("tanso", json!({"networkPolicy": closed})).extras;
+        [extras.agent_policy, extras.model_policy].map(|policy| {
+            let policy = serde_json::to_value(policy).unwrap();
+            policy["spec"]["ingress"].as_array().unwrap().clone()
+        })
+    };
+    let told = rules_in(json!({"type": "Enabled", "apiServerCidr": "10.0.0.1/32"}));
+    let untold = rules_in(json!({"type": "Enabled"}));
+    for ((told, untold), port) in told.iter().zip(&untold).zip([28282, 8100]) {
+        let from = json!([{"ipBlock": {"cidr": "10.0.0.1/32"}}]);
+        let (last, others) = told.split_last().unwrap();
+        assert_eq!(*last, json!({"from": from, "ports": [tcp(port)]}));
+        assert_eq!(others, untold.as_slice());
+    }
+}
+
 #[test]
 fn nothing_is_closed_where_it_is_not_wished() {
     let spec = json!({"networkPolicy": {"type": "Disabled"}});

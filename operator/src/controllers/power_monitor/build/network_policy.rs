@@ -24,7 +24,8 @@ struct Open {
     egress: Vec<NetworkPolicyEgressRule>,
 }
 
-/// In: the operator, and readers of metrics. Out: names, the pods of the node
+/// In: the operator, readers of metrics, and the API server's proxy where its
+/// address is told. Out: names, the pods of the node
 /// from the API server, models, and pushes where they are wished.
 pub(super) fn agent(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
     let port = i32::from(plan.monitor.port);
@@ -32,10 +33,11 @@ pub(super) fn agent(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
     let mut ports = vec![port];
     ports.extend(exports.legacy_port.map(i32::from));
     let operator = BTreeMap::from([(OPERATOR.0.to_owned(), OPERATOR.1.to_owned())]);
-    let ingress = vec![
+    let mut ingress = vec![
         from(vec![pods(operator)], &[port]),
         from(vec![namespaces(&closed.readers)], &ports),
     ];
+    ingress.extend(proxied(closed, port));
     let mut egress = vec![dns(closed), api_server(closed)];
     if plan.monitor.model_server.is_some() {
         egress.push(to(
@@ -51,15 +53,16 @@ pub(super) fn agent(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
     policy(plan, name, AGENT, plan.selector_labels(AGENT), open)
 }
 
-/// In: its own monitor's pods, agents and other model servers, and readers of
-/// metrics. Out: nothing, unless it learns: then it asks the API server whose
+/// In: its own monitor's pods, agents and other model servers, readers of
+/// metrics, and the API server's proxy where its address is told. Out: nothing, unless it learns: then it asks the API server whose
 /// tokens it is shown, and the others follow the one that learns.
 pub(super) fn model_server(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
     let own = BTreeMap::from([(MONITOR_LABEL.to_owned(), plan.monitor.name.clone())]);
-    let ingress = vec![from(
+    let mut ingress = vec![from(
         vec![pods(own), namespaces(&closed.readers)],
         &[MODEL_SERVER_PORT],
     )];
+    ingress.extend(proxied(closed, MODEL_SERVER_PORT));
     let mut egress = Vec::new();
     if plan.monitor.samples {
         egress.extend([dns(closed), api_server(closed)]);
@@ -100,20 +103,31 @@ fn dns(closed: &Closed) -> NetworkPolicyEgressRule {
 }
 
 fn api_server(closed: &Closed) -> NetworkPolicyEgressRule {
-    let block = |cidr: &String| {
-        vec![NetworkPolicyPeer {
-            ip_block: Some(IPBlock {
-                cidr: cidr.clone(),
-                ..IPBlock::default()
-            }),
-            ..NetworkPolicyPeer::default()
-        }]
-    };
     let ports = closed.api_server_ports.iter();
     to(
-        closed.api_server_cidr.as_ref().map(block),
+        closed
+            .api_server_cidr
+            .as_ref()
+            .map(|cidr| vec![block(cidr)]),
         ports.map(|port| tcp(i32::from(*port))).collect(),
     )
+}
+
+/// Whoever asks by way of the API server (`kubectl tanso` does) comes from its
+/// address, which is in no namespace: let in where somebody tells that address.
+fn proxied(closed: &Closed, port: i32) -> Option<NetworkPolicyIngressRule> {
+    let cidr = closed.api_server_cidr.as_ref()?;
+    Some(from(vec![block(cidr)], &[port]))
+}
+
+fn block(cidr: &str) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: cidr.to_owned(),
+            ..IPBlock::default()
+        }),
+        ..NetworkPolicyPeer::default()
+    }
 }
 
 fn from(peers: Vec<NetworkPolicyPeer>, ports: &[i32]) -> NetworkPolicyIngressRule {
