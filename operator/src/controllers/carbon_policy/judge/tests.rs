@@ -202,6 +202,7 @@ fn snapshot() -> Snapshot {
         memory: BTreeMap::new(),
         memory_told: BTreeSet::new(),
         node_first: BTreeMap::from([(Arc::from("n1"), hour())]),
+        advice: Vec::new(),
     }
 }
 
