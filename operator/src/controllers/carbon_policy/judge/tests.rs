@@ -22,6 +22,7 @@ mod beside;
 mod evidence;
 mod faces;
 mod no_advice;
+mod outcomes;
 mod per_unit;
 mod periods;
 mod settled;
