@@ -9,6 +9,7 @@ use crate::report::{Language, figure};
 pub const fn state(language: Language, state: AdviceState) -> &'static str {
     match state {
         AdviceState::NotTaken => language.pick("not taken", "미이행"),
+        AdviceState::NotKnown => language.pick("not known", "확인 불가"),
         AdviceState::PartlyTaken => language.pick("partly taken", "일부 이행"),
         AdviceState::TakenTooEarly => {
             language.pick("taken, too few days to compare", "이행(비교 일수 부족)")

@@ -60,6 +60,8 @@ pub struct AdviceOutcome {
 pub enum AdviceState {
     /// The request stayed, or went less than two tenths of the way.
     NotTaken,
+    /// It is no longer told, and of the request since nothing is known: it was not looked at yet, the workload has too many pods, or none that used energy.
+    NotKnown,
     /// It went two tenths of the way or more, but not far enough.
     PartlyTaken,
     /// It was taken, and there are too few days to compare yet.

@@ -89,12 +89,17 @@ pub(super) fn outcomes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<Advi
         .filter(|row| row.first_told < today)
         .collect();
     own.sort_by_key(|row| Reverse((row.told.last_told, row.first_told)));
-    own.into_iter().take(OUTCOMES_MAX).map(shown).collect()
+    own.into_iter()
+        .take(OUTCOMES_MAX)
+        .map(|row| shown(row, today))
+        .collect()
 }
 
-fn shown(row: &AdviceRow) -> AdviceOutcome {
-    // While it is told, the request is as it was.
+fn shown(row: &AdviceRow, today: UtcHour) -> AdviceOutcome {
     let found = row.outcome.unwrap_or(Outcome::NOT_TAKEN);
+    // While it is told the request is as it was: the first evaluation of a day
+    // knows of the day before.
+    let is_told = row.told.last_told >= today.plus_hours(-24);
     let quantity = |amount: u64| row.told.resource.quantity(amount);
     let at = |hour: UtcHour| Time(hour.start());
     let days = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
@@ -109,6 +114,7 @@ fn shown(row: &AdviceRow) -> AdviceOutcome {
         predicted_milligrams_per_day: bounded(row.saving_mg_per_day, |mg| mg),
         cluster_milligrams_per_day: row.cluster_mg_per_day,
         state: match found.state {
+            State::NotTaken if found.asked_now.is_none() && !is_told => AdviceState::NotKnown,
             State::NotTaken => AdviceState::NotTaken,
             State::PartlyTaken => AdviceState::PartlyTaken,
             State::TakenTooEarly => AdviceState::TakenTooEarly,

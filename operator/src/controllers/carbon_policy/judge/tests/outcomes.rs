@@ -198,7 +198,7 @@ fn advice_that_was_followed_is_measured_from_the_ledgers_hours() {
     assert!(!row.is_final, "28 days are not over");
 }
 
-/// A workload that is too large to be sought says so by saying nothing.
+/// What was not looked at is not told as not taken.
 #[test]
 fn more_pods_than_a_visit_may_seek_are_not_looked_at_again_that_day() {
     let (_folder, mut ledger) = booked();
@@ -215,6 +215,12 @@ fn more_pods_than_a_visit_may_seek_are_not_looked_at_again_that_day() {
     );
     let rows = of_policy(&ledger, POLICY).unwrap();
     assert_eq!((rows[0].outcome, rows[0].is_final), (None, false));
+    let (_, evaluation) = evaluate(&spec(IntensitySource::Static), &with_advice(rows));
+    let told = &workload(&evaluation, "api").advice_outcomes[0];
+    assert_eq!(
+        (told.state, told.asked_now.as_ref()),
+        (AdviceState::NotKnown, None)
+    );
 }
 
 /// One number in each face: status, answer, report.
