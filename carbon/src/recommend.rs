@@ -20,6 +20,7 @@ pub mod replicas;
 pub mod rightsize;
 pub mod settle;
 pub mod shift;
+pub mod taken;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use tanso_crds::carbon_policy::status::{Figures, Verdict, WorkloadResult};
+use tanso_crds::carbon_policy::status::{AdviceOutcome, Figures, Verdict, WorkloadResult};
 use tanso_faces::report::figure;
 use tanso_faces::view::LeftOut;
 use tanso_faces::view::given::Given;
@@ -492,4 +492,57 @@ async fn a_page_of_ten_thousand_workloads_shows_twenty_five_and_the_way_on() {
     assert!(!text.contains("workload-00050"));
     assert!(text.contains("page=1&amp;lang=en") && text.contains("page=3&amp;lang=en"));
     assert!(bytes.len() < 300 * 1024, "{} bytes", bytes.len());
+}
+
+#[tokio::test]
+async fn a_workload_tells_what_became_of_earlier_advice_and_that_it_is_no_cause() {
+    let outcome = serde_json::json!({
+        "resource": "cpu", "container": "main", "asked": "500m", "advised": "250m",
+        "askedNow": "250m", "state": "Measured", "daysBefore": 28, "daysAfter": 14,
+        "firstTold": "2026-09-01T00:00:00Z", "lastTold": "2026-09-09T00:00:00Z",
+        "takenAt": "2026-09-09T10:00:00Z",
+        "predictedMilligramsPerDay": {"low": 11, "value": 22, "high": 33},
+        "effect": {
+            "beforeMicrojoulesPerHour": 100_000_000, "afterMicrojoulesPerHour": 87_142_857,
+            "changeMicrojoulesPerHour": {"low": -16_440_907, "value": -12_857_143, "high": -9_273_379},
+            "cpuBeforeMillisecondsPerHour": 40_000, "cpuAfterMillisecondsPerHour": 39_000,
+            "weekdays": 7, "provenance": "measured", "basis": "",
+        },
+    });
+    let outcome: AdviceOutcome = serde_json::from_value(outcome).unwrap();
+    for (language, words) in [
+        (
+            "en",
+            [
+                "What became of earlier advice",
+                "an association, not causal",
+            ],
+        ),
+        (
+            "ko",
+            [
+                "이전 자원 요청량 권고의 이행 결과",
+                "인과관계를 뜻하지 않는다",
+            ],
+        ),
+    ] {
+        let mut facts = sample::facts();
+        for policy in &mut facts.policies {
+            for one in &mut policy.status.workloads {
+                one.advice_outcomes = vec![outcome.clone()];
+            }
+        }
+        let router = Web::given(Arc::new(facts), Arc::new(sample::Agents)).router();
+        let asked = Asked {
+            path: &format!("/workloads/shop/Deployment/api?lang={language}"),
+            peer: "127.0.0.1:5000",
+            host: "localhost:8080",
+        };
+        let (_, _, text) = ask_of(router, asked).await;
+        for word in words.iter().chain(&["-12.86 J (-16.44 J – -9.273 J)"]) {
+            assert!(text.contains(word), "{word} is missing: {text}");
+        }
+    }
+    let none = page("/workloads/shop/Deployment/api?lang=en").await;
+    assert!(!none.contains("What became of earlier advice"), "{none}");
 }

@@ -5,6 +5,7 @@
 //! cursor, rows and audit line of a page are one transaction. Nothing here
 //! fetches, judges or talks to a cluster.
 
+pub mod advice;
 pub mod append;
 pub mod backup;
 mod day;
@@ -36,6 +37,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::guard::Panicked;
 
+pub use advice::AdviceRow;
 pub use append::{Booked, Gap, GapKind, Page};
 pub use known_nodes::KnownNode;
 pub use memory::{MemoryDay, MemoryDays};

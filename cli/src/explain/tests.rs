@@ -56,6 +56,22 @@ fn each_source_of_a_list_has_its_own_year_and_hours() {
     assert!(said.contains(told), "{said}");
 }
 
+#[test]
+fn earlier_advice_on_requests_is_told_with_what_became_of_it() {
+    let mut status = status();
+    status["workloads"][0]["adviceOutcomes"] = json!([{
+        "resource": "cpu", "container": "main", "asked": "500m", "advised": "250m",
+        "askedNow": "300m", "state": "TakenTooEarly",
+        "firstTold": "2026-11-01T00:00:00Z", "lastTold": "2026-11-19T00:00:00Z",
+        "takenAt": "2026-11-19T10:00:00Z",
+        "predictedMilligramsPerDay": {"low": 1, "value": 2, "high": 3},
+    }]);
+    let policy = policy_of(&status);
+    let said = text::workload(&policy, &policy.status.workloads[0]);
+    let told = "Earlier advice\n  CPU (main): 500m → 250m, told 2026-11-01 – 2026-11-19: taken, too few days to compare (2026-11-19T10:00:00Z, now 300m)\n";
+    assert!(said.ends_with(told), "{said}");
+}
+
 fn policy_of(status: &Value) -> Policy {
     let object = json!({
         "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",

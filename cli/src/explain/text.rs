@@ -7,7 +7,7 @@ use tanso_crds::carbon_policy::status::{
     Bounded, Figures, IntensityProvenance, Recommendation, RegulationResult, WorkloadResult,
 };
 use tanso_crds::condition::types;
-use tanso_faces::answer::{places, sources};
+use tanso_faces::answer::{outcomes, places, sources};
 use tanso_faces::letters;
 use tanso_faces::report::Language;
 use tanso_faces::words::{self, Priced};
@@ -94,6 +94,13 @@ pub(super) fn workload(policy: &Policy, found: &WorkloadResult) -> String {
         lines.heading("Advice");
         for advice in &found.recommendations {
             recommendation(&mut lines, advice);
+        }
+    }
+    if !found.advice_outcomes.is_empty() {
+        lines.heading("Earlier advice");
+        for earlier in &found.advice_outcomes {
+            let said = outcomes::sentence(Language::English, earlier);
+            lines.add(&format!("  {said}"));
         }
     }
     lines.0

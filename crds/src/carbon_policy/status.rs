@@ -6,11 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod beside;
+mod outcome;
 mod place;
 mod pue;
 mod settled;
 
 pub use beside::{MarketFigures, SciFigures};
+pub use outcome::{AdviceOutcome, AdviceState, MeasuredEffect};
 pub use place::{IntensityProvenance, PlaceFigures, PlaceShare, UsedSource};
 pub use pue::PueFigure;
 pub use settled::{Realised, SettledRun};
@@ -288,6 +290,10 @@ pub struct WorkloadResult {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
     pub settled: Vec<SettledRun>,
+    /// Advice on requests that was told on earlier days, and what became of it, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub advice_outcomes: Vec<AdviceOutcome>,
     /// Advice, largest saving first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]

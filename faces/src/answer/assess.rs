@@ -9,7 +9,8 @@ use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::regions::Region;
 use tanso_carbon::{EnergyRow, RuleSet};
 use tanso_crds::carbon_policy::status::{
-    Figures, IntensityProvenance, PueFigure, Recommendation, RegulationResult, SettledRun, Verdict,
+    AdviceOutcome, Figures, IntensityProvenance, PueFigure, Recommendation, RegulationResult,
+    SettledRun, Verdict,
 };
 use tanso_intensity::bundled::Bundled;
 use tanso_intensity::{IntensityProvider as _, Loaded, places};
@@ -117,6 +118,9 @@ pub struct ByPolicy {
     pub together_milligrams_per_day: Option<i64>,
     /// What following the forecast would have saved on runs that are over.
     pub settled: Vec<SettledRun>,
+    /// Advice on requests that was told on earlier days, and what became of it: an association with what was used since, not causal. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advice_outcomes: Vec<AdviceOutcome>,
 }
 
 /// What would be found under other conditions.
@@ -211,6 +215,7 @@ pub(super) fn by_policy(found: &Found) -> ByPolicy {
         recommendations: result.recommendations.clone(),
         together_milligrams_per_day: result.together_milligrams_per_day,
         settled: result.settled.clone(),
+        advice_outcomes: result.advice_outcomes.clone(),
     }
 }
 

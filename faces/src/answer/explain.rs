@@ -4,13 +4,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_crds::carbon_policy::status::{
-    Figures, PlaceFigures, Recommendation, RegulationResult, Verdict,
+    AdviceOutcome, Figures, PlaceFigures, Recommendation, RegulationResult, Verdict,
 };
 use tanso_crds::condition::types;
 
 use super::assess::by_policy;
 use super::find::{Named, search};
-use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, places, sources};
+use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, outcomes, places, sources};
 use crate::letters;
 use crate::report::Language;
 use crate::view::{Facts, LeftOut, Policy, Scope};
@@ -82,6 +82,9 @@ pub struct Explained {
     pub places: Vec<PlaceFigures>,
     /// Advice, largest saving first.
     pub recommendations: Vec<Recommendation>,
+    /// Advice on the workload's requests that was told on earlier days, and what became of it: an association with what was used since, not causal. Absent where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advice_outcomes: Vec<AdviceOutcome>,
     /// What is in the way, in words.
     pub conditions: Vec<String>,
 }
@@ -139,6 +142,7 @@ async fn of_workload(
                 evidence: evidence(&one.policy, &by.figures),
                 figures: Some(by.figures),
                 recommendations: by.recommendations,
+                advice_outcomes: by.advice_outcomes,
                 ..of(&one.policy)
             }
         })
@@ -208,6 +212,7 @@ fn of(policy: &Policy) -> Explained {
         rules: status.regulations.clone(),
         places: status.places.clone(),
         recommendations: status.recommendations.clone(),
+        advice_outcomes: Vec::new(),
         conditions: wrong
             .map(|one| format!("{}: {}: {}", one.type_, one.reason, one.message))
             .collect(),
@@ -308,6 +313,10 @@ fn text(workload: Option<&WorkloadName>, verdicts: &[Explained], unreadable: &[L
         lines.extend(one.recommendations.iter().map(|advice| {
             let saving = words::saving(advice);
             format!("- advice {}: {saving}; {}", advice.action, advice.change)
+        }));
+        lines.extend(one.advice_outcomes.iter().map(|earlier| {
+            let said = outcomes::sentence(Language::English, earlier);
+            format!("- earlier advice, {said}")
         }));
         let conditions = one.conditions.iter();
         lines.extend(conditions.map(|condition| format!("- in the way: {condition}")));

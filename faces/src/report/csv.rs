@@ -1,9 +1,10 @@
 //! A report as comma-separated values (RFC 4180): one fact a line, whole
 //! numbers, the unit in its own column, the same words in every language.
 
-use tanso_crds::carbon_policy::status::{Bounded, Figures, Recommendation};
+use tanso_crds::carbon_policy::status::{AdviceOutcome, Bounded, Figures, Recommendation};
 
 use super::{Language, Report};
+use crate::answer::outcomes;
 use crate::answer::savings::moved;
 use crate::pue;
 use crate::words::is_known;
@@ -75,6 +76,9 @@ pub(super) fn write(report: &Report) -> String {
         out.text("workload", &subject, "verdict", &verdict);
         for advice in &workload.recommendations {
             saving(&mut out, "workload", &subject, advice);
+        }
+        for earlier in &workload.advice_outcomes {
+            outcome(&mut out, &subject, earlier);
         }
     }
     for advice in &report.recommendations {
@@ -231,6 +235,62 @@ fn saving(out: &mut Lines, section: &str, subject: &str, advice: &Recommendation
     );
     let basis = format!("basis {action}");
     out.text(section, subject, &basis, &advice.basis);
+}
+
+/// Advice on a request that was told on an earlier day, and what became of it.
+fn outcome(out: &mut Lines, subject: &str, one: &AdviceOutcome) {
+    let about = format!(
+        "{} {} {}",
+        one.resource,
+        one.container,
+        outcomes::first_day(one)
+    );
+    let named = |fact: &str| format!("{fact} {about}");
+    let section = "workload";
+    let request = format!("{} to {}", one.asked, one.advised);
+    out.text(section, subject, &named("requestAdvised"), &request);
+    let state = format!("{:?}", one.state);
+    out.text(section, subject, &named("requestState"), &state);
+    if let Some(now) = &one.asked_now {
+        out.text(section, subject, &named("requestNow"), now);
+    }
+    if let Some(at) = &one.taken_at {
+        out.text(section, subject, &named("requestTaken"), &at.0.to_string());
+    }
+    out.bounded(
+        section,
+        subject,
+        &named("requestPredicted"),
+        &one.predicted_milligrams_per_day,
+        "mgCO2eq/d",
+    );
+    let Some(effect) = &one.effect else {
+        return;
+    };
+    for (fact, value, unit) in [
+        ("energyBefore", effect.before_microjoules_per_hour, "uJ/h"),
+        ("energyAfter", effect.after_microjoules_per_hour, "uJ/h"),
+        ("cpuBefore", effect.cpu_before_milliseconds_per_hour, "ms/h"),
+        ("cpuAfter", effect.cpu_after_milliseconds_per_hour, "ms/h"),
+        ("daysBefore", i64::from(one.days_before), "count"),
+        ("daysAfter", i64::from(one.days_after), "count"),
+    ] {
+        out.value(section, subject, &named(fact), value, unit);
+    }
+    out.bounded(
+        section,
+        subject,
+        &named("energyChange"),
+        &effect.change_microjoules_per_hour,
+        "uJ/h",
+    );
+    out.text(
+        section,
+        subject,
+        &named("energyProvenance"),
+        &effect.provenance,
+    );
+    out.text(section, subject, &named("energyBasis"), &effect.basis);
 }
 
 fn parts(out: &mut Lines, report: &Report) {

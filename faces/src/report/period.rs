@@ -311,6 +311,7 @@ impl Terms<'_> {
             together_milligrams_per_day: known.and_then(|one| one.together_milligrams_per_day),
             in_parts: known.and_then(|one| one.in_parts.clone()),
             settled: known.map_or_else(Vec::new, |one| self.settled(one)),
+            advice_outcomes: known.map_or_else(Vec::new, |one| one.advice_outcomes.clone()),
             recommendations: known.map_or_else(Vec::new, |one| one.recommendations.clone()),
             no_advice: known.map_or_else(Vec::new, |one| one.no_advice.clone()),
         }

@@ -7,6 +7,7 @@ mod energy;
 mod measures;
 mod origin;
 mod statement;
+mod taken;
 mod verdicts;
 
 use jiff::Timestamp;

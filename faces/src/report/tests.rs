@@ -299,3 +299,65 @@ fn the_reduction_path_is_a_straight_line_to_its_target() {
     assert_eq!(at(2030).reduction_milli_percent, 35_000);
     assert_eq!(path.base_tonnes, Some(0.0055));
 }
+
+/// Whether advice on requests was taken was not known, and said so.
+#[test]
+fn what_became_of_advice_on_requests_is_one_number_in_each_format() {
+    let mut policy = policy();
+    let outcome = serde_json::json!([
+        {
+            "resource": "cpu", "container": "main", "asked": "500m", "advised": "250m",
+            "askedNow": "250m", "state": "Measured", "daysBefore": 28, "daysAfter": 14,
+            "firstTold": "2026-09-01T00:00:00Z", "lastTold": "2026-09-09T00:00:00Z",
+            "takenAt": "2026-09-09T10:00:00Z",
+            "predictedMilligramsPerDay": {"low": 11_000, "value": 22_000, "high": 33_000},
+            "effect": {
+                "beforeMicrojoulesPerHour": 100_000_000, "afterMicrojoulesPerHour": 87_142_857,
+                "changeMicrojoulesPerHour": {"low": -16_440_907, "value": -12_857_143, "high": -9_273_379},
+                "cpuBeforeMillisecondsPerHour": 40_000, "cpuAfterMillisecondsPerHour": 39_000,
+                "weekdays": 7, "provenance": "modelled", "basis": "an association, not causal",
+            },
+        },
+        {
+            "resource": "memory", "container": "main", "asked": "512Mi", "advised": "256Mi",
+            "state": "NotTaken",
+            "firstTold": "2026-09-01T00:00:00Z", "lastTold": "2026-09-02T00:00:00Z",
+            "predictedMilligramsPerDay": {"low": 1, "value": 2, "high": 3},
+        },
+    ]);
+    policy.status.workloads[0].advice_outcomes = serde_json::from_value(outcome).unwrap();
+    let report = report_of(&policy);
+    let english = render(&report, Format::Markdown, Language::English);
+    for said in [
+        "| 500m → 250m | 2026-09-01 – 2026-09-09 | taken, measured | 2026-09-09 19:00 +09:00 |",
+        "| 11.000 – 33.000 | 100.0 J | 87.14 J, modelled | -12.86 J (-16.44 J – -9.273 J) | 40.0 → 39.0 s |",
+        "| 512Mi → 256Mi | 2026-09-01 – 2026-09-02 | not taken | - |",
+        "an association, not causal",
+    ] {
+        assert!(english.contains(said), "{said} is missing: {english}");
+    }
+    let korean = render(&report, Format::Markdown, Language::Korean);
+    for said in [
+        "이행(효과 측정)",
+        "미이행",
+        "인과관계를 뜻하지 않는다",
+        "-12.86 J",
+    ] {
+        assert!(korean.contains(said), "{said} is missing: {korean}");
+    }
+    let csv = render(&report, Format::Csv, Language::English);
+    let subject = "workload,shop/Deployment/api";
+    for line in [
+        "requestState cpu main 2026-09-01,,Measured,,",
+        "energyChange cpu main 2026-09-01,-16440907,-12857143,-9273379,uJ/h",
+        "energyBefore cpu main 2026-09-01,,100000000,,uJ/h",
+        "requestState memory main 2026-09-01,,NotTaken,,",
+    ] {
+        assert!(
+            csv.contains(&format!("{subject},{line}\n")),
+            "{line}: {csv}"
+        );
+    }
+    let json = render(&report, Format::Json, Language::Korean);
+    assert!(json.contains("-12857143"), "{json}");
+}

@@ -11,7 +11,7 @@ use super::layout::{self, Frame, cell, figure};
 use super::overview::{self, banner, key, link};
 use super::policies::{RuleNames, names, rules};
 use super::{PageFault, Web, answer};
-use crate::answer::{places, sources};
+use crate::answer::{outcomes as told, places, sources};
 use crate::report::Language;
 use crate::report::figure as words;
 use crate::view::{Policy, Scope};
@@ -91,6 +91,7 @@ fn by_policy(frame: &Frame, policy: &Policy, one: &WorkloadResult, names: &RuleN
             (rules(frame, &policy.status.regulations, names))
             h3 { (frame.pick("Advice", "권고")) }
             (advice(frame, one))
+            (outcomes(frame, one))
             (settled(frame, one))
         }
     }
@@ -182,6 +183,15 @@ fn advice(frame: &Frame, one: &WorkloadResult) -> Markup {
         }
         @if let Some(together) = one.together_milligrams_per_day {
             p { (frame.pick("All of it together:", "모두 적용할 때:")) " −" (words::mass(together)) " " (frame.language.co2eq()) "/" (frame.pick("d", "일")) }
+        }
+    }
+}
+
+fn outcomes(frame: &Frame, one: &WorkloadResult) -> Markup {
+    html! {
+        @if !one.advice_outcomes.is_empty() {
+            h3 { (frame.pick("What became of earlier advice on requests", "이전 자원 요청량 권고의 이행 결과")) }
+            ul { @for earlier in &one.advice_outcomes { li { (told::sentence(frame.language, earlier)) } } }
         }
     }
 }

@@ -27,6 +27,7 @@ mod remembered;
 mod savings;
 pub mod status;
 mod take_back;
+mod taken;
 pub mod validate;
 pub mod words;
 

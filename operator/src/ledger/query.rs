@@ -4,6 +4,7 @@
 //! together. Sums are made here in 128 bits: SQL's own would overflow or round.
 
 mod alone;
+mod by_hour;
 mod newest;
 mod sums;
 
@@ -16,6 +17,7 @@ use tanso_carbon::account::EnergyRow;
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::{Estimate, Joules, Provenance};
 
+use super::advice::AdviceRow;
 use super::day::Slot;
 use super::ids::provenance_of;
 use super::memory::{self, MemoryDays};
@@ -26,6 +28,7 @@ use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
 pub use alone::{of_scope, of_workload};
+pub use by_hour::{Sought, requests_by_hour};
 pub use newest::{NamedRow, NodeMinutes, Owner, newest_hour, newest_of};
 pub use sums::sums_of;
 
@@ -122,6 +125,8 @@ pub struct Snapshot {
     pub memory_told: BTreeSet<Arc<str>>,
     /// The first hour ever booked for each node.
     pub node_first: BTreeMap<Arc<str>, UtcHour>,
+    /// Earlier advice on requests with what became of it, as far as the reader added it.
+    pub advice: Vec<AdviceRow>,
 }
 
 /// What one pod's CPU time was in one minute.

@@ -9,7 +9,7 @@ use super::LedgerFault;
 /// Migrations in order; the n-th brings the file to version n.
 const MIGRATIONS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9,
+    VERSION_9, VERSION_10,
 ];
 
 const VERSION_1: &str = "
@@ -273,6 +273,38 @@ INSERT INTO node_places (node, since, provider, region, millicores)
 SELECT node, 0, provider, region, millicores FROM known_nodes;
 ";
 
+const VERSION_10: &str = "
+-- Advice on requests that a policy gave, with what became of it (`ledger::advice`). A row stands for
+-- one request as it was; days are days of Unix time, amounts thousandths of a core or bytes.
+CREATE TABLE advice (
+    -- As in evidence: `namespace/name` of the policy, `/name` of a cluster's one.
+    policy TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    workload_kind TEXT NOT NULL,
+    workload_name TEXT NOT NULL,
+    -- `cpu` or `memory`.
+    resource TEXT NOT NULL,
+    container TEXT NOT NULL,
+    first_day INTEGER NOT NULL,
+    asked INTEGER NOT NULL,
+    advised INTEGER NOT NULL,
+    last_day INTEGER NOT NULL,
+    -- What it promised per day when it was told first on the last day, milligrams of CO2eq.
+    saving_low_mg INTEGER NOT NULL,
+    saving_mg INTEGER NOT NULL,
+    saving_high_mg INTEGER NOT NULL,
+    -- What of it the cluster saves even if no node goes.
+    cluster_mg INTEGER NOT NULL,
+    -- What became of it, JSON, and the day on which that was found; NULL while it is told.
+    outcome TEXT,
+    found_day INTEGER,
+    -- 1 when later hours change nothing of it.
+    is_final INTEGER NOT NULL,
+    PRIMARY KEY (policy, namespace, workload_kind, workload_name, resource, container, first_day,
+                 asked)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -378,6 +410,23 @@ mod tests {
         assert_eq!(found, BTreeMap::from(wanted));
         // What was known of them beside stays.
         assert_eq!(super::super::known_nodes::all(&ledger).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_ledger_of_the_ninth_version_knows_no_advice_yet_and_keeps_its_energy() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        for version in &MIGRATIONS[..9] {
+            ledger.execute_batch(version).unwrap();
+        }
+        ledger.pragma_update(None, "user_version", 9).unwrap();
+        ledger.execute_batch(AN_HOUR).unwrap();
+        migrate(&mut ledger).unwrap();
+        let told = super::super::advice::of_policy(&ledger, "shop/korea").unwrap();
+        assert_eq!(told, []);
+        let kept: i64 = ledger
+            .query_row("SELECT sum(energy_uj) FROM hours", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, 7);
     }
 
     #[test]

@@ -653,6 +653,7 @@ proptest! {
     }
 }
 
+mod advice;
 mod guards;
 mod memory;
 mod newest;

@@ -4,6 +4,7 @@ use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
 
 use super::Writer;
 use super::energy::title;
+use super::taken;
 use crate::answer::savings::{moved, rank};
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{Language, ReductionPath, build, chart, figure};
@@ -105,10 +106,10 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
         let at = writer.local(at);
         blocks.push(Block::Text(match writer.language {
             Language::English => format!(
-                "Advice is of the policy's last evaluation, by data through {at}, and not of the time of this report; settled runs are those that began in it."
+                "Advice, and what became of it, is of the policy's last evaluation, by data through {at}, and not of the time of this report; settled runs are those that began in it."
             ),
             Language::Korean => format!(
-                "권고는 이 보고서의 기간이 아니라 정책의 최근 평가({at}까지의 자료) 결과이다. 정산은 이 기간에 시작된 실행을 대상으로 한다."
+                "권고와 그 이행 결과는 이 보고서의 기간이 아니라 정책의 최근 평가({at}까지의 자료) 결과이다. 정산은 이 기간에 시작된 실행을 대상으로 한다."
             ),
         }));
     }
@@ -139,9 +140,10 @@ pub(super) fn savings(writer: &Writer<'_>) -> Section {
             "실현 효과: 아직 정산된 실행이 없다. 정산에는 예측값을 주는 배출계수 제공자가 필요하다.",
         ),
     });
+    blocks.extend(taken::requests(writer));
     blocks.push(writer.text(
-        "What advice came to is told of shifts of CronJobs alone; whether other advice was taken, and what it saved, is not known.",
-        "권고의 실현 효과는 CronJob의 시간 이동에 대해서만 산정한다. 그 밖의 권고는 이행 여부와 실현 효과를 산정하지 않는다.",
+        "Of other advice (another region, fewer replicas, removal, fewer nodes) it is not known whether it was taken, and what it saved.",
+        "그 밖의 권고(지역 이전, 복제본 축소, 유휴 워크로드 삭제, 노드 축소)는 이행 여부와 실현 효과를 산정하지 않는다.",
     ));
     writer.section(
         "savings",

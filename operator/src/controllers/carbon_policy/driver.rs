@@ -21,12 +21,13 @@ use super::kinds::Policy;
 use super::open_reports::{self, Mirror, Place, Report, Told};
 use super::remembered::{Known, Remembered};
 use super::status::{self, Evaluated, Outcome};
+use super::taken;
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
 use crate::cluster::{ApplyFault, condition, kept_by, requested_at};
 use crate::guard::{Panicked, guarded};
 use crate::ledger::evidence::Evidence;
-use crate::ledger::{self, Fold, NodeAt, Scope, Snapshot, known_nodes, node_places, query};
+use crate::ledger::{self, Fold, NodeAt, Scope, Snapshot, advice, known_nodes, node_places, query};
 use crate::regulations::Rules;
 
 mod acting;
@@ -45,6 +46,8 @@ const BEHIND_S: i64 = 900;
 struct Judged {
     /// What it was made from, if it is another evaluation than the last.
     evidence: Option<Evidence>,
+    /// `namespace/name` of the policy, as the ledger knows it.
+    name: String,
     policy: Arc<ValidatedPolicy>,
     evaluation: Evaluation,
     data_through: Timestamp,
@@ -288,7 +291,7 @@ async fn evaluate(
     let expected: BTreeSet<String> = agents.into_iter().map(|agent| agent.node).collect();
     let idle_sharing = context.inventory.idle_sharing();
     let running = context.inventory.running(&scope);
-    let for_read = Arc::clone(&policy);
+    let (for_read, name) = (Arc::clone(&policy), given.policy.clone());
     let (data_through, mut snapshot) = context
         .ledger
         .call(move |connection| {
@@ -303,7 +306,8 @@ async fn evaluate(
                 counts: &|pod| judge::selects(&for_read, pod),
                 place_of: &|node| for_read.places_of(node),
             };
-            let snapshot = query::folded(connection, &scope, period, Some(&fold))?;
+            let mut snapshot = query::folded(connection, &scope, period, Some(&fold))?;
+            snapshot.advice = advice::of_policy(connection, &name)?;
             Ok((data_through, snapshot))
         })
         .await?;
@@ -373,6 +377,7 @@ fn judge_now(
     });
     Judged {
         evidence,
+        name: given.policy.clone(),
         evaluation,
         data_through,
         revision: snapshot.revision,
@@ -411,6 +416,8 @@ async fn publish<P: Policy>(
         return write(policy, context, before, &Outcome::NoData).await;
     }
     keep_evidence(context, judged).await;
+    let told = &judged.evaluation.told;
+    taken::keep(&context.ledger, &judged.name, told, judged.data_through).await;
     let api: Api<CarbonReport> =
         Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
     let owner = owner(policy);

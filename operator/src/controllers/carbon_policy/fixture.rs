@@ -14,6 +14,7 @@ pub(super) fn workload(name: &str, recommendations: Vec<Recommendation>) -> Work
         figures: Figures::default(),
         together_milligrams_per_day: None,
         settled: Vec::new(),
+        advice_outcomes: Vec::new(),
         recommendations,
         in_parts: None,
         no_advice: Vec::new(),

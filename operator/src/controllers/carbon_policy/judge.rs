@@ -14,6 +14,7 @@ mod elsewhere;
 mod figures;
 mod group;
 mod memory;
+mod outcomes;
 mod rules;
 mod settled;
 mod standing;
@@ -37,7 +38,7 @@ use tanso_crds::carbon_policy::status::{
 use tanso_crds::power_monitor::IdleSharing;
 
 use super::validate::ValidatedPolicy;
-use crate::ledger::Snapshot;
+use crate::ledger::{AdviceRow, Snapshot};
 use crate::owners::{Inventory, Schedule};
 
 pub use at_site::AtSite;
@@ -172,6 +173,8 @@ pub struct Evaluation {
     pub recommendations: Vec<Recommendation>,
     /// What is not advised, by kind and reason.
     pub no_advice: Vec<NoAdviceCount>,
+    /// Advice on requests as it is told now.
+    pub told: Vec<AdviceRow>,
     /// Energy that belongs to no selected workload.
     pub unallocated: Vec<AccountEnergy>,
     /// Pods whose owners nobody knows.
@@ -310,6 +313,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         places: beside::places(policy, &grouped),
         at_site: at_site::at_site(policy, &grouped),
         recommendations: whole.into_iter().collect(),
+        told: tally.take_told(),
         no_advice: tally.lines(),
         regulations,
         rules_not_listed,
@@ -391,6 +395,7 @@ fn result_of(
     let combined = verdict::combine(&judgements);
     let advised = advise::advise(inputs, workload, &account);
     let figures = figures::figures(&account, workload.cpu_us);
+    tally.told(advised.requests);
     for (action, why) in &advised.counted {
         tally.note(
             *action,
@@ -409,6 +414,7 @@ fn result_of(
         figures,
         together_milligrams_per_day: advised.together,
         settled: settled::settled(inputs, workload),
+        advice_outcomes: outcomes::outcomes(inputs, workload),
         recommendations: advised.pieces,
         in_parts: advised.in_parts,
         no_advice: advised.without,

@@ -387,6 +387,7 @@ mod tests {
             },
             together_milligrams_per_day: None,
             settled: Vec::new(),
+            advice_outcomes: Vec::new(),
             recommendations: Vec::new(),
             in_parts: None,
             no_advice: Vec::new(),

@@ -430,6 +430,7 @@ mod tests {
             figures: crd::Figures::default(),
             together_milligrams_per_day: None,
             settled: Vec::new(),
+            advice_outcomes: Vec::new(),
             recommendations: Vec::new(),
             in_parts: None,
             no_advice: Vec::new(),

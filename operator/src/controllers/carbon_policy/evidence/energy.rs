@@ -13,8 +13,8 @@ use tanso_power::{Estimate, Joules, Provenance};
 use crate::controllers::carbon_policy::judge::{Facts, Inputs};
 use crate::ledger::memory::WorkloadKey;
 use crate::ledger::{
-    CpuDay, CpuDays, CpuMinute, HourRow, LedgerAccount, MemoryDay, MemoryDays, NodeAt, PodNames,
-    Snapshot,
+    AdviceRow, CpuDay, CpuDays, CpuMinute, HourRow, LedgerAccount, MemoryDay, MemoryDays, NodeAt,
+    PodNames, Snapshot,
 };
 use crate::owners::Schedule;
 
@@ -107,6 +107,9 @@ pub(super) struct EnergyRecord {
     memory: Vec<Held>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     memory_told: BTreeSet<String>,
+    /// Earlier advice with what became of it; absent without any, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    advice: Vec<AdviceRow>,
 }
 
 /// Names of the pods in the rows.
@@ -171,6 +174,7 @@ impl EnergyRecord {
             cpu_days: past(&snapshot.cpu_days),
             memory: held(&snapshot.memory),
             memory_told: snapshot.memory_told.iter().map(text).collect(),
+            advice: snapshot.advice.clone(),
         }
     }
 
@@ -228,6 +232,7 @@ impl EnergyRecord {
             cpu_days: self.cpu_days(),
             memory: self.memory(),
             memory_told: self.memory_told.iter().map(|pod| shared(pod)).collect(),
+            advice: self.advice.clone(),
         })
     }
 

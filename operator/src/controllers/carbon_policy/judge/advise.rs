@@ -14,6 +14,7 @@ use tanso_carbon::recommend::rightsize::{RightsizeRequest, rightsize};
 use tanso_carbon::recommend::shift::{
     CronRequest, InterruptAdvice, ShiftAdvice, Window, cron_in_parts, shift_cron,
 };
+use tanso_carbon::recommend::taken::Resource;
 use tanso_carbon::recommend::{self, Action, NoAdvice, Target, Terms, WhyNot};
 use tanso_carbon::schedule::Job;
 use tanso_crds::carbon_policy::status::{Recommendation, RunInParts, Unadvised};
@@ -25,11 +26,12 @@ use super::elsewhere;
 use super::figures::short;
 use super::group::Workload;
 use super::memory;
+use super::outcomes;
 use super::standing::{
     mean_node, mean_node_or_nothing, newest, own_intensity, own_per_day, refused, replicas,
     runs_once, standing, there_minutes,
 };
-use crate::ledger::PodNames;
+use crate::ledger::{AdviceRow, PodNames};
 
 mod shown;
 
@@ -51,6 +53,21 @@ pub(super) struct Advised {
     pub(super) without: Vec<Unadvised>,
     /// The same with what is no news of a single workload, to be counted.
     pub(super) counted: Vec<(Action, NoAdvice)>,
+    /// The pieces on requests, to be kept.
+    pub(super) requests: Vec<AdviceRow>,
+}
+
+/// Advice on a request, with what it would change.
+#[derive(Debug)]
+pub(super) struct Fit {
+    pub(super) advice: recommend::Recommendation,
+    pub(super) resource: Resource,
+    /// The container whose request it is.
+    pub(super) container: String,
+    /// What a pod asks for, in the resource's unit.
+    pub(super) asked: u64,
+    /// What it should ask for.
+    pub(super) advised: u64,
 }
 
 impl Advised {
@@ -62,6 +79,24 @@ impl Advised {
     ) {
         match advice {
             Ok(advice) => self.pieces.push(shown(&advice)),
+            Err(why) => self.without(action, why),
+        }
+    }
+
+    /// The same of advice on a request, which is to be kept beside.
+    fn note_fit(
+        &mut self,
+        (inputs, workload): (&Inputs<'_>, &Workload<'_>),
+        action: Action,
+        fit: Result<Fit, NoAdvice>,
+    ) {
+        match fit {
+            Ok(fit) => {
+                let piece = shown(&fit.advice);
+                self.requests
+                    .push(outcomes::row(inputs, workload, &fit, &piece));
+                self.pieces.push(piece);
+            }
             Err(why) => self.without(action, why),
         }
     }
@@ -100,7 +135,7 @@ pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Acc
         };
     }
     if let Some(advice) = memory::fit(inputs, workload, account) {
-        found.note(Action::RightsizeMemory, advice);
+        found.note_fit((inputs, workload), Action::RightsizeMemory, advice);
     } else {
         let message = "none of its pods asks for memory, and no agent told of any";
         found.pass_over(Action::RightsizeMemory, WhyNot::NotApplicable, message);
@@ -145,7 +180,7 @@ fn of_runs(
     let used = Used::of(inputs, workload);
     let facts = Running::of(inputs, workload, &goal, account, used);
     let of_runs = facts.and_then(|facts| fit(inputs, workload, account, &facts));
-    found.note(Action::Rightsize, of_runs);
+    found.note_fit((inputs, workload), Action::Rightsize, of_runs);
     measure
 }
 
@@ -210,7 +245,8 @@ fn running(
     facts: &Running<'_>,
     found: &mut Advised,
 ) {
-    found.note(Action::Rightsize, fit(inputs, workload, account, facts));
+    let fit = fit(inputs, workload, account, facts);
+    found.note_fit((inputs, workload), Action::Rightsize, fit);
     if inputs.policy.advice.min_replicas.is_some() {
         let running = (&facts.standing, facts.replicas);
         let fewer = elsewhere::fewer(inputs, workload, running, account);
@@ -414,7 +450,7 @@ fn fit(
     workload: &Workload<'_>,
     account: &Account,
     facts: &Running<'_>,
-) -> Result<recommend::Recommendation, NoAdvice> {
+) -> Result<Fit, NoAdvice> {
     own_intensity(account)?;
     let advice = rightsize(&RightsizeRequest {
         standing: facts.standing,
@@ -423,5 +459,11 @@ fn fit(
         past: &facts.used.past,
         own_per_day: own_per_day(inputs, workload, account)?,
     })?;
-    Ok(advice.recommendation)
+    Ok(Fit {
+        advice: advice.recommendation,
+        resource: Resource::Cpu,
+        container: facts.container.to_owned(),
+        asked: u64::from(facts.standing.asks.millicores),
+        advised: u64::from(advice.target_millicores),
+    })
 }

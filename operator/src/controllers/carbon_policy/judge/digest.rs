@@ -7,7 +7,7 @@ use tanso_carbon::report::Digest;
 use tanso_power::Joules;
 
 use super::group::Grouped;
-use super::{Inputs, cpu, memory};
+use super::{Inputs, cpu, memory, outcomes};
 
 /// Everything that the evaluation was made from, in a fixed order.
 pub(super) fn digest(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Digest {
@@ -159,5 +159,6 @@ fn others(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<String> {
     let load = load.iter().map(|pod| format!("load {pod:?}"));
     let others = others.chain(nodes).chain(load);
     let others = others.chain(charged).chain(told);
-    others.chain(schedules).chain(gives).collect()
+    let others = others.chain(schedules).chain(gives);
+    others.chain(outcomes::lines(inputs)).collect()
 }

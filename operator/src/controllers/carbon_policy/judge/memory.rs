@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::memory::{DAYS, MemoryRequest, MemorySample, rightsize_memory};
-use tanso_carbon::recommend::{self, NoAdvice, WhyNot};
+use tanso_carbon::recommend::taken::Resource;
+use tanso_carbon::recommend::{NoAdvice, WhyNot};
 
 use super::Inputs;
-use super::advise::target;
+use super::advise::{Fit, target};
 use super::group::Workload;
 use super::standing::{
     mean_node, newest, own_intensity, own_per_day, refused, runs_once, standing,
@@ -25,7 +26,7 @@ pub(super) fn fit(
     inputs: &Inputs<'_>,
     workload: &Workload<'_>,
     account: &Account,
-) -> Option<Result<recommend::Recommendation, NoAdvice>> {
+) -> Option<Result<Fit, NoAdvice>> {
     let key = workload.key;
     let key = [key.namespace, key.kind, key.name].map(str::to_owned);
     let days = inputs.snapshot.memory.get(&key);
@@ -96,7 +97,7 @@ fn advise(
     account: &Account,
     newest: &PodNames,
     days: &BTreeMap<UtcHour, MemoryDay>,
-) -> Result<recommend::Recommendation, NoAdvice> {
+) -> Result<Fit, NoAdvice> {
     if newest.memory_container.is_empty() {
         let message = "not exactly one container of its pods asks for memory";
         return Err(refused(WhyNot::NoRequest, message));
@@ -113,18 +114,25 @@ fn advise(
         })
         .collect();
     let (goal, intensity) = (target(workload), own_intensity(account)?);
+    let standing = standing(
+        inputs,
+        workload,
+        (&goal, newest),
+        intensity,
+        mean_node(inputs, workload)?,
+    )?;
     let advice = rightsize_memory(&MemoryRequest {
-        standing: standing(
-            inputs,
-            workload,
-            (&goal, newest),
-            intensity,
-            mean_node(inputs, workload)?,
-        )?,
+        standing,
         container: &newest.memory_container,
         samples: &samples,
         minutes: days().map(|(_, held)| held.minutes).sum(),
         own_per_day: own_per_day(inputs, workload, account)?,
     })?;
-    Ok(advice.recommendation)
+    Ok(Fit {
+        advice: advice.recommendation,
+        resource: Resource::Memory,
+        container: newest.memory_container.clone(),
+        asked: standing.asks.bytes,
+        advised: advice.sizes.target_bytes,
+    })
 }

@@ -9,15 +9,19 @@ use tanso_crds::carbon_policy::status::NoAdviceCount;
 
 use super::figures::short;
 use super::group::Key;
+use crate::ledger::AdviceRow;
 
 /// Most lines of a status.
 const LINES_MAX: usize = 32;
 /// Longest example.
 const MESSAGE_MAX: usize = 256;
 
-/// Counts with an example each.
+/// Counts with an example each, and the advice on requests that there is.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<(&'static str, &'static str), Count>);
+pub(super) struct Tally {
+    without: BTreeMap<(&'static str, &'static str), Count>,
+    told: Vec<AdviceRow>,
+}
 
 #[derive(Debug, Default)]
 struct Count {
@@ -44,9 +48,19 @@ impl Tally {
         self.line(action, why).example.clone_from(&why.message);
     }
 
+    /// Notes advice on a workload's requests.
+    pub(super) fn told(&mut self, rows: Vec<AdviceRow>) {
+        self.told.extend(rows);
+    }
+
+    /// All advice on requests that was noted.
+    pub(super) fn take_told(&mut self) -> Vec<AdviceRow> {
+        std::mem::take(&mut self.told)
+    }
+
     fn line(&mut self, action: Action, why: &NoAdvice) -> &mut Count {
         let key = (action.as_str(), why.reason.as_str());
-        self.0.entry(key).or_default()
+        self.without.entry(key).or_default()
     }
 
     /// For a status.
@@ -57,7 +71,7 @@ impl Tally {
             workloads: count.workloads,
             example: short(&count.example, MESSAGE_MAX),
         };
-        self.0.into_iter().map(line).take(LINES_MAX).collect()
+        self.without.into_iter().map(line).take(LINES_MAX).collect()
     }
 }
 

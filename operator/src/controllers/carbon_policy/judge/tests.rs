@@ -22,6 +22,7 @@ mod beside;
 mod evidence;
 mod faces;
 mod no_advice;
+mod outcomes;
 mod per_unit;
 mod periods;
 mod settled;
@@ -202,6 +203,7 @@ fn snapshot() -> Snapshot {
         memory: BTreeMap::new(),
         memory_told: BTreeSet::new(),
         node_first: BTreeMap::from([(Arc::from("n1"), hour())]),
+        advice: Vec::new(),
     }
 }
 

@@ -19,7 +19,11 @@ use super::*;
 use crate::ledger::KnownNode;
 
 /// The evaluation as a reader of the cluster finds it, with its ledger.
-fn given(spec: &CarbonPolicySpec, snapshot: &Snapshot, evaluation: &Evaluation) -> Given {
+pub(super) fn given(
+    spec: &CarbonPolicySpec,
+    snapshot: &Snapshot,
+    evaluation: &Evaluation,
+) -> Given {
     let rules = Rules::bundled();
     let policy = Seen {
         kind: PolicyKind::CarbonPolicy,
@@ -174,7 +178,7 @@ fn left() -> Node {
 }
 
 /// The report of a time as of any other than the policy's window.
-async fn reported(facts: &Given, time: Period) -> Report {
+pub(super) async fn reported(facts: &Given, time: Period) -> Report {
     let when = When::Between(time.from.start(), time.until.start());
     let limits = Limits {
         needs_hours: true,

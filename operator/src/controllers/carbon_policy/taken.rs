@@ -1,0 +1,84 @@
+//! What a policy tells about requests is kept, and what became of earlier
+//! advice is looked at: each once a day, in the ledger.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::recommend::taken;
+
+use crate::ledger::advice::{self, AdviceRow, day_begin};
+use crate::ledger::{Ledger, LedgerFault, query};
+
+/// Most hours of single pods that a visit seeks, a third of a second or so: what
+/// is left comes with the next visit. Some 140 pods of a workload over all days.
+const POD_HOURS_MAX: usize = 200_000;
+
+/// Keeps what is told now and looks at what became of earlier advice. Without
+/// it the evaluation stands all the same, and the next visit tries again.
+pub(super) async fn keep(
+    ledger: &Ledger,
+    policy: &str,
+    told: &[AdviceRow],
+    data_through: Timestamp,
+) {
+    let (policy, told) = (policy.to_owned(), told.to_vec());
+    let keep = move |connection: &mut Connection| {
+        note_and_look(connection, &policy, &told, data_through, POD_HOURS_MAX)
+    };
+    match ledger.call(keep).await {
+        Ok(0) => {}
+        Ok(rows) => tracing::debug!(rows, "looked at what became of advice"),
+        Err(error) => {
+            tracing::warn!(%error, "advice is not kept, or what became of it not looked at");
+        }
+    }
+}
+
+/// The same on the ledger's thread, seeking at most so many hours of pods;
+/// returns of how many pieces of advice it was looked at what became of them.
+pub(super) fn note_and_look(
+    connection: &mut Connection,
+    policy: &str,
+    told: &[AdviceRow],
+    data_through: Timestamp,
+    most: usize,
+) -> Result<usize, LedgerFault> {
+    // Days of data, not of the clock: what is not booked yet is not looked at.
+    let today = day_begin(UtcHour::containing(data_through));
+    advice::note(connection, policy, told, today)?;
+    let mut left = most;
+    let mut found = Vec::new();
+    let all = advice::of_policy(connection, policy)?;
+    for row in all.into_iter().filter(|row| row.is_due(today)) {
+        let needed = row.told.needed();
+        // Whole days only: energy of the last hours may come late.
+        let period = Period {
+            from: needed.from,
+            until: needed.until.min(today),
+        };
+        let resource = row.told.resource;
+        let [namespace, kind, name] = row.workload.each_ref().map(String::as_str);
+        let key = [namespace, kind, name];
+        let sought = query::requests_by_hour(connection, key, resource, period, left)?;
+        let outcome = match sought.hours {
+            Some(hours) => {
+                left = left.saturating_sub(sought.pod_hours);
+                Some(taken::outcome(&row.told, &hours))
+            }
+            // More than a visit may seek at all: told as not known.
+            None if sought.pod_hours > most => None,
+            None => continue,
+        };
+        let is_final = outcome.map_or(today >= needed.until, |outcome| {
+            outcome.is_final(&row.told, today)
+        });
+        found.push(AdviceRow {
+            outcome,
+            found: Some(today),
+            is_final,
+            ..row
+        });
+    }
+    advice::settle(connection, policy, &found)?;
+    Ok(found.len())
+}
