@@ -203,6 +203,26 @@ fn what_stands_beside_the_report_in_its_json_is_seen() {
     assert_eq!(verify(&longer), Err(beside));
 }
 
+/// A second key before the sealed one was what people and other parsers read.
+#[test]
+fn a_key_that_stands_twice_in_the_json_is_seen() {
+    let text = render(&report(), Format::Json, Language::English);
+    for (key, sealed) in [
+        ("verdict", "\"verdict\": "),
+        ("schema", "\"schema\": "),
+        ("report", "\"report\": "),
+    ] {
+        let first = format!("\"{key}\": \"Compliant\", {sealed}");
+        let changed = text.replacen(sealed, &first, 1);
+        let found = verify(&changed);
+        let says = |said: &str| said.starts_with(&format!("\"{key}\" stands twice"));
+        assert!(
+            matches!(&found, Err(VerifyError::KeyTwice(said)) if says(said)),
+            "{found:?}"
+        );
+    }
+}
+
 #[test]
 fn figures_that_do_not_add_up_are_found_though_the_digest_holds() {
     let mut report = report();
