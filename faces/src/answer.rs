@@ -16,6 +16,7 @@ mod judge;
 pub mod list;
 pub mod places;
 pub mod power;
+pub(crate) mod presets;
 mod profile;
 pub mod regions;
 pub mod report;

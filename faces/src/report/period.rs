@@ -16,15 +16,16 @@ use tanso_carbon::account::{Account, Coverage, EnergyRow, Place, account};
 use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
 use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
 use tanso_carbon::series::Boundary;
-use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
-use tanso_carbon::{FacilityPue, GramsCo2e, Preset, Rule, RuleSet, Thresholds, judge};
+use tanso_carbon::verdict::{Evidence, Judgement, combine};
+use tanso_carbon::{FacilityPue, GramsCo2e, Rule, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::spec::IntensitySource;
 use tanso_crds::carbon_policy::status::{
     Bounded, CarbonPolicyStatus, IntensityProvenance, RegulationResult, SciFigures, SettledRun,
-    UsedSource, WorkloadResult,
+    UsedSource, Verdict, WorkloadResult,
 };
 
-use crate::answer::figures::{bounded, figures, milligrams, regulation, verdict_of};
+use crate::answer::figures::{bounded, figures, milligrams, regulation};
+use crate::answer::presets::Presets;
 use crate::answer::{beside, sources};
 use crate::pue;
 use crate::view::{Energy, EnergyAccount, EnergyHour, Market, Policy, Site, WorkloadKey};
@@ -161,7 +162,7 @@ pub fn restate(
         embodied,
         period,
         seen,
-        presets: presets(policy, rules),
+        presets: Presets::of(policy, rules),
         thresholds: Thresholds {
             min_coverage_percent: f64::from(policy.spec.evidence.min_coverage_percent),
             max_estimated_percent: f64::from(policy.spec.evidence.max_estimated_percent),
@@ -188,13 +189,13 @@ pub fn restate(
     let mut workloads: Vec<_> = by_workload.iter().map(one).collect();
     workloads.sort_by_key(|one| std::cmp::Reverse(one.figures.emissions_milligrams.value));
     let (sum, cpu_ms) = terms.account(&rows, period);
-    let (regulations, combined) = terms.judge(&rows, &sum, |_| true);
+    let (regulations, verdict, _) = terms.judge(&rows, &sum, |_| true);
     let before = &policy.status;
     let by = market_of(site);
     let market = by.map(|by| beside::market_figures(by, &beside::market(by, &sum, period), &sum));
     let status = CarbonPolicyStatus {
         observed_generation: before.observed_generation,
-        verdict: Some(verdict_of(combined.verdict)),
+        verdict: Some(verdict),
         data_through: Some(Time(last.plus_hours(1).start())),
         ledger_revision: energy.revision,
         totals: Some(figures(&sum, cpu_ms)),
@@ -246,13 +247,6 @@ fn rows_of<'a>(
     })
 }
 
-fn presets(policy: &Policy, rules: &RuleSet) -> Vec<Preset> {
-    let named = policy.spec.regulations.iter();
-    named
-        .filter_map(|one| rules.get(&one.rule).cloned())
-        .collect()
-}
-
 /// What rows are priced and judged by.
 struct Terms<'a> {
     places: Vec<Place<'a>>,
@@ -260,7 +254,7 @@ struct Terms<'a> {
     period: Period,
     /// Hours of it that have energy.
     seen: BTreeSet<UtcHour>,
-    presets: Vec<Preset>,
+    presets: Presets,
     thresholds: Thresholds,
     base_year_grams: Option<f64>,
     /// Functional units that the report's time served.
@@ -299,13 +293,13 @@ impl Terms<'_> {
         known: Option<&WorkloadResult>,
     ) -> WorkloadResult {
         let (sum, cpu_ms) = self.account(rows, self.period);
-        let (_, combined) = self.judge(rows, &sum, is_of_workload);
+        let (_, verdict, reason) = self.judge(rows, &sum, is_of_workload);
         WorkloadResult {
             namespace: key.namespace.clone(),
             kind: key.kind.clone(),
             name: key.name.clone(),
-            verdict: verdict_of(combined.verdict),
-            reason: combined.reason.as_str().to_owned(),
+            verdict,
+            reason,
             pods: 0,
             figures: figures(&sum, cpu_ms),
             together_milligrams_per_day: known.and_then(|one| one.together_milligrams_per_day),
@@ -342,15 +336,15 @@ impl Terms<'_> {
     }
 
     /// The verdict of each rule that is asked for, over its own period: what
-    /// the report does not have of it is missing.
+    /// the report does not have of it is missing. Then that over all, and why.
     fn judge(
         &self,
         rows: &[&EnergyHour],
         sum: &Account,
         wanted: impl Fn(&Rule) -> bool,
-    ) -> (Vec<RegulationResult>, Combined) {
+    ) -> (Vec<RegulationResult>, Verdict, String) {
         let (mut results, mut judgements) = (Vec::new(), Vec::<Judgement>::new());
-        for preset in &self.presets {
+        for preset in &self.presets.known {
             let day = local_day(self.last, &preset.zone);
             for rule in preset.on(day).into_iter().filter(|rule| wanted(rule)) {
                 let own = preset.period(rule, day).ok().flatten();
@@ -381,7 +375,9 @@ impl Terms<'_> {
                 judgements.push(judgement);
             }
         }
-        (results, combine(&judgements))
+        results.extend(self.presets.unread_results());
+        let (verdict, reason) = self.presets.verdict(&combine(&judgements));
+        (results, verdict, reason)
     }
 }
 

@@ -121,6 +121,36 @@ fn each_rule_is_judged_over_its_own_period_and_a_workload_by_its_own_ratio() {
     assert_eq!(found.workloads[0].verdict, Verdict::Compliant);
 }
 
+/// A budget that the policy breaks was left out where its text cannot be read,
+/// and what is left was kept.
+#[test]
+fn a_rule_that_cannot_be_read_is_unknown_and_not_left_out() {
+    let (policy, site) = (policy(), site());
+    let june = parse("2026-06", &site).unwrap();
+    let energy = energy(&policy, june);
+    let bundled = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let (judged, bundled) = (policy.status.workloads.clone(), bundled.unwrap());
+    let found = restate(&policy, &judged, &energy, &site, &bundled, (june, None)).unwrap();
+    let status = &found.policy.status;
+    assert_eq!(status.verdict, Some(Verdict::Unknown));
+    let told: Vec<_> = status
+        .regulations
+        .iter()
+        .map(|one| (one.rule.as_str(), one.verdict, one.reason.as_str()))
+        .collect();
+    let (kept, unread) = (Verdict::Compliant, Verdict::Unknown);
+    let expected = [
+        ("kr-carbon-2050", kept, "WithinLimit"),
+        ("own", unread, "RuleNotRead"),
+    ];
+    assert_eq!(told, expected);
+    let own = &found.workloads[0];
+    assert_eq!(
+        (own.verdict, own.reason.as_str()),
+        (Verdict::Unknown, "RuleNotRead")
+    );
+}
+
 /// The window's sources, and the first one's year, were told of any time.
 #[test]
 fn another_times_report_tells_who_spoke_for_its_own_hours() {
