@@ -1,5 +1,7 @@
 //! What would be: other times, other places, other sizes.
 
+use tanso_crds::carbon_policy::Placement;
+
 use super::*;
 
 #[tokio::test]
@@ -54,6 +56,40 @@ async fn a_cron_jobs_mean_run_is_planned_and_its_daily_hour_too() {
     assert_eq!(plan["facilityEnergyMicrojoules"], 2_376_000_000_000_i64);
     assert_eq!(plan["daily"]["present"], "0 18 * * *");
     assert_eq!(plan["daily"]["schedule"]["timeZone"], "Asia/Seoul");
+}
+
+/// A job on nodes elsewhere was planned on the grid of the policy's site.
+#[tokio::test]
+async fn a_job_is_planned_where_its_energy_is_used() {
+    let plan = async |facts: &Given, more: Value| {
+        let mut question = json!({"workload": "cronjob/etl"});
+        let fields = question.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let plan = ask(facts, "calculate_optimal_schedule", question).await;
+        plan.unwrap()
+    };
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    let here = plan(&facts, json!({})).await;
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let found = plan(&facts, json!({})).await;
+    assert_eq!(
+        (&here["zone"], &found["zone"]),
+        (&json!("KR"), &json!("SE"))
+    );
+    let notes = found["notes"].to_string();
+    assert!(
+        notes.contains("planned for eu-north-1, where 100 % of the workload's energy"),
+        "{notes}"
+    );
+    // By the PUE of the place, and not by the site's of 1.32.
+    assert_ne!(
+        found["facilityEnergyMicrojoules"],
+        here["facilityEnergyMicrojoules"]
+    );
+    let asked = plan(&facts, json!({"zone": "KR"})).await;
+    assert_eq!(asked["zone"], "KR");
 }
 
 #[tokio::test]
