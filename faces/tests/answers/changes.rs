@@ -267,6 +267,32 @@ async fn nothing_is_compared_with_hours_that_have_no_intensity() {
         .unwrap_err();
     assert_eq!(fault.code(), "NotKnown", "{fault}");
     assert!(fault.to_string().contains("intensity of some"), "{fault}");
+    let question = json!({"workload": "service-00", "regions": ["eu-north-1"]});
+    let found = ask(&given, "get_regional_comparison", question).await;
+    let found = found.unwrap();
+    let (here, there) = (&found["here"], &found["regions"][0]);
+    assert!(here["unpricedMicrojoules"].as_i64().unwrap() > 0, "{here}");
+    assert!(there.get("unpricedMicrojoules").is_none(), "{there}");
+    assert!(there.get("differenceMilligrams").is_none(), "{there}");
+    let said = found["summary"].as_str().unwrap();
+    assert!(said.contains("the intensity is not known"), "{said}");
+}
+
+/// Energy of eu-north-1 was told as of the policy's own grid zone.
+#[tokio::test]
+async fn what_is_here_is_where_the_energy_is_used() {
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let question = json!({"workload": "service-00", "regions": ["ap-northeast-2"]});
+    let found = ask(&facts, "get_regional_comparison", question).await;
+    let here = &found.unwrap()["here"];
+    assert_eq!(
+        (&here["region"], &here["zone"]),
+        (&json!("eu-north-1"), &json!("SE"))
+    );
+    assert_eq!(here["location"], "", "all of it");
 }
 
 #[tokio::test]
