@@ -5,6 +5,8 @@
 //! What such a report says was computed when it was made; that of the window
 //! is the status.
 
+mod coverage;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::answer::{beside, sources};
 use crate::pue;
 use crate::view::{Energy, EnergyAccount, EnergyHour, Market, Policy, Site, WorkloadKey};
 use crate::words::float;
+use coverage::Seen;
 use tanso_intensity::provider::Loaded;
 use tanso_power::Estimate;
 
@@ -150,17 +153,14 @@ pub fn restate(
     let last = rows.iter().map(|row| row.hour).max();
     let Period { from, until } = period;
     let last = last.ok_or(PeriodError::NoEnergy { from, until })?;
-    let hours: BTreeSet<UtcHour> = energy.rows.iter().map(|row| row.hour).collect();
-    let seen: BTreeSet<UtcHour> = hours
-        .into_iter()
-        .filter(|hour| period.contains(*hour))
-        .collect();
+    let seen = Seen::of(policy, energy, period);
     let embodied = embodied(site, &rows);
     let terms = Terms {
         places: site.places(),
         units: units.map(float),
         embodied,
         period,
+        coverage: seen.coverage(period),
         seen,
         presets: Presets::of(policy, rules),
         thresholds: Thresholds {
@@ -253,7 +253,9 @@ struct Terms<'a> {
     /// What the report is about.
     period: Period,
     /// Hours of it that have energy.
-    seen: BTreeSet<UtcHour>,
+    seen: Seen,
+    /// How much of it that is.
+    coverage: Coverage,
     presets: Presets,
     thresholds: Thresholds,
     base_year_grams: Option<f64>,
@@ -277,9 +279,11 @@ impl Terms<'_> {
         };
         let energy: Vec<EnergyRow> = rows().map(priced).collect();
         let cpu_us: u64 = rows().map(|row| row.cpu_us).sum();
-        let seen = self.seen.iter().filter(|hour| period.contains(**hour));
-        let seen = u64::try_from(seen.count()).unwrap_or(u64::MAX);
-        let coverage = Coverage::new(u64::from(period.hour_count()), seen);
+        let coverage = if period == self.period {
+            self.coverage
+        } else {
+            self.seen.coverage(period)
+        };
         let sum = account(&energy, &self.places, coverage);
         (sum, i64::try_from(cpu_us / 1_000).unwrap_or(i64::MAX))
     }

@@ -121,6 +121,35 @@ fn each_rule_is_judged_over_its_own_period_and_a_workload_by_its_own_ratio() {
     assert_eq!(found.workloads[0].verdict, Verdict::Compliant);
 }
 
+/// One node of two was silent for half a month, and all of it was told as seen.
+#[test]
+fn a_node_that_was_silent_in_between_lowers_the_coverage_of_a_clusters_policy() {
+    let (mut policy, site) = (policy(), site());
+    let june = parse("2026-06", &site).unwrap();
+    let mut energy = energy(&policy, june);
+    let whole = energy.rows.clone();
+    let other: Arc<str> = Arc::from("n2");
+    // From the tenth hour, without 360 hours in the middle, to the end.
+    let rows = whole.into_iter().enumerate();
+    let rows = rows.filter(|(index, _)| *index >= 10 && !(200..560).contains(index));
+    energy.rows.extend(rows.map(|(_, row)| EnergyHour {
+        node: Arc::clone(&other),
+        account: EnergyAccount::Named(Arc::from("idle")),
+        ..row
+    }));
+    let rules = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let (judged, rules) = (policy.status.workloads.clone(), rules.unwrap());
+    let percent = |policy: &Policy| {
+        let found = restate(policy, &judged, &energy, &site, &rules, (june, None)).unwrap();
+        found.policy.status.totals.unwrap().coverage_percent
+    };
+    // 720 and 350 of 720 and 710 hours.
+    assert_eq!(percent(&policy), 75);
+    // A namespace's pods come and go: its hours are not told by node.
+    policy.namespace = Some(judged[0].namespace.clone());
+    assert_eq!(percent(&policy), 100);
+}
+
 /// A budget that the policy breaks was left out where its text cannot be read,
 /// and what is left was kept.
 #[test]

@@ -257,7 +257,7 @@ pub(super) fn uncertainty(writer: &Writer<'_>) -> Section {
         ),
         (
             writer.pick("Hours with energy data", "전력량 자료 확보율"),
-            share(totals.coverage_percent, asked.min_coverage_percent, true),
+            share(totals.coverage_percent, asked.min_coverage_percent, true) + &counted(writer),
         ),
         (
             writer.pick("Energy at estimated intensity", "추정·대체 배출계수를 쓴 비율"),
@@ -276,6 +276,23 @@ pub(super) fn uncertainty(writer: &Writer<'_>) -> Section {
         ("Uncertainty", "불확도"),
         vec![Block::Facts(facts)],
     )
+}
+
+/// What a report of another time counts its hours by; a status counts them by
+/// node.
+fn counted(writer: &Writer<'_>) -> String {
+    let report = writer.report;
+    match (&report.advice_through, &report.policy.namespace) {
+        (None, _) => String::new(),
+        (Some(_), None) => writer.pick(
+            "; counted by node, between the first and the last hour of each",
+            ", 노드별 첫 자료와 마지막 자료 사이의 시간 기준",
+        ),
+        (Some(_), Some(_)) => writer.pick(
+            "; counted by the hours in which the namespace's pods used energy: hours in which none ran count as missing, and a node that was silent does not show",
+            ", 네임스페이스의 파드가 전력을 사용한 시간 기준(실행된 파드가 없는 시간은 미확보로 계산하며, 일부 노드의 자료 누락은 나타나지 않음)",
+        ),
+    }
 }
 
 /// 12: digests and the commands that compute it again.
