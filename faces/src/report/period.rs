@@ -6,6 +6,7 @@
 //! is the status.
 
 mod coverage;
+mod placed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -207,6 +208,7 @@ pub fn restate(
         software_carbon_intensity: terms.sci(policy, &sum),
         recommendations: before.recommendations.clone(),
         regulations,
+        places: placed::places(site, &rows),
         intensity: before.intensity.clone().map(|from| IntensityProvenance {
             sources: sources_of(site, &rows),
             ..from

@@ -203,6 +203,33 @@ fn what_stands_beside_the_report_in_its_json_is_seen() {
     assert_eq!(verify(&longer), Err(beside));
 }
 
+/// All of it was used elsewhere, and the formula had the site's PUE and source.
+#[test]
+fn a_formula_has_the_pue_and_the_source_of_where_the_energy_was_used() {
+    let mut policy = policy();
+    let place = |region: &str, zone: &str| {
+        let place = serde_json::json!({
+            "region": region, "energyMicrojoules": 45_000_000_000_i64, "pue": "1.07, made up",
+            "intensity": {"zone": zone, "method": "Average", "boundary": "LifeCycle", "source": "grid of the north"},
+        });
+        serde_json::from_value(place).unwrap()
+    };
+    let said = |policy: &Policy| render(&report_of(policy), Format::Markdown, Language::English);
+    let of_site = said(&policy);
+    assert!(of_site.contains(" Wh × 1.32 × ") && !of_site.contains("By place of use"));
+    policy.status.places = vec![place("eu-north-1", "SE")];
+    let elsewhere = said(&policy);
+    assert!(elsewhere.contains(" Wh × 1.07, made up × "), "{elsewhere}");
+    assert!(elsewhere.contains("Grid zone: SE"), "{elsewhere}");
+    assert!(elsewhere.contains("By place of use"), "{elsewhere}");
+    policy.status.places.push(place("site", "KR"));
+    let several = said(&policy);
+    assert!(
+        several.contains(" Wh × PUE of each place of use"),
+        "{several}"
+    );
+}
+
 /// A second key before the sealed one was what people and other parsers read.
 #[test]
 fn a_key_that_stands_twice_in_the_json_is_seen() {

@@ -377,6 +377,25 @@ fn the_hours_before_a_node_moved_are_priced_where_it_was_then() {
     site.of_node.insert("n1".to_owned(), numbers);
     let told = energy_table(&policy, &judged, &energy, &site, june);
     assert_eq!(told.lines().filter(|line| line.contains(",DE,")).count(), 5);
+    let rules = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let rules = rules.unwrap();
+    let found = restate(&policy, &judged, &energy, &site, &rules, (june, None)).unwrap();
+    let told: Vec<_> = found
+        .policy
+        .status
+        .places
+        .iter()
+        .map(|one| {
+            let zone = one.intensity.zone.as_str();
+            let kwh = one.energy_microjoules / 3_600_000_000_000;
+            (one.region.as_str(), kwh, zone, one.pue_figure.is_some())
+        })
+        .collect();
+    let expected = [
+        ("site", 715, "KR", true),
+        ("europe-west3", 5, "DE", region.pue.is_some()),
+    ];
+    assert_eq!(told, expected);
     // Its hardware too is that of the machine that had the name then.
     site.beside.millicores.insert("n1".to_owned(), 4_000);
     let earlier = vec![(moved, 2_000)];

@@ -4,6 +4,7 @@ use tanso_crds::carbon_policy::accounting::IndicatorMetric;
 use tanso_crds::carbon_policy::status::{IntensityProvenance, PlaceFigures, PueFigure};
 
 use super::Writer;
+use crate::answer::places::is_elsewhere;
 use crate::answer::sources;
 use crate::pue;
 use crate::report::document::{Block, Section, Sheet};
@@ -15,7 +16,12 @@ use crate::words::Priced;
 pub(super) fn factors(writer: &Writer<'_>) -> Section {
     let report = writer.report;
     let mut blocks = Vec::new();
-    if let Some(from) = &report.intensity {
+    // The site's own figures say nothing of energy that was all used elsewhere.
+    let from = match report.places.as_slice() {
+        [only] if is_elsewhere(&report.places) => Some(&only.intensity),
+        _ => report.intensity.as_ref(),
+    };
+    if let Some(from) = from {
         blocks.push(Block::Facts(intensity(writer, from)));
     }
     let hours = report.hours.iter().flat_map(|hours| &hours.hours);
@@ -37,7 +43,7 @@ pub(super) fn factors(writer: &Writer<'_>) -> Section {
             ),
         }));
     }
-    if report.places.len() > 1 {
+    if is_elsewhere(&report.places) {
         blocks.push(Block::Sheet(places(writer)));
     }
     writer.section("factors", ("Emission factors", "배출계수"), blocks)
