@@ -6,7 +6,7 @@
 //! is the status.
 
 mod coverage;
-mod placed;
+pub(crate) mod placed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

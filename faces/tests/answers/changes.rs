@@ -92,6 +92,46 @@ async fn a_job_is_planned_where_its_energy_is_used() {
     assert_eq!(asked["zone"], "KR");
 }
 
+/// The explanation of a job named the places of all workloads alone.
+#[tokio::test]
+async fn an_explanation_tells_where_the_workloads_own_energy_was_used() {
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let place = |region: &str, zone: &str| {
+        json!({
+            "region": region, "energyMicrojoules": 500, "pue": "-",
+            "intensity": {"zone": zone, "method": "Average", "boundary": "LifeCycle", "source": "table"},
+        })
+    };
+    let places = json!([place("site", "KR"), place("eu-north-1", "SE")]);
+    facts.policies[0].status.places = serde_json::from_value(places).unwrap();
+    let question = json!({"workload": "service-00"});
+    let found = ask(&facts, "explain_verdict", question.clone()).await;
+    let found = found.unwrap();
+    let one = &found["verdicts"][0];
+    assert_eq!(one["ownPlaces"][0]["region"], "eu-north-1", "{one}");
+    assert_eq!(one["ownPlaces"].as_array().unwrap().len(), 1, "{one}");
+    let formula = one["formula"].as_str().unwrap();
+    assert!(
+        formula.contains(" x PUE 1.1") && formula.contains("(SE "),
+        "{formula}"
+    );
+    let text = found["text"].as_str().unwrap();
+    for said in [
+        "places of its own energy: eu-north-1 (100 % of the energy)",
+        "places of all workloads: site (50 % of the energy)",
+    ] {
+        assert!(text.contains(said), "{text}");
+    }
+    // Who cannot read the hours is told of all workloads.
+    facts.energy = None;
+    let found = ask(&facts, "explain_verdict", question).await.unwrap();
+    let formula = found["verdicts"][0]["formula"].as_str().unwrap();
+    assert!(formula.contains("PUE of each place of use"), "{formula}");
+}
+
 #[tokio::test]
 async fn a_deadline_before_the_end_is_refused_with_what_is_accepted() {
     let question = json!({"durationMinutes": 120, "zone": "KR", "earliest": NOW, "deadline": "2026-11-21T11:00:00Z"});

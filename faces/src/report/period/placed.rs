@@ -1,5 +1,5 @@
-//! Where the energy of another time was used, told as a status tells it of its
-//! window; pure.
+//! Where the energy of rows was used, told as a status tells it of its window: of
+//! another time, and of one workload; pure.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ type Hours = BTreeMap<UtcHour, u128>;
 
 /// Each place where energy was used, in the order of their numbers; nothing
 /// where no node is elsewhere.
-pub(super) fn places(site: &Site, rows: &[&EnergyHour]) -> Vec<PlaceFigures> {
+pub(crate) fn places(site: &Site, rows: &[&EnergyHour]) -> Vec<PlaceFigures> {
     if site.others.is_empty() {
         return Vec::new();
     }
