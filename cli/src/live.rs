@@ -44,9 +44,10 @@ impl Power {
     }
 }
 
-/// Asks every agent.
-pub async fn power(cluster: &Cluster, scope: &Scope) -> Power {
-    match try_power(cluster, scope).await {
+/// Asks every agent of the installation in `home`: whoever may make a pod
+/// anywhere may give it an agent's label, and make up figures of others.
+pub async fn power(cluster: &Cluster, scope: &Scope, home: &str) -> Power {
+    match try_power(cluster, scope, home).await {
         Ok(power) => power,
         Err(error) => Power {
             faults: vec![error.to_string()],
@@ -55,9 +56,9 @@ pub async fn power(cluster: &Cluster, scope: &Scope) -> Power {
     }
 }
 
-async fn try_power(cluster: &Cluster, scope: &Scope) -> Result<Power, ClusterError> {
+async fn try_power(cluster: &Cluster, scope: &Scope, home: &str) -> Result<Power, ClusterError> {
     let mut power = Power::default();
-    let by_pod = by_pod(cluster, &mut power.faults).await?;
+    let by_pod = by_pod(cluster, home, &mut power.faults).await?;
     let owners = Owners::read(cluster, scope).await?;
     power.by_workload = by_workload(&by_pod, &owners, power.faults.is_empty());
     Ok(power)
@@ -91,11 +92,17 @@ fn by_workload(
 /// of; why some are missing is added to `faults`.
 async fn by_pod(
     cluster: &Cluster,
+    home: &str,
     faults: &mut Vec<String>,
 ) -> Result<BTreeMap<(String, String), i64>, ClusterError> {
-    let agents: Api<Pod> = Api::all(cluster.client.clone());
+    let agents: Api<Pod> = Api::namespaced(cluster.client.clone(), home);
     let labelled = ListParams::default().labels(AGENT_LABEL);
     let agents = list_all(cluster, &agents, labelled, "the agents' pods").await?;
+    if agents.is_empty() {
+        faults.push(format!(
+            "no agent in namespace \"{home}\"; --operator-namespace names that of the installation"
+        ));
+    }
     let answers = join_all(agents.iter().map(|pod| metrics(cluster, pod))).await;
     let mut by_pod = BTreeMap::new();
     for answer in answers {
@@ -107,11 +114,15 @@ async fn by_pod(
     Ok(by_pod)
 }
 
-/// Namespace, name and milliwatts of the running pods of a scope, and why
-/// some are missing.
-pub async fn pods(cluster: &Cluster, scope: &Scope) -> (Vec<(String, String, i64)>, Vec<String>) {
+/// Namespace, name and milliwatts of the running pods of a scope, as the agents
+/// of the installation in `home` say it, and why some are missing.
+pub async fn pods(
+    cluster: &Cluster,
+    scope: &Scope,
+    home: &str,
+) -> (Vec<(String, String, i64)>, Vec<String>) {
     let mut faults = Vec::new();
-    let found = by_pod(cluster, &mut faults).await;
+    let found = by_pod(cluster, home, &mut faults).await;
     let found = found.unwrap_or_else(|error| {
         faults.push(error.to_string());
         BTreeMap::new()

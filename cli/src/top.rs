@@ -133,7 +133,7 @@ async fn workloads(
     let power = if found.is_empty() {
         live::Power::default()
     } else {
-        live::power(cluster, scope).await
+        live::power(cluster, scope, &args.operator_namespace).await
     };
     let mut views = Vec::with_capacity(found.len());
     for policy in &found {

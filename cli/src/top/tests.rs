@@ -119,7 +119,10 @@ fn agent_and_owners() -> Vec<(&'static str, Value)> {
         "metadata": {"name": "tanso-agent-x", "namespace": "tanso-system"}});
     let metrics = "kepler_pod_cpu_watts{pod_id=\"1\",pod_name=\"etl-1-a\",pod_namespace=\"shop\",state=\"running\",zone=\"package\",node_name=\"n\"} 96.4\n";
     vec![
-        ("/api/v1/pods", list(&json!([agent]))),
+        (
+            "/api/v1/namespaces/tanso-system/pods",
+            list(&json!([agent])),
+        ),
         (
             "/api/v1/namespaces/tanso-system/pods/tanso-agent-x:28282/proxy/metrics",
             Value::from(metrics),
@@ -235,6 +238,32 @@ async fn no_policy_and_no_installation_are_told_apart() {
     );
     let error = shown(&[], &cluster(&[])).await.unwrap_err().to_string();
     assert!(error.contains("tanso is not installed"), "{error}");
+}
+
+/// Any pod with an agent's label was asked, and believed of pods of others.
+#[tokio::test]
+async fn a_pod_elsewhere_that_calls_itself_an_agent_is_not_believed() {
+    let metrics = "kepler_pod_cpu_watts{pod_id=\"1\",pod_name=\"etl-1-a\",pod_namespace=\"shop\",state=\"running\",zone=\"package\",node_name=\"n\"} 900\n";
+    let agent = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "tanso-agent-y", "namespace": "shop"}});
+    let mut answers = agent_and_owners();
+    answers.push(("/api/v1/pods", list(&json!([agent]))));
+    answers.push((
+        "/api/v1/namespaces/shop/pods/tanso-agent-y:28282/proxy/metrics",
+        Value::from(metrics),
+    ));
+    answers.push((POLICIES, list(&json!([policy("korea", &status())]))));
+    answers.push((REPORTS, list(&json!([]))));
+    let text = shown(&[], &cluster(&answers)).await.unwrap();
+    assert!(text.contains("96.4W"), "{text}");
+    // Who is installed elsewhere is told how to say so.
+    answers.push(("/api/v1/namespaces/energy/pods", list(&json!([]))));
+    let text = shown(&["--operator-namespace", "energy"], &cluster(&answers));
+    let text = text.await.unwrap();
+    assert!(
+        text.contains("power: no agent in namespace \"energy\"; --operator-namespace names"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
