@@ -258,8 +258,9 @@ async fn a_pod_elsewhere_that_calls_itself_an_agent_is_not_believed() {
     assert!(text.contains("96.4W"), "{text}");
     // Who is installed elsewhere is told how to say so.
     answers.push(("/api/v1/namespaces/energy/pods", list(&json!([]))));
-    let text = shown(&["--operator-namespace", "energy"], &cluster(&answers));
-    let text = text.await.unwrap();
+    let known = cluster(&answers);
+    let elsewhere = shown(&["--operator-namespace", "energy"], &known).await;
+    let text = elsewhere.unwrap();
     assert!(
         text.contains("power: no agent in namespace \"energy\"; --operator-namespace names"),
         "{text}"
