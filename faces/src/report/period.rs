@@ -5,7 +5,7 @@
 //! What such a report says was computed when it was made; that of the window
 //! is the status.
 
-mod coverage;
+pub(crate) mod coverage;
 pub(crate) mod placed;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ use crate::answer::{beside, sources};
 use crate::pue;
 use crate::view::{Energy, EnergyAccount, EnergyHour, Market, Policy, Site, WorkloadKey};
 use crate::words::float;
-use coverage::Seen;
+use coverage::{Seen, data_end, so_far};
 use tanso_intensity::provider::Loaded;
 use tanso_power::Estimate;
 
@@ -154,14 +154,15 @@ pub fn restate(
     let last = rows.iter().map(|row| row.hour).max();
     let Period { from, until } = period;
     let last = last.ok_or(PeriodError::NoEnergy { from, until })?;
-    let seen = Seen::of(policy, energy, period);
+    let (seen, end) = (Seen::of(policy, energy, period), data_end(policy, energy));
     let embodied = embodied(site, &rows);
     let terms = Terms {
         places: site.places(),
         units: units.map(float),
         embodied,
         period,
-        coverage: seen.coverage(period),
+        coverage: seen.coverage(so_far(period, end)),
+        end,
         seen,
         presets: Presets::of(policy, rules),
         thresholds: Thresholds {
@@ -256,8 +257,10 @@ struct Terms<'a> {
     period: Period,
     /// Hours of it that have energy.
     seen: Seen,
-    /// How much of it that is.
+    /// How much of its hours so far that is.
     coverage: Coverage,
+    /// The end of the hours that can have data.
+    end: Option<UtcHour>,
     presets: Presets,
     thresholds: Thresholds,
     base_year_grams: Option<f64>,
@@ -284,7 +287,7 @@ impl Terms<'_> {
         let coverage = if period == self.period {
             self.coverage
         } else {
-            self.seen.coverage(period)
+            self.seen.coverage(so_far(period, self.end))
         };
         let sum = account(&energy, &self.places, coverage);
         (sum, i64::try_from(cpu_us / 1_000).unwrap_or(i64::MAX))
@@ -356,7 +359,12 @@ impl Terms<'_> {
                 let own = preset.period(rule, day).ok().flatten();
                 let own = own.filter(|own| *own != self.period && !rule.metric.is_facility());
                 let of_own = own.map(|own| self.account(rows, own).0);
-                let account = of_own.as_ref().unwrap_or(sum);
+                // Half a year emits half of a base year, and reduces nothing.
+                let whole = (rule.metric == Metric::ReductionPath).then(|| Account {
+                    coverage: self.seen.coverage(own.unwrap_or(self.period)),
+                    ..of_own.as_ref().unwrap_or(sum).clone()
+                });
+                let account = whole.as_ref().or(of_own.as_ref()).unwrap_or(sum);
                 // What is delivered after the data's end has matched nothing yet.
                 let within = own.unwrap_or(self.period);
                 let matched = Period {

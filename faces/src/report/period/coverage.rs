@@ -56,6 +56,26 @@ impl Seen {
     }
 }
 
+/// The end of the hours that can have data: that of the last evaluation, or of
+/// the last row of energy if that is later.
+pub(crate) fn data_end(policy: &Policy, energy: &Energy) -> Option<UtcHour> {
+    let booked = energy.rows.iter().map(|row| row.hour.plus_hours(1)).max();
+    let evaluated = policy.status.data_through.as_ref().map(|at| {
+        // The end of a minute is of the hour that it ends.
+        UtcHour::from_unix_seconds(at.0.as_second().saturating_sub(1)).plus_hours(1)
+    });
+    booked.max(evaluated)
+}
+
+/// The part of a period before that end: hours to come are not missing.
+pub(crate) fn so_far(period: Period, end: Option<UtcHour>) -> Period {
+    let end = end.unwrap_or(period.until);
+    Period {
+        until: period.until.min(end).max(period.from),
+        ..period
+    }
+}
+
 /// The hours that lie within any of these spans.
 fn within_any(mut spans: Vec<(UtcHour, UtcHour)>) -> u64 {
     spans.sort_unstable();

@@ -150,6 +150,59 @@ fn a_node_that_was_silent_in_between_lowers_the_coverage_of_a_clusters_policy() 
     assert_eq!(percent(&policy), 100);
 }
 
+/// Hours to come counted as missing: a month's report was `Unknown` until the
+/// month was nearly over, while the status had a verdict.
+#[test]
+fn hours_to_come_are_not_missing_but_of_a_path() {
+    const PATH: &str = "
+id: path
+title: Own path
+jurisdiction: KR
+timeZone: Asia/Seoul
+rules:
+  - {id: PATH, name: A path, kind: policyTarget, authority: us, binds: Nobody, source: board, evidence: none,
+     metric: ReductionPath, op: AtLeast, limit: 40, unit: percent, period: Year, baseYear: 2018, targetYear: 2030}
+";
+    let (mut policy, site) = (policy(), site());
+    let (june, year) = (
+        parse("2026-06", &site).unwrap(),
+        parse("2026", &site).unwrap(),
+    );
+    let (mut days, mut half) = (energy(&policy, june), energy(&policy, year));
+    days.rows.truncate(10 * 24);
+    half.rows.truncate(160 * 24);
+    let evaluated = |policy: &mut Policy, text: &str| {
+        policy.status.data_through = Some(Time(text.parse().unwrap()));
+    };
+    let mut more = policy.spec.regulations[0].clone();
+    more.rule = "path".into();
+    policy.spec.regulations.push(more);
+    let files = [("own.yaml", OWN), ("path.yaml", PATH)];
+    let bundled = tanso_carbon::regulation::BUNDLED.iter().copied();
+    let rules = RuleSet::try_from_files(files.into_iter().chain(bundled)).unwrap();
+    let judged = policy.status.workloads.clone();
+    let told = |policy: &Policy, energy: &Energy, period: Period| {
+        let found = restate(policy, &judged, energy, &site, &rules, (period, None)).unwrap();
+        let status = found.policy.status;
+        let one = |id: &str| {
+            let mut results = status.regulations.iter();
+            results.find(|one| one.rule == id).unwrap().verdict
+        };
+        let percent = status.totals.as_ref().unwrap().coverage_percent;
+        (percent, one("MONTH"), one("YEAR"), one("path"))
+    };
+    let (broken, open) = (Verdict::NonCompliant, Verdict::Unknown);
+    // 120 kg in ten days are more than 100 already.
+    evaluated(&mut policy, "2026-06-10T15:00:00Z");
+    assert_eq!(told(&policy, &days, june), (100, broken, open, open));
+    evaluated(&mut policy, "2026-06-09T15:00:00Z");
+    let (percent, _, budget, path) = told(&policy, &half, year);
+    assert_eq!((percent, budget, path), (100, broken, open));
+    // Once the month is over, they are missing.
+    evaluated(&mut policy, "2026-10-05T09:30:00Z");
+    assert_eq!(told(&policy, &days, june).0, 33);
+}
+
 /// A budget that the policy breaks was left out where its text cannot be read,
 /// and what is left was kept.
 #[test]

@@ -291,11 +291,11 @@ fn counted(writer: &Writer<'_>) -> String {
     match (&report.advice_through, &report.policy.namespace) {
         (None, _) => String::new(),
         (Some(_), None) => writer.pick(
-            "; counted by node, between the first and the last hour of each",
-            ", 노드별 첫 자료와 마지막 자료 사이의 시간 기준",
+            "; counted by node, between the first and the last hour of each; hours to come do not count",
+            ", 노드별 첫 자료와 마지막 자료 사이의 시간 기준(아직 오지 않은 시간 제외)",
         ),
         (Some(_), Some(_)) => writer.pick(
-            "; counted by the hours in which the namespace's pods used energy: hours in which none ran count as missing, and a node that was silent does not show",
+            "; counted by the hours in which the namespace's pods used energy: hours in which none ran count as missing, hours to come do not, and a node that was silent does not show",
             ", 네임스페이스의 파드가 전력을 사용한 시간 기준(실행된 파드가 없는 시간은 미확보로 계산하며, 일부 노드의 자료 누락은 나타나지 않음)",
         ),
     }
