@@ -6,6 +6,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::ClusterError;
 
 fn figures(energy_uj: i64, mg: [i64; 3], measured: i32) -> Value {
     json!({
@@ -238,6 +239,30 @@ async fn no_policy_and_no_installation_are_told_apart() {
     );
     let error = shown(&[], &cluster(&[])).await.unwrap_err().to_string();
     assert!(error.contains("tanso is not installed"), "{error}");
+}
+
+/// One answer that did not come ended what was to be watched.
+#[test]
+fn what_was_read_last_stays_when_a_reading_fails() {
+    let failed = || -> Result<Vec<u8>, Error> {
+        let fault = ClusterError::Unreachable {
+            action: "listing carbonpolicies".to_owned(),
+            server: "https://10.0.0.1:6443/".to_owned(),
+            cause: "timed out".to_owned(),
+        };
+        Err(fault.into())
+    };
+    let mut last = None;
+    assert!(next(&mut last, failed()).is_err(), "nothing was seen yet");
+    let known = b"WORKLOAD\n".to_vec();
+    assert_eq!(next(&mut last, Ok(known.clone())).unwrap(), known);
+    for _ in 0..2 {
+        let text = String::from_utf8(next(&mut last, failed()).unwrap()).unwrap();
+        assert!(
+            text.starts_with("WORKLOAD\nnot read again: listing carbonpolicies: "),
+            "{text}"
+        );
+    }
 }
 
 /// Any pod with an agent's label was asked, and believed of pods of others.
