@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tanso_carbon::RuleSet;
 use tanso_carbon::regulation::BUNDLED;
+use tanso_crds::carbon_policy::status::Bounded;
 use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 
 use super::*;
@@ -228,6 +229,30 @@ fn a_formula_has_the_pue_and_the_source_of_where_the_energy_was_used() {
         several.contains(" Wh × PUE of each place of use"),
         "{several}"
     );
+}
+
+/// Of energy without any intensity the tables had 0 mg.
+#[test]
+fn a_mass_that_nobody_knows_is_no_zero_in_any_format() {
+    let mut policy = policy();
+    let totals = policy.status.totals.as_mut().unwrap();
+    totals.emissions_milligrams = Bounded::default();
+    totals.unpriced_microjoules = totals.energy_microjoules.value;
+    totals.intensity_milligrams_per_kwh = None;
+    let energy = totals.energy_microjoules;
+    let report = report_of(&policy);
+    let csv = render(&report, Format::Csv, Language::English);
+    assert!(!csv.contains("\ntotals,all,emissions,"), "{csv}");
+    assert!(
+        csv.contains("\ntotals,all,energyWithoutIntensity,"),
+        "{csv}"
+    );
+    let text = render(&report, Format::Markdown, Language::English);
+    let row = format!(
+        "| **All** | **{}** | **{}** | **{}** | **-** | **-** | **-** |",
+        energy.low, energy.value, energy.high
+    );
+    assert!(text.contains(&row), "{text}");
 }
 
 /// A second key before the sealed one was what people and other parsers read.
