@@ -241,6 +241,31 @@ async fn no_policy_and_no_installation_are_told_apart() {
     assert!(error.contains("tanso is not installed"), "{error}");
 }
 
+/// The site's zone and PUE stood above figures of energy that was used elsewhere.
+#[tokio::test]
+async fn energy_that_was_used_elsewhere_is_told_with_its_place() {
+    let mut status = status();
+    status["places"] = json!([{
+        "region": "eu-north-1", "energyMicrojoules": 4 * KWH, "pue": "1.1, published for the region",
+        "intensity": {"zone": "SE", "method": "Average", "boundary": "LifeCycle", "source": "table"},
+    }]);
+    let answers = [
+        (POLICIES, list(&json!([policy("korea", &status)]))),
+        (REPORTS, list(&json!([]))),
+    ];
+    let known = cluster(&answers);
+    let text = shown(&[], &known).await.unwrap();
+    let header = text.lines().next().unwrap();
+    assert!(
+        header.contains("used at eu-north-1 (100 % of the energy): PUE 1.1, published"),
+        "{header}"
+    );
+    assert!(!header.contains("zone KR"), "{header}");
+    let text = shown(&["-o", "json"], &known).await.unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["policies"][0]["places"][0]["region"], "eu-north-1");
+}
+
 /// One answer that did not come ended what was to be watched.
 #[test]
 fn what_was_read_last_stays_when_a_reading_fails() {
