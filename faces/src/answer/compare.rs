@@ -338,6 +338,10 @@ impl World<'_> {
         if self.profile.basis == Basis::SpreadEvenly {
             notes.push("the ledger's hours cannot be read by you: the window's energy was spread evenly over its hours, so a shift in time is seen at its mean only".to_owned());
         }
+        let used = self.found.policy.status.places.as_slice();
+        if self.profile.basis == Basis::SpreadEvenly && used.len() > 1 {
+            notes.push("the policy's energy was used at several places, and at which the workload ran is in the ledger alone: all is priced at the policy's site".to_owned());
+        }
         notes.extend(of_idle);
         let result = &self.found.result;
         Comparison {

@@ -389,6 +389,37 @@ async fn without_the_ledger_energy_is_spread_and_that_is_said() {
     );
 }
 
+/// It was priced at the policy's site, wherever it had been used.
+#[tokio::test]
+async fn energy_that_is_spread_is_priced_where_all_of_it_was_used() {
+    let mut facts = facts();
+    facts.energy = None;
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let place = |region: &str| {
+        let intensity =
+            json!({"zone": "SE", "method": "Average", "boundary": "LifeCycle", "source": "table"});
+        json!({"region": region, "energyMicrojoules": 500, "pue": "-", "intensity": intensity})
+    };
+    let mut compared = async |places: Value| {
+        facts.policies[0].status.places = serde_json::from_value(places).unwrap();
+        let half = json!({"type": "keepEnergy", "percent": 50.0});
+        let question = json!({"workload": "service-01", "changes": [half]});
+        let found = ask(&facts, "compare_optimization_impact", question).await;
+        let found = found.unwrap();
+        let grid = found["before"]["figures"]["intensityMilligramsPerKwh"].as_i64();
+        (
+            grid.unwrap(),
+            found["notes"].to_string().contains("at several places"),
+        )
+    };
+    let (grid, is_open) = compared(json!([place("eu-north-1")])).await;
+    assert!(grid < 100_000 && !is_open, "{grid}");
+    let (grid, is_open) = compared(json!([place("site"), place("eu-north-1")])).await;
+    assert!(grid > 300_000 && is_open, "{grid}");
+}
+
 /// A start was called the best of a grid of which only a yearly mean is known.
 #[tokio::test]
 async fn where_all_hours_are_alike_it_is_said_that_none_is_better() {
