@@ -44,9 +44,10 @@ impl Power {
     }
 }
 
-/// Asks every agent.
-pub async fn power(cluster: &Cluster, scope: &Scope) -> Power {
-    match try_power(cluster, scope).await {
+/// Asks every agent of the installation in `home`: whoever may make a pod
+/// anywhere may give it an agent's label, and make up figures of others.
+pub async fn power(cluster: &Cluster, scope: &Scope, home: &str) -> Power {
+    match try_power(cluster, scope, home).await {
         Ok(power) => power,
         Err(error) => Power {
             faults: vec![error.to_string()],
@@ -55,31 +56,53 @@ pub async fn power(cluster: &Cluster, scope: &Scope) -> Power {
     }
 }
 
-async fn try_power(cluster: &Cluster, scope: &Scope) -> Result<Power, ClusterError> {
+async fn try_power(cluster: &Cluster, scope: &Scope, home: &str) -> Result<Power, ClusterError> {
     let mut power = Power::default();
-    let by_pod = by_pod(cluster, &mut power.faults).await?;
+    let by_pod = by_pod(cluster, home, &mut power.faults).await?;
     let owners = Owners::read(cluster, scope).await?;
+    power.by_workload = by_workload(&by_pod, &owners, power.faults.is_empty());
+    Ok(power)
+}
+
+/// Milliwatts by namespace, kind and name. Where not every agent answered
+/// (`is_whole`), a workload with a pod that none speaks of has no sum: that of
+/// its other pods would pass for it.
+fn by_workload(
+    by_pod: &BTreeMap<(String, String), i64>,
+    owners: &Owners,
+    is_whole: bool,
+) -> BTreeMap<(String, String, String), i64> {
+    let mut sums = BTreeMap::new();
     for ((namespace, pod), power_mw) in by_pod {
-        if let Some((kind, name)) = owners.of_pod(&namespace, &pod) {
-            let sum = power
-                .by_workload
-                .entry((namespace, kind, name))
-                .or_default();
-            *sum = sum.saturating_add(power_mw);
+        if let Some((kind, name)) = owners.of_pod(namespace, pod) {
+            let sum: &mut i64 = sums.entry((namespace.clone(), kind, name)).or_default();
+            *sum = sum.saturating_add(*power_mw);
         }
     }
-    Ok(power)
+    let silent = owners.pods.keys().filter(|pod| !by_pod.contains_key(*pod));
+    for (namespace, pod) in silent.filter(|_| !is_whole) {
+        if let Some((kind, name)) = owners.of_pod(namespace, pod) {
+            sums.remove(&(namespace.clone(), kind, name));
+        }
+    }
+    sums
 }
 
 /// Milliwatts by namespace and name of each running pod that an agent speaks
 /// of; why some are missing is added to `faults`.
 async fn by_pod(
     cluster: &Cluster,
+    home: &str,
     faults: &mut Vec<String>,
 ) -> Result<BTreeMap<(String, String), i64>, ClusterError> {
-    let agents: Api<Pod> = Api::all(cluster.client.clone());
+    let agents: Api<Pod> = Api::namespaced(cluster.client.clone(), home);
     let labelled = ListParams::default().labels(AGENT_LABEL);
     let agents = list_all(cluster, &agents, labelled, "the agents' pods").await?;
+    if agents.is_empty() {
+        faults.push(format!(
+            "no agent in namespace \"{home}\"; --operator-namespace names that of the installation"
+        ));
+    }
     let answers = join_all(agents.iter().map(|pod| metrics(cluster, pod))).await;
     let mut by_pod = BTreeMap::new();
     for answer in answers {
@@ -91,11 +114,15 @@ async fn by_pod(
     Ok(by_pod)
 }
 
-/// Namespace, name and milliwatts of the running pods of a scope, and why
-/// some are missing.
-pub async fn pods(cluster: &Cluster, scope: &Scope) -> (Vec<(String, String, i64)>, Vec<String>) {
+/// Namespace, name and milliwatts of the running pods of a scope, as the agents
+/// of the installation in `home` say it, and why some are missing.
+pub async fn pods(
+    cluster: &Cluster,
+    scope: &Scope,
+    home: &str,
+) -> (Vec<(String, String, i64)>, Vec<String>) {
     let mut faults = Vec::new();
-    let found = by_pod(cluster, &mut faults).await;
+    let found = by_pod(cluster, home, &mut faults).await;
     let found = found.unwrap_or_else(|error| {
         faults.push(error.to_string());
         BTreeMap::new()
@@ -294,6 +321,32 @@ mod tests {
         assert_eq!(scheme(&pod(None)), "");
         assert_eq!(scheme(&pod(Some("HTTP"))), "");
         assert_eq!(scheme(&pod(Some("HTTPS"))), "https:");
+    }
+
+    /// The pods of the nodes that answered passed for all of the workload's.
+    #[test]
+    fn a_workload_with_a_pod_on_a_silent_node_has_no_power_rather_than_a_part() {
+        let owners = Owners {
+            pods: Owned::from([
+                entry("db-0", Some(("StatefulSet", "db"))),
+                entry("db-1", Some(("StatefulSet", "db"))),
+                entry("bare", None),
+            ]),
+            ..Owners::default()
+        };
+        let said = |pod: &str, power_mw| (("shop".to_owned(), pod.to_owned()), power_mw);
+        let by_pod = BTreeMap::from([said("db-0", 7_000), said("bare", 300)]);
+        let known = |is_whole| {
+            let sums = by_workload(&by_pod, &owners, is_whole);
+            let names = sums.into_iter();
+            names
+                .map(|((_, kind, _), power_mw)| (kind, power_mw))
+                .collect::<Vec<_>>()
+        };
+        let bare = ("Pod".to_owned(), 300);
+        assert_eq!(known(false), [bare.clone()]);
+        // Where all answered, a pod without power is one that ended.
+        assert_eq!(known(true), [bare, ("StatefulSet".to_owned(), 7_000)]);
     }
 
     #[test]

@@ -176,6 +176,7 @@ pub fn check(args: &Args, out: &mut impl Write) -> Result<Outcome, Error> {
             found @ (VerifyError::Changed { .. }
             | VerifyError::TextAfterSeal
             | VerifyError::BesideSeal(_)
+            | VerifyError::KeyTwice(_)
             | VerifyError::Sums(_)),
         ) => {
             writeln!(out, "\"{}\": {found}", file.display())?;

@@ -92,9 +92,11 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
     let Some(seconds) = args.watch else {
         return once(args, cluster, out).await;
     };
+    let mut last = None;
     loop {
         let mut text = Vec::new();
-        once(args, cluster, &mut text).await?;
+        let read = once(args, cluster, &mut text).await;
+        let text = next(&mut last, read.map(|_| text))?;
         if std::io::stdout().is_terminal() {
             // Home, and all below it away.
             out.write_all(b"\x1b[H\x1b[J")?;
@@ -103,6 +105,25 @@ pub async fn run(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result
         out.flush()?;
         tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
+}
+
+/// What is shown after a reading: where it failed, what was read `last` and
+/// why there is nothing newer. Who has seen nothing yet is told the fault alone.
+fn next(last: &mut Option<Vec<u8>>, read: Result<Vec<u8>, Error>) -> Result<Vec<u8>, Error> {
+    let fault = match read {
+        Ok(text) => {
+            *last = Some(text.clone());
+            return Ok(text);
+        }
+        Err(fault) => fault,
+    };
+    let Some(known) = last else {
+        return Err(fault);
+    };
+    let mut text = known.clone();
+    let why = fault.to_string();
+    writeln!(text, "not read again: {}", letters::line(&why))?;
+    Ok(text)
 }
 
 async fn once(args: &Args, cluster: &Cluster, out: &mut impl Write) -> Result<Outcome, Error> {
@@ -133,7 +154,7 @@ async fn workloads(
     let power = if found.is_empty() {
         live::Power::default()
     } else {
-        live::power(cluster, scope).await
+        live::power(cluster, scope, &args.operator_namespace).await
     };
     let mut views = Vec::with_capacity(found.len());
     for policy in &found {

@@ -17,6 +17,7 @@ pub mod list;
 pub mod outcomes;
 pub mod places;
 pub mod power;
+pub(crate) mod presets;
 mod profile;
 pub mod regions;
 pub mod report;

@@ -11,6 +11,7 @@ mod guard;
 mod layout;
 mod nodes;
 mod overview;
+mod place;
 mod policies;
 mod regions;
 mod study;

@@ -400,17 +400,22 @@ async fn over_http_too_who_asks_to_be_told_is_told_and_others_get_one_document()
     assert_eq!(kind, "application/json");
 }
 
+/// A server that has so many requests under way at once.
+fn of_places(at_once: usize) -> Router {
+    let client = api_server();
+    let settings = GateSettings {
+        at_once,
+        ..GateSettings::of_service("tanso-operator", "tanso-system", &[])
+    };
+    let gate = Gate::new(&settings, Reviewer::new(client.clone(), Vec::new()));
+    Server::router(Reader::new(client, "tanso-system", Arc::new(NoBooks)), gate)
+}
+
 /// A stream's place was free as soon as its first line was sent: whoever asked
 /// to be told was not counted among those under way.
 #[tokio::test]
 async fn an_answer_in_steps_takes_its_place_until_it_ends() {
-    let client = api_server();
-    let settings = GateSettings {
-        at_once: 1,
-        ..GateSettings::of_service("tanso-operator", "tanso-system", &[])
-    };
-    let gate = Gate::new(&settings, Reviewer::new(client.clone(), Vec::new()));
-    let router = Server::router(Reader::new(client, "tanso-system", Arc::new(NoBooks)), gate);
+    let router = of_places(1);
     let far = of_a_job(&json!({"progressToken": "far"}));
     let open = post(&router, "ada", &far).await;
     assert_eq!(open.status(), StatusCode::OK);
@@ -418,6 +423,21 @@ async fn an_answer_in_steps_takes_its_place_until_it_ends() {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     drop(open);
     let (status, ..) = ask(&router, "grace").await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn one_caller_leaves_places_to_the_others() {
+    let router = of_places(2);
+    let far = of_a_job(&json!({"progressToken": "far"}));
+    let open = post(&router, "ada", &far).await;
+    assert_eq!(open.status(), StatusCode::OK);
+    let (status, wait, _) = ask(&router, "ada").await;
+    assert_eq!((status, wait), (StatusCode::TOO_MANY_REQUESTS, Some(1)));
+    let (status, ..) = ask(&router, "grace").await;
+    assert_eq!(status, StatusCode::OK);
+    drop(open);
+    let (status, ..) = ask(&router, "ada").await;
     assert_eq!(status, StatusCode::OK);
 }
 

@@ -55,6 +55,13 @@ async fn ask_of(router: Router, asked: Asked<'_>) -> (StatusCode, header::Header
     )
 }
 
+async fn at(facts: &Given, path: &str) -> (StatusCode, String) {
+    let router = Web::given(Arc::new(facts.clone()), Arc::new(sample::Agents)).router();
+    let (peer, host) = ("127.0.0.1:5000", "localhost");
+    let (status, _, text) = ask_of(router, Asked { path, peer, host }).await;
+    (status, text)
+}
+
 async fn page(path: &str) -> String {
     let (status, _, text) = ask(Asked {
         path,
@@ -228,12 +235,6 @@ async fn each_page_names_what_of_its_own_cannot_be_read() {
     facts.policies.iter_mut().for_each(|policy| {
         policy.status.workloads_not_listed = 9_750;
     });
-    let at = async |facts: &Given, path: &str| {
-        let router = Web::given(Arc::new(facts.clone()), Arc::new(sample::Agents)).router();
-        let (peer, host) = ("127.0.0.1:5000", "localhost");
-        let (status, _, text) = ask_of(router, Asked { path, peer, host }).await;
-        (status, text)
-    };
     for (path, title) in [
         ("/nodes", "PowerMonitor newer"),
         ("/study", "EnergyStudy lab/newer"),
@@ -362,6 +363,50 @@ async fn a_workload_has_its_formula_in_both_languages() {
     );
     let english = page("/policies/shop/korea?lang=en").await;
     assert!(!english.contains("종합 판정"), "{english}");
+}
+
+/// The site's grid stood beside figures of energy that was used elsewhere.
+#[tokio::test]
+async fn pages_name_the_grid_of_where_the_energy_was_used() {
+    let mut facts = sample::facts();
+    let place = |region: &str, zone: &str| {
+        let place = serde_json::json!({
+            "region": region, "energyMicrojoules": 36_000_000_000_i64, "pue": "1.07, made up",
+            "intensity": {"zone": zone, "method": "Average", "boundary": "LifeCycle", "source": format!("grid of {zone}")},
+        });
+        serde_json::from_value(place).unwrap()
+    };
+    let wide = facts.policies.len() - 1;
+    let workload = "/workloads/shop/Deployment/api?lang=en";
+    facts.policies[wide].status.places = vec![place("eu-north-1", "SE")];
+    for path in ["/?lang=en", workload] {
+        let (_, text) = at(&facts, path).await;
+        assert!(text.contains("grid of SE"), "{path}: {text}");
+    }
+    let sites = |text: &str| text.contains("Electricity Maps, typical hours");
+    let (_, text) = at(&facts, "/?lang=en").await;
+    let (_, sources) = text.split_once("<h2>Sources</h2>").unwrap();
+    assert!(!sites(sources), "{sources}");
+    facts.policies[wide].status.places.push(place("site", "KR"));
+    let (_, text) = at(&facts, "/?lang=en").await;
+    assert!(
+        text.contains("<li>eu-north-1: 0.010000 kWh, PUE 1.07, made up, SE, "),
+        "{text}"
+    );
+    let (_, text) = at(&facts, workload).await;
+    assert!(text.contains(" g/kWh, of each place of use"), "{text}");
+}
+
+/// Another policy was shown in place of one that is gone.
+#[tokio::test]
+async fn a_policy_that_is_not_there_is_not_another_one() {
+    let facts = sample::facts();
+    let (status, text) = at(&facts, "/?lang=en&policy=shop/gone").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{text}");
+    for known in ["/?policy=shop%2Fkorea", "/?policy=", "/"] {
+        let (status, _) = at(&facts, known).await;
+        assert_eq!(status, StatusCode::OK, "{known}");
+    }
 }
 
 /// Titles and sources of Korean rules were English, and one went by the id of

@@ -170,6 +170,12 @@ pub enum LedgerFault {
         /// What is possible.
         most_uj: u64,
     },
+    /// More rows than whoever reads them holds in memory.
+    #[error("more than {most} rows of energy; take a shorter time")]
+    TooMuch {
+        /// Most rows that were asked for.
+        most: usize,
+    },
     /// A row holds what no version of this program writes.
     #[error(
         "ledger table \"{table}\" holds {found}; it was changed by something else: restore it from a backup"

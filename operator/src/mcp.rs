@@ -40,6 +40,10 @@ pub struct Parts {
     pub per_second: u32,
 }
 
+/// Most rows of energy that one question reads: a pod has one or two an hour,
+/// and a few questions at once fit into the operator's memory.
+const ROWS_MAX: usize = 750_000;
+
 /// Requests a second of one caller, unless set otherwise.
 pub const PER_SECOND: u32 = 20;
 
@@ -87,8 +91,8 @@ impl LedgerBooks {
         let scope = ledger_scope(scope);
         let read = self
             .ledger
-            .call(move |connection| query::of_scope(connection, &scope, period));
-        let snapshot = read.await.map_err(|fault| unreachable(&fault))?;
+            .call(move |connection| query::of_scope_up_to(connection, &scope, period, ROWS_MAX));
+        let snapshot = read.await.map_err(|fault| unread(&fault))?;
         Ok(energy(&snapshot))
     }
 
@@ -237,6 +241,17 @@ fn ledger_scope(scope: &Scope) -> ledger::Scope {
     }
 }
 
+/// Why rows were not read: asked again, too many are too many still.
+fn unread(fault: &LedgerFault) -> FactsFault {
+    match fault {
+        LedgerFault::TooMuch { .. } => FactsFault::Absent {
+            what: "energy by the hour",
+            reason: format!("{fault}, or read it with kubectl tanso, week by week"),
+        },
+        other => unreachable(other),
+    }
+}
+
 fn unreachable(fault: &LedgerFault) -> FactsFault {
     FactsFault::Unreachable {
         action: "reading the ledger".to_owned(),
@@ -313,5 +328,23 @@ pub(crate) fn energy(snapshot: &Snapshot) -> Energy {
     Energy {
         revision: Some(snapshot.revision),
         rows: rows.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Told as passing, a question for a year of a cluster would be asked again.
+    #[test]
+    fn too_many_rows_are_told_with_what_to_do_and_not_as_passing() {
+        let fault = unread(&LedgerFault::TooMuch { most: 3 });
+        assert!(fault.is_absent() && !fault.is_passing());
+        let said = fault.to_string();
+        assert!(
+            said.contains("more than 3 rows of energy; take a shorter time"),
+            "{said}"
+        );
+        assert!(unread(&LedgerFault::Closed).is_passing());
     }
 }

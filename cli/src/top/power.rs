@@ -99,7 +99,7 @@ pub(super) async fn pods(
     cluster: &Cluster,
     out: &mut impl Write,
 ) -> Result<Outcome, Error> {
-    let (mut pods, faults) = live::pods(cluster, scope).await;
+    let (mut pods, faults) = live::pods(cluster, scope, &args.operator_namespace).await;
     pods.sort_by(|a, b| (b.2, &a.0, &a.1).cmp(&(a.2, &b.0, &b.1)));
     let total = pods.len();
     pods.truncate(args.limit.max(1));

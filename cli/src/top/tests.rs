@@ -6,6 +6,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cluster::ClusterError;
 
 fn figures(energy_uj: i64, mg: [i64; 3], measured: i32) -> Value {
     json!({
@@ -120,7 +121,10 @@ fn agent_and_owners() -> Vec<(&'static str, Value)> {
         "metadata": {"name": "tanso-agent-x", "namespace": "tanso-system"}});
     let metrics = "kepler_pod_cpu_watts{pod_id=\"1\",pod_name=\"etl-1-a\",pod_namespace=\"shop\",state=\"running\",zone=\"package\",node_name=\"n\"} 96.4\n";
     vec![
-        ("/api/v1/pods", list(&json!([agent]))),
+        (
+            "/api/v1/namespaces/tanso-system/pods",
+            list(&json!([agent])),
+        ),
         (
             "/api/v1/namespaces/tanso-system/pods/tanso-agent-x:28282/proxy/metrics",
             Value::from(metrics),
@@ -236,6 +240,82 @@ async fn no_policy_and_no_installation_are_told_apart() {
     );
     let error = shown(&[], &cluster(&[])).await.unwrap_err().to_string();
     assert!(error.contains("tanso is not installed"), "{error}");
+}
+
+/// The site's zone and PUE stood above figures of energy that was used elsewhere.
+#[tokio::test]
+async fn energy_that_was_used_elsewhere_is_told_with_its_place() {
+    let mut status = status();
+    status["places"] = json!([{
+        "region": "eu-north-1", "energyMicrojoules": 4 * KWH, "pue": "1.1, published for the region",
+        "intensity": {"zone": "SE", "method": "Average", "boundary": "LifeCycle", "source": "table"},
+    }]);
+    let answers = [
+        (POLICIES, list(&json!([policy("korea", &status)]))),
+        (REPORTS, list(&json!([]))),
+    ];
+    let known = cluster(&answers);
+    let text = shown(&[], &known).await.unwrap();
+    let header = text.lines().next().unwrap();
+    assert!(
+        header.contains("used at eu-north-1 (100 % of the energy): PUE 1.1, published"),
+        "{header}"
+    );
+    assert!(!header.contains("zone KR"), "{header}");
+    let text = shown(&["-o", "json"], &known).await.unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["policies"][0]["places"][0]["region"], "eu-north-1");
+}
+
+/// One answer that did not come ended what was to be watched.
+#[test]
+fn what_was_read_last_stays_when_a_reading_fails() {
+    let failed = || -> Result<Vec<u8>, Error> {
+        let fault = ClusterError::Unreachable {
+            action: "listing carbonpolicies".to_owned(),
+            server: "https://10.0.0.1:6443/".to_owned(),
+            cause: "timed out".to_owned(),
+        };
+        Err(fault.into())
+    };
+    let mut last = None;
+    assert!(next(&mut last, failed()).is_err(), "nothing was seen yet");
+    let known = b"WORKLOAD\n".to_vec();
+    assert_eq!(next(&mut last, Ok(known.clone())).unwrap(), known);
+    for _ in 0..2 {
+        let text = String::from_utf8(next(&mut last, failed()).unwrap()).unwrap();
+        assert!(
+            text.starts_with("WORKLOAD\nnot read again: listing carbonpolicies: "),
+            "{text}"
+        );
+    }
+}
+
+/// Any pod with an agent's label was asked, and believed of pods of others.
+#[tokio::test]
+async fn a_pod_elsewhere_that_calls_itself_an_agent_is_not_believed() {
+    let metrics = "kepler_pod_cpu_watts{pod_id=\"1\",pod_name=\"etl-1-a\",pod_namespace=\"shop\",state=\"running\",zone=\"package\",node_name=\"n\"} 900\n";
+    let agent = json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "tanso-agent-y", "namespace": "shop"}});
+    let mut answers = agent_and_owners();
+    answers.push(("/api/v1/pods", list(&json!([agent]))));
+    answers.push((
+        "/api/v1/namespaces/shop/pods/tanso-agent-y:28282/proxy/metrics",
+        Value::from(metrics),
+    ));
+    answers.push((POLICIES, list(&json!([policy("korea", &status())]))));
+    answers.push((REPORTS, list(&json!([]))));
+    let text = shown(&[], &cluster(&answers)).await.unwrap();
+    assert!(text.contains("96.4W"), "{text}");
+    // Who is installed elsewhere is told how to say so.
+    answers.push(("/api/v1/namespaces/energy/pods", list(&json!([]))));
+    let known = cluster(&answers);
+    let elsewhere = shown(&["--operator-namespace", "energy"], &known).await;
+    let text = elsewhere.unwrap();
+    assert!(
+        text.contains("power: no agent in namespace \"energy\"; --operator-namespace names"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

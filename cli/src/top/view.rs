@@ -8,9 +8,10 @@ use std::fmt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 use tanso_crds::carbon_policy::status::{
-    AccountEnergy, Bounded, Figures, PueFigure, Verdict, WorkloadResult,
+    AccountEnergy, Bounded, Figures, PlaceFigures, PueFigure, Verdict, WorkloadResult,
 };
 use tanso_crds::condition::types;
+use tanso_faces::answer::places;
 use tanso_faces::pue;
 use tanso_faces::report::Language;
 use tanso_faces::words;
@@ -39,6 +40,9 @@ pub struct PolicyView {
     zone: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pue: Option<PueFigure>,
+    /// Where the energy was used, if not all of it at the site.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    places: Vec<PlaceFigures>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data_through: Option<Time>,
     /// Why there are no figures, or why they are old.
@@ -115,6 +119,10 @@ impl PolicyView {
             window: policy.spec.window.clone(),
             zone: policy.spec.site.zone.clone(),
             pue: pue::of(&policy.spec, &policy.status),
+            places: match policy.status.places.as_slice() {
+                all if places::is_elsewhere(all) => all.to_vec(),
+                _ => Vec::new(),
+            },
             data_through: policy.status.data_through.clone(),
             remark: remark(policy),
             others: total
@@ -137,6 +145,12 @@ impl PolicyView {
             .data_through
             .as_ref()
             .map_or(String::new(), |time| format!(" to {}", time.0));
+        if let Some(told) = places::told(&self.places) {
+            return format!(
+                "{}: last {}{through}, used at {told}",
+                self.title, self.window
+            );
+        }
         let pue = self.pue.as_ref().map_or("no PUE".to_owned(), |pue| {
             format!("PUE {}", pue::brief(pue, Language::English))
         });

@@ -17,6 +17,7 @@ use tanso_intensity::{IntensityProvider as _, Loaded, places};
 
 use super::find::{Found, Named, search};
 use super::judge::{self, Terms, judge_rows};
+use super::presets::Presets;
 use super::profile::{Basis, Profile, profile};
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, year_of};
 use crate::pue;
@@ -312,13 +313,9 @@ async fn what_if(
     })
 }
 
-fn presets(
-    found: &Found,
-    question: &Question,
-    rules: &RuleSet,
-) -> Result<Vec<tanso_carbon::Preset>, AnswerFault> {
+fn presets(found: &Found, question: &Question, rules: &RuleSet) -> Result<Presets, AnswerFault> {
     if question.standards.is_empty() {
-        Ok(judge::presets_of(&found.policy, rules))
+        Ok(Presets::of(&found.policy, rules))
     } else {
         judge::presets_named(&question.standards, rules)
     }

@@ -19,6 +19,7 @@ use super::assess::region_named;
 use super::figures::{bounded, milligrams, nearest};
 use super::find::{Found, Named, find};
 use super::judge::{self, Judged, Terms, judge_rows};
+use super::presets::Presets;
 use super::profile::{Basis, Profile, profile};
 use super::{AnswerFault, PolicyName, WorkloadName, note, year_of};
 use crate::view::{Facts, PlaceAt, Site};
@@ -177,7 +178,7 @@ struct World<'a> {
     site: &'a Site,
     profile: &'a Profile,
     regions: Vec<PlaceAt>,
-    presets: Vec<tanso_carbon::Preset>,
+    presets: Presets,
 }
 
 /// Computes what changes would save.
@@ -209,7 +210,7 @@ pub async fn compare(facts: &dyn Facts, question: &Question) -> Result<Compariso
         site: &site,
         profile: &profile,
         regions: regions(&question.changes, &site, year_of(facts.now()))?,
-        presets: judge::presets_of(&found.policy, &rules),
+        presets: Presets::of(&found.policy, &rules),
     };
     facts.note(50, "the workload's hours were read");
     let idle = idle::of_nodes(facts, found, &question.changes).await;
@@ -336,6 +337,10 @@ impl World<'_> {
         let mut notes = self.site.notes.clone();
         if self.profile.basis == Basis::SpreadEvenly {
             notes.push("the ledger's hours cannot be read by you: the window's energy was spread evenly over its hours, so a shift in time is seen at its mean only".to_owned());
+        }
+        let used = self.found.policy.status.places.as_slice();
+        if self.profile.basis == Basis::SpreadEvenly && used.len() > 1 {
+            notes.push("the policy's energy was used at several places, and at which the workload ran is in the ledger alone: all is priced at the policy's site".to_owned());
         }
         notes.extend(of_idle);
         let result = &self.found.result;

@@ -3,16 +3,19 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tanso_carbon::calendar::Period;
 use tanso_crds::carbon_policy::status::{
-    AdviceOutcome, Figures, PlaceFigures, Recommendation, RegulationResult, Verdict,
+    AdviceOutcome, CarbonPolicyStatus, Figures, PlaceFigures, Recommendation, RegulationResult,
+    Verdict,
 };
 use tanso_crds::condition::types;
 
 use super::assess::by_policy;
-use super::find::{Named, search};
+use super::find::{Found, Named, search};
 use super::{AnswerFault, Evaluated, PolicyName, WorkloadName, outcomes, places, sources};
 use crate::letters;
 use crate::report::Language;
+use crate::report::period::placed;
 use crate::view::{Facts, LeftOut, Policy, Scope};
 use crate::words;
 
@@ -80,6 +83,9 @@ pub struct Explained {
     /// Where the energy of all the policy's workloads was used, each place with its PUE, its grid and their sources. Absent where all was used at the site.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub places: Vec<PlaceFigures>,
+    /// The same of this workload's own energy. Absent for a policy, where no energy of its policy was used elsewhere, and where you cannot read the hours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own_places: Vec<PlaceFigures>,
     /// Advice, largest saving first.
     pub recommendations: Vec<Recommendation>,
     /// Advice on the workload's requests that was told on earlier days, and what became of it: an association with what was used since, not causal. Absent where there is none.
@@ -131,29 +137,55 @@ async fn of_workload(
         policy: None,
     };
     let (found, unreadable) = search(facts, named).await?;
-    let verdicts: Vec<_> = found
-        .iter()
-        .map(|one| {
-            let by = by_policy(one);
-            Explained {
-                verdict: Some(by.verdict),
-                reason: by.reason,
-                formula: formula(&one.policy, &by.figures),
-                evidence: evidence(&one.policy, &by.figures),
-                figures: Some(by.figures),
-                recommendations: by.recommendations,
-                advice_outcomes: by.advice_outcomes,
-                ..of(&one.policy)
-            }
-        })
-        .collect();
-    let name = found.first().map(super::find::Found::name);
+    let mut verdicts = Vec::with_capacity(found.len());
+    for one in &found {
+        let (by, own_places) = (by_policy(one), own_places(facts, one).await);
+        let used = match own_places.as_slice() {
+            [] => one.policy.status.places.clone(),
+            own => own.to_vec(),
+        };
+        verdicts.push(Explained {
+            verdict: Some(by.verdict),
+            reason: by.reason,
+            formula: formula(&one.policy, used, &by.figures),
+            evidence: evidence(&one.policy, &by.figures),
+            figures: Some(by.figures),
+            own_places,
+            recommendations: by.recommendations,
+            advice_outcomes: by.advice_outcomes,
+            ..of(&one.policy)
+        });
+    }
+    let name = found.first().map(Found::name);
     Ok(Explanation {
         text: text(name.as_ref(), &verdicts, &unreadable),
         workload: name,
         verdicts,
         unreadable,
     })
+}
+
+/// Where a workload's own energy was used; nothing where all of its policy's
+/// was used at the site, or the caller cannot read the hours.
+async fn own_places(facts: &dyn Facts, found: &Found) -> Vec<PlaceFigures> {
+    let policy = &found.policy;
+    let window = policy
+        .window()
+        .filter(|_| places::is_elsewhere(&policy.status.places));
+    let Some(window) = window else {
+        return Vec::new();
+    };
+    // What is newer than the window is in the judged figures too.
+    let wanted = Period {
+        until: window.until.plus_hours(24),
+        ..window
+    };
+    let key = found.name().key();
+    let (site, energy) = tokio::join!(facts.site(policy), facts.energy_of(&key, wanted));
+    let (Ok(site), Ok(energy)) = (site, energy) else {
+        return Vec::new();
+    };
+    placed::places(&site, &energy.rows.iter().collect::<Vec<_>>())
 }
 
 async fn of_policy(
@@ -206,11 +238,14 @@ fn of(policy: &Policy) -> Explained {
         verdict: status.verdict,
         reason: ready.map_or_else(String::new, |one| one.reason.clone()),
         evaluated: Evaluated::of(policy),
-        formula: totals.map_or_else(String::new, |totals| formula(policy, totals)),
+        formula: totals.map_or_else(String::new, |totals| {
+            formula(policy, status.places.clone(), totals)
+        }),
         evidence: totals.map_or_else(Vec::new, |totals| evidence(policy, totals)),
         figures: totals.cloned(),
         rules: status.regulations.clone(),
         places: status.places.clone(),
+        own_places: Vec::new(),
         recommendations: status.recommendations.clone(),
         advice_outcomes: Vec::new(),
         conditions: wrong
@@ -220,12 +255,19 @@ fn of(policy: &Policy) -> Explained {
 }
 
 /// `4.31 kWh (…) x PUE 1.32 (annual PUE, from a certificate) x 434.0 g/kWh (KR …) = 2.47 kg`.
-fn formula(policy: &Policy, figures: &Figures) -> String {
-    let pue = places::factor(&policy.spec, &policy.status, Language::English);
+fn formula(policy: &Policy, used: Vec<PlaceFigures>, figures: &Figures) -> String {
+    let status = CarbonPolicyStatus {
+        pue: policy.status.pue.clone(),
+        summary: policy.status.summary.clone(),
+        intensity: policy.status.intensity.clone(),
+        places: used,
+        ..CarbonPolicyStatus::default()
+    };
+    let pue = places::factor(&policy.spec, &status, Language::English);
     let grid = figures
         .intensity_milligrams_per_kwh
         .map_or("-".to_owned(), words::intensity);
-    let from = places::grid(&policy.status).map_or_else(String::new, |from| {
+    let from = places::grid(&status).map_or_else(String::new, |from| {
         let source = sources::told(from, sources::with_year("data of "));
         format!(
             " ({} {} {}: {source})",
@@ -300,6 +342,11 @@ fn text(workload: Option<&WorkloadName>, verdicts: &[Explained], unreadable: &[L
         ));
         if !one.formula.is_empty() {
             lines.push(format!("- {}", one.formula));
+        }
+        if !one.own_places.is_empty() {
+            let own = places::told(&one.own_places);
+            let own = own.unwrap_or_else(|| "all at the policy's site".to_owned());
+            lines.push(format!("- places of its own energy: {own}"));
         }
         lines.extend(
             places::told(&one.places).map(|said| format!("- places of all workloads: {said}")),

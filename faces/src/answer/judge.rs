@@ -10,7 +10,8 @@ use tanso_carbon::{EnergyRow, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::status::{Figures, RegulationResult, Verdict};
 
 use super::AnswerFault;
-use super::figures::{figures, regulation, verdict_of};
+use super::figures::{figures, regulation};
+use super::presets::Presets;
 use crate::view::Policy;
 
 /// What a workload is judged by.
@@ -18,7 +19,7 @@ pub(super) struct Terms<'a> {
     pub(super) places: &'a [Place<'a>],
     pub(super) coverage: Coverage,
     pub(super) cpu_ms: i64,
-    pub(super) presets: &'a [Preset],
+    pub(super) presets: &'a Presets,
     pub(super) thresholds: Thresholds,
     pub(super) through: Timestamp,
 }
@@ -37,7 +38,7 @@ pub(super) struct Judged {
 pub(super) fn judge_rows(rows: &[EnergyRow], terms: &Terms<'_>) -> Judged {
     let account = account(rows, terms.places, terms.coverage);
     let (mut judgements, mut rules) = (Vec::new(), Vec::new());
-    for preset in terms.presets {
+    for preset in &terms.presets.known {
         let day = local_day(preset, terms.through);
         for rule in preset.on(day) {
             if !is_of_workload(rule) {
@@ -52,12 +53,13 @@ pub(super) fn judge_rows(rows: &[EnergyRow], terms: &Terms<'_>) -> Judged {
             judgements.push(judgement);
         }
     }
-    let combined = verdict::combine(&judgements);
+    rules.extend(terms.presets.unread_results());
+    let (verdict, reason) = terms.presets.verdict(&verdict::combine(&judgements));
     Judged {
         figures: figures(&account, terms.cpu_ms),
         rules,
-        verdict: verdict_of(combined.verdict),
-        reason: combined.reason.as_str().to_owned(),
+        verdict,
+        reason,
         account,
     }
 }
@@ -86,14 +88,6 @@ pub(super) fn thresholds(policy: &Policy) -> Thresholds {
     }
 }
 
-/// The rules that a policy names; those that are not there are left out.
-pub(super) fn presets_of(policy: &Policy, rules: &RuleSet) -> Vec<Preset> {
-    let named = policy.spec.regulations.iter();
-    named
-        .filter_map(|one| rules.get(&one.rule).cloned())
-        .collect()
-}
-
 /// The standard that is meant: by its own id, as policies name it, or by that
 /// of one of its rules, as verdicts name them.
 pub(super) fn standard<'a>(id: &str, rules: &'a RuleSet) -> Option<&'a Preset> {
@@ -114,7 +108,7 @@ pub(super) fn no_standard(field: &'static str, id: &str, rules: &RuleSet) -> Ans
 }
 
 /// What to judge by; of an id of one rule, that rule alone.
-pub(super) fn presets_named(ids: &[String], rules: &RuleSet) -> Result<Vec<Preset>, AnswerFault> {
+pub(super) fn presets_named(ids: &[String], rules: &RuleSet) -> Result<Presets, AnswerFault> {
     let found = ids.iter().map(|id| {
         let preset = standard(id, rules).cloned();
         let mut preset = preset.ok_or_else(|| no_standard("standards", id, rules))?;
@@ -123,5 +117,8 @@ pub(super) fn presets_named(ids: &[String], rules: &RuleSet) -> Result<Vec<Prese
         }
         Ok(preset)
     });
-    found.collect()
+    Ok(Presets {
+        known: found.collect::<Result<_, AnswerFault>>()?,
+        unread: Vec::new(),
+    })
 }

@@ -57,9 +57,11 @@ pub(super) async fn profile(
     };
     match facts.energy_of(&found.name().key(), wanted).await {
         Ok(energy) => Ok(of_ledger(&energy, found, site, period, other.is_some())),
-        Err(fault) if fault.is_absent() && other.is_none() => {
-            Ok(spread(&found.result.figures, period))
-        }
+        Err(fault) if fault.is_absent() && other.is_none() => Ok(spread(
+            &found.result.figures,
+            period,
+            only_place(found, site),
+        )),
         Err(fault) => Err(fault.into()),
     }
 }
@@ -102,7 +104,18 @@ fn known(percent: i32) -> Coverage {
     Coverage::new(100, u64::try_from(percent).unwrap_or(0))
 }
 
-fn spread(figures: &Figures, period: Period) -> Profile {
+/// The number of the place where all energy of the policy was used; of several
+/// the site, since nobody told which is the workload's.
+fn only_place(found: &Found, site: &Site) -> usize {
+    let [only] = found.policy.status.places.as_slice() else {
+        return 0;
+    };
+    let mut others = (1..).zip(&site.others);
+    let its = others.find(|(_, other)| other.region == only.region);
+    its.map_or(0, |(number, _)| number)
+}
+
+fn spread(figures: &Figures, period: Period, place: usize) -> Profile {
     let shares = [
         (figures.measured_percent, Provenance::Measured),
         (figures.modelled_percent, Provenance::Modelled),
@@ -127,7 +140,7 @@ fn spread(figures: &Figures, period: Period) -> Profile {
     };
     let rows = (0..).zip(period.hours()).map(|(index, hour)| EnergyRow {
         hour,
-        place: 0,
+        place,
         energy: Estimate {
             low: part(low, index),
             value: part(value, index),

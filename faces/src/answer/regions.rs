@@ -1,6 +1,8 @@
 //! The same work in other regions: their grids hour by hour, their
 //! facilities, and what stands against going there.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::account::Metering;
@@ -114,11 +116,11 @@ pub struct Comparison {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegionView {
-    /// The region; `site` for the policy's own.
+    /// The region; of `here` the one where most of the workload's energy was used, `site` for the policy's own.
     pub region: String,
     /// aws, azure or gcp; empty for the site.
     pub provider: String,
-    /// Where it is.
+    /// Where it is; of `here` what of the energy was used there, where that is not all.
     pub location: String,
     /// Its grid zone.
     pub zone: String,
@@ -132,7 +134,10 @@ pub struct RegionView {
     /// The same with the energy to carry the policy's gigabytes per day out of the present region; absent without a workload, or if the region is out of the question.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with_transfer_milligrams: Option<Bounded>,
-    /// Difference to here, milligrams of CO2eq; negative is cleaner.
+    /// Energy with the facility's in hours whose intensity is not known, microjoules: what it emits is not in the emissions. Absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpriced_microjoules: Option<i64>,
+    /// Difference to here, milligrams of CO2eq; negative is cleaner. Absent where the intensity of some hours is not known on one side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difference_milligrams: Option<i64>,
     /// The verdict that the workload would have there by the policy's rules.
@@ -199,7 +204,10 @@ pub async fn regions(facts: &dyn Facts, question: &Question) -> Result<Compariso
     }
     let now = UtcHour::containing(facts.now());
     let here = load.site.as_ref().map(|site| here(&load, site, now));
-    let stay = here.as_ref().map(|one| one.emissions_milligrams.value);
+    let priced = here
+        .as_ref()
+        .filter(|one| one.unpriced_microjoules.is_none());
+    let stay = priced.map(|one| one.emissions_milligrams.value);
     let outcomes = outcomes(&load, &placed, facts.now());
     let mut regions = Vec::with_capacity(placed.len());
     for (region, place) in &placed {
@@ -305,19 +313,48 @@ fn pue_view(pue: &FacilityPue) -> PueView {
 
 fn here(load: &Load, site: &Site, now: UtcHour) -> RegionView {
     let judged = judged(load, &site.places(), false);
+    let (number, percent) = most_used(&load.profile.rows);
+    let other = number
+        .checked_sub(1)
+        .and_then(|index| site.others.get(index));
+    let (loaded, pue) = other.map_or((&site.intensity, &site.pue), |other| {
+        (&other.intensity, &other.pue)
+    });
     RegionView {
-        region: "site".to_owned(),
+        region: other.map_or_else(|| "site".to_owned(), |other| other.region.clone()),
         provider: String::new(),
-        location: String::new(),
-        zone: site.zone.clone(),
-        intensity: grid(&*site.intensity.series, now),
-        pue: site.pue.as_ref().map(pue_view),
+        location: if percent < 100 {
+            format!("{percent} % of the energy; the emissions are of all places together")
+        } else {
+            String::new()
+        },
+        zone: other.map_or_else(|| site.zone.clone(), |_| loaded.series.info().zone.clone()),
+        intensity: grid(&*loaded.series, now),
+        pue: pue.as_ref().map(pue_view),
         emissions_milligrams: judged.figures.emissions_milligrams,
+        unpriced_microjoules: unpriced(&judged),
         with_transfer_milligrams: None,
         difference_milligrams: None,
         verdict: load.found.is_some().then_some(judged.verdict),
         constraint: None,
     }
+}
+
+/// The number of the place of most energy, and its share in percent; of equal
+/// ones the first, which is the site.
+fn most_used(rows: &[EnergyRow]) -> (usize, u128) {
+    let mut sums: BTreeMap<usize, u128> = BTreeMap::new();
+    for row in rows {
+        *sums.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());
+    }
+    let whole: u128 = sums.values().sum();
+    let most = sums.into_iter().rev().max_by_key(|(_, sum)| *sum);
+    let (number, most) = most.unwrap_or_default();
+    (number, (most * 100).checked_div(whole).unwrap_or(100))
+}
+
+fn unpriced(judged: &judge::Judged) -> Option<i64> {
+    Some(judged.figures.unpriced_microjoules).filter(|energy| *energy > 0)
 }
 
 fn judged(load: &Load, places: &[tanso_carbon::Place<'_>], is_elsewhere: bool) -> judge::Judged {
@@ -360,6 +397,9 @@ fn view(
     let judged = judged(load, &[place.place(metering)], true);
     let emissions = judged.figures.emissions_milligrams;
     let outcome = outcomes.get(&region.region);
+    let without = unpriced(&judged);
+    // A sum of some of the hours would look clean.
+    let unknown = without.map(|_| "the intensity of some of the hours is not known".to_owned());
     RegionView {
         region: region.region.clone(),
         provider: region.provider.clone(),
@@ -368,9 +408,14 @@ fn view(
         intensity: grid(&*place.intensity.series, now),
         pue: place.pue.as_ref().map(pue_view),
         with_transfer_milligrams: outcome.and_then(|one| one.as_ref().ok().copied()),
-        difference_milligrams: stay.map(|stay| emissions.value.saturating_sub(stay)),
+        difference_milligrams: stay
+            .filter(|_| without.is_none())
+            .map(|stay| emissions.value.saturating_sub(stay)),
         verdict: load.found.is_some().then_some(judged.verdict),
-        constraint: outcome.and_then(|one| one.as_ref().err().cloned()),
+        constraint: outcome
+            .and_then(|one| one.as_ref().err().cloned())
+            .or(unknown),
+        unpriced_microjoules: without,
         emissions_milligrams: emissions,
     }
 }
@@ -400,11 +445,15 @@ fn summary(here: Option<&RegionView>, regions: &[RegionView]) -> String {
         None => sentences.push("No region is allowed by the policy's limits.".to_owned()),
     }
     if let Some(here) = here {
-        sentences.push(format!(
-            "Here ({}): {}.",
-            here.zone,
-            words::emissions_within(&here.emissions_milligrams)
-        ));
+        let emissions = words::emissions_within(&here.emissions_milligrams);
+        sentences.push(match here.unpriced_microjoules {
+            None => format!("Here ({}): {emissions}.", here.zone),
+            Some(energy) => format!(
+                "Here ({}): {emissions}, and {} at the facility of which the intensity is not known.",
+                here.zone,
+                words::energy(energy)
+            ),
+        });
     }
     let others = free.take(3).map(|one| {
         format!(

@@ -5,28 +5,25 @@
 
 mod ahead;
 mod plan;
+mod there;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use tanso_carbon::account::Metering;
 use tanso_carbon::calendar::{self, Period};
 use tanso_carbon::recommend::shift::{CronRequest, Within, shift_cron};
 use tanso_carbon::recommend::{Target, Terms};
 use tanso_carbon::schedule::Job;
-use tanso_carbon::{FacilityPue, Pue};
-use tanso_intensity::Loaded;
 use tanso_power::{Joules, Watts};
 
-use super::assess::{grid_named, region_named};
 use super::compare::milligrams_of;
 use super::figures::{milligrams, nearest};
 use super::find::{Found, Named, find};
 use super::profile::Basis;
 use super::{AnswerFault, year_of};
-use crate::view::{Facts, PlaceAt, Site};
+use crate::view::{Energy, Facts};
 use crate::words;
 use ahead::{Ahead, OnCurve};
 pub use plan::{CronLine, Daily, Hour, Plan, Question, Window};
+use there::{There, there, used_at};
 
 /// Longest job, minutes: a week.
 const MINUTES_MAX: u32 = 10_080;
@@ -57,31 +54,6 @@ struct Work {
     is_assumed: bool,
 }
 
-/// Where it would run.
-struct There {
-    zone: String,
-    grid: Loaded,
-    pue: Pue,
-    /// The same in words, with who stands for it.
-    pue_told: String,
-    time_zone: TimeZone,
-    notes: Vec<String>,
-}
-
-/// What facility energy is computed by.
-fn told(pue: Option<&FacilityPue>, metering: Metering) -> String {
-    match (metering, pue) {
-        (Metering::Facility, _) => {
-            "the energy is metered at the facility, so no PUE is applied".to_owned()
-        }
-        (Metering::ItEquipment, Some(pue)) if pue.source.is_empty() => format!("PUE {pue}"),
-        (Metering::ItEquipment, Some(pue)) => format!("PUE {pue} ({})", pue.source),
-        (Metering::ItEquipment, None) => {
-            "no PUE is known, so the emissions are those of the IT equipment alone".to_owned()
-        }
-    }
-}
-
 /// Finds the best start.
 ///
 /// # Errors
@@ -93,8 +65,14 @@ pub async fn schedule(facts: &dyn Facts, question: &Question) -> Result<Plan, An
         Some(found) => Some(facts.site(&found.policy).await?),
         None => None,
     };
-    let there = there(question, site, year_of(facts.now()))?;
-    let work = work(facts, question, found).await?;
+    let booked = match &found {
+        Some(found) => booked(facts, found).await,
+        None => None,
+    };
+    let used = site.as_ref().zip(booked.as_ref());
+    let used = used.and_then(|(site, energy)| used_at(site, energy));
+    let there = there(question, site, used, year_of(facts.now()))?;
+    let work = work(question, found, booked.as_ref())?;
     let facility: Vec<_> = work
         .it
         .iter()
@@ -128,77 +106,13 @@ async fn found(facts: &dyn Facts, question: &Question) -> Result<Option<Found>, 
     Ok(find(facts, named).await?.into_iter().next())
 }
 
-fn there(question: &Question, site: Option<Site>, year: i16) -> Result<There, AnswerFault> {
-    let zone_of = |name: &str| {
-        let found = calendar::time_zone(name);
-        found.map_err(|fault| AnswerFault::unfit("timeZone", &fault))
-    };
-    let asked = question.time_zone.as_deref().map(zone_of).transpose()?;
-    let own = site.as_ref().map(|site| site.time_zone.clone());
-    let time_zone = asked.clone().or(own).unwrap_or(TimeZone::UTC);
-    let metering = site
-        .as_ref()
-        .map_or(Metering::ItEquipment, |site| site.metering);
-    let own_told = told(site.as_ref().and_then(|site| site.pue.as_ref()), metering);
-    let own_pue = site
-        .as_ref()
-        .and_then(|site| Some(site.places().first()?.pue_factor().value));
-    match (&question.region, &question.zone, site) {
-        (Some(region), Some(_), _) => Err(AnswerFault::invalid(
-            "region",
-            region,
-            "a region or a zone, not both",
-        )),
-        (Some(region), None, site) => {
-            let found = region_named(region)?;
-            let place = match site {
-                Some(site) => site.region(found, year),
-                None => PlaceAt::of(found, year),
-            };
-            let place = place.map_err(|fault| AnswerFault::unfit("region", &fault))?;
-            let local = calendar::time_zone(&found.time_zone).ok();
-            Ok(There {
-                zone: found.grid_zone.clone(),
-                pue: place.place(metering).pue_factor().value,
-                pue_told: told(place.pue.as_ref(), metering),
-                grid: place.intensity,
-                time_zone: asked.or(local).unwrap_or(time_zone),
-                notes: Vec::new(),
-            })
-        }
-        (None, Some(zone), _) => Ok(There {
-            zone: zone.clone(),
-            grid: grid_named(zone, year)?,
-            pue: own_pue.unwrap_or(Pue::ONE),
-            pue_told: own_told,
-            time_zone,
-            notes: Vec::new(),
-        }),
-        (None, None, Some(site)) => Ok(There {
-            zone: site.zone,
-            grid: site.intensity,
-            pue: own_pue.unwrap_or(Pue::ONE),
-            pue_told: own_told,
-            time_zone,
-            notes: site.notes,
-        }),
-        _ => Err(AnswerFault::invalid(
-            "zone",
-            "",
-            "one of workload, region (such as ap-northeast-2) or zone (such as KR)",
-        )),
-    }
-}
-
-async fn work(
-    facts: &dyn Facts,
+fn work(
     question: &Question,
     found: Option<Found>,
+    booked: Option<&Energy>,
 ) -> Result<Work, AnswerFault> {
-    let run = match &found {
-        Some(found) => mean_run(facts, found).await,
-        None => None,
-    };
+    let run = found.as_ref().zip(booked);
+    let run = run.and_then(|(found, energy)| mean_run(found, energy));
     let minutes = question
         .duration_minutes
         .or_else(|| run.map(|(minutes, _)| minutes));
@@ -286,18 +200,23 @@ fn parts(profile: &[f64], seconds: u32) -> Result<Vec<(u32, Watts)>, AnswerFault
         .collect()
 }
 
-/// Minutes and energy of a workload's mean run: its booked minutes and energy
-/// over its pods.
-async fn mean_run(facts: &dyn Facts, found: &Found) -> Option<(u32, Joules)> {
+/// What a workload used in the window of its policy, and since; nothing where
+/// the caller cannot read it.
+async fn booked(facts: &dyn Facts, found: &Found) -> Option<Energy> {
     let window = found.policy.window()?;
-    let pods = u64::try_from(found.result.pods)
-        .ok()
-        .filter(|pods| *pods > 0)?;
     let wanted = Period {
         until: window.until.plus_hours(24),
         ..window
     };
-    let energy = facts.energy_of(&found.name().key(), wanted).await.ok()?;
+    facts.energy_of(&found.name().key(), wanted).await.ok()
+}
+
+/// Minutes and energy of a workload's mean run: its booked minutes and energy
+/// over its pods.
+fn mean_run(found: &Found, energy: &Energy) -> Option<(u32, Joules)> {
+    let pods = u64::try_from(found.result.pods)
+        .ok()
+        .filter(|pods| *pods > 0)?;
     let minutes: u64 = energy.rows.iter().map(|row| row.minutes).sum();
     let sum: Joules = energy.rows.iter().map(|row| row.energy.value).sum();
     let minutes = u32::try_from(minutes.div_ceil(pods))

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::series::{Basis, Boundary, HourlyIntensity, Method, SeriesInfo};
 use tanso_crds::carbon_policy::status::{IntensityProvenance, UsedSource};
+use tanso_intensity::Loaded;
 
 use super::figures::short_of;
 
@@ -42,6 +43,25 @@ pub const fn basis(basis: Basis) -> &'static str {
     match basis {
         Basis::Location => "Location",
         Basis::Market => "Market",
+    }
+}
+
+/// What kind of figures an intensity's are, and whose.
+#[must_use]
+pub fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
+    let info = loaded.series.info();
+    let text = |text: &str| short_of(text, SOURCE_MAX, WHOLE);
+    IntensityProvenance {
+        zone: info.zone.clone(),
+        method: method(info.method).to_owned(),
+        boundary: boundary(info.boundary).to_owned(),
+        basis: basis(info.basis).to_owned(),
+        source: text(&info.source),
+        data_year: info.data_year.map(i32::from),
+        sources: Vec::new(),
+        licence: text(&info.licence),
+        filled_by: text(&loaded.filled_by),
+        latest_milligrams_per_kwh: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! bearable size and depth, a token that the API server knows, and not too
 //! often. Everything is refused before the protocol sees it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,6 +72,63 @@ pub struct Gate {
     reviewer: Reviewer,
     pace: Arc<Mutex<Pace>>,
     places: Arc<Semaphore>,
+    shares: Shares,
+}
+
+/// Requests under way of each caller, of which one alone never has all places:
+/// bodies that come slowly would keep everybody else out.
+#[derive(Clone)]
+struct Shares {
+    most: usize,
+    taken: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Shares {
+    /// Half of so many places, at least one.
+    fn half_of(places: usize) -> Self {
+        Self {
+            most: (places / 2).max(1),
+            taken: Arc::default(),
+        }
+    }
+
+    /// A place of a caller's share, if there is one left.
+    fn take(&self, user: &str) -> Option<Share> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(user.to_owned()).or_default();
+        if *count >= self.most {
+            return None;
+        }
+        *count += 1;
+        Some(Share {
+            user: user.to_owned(),
+            taken: Arc::clone(&self.taken),
+        })
+    }
+}
+
+/// Given back when it is let go.
+struct Share {
+    user: String,
+    taken: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.user) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.remove(&self.user);
+            }
+        }
+    }
+}
+
+/// A request's place among those under way, and in its caller's share.
+pub struct Held {
+    _place: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 /// A request that came in.
@@ -79,7 +136,7 @@ pub struct Admitted {
     /// The request with its whole body; whose it is lies in its extensions.
     pub request: Request<Full<Bytes>>,
     /// Its place among those under way.
-    pub place: OwnedSemaphorePermit,
+    pub place: Held,
 }
 
 impl Gate {
@@ -92,6 +149,7 @@ impl Gate {
             reviewer,
             pace: Arc::new(Mutex::new(Pace::new(settings.per_second, settings.burst))),
             places: Arc::new(Semaphore::new(settings.at_once)),
+            shares: Shares::half_of(settings.at_once),
         }
     }
 
@@ -122,6 +180,8 @@ impl Gate {
         let from = peer.map(|peer| peer.address.ip());
         let caller = self.caller(token, from).await?;
         self.take_turn(&caller.user)?;
+        let share = self.shares.take(&caller.user);
+        let share = share.ok_or_else(|| too_many(Duration::ZERO))?;
         let places = Arc::clone(&self.places);
         let place = places.try_acquire_owned().map_err(|_| {
             later(
@@ -134,7 +194,10 @@ impl Gate {
         parts.extensions.insert(caller);
         Ok(Admitted {
             request: Request::from_parts(parts, Full::new(body)),
-            place,
+            place: Held {
+                _place: place,
+                _share: share,
+            },
         })
     }
 
@@ -306,6 +369,21 @@ mod tests {
         assert_eq!(depth(b""), 0);
         assert_eq!(depth(&vec![b'['; 100_000]), 100_000);
         assert_eq!(depth(b"]]]]"), 0);
+    }
+
+    /// Slow bodies of one caller kept all others out.
+    #[test]
+    fn one_caller_never_has_all_places() {
+        let shares = Shares::half_of(5);
+        let mut held = vec![shares.take("a").unwrap(), shares.take("a").unwrap()];
+        assert!(shares.take("a").is_none());
+        assert!(shares.take("b").is_some());
+        held.pop();
+        held.extend(shares.take("a"));
+        assert_eq!(held.len(), 2);
+        drop(held);
+        assert!(shares.taken.lock().unwrap().is_empty(), "nobody is kept");
+        assert!(Shares::half_of(1).take("a").is_some());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{Language, Report};
 use crate::answer::outcomes;
 use crate::answer::savings::moved;
 use crate::pue;
-use crate::words::is_known;
+use crate::words::{Priced, is_known};
 
 const HEADER: &str = "section,subject,fact,low,value,high,unit\n";
 
@@ -158,13 +158,16 @@ fn figures(out: &mut Lines, section: &str, subject: &str, figures: &Figures) {
         &figures.energy_microjoules,
         "uJ",
     );
-    out.bounded(
-        section,
-        subject,
-        "emissions",
-        &figures.emissions_milligrams,
-        "mgCO2eq",
-    );
+    // Where nothing has an intensity no mass is known, and a zero would be one.
+    if !matches!(Priced::of(figures), Priced::Nothing) {
+        out.bounded(
+            section,
+            subject,
+            "emissions",
+            &figures.emissions_milligrams,
+            "mgCO2eq",
+        );
+    }
     if figures.unpriced_microjoules != 0 {
         let unpriced = figures.unpriced_microjoules;
         out.value(section, subject, "energyWithoutIntensity", unpriced, "uJ");

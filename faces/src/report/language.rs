@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tanso_crds::carbon_policy::status::Verdict;
 
 use super::korean;
+use crate::answer::presets::RULE_NOT_READ;
 
 /// A language of reports.
 #[derive(
@@ -151,6 +152,10 @@ impl Language {
                 "배출계수의 산정 경계가 규정의 경계와 달라 준수 여부를 입증하지 못한다",
             ),
             "NoRule" => ("no rule was judged", "판정한 규정이 없다"),
+            RULE_NOT_READ => (
+                "the rule's text cannot be read here",
+                "규정 자료를 읽을 수 없어 판정하지 못하였다",
+            ),
             other => return other.to_owned(),
         };
         self.pick(english, korean).to_owned()
@@ -167,6 +172,7 @@ impl Language {
             "quotedTarget" => ("quoted target, not a law", "인용 목표(법령 아님)"),
             "standard" => ("standard", "표준"),
             "factor" => ("accounting factor", "산정 계수"),
+            "unknown" => ("not known", "알 수 없음"),
             other => return other.to_owned(),
         };
         self.pick(english, korean).to_owned()
@@ -280,10 +286,11 @@ mod tests {
             Reason::BoundaryDiffers,
             Reason::NoRule,
         ];
-        for reason in all {
-            let english = Language::English.reason(reason.as_str());
-            let korean = Language::Korean.reason(reason.as_str());
-            assert_ne!(english, reason.as_str());
+        let all = all.map(Reason::as_str);
+        for reason in all.into_iter().chain([RULE_NOT_READ]) {
+            let english = Language::English.reason(reason);
+            let korean = Language::Korean.reason(reason);
+            assert_ne!(english, reason);
             assert!(!korean.is_ascii() && korean.ends_with('다'), "{korean}");
         }
     }

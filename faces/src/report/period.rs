@@ -5,6 +5,9 @@
 //! What such a report says was computed when it was made; that of the window
 //! is the status.
 
+pub(crate) mod coverage;
+pub(crate) mod placed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -16,19 +19,21 @@ use tanso_carbon::account::{Account, Coverage, EnergyRow, Place, account};
 use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
 use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
 use tanso_carbon::series::Boundary;
-use tanso_carbon::verdict::{Combined, Evidence, Judgement, combine};
-use tanso_carbon::{FacilityPue, GramsCo2e, Preset, Rule, RuleSet, Thresholds, judge};
+use tanso_carbon::verdict::{Evidence, Judgement, combine};
+use tanso_carbon::{FacilityPue, GramsCo2e, Rule, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::spec::IntensitySource;
 use tanso_crds::carbon_policy::status::{
     Bounded, CarbonPolicyStatus, IntensityProvenance, RegulationResult, SciFigures, SettledRun,
-    UsedSource, WorkloadResult,
+    UsedSource, Verdict, WorkloadResult,
 };
 
-use crate::answer::figures::{bounded, figures, milligrams, regulation, verdict_of};
+use crate::answer::figures::{bounded, figures, milligrams, regulation};
+use crate::answer::presets::Presets;
 use crate::answer::{beside, sources};
 use crate::pue;
 use crate::view::{Energy, EnergyAccount, EnergyHour, Market, Policy, Site, WorkloadKey};
 use crate::words::float;
+use coverage::{Seen, data_end, so_far};
 use tanso_intensity::provider::Loaded;
 use tanso_power::Estimate;
 
@@ -149,19 +154,17 @@ pub fn restate(
     let last = rows.iter().map(|row| row.hour).max();
     let Period { from, until } = period;
     let last = last.ok_or(PeriodError::NoEnergy { from, until })?;
-    let hours: BTreeSet<UtcHour> = energy.rows.iter().map(|row| row.hour).collect();
-    let seen: BTreeSet<UtcHour> = hours
-        .into_iter()
-        .filter(|hour| period.contains(*hour))
-        .collect();
+    let (seen, end) = (Seen::of(policy, energy, period), data_end(policy, energy));
     let embodied = embodied(site, &rows);
     let terms = Terms {
         places: site.places(),
         units: units.map(float),
         embodied,
         period,
+        coverage: seen.coverage(so_far(period, end)),
+        end,
         seen,
-        presets: presets(policy, rules),
+        presets: Presets::of(policy, rules),
         thresholds: Thresholds {
             min_coverage_percent: f64::from(policy.spec.evidence.min_coverage_percent),
             max_estimated_percent: f64::from(policy.spec.evidence.max_estimated_percent),
@@ -188,13 +191,13 @@ pub fn restate(
     let mut workloads: Vec<_> = by_workload.iter().map(one).collect();
     workloads.sort_by_key(|one| std::cmp::Reverse(one.figures.emissions_milligrams.value));
     let (sum, cpu_ms) = terms.account(&rows, period);
-    let (regulations, combined) = terms.judge(&rows, &sum, |_| true);
+    let (regulations, verdict, _) = terms.judge(&rows, &sum, |_| true);
     let before = &policy.status;
     let by = market_of(site);
     let market = by.map(|by| beside::market_figures(by, &beside::market(by, &sum, period), &sum));
     let status = CarbonPolicyStatus {
         observed_generation: before.observed_generation,
-        verdict: Some(verdict_of(combined.verdict)),
+        verdict: Some(verdict),
         data_through: Some(Time(last.plus_hours(1).start())),
         ledger_revision: energy.revision,
         totals: Some(figures(&sum, cpu_ms)),
@@ -206,6 +209,7 @@ pub fn restate(
         software_carbon_intensity: terms.sci(policy, &sum),
         recommendations: before.recommendations.clone(),
         regulations,
+        places: placed::places(site, &rows),
         intensity: before.intensity.clone().map(|from| IntensityProvenance {
             sources: sources_of(site, &rows),
             ..from
@@ -246,21 +250,18 @@ fn rows_of<'a>(
     })
 }
 
-fn presets(policy: &Policy, rules: &RuleSet) -> Vec<Preset> {
-    let named = policy.spec.regulations.iter();
-    named
-        .filter_map(|one| rules.get(&one.rule).cloned())
-        .collect()
-}
-
 /// What rows are priced and judged by.
 struct Terms<'a> {
     places: Vec<Place<'a>>,
     /// What the report is about.
     period: Period,
     /// Hours of it that have energy.
-    seen: BTreeSet<UtcHour>,
-    presets: Vec<Preset>,
+    seen: Seen,
+    /// How much of its hours so far that is.
+    coverage: Coverage,
+    /// The end of the hours that can have data.
+    end: Option<UtcHour>,
+    presets: Presets,
     thresholds: Thresholds,
     base_year_grams: Option<f64>,
     /// Functional units that the report's time served.
@@ -283,9 +284,11 @@ impl Terms<'_> {
         };
         let energy: Vec<EnergyRow> = rows().map(priced).collect();
         let cpu_us: u64 = rows().map(|row| row.cpu_us).sum();
-        let seen = self.seen.iter().filter(|hour| period.contains(**hour));
-        let seen = u64::try_from(seen.count()).unwrap_or(u64::MAX);
-        let coverage = Coverage::new(u64::from(period.hour_count()), seen);
+        let coverage = if period == self.period {
+            self.coverage
+        } else {
+            self.seen.coverage(so_far(period, self.end))
+        };
         let sum = account(&energy, &self.places, coverage);
         (sum, i64::try_from(cpu_us / 1_000).unwrap_or(i64::MAX))
     }
@@ -299,13 +302,13 @@ impl Terms<'_> {
         known: Option<&WorkloadResult>,
     ) -> WorkloadResult {
         let (sum, cpu_ms) = self.account(rows, self.period);
-        let (_, combined) = self.judge(rows, &sum, is_of_workload);
+        let (_, verdict, reason) = self.judge(rows, &sum, is_of_workload);
         WorkloadResult {
             namespace: key.namespace.clone(),
             kind: key.kind.clone(),
             name: key.name.clone(),
-            verdict: verdict_of(combined.verdict),
-            reason: combined.reason.as_str().to_owned(),
+            verdict,
+            reason,
             pods: 0,
             figures: figures(&sum, cpu_ms),
             together_milligrams_per_day: known.and_then(|one| one.together_milligrams_per_day),
@@ -343,21 +346,26 @@ impl Terms<'_> {
     }
 
     /// The verdict of each rule that is asked for, over its own period: what
-    /// the report does not have of it is missing.
+    /// the report does not have of it is missing. Then that over all, and why.
     fn judge(
         &self,
         rows: &[&EnergyHour],
         sum: &Account,
         wanted: impl Fn(&Rule) -> bool,
-    ) -> (Vec<RegulationResult>, Combined) {
+    ) -> (Vec<RegulationResult>, Verdict, String) {
         let (mut results, mut judgements) = (Vec::new(), Vec::<Judgement>::new());
-        for preset in &self.presets {
+        for preset in &self.presets.known {
             let day = local_day(self.last, &preset.zone);
             for rule in preset.on(day).into_iter().filter(|rule| wanted(rule)) {
                 let own = preset.period(rule, day).ok().flatten();
                 let own = own.filter(|own| *own != self.period && !rule.metric.is_facility());
                 let of_own = own.map(|own| self.account(rows, own).0);
-                let account = of_own.as_ref().unwrap_or(sum);
+                // Half a year emits half of a base year, and reduces nothing.
+                let whole = (rule.metric == Metric::ReductionPath).then(|| Account {
+                    coverage: self.seen.coverage(own.unwrap_or(self.period)),
+                    ..of_own.as_ref().unwrap_or(sum).clone()
+                });
+                let account = whole.as_ref().or(of_own.as_ref()).unwrap_or(sum);
                 // What is delivered after the data's end has matched nothing yet.
                 let within = own.unwrap_or(self.period);
                 let matched = Period {
@@ -382,7 +390,9 @@ impl Terms<'_> {
                 judgements.push(judgement);
             }
         }
-        (results, combine(&judgements))
+        results.extend(self.presets.unread_results());
+        let (verdict, reason) = self.presets.verdict(&combine(&judgements));
+        (results, verdict, reason)
     }
 }
 

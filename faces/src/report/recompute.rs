@@ -197,9 +197,9 @@ impl Recompute {
                     ));
                 }
                 (Some(_), _) => line.flag("rule", &id),
-                (None, _) => self
-                    .limits
-                    .push(format!("rule {id}: there is no such rule any more")),
+                (None, _) => self.limits.push(format!(
+                    "rule {id}: there is no such rule any more, or its text cannot be read here"
+                )),
             }
         }
     }

@@ -4,6 +4,10 @@
 //! to seal it anew; it does not show who wrote it. Who must know that, signs
 //! the file.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use tanso_carbon::report::Digest;
 
@@ -117,6 +121,9 @@ pub enum VerifyError {
     /// Something stands beside the report in its JSON.
     #[error("\"{0}\" stands beside the report: only what is in \"report\" is sealed")]
     BesideSeal(String),
+    /// A key stands twice in an object of its JSON.
+    #[error("{0}: programs read the first or the last of them, and one alone is sealed")]
+    KeyTwice(String),
     /// The text has another digest.
     #[error("changed since it was written: it says sha256:{said}, its text has sha256:{found}")]
     Changed {
@@ -168,6 +175,66 @@ pub fn verify(text: &str) -> Result<Verified, VerifyError> {
     })
 }
 
+/// A document in which no object has a key twice: of two the digest is that of
+/// the last, and a reader may see the first.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OnceVisitor)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Once;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Once, A::Error> {
+        while items.next_element::<Once>()?.is_some() {}
+        Ok(Once)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Once, A::Error> {
+        let mut keys = BTreeSet::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            fields.next_value::<Once>()?;
+            if let Some(key) = keys.replace(key) {
+                return Err(A::Error::custom(format_args!("\"{key}\" stands twice")));
+            }
+        }
+        Ok(Once)
+    }
+}
+
 fn same(said: &str, found: &Digest) -> Result<(), VerifyError> {
     if said == found.as_str() {
         return Ok(());
@@ -181,6 +248,11 @@ fn same(said: &str, found: &Digest) -> Result<(), VerifyError> {
 fn verify_json(text: &str) -> Result<Verified, VerifyError> {
     let no_report = |error: serde_json::Error| VerifyError::NoReport(error.to_string());
     let whole: Value = serde_json::from_str(text).map_err(no_report)?;
+    // It is JSON, so this finds nothing else.
+    let twice = |error: serde_json::Error| {
+        VerifyError::KeyTwice(letters::shown(&error.to_string()).into_owned())
+    };
+    let _once: Once = serde_json::from_str(text).map_err(twice)?;
     let said = whole["digest"].as_str().ok_or(VerifyError::NoSeal)?;
     let said = said.strip_prefix("sha256:").ok_or(VerifyError::NoSeal)?;
     same(said, &digest_of(&whole["report"]))?;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tanso_carbon::RuleSet;
 use tanso_carbon::regulation::BUNDLED;
+use tanso_crds::carbon_policy::status::Bounded;
 use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 
 use super::*;
@@ -201,6 +202,77 @@ fn what_stands_beside_the_report_in_its_json_is_seen() {
     let longer = text.replacen('{', "{\n  \"verdict\": \"Compliant\",", 1);
     let beside = VerifyError::BesideSeal("verdict".to_owned());
     assert_eq!(verify(&longer), Err(beside));
+}
+
+/// All of it was used elsewhere, and the formula had the site's PUE and source.
+#[test]
+fn a_formula_has_the_pue_and_the_source_of_where_the_energy_was_used() {
+    let mut policy = policy();
+    let place = |region: &str, zone: &str| {
+        let place = serde_json::json!({
+            "region": region, "energyMicrojoules": 45_000_000_000_i64, "pue": "1.07, made up",
+            "intensity": {"zone": zone, "method": "Average", "boundary": "LifeCycle", "source": "grid of the north"},
+        });
+        serde_json::from_value(place).unwrap()
+    };
+    let said = |policy: &Policy| render(&report_of(policy), Format::Markdown, Language::English);
+    let of_site = said(&policy);
+    assert!(of_site.contains(" Wh × 1.32 × ") && !of_site.contains("By place of use"));
+    policy.status.places = vec![place("eu-north-1", "SE")];
+    let elsewhere = said(&policy);
+    assert!(elsewhere.contains(" Wh × 1.07, made up × "), "{elsewhere}");
+    assert!(elsewhere.contains("Grid zone: SE"), "{elsewhere}");
+    assert!(elsewhere.contains("By place of use"), "{elsewhere}");
+    policy.status.places.push(place("site", "KR"));
+    let several = said(&policy);
+    assert!(
+        several.contains(" Wh × PUE of each place of use"),
+        "{several}"
+    );
+}
+
+/// Of energy without any intensity the tables had 0 mg.
+#[test]
+fn a_mass_that_nobody_knows_is_no_zero_in_any_format() {
+    let mut policy = policy();
+    let totals = policy.status.totals.as_mut().unwrap();
+    totals.emissions_milligrams = Bounded::default();
+    totals.unpriced_microjoules = totals.energy_microjoules.value;
+    totals.intensity_milligrams_per_kwh = None;
+    let energy = totals.energy_microjoules;
+    let report = report_of(&policy);
+    let csv = render(&report, Format::Csv, Language::English);
+    assert!(!csv.contains("\ntotals,all,emissions,"), "{csv}");
+    assert!(
+        csv.contains("\ntotals,all,energyWithoutIntensity,"),
+        "{csv}"
+    );
+    let text = render(&report, Format::Markdown, Language::English);
+    let row = format!(
+        "| **All** | **{}** | **{}** | **{}** | **-** | **-** | **-** |",
+        energy.low, energy.value, energy.high
+    );
+    assert!(text.contains(&row), "{text}");
+}
+
+/// A second key before the sealed one was what people and other parsers read.
+#[test]
+fn a_key_that_stands_twice_in_the_json_is_seen() {
+    let text = render(&report(), Format::Json, Language::English);
+    for (key, sealed) in [
+        ("verdict", "\"verdict\": "),
+        ("schema", "\"schema\": "),
+        ("report", "\"report\": "),
+    ] {
+        let first = format!("\"{key}\": \"Compliant\", {sealed}");
+        let changed = text.replacen(sealed, &first, 1);
+        let found = verify(&changed);
+        let says = |said: &str| said.starts_with(&format!("\"{key}\" stands twice"));
+        assert!(
+            matches!(&found, Err(VerifyError::KeyTwice(said)) if says(said)),
+            "{found:?}"
+        );
+    }
 }
 
 #[test]

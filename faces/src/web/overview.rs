@@ -12,9 +12,8 @@ use tanso_crds::carbon_policy::status::{Figures, Verdict, WorkloadResult};
 use super::advice::advice;
 use super::layout::{self, Frame, Rows, cell, figure};
 use super::nodes::LATE_S;
-use super::{LiveNode, PageFault, Web, answer};
+use super::{LiveNode, PageFault, Web, answer, place};
 use crate::answer::places;
-use crate::answer::sources::{told, with_year};
 use crate::report::chart::{self, Now};
 use crate::report::document::Sheet;
 use crate::report::figure as words;
@@ -39,6 +38,14 @@ async fn made(web: &Web, frame: &Frame) -> Result<Markup, PageFault> {
     let title = frame.pick("Overview", "개요");
     let listed = facts.listed_policies(&Scope::All).await?;
     let (policies, left_out) = (listed.items, layout::left_out(frame, &listed.unreadable));
+    let is_known = |name: &String| policies.iter().any(|one| key(one) == *name);
+    // Another policy in its place would pass for it.
+    if let Some(name) = asked(frame).filter(|name| !is_known(name))
+        && !policies.is_empty()
+        && listed.unreadable.is_empty()
+    {
+        return Err(PageFault::NotFound(format!("policy {name}")));
+    }
     let Some(policy) = chosen(frame, &policies) else {
         let why = frame.pick(
             "No policy is visible to you: energy is booked, but nothing is judged.",
@@ -91,13 +98,17 @@ async fn nodes_seen(facts: &dyn Facts) -> Option<usize> {
 
 /// The policy that the address names; else the widest that has figures.
 fn chosen<'a>(frame: &Frame, policies: &'a [Policy]) -> Option<&'a Policy> {
-    let query = frame.parts.uri.query().unwrap_or_default();
-    let asked = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("policy="));
-    let asked = asked.map(|text| text.replace("%2F", "/"));
+    let asked = asked(frame);
     let by_name = policies.iter().find(|policy| Some(key(policy)) == asked);
     by_name.or_else(|| widest(policies))
+}
+
+/// The policy that the address names.
+fn asked(frame: &Frame) -> Option<String> {
+    let mut pairs = frame.parts.uri.query().unwrap_or_default().split('&');
+    let asked = pairs.find_map(|pair| pair.strip_prefix("policy="));
+    let asked = asked.filter(|text| !text.is_empty());
+    asked.map(|text| text.replace("%2F", "/").replace("%2f", "/"))
 }
 
 /// The policy that the page shows who names none.
@@ -440,13 +451,10 @@ pub(super) fn sources(frame: &Frame, policy: &Policy) -> Markup {
     html! {
         h2 { (frame.pick("Sources", "출처")) }
         dl.facts {
-            @if let Some(from) = &status.intensity {
+            @if status.intensity.is_some() {
                 div {
                     dt { (frame.pick("Grid intensity", "전력 배출계수")) }
-                    dd {
-                        (from.zone) ", " (frame.language.intensity_kind(&from.method)) ", " (frame.language.intensity_kind(&from.boundary)) ", " (told(from, with_year("")))
-                        @if !from.filled_by.is_empty() { "; " (layout::said(frame, &from.filled_by)) }
-                    }
+                    dd { (place::grids(frame, policy)) }
                 }
             }
             div { dt { "PUE" } dd { (places::factor(&policy.spec, status, frame.language)) } }

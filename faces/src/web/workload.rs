@@ -149,7 +149,8 @@ fn explanation(frame: &Frame, policy: &Policy, one: &WorkloadResult) -> Markup {
                 dt { "× " (frame.pick("grid intensity", "전력 배출계수")) }
                 dd {
                     (intensity)
-                    @if let Some(from) = &policy.status.intensity { ", " (from.zone) ", " (sources::told(from, sources::with_year(""))) }
+                    @if let Some(from) = places::grid(&policy.status) { ", " (from.zone) ", " (sources::told(from, sources::with_year(""))) }
+                    @else if !policy.status.places.is_empty() { ", " (frame.pick("of each place of use", "사용 장소별")) }
                 }
             }
             div { dt { "= " (frame.pick("emissions", "배출량")) } dd { (crate::words::emitted_cell(figures, "≥ ", words::grams)) " g" (frame.language.co2eq()) ", " (frame.pick("location-based", "지역기반")) } }

@@ -1,5 +1,7 @@
 //! What would be: other times, other places, other sizes.
 
+use tanso_crds::carbon_policy::Placement;
+
 use super::*;
 
 #[tokio::test]
@@ -54,6 +56,80 @@ async fn a_cron_jobs_mean_run_is_planned_and_its_daily_hour_too() {
     assert_eq!(plan["facilityEnergyMicrojoules"], 2_376_000_000_000_i64);
     assert_eq!(plan["daily"]["present"], "0 18 * * *");
     assert_eq!(plan["daily"]["schedule"]["timeZone"], "Asia/Seoul");
+}
+
+/// A job on nodes elsewhere was planned on the grid of the policy's site.
+#[tokio::test]
+async fn a_job_is_planned_where_its_energy_is_used() {
+    let plan = async |facts: &Given, more: Value| {
+        let mut question = json!({"workload": "cronjob/etl"});
+        let fields = question.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let plan = ask(facts, "calculate_optimal_schedule", question).await;
+        plan.unwrap()
+    };
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    let here = plan(&facts, json!({})).await;
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let found = plan(&facts, json!({})).await;
+    assert_eq!(
+        (&here["zone"], &found["zone"]),
+        (&json!("KR"), &json!("SE"))
+    );
+    let notes = found["notes"].to_string();
+    assert!(
+        notes.contains("planned for eu-north-1, where 100 % of the workload's energy"),
+        "{notes}"
+    );
+    // By the PUE of the place, and not by the site's of 1.32.
+    assert_ne!(
+        found["facilityEnergyMicrojoules"],
+        here["facilityEnergyMicrojoules"]
+    );
+    let asked = plan(&facts, json!({"zone": "KR"})).await;
+    assert_eq!(asked["zone"], "KR");
+}
+
+/// The explanation of a job named the places of all workloads alone.
+#[tokio::test]
+async fn an_explanation_tells_where_the_workloads_own_energy_was_used() {
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let place = |region: &str, zone: &str| {
+        json!({
+            "region": region, "energyMicrojoules": 500, "pue": "-",
+            "intensity": {"zone": zone, "method": "Average", "boundary": "LifeCycle", "source": "table"},
+        })
+    };
+    let places = json!([place("site", "KR"), place("eu-north-1", "SE")]);
+    facts.policies[0].status.places = serde_json::from_value(places).unwrap();
+    let question = json!({"workload": "service-00"});
+    let found = ask(&facts, "explain_verdict", question.clone()).await;
+    let found = found.unwrap();
+    let one = &found["verdicts"][0];
+    assert_eq!(one["ownPlaces"][0]["region"], "eu-north-1", "{one}");
+    assert_eq!(one["ownPlaces"].as_array().unwrap().len(), 1, "{one}");
+    let formula = one["formula"].as_str().unwrap();
+    assert!(
+        formula.contains(" x PUE 1.1") && formula.contains("(SE "),
+        "{formula}"
+    );
+    let text = found["text"].as_str().unwrap();
+    for said in [
+        "places of its own energy: eu-north-1 (100 % of the energy)",
+        "places of all workloads: site (50 % of the energy)",
+    ] {
+        assert!(text.contains(said), "{text}");
+    }
+    // Who cannot read the hours is told of all workloads.
+    facts.energy = None;
+    let found = ask(&facts, "explain_verdict", question).await.unwrap();
+    let formula = found["verdicts"][0]["formula"].as_str().unwrap();
+    assert!(formula.contains("PUE of each place of use"), "{formula}");
 }
 
 #[tokio::test]
@@ -231,6 +307,32 @@ async fn nothing_is_compared_with_hours_that_have_no_intensity() {
         .unwrap_err();
     assert_eq!(fault.code(), "NotKnown", "{fault}");
     assert!(fault.to_string().contains("intensity of some"), "{fault}");
+    let question = json!({"workload": "service-00", "regions": ["eu-north-1"]});
+    let found = ask(&given, "get_regional_comparison", question).await;
+    let found = found.unwrap();
+    let (here, there) = (&found["here"], &found["regions"][0]);
+    assert!(here["unpricedMicrojoules"].as_i64().unwrap() > 0, "{here}");
+    assert!(there.get("unpricedMicrojoules").is_none(), "{there}");
+    assert!(there.get("differenceMilligrams").is_none(), "{there}");
+    let said = found["summary"].as_str().unwrap();
+    assert!(said.contains("the intensity is not known"), "{said}");
+}
+
+/// Energy of eu-north-1 was told as of the policy's own grid zone.
+#[tokio::test]
+async fn what_is_here_is_where_the_energy_is_used() {
+    let mut facts = facts();
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let question = json!({"workload": "service-00", "regions": ["ap-northeast-2"]});
+    let found = ask(&facts, "get_regional_comparison", question).await;
+    let here = &found.unwrap()["here"];
+    assert_eq!(
+        (&here["region"], &here["zone"]),
+        (&json!("eu-north-1"), &json!("SE"))
+    );
+    assert_eq!(here["location"], "", "all of it");
 }
 
 #[tokio::test]
@@ -285,6 +387,37 @@ async fn without_the_ledger_energy_is_spread_and_that_is_said() {
         judged["energyMicrojoules"], before["energyMicrojoules"],
         "no joule is lost in spreading"
     );
+}
+
+/// It was priced at the policy's site, wherever it had been used.
+#[tokio::test]
+async fn energy_that_is_spread_is_priced_where_all_of_it_was_used() {
+    let mut facts = facts();
+    facts.energy = None;
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let place = |region: &str| {
+        let intensity =
+            json!({"zone": "SE", "method": "Average", "boundary": "LifeCycle", "source": "table"});
+        json!({"region": region, "energyMicrojoules": 500, "pue": "-", "intensity": intensity})
+    };
+    let mut compared = async |places: Value| {
+        facts.policies[0].status.places = serde_json::from_value(places).unwrap();
+        let half = json!({"type": "keepEnergy", "percent": 50.0});
+        let question = json!({"workload": "service-01", "changes": [half]});
+        let found = ask(&facts, "compare_optimization_impact", question).await;
+        let found = found.unwrap();
+        let grid = found["before"]["figures"]["intensityMilligramsPerKwh"].as_i64();
+        (
+            grid.unwrap(),
+            found["notes"].to_string().contains("at several places"),
+        )
+    };
+    let (grid, is_open) = compared(json!([place("eu-north-1")])).await;
+    assert!(grid < 100_000 && !is_open, "{grid}");
+    let (grid, is_open) = compared(json!([place("site"), place("eu-north-1")])).await;
+    assert!(grid > 300_000 && is_open, "{grid}");
 }
 
 /// A start was called the best of a grid of which only a yearly mean is known.

@@ -197,6 +197,29 @@ async fn only_rules_that_the_operator_judges_of_a_workload_are_judged_again() {
     assert_eq!(judged, [json!("kr-carbon-2050")], "{found}");
 }
 
+/// A caller who may not see the cluster's own rules was told that all is kept.
+#[tokio::test]
+async fn a_rule_that_the_caller_cannot_read_leaves_the_verdict_open() {
+    let mut facts = facts();
+    let named = json!([{"rule": "kr-carbon-2050"}, {"rule": "own"}]);
+    facts.policies[0].spec.regulations = serde_json::from_value(named).unwrap();
+    let shift = json!({"type": "shift", "hours": 1});
+    let question = json!({"workload": "service-00", "changes": [shift]});
+    let found = ask(&facts, "compare_optimization_impact", question)
+        .await
+        .unwrap();
+    let question = json!({"workload": "service-00", "window": "4h"});
+    let assessed = ask(&facts, "assess_workload_compliance", question)
+        .await
+        .unwrap();
+    for side in [&found["before"], &found["after"], &assessed["whatIf"]] {
+        let rules = side["rules"].as_array().unwrap();
+        let own = rules.iter().find(|one| one["rule"] == "own").unwrap();
+        assert_eq!(own["verdict"], "Unknown", "{side}");
+        assert_ne!(side["verdict"], "Compliant", "{side}");
+    }
+}
+
 #[tokio::test]
 async fn texts_that_would_steer_a_reader_are_cleaned() {
     let found = ask(

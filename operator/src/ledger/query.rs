@@ -27,7 +27,7 @@ use super::past_cpu::{self, CpuDays};
 use super::rows::{self, RawHour, Visitor};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
-pub use alone::{of_scope, of_workload};
+pub use alone::{of_scope, of_scope_up_to, of_workload};
 pub use by_hour::{Sought, requests_by_hour};
 pub use newest::{NamedRow, NodeMinutes, Owner, newest_hour, newest_of};
 pub use sums::sums_of;
@@ -192,6 +192,7 @@ pub fn folded(
     let accounts = accounts_of(&transaction, scope, &pods)?;
     let names = node_names(&transaction)?;
     let mut gathered = Gathered {
+        most: usize::MAX,
         idle: idle_of(&transaction)?,
         fold: fold.map(|fold| Folding::new(fold, &accounts, &pods, &names)),
         accounts: &accounts,
@@ -259,6 +260,8 @@ impl Folding {
 
 /// A snapshot in the making.
 struct Gathered<'a> {
+    /// Most rows that are kept.
+    most: usize,
     accounts: &'a HashMap<i64, LedgerAccount>,
     names: &'a HashMap<i64, Arc<str>>,
     idle: HashSet<i64>,
@@ -341,6 +344,9 @@ impl Visitor for Gathered<'_> {
                 *sum = *sum + energy;
             }
             return Ok(());
+        }
+        if self.found.rows.len() >= self.most {
+            return Err(LedgerFault::TooMuch { most: self.most });
         }
         let found = HourRow {
             hour: hour_of(row.hour),

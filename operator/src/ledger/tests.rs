@@ -255,7 +255,16 @@ fn a_workload_read_by_its_keys_has_the_rows_that_reading_all_finds() {
     }
     let all = query::snapshot(&mut ledger, &Scope::All, period).unwrap();
     let found = query::of_scope(&mut ledger, &Scope::All, period).unwrap();
-    assert_eq!((found.rows, found.pods), (all.rows, all.pods));
+    assert_eq!((&found.rows, found.pods), (&all.rows, all.pods));
+    // A year of a large cluster was read whole, and the process was killed for memory.
+    let mut read = |most| query::of_scope_up_to(&mut ledger, &Scope::All, period, most);
+    let count = all.rows.len();
+    assert_eq!(read(count).unwrap().rows, all.rows);
+    let refused = read(count - 1).unwrap_err();
+    assert!(
+        matches!(refused, LedgerFault::TooMuch { most } if most == count - 1),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use tanso_carbon::account::Coverage;
 use tanso_carbon::calendar::{Period, UtcHour};
-use tanso_carbon::{EnergyRow, Preset, Thresholds};
+use tanso_carbon::{EnergyRow, Thresholds};
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::{DAY_H, Question};
@@ -10,6 +10,7 @@ use crate::answer::AnswerFault;
 use crate::answer::figures::nearest;
 use crate::answer::find::{Found, Named, find};
 use crate::answer::judge;
+use crate::answer::presets::Presets;
 use crate::answer::profile::{Basis, Profile, profile};
 use crate::view::{Facts, Site};
 
@@ -19,7 +20,7 @@ const MICROJOULES_PER_KWH: f64 = 3.6e12;
 pub(super) struct Load {
     pub(super) found: Option<Found>,
     pub(super) site: Option<Site>,
-    pub(super) presets: Vec<Preset>,
+    pub(super) presets: Presets,
     pub(super) thresholds: Thresholds,
     pub(super) profile: Profile,
 }
@@ -44,7 +45,7 @@ pub(super) async fn load(facts: &dyn Facts, question: &Question) -> Result<Load,
     }
     let rules = facts.rules().await?;
     Ok(Load {
-        presets: judge::presets_of(&found.policy, &rules),
+        presets: Presets::of(&found.policy, &rules),
         thresholds: judge::thresholds(&found.policy),
         found: Some(found),
         site: Some(site),
@@ -70,7 +71,7 @@ fn given(facts: &dyn Facts, kwh: f64) -> Result<Load, AnswerFault> {
     Ok(Load {
         found: None,
         site: None,
-        presets: Vec::new(),
+        presets: Presets::default(),
         thresholds: Thresholds::default(),
         profile: Profile {
             rows: rows.collect(),

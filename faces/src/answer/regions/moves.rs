@@ -100,6 +100,7 @@ fn quiet(load: &Load, here: &dyn HourlyIntensity) -> BTreeMap<UtcHour, Joules> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::presets::Presets;
     use crate::answer::profile::{Basis, Profile};
     use tanso_carbon::account::Coverage;
     use tanso_carbon::{EnergyRow, Intensity, SeriesInfo, StaticIntensity, Thresholds};
@@ -118,7 +119,7 @@ mod tests {
         let load = Load {
             found: None,
             site: None,
-            presets: Vec::new(),
+            presets: Presets::default(),
             thresholds: Thresholds::default(),
             profile: Profile {
                 rows: (0..7).map(row).collect(),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tanso_carbon::{Period, RuleSet};
 use tanso_crds::carbon_policy::status::WorkloadResult;
 
+use crate::report::period::coverage::{data_end, so_far};
 use crate::report::period::{PeriodError, between, energy_table, intensity_table, parse, restate};
 use crate::report::{BuildError, Inputs, OtherTime, Report, Statement, build, hours};
 use crate::view::{Energy, Facts, FactsFault, ListedWorkloads, Missing, Policy, Scope, Site};
@@ -174,6 +175,16 @@ impl Read {
         Some(intensity_table(&self.policy, &self.site, *window))
     }
 
+    /// Whose hours stand in the report: of another time that is not over those
+    /// so far, since what is to come is no gap.
+    fn hours_of(&self) -> Option<Period> {
+        let (period, energy) = self.energy.as_ref()?;
+        match self.asked {
+            Some(_) => Some(so_far(*period, data_end(&self.policy, energy))),
+            None => Some(*period),
+        }
+    }
+
     /// The report: of the window with the status' own figures, of another
     /// time computed anew.
     ///
@@ -181,6 +192,7 @@ impl Read {
     /// If the policy has no figures, or nothing was booked in that time.
     pub fn report(mut self, rules: &RuleSet, statement: &Statement) -> Result<Report, ReadFault> {
         let mut other = None;
+        let hours_of = self.hours_of();
         if self.asked.is_none() && statement.units.is_some() {
             return Err(ReadFault::UnitsOfWindow);
         }
@@ -204,9 +216,11 @@ impl Read {
                 advice_through,
             });
         }
-        let hours = self.energy.as_ref().map(|(window, energy)| {
-            hours::hours(energy, Some(&self.workloads), &self.site, *window, 0)
-        });
+        let hours = hours_of
+            .zip(self.energy.as_ref())
+            .map(|(period, (_, energy))| {
+                hours::hours(energy, Some(&self.workloads), &self.site, period, 0)
+            });
         Ok(build(&Inputs {
             policy: &self.policy,
             workloads: &self.workloads,

@@ -121,6 +121,118 @@ fn each_rule_is_judged_over_its_own_period_and_a_workload_by_its_own_ratio() {
     assert_eq!(found.workloads[0].verdict, Verdict::Compliant);
 }
 
+/// One node of two was silent for half a month, and all of it was told as seen.
+#[test]
+fn a_node_that_was_silent_in_between_lowers_the_coverage_of_a_clusters_policy() {
+    let (mut policy, site) = (policy(), site());
+    let june = parse("2026-06", &site).unwrap();
+    let mut energy = energy(&policy, june);
+    let whole = energy.rows.clone();
+    let other: Arc<str> = Arc::from("n2");
+    // From the tenth hour, without 360 hours in the middle, to the end.
+    let rows = whole.into_iter().enumerate();
+    let rows = rows.filter(|(index, _)| *index >= 10 && !(200..560).contains(index));
+    energy.rows.extend(rows.map(|(_, row)| EnergyHour {
+        node: Arc::clone(&other),
+        account: EnergyAccount::Named(Arc::from("idle")),
+        ..row
+    }));
+    let rules = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let (judged, rules) = (policy.status.workloads.clone(), rules.unwrap());
+    let percent = |policy: &Policy| {
+        let found = restate(policy, &judged, &energy, &site, &rules, (june, None)).unwrap();
+        found.policy.status.totals.unwrap().coverage_percent
+    };
+    // 720 and 350 of 720 and 710 hours.
+    assert_eq!(percent(&policy), 75);
+    // A namespace's pods come and go: its hours are not told by node.
+    policy.namespace = Some(judged[0].namespace.clone());
+    assert_eq!(percent(&policy), 100);
+}
+
+/// Hours to come counted as missing: a month's report was `Unknown` until the
+/// month was nearly over, while the status had a verdict.
+#[test]
+fn hours_to_come_are_not_missing_but_of_a_path() {
+    const PATH: &str = "
+id: path
+title: Own path
+jurisdiction: KR
+timeZone: Asia/Seoul
+rules:
+  - {id: PATH, name: A path, kind: policyTarget, authority: us, binds: Nobody, source: board, evidence: none,
+     metric: ReductionPath, op: AtLeast, limit: 40, unit: percent, period: Year, baseYear: 2018, targetYear: 2030}
+";
+    let (mut policy, site) = (policy(), site());
+    let (june, year) = (
+        parse("2026-06", &site).unwrap(),
+        parse("2026", &site).unwrap(),
+    );
+    let (mut days, mut half) = (energy(&policy, june), energy(&policy, year));
+    days.rows.truncate(10 * 24);
+    half.rows.truncate(160 * 24);
+    let evaluated = |policy: &mut Policy, text: &str| {
+        policy.status.data_through = Some(Time(text.parse().unwrap()));
+    };
+    let mut more = policy.spec.regulations[0].clone();
+    more.rule = "path".into();
+    policy.spec.regulations.push(more);
+    let files = [("own.yaml", OWN), ("path.yaml", PATH)];
+    let bundled = tanso_carbon::regulation::BUNDLED.iter().copied();
+    let rules = RuleSet::try_from_files(files.into_iter().chain(bundled)).unwrap();
+    let judged = policy.status.workloads.clone();
+    let told = |policy: &Policy, energy: &Energy, period: Period| {
+        let found = restate(policy, &judged, energy, &site, &rules, (period, None)).unwrap();
+        let status = found.policy.status;
+        let one = |id: &str| {
+            let mut results = status.regulations.iter();
+            results.find(|one| one.rule == id).unwrap().verdict
+        };
+        let percent = status.totals.as_ref().unwrap().coverage_percent;
+        (percent, one("MONTH"), one("YEAR"), one("path"))
+    };
+    let (broken, open) = (Verdict::NonCompliant, Verdict::Unknown);
+    // 120 kg in ten days are more than 100 already.
+    evaluated(&mut policy, "2026-06-10T15:00:00Z");
+    assert_eq!(told(&policy, &days, june), (100, broken, open, open));
+    evaluated(&mut policy, "2026-06-09T15:00:00Z");
+    let (percent, _, budget, path) = told(&policy, &half, year);
+    assert_eq!((percent, budget, path), (100, broken, open));
+    // Once the month is over, they are missing.
+    evaluated(&mut policy, "2026-10-05T09:30:00Z");
+    assert_eq!(told(&policy, &days, june).0, 33);
+}
+
+/// A budget that the policy breaks was left out where its text cannot be read,
+/// and what is left was kept.
+#[test]
+fn a_rule_that_cannot_be_read_is_unknown_and_not_left_out() {
+    let (policy, site) = (policy(), site());
+    let june = parse("2026-06", &site).unwrap();
+    let energy = energy(&policy, june);
+    let bundled = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let (judged, bundled) = (policy.status.workloads.clone(), bundled.unwrap());
+    let found = restate(&policy, &judged, &energy, &site, &bundled, (june, None)).unwrap();
+    let status = &found.policy.status;
+    assert_eq!(status.verdict, Some(Verdict::Unknown));
+    let told: Vec<_> = status
+        .regulations
+        .iter()
+        .map(|one| (one.rule.as_str(), one.verdict, one.reason.as_str()))
+        .collect();
+    let (kept, unread) = (Verdict::Compliant, Verdict::Unknown);
+    let expected = [
+        ("kr-carbon-2050", kept, "WithinLimit"),
+        ("own", unread, "RuleNotRead"),
+    ];
+    assert_eq!(told, expected);
+    let own = &found.workloads[0];
+    assert_eq!(
+        (own.verdict, own.reason.as_str()),
+        (Verdict::Unknown, "RuleNotRead")
+    );
+}
+
 /// The window's sources, and the first one's year, were told of any time.
 #[test]
 fn another_times_report_tells_who_spoke_for_its_own_hours() {
@@ -318,6 +430,25 @@ fn the_hours_before_a_node_moved_are_priced_where_it_was_then() {
     site.of_node.insert("n1".to_owned(), numbers);
     let told = energy_table(&policy, &judged, &energy, &site, june);
     assert_eq!(told.lines().filter(|line| line.contains(",DE,")).count(), 5);
+    let rules = RuleSet::try_from_files(tanso_carbon::regulation::BUNDLED.iter().copied());
+    let rules = rules.unwrap();
+    let found = restate(&policy, &judged, &energy, &site, &rules, (june, None)).unwrap();
+    let told: Vec<_> = found
+        .policy
+        .status
+        .places
+        .iter()
+        .map(|one| {
+            let zone = one.intensity.zone.as_str();
+            let kwh = one.energy_microjoules / 3_600_000_000_000;
+            (one.region.as_str(), kwh, zone, one.pue_figure.is_some())
+        })
+        .collect();
+    let expected = [
+        ("site", 715, "KR", true),
+        ("europe-west3", 5, "DE", region.pue.is_some()),
+    ];
+    assert_eq!(told, expected);
     // Its hardware too is that of the machine that had the name then.
     site.beside.millicores.insert("n1".to_owned(), 4_000);
     let earlier = vec![(moved, 2_000)];

@@ -1,6 +1,10 @@
 //! Emissions by both methods, and per unit of work.
 
+use tanso_crds::carbon_policy::spec::MeteringPoint;
+
 use super::Writer;
+use crate::answer::places::is_elsewhere;
+use crate::pue;
 use crate::report::document::{Block, Section};
 use crate::report::{Language, figure};
 use crate::words::emitted_cell;
@@ -12,10 +16,7 @@ pub(super) fn emissions(writer: &Writer<'_>) -> Section {
     let intensity = totals
         .intensity_milligrams_per_kwh
         .map_or_else(|| "-".to_owned(), figure::intensity);
-    let pue = match (&report.method.pue, report.method.pue_is_applied) {
-        (Some(pue), true) => pue.clone(),
-        _ => "1".to_owned(),
-    };
+    let pue = factor(writer);
     let energy = figure::energy(totals.energy_microjoules.value);
     let mass = emitted_cell(totals, "≥ ", |mg| writer.mass(mg));
     let unit = writer.language.co2eq();
@@ -90,6 +91,30 @@ pub(super) fn emissions(writer: &Writer<'_>) -> Section {
         ("Emissions", "온실가스 배출량"),
         vec![Block::Facts(facts)],
     )
+}
+
+/// What the energy is multiplied with: the site's PUE, or that of the place
+/// where all of it was used.
+fn factor(writer: &Writer<'_>) -> String {
+    let report = writer.report;
+    let none = || "1".to_owned();
+    match report.places.as_slice() {
+        _ if report.spec.site.metering == MeteringPoint::Facility => none(),
+        places if !is_elsewhere(places) => {
+            let site = &report.method;
+            let applied = site.pue.clone().filter(|_| site.pue_is_applied);
+            applied.unwrap_or_else(none)
+        }
+        [only] => match &only.pue_figure {
+            Some(found) => pue::shown(found),
+            None if only.pue == "-" => none(),
+            None => only.pue.clone(),
+        },
+        _ => writer.pick(
+            "PUE of each place of use (section 6)",
+            "사용 장소별 PUE(6절)",
+        ),
+    }
 }
 
 /// The residual mix as it is written in Korea: the figure, and who publishes it.

@@ -5,7 +5,7 @@ use tanso_crds::carbon_policy::status::{Figures, WorkloadResult};
 use super::Writer;
 use crate::report::document::{Block, Section, Sheet};
 use crate::report::{EnergyOf, Language, chart, figure};
-use crate::words::{emitted_cell, emitted_sum, is_known};
+use crate::words::{Priced, emitted_cell, emitted_sum, is_known};
 
 /// 4: energy.
 pub(super) fn energy(writer: &Writer<'_>) -> Section {
@@ -300,14 +300,22 @@ pub(super) fn annex(writer: &Writer<'_>) -> Section {
 fn exact(subject: String, figures: &Figures) -> [String; 8] {
     let (energy, mass) = (&figures.energy_microjoules, &figures.emissions_milligrams);
     let intensity = figures.intensity_milligrams_per_kwh;
+    let is_priced = !matches!(Priced::of(figures), Priced::Nothing);
+    let mass_of = |mg: i64| {
+        if is_priced {
+            mg.to_string()
+        } else {
+            "-".to_owned()
+        }
+    };
     [
         subject,
         energy.low.to_string(),
         energy.value.to_string(),
         energy.high.to_string(),
-        mass.low.to_string(),
-        mass.value.to_string(),
-        mass.high.to_string(),
+        mass_of(mass.low),
+        mass_of(mass.value),
+        mass_of(mass.high),
         intensity.map_or_else(String::new, |number| number.to_string()),
     ]
 }

@@ -64,8 +64,8 @@ fn path_facts(writer: &Writer<'_>, path: &ReductionPath) -> Vec<(String, String)
         ),
         (
             match writer.language {
-                Language::English => format!("Asked for in {year}"),
-                Language::Korean => format!("{year}년 요구 감축률"),
+                Language::English => format!("Asked for in {year}, on a straight line"),
+                Language::Korean => format!("{year}년 요구 감축률(직선 경로 기준)"),
             },
             asked.map_or_else(
                 || "-".to_owned(),

@@ -4,6 +4,7 @@ use tanso_crds::carbon_policy::accounting::IndicatorMetric;
 use tanso_crds::carbon_policy::status::{IntensityProvenance, PlaceFigures, PueFigure};
 
 use super::Writer;
+use crate::answer::places::is_elsewhere;
 use crate::answer::sources;
 use crate::pue;
 use crate::report::document::{Block, Section, Sheet};
@@ -15,7 +16,12 @@ use crate::words::Priced;
 pub(super) fn factors(writer: &Writer<'_>) -> Section {
     let report = writer.report;
     let mut blocks = Vec::new();
-    if let Some(from) = &report.intensity {
+    // The site's own figures say nothing of energy that was all used elsewhere.
+    let from = match report.places.as_slice() {
+        [only] if is_elsewhere(&report.places) => Some(&only.intensity),
+        _ => report.intensity.as_ref(),
+    };
+    if let Some(from) = from {
         blocks.push(Block::Facts(intensity(writer, from)));
     }
     let hours = report.hours.iter().flat_map(|hours| &hours.hours);
@@ -37,7 +43,7 @@ pub(super) fn factors(writer: &Writer<'_>) -> Section {
             ),
         }));
     }
-    if report.places.len() > 1 {
+    if is_elsewhere(&report.places) {
         blocks.push(Block::Sheet(places(writer)));
     }
     writer.section("factors", ("Emission factors", "배출계수"), blocks)
@@ -257,7 +263,7 @@ pub(super) fn uncertainty(writer: &Writer<'_>) -> Section {
         ),
         (
             writer.pick("Hours with energy data", "전력량 자료 확보율"),
-            share(totals.coverage_percent, asked.min_coverage_percent, true),
+            share(totals.coverage_percent, asked.min_coverage_percent, true) + &counted(writer),
         ),
         (
             writer.pick("Energy at estimated intensity", "추정·대체 배출계수를 쓴 비율"),
@@ -276,6 +282,23 @@ pub(super) fn uncertainty(writer: &Writer<'_>) -> Section {
         ("Uncertainty", "불확도"),
         vec![Block::Facts(facts)],
     )
+}
+
+/// What a report of another time counts its hours by; a status counts them by
+/// node.
+fn counted(writer: &Writer<'_>) -> String {
+    let report = writer.report;
+    match (&report.advice_through, &report.policy.namespace) {
+        (None, _) => String::new(),
+        (Some(_), None) => writer.pick(
+            "; counted by node, between the first and the last hour of each; hours to come do not count",
+            ", 노드별 첫 자료와 마지막 자료 사이의 시간 기준(아직 오지 않은 시간 제외)",
+        ),
+        (Some(_), Some(_)) => writer.pick(
+            "; counted by the hours in which the namespace's pods used energy: hours in which none ran count as missing, hours to come do not, and a node that was silent does not show",
+            ", 네임스페이스의 파드가 전력을 사용한 시간 기준(실행된 파드가 없는 시간은 미확보로 계산하며, 일부 노드의 자료 누락은 나타나지 않음)",
+        ),
+    }
 }
 
 /// 12: digests and the commands that compute it again.

@@ -114,8 +114,8 @@ pub(super) fn boundary(writer: &Writer<'_>) -> Section {
         (
             writer.pick("Shared parts", "공용 부분"),
             writer.pick(
-                "idle and system energy of nodes stands apart and is not spread over workloads",
-                "노드의 유휴 전력과 시스템 전력은 워크로드에 배분하지 않고 따로 적는다",
+                "system energy of nodes stands apart, and idle energy too unless their PowerMonitor shares it (idleSharing: Requests or Use): then it is in the workloads' figures",
+                "노드의 시스템 전력은 따로 적는다. 유휴 전력도 따로 적으나, PowerMonitor의 idleSharing이 Requests 또는 Use이면 워크로드 수치에 포함된다",
             ),
         ),
     ];

@@ -10,7 +10,6 @@ use tanso_crds::condition::{reasons, types};
 use tanso_faces::answer::figures::{milligrams_per_kwh, short_of};
 use tanso_faces::answer::sources;
 use tanso_faces::pue;
-use tanso_intensity::Loaded;
 
 use super::judge::{Evaluation, verdict_of};
 use super::open_reports::Mirror;
@@ -322,7 +321,7 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
     status.intensity = Some(IntensityProvenance {
         latest_milligrams_per_kwh: latest.map(|point| milligrams_per_kwh(point.intensity.value)),
         sources: evaluation.sources.clone(),
-        ..provenance_of(&policy.intensity)
+        ..sources::provenance_of(&policy.intensity)
     });
     let pue = policy.pue.as_ref();
     status.pue = pue.map(|pue| pue::figure(pue, policy.metering));
@@ -340,24 +339,6 @@ fn fill(status: &mut CarbonPolicyStatus, evaluated: &Evaluated<'_>) {
         .clone_from(&evaluation.recommendations);
     status.inputs_digest = Some(evaluation.inputs_digest.to_string());
     status.reports.clone_from(reports);
-}
-
-/// What kind of figures an intensity's are.
-pub(super) fn provenance_of(loaded: &Loaded) -> IntensityProvenance {
-    let info = loaded.series.info();
-    let text = |text: &str| short_of(text, 256, "spec.intensity");
-    IntensityProvenance {
-        zone: info.zone.clone(),
-        method: sources::method(info.method).to_owned(),
-        boundary: sources::boundary(info.boundary).to_owned(),
-        basis: sources::basis(info.basis).to_owned(),
-        source: text(&info.source),
-        data_year: info.data_year.map(i32::from),
-        sources: Vec::new(),
-        licence: text(&info.licence),
-        filled_by: text(&loaded.filled_by),
-        latest_milligrams_per_kwh: None,
-    }
 }
 
 #[cfg(test)]

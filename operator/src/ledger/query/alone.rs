@@ -28,11 +28,25 @@ pub fn of_scope(
     scope: &Scope,
     period: Period,
 ) -> Result<Snapshot, LedgerFault> {
+    of_scope_up_to(connection, scope, period, usize::MAX)
+}
+
+/// The same, if it is at most so many rows: a year of a large cluster is more
+/// than a process holds.
+///
+/// # Errors
+/// As [`super::snapshot`], and [`LedgerFault::TooMuch`].
+pub fn of_scope_up_to(
+    connection: &mut Connection,
+    scope: &Scope,
+    period: Period,
+    most: usize,
+) -> Result<Snapshot, LedgerFault> {
     let fault = LedgerFault::of("reading the ledger");
     let transaction = connection.transaction().map_err(fault)?;
     let pods = pods_of(&transaction, scope)?;
     let accounts = accounts_of(&transaction, scope, &pods)?;
-    alone(&transaction, pods, &accounts, period)
+    alone(&transaction, (pods, &accounts), period, most)
 }
 
 /// What the pods of one workload used within `period`. `workload` is its
@@ -64,31 +78,38 @@ pub fn of_workload(
             pods.insert(uid, pod);
         }
     }
-    alone(&transaction, pods, &accounts, period)
+    alone(&transaction, (pods, &accounts), period, usize::MAX)
 }
 
 fn alone(
     transaction: &Transaction<'_>,
-    mut pods: HashMap<Arc<str>, PodNames>,
-    accounts: &HashMap<i64, LedgerAccount>,
+    (mut pods, accounts): (HashMap<Arc<str>, PodNames>, &HashMap<i64, LedgerAccount>),
     period: Period,
+    most: usize,
 ) -> Result<Snapshot, LedgerFault> {
     let nodes = node_names(transaction)?;
-    let found = gathered(transaction, &pods, accounts, &nodes, period)?;
+    let found = gathered(transaction, (&pods, accounts, &nodes), period, most)?;
     let used: HashSet<&Arc<str>> = found.rows.iter().filter_map(HourRow::pod).collect();
     pods.retain(|uid, _| used.contains(uid));
     Ok(Snapshot { pods, ..found })
 }
 
+/// Pods by their UID, accounts and nodes by their numbers.
+type Names<'a> = (
+    &'a HashMap<Arc<str>, PodNames>,
+    &'a HashMap<i64, LedgerAccount>,
+    &'a HashMap<i64, Arc<str>>,
+);
+
 /// The rows of accounts.
 fn gathered(
     transaction: &Transaction<'_>,
-    pods: &HashMap<Arc<str>, PodNames>,
-    accounts: &HashMap<i64, LedgerAccount>,
-    nodes: &HashMap<i64, Arc<str>>,
+    (pods, accounts, nodes): Names<'_>,
     period: Period,
+    most: usize,
 ) -> Result<Snapshot, LedgerFault> {
     let mut gathered = Gathered {
+        most,
         idle: HashSet::new(),
         fold: None,
         accounts,

@@ -21,7 +21,6 @@ use super::coverage::{Since, coverage};
 use super::figures::short;
 use super::group::Grouped;
 use super::{Inputs, ValidatedPolicy};
-use crate::controllers::carbon_policy::status::provenance_of;
 use crate::ledger::LedgerAccount;
 
 /// The name of the places that do not fit.
@@ -137,7 +136,7 @@ pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<Pla
             intensity_estimated_percent: Some(used.estimated_percent(&at.intensity.series)),
             intensity: IntensityProvenance {
                 sources: sources::used(&*at.intensity.series, used.hours.into_keys()),
-                ..provenance_of(at.intensity)
+                ..sources::provenance_of(at.intensity)
             },
         }
     };
