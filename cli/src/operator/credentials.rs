@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -56,21 +57,23 @@ impl Credentials {
         let Some(layer) = layer.await.map_err(|fault| broken(&fault))? else {
             return Ok(None);
         };
-        // The client tells its token to nobody but the requests that it sends.
-        let echo = tower::service_fn(|request: Request<Empty<Bytes>>| {
-            let mut answer = Response::new(());
-            if let Some(value) = request.headers().get(AUTHORIZATION) {
-                answer.headers_mut().insert(AUTHORIZATION, value.clone());
-            }
-            std::future::ready(Ok::<_, BoxError>(answer))
-        });
-        let told = layer
-            .layer(echo)
-            .oneshot(Request::new(Empty::<Bytes>::new()));
-        let told = told.await.map_err(|fault| broken(&fault))?;
+        let told = shown(layer).await.map_err(|fault| broken(&fault))?;
         let value = told.headers().get(AUTHORIZATION).cloned();
         Ok(value.filter(|value| value.as_bytes().starts_with(b"Bearer ")))
     }
+}
+
+/// What a layer adds to a request, as the headers of an answer: the client tells
+/// its token to nobody but the requests that it sends.
+fn shown(layer: &AuthLayer) -> BoxFuture<'static, Result<Response<()>, BoxError>> {
+    let echo = tower::service_fn(|request: Request<Empty<Bytes>>| {
+        let mut answer = Response::new(());
+        if let Some(value) = request.headers().get(AUTHORIZATION) {
+            answer.headers_mut().insert(AUTHORIZATION, value.clone());
+        }
+        std::future::ready(Ok::<_, BoxError>(answer))
+    });
+    Box::pin(layer.layer(echo).oneshot(Request::new(Empty::new())))
 }
 
 /// Secrets are not shown.
