@@ -367,21 +367,21 @@ mod tests {
             index.note(CgroupId::new(inode), &path.into());
         }
         let first = reading(&[(1, 100), (2, 50)], 0);
-        let charged = charges.since_last(&first, Some(&mut index), &mut books);
-        assert_eq!(charged, [(4, 100), (5, 50)]);
+        let booked = charges.since_last(&first, Some(&mut index), &mut books);
+        assert_eq!(booked, [(4, 100), (5, 50)]);
         books.accounts[4].ended_ms = Some(0);
         assert!(books.fold(24 * 3_600_000));
         let second = reading(&[(1, 100), (2, 80)], 0);
-        let charged = charges.since_last(&second, Some(&mut index), &mut books);
-        assert_eq!(charged, [(4, 30)]);
+        let booked = charges.since_last(&second, Some(&mut index), &mut books);
+        assert_eq!(booked, [(4, 30)]);
         let account = Account::Standalone {
             container_id: id("b"),
         };
         assert_eq!(books.accounts[4].account, account);
         // The one that left comes back as an account of its own.
         let third = reading(&[(1, 107), (2, 80)], 0);
-        let charged = charges.since_last(&third, Some(&mut index), &mut books);
-        assert_eq!(charged, [(5, 7)]);
+        let booked = charges.since_last(&third, Some(&mut index), &mut books);
+        assert_eq!(booked, [(5, 7)]);
     }
 
     #[test]

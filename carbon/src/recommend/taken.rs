@@ -216,9 +216,9 @@ impl EnergyChange {
 impl fmt::Display for EnergyChange {
     /// `12.857 J less`, `3.000 J more`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size = Joules::from_microjoules(self.0.unsigned_abs());
+        let amount = Joules::from_microjoules(self.0.unsigned_abs());
         let side = if self.0 > 0 { "more" } else { "less" };
-        write!(f, "{size} {side}")
+        write!(f, "{amount} {side}")
     }
 }
 

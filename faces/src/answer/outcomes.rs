@@ -87,7 +87,8 @@ pub fn source(language: Language, effect: &MeasuredEffect) -> String {
 /// All of it in a sentence.
 #[must_use]
 pub fn sentence(language: Language, one: &AdviceOutcome) -> String {
-    let mut said = format!(
+    let now = one.asked_now.as_deref().unwrap_or("-");
+    let said = format!(
         "{}: {} → {}, {} {}: {}",
         request(language, one),
         one.asked,
@@ -96,19 +97,17 @@ pub fn sentence(language: Language, one: &AdviceOutcome) -> String {
         days_told(one),
         state(language, one.state)
     );
-    if let Some(at) = &one.taken_at {
-        let now = one.asked_now.as_deref().unwrap_or("-");
-        said += &match language {
-            Language::English => format!(" ({}, now {now})", at.0),
-            Language::Korean => format!("({}, 현재 {now})", at.0),
-        };
-    }
-    if let Some(at) = &one.kept_until {
-        said += &match language {
-            Language::English => format!("; the request went back at {}", at.0),
-            Language::Korean => format!("; {}에 요청량이 되돌려졌다", at.0),
-        };
-    }
+    let told = match (&one.taken_at, language) {
+        (None, _) => String::new(),
+        (Some(at), Language::English) => format!(" ({}, now {now})", at.0),
+        (Some(at), Language::Korean) => format!("({}, 현재 {now})", at.0),
+    };
+    let back = match (&one.kept_until, language) {
+        (None, _) => String::new(),
+        (Some(at), Language::English) => format!("; the request went back at {}", at.0),
+        (Some(at), Language::Korean) => format!("; {}에 요청량이 되돌려졌다", at.0),
+    };
+    let said = said + &told + &back;
     match &one.effect {
         Some(effect) => said + &measured(language, one, effect),
         None => said,

@@ -51,13 +51,13 @@ impl Archive {
         let Some([top]) = index["manifests"].as_array().map(Vec::as_slice) else {
             bail!("index.json names not one image but {}", index["manifests"]);
         };
-        let named = document(members, top)?;
-        let manifests: Vec<Value> = match named["manifests"].as_array() {
+        let listed = document(members, top)?;
+        let manifests: Vec<Value> = match listed["manifests"].as_array() {
             Some(list) => {
                 let each = list.iter().map(|one| document(members, one));
                 each.collect::<Result<_>>()?
             }
-            None => vec![named],
+            None => vec![listed],
         };
         let mut archs = Vec::new();
         let mut files: Option<BTreeSet<String>> = None;

@@ -13,7 +13,7 @@ use crate::workspace;
 
 /// Helm keeps the files' times in the archive, and those of a checkout are its
 /// own: all get the first day that every archive's format can tell, 1980-01-01.
-const EVERY_FILES_TIME: Duration = Duration::from_secs(315_532_800);
+const EVERY_FILES_TIME: Duration = Duration::from_hours(3652 * 24);
 
 /// The archive's name.
 pub(super) const ARCHIVE: &str = concat!("tanso-", env!("CARGO_PKG_VERSION"), ".tgz");

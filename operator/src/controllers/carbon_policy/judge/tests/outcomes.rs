@@ -188,7 +188,9 @@ fn advice_that_was_followed_is_measured_from_the_ledgers_hours() {
     );
     assert_eq!((found.days_before, found.days_after), (28, 10));
     let effect = found.effect.unwrap();
-    let change = effect.change_per_hour.map(|change| change.microjoules());
+    let change = effect
+        .change_per_hour
+        .map(tanso_carbon::recommend::taken::EnergyChange::microjoules);
     let less = -2_000_000_000;
     assert_eq!((change.low, change.value, change.high), (less, less, less));
     assert_eq!(
