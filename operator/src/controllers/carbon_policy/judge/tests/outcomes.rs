@@ -2,7 +2,7 @@
 //! and back: kept, followed, measured, told.
 
 use tanso_agent_wire::energy::{Account as Wire, JournalId, Names, Record};
-use tanso_carbon::recommend::taken::{CpuTime, Resource, State, Told};
+use tanso_carbon::recommend::taken::{CpuTime, EnergyChange, Resource, State, Told};
 use tanso_crds::carbon_policy::status::{AdviceOutcome, AdviceState};
 use tanso_faces::answer::assess;
 use tanso_faces::report::{Format, Language, render};
@@ -188,9 +188,7 @@ fn advice_that_was_followed_is_measured_from_the_ledgers_hours() {
     );
     assert_eq!((found.days_before, found.days_after), (28, 10));
     let effect = found.effect.unwrap();
-    let change = effect
-        .change_per_hour
-        .map(tanso_carbon::recommend::taken::EnergyChange::microjoules);
+    let change = effect.change_per_hour.map(EnergyChange::microjoules);
     let less = -2_000_000_000;
     assert_eq!((change.low, change.value, change.high), (less, less, less));
     assert_eq!(
