@@ -459,7 +459,7 @@ mod tests {
     use super::*;
 
     /// An inventory that knows these pods and nothing else.
-    fn inventory(pods: impl IntoIterator<Item = Pod>) -> Inventory {
+    pub(super) fn inventory(pods: impl IntoIterator<Item = Pod>) -> Inventory {
         let (store, mut writer) = reflector::store();
         for pod in pods {
             writer.apply_watcher_event(&watcher::Event::Apply(pod));
@@ -475,7 +475,7 @@ mod tests {
         }
     }
 
-    fn pod(namespace: &str, name: &str, phase: &str) -> Pod {
+    pub(super) fn pod(namespace: &str, name: &str, phase: &str) -> Pod {
         serde_json::from_value(json!({
             "metadata": {"uid": name, "namespace": namespace, "name": name},
             "spec": {"nodeName": "n1", "containers": []},

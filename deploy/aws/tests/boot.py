@@ -250,6 +250,14 @@ def a_run_that_was_cut_off_is_gone_on_with(machines, user_data):
     same([signal["Status"] for signal in machine.signals()], ["SUCCESS"], "signals")
 
 
+def a_second_run_leaves_the_first_alone(machines, user_data):
+    """It took the pending release of a living Helm away, and told CloudFormation that setting up had failed."""
+    machine = machines.boot("second", f"exec 8>/run/tanso-setup.lock\nflock 8\n{user_data}")
+    same(machine.code(), 1, f"the second run:\n{machine.output()}")
+    has(machine.output(), "another run is under way", "tail -f /var/log/tanso-setup.log")
+    same([machine.signals(), machine.called()], [[], []], "signals and calls")
+
+
 def manifest(machines):
     """What the first run applied, without the Secret of the certificate, as a file."""
     applied = (machines.folder / "metal/tmp/applied").read_text()

@@ -92,6 +92,7 @@ def booted(tally, user_data, cache):
         ("by hand: nothing runs before /opt/tanso/setup is called", by_hand),
         ("a failure of any step is signalled with its name; logs alone may fail", lambda: boot.failures_are_told(machines, user_data.result()["tanso"])),
         ("a run that was cut off while Helm installed is gone on with", lambda: boot.a_run_that_was_cut_off_is_gone_on_with(machines, user_data.result()["tanso"])),
+        ("a second run at the same time leaves the first alone", lambda: boot.a_second_run_leaves_the_first_alone(machines, user_data.result()["tanso"])),
         ("the chart takes the values", lambda: boot.values_fit_the_chart(machines, cache)),
         ("a real nginx takes the configuration and guards the metrics", lambda: proxy.nginx_guards(machines.folder / "metal", boot.manifest(machines), cache)),
         ("checkov fails nothing of the metrics proxy", lambda: lint.checkov_accepts_the_proxy(boot.manifest(machines))),

@@ -144,19 +144,8 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::{reflector, watcher};
-    use serde_json::json;
-
+    use super::super::tests::{inventory, pod};
     use super::*;
-
-    fn pod(name: &str) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"uid": name, "namespace": "shop", "name": name},
-            "spec": {"nodeName": "n1", "containers": []},
-            "status": {"phase": "Running"}
-        }))
-        .unwrap()
-    }
 
     /// Each time that the watch broke off, what went meanwhile was remembered for
     /// as long as the process lived.
@@ -164,20 +153,10 @@ mod tests {
     async fn pods_that_went_while_nobody_watched_are_forgotten_with_the_next_list() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
-        let (pods, mut writer) = reflector::store();
-        writer.apply_watcher_event(&watcher::Event::Apply(pod("till")));
-        let book = Inventory {
-            pods,
-            replica_sets: reflector::store().0,
-            jobs: reflector::store().0,
-            cron_jobs: reflector::store().0,
-            nodes: reflector::store().0,
-            namespaces: reflector::store().0,
-            monitors: reflector::store().0,
-        };
+        let book = inventory([pod("shop", "till", "Running")]);
         let mut names = Names::new(book, ledger);
         for name in ["till", "gone"] {
-            names.note(Seen::Changed(Arc::new(pod(name))));
+            names.note(Seen::Changed(Arc::new(pod("shop", name, "Running"))));
         }
         names.write().await;
         assert_eq!(names.known.len(), 2);

@@ -51,7 +51,7 @@ const WORDS: [(&[&str], &str, bool); 9] = [
         "Fake",
         false,
     ),
-    // It asks by way of the API server, which is no pod that a policy lets in.
+    // Agents are asked by way of the API server, which is no pod that a policy lets in.
     (
         &["networkPolicy.enabled=true"],
         "networkPolicy.apiServerCidr names",

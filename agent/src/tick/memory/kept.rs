@@ -22,7 +22,7 @@ pub(super) struct Kept {
     most: usize,
     open: HashMap<usize, (Box<str>, Charged)>,
     /// Those that were not there, and how often they are passed over yet.
-    absent: HashMap<usize, u8>,
+    absent: HashMap<usize, (Box<str>, u8)>,
 }
 
 impl Default for Kept {
@@ -58,7 +58,8 @@ impl Kept {
     /// What is charged to the group at `path`, that of the account at `place`,
     /// bytes; `None` if it is not there, or was not a few turns ago.
     pub(super) fn charged(&mut self, files: &MemoryFiles, place: usize, path: &str) -> Option<u64> {
-        if let Some(passes) = self.absent.get_mut(&place)
+        if let Some((of, passes)) = self.absent.get_mut(&place)
+            && **of == *path
             && *passes > 0
         {
             *passes -= 1;
@@ -74,7 +75,7 @@ impl Kept {
         self.open.remove(&place);
         let found = files.open(path);
         let Some((bytes, counter)) = found.and_then(|found| Some((found.bytes()?, found))) else {
-            self.absent.insert(place, PASSES);
+            self.absent.insert(place, (path.into(), PASSES));
             return None;
         };
         self.absent.remove(&place);
@@ -128,6 +129,20 @@ mod tests {
     }
 
     #[test]
+    fn a_group_that_was_removed_and_made_again_is_read_by_its_new_counter_at_once() {
+        let (_machine, root, files) = machine();
+        let mut kept = Kept::up_to(9);
+        holds(&root, "a", "5");
+        assert_eq!(kept.charged(&files, 4, "a"), Some(5));
+        // What is open of it has nothing to read from now on.
+        holds(&root, "a", "");
+        fs::remove_dir_all(root.join("a")).unwrap();
+        holds(&root, "a", "6");
+        assert_eq!(kept.charged(&files, 4, "a"), Some(6));
+        assert_eq!(kept.open.len(), 1);
+    }
+
+    #[test]
     fn no_more_stay_open_than_may_and_the_others_are_read_too() {
         let (_machine, root, files) = machine();
         let mut kept = Kept::up_to(2);
@@ -154,6 +169,9 @@ mod tests {
         holds(&root, "late", "5");
         let seen: Vec<Option<u64>> = (0..5).map(|_| kept.charged(&files, 4, "late")).collect();
         assert_eq!(seen, [None, None, None, Some(5), Some(5)]);
+        // Another group was never looked for.
+        assert_eq!(kept.charged(&files, 7, "gone"), None);
+        assert_eq!(kept.charged(&files, 7, "late"), Some(5));
         kept.clear();
         assert!(kept.open.is_empty() && kept.absent.is_empty());
     }

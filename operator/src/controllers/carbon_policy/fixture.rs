@@ -1,5 +1,7 @@
 //! Made-up results for tests.
 
+use tanso_carbon::calendar::UtcHour;
+use tanso_carbon::stays::Stay;
 use tanso_crds::carbon_policy::status::{Figures, Recommendation, Verdict, WorkloadResult};
 
 /// A `Deployment` of `shop` without any figures.
@@ -18,5 +20,14 @@ pub(super) fn workload(name: &str, recommendations: Vec<Recommendation>) -> Work
         recommendations,
         in_parts: None,
         no_advice: Vec::new(),
+    }
+}
+
+/// A node's stay in a region of `aws`, from an hour since 1970 on.
+pub(super) fn stay(since: i64, region: Option<&str>, millicores: u32) -> Stay {
+    Stay {
+        since: UtcHour::from_unix_seconds(since * 3_600),
+        region: region.map(|region| ("aws".to_owned(), region.to_owned())),
+        millicores: Some(millicores),
     }
 }

@@ -101,15 +101,8 @@ impl Facts for Remembered<'_> {
 mod tests {
     use tanso_carbon::stays::Stay;
 
+    use super::super::fixture::stay;
     use super::*;
-
-    fn stay(since: i64, region: Option<&str>, millicores: u32) -> Stay {
-        Stay {
-            since: UtcHour::from_unix_seconds(since * 3_600),
-            region: region.map(|region| ("aws".to_owned(), region.to_owned())),
-            millicores: Some(millicores),
-        }
-    }
 
     /// Energy of a node that is gone was priced at the site without a note.
     #[test]

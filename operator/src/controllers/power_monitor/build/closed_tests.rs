@@ -95,8 +95,8 @@ fn the_ports_of_dns_and_the_place_of_the_api_server_can_be_said() {
     }
 }
 
-/// With enforced policies `kubectl tanso` had no power and no hours: the API server
-/// that forwards its questions is no pod of a namespace.
+/// With enforced policies `kubectl tanso top` had no power of now: the API server
+/// that forwards its questions to agents is no pod of a namespace.
 #[test]
 fn the_api_servers_proxy_is_let_in_from_the_address_that_is_told() {
     let rules_in = |closed: Value| {

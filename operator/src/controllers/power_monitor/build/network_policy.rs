@@ -54,8 +54,9 @@ pub(super) fn agent(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
 }
 
 /// In: its own monitor's pods, agents and other model servers, readers of
-/// metrics, and the API server's proxy where its address is told. Out: nothing, unless it learns: then it asks the API server whose
-/// tokens it is shown, and the others follow the one that learns.
+/// metrics, and the API server's proxy where its address is told. Out: nothing,
+/// unless it learns: then it asks the API server whose tokens it is shown, and
+/// the others follow the one that learns.
 pub(super) fn model_server(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
     let own = BTreeMap::from([(MONITOR_LABEL.to_owned(), plan.monitor.name.clone())]);
     let mut ingress = vec![from(
@@ -113,7 +114,7 @@ fn api_server(closed: &Closed) -> NetworkPolicyEgressRule {
     )
 }
 
-/// Whoever asks by way of the API server (`kubectl tanso` does) comes from its
+/// Whoever asks by way of the API server (`kubectl tanso` asks agents so) comes from its
 /// address, which is in no namespace: let in where somebody tells that address.
 fn proxied(closed: &Closed, port: i32) -> Option<NetworkPolicyIngressRule> {
     let cidr = closed.api_server_cidr.as_ref()?;

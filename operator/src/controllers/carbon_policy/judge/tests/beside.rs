@@ -16,6 +16,26 @@ fn region(name: &str) -> &'static Region {
     places::regions().unwrap().get(name, Some("aws")).unwrap()
 }
 
+/// Nodes in regions of `aws`, and nothing else that is seen.
+fn nodes_in<const N: usize>(places: [(&str, &str); N]) -> Observed {
+    Observed {
+        node_regions: places
+            .map(|(node, name)| (node.to_owned(), region(name)))
+            .into(),
+        ..Observed::default()
+    }
+}
+
+/// A third more of the policy's energy, on a second node.
+fn moved() -> Snapshot {
+    let mut moved = snapshot();
+    moved.rows.push(HourRow {
+        node: Arc::from("n2"),
+        ..row(pod("a1"), 30_000_000_000, Provenance::Measured)
+    });
+    moved
+}
+
 /// Half of the hour's energy of the policy under a contract of no emissions.
 fn contracts() -> Table {
     Table {
@@ -106,18 +126,8 @@ fn a_broken_table_of_contracts_names_its_row() {
 fn what_moves_between_regions_is_priced_where_it_was() {
     let mut by_region = spec(IntensitySource::Static);
     by_region.site.placement = Placement::NodeRegion;
-    let mut moved = snapshot();
-    let mut there = row(pod("a1"), 30_000_000_000, Provenance::Measured);
-    there.node = Arc::from("n2");
-    moved.rows.push(there);
-    let observed = Observed {
-        node_regions: [
-            ("n1".to_owned(), region("ap-northeast-2")),
-            ("n2".to_owned(), region("eu-north-1")),
-        ]
-        .into(),
-        ..Observed::default()
-    };
+    let moved = moved();
+    let observed = nodes_in([("n1", "ap-northeast-2"), ("n2", "eu-north-1")]);
     let (policy, found) = evaluate_with(&by_region, &moved, &observed, &Cluster);
     let regions: Vec<_> = found
         .places
@@ -161,10 +171,7 @@ fn what_moves_between_regions_is_priced_where_it_was() {
 fn where_nothing_was_used_is_no_place_of_use() {
     let mut by_region = spec(IntensitySource::Static);
     by_region.site.placement = Placement::NodeRegion;
-    let observed = Observed {
-        node_regions: [("n2".to_owned(), region("eu-north-1"))].into(),
-        ..Observed::default()
-    };
+    let observed = nodes_in([("n2", "eu-north-1")]);
     let mut more = snapshot();
     let mut nothing = row(pod("a2"), 0, Provenance::Measured);
     nothing.node = Arc::from("n2");
@@ -211,14 +218,7 @@ fn a_rule_over_a_longer_period_names_the_places_of_that_period() {
                 kind: policyTarget, authority: us, binds: Nobody, source: board, evidence: none, metric: CarbonBudget, \
                 op: AtMost, limit: 1000, unit: kgCO2eq, period: Year}\n";
     let rules = Rules::default().with([("own.yaml", text)]);
-    let observed = Observed {
-        node_regions: [
-            ("n1".to_owned(), region("ap-northeast-2")),
-            ("n2".to_owned(), region("eu-north-1")),
-        ]
-        .into(),
-        ..Observed::default()
-    };
+    let observed = nodes_in([("n1", "ap-northeast-2"), ("n2", "eu-north-1")]);
     let policy = policy_by(&yearly, &observed, &rules);
     let mut longer = snapshot();
     // Two months ago, in Sweden: the second place's number.
@@ -273,10 +273,7 @@ fn a_rule_over_a_longer_period_names_the_places_of_that_period() {
 fn nodes_in_unknown_regions_are_told_with_their_energy_and_what_is_accepted() {
     let mut by_region = spec(IntensitySource::Static);
     by_region.site.placement = Placement::NodeRegion;
-    let mut more = snapshot();
-    let mut there = row(pod("a1"), 30_000_000_000, Provenance::Measured);
-    there.node = Arc::from("n2");
-    more.rows.push(there);
+    let mut more = moved();
     let mut idle = row(pod("a2"), 0, Provenance::Measured);
     idle.node = Arc::from("n3");
     more.rows.push(idle);
@@ -488,14 +485,8 @@ fn regions_whose_figures_count_other_emissions_than_the_sites_have_no_price() {
         name: "eu-north-1".into(),
         latency_ms: None,
     }];
-    let mut moved = snapshot();
-    let mut there = row(pod("a1"), 30_000_000_000, Provenance::Measured);
-    there.node = Arc::from("n2");
-    moved.rows.push(there);
-    let observed = Observed {
-        node_regions: [("n2".to_owned(), region("eu-north-1"))].into(),
-        ..Observed::default()
-    };
+    let moved = moved();
+    let observed = nodes_in([("n2", "eu-north-1")]);
     let priced = policy(&by_region, &observed);
     assert_eq!(
         judged(&priced, &moved, &Cluster).account.unpriced,

@@ -3,7 +3,7 @@
 
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use tanso_carbon::stays::{Stay, Stays};
+use tanso_carbon::stays::Stays;
 use tanso_crds::carbon_policy::Placement;
 use tanso_faces::answer::report::{Limits, When, read};
 use tanso_faces::answer::{assess, compare, list};
@@ -13,6 +13,7 @@ use tanso_faces::view::PolicyKind;
 use tanso_faces::view::given::Given;
 use tanso_intensity::places;
 
+use super::super::super::fixture::stay;
 use super::super::super::remembered::{Known, Remembered};
 use super::per_unit::{served, with_units};
 use super::*;
@@ -151,18 +152,13 @@ impl Facts for OneLeft {
 /// The node that is left came again elsewhere and larger an hour after `past`;
 /// another one is gone.
 fn stays(past: UtcHour) -> Stays {
-    let stay = |since, region: &str, millicores| Stay {
-        since,
-        region: Some(("aws".to_owned(), region.to_owned())),
-        millicores: Some(millicores),
-    };
-    let first = UtcHour::from_unix_seconds(0);
-    let again = stay(past.plus_hours(1), "ap-northeast-2", 4_000);
+    let later = past.unix_seconds() / 3_600 + 1;
+    let again = stay(later, Some("ap-northeast-2"), 4_000);
     Stays::from([
-        ("gone".to_owned(), vec![stay(first, "eu-west-1", 8_000)]),
+        ("gone".to_owned(), vec![stay(0, Some("eu-west-1"), 8_000)]),
         (
             "n1".to_owned(),
-            vec![stay(first, "eu-north-1", 2_000), again],
+            vec![stay(0, Some("eu-north-1"), 2_000), again],
         ),
     ])
 }
