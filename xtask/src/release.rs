@@ -130,9 +130,10 @@ pub fn run(args: &Args) -> Result<()> {
     let helm = Tool::Helm.ensure()?;
     let rendered = rendered()?;
     let targets: Vec<String> = archs.iter().copied().map(Arch::triple).collect();
-    let bills = IMAGES.map(|(_, subject)| sbom::contents(subject, &targets));
+    let together = IMAGES.map(|(_, subject)| subject.package);
+    let bills = IMAGES.map(|(_, subject)| sbom::contents(subject, &together, &targets));
     let bills = bills.into_iter().collect::<Result<Vec<_>>>()?;
-    let plugins_bill = sbom::contents(PLUGIN, &targets)?.bill(None)?;
+    let plugins_bill = sbom::contents(PLUGIN, &[], &targets)?.bill(None)?;
     deny::run(&deny::Args {
         require_advisories: args.require_advisories,
     })?;

@@ -55,19 +55,24 @@ pub(super) struct Contents {
     sums: BTreeMap<(String, String), String>,
 }
 
-/// All that is linked in for any of these targets.
+/// All that is linked in for any of these targets; `together` are the packages
+/// that are compiled in one go.
 ///
 /// # Errors
 /// When Cargo does not know the package, or a part's version cannot be told.
-pub(super) fn contents(subject: Subject, targets: &[String]) -> Result<Contents> {
+pub(super) fn contents(
+    subject: Subject,
+    together: &[&str],
+    targets: &[String],
+) -> Result<Contents> {
     let root = workspace::root();
-    let tree = tree::of(&root, Some(subject.package), targets)?;
+    let tree = tree::of(&root, Some(subject.package), together, targets)?;
     let mut sums = checksums(&lock(&root.join("Cargo.lock"))?);
     let mut kernel = None;
     if subject.has_kernel_programs {
         let folder = root.join("agent-ebpf");
         sums.extend(checksums(&lock(&folder.join("Cargo.lock"))?));
-        kernel = Some(tree::of(&folder, None, &[ebpf::TARGET.to_owned()])?);
+        kernel = Some(tree::of(&folder, None, &[], &[ebpf::TARGET.to_owned()])?);
     }
     let parts = parts(subject)?;
     Ok(Contents {
@@ -285,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_crate_is_named_once_with_its_licence_and_checksum() {
-        let tree = tree::parse(TREE).unwrap();
+        let tree = tree::parse(TREE, None).unwrap();
         let bill = bill(&tree, None, &[], &checksums(LOCK), None).unwrap();
         assert_eq!(bill["metadata"]["component"]["version"], "0.1.0");
         let components = bill["components"].as_array().unwrap();
@@ -300,7 +305,10 @@ mod tests {
 
     #[test]
     fn what_needs_what_is_told_with_the_kernel_programs_and_what_is_no_crate() {
-        let (tree, kernel) = (tree::parse(TREE).unwrap(), tree::parse(KERNEL).unwrap());
+        let (tree, kernel) = (
+            tree::parse(TREE, None).unwrap(),
+            tree::parse(KERNEL, None).unwrap(),
+        );
         let bill = bill(&tree, Some(&kernel), &[glibc()], &checksums(LOCK), None).unwrap();
         let needs = bill["dependencies"].as_array().unwrap();
         let of = |name: &str| {
@@ -327,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_bill_says_which_image_it_is_of_and_one_of_another_image_is_another_bill() {
-        let tree = tree::parse(TREE).unwrap();
+        let tree = tree::parse(TREE, None).unwrap();
         let of = |image| bill(&tree, None, &[], &BTreeMap::new(), image).unwrap();
         let (one, other) = (of(Some("a@sha256:1")), of(Some("a@sha256:2")));
         let said = &one["metadata"]["properties"][0];
