@@ -424,8 +424,7 @@ pub fn energy_table(
             continue;
         };
         let name = format!("{}/{}/{}", workload.namespace, workload.kind, workload.name);
-        let place = site.place_of(&row.node, row.hour).checked_sub(1);
-        let other = place.and_then(|index| site.others.get(index));
+        let other = site.other(site.place_of(&row.node, row.hour));
         let zone = other.map_or(&site.zone, |other| &other.intensity.series.info().zone);
         let pue = other.and_then(|other| other.pue.as_ref());
         let pue = pue.map_or_else(|| ",".to_owned(), told);
