@@ -14,6 +14,7 @@ pub mod figures;
 pub mod find;
 mod judge;
 pub mod list;
+mod most_used;
 pub mod outcomes;
 pub mod places;
 pub mod power;

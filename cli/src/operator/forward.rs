@@ -13,8 +13,6 @@ use super::{OpenFault, Opener};
 const OPERATOR_LABEL: &str = "app.kubernetes.io/name=tanso-operator";
 /// The name of the operator's port.
 const PORT_NAME: &str = "http";
-/// The operator's port, unless its pod names another.
-const PORT: u16 = 8_080;
 
 /// Opens port-forwards to a pod of the operator that is ready.
 pub(crate) struct PodForward {
@@ -44,9 +42,9 @@ impl PodForward {
                 "no pod of the operator is ready in namespace \"{ns}\""
             ))
         };
-        let pod = listed.items.iter().find(|pod| is_ready(pod));
-        let pod = pod.ok_or_else(nobody)?;
-        let (name, port) = (pod.metadata.name.as_deref().unwrap_or_default(), port(pod));
+        let mut ready = listed.items.iter().filter(|pod| is_ready(pod));
+        let found = ready.find_map(|pod| Some((pod.metadata.name.as_deref()?, port(pod)?)));
+        let (name, port) = found.ok_or_else(nobody)?;
         let ports = [port];
         let opened = Box::pin(pods.portforward(name, &ports)).await;
         let mut opened = opened.map_err(|error| {
@@ -80,14 +78,13 @@ fn is_ready(pod: &Pod) -> bool {
     is_ready && pod.metadata.deletion_timestamp.is_none()
 }
 
-/// The port on which the operator answers.
-fn port(pod: &Pod) -> u16 {
+/// The port on which the operator answers; none where no container names it: the
+/// caller's token is for nothing else that listens in such a pod.
+fn port(pod: &Pod) -> Option<u16> {
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
     let named = ports.find(|port| port.name.as_deref() == Some(PORT_NAME));
-    named
-        .and_then(|port| u16::try_from(port.container_port).ok())
-        .unwrap_or(PORT)
+    named.and_then(|port| u16::try_from(port.container_port).ok())
 }
 
 #[cfg(test)]
@@ -159,11 +156,16 @@ mod tests {
         );
     }
 
+    /// Nor one that only has the operator's label: the Service asks none of them,
+    /// and a token told to one is told to somebody else.
     #[tokio::test]
-    async fn a_pod_that_is_not_ready_or_goes_is_not_asked() {
+    async fn a_pod_that_is_not_ready_or_goes_or_names_no_port_is_not_asked() {
         let mut going = pod("going", "True", 8_080);
         going["metadata"]["deletionTimestamp"] = json!("2026-11-21T09:00:00Z");
-        let (fault, asked) = opened(list(&[going, pod("starting", "False", 8_080)])).await;
+        let mut other = pod("other", "True", 8_080);
+        other["spec"]["containers"][0]["ports"] = json!([{"containerPort": 8_080}]);
+        let pods = [going, pod("starting", "False", 8_080), other];
+        let (fault, asked) = opened(list(&pods)).await;
         let OpenFault::Nobody(why) = fault else {
             panic!("{fault:?}");
         };

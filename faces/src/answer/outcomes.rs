@@ -98,6 +98,10 @@ pub fn sentence(language: Language, one: &AdviceOutcome) -> String {
         state(language, one.state)
     );
     let told = match (&one.taken_at, language) {
+        // How far it went is all that there is to say of it.
+        (None, _) if one.state == AdviceState::PartlyTaken => {
+            format!(" ({} {now})", language.pick("now", "현재"))
+        }
         (None, _) => String::new(),
         (Some(at), Language::English) => format!(" ({}, now {now})", at.0),
         (Some(at), Language::Korean) => format!("({}, 현재 {now})", at.0),
@@ -185,5 +189,16 @@ mod tests {
             said,
             "memory (main): 512Mi → 256Mi, told 2026-08-01 – 2026-08-09: not taken"
         );
+    }
+
+    #[test]
+    fn of_advice_that_was_partly_followed_it_is_told_how_far() {
+        let mut one = outcome(None);
+        one.state = AdviceState::PartlyTaken;
+        one.asked_now = Some("448Mi".to_owned());
+        let said = sentence(Language::English, &one);
+        assert!(said.ends_with(": partly taken (now 448Mi)"), "{said}");
+        let said = sentence(Language::Korean, &one);
+        assert!(said.ends_with(": 일부 이행 (현재 448Mi)"), "{said}");
     }
 }

@@ -1,8 +1,6 @@
 //! The same work in other regions: their grids hour by hour, their
 //! facilities, and what stands against going there.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tanso_carbon::account::Metering;
@@ -18,6 +16,7 @@ use super::assess::region_named;
 use super::figures::milligrams_per_kwh;
 use super::find::Found;
 use super::judge::{self, Terms, judge_rows};
+use super::most_used::MostUsed;
 use super::profile::Basis;
 use super::{AnswerFault, PolicyName, WorkloadName, note, year_of};
 use crate::view::{Facts, PlaceAt, Site};
@@ -313,21 +312,21 @@ fn pue_view(pue: &FacilityPue) -> PueView {
 
 fn here(load: &Load, site: &Site, now: UtcHour) -> RegionView {
     let judged = judged(load, &site.places(), false);
-    let (number, percent) = most_used(&load.profile.rows);
-    let other = number
-        .checked_sub(1)
-        .and_then(|index| site.others.get(index));
+    let rows = load.profile.rows.iter();
+    let most = MostUsed::of(rows.map(|row| (row.place, row.energy.value)));
+    let other = most.and_then(|most| site.other(most.number));
     let (loaded, pue) = other.map_or((&site.intensity, &site.pue), |other| {
         (&other.intensity, &other.pue)
     });
     RegionView {
         region: other.map_or_else(|| "site".to_owned(), |other| other.region.clone()),
         provider: String::new(),
-        location: if percent < 100 {
-            format!("{percent} % of the energy; the emissions are of all places together")
-        } else {
-            String::new()
-        },
+        location: most
+            .filter(|most| most.percent < 100)
+            .map_or_else(String::new, |most| {
+                let percent = most.percent;
+                format!("{percent} % of the energy; the emissions are of all places together")
+            }),
         zone: other.map_or_else(|| site.zone.clone(), |_| loaded.series.info().zone.clone()),
         intensity: grid(&*loaded.series, now),
         pue: pue.as_ref().map(pue_view),
@@ -338,19 +337,6 @@ fn here(load: &Load, site: &Site, now: UtcHour) -> RegionView {
         verdict: load.found.is_some().then_some(judged.verdict),
         constraint: None,
     }
-}
-
-/// The number of the place of most energy, and its share in percent; of equal
-/// ones the first, which is the site.
-fn most_used(rows: &[EnergyRow]) -> (usize, u128) {
-    let mut sums: BTreeMap<usize, u128> = BTreeMap::new();
-    for row in rows {
-        *sums.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());
-    }
-    let whole: u128 = sums.values().sum();
-    let most = sums.into_iter().rev().max_by_key(|(_, sum)| *sum);
-    let (number, most) = most.unwrap_or_default();
-    (number, (most * 100).checked_div(whole).unwrap_or(100))
 }
 
 fn unpriced(judged: &judge::Judged) -> Option<i64> {

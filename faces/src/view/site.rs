@@ -158,6 +158,12 @@ impl Site {
         region_of_grids(&self.grids, region, year)
     }
 
+    /// The region of such a number; `None` of the site's own.
+    #[must_use]
+    pub fn other(&self, number: usize) -> Option<&PlaceAt> {
+        self.others.get(number.checked_sub(1)?)
+    }
+
     /// The number of the place where a node was in an hour.
     #[must_use]
     pub fn place_of(&self, node: &str, hour: UtcHour) -> usize {

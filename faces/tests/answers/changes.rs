@@ -58,6 +58,15 @@ async fn a_cron_jobs_mean_run_is_planned_and_its_daily_hour_too() {
     assert_eq!(plan["daily"]["schedule"]["timeZone"], "Asia/Seoul");
 }
 
+/// Facts whose node is in eu-north-1, and counts there for the first policy.
+fn in_sweden() -> Given {
+    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
+    let mut facts = facts();
+    facts.nodes = vec![serde_json::from_value(node).unwrap()];
+    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    facts
+}
+
 /// A job on nodes elsewhere was planned on the grid of the policy's site.
 #[tokio::test]
 async fn a_job_is_planned_where_its_energy_is_used() {
@@ -68,11 +77,8 @@ async fn a_job_is_planned_where_its_energy_is_used() {
         let plan = ask(facts, "calculate_optimal_schedule", question).await;
         plan.unwrap()
     };
-    let mut facts = facts();
-    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
-    facts.nodes = vec![serde_json::from_value(node).unwrap()];
-    let here = plan(&facts, json!({})).await;
-    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let here = plan(&facts(), json!({})).await;
+    let facts = in_sweden();
     let found = plan(&facts, json!({})).await;
     assert_eq!(
         (&here["zone"], &found["zone"]),
@@ -95,10 +101,7 @@ async fn a_job_is_planned_where_its_energy_is_used() {
 /// The explanation of a job named the places of all workloads alone.
 #[tokio::test]
 async fn an_explanation_tells_where_the_workloads_own_energy_was_used() {
-    let mut facts = facts();
-    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
-    facts.nodes = vec![serde_json::from_value(node).unwrap()];
-    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let mut facts = in_sweden();
     let place = |region: &str, zone: &str| {
         json!({
             "region": region, "energyMicrojoules": 500, "pue": "-",
@@ -321,10 +324,7 @@ async fn nothing_is_compared_with_hours_that_have_no_intensity() {
 /// Energy of eu-north-1 was told as of the policy's own grid zone.
 #[tokio::test]
 async fn what_is_here_is_where_the_energy_is_used() {
-    let mut facts = facts();
-    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
-    facts.nodes = vec![serde_json::from_value(node).unwrap()];
-    facts.policies[0].spec.site.placement = Placement::NodeRegion;
+    let facts = in_sweden();
     let question = json!({"workload": "service-00", "regions": ["ap-northeast-2"]});
     let found = ask(&facts, "get_regional_comparison", question).await;
     let here = &found.unwrap()["here"];
@@ -392,11 +392,8 @@ async fn without_the_ledger_energy_is_spread_and_that_is_said() {
 /// It was priced at the policy's site, wherever it had been used.
 #[tokio::test]
 async fn energy_that_is_spread_is_priced_where_all_of_it_was_used() {
-    let mut facts = facts();
+    let mut facts = in_sweden();
     facts.energy = None;
-    let node = json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/region": "eu-north-1"}}});
-    facts.nodes = vec![serde_json::from_value(node).unwrap()];
-    facts.policies[0].spec.site.placement = Placement::NodeRegion;
     let place = |region: &str| {
         let intensity =
             json!({"zone": "SE", "method": "Average", "boundary": "LifeCycle", "source": "table"});

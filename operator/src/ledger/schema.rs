@@ -303,6 +303,11 @@ CREATE TABLE advice (
     PRIMARY KEY (policy, namespace, workload_kind, workload_name, resource, container, first_day,
                  asked)
 ) STRICT, WITHOUT ROWID;
+
+-- Pods of one workload are sought for each piece of advice: those of its whole namespace are not read.
+CREATE INDEX pods_by_workload ON pods (namespace, workload_kind, workload_name);
+-- The new one begins with it.
+DROP INDEX pods_by_namespace;
 ";
 
 /// Brings a ledger to the newest version; a new file gets all tables.
@@ -427,6 +432,24 @@ mod tests {
             .query_row("SELECT sum(energy_uj) FROM hours", [], |row| row.get(0))
             .unwrap();
         assert_eq!(kept, 7);
+    }
+
+    /// Each piece of advice read all pods of its namespace.
+    #[test]
+    fn the_pods_of_a_workload_and_of_a_namespace_are_found_by_an_index() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        migrate(&mut ledger).unwrap();
+        for (wanted, by) in [
+            (
+                "namespace = '' AND workload_kind = '' AND workload_name = ''",
+                "(namespace=? AND workload_kind=? AND workload_name=?)",
+            ),
+            ("namespace = ''", "(namespace=?)"),
+        ] {
+            let sql = format!("EXPLAIN QUERY PLAN SELECT node FROM pods WHERE {wanted}");
+            let plan: String = ledger.query_row(&sql, [], |row| row.get(3)).unwrap();
+            assert!(plan.ends_with(&format!("pods_by_workload {by}")), "{plan}");
+        }
     }
 
     #[test]

@@ -2,8 +2,6 @@
 //! region or zone that was asked for, else of the place where the workload used
 //! most of its energy; pure.
 
-use std::collections::BTreeMap;
-
 use jiff::tz::TimeZone;
 use tanso_carbon::account::Metering;
 use tanso_carbon::calendar;
@@ -12,6 +10,7 @@ use tanso_intensity::Loaded;
 
 use super::super::AnswerFault;
 use super::super::assess::{grid_named, region_named};
+use super::super::most_used::MostUsed;
 use super::plan::Question;
 use crate::view::{Energy, PlaceAt, Site};
 
@@ -40,32 +39,20 @@ fn told(pue: Option<&FacilityPue>, metering: Metering) -> String {
     }
 }
 
-/// Where a workload used most of its energy: the number of the place, and its
-/// share, percent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct UsedAt {
-    number: usize,
-    percent: u128,
-}
-
-/// The place of most energy; of equal ones the first, which is the site.
-pub(super) fn used_at(site: &Site, energy: &Energy) -> Option<UsedAt> {
-    let mut sums: BTreeMap<usize, u128> = BTreeMap::new();
-    for row in &energy.rows {
+/// Where a workload used most of its energy.
+pub(super) fn used_at(site: &Site, energy: &Energy) -> Option<MostUsed> {
+    let rows = energy.rows.iter();
+    MostUsed::of(rows.map(|row| {
         let place = site.place_of(&row.node, row.hour);
-        *sums.entry(place).or_default() += u128::from(row.energy.value.microjoules());
-    }
-    let whole: u128 = sums.values().sum();
-    let (number, most) = sums.into_iter().rev().max_by_key(|(_, sum)| *sum)?;
-    let percent = (most * 100).checked_div(whole)?;
-    Some(UsedAt { number, percent })
+        (place, row.energy.value)
+    }))
 }
 
 /// Where a job would run.
 pub(super) fn there(
     question: &Question,
     site: Option<Site>,
-    used: Option<UsedAt>,
+    used: Option<MostUsed>,
     year: i16,
 ) -> Result<There, AnswerFault> {
     let zone_of = |name: &str| {
@@ -123,10 +110,9 @@ pub(super) fn there(
 }
 
 /// The policy's own place, or that of its others where the workload used most.
-fn own_place(site: &Site, used: Option<UsedAt>, time_zone: TimeZone) -> There {
+fn own_place(site: &Site, used: Option<MostUsed>, time_zone: TimeZone) -> There {
     let mut notes = site.notes.clone();
-    let index = used.and_then(|used| used.number.checked_sub(1));
-    let other = index.and_then(|index| site.others.get(index));
+    let other = used.and_then(|used| site.other(used.number));
     let name = other.map_or("the policy's site", |other| other.region.as_str());
     if let Some(used) = used.filter(|used| other.is_some() || used.percent < 100) {
         notes.push(format!(

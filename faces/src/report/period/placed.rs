@@ -38,9 +38,7 @@ pub(crate) fn places(site: &Site, rows: &[&EnergyHour]) -> Vec<PlaceFigures> {
 }
 
 fn of_place(site: &Site, number: usize, hours: &Hours) -> PlaceFigures {
-    let other = number
-        .checked_sub(1)
-        .and_then(|index| site.others.get(index));
+    let other = site.other(number);
     let region = other.map_or(SITE, |other| other.region.as_str());
     let (loaded, pue) = other.map_or((&site.intensity, &site.pue), |other| {
         (&other.intensity, &other.pue)

@@ -48,9 +48,22 @@ pub(super) fn note_and_look(
     advice::note(connection, policy, told, today)?;
     let mut left = most;
     let mut found = Vec::new();
-    let all = advice::of_policy(connection, policy)?;
-    for row in all.into_iter().filter(|row| row.is_due(today)) {
+    let mut due = advice::of_policy(connection, policy)?;
+    due.retain(|row| row.is_due(today));
+    // Where a visit does not come to the end, the next day begins with those that
+    // wait longest, and not with the same ones again.
+    due.sort_by_key(|row| row.found.unwrap_or(row.told.last_told));
+    for row in due {
         let needed = row.told.needed();
+        if today > needed.until {
+            // Its first hours are kept by the day by now, where those of all pods
+            // would be read for each pod: what was found in time stays.
+            found.push(AdviceRow {
+                is_final: true,
+                ..row
+            });
+            continue;
+        }
         // Whole days only: energy of the last hours may come late.
         let period = Period {
             from: needed.from,
@@ -65,9 +78,13 @@ pub(super) fn note_and_look(
                 left = left.saturating_sub(sought.pod_hours);
                 Some(taken::outcome(&row.told, &hours))
             }
-            // More than a visit may seek at all: told as not known.
-            None if sought.pod_hours > most => None,
-            None => continue,
+            // More than a visit may seek at all: told as not known, but for what
+            // was found of it when it had fewer pods.
+            None if sought.pod_hours > most => {
+                row.outcome.filter(|outcome| outcome.taken_at.is_some())
+            }
+            // The next visit begins with it.
+            None => break,
         };
         let is_final = outcome.map_or(today >= needed.until, |outcome| {
             outcome.is_final(&row.told, today)

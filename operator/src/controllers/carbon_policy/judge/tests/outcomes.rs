@@ -223,6 +223,60 @@ fn more_pods_than_a_visit_may_seek_are_not_looked_at_again_that_day() {
     );
 }
 
+/// The first workloads by name were looked at day after day, and the last never.
+#[test]
+fn what_waits_longest_is_looked_at_first() {
+    let (_folder, mut ledger) = booked();
+    let main = told_on(-11);
+    let side = AdviceRow {
+        container: "side".to_owned(),
+        ..main.clone()
+    };
+    // Hours of pods for one piece a visit: 792 on the first day, 816 on the second.
+    let mut visit = |told: &[AdviceRow], number| {
+        note_and_look(&mut ledger, POLICY, told, at(day(number)), 1_000).unwrap()
+    };
+    assert_eq!(visit(&[main, side], -11), 0);
+    assert_eq!(visit(&[], -5), 1);
+    assert_eq!(visit(&[], -4), 1);
+    let rows = of_policy(&ledger, POLICY).unwrap();
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| (row.container.as_str(), row.found))
+        .collect();
+    assert_eq!(
+        found,
+        [("main", Some(day(-5))), ("side", Some(day(-4)))],
+        "the second day goes on where the first ended"
+    );
+}
+
+/// An operator that was down, or a workload that grew: a change that was seen is
+/// not told as not known.
+#[test]
+fn what_was_found_stays_where_it_cannot_be_looked_at_again() {
+    let (_folder, mut ledger) = booked();
+    let row = [told_on(-11)];
+    note_and_look(&mut ledger, POLICY, &row, at(day(-11)), 9_999).unwrap();
+    let mut visit = |number, most| {
+        note_and_look(&mut ledger, POLICY, &[], at(day(number)), most).unwrap();
+        of_policy(&ledger, POLICY).unwrap().remove(0)
+    };
+    let known = visit(-5, 9_999);
+    assert!(known.outcome.is_some_and(|found| found.taken_at.is_some()));
+    let of_many = visit(-4, 10);
+    assert_eq!(
+        (of_many.outcome, of_many.found, of_many.is_final),
+        (known.outcome, Some(day(-4)), false)
+    );
+    // 33 days after the last on which it was told: its hours are days by now.
+    let late = visit(23, 9_999);
+    assert_eq!(
+        (late.outcome, late.found, late.is_final),
+        (known.outcome, Some(day(-4)), true)
+    );
+}
+
 /// One number in each face: status, answer, report.
 #[tokio::test]
 async fn what_became_of_advice_is_the_same_in_status_answer_and_report() {
