@@ -232,7 +232,8 @@ mod tests {
             target_dir: target_dir.into(),
         };
         let mut command = Command::new("cargo");
-        give_flags(&mut command, &place, Build::Release)?;
+        // The flags of the machine's own kind come after those of names.
+        give_flags(&mut command, &place, Build::Release, Arch::Arm64)?;
         let value = command.get_envs().find(|(name, _)| *name == "RUSTFLAGS");
         let (_, value) = value.context("RUSTFLAGS")?;
         Ok(value.unwrap_or_default().to_string_lossy().into_owned())
