@@ -302,6 +302,16 @@ pub enum Standing {
 }
 
 impl Rule {
+    /// Whether it can be judged for one workload: a ratio of its own energy over
+    /// a policy's window or a report's time. Budgets and paths are of all that the
+    /// policy selects, and a longer period is not in a workload's figures.
+    #[must_use]
+    pub fn is_of_workload(&self) -> bool {
+        self.metric == Metric::GridIntensity
+            && self.period == RulePeriod::Window
+            && self.workload_verdict == WorkloadVerdict::Policy
+    }
+
     /// Where the rule stands on a local day of its jurisdiction.
     #[must_use]
     pub fn standing(&self, day: Date) -> Standing {

@@ -149,7 +149,7 @@ mod tests {
     }
 
     /// A machine whose control groups tell memory, and the folder of its root group.
-    fn machine() -> (TempDir, PathBuf, MemoryFiles) {
+    pub(super) fn machine() -> (TempDir, PathBuf, MemoryFiles) {
         let machine = tempfile::tempdir().unwrap();
         let roots = HostRoots::under(machine.path());
         fs::create_dir_all(&roots.cgroup).unwrap();

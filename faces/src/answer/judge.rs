@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use tanso_carbon::account::{Account, Coverage, Place, account};
-use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod, WorkloadVerdict};
+use tanso_carbon::regulation::Preset;
 use tanso_carbon::verdict::{self, Evidence};
 use tanso_carbon::{EnergyRow, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::status::{Figures, RegulationResult, Verdict};
@@ -41,7 +41,7 @@ pub(super) fn judge_rows(rows: &[EnergyRow], terms: &Terms<'_>) -> Judged {
     for preset in &terms.presets.known {
         let day = local_day(preset, terms.through);
         for rule in preset.on(day) {
-            if !is_of_workload(rule) {
+            if !rule.is_of_workload() {
                 continue;
             }
             let evidence = Evidence {
@@ -62,15 +62,6 @@ pub(super) fn judge_rows(rows: &[EnergyRow], terms: &Terms<'_>) -> Judged {
         reason,
         account,
     }
-}
-
-/// Whether a rule can be judged for one workload: a ratio of its own energy
-/// over the policy's window. Budgets and paths are of all that the policy
-/// selects, and a longer period is not in a workload's figures.
-fn is_of_workload(rule: &Rule) -> bool {
-    rule.metric == Metric::GridIntensity
-        && rule.period == RulePeriod::Window
-        && rule.workload_verdict == WorkloadVerdict::Policy
 }
 
 fn local_day(preset: &Preset, at: Timestamp) -> Date {

@@ -17,7 +17,7 @@ use jiff::civil::Date;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tanso_carbon::account::{Account, Coverage, EnergyRow, Place, account};
 use tanso_carbon::calendar::{CalendarError, Period, UtcHour, local_day};
-use tanso_carbon::regulation::{Metric, RulePeriod, WorkloadVerdict};
+use tanso_carbon::regulation::Metric;
 use tanso_carbon::verdict::{Evidence, Judgement, combine};
 use tanso_carbon::{GramsCo2e, Rule, RuleSet, Thresholds, judge};
 use tanso_crds::carbon_policy::status::{
@@ -300,7 +300,7 @@ impl Terms<'_> {
         known: Option<&WorkloadResult>,
     ) -> WorkloadResult {
         let (sum, cpu_ms) = self.account(rows, self.period);
-        let (_, verdict, reason) = self.judge(rows, &sum, is_of_workload);
+        let (_, verdict, reason) = self.judge(rows, &sum, Rule::is_of_workload);
         WorkloadResult {
             namespace: key.namespace.clone(),
             kind: key.kind.clone(),
@@ -392,14 +392,6 @@ impl Terms<'_> {
         let (verdict, reason) = self.presets.verdict(&combine(&judgements));
         (results, verdict, reason)
     }
-}
-
-/// Whether a rule can be judged for one workload: a ratio of its own energy
-/// over the report's time. Budgets and paths are of all that the policy selects.
-fn is_of_workload(rule: &Rule) -> bool {
-    rule.metric == Metric::GridIntensity
-        && rule.period == RulePeriod::Window
-        && rule.workload_verdict == WorkloadVerdict::Policy
 }
 
 #[cfg(test)]

@@ -89,21 +89,9 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
 
-    use tempfile::TempDir;
-
+    use super::super::tests::machine;
     use super::*;
-    use crate::host::HostRoots;
-
-    fn machine() -> (TempDir, PathBuf, MemoryFiles) {
-        let machine = tempfile::tempdir().unwrap();
-        let roots = HostRoots::under(machine.path());
-        fs::create_dir_all(&roots.cgroup).unwrap();
-        fs::write(roots.cgroup.join("cgroup.subtree_control"), "memory").unwrap();
-        let files = MemoryFiles::detect(&roots).unwrap();
-        (machine, roots.cgroup, files)
-    }
 
     fn holds(root: &std::path::Path, group: &str, bytes: &str) {
         fs::create_dir_all(root.join(group)).unwrap();

@@ -27,7 +27,7 @@ use jiff::civil::Date;
 use tanso_carbon::account::{self, Account, Coverage, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::recommend::{Action, consolidate};
-use tanso_carbon::regulation::{Metric, Preset, Rule, RulePeriod, WorkloadVerdict};
+use tanso_carbon::regulation::{Metric, Preset};
 use tanso_carbon::report::Digest;
 use tanso_carbon::verdict::{self, Combined, Evidence};
 use tanso_carbon::{HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
@@ -341,15 +341,6 @@ fn account_of<'a>(
     account::account(&rows, &policy.places(), coverage)
 }
 
-/// Whether a rule can be judged for one workload: a ratio of its own energy
-/// over the policy's window. Budgets and paths are of all that the policy
-/// selects, and a longer period is not in a workload's figures.
-fn is_of_workload(rule: &Rule) -> bool {
-    rule.metric == Metric::GridIntensity
-        && rule.period == RulePeriod::Window
-        && rule.workload_verdict == WorkloadVerdict::Policy
-}
-
 /// All workloads, largest emissions first.
 fn results_of(
     inputs: &Inputs<'_>,
@@ -383,7 +374,7 @@ fn result_of(
         for rule in preset
             .on(day)
             .into_iter()
-            .filter(|rule| is_of_workload(rule))
+            .filter(|rule| rule.is_of_workload())
         {
             let evidence = Evidence {
                 account: Some(&account),
