@@ -10,7 +10,6 @@ mod batch;
 pub mod btf;
 pub mod clock_state;
 pub mod ebpf;
-pub mod heap;
 mod ladder;
 pub mod pages;
 mod poll;

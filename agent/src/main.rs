@@ -1,13 +1,13 @@
 //! Reads the settings and runs the agent.
 
 use anyhow::Context as _;
-use tanso_agent::kernel::heap;
 use tanso_agent::program;
 use tanso_agent::settings::{Settings, SettingsRefusal};
-use tanso_runtime::{Shutdown, crypto, logs};
+use tanso_runtime::{Shutdown, crypto, heap, logs};
 
 fn main() -> anyhow::Result<()> {
-    heap::bound();
+    // Serving and reading hardly ever allocate at one time.
+    heap::bound(1);
     crypto::install();
     let settings = match Settings::from_words(std::env::args()) {
         // Help and version are answers, too.

@@ -30,7 +30,7 @@ use kube::Client;
 use prometheus_client::registry::Registry;
 use tanso_faces::view::Reviewer;
 use tanso_runtime::serve::{self, Limits, ListenFault};
-use tanso_runtime::{Health, Shutdown};
+use tanso_runtime::{Health, Shutdown, heap};
 use tokio::time::timeout;
 
 use crate::chore::{Chore, ChoreFault};
@@ -53,6 +53,9 @@ const LEASE: &str = "tanso-operator";
 
 /// How long running visits may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time between two times that freed memory is handed back.
+const GIVE_BACK_EVERY: Duration = Duration::from_secs(10);
 
 /// Parts whose state `/readyz` tells.
 const PARTS: [&str; 3] = ["ledger", "lease", web::PART];
@@ -342,6 +345,7 @@ impl Operator {
             upkeep::run(self.ledger.clone(), settings.backups(), term.clone()),
             carbon_policy::run(policies, term.clone()),
             power_monitor::run(monitors, node_ticks, term.clone()),
+            give_back_memory(term.clone()),
             Box::pin(energy_study::run(self.studies(), term)),
         );
     }
@@ -365,6 +369,17 @@ impl Operator {
             places: Arc::default(),
             client,
             claim,
+        }
+    }
+}
+
+/// Hands back what answers of agents and evaluations took: small pieces of them
+/// lie between what stays.
+async fn give_back_memory(term: Shutdown) {
+    loop {
+        tokio::select! {
+            () = term.begun() => return,
+            () = tokio::time::sleep(GIVE_BACK_EVERY) => heap::give_back(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use tanso_operator::settings::Settings;
-use tanso_runtime::{crypto, logs};
+use tanso_runtime::{crypto, heap, logs};
 
 fn main() -> ExitCode {
     match start(Settings::parse()) {
@@ -18,6 +18,8 @@ fn main() -> ExitCode {
 }
 
 fn start(settings: Settings) -> Result<()> {
+    // One for each thread of the runtime.
+    heap::bound(2);
     crypto::install();
     logs::init(settings.log_format, "info")?;
     tokio::runtime::Builder::new_multi_thread()

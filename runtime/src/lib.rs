@@ -6,6 +6,7 @@
 pub mod client;
 pub mod crypto;
 pub mod health;
+pub mod heap;
 pub mod logs;
 pub mod problem;
 #[cfg(feature = "review")]

@@ -3,11 +3,11 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use tanso_runtime::Health;
+use tanso_runtime::{Health, heap};
 
 use super::Cycle;
 use crate::clock::Now;
-use crate::kernel::{heap, pages};
+use crate::kernel::pages;
 
 /// After so long everything that runs once has run.
 const STARTED: Duration = Duration::from_secs(30);

@@ -14,6 +14,7 @@ use tanso_agent_wire::energy::{Cursor, EnergyPage, JournalId, PAGE_LIMIT, PATH, 
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::fleet::Size;
 use crate::records::{PODS_PER_NODE, of_pod};
 
 /// Minutes that each agent has.
@@ -23,6 +24,7 @@ struct Agent {
     node: String,
     number: u64,
     begin: i64,
+    size: Size,
 }
 
 /// What an agent is asked with.
@@ -38,9 +40,9 @@ pub struct Question {
 ///
 /// # Errors
 /// If a port cannot be had.
-pub async fn start(tasks: &mut JoinSet<()>, nodes: u64, begin: i64) -> Result<Vec<u16>> {
+pub async fn start(tasks: &mut JoinSet<()>, size: Size, begin: i64) -> Result<Vec<u16>> {
     let mut ports = Vec::new();
-    for number in 0..nodes {
+    for number in 0..size.nodes() {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .context("opening an agent's port")?;
@@ -49,6 +51,7 @@ pub async fn start(tasks: &mut JoinSet<()>, nodes: u64, begin: i64) -> Result<Ve
             node: node_name(number),
             number,
             begin,
+            size,
         };
         let router = Router::new()
             .route(PATH, get(energy))
@@ -98,6 +101,8 @@ impl Agent {
         let at = sequence - 1;
         let minute = i64::try_from(at / PODS_PER_NODE).unwrap_or(0);
         let pod = self.number * PODS_PER_NODE + at % PODS_PER_NODE;
-        of_pod(sequence, pod, self.begin + 60 * minute)
+        let mut record = of_pod(sequence, pod, self.begin + 60 * minute);
+        record.names.namespace = Some(self.size.namespace(pod));
+        record
     }
 }

@@ -9,7 +9,7 @@ use kube::Client;
 use serde_json::{Value, json};
 
 use crate::agents::node_name;
-use crate::records::{NAMESPACES, PODS_PER_NODE, namespace, pod_uid};
+use crate::records::{PODS_PER_NODE, pod_uid};
 
 /// Requests at a time.
 const AT_A_TIME: usize = 24;
@@ -17,7 +17,7 @@ const AT_A_TIME: usize = 24;
 /// How large a fleet is.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// Policies, spread over the namespaces.
+    /// Policies, each in a namespace of its own.
     pub policies: u32,
     /// Pods that use energy.
     pub pods: u64,
@@ -28,6 +28,26 @@ impl Size {
     #[must_use]
     pub const fn nodes(self) -> u64 {
         self.pods.div_ceil(PODS_PER_NODE)
+    }
+
+    /// The namespace of a pod: as many in each.
+    #[must_use]
+    pub fn namespace(self, pod: u64) -> String {
+        format!("scale-{}", pod % u64::from(self.policies.max(1)))
+    }
+
+    /// The collection that a policy is in.
+    #[must_use]
+    pub fn policies_of(self, number: u32) -> String {
+        format!(
+            "/apis/tanso.dev/v1alpha1/namespaces/{}/carbonpolicies",
+            self.namespace(u64::from(number))
+        )
+    }
+
+    /// All namespaces with policies and pods.
+    fn namespaces(self) -> impl Iterator<Item = String> {
+        (0..u64::from(self.policies)).map(move |number| self.namespace(number))
     }
 }
 
@@ -72,16 +92,11 @@ impl Api {
         Ok(())
     }
 
-    /// Namespaces, nodes, their agents at `ports`, and pods.
+    /// Nodes, their agents at `ports`, and pods, in namespaces that are there.
     ///
     /// # Errors
     /// If the API server refuses.
     pub async fn populate(&self, size: Size, ports: &[u16]) -> Result<()> {
-        for number in 0..NAMESPACES {
-            let object = json!({"apiVersion": "v1", "kind": "Namespace",
-                "metadata": {"name": namespace(number)}});
-            self.ensure("/api/v1/namespaces", &object).await?;
-        }
         let nodes = (0..size.nodes()).zip(ports).map(|(number, port)| {
             let name = node_name(number);
             async move {
@@ -104,7 +119,7 @@ impl Api {
                 "metadata": {"name": format!("pod-{pod}"), "uid": pod_uid(pod)},
                 "spec": {"nodeName": node_name(pod / PODS_PER_NODE), "containers": [
                     {"name": "main", "image": "none", "resources": {"requests": {"cpu": "500m"}}}]}});
-            self.pod(&namespace(pod), &object).await
+            self.pod(&size.namespace(pod), &object).await
         }))
         .await
     }
@@ -129,55 +144,54 @@ impl Api {
             .map(drop)
     }
 
-    /// Service accounts, without which the API server takes no pod.
+    /// Namespaces with service accounts, without which the API server takes no pod.
     ///
     /// # Errors
     /// If the API server refuses.
-    pub async fn accounts(&self) -> Result<()> {
+    pub async fn namespaces(&self, size: Size) -> Result<()> {
         let account = json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": "default"}});
-        for number in 0..NAMESPACES {
-            let name = namespace(number);
+        let account = &account;
+        all(size.namespaces().map(|name| async move {
             let object =
                 json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
             self.ensure("/api/v1/namespaces", &object).await?;
             let list = format!("/api/v1/namespaces/{name}/serviceaccounts");
-            self.ensure(&list, &account).await?;
-        }
+            self.ensure(&list, account).await
+        }))
+        .await?;
         let list = "/api/v1/namespaces/tanso-system/serviceaccounts";
-        self.ensure(list, &account).await
+        self.ensure(list, account).await
     }
 
     /// Removes every policy and its reports.
     ///
     /// # Errors
     /// If the API server refuses.
-    pub async fn clear(&self) -> Result<()> {
-        for number in 0..NAMESPACES {
+    pub async fn clear(&self, size: Size) -> Result<()> {
+        all(size.namespaces().map(|name| async move {
             for kind in ["carbonpolicies", "carbonreports"] {
-                let path = format!(
-                    "/apis/tanso.dev/v1alpha1/namespaces/{}/{kind}",
-                    namespace(number)
-                );
+                let path = format!("/apis/tanso.dev/v1alpha1/namespaces/{name}/{kind}");
                 self.ask("DELETE", &path, None).await?;
             }
-        }
-        Ok(())
+            Ok(())
+        }))
+        .await
     }
 
     /// Creates the policies, all at once.
     ///
     /// # Errors
     /// If the API server refuses.
-    pub async fn create_policies(&self, count: u32) -> Result<()> {
-        all((0..count).map(|number| async move {
+    pub async fn create_policies(&self, size: Size) -> Result<()> {
+        all((0..size.policies).map(|number| async move {
             let object = json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
                 "metadata": {"name": format!("policy-{number}")},
                 "spec": {"interval": "60s",
                     "site": {"zone": "KR", "timeZone": "Asia/Seoul",
                         "pue": {"value": 1.32, "evidence": "Certificate"}},
                     "regulations": [{"rule": "kr-carbon-2050"}, {"rule": "kr-green-datacenter"}]}});
-            self.ask("POST", &policies_of(number), Some(&object))
+            self.ask("POST", &size.policies_of(number), Some(&object))
                 .await
                 .map(drop)
         }))
@@ -197,15 +211,6 @@ impl Api {
             _ => bail!("the list of policies has no items"),
         }
     }
-}
-
-/// The collection that a policy is in.
-#[must_use]
-pub fn policies_of(number: u32) -> String {
-    format!(
-        "/apis/tanso.dev/v1alpha1/namespaces/{}/carbonpolicies",
-        namespace(u64::from(number))
-    )
 }
 
 async fn all<F>(work: impl Iterator<Item = F>) -> Result<()>

@@ -31,7 +31,7 @@ use tokio::time::sleep;
 use crate::agents::{Question, node_name};
 use crate::fleet::{Api, Size};
 use crate::operator::{Process, until};
-use crate::records::{PODS_PER_NODE, of_pod};
+use crate::records::{NAMESPACES, PODS_PER_NODE, of_pod};
 use crate::report::print;
 
 /// Simulated nodes.
@@ -158,10 +158,10 @@ pub async fn kill(kubeconfig: &Path, program: &Path, kills: u32, seed: u64) -> R
     let mut tasks = JoinSet::new();
     let (agents, ports) = start(&mut tasks, first_hour).await?;
     let size = Size {
-        policies: 0,
+        policies: u32::try_from(NAMESPACES)?,
         pods: NODES * PODS_PER_NODE,
     };
-    api.accounts().await?;
+    api.namespaces(size).await?;
     api.populate(size, &ports).await?;
     let begun = Instant::now();
     let mut random = seed | 1;

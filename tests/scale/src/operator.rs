@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::agents;
-use crate::fleet::{Api, Size, policies_of};
+use crate::fleet::{Api, Size};
 use crate::report::print;
 
 /// Longest wait for anything.
@@ -36,6 +36,9 @@ const VISITS: &str = "tanso_operator_reconciles_total";
 
 /// Edits that are followed, one after the other.
 const EDITS: u32 = 60;
+
+/// Crashes after which the same pod comes back.
+const CRASHES: u32 = 20;
 
 /// An operator's process; it ends with this value.
 pub struct Process {
@@ -157,9 +160,9 @@ pub async fn measure(
     let ledger = folder.path().join("ledger.db");
     let mut tasks = JoinSet::new();
     let first_hour = Timestamp::now().as_second() / 3_600 * 3_600 - 3_600;
-    let ports = agents::start(&mut tasks, size.nodes(), first_hour).await?;
-    api.accounts().await?;
-    api.clear().await?;
+    let ports = agents::start(&mut tasks, *size, first_hour).await?;
+    api.namespaces(*size).await?;
+    api.clear(*size).await?;
     api.populate(*size, &ports).await?;
     let name = |what: &str| json!({"bench": what, "policies": size.policies, "pods": size.pods, "nodes": size.nodes()});
     let begun = Instant::now();
@@ -181,11 +184,15 @@ pub async fn measure(
     let (now, most) = operator.memory_mib()?;
     print(&with(
         name("operator_memory"),
-        &json!({"rss_mib": now, "rss_most_mib": most}),
+        &json!({"rss_mib": now, "rss_most_mib": most,
+            "goal_mib_at_10000_pods": 60, "goal_mib_at_150000_pods": 400}),
     ));
-    let (operator, line) = crash(&api, operator, (program, kubeconfig, &ledger)).await?;
+    let (operator, line) =
+        recoveries((&api, size), operator, (program, kubeconfig, &ledger)).await?;
+    print(&with(name("operator_recovery"), &line));
+    let (operator, line) = crash((&api, size), operator, (program, kubeconfig, &ledger)).await?;
     print(&with(name("operator_crash"), &line));
-    let (operator, line) = farewell(&api, operator, (program, kubeconfig, &ledger)).await?;
+    let (operator, line) = farewell((&api, size), operator, (program, kubeconfig, &ledger)).await?;
     print(&with(name("operator_farewell"), &line));
     drop(operator);
     Ok(())
@@ -194,7 +201,7 @@ pub async fn measure(
 async fn ready(api: &Api, size: &Size, operator: &Process, line: Value) -> Result<()> {
     let before = operator.metric(WRITES).await?;
     let begun = Instant::now();
-    api.create_policies(size.policies).await?;
+    api.create_policies(*size).await?;
     let created = begun.elapsed().as_secs_f64();
     until("every policy is ready", || async {
         let policies = api.policies().await?;
@@ -255,7 +262,7 @@ async fn edits(api: &Api, size: &Size, line: Value) -> Result<()> {
     let mut times = Vec::new();
     for edit in 0..EDITS {
         let number = edit * size.policies / EDITS;
-        let path = format!("{}/policy-{number}", policies_of(number));
+        let path = format!("{}/policy-{number}", size.policies_of(number));
         let pue = 1.4 + f64::from(edit) / 1_000.0;
         let body = json!({"spec": {"site": {"pue": {"value": pue}}}});
         let begun = Instant::now();
@@ -279,10 +286,34 @@ async fn edits(api: &Api, size: &Size, line: Value) -> Result<()> {
 
 type Started<'a> = (&'a Path, &'a Path, &'a Path);
 
+type Fleet<'a> = (&'a Api, &'a Size);
+
+/// SIGKILL, and the same pod's next process at once: until an edit made
+/// meanwhile is in the status.
+async fn recoveries(
+    fleet: Fleet<'_>,
+    mut operator: Process,
+    (program, kubeconfig, ledger): Started<'_>,
+) -> Result<(Process, Value)> {
+    let mut times = Vec::new();
+    for crash in 0..CRASHES {
+        operator.signal(Signal::SIGKILL)?;
+        let begun = Instant::now();
+        drop(operator);
+        operator = Process::start(program, kubeconfig, ledger, "scale-0")?;
+        let line = taken_over(fleet, "scale-0", begun, 1.3 + f64::from(crash) / 1_000.0).await?;
+        times.push(line["status_seconds"].as_f64().context("seconds")?);
+    }
+    times.sort_by(f64::total_cmp);
+    let line = json!({"crashes": CRASHES, "p50_seconds": times.get(times.len() / 2),
+        "p99_seconds": times.last(), "goal_p99_seconds": 5});
+    Ok((operator, line))
+}
+
 /// SIGKILL, and another process at once: until it holds the lease, and until an
 /// edit made meanwhile is in the status.
 async fn crash(
-    api: &Api,
+    fleet: Fleet<'_>,
     operator: Process,
     (program, kubeconfig, ledger): Started<'_>,
 ) -> Result<(Process, Value)> {
@@ -290,13 +321,13 @@ async fn crash(
     let begun = Instant::now();
     drop(operator);
     let next = Process::start(program, kubeconfig, ledger, "scale-1")?;
-    let line = taken_over(api, "scale-1", begun, 1.6).await?;
+    let line = taken_over(fleet, "scale-1", begun, 1.6).await?;
     Ok((next, with(line, &json!({"goal_seconds": 20}))))
 }
 
 /// SIGTERM: the lease is given back.
 async fn farewell(
-    api: &Api,
+    fleet: Fleet<'_>,
     operator: Process,
     (program, kubeconfig, ledger): Started<'_>,
 ) -> Result<(Process, Value)> {
@@ -308,12 +339,17 @@ async fn farewell(
         bail!("the operator did not end well after SIGTERM");
     }
     let next = Process::start(program, kubeconfig, ledger, "scale-2")?;
-    let line = taken_over(api, "scale-2", begun, 1.7).await?;
+    let line = taken_over(fleet, "scale-2", begun, 1.7).await?;
     Ok((next, line))
 }
 
-async fn taken_over(api: &Api, identity: &str, begun: Instant, pue: f64) -> Result<Value> {
-    let path = format!("{}/policy-0", policies_of(0));
+async fn taken_over(
+    (api, size): Fleet<'_>,
+    identity: &str,
+    begun: Instant,
+    pue: f64,
+) -> Result<Value> {
+    let path = format!("{}/policy-0", size.policies_of(0));
     let body = json!({"spec": {"site": {"pue": {"value": pue}}}});
     let edited = api.ask("PATCH", &path, Some(&body)).await?;
     let lease = "/apis/coordination.k8s.io/v1/namespaces/tanso-system/leases/tanso-operator";

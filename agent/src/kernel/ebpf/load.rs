@@ -7,11 +7,11 @@ use aya::{
     programs::{BtfTracePoint, Iter},
 };
 use tanso_agent_abi::{PROCESSORS_MAX, mode};
+use tanso_runtime::heap;
 
 use super::{GroupSource, KernelError, offsets::Offsets};
 use crate::host::Sockets;
 use crate::kernel::btf::{Types, VMLINUX};
-use crate::kernel::heap;
 
 /// The built programs; empty if the agent was built without.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tanso-agent-ebpf.o"));

@@ -1,10 +1,9 @@
-//! The bounds of this program's heap.
+//! The bounds of a program's heap.
 //!
 //! Left alone, glibc gives each thread a heap of its own, and once a large piece
 //! was freed keeps pieces of that size in it: an answer of a megabyte, written
 //! once, stays in memory for ever, and once more for each thread that ever
-//! wrote one. This agent has few threads and holds large pieces for
-//! milliseconds, but for one that it knows of (`serve::metrics::spare`).
+//! wrote one. These programs hold large pieces for milliseconds.
 
 #![cfg_attr(
     target_env = "gnu",
@@ -16,12 +15,14 @@
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 128 * 1024;
 
-/// One heap for all threads, and large pieces beside it. To be called before
-/// there are threads.
-pub fn bound() {
+/// So many heaps for all threads, and large pieces beside them. To be called
+/// before there are threads.
+pub fn bound(heaps: u8) {
+    #[cfg(not(target_env = "gnu"))]
+    let _ = heaps;
     #[cfg(target_env = "gnu")]
     for (setting, value) in [
-        (libc::M_ARENA_MAX, 1),
+        (libc::M_ARENA_MAX, libc::c_int::from(heaps)),
         (libc::M_MMAP_THRESHOLD, LARGE),
         (libc::M_TRIM_THRESHOLD, LARGE),
     ] {
@@ -31,10 +32,9 @@ pub fn bound() {
     }
 }
 
-/// Hands freed memory back to the system: loading takes tens of megabytes for
-/// a moment, and the agent some few for all its life. The allocator gives all
-/// back when this is the main thread (1 MB stays), and less when it is another
-/// (10 MB stay).
+/// Hands freed memory back to the system: what is loaded once takes tens of
+/// megabytes for a moment. The allocator gives all back when this is the main
+/// thread (1 MB stays), and less when it is another (10 MB stay).
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: takes a number, and frees only what nothing points to.
