@@ -47,8 +47,8 @@ const PAGES_PER_VISIT: usize = 200;
 /// visits, and an agent that takes its time must not hold up the others.
 const VISIT_MAX: Duration = Duration::from_secs(20);
 
-/// How long monitors are waited for, which say how their agents are asked.
-const MONITORS_MAX: Duration = Duration::from_mins(1);
+/// How long pods and monitors are waited for, which say which agents there are and how they are asked.
+const AGENTS_MAX: Duration = Duration::from_mins(1);
 
 const SECONDS_PER_MINUTE: u64 = 60;
 
@@ -133,8 +133,8 @@ impl Collector {
     /// ledger was given is booked whole.
     pub async fn run(self, pods: Inventory, shutdown: Shutdown) {
         tokio::select! {
-            () = pods.monitors_listed() => {}
-            () = tokio::time::sleep(MONITORS_MAX) => {}
+            () = pods.agents_listed() => {}
+            () = tokio::time::sleep(AGENTS_MAX) => {}
             () = shutdown.begun() => return,
         }
         loop {

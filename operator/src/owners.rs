@@ -11,19 +11,19 @@
 mod chain;
 mod nodes;
 mod prune;
+mod seen;
 mod written;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, ObjectReference};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -36,6 +36,7 @@ use crate::cluster::Readable;
 use crate::ledger::{Ledger, PodNames, Scope};
 
 pub use chain::{Link, Owner, Resolved, follow};
+use seen::SeenPod;
 use written::Names;
 
 /// Annotation that keeps the schedule of a `CronJob` that a policy moved.
@@ -87,7 +88,7 @@ pub struct Schedule {
 /// What runs in the cluster, as far as energy needs it; clones share what is known.
 #[derive(Clone)]
 pub struct Inventory {
-    pods: Store<Pod>,
+    pods: Store<SeenPod>,
     replica_sets: Store<PartialObjectMeta<ReplicaSet>>,
     jobs: Store<PartialObjectMeta<Job>>,
     cron_jobs: Store<CronJob>,
@@ -113,8 +114,7 @@ impl Inventory {
     pub fn new(client: Client) -> (Self, InventoryWatch) {
         let config = watcher::Config::default().page_size(500);
         let (pods, pods_writer) = reflector::store();
-        let pod_events = watcher(Api::<Pod>::all(client.clone()), config.clone())
-            .modify(prune::pod)
+        let pod_events = watcher(Api::<SeenPod>::all(client.clone()), config)
             .default_backoff()
             .reflect(pods_writer)
             .map_ok(seen);
@@ -261,10 +261,11 @@ impl Inventory {
         let _ = self.cron_jobs.wait_until_ready().await;
     }
 
-    /// Waits until `PowerMonitor`s were listed once.
-    pub async fn monitors_listed(&self) {
+    /// Waits until pods and `PowerMonitor`s were listed once.
+    pub async fn agents_listed(&self) {
         // A writer that was dropped ends the wait too: the process is ending.
         let _ = self.monitors.wait_until_ready().await;
+        let _ = self.pods.wait_until_ready().await;
     }
 
     /// The agents that run and have an address.
@@ -274,7 +275,7 @@ impl Inventory {
             .pods
             .state()
             .iter()
-            .filter_map(|pod| agent(pod))
+            .filter_map(|pod| pod.facts.agent.clone())
             .collect();
         agents.sort_by(|a, b| a.node.cmp(&b.node));
         agents
@@ -283,37 +284,34 @@ impl Inventory {
     /// The node of each pod that has one, by the pod's UID.
     #[must_use]
     pub fn homes(&self) -> HashMap<String, String> {
-        let home = |pod: &Arc<Pod>| {
-            let node = pod.spec.as_ref()?.node_name.clone()?;
-            Some((pod.metadata.uid.clone()?, node))
-        };
-        self.pods.state().iter().filter_map(home).collect()
+        let all = self.pods.state();
+        let placed = all.iter().filter_map(|pod| pod.names());
+        let placed = placed.filter(|names| !names.node.is_empty());
+        placed
+            .map(|names| (names.uid.clone(), names.node.clone()))
+            .collect()
     }
 
     /// The pods of a scope that run now, used energy or not.
     #[must_use]
     pub fn running(&self, scope: &Scope) -> Vec<PodNames> {
-        let runs = |pod: &Pod| {
-            let status = pod.status.as_ref();
-            status.and_then(|status| status.phase.as_deref()) == Some("Running")
-        };
         let within = |namespace: &str| match scope {
             Scope::All => true,
             Scope::Namespaces(chosen) => chosen.contains(namespace),
         };
         let pods = self.pods.state();
         pods.iter()
-            .filter(|pod| runs(pod) && within(&pod.namespace().unwrap_or_default()))
+            .filter(|pod| pod.facts.is_running)
+            .filter(|pod| pod.names().is_some_and(|names| within(&names.namespace)))
             .filter_map(|pod| Some(self.describe(pod)?.0))
             .collect()
     }
 
     /// What is known of a pod now.
-    fn describe(&self, pod: &Pod) -> Option<(PodNames, bool)> {
-        let names = prune::describe(pod)?;
-        let namespace = names.namespace.clone();
-        let first = chain::first(pod.owner_references());
-        let resolved = follow(first, |owner| self.owner_of(owner, &namespace));
+    fn describe(&self, pod: &SeenPod) -> Option<(PodNames, bool)> {
+        let names = pod.names()?;
+        let first = pod.facts.owner.clone();
+        let resolved = follow(first, |owner| self.owner_of(owner, &names.namespace));
         let (kind, name) = match &resolved.workload {
             Some(owner) => (owner.kind.clone(), owner.name.clone()),
             None => ("Pod".to_owned(), names.name.clone()),
@@ -321,7 +319,7 @@ impl Inventory {
         let names = PodNames {
             workload_kind: kind,
             workload_name: name,
-            ..names
+            ..names.clone()
         };
         Some((names, resolved.complete))
     }
@@ -351,36 +349,10 @@ impl Inventory {
     }
 }
 
-fn agent(pod: &Pod) -> Option<Agent> {
-    let labels = pod.metadata.labels.as_ref()?;
-    if labels.get(AGENT_LABEL.0).map(String::as_str) != Some(AGENT_LABEL.1) {
-        return None;
-    }
-    let status = pod.status.as_ref()?;
-    if status.phase.as_deref() != Some("Running") || pod.metadata.deletion_timestamp.is_some() {
-        return None;
-    }
-    let ip: IpAddr = status.pod_ip.as_ref()?.parse().ok()?;
-    let spec = pod.spec.as_ref()?;
-    let declared = spec
-        .containers
-        .iter()
-        .find_map(|c| c.ports.as_ref()?.first());
-    let port = declared
-        .and_then(|p| u16::try_from(p.container_port).ok())
-        .unwrap_or(AGENT_PORT);
-    Some(Agent {
-        node: spec.node_name.clone()?,
-        pod: pod.name_any(),
-        monitor: labels.get(MONITOR_LABEL).cloned().unwrap_or_default(),
-        address: SocketAddr::new(ip, port),
-    })
-}
-
 /// Whether a pod was deleted or only changed, or all that are there were listed.
 enum Seen {
-    Changed(Arc<Pod>),
-    Deleted(Arc<Pod>),
+    Changed(SeenPod),
+    Deleted(SeenPod),
     Listed,
 }
 
@@ -441,12 +413,10 @@ fn log(what: &'static str, result: Result<(), watcher::Error>) {
     }
 }
 
-fn seen(event: watcher::Event<Pod>) -> Option<Seen> {
+fn seen(event: watcher::Event<SeenPod>) -> Option<Seen> {
     match event {
-        watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
-            Some(Seen::Changed(Arc::new(pod)))
-        }
-        watcher::Event::Delete(pod) => Some(Seen::Deleted(Arc::new(pod))),
+        watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => Some(Seen::Changed(pod)),
+        watcher::Event::Delete(pod) => Some(Seen::Deleted(pod)),
         watcher::Event::Init => None,
         watcher::Event::InitDone => Some(Seen::Listed),
     }
@@ -454,6 +424,7 @@ fn seen(event: watcher::Event<Pod>) -> Option<Seen> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Pod;
     use serde_json::json;
 
     use super::*;
@@ -462,7 +433,7 @@ mod tests {
     pub(super) fn inventory(pods: impl IntoIterator<Item = Pod>) -> Inventory {
         let (store, mut writer) = reflector::store();
         for pod in pods {
-            writer.apply_watcher_event(&watcher::Event::Apply(pod));
+            writer.apply_watcher_event(&watcher::Event::Apply(SeenPod::from(pod)));
         }
         Inventory {
             pods: store,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{Container, Node, Pod};
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
 use tanso_carbon::recommend::consolidate;
 use tanso_carbon::regions::Region;
@@ -11,7 +11,8 @@ use tanso_crds::power_monitor::{IdleSharing, TlsType};
 use tanso_intensity::places::{region_of, unlisted_region, unplaced_region};
 use tanso_power::Joules;
 
-use super::{Agent, Inventory, chain, prune};
+use super::seen::SeenPod;
+use super::{Agent, Inventory, prune};
 use crate::ledger::KnownNode;
 
 /// The label of nodes that run the cluster itself.
@@ -129,30 +130,18 @@ impl Inventory {
     }
 }
 
-fn asked(pod: &Pod) -> Option<consolidate::Pod> {
-    let phase = pod.status.as_ref().and_then(|one| one.phase.as_deref());
-    if matches!(phase, Some("Succeeded" | "Failed")) {
+fn asked(pod: &SeenPod) -> Option<consolidate::Pod> {
+    if pod.facts.is_finished {
         return None;
     }
-    let spec = pod.spec.as_ref()?;
-    let containers = || {
-        spec.containers
-            .iter()
-            .chain(spec.init_containers.iter().flatten())
-    };
-    let sum = |of: &dyn Fn(&Container) -> Option<u64>| containers().filter_map(of).sum();
-    let owner = chain::first(pod.owner_references());
-    let kind = owner.as_ref().map(|owner| owner.kind.as_str());
+    let names = pod.names()?;
+    let kind = pod.facts.owner.as_ref().map(|owner| owner.kind.as_str());
+    let whole = |asks: Option<i64>| asks.and_then(|asks| u64::try_from(asks).ok()).unwrap_or(0);
     Some(consolidate::Pod {
-        name: format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any()),
-        node: spec.node_name.clone()?,
-        millicores: sum(&|one| {
-            let asks = one.resources.as_ref()?.requests.as_ref()?.get("cpu")?;
-            u64::try_from(prune::milli_cpus(asks)?).ok()
-        }),
-        memory_bytes: sum(&|one| {
-            prune::bytes(one.resources.as_ref()?.requests.as_ref()?.get("memory")?)
-        }),
+        name: format!("{}/{}", names.namespace, names.name),
+        node: Some(names.node.clone()).filter(|node| !node.is_empty())?,
+        millicores: whole(names.cpu_request_milli),
+        memory_bytes: whole(names.memory_request_bytes),
         is_daemon: kind == Some("DaemonSet"),
         // A pod of nobody, or of a node's own manifests, is not made anew elsewhere.
         may_move: !matches!(kind, None | Some("Node")),
@@ -162,23 +151,26 @@ fn asked(pod: &Pod) -> Option<consolidate::Pod> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::api::core::v1::Pod;
     use serde_json::{Value, json};
 
-    fn pod(owner: Option<&str>, phase: &str) -> Pod {
+    fn pod(owner: Option<&str>, phase: &str) -> SeenPod {
         let owners: Vec<Value> = owner
             .map(|kind| {
                 json!({"apiVersion": "v1", "kind": kind, "name": "o", "uid": "u", "controller": true})
             })
             .into_iter()
             .collect();
-        serde_json::from_value(json!({
-            "metadata": {"namespace": "shop", "name": "till-1", "ownerReferences": owners},
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"uid": "u1", "namespace": "shop", "name": "till-1", "ownerReferences": owners},
             "spec": {"nodeName": "n1", "containers": [
                 {"name": "a", "resources": {"requests": {"cpu": "250m", "memory": "64Mi"}}},
-                {"name": "b", "resources": {"requests": {"cpu": "50m"}}}]},
+                {"name": "b", "resources": {"requests": {"cpu": "50m"}}}],
+                "initContainers": [{"name": "setup", "resources": {"requests": {"cpu": "4"}}}]},
             "status": {"phase": phase}
         }))
-        .unwrap()
+        .unwrap();
+        pod.into()
     }
 
     #[test]

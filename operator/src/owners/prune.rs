@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec};
-use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, Node, NodeSpec, NodeStatus, Pod, PodSpec, PodStatus,
-    ResourceRequirements,
-};
+use k8s_openapi::api::core::v1::{Container, Node, NodeSpec, NodeStatus, Pod, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
@@ -16,50 +13,6 @@ use tanso_crds::PowerMonitor;
 
 use super::{APPLIED_SCHEDULE, ORIGINAL_SCHEDULE, ORIGINAL_ZONE, Schedule};
 use crate::ledger::PodNames;
-
-/// Drops what nobody here reads: about nine tenths of a pod.
-pub(super) fn pod(pod: &mut Pod) {
-    prune_meta(&mut pod.metadata);
-    if let Some(spec) = pod.spec.take() {
-        let containers = spec.containers.into_iter().map(prune_container).collect();
-        let init_containers = spec.init_containers.map(|all| {
-            all.into_iter()
-                .filter(is_sidecar)
-                .map(prune_container)
-                .collect()
-        });
-        pod.spec = Some(PodSpec {
-            node_name: spec.node_name,
-            containers,
-            init_containers,
-            ..PodSpec::default()
-        });
-    }
-    if let Some(status) = pod.status.take() {
-        let keep = |status: ContainerStatus| ContainerStatus {
-            name: status.name,
-            state: status.state,
-            last_state: status.last_state,
-            ..ContainerStatus::default()
-        };
-        let kept = |all: Option<Vec<ContainerStatus>>| {
-            all.map(|all| all.into_iter().map(keep).collect::<Vec<_>>())
-        };
-        let is_evicted = is_evicted(&status);
-        pod.status = Some(PodStatus {
-            container_statuses: kept(status.container_statuses),
-            init_container_statuses: kept(status.init_container_statuses),
-            phase: status.phase,
-            pod_ip: status.pod_ip,
-            start_time: status.start_time,
-            // Of an evicted pod they say when and for what.
-            reason: status.reason.filter(|_| is_evicted),
-            message: status.message.filter(|_| is_evicted),
-            conditions: status.conditions.filter(|_| is_evicted),
-            ..PodStatus::default()
-        });
-    }
-}
 
 /// Drops all metadata but names, labels and owners.
 pub(super) fn metadata<K>(object: &mut PartialObjectMeta<K>) {
@@ -131,24 +84,6 @@ fn prune_meta(meta: &mut ObjectMeta) {
 
 fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
-}
-
-fn prune_container(container: Container) -> Container {
-    let resources = container.resources.map(|resources| ResourceRequirements {
-        requests: resources.requests,
-        limits: resources.limits.map(|mut limits| {
-            limits.retain(|resource, _| resource == "memory");
-            limits
-        }),
-        ..ResourceRequirements::default()
-    });
-    Container {
-        name: container.name,
-        ports: container.ports,
-        restart_policy: container.restart_policy,
-        resources,
-        ..Container::default()
-    }
 }
 
 /// What a pod says of itself; its workload is not filled in. `None` if it has
@@ -388,18 +323,13 @@ mod tests {
     }
 
     #[test]
-    fn pruning_keeps_what_is_said_of_the_pod() {
-        let mut pruned = example();
-        pod(&mut pruned);
-        assert_eq!(describe(&pruned), describe(&example()));
-        let names = describe(&pruned).unwrap();
+    fn what_is_said_of_the_pod_is_found() {
+        let names = describe(&example()).unwrap();
         assert_eq!(names.cpu_request_milli, Some(300));
         assert_eq!(names.finished_at.unwrap() - names.started_at.unwrap(), 600);
         assert_eq!(names.memory_request_bytes, Some(1 << 30));
         assert_eq!(names.memory_container, "a");
         assert_eq!(names.oom_killed_at, names.finished_at.map(|at| at - 300));
-        assert!(pruned.metadata.annotations.is_none());
-        assert_eq!(pruned.spec.unwrap().containers.first().unwrap().image, None);
     }
 
     /// A limit was held when its container was killed; the request counted.
@@ -413,17 +343,13 @@ mod tests {
         spec.containers[0].resources.as_mut().unwrap().limits =
             serde_json::from_value(limits).unwrap();
         assert_eq!(killed(&one), Some(3 << 30));
-        pod(&mut one);
-        assert_eq!(killed(&one), Some(3 << 30));
-        let kept = one.spec.unwrap().containers.remove(0).resources.unwrap();
-        assert_eq!(kept.limits.unwrap().len(), 1);
     }
 
     /// Only kills by the kernel counted.
     #[test]
     fn an_eviction_for_want_of_memory_is_a_kill_and_one_for_want_of_disk_is_none() {
         let evicted = |message: &str| -> Pod {
-            let mut one: Pod = serde_json::from_value(json!({
+            serde_json::from_value(json!({
                 "metadata": {"uid": "u1", "namespace": "shop", "name": "till-1"},
                 "spec": {"containers": [
                     {"name": "a", "resources": {"requests": {"memory": "100Mi"}}}]},
@@ -433,9 +359,7 @@ mod tests {
                         "reason": "TerminationByKubelet",
                         "lastTransitionTime": "2026-10-05T07:05:00Z"}]}
             }))
-            .unwrap();
-            pod(&mut one);
-            one
+            .unwrap()
         };
         let found = |message| {
             let names = describe(&evicted(message)).unwrap();

@@ -1,14 +1,14 @@
 //! What the ledger has of pods and nodes, and what has to be written: only
 //! what changed.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::hash::BuildHasher as _;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 
-use super::{Inventory, Seen};
+use super::{Inventory, Seen, SeenPod};
 use crate::ledger::{KnownNode, Ledger, LedgerFault, PodNames, known_nodes, names};
 
 /// Looks after which a node that did not change is written again: a day of
@@ -20,13 +20,24 @@ pub(super) struct Names {
     book: Inventory,
     ledger: Ledger,
     /// What the ledger has of pods that exist.
-    known: HashMap<String, PodNames>,
+    known: HashMap<String, Written>,
+    /// What makes digests of names; its own for each process.
+    hasher: RandomState,
     /// Pods that changed, and whether they are gone.
-    dirty: HashMap<String, (Arc<Pod>, bool)>,
+    dirty: HashMap<String, (SeenPod, bool)>,
     /// What the ledger has of nodes that exist.
     nodes: BTreeMap<String, KnownNode>,
     /// How often nodes were looked at since all of them were written.
     looks: u32,
+}
+
+/// What the ledger has of a pod, in short: a cluster has very many.
+#[derive(Debug)]
+struct Written {
+    /// Digest of all that was written.
+    digest: u64,
+    workload_kind: String,
+    workload_name: String,
 }
 
 impl Names {
@@ -35,6 +46,7 @@ impl Names {
             book,
             ledger,
             known: HashMap::new(),
+            hasher: RandomState::new(),
             dirty: HashMap::new(),
             nodes: BTreeMap::new(),
             looks: 0,
@@ -84,7 +96,7 @@ impl Names {
                     None => {}
                 }
             }
-            if before != Some(&names) {
+            if before.map(|before| before.digest) != Some(self.hasher.hash_one(&names)) {
                 changed.push(names);
             }
         }
@@ -94,7 +106,12 @@ impl Names {
         }
         for names in changed {
             if !again.contains(&names.uid) {
-                self.known.insert(names.uid.clone(), names);
+                let written = Written {
+                    digest: self.hasher.hash_one(&names),
+                    workload_kind: names.workload_kind,
+                    workload_name: names.workload_name,
+                };
+                self.known.insert(names.uid, written);
             }
         }
         for (uid, (_, gone)) in &self.dirty {
@@ -156,7 +173,7 @@ mod tests {
         let book = inventory([pod("shop", "till", "Running")]);
         let mut names = Names::new(book, ledger);
         for name in ["till", "gone"] {
-            names.note(Seen::Changed(Arc::new(pod("shop", name, "Running"))));
+            names.note(Seen::Changed(pod("shop", name, "Running").into()));
         }
         names.write().await;
         assert_eq!(names.known.len(), 2);
