@@ -11,7 +11,7 @@ use core::{mem, ptr};
 
 use aya_ebpf::{btf_maps::PerfEventByteArray, helpers::generated};
 use tanso_agent_abi::{
-    CounterValue, Counted, GroupCounts, GroupKey, PROCESSORS_MAX, ProcessorCounters, counter, kind,
+    Counted, CounterValue, GroupCounts, GroupKey, PROCESSORS_MAX, ProcessorCounters, counter, kind,
     stat,
 };
 
@@ -103,7 +103,6 @@ unsafe fn book(task: *const u8, processor: *mut ProcessorCounters) {
             grow(group, &counts);
             return;
         }
-        count(stat::COUNT_OVERFLOWS, 1);
         if let Some(rest) = COUNTS.get_ptr_mut(&own_account(kind::OVERFLOW)) {
             grow(rest, &counts);
         }
@@ -151,7 +150,7 @@ unsafe fn since_last<const PLACE: usize>(
             mem::size_of::<CounterValue>() as u32,
         );
         if result != 0 {
-            count(stat::COUNTER_GAPS, 1);
+            count(stat::COUNTER_GAPS + PLACE as u32, 1);
             // The next look is a first one: which counter it is by then is not
             // known.
             ptr::write_volatile(&raw mut (*last).wanted_ns, 0);
@@ -218,6 +217,8 @@ unsafe fn this_socket() -> u32 {
     // SAFETY: the place is within the array, whose length is a power of two.
     unsafe {
         let cpu = generated::bpf_get_smp_processor_id() as usize & (PROCESSORS_MAX - 1);
-        u32::from(ptr::read_volatile((&raw const SOCKETS).cast::<u8>().add(cpu)))
+        u32::from(ptr::read_volatile(
+            (&raw const SOCKETS).cast::<u8>().add(cpu),
+        ))
     }
 }

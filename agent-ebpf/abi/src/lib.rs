@@ -79,10 +79,9 @@ pub mod stat {
     /// their group's.
     pub const PROCESS_OVERFLOWS: u32 = 12;
     /// Readings of a hardware counter that failed: what it counted since the
-    /// one before is nobody's.
+    /// one before is nobody's. A slot for each of [`super::counter`], this one
+    /// and those that follow.
     pub const COUNTER_GAPS: u32 = 13;
-    /// Bookings of hardware counts that went to the overflow account.
-    pub const COUNT_OVERFLOWS: u32 = 14;
     /// The number of slots.
     pub const SLOTS: u32 = 16;
 }

@@ -39,6 +39,7 @@ impl CpuTime for Scripted {
             births: Vec::new(),
             removals: Vec::new(),
             processes: Vec::new(),
+            counts: None,
             tree_changed: true,
             tree_told: false,
             overflow: Duration::ZERO,
@@ -170,6 +171,7 @@ impl Node {
             names: Arc::clone(&self.names),
             idle: self.idle,
             processes: None,
+            hardware_counters: false,
             published: Arc::new(Published::empty()),
             boot_id: Some("this boot".into()),
             clock_is_kept: if self.clock_is_kept {
