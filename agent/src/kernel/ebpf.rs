@@ -29,19 +29,18 @@ use super::{
     CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, ProgramCost, Rung, SocketTime,
     TaskKind,
     batch::{self, Reader},
-    ladder::one_line,
 };
 use crate::{
     host::{
         CgroupIndex, GroupSource, Hierarchies, HostRoots, Sockets,
         cgroup::{UsageFiles, scan},
     },
-    pmu::{self, CounterReport, CounterState, EventCodes},
+    pmu::{CounterReport, EventCodes},
     workloads::CgroupId,
 };
 pub use events::GroupBirth;
 use events::{Events, Told};
-use hardware::{Found, Hardware};
+use hardware::{Found, Hardware, count_hardware, gap_slot};
 use processes::Processes;
 
 /// Groups not changed in so many readings may be retired, if their directory
@@ -327,22 +326,13 @@ impl EbpfCpu {
     /// Takes the counters of removed groups out of the map, so that it does
     /// not fill up with the dead. Their time moves to one account.
     fn retire(&mut self) {
-        let counts_are_full = |hardware: &Hardware| hardware.is_full(self.readings);
-        let counts_are_full = self.hardware.as_ref().is_some_and(counts_are_full);
-        let is_full = retiring_is_due(self.counters.len(), self.counters_max, self.readings);
-        if !is_full && !counts_are_full {
+        if let Some(hardware) = &mut self.hardware {
+            hardware.retire(&self.programs, &mut self.index, self.readings);
+        }
+        if !retiring_is_due(self.counters.len(), self.counters_max, self.readings) {
             return;
         }
         let alive = self.index.alive();
-        if counts_are_full
-            && let Some(hardware) = &mut self.hardware
-            && let Err(fault) = hardware.retire(&self.programs, &alive, self.readings)
-        {
-            tracing::debug!(error = %fault, "hardware counts of removed groups stay");
-        }
-        if !is_full {
-            return;
-        }
         let Some(Map::HashMap(map)) = self.programs.map(load::COUNTERS) else {
             return;
         };
@@ -478,39 +468,6 @@ impl CpuTime for EbpfCpu {
     fn program_costs(&self) -> Vec<ProgramCost> {
         costs::of(&self.programs)
     }
-}
-
-/// The hardware counters that were found, read from now on; else how they stand.
-/// What cannot be counted is no reason to count no CPU time.
-fn count_hardware(
-    found: Option<Found>,
-    no_counts: Option<KernelError>,
-    roots: &HostRoots,
-    programs: &mut Ebpf,
-    counters_max: u64,
-) -> (Option<Hardware>, Vec<CounterReport>) {
-    let Some(found) = found else {
-        return (None, Vec::new());
-    };
-    if let Some(fault) = no_counts {
-        return (None, found.refused(&one_line(&fault)));
-    }
-    if found.bits() == 0 {
-        return (None, found.reports());
-    }
-    match Hardware::begin(found, roots, programs, counters_max) {
-        Ok(hardware) => (Some(hardware), Vec::new()),
-        Err(fault) => {
-            load::drop_counting(programs);
-            let state = CounterState::Failed(one_line(&fault));
-            (None, pmu::all_in(&state).to_vec())
-        }
-    }
-}
-
-/// Where the programs count how often a kind's counters could not be read.
-fn gap_slot(place: usize) -> u32 {
-    stat::COUNTER_GAPS.saturating_add(u32::try_from(place).unwrap_or(u32::MAX))
 }
 
 /// Whether removed groups are to be taken out of a map with so many entries of

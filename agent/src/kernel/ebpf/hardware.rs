@@ -6,7 +6,9 @@
 //! task that keeps its processor for long is counted in its own interval, then
 //! reads one map of counts that only grow.
 
-use std::collections::{HashMap, HashSet};
+mod found;
+
+use std::collections::HashMap;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 
@@ -15,14 +17,18 @@ use aya::maps::Map;
 use aya::programs::{RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use perf_event::Counter;
 use tanso_agent_abi::{
-    Counted, CounterValue, GroupCounts, GroupKey, ProcessorCounters, counter, kind,
+    Counted, CounterValue, GroupCounts, GroupKey, ProcessorCounters, counter, kind, stat,
 };
+
+pub(super) use found::Found;
+use found::{open, reports};
 
 use super::scale::{Rate, since};
 use super::{QUIET_READINGS, group, load, retiring_is_due};
-use crate::host::HostRoots;
 use crate::host::cpu::online;
+use crate::host::{CgroupIndex, HostRoots};
 use crate::kernel::batch::{self, Reader};
+use crate::kernel::ladder::one_line;
 use crate::kernel::{CountReading, GroupEvents, KernelError};
 use crate::pmu::{self, CounterReport, CounterState, EventCodes, KINDS, NAMES};
 use crate::workloads::CgroupId;
@@ -37,16 +43,6 @@ const OVERFLOW: GroupKey = GroupKey {
     kind: kind::OVERFLOW,
     ..IDLE
 };
-
-/// The counters of a machine, open and not yet given to the programs.
-pub(super) struct Found {
-    codes: EventCodes,
-    online: Vec<usize>,
-    /// By kind, a counter for each processor that is online; none where there is
-    /// no such counter.
-    open: [Vec<Counter>; KINDS],
-    states: [CounterState; KINDS],
-}
 
 /// The counters that the programs read, and what groups counted.
 pub(super) struct Hardware {
@@ -80,84 +76,6 @@ struct Group {
     events: [u64; KINDS],
     /// The reading in which they last changed.
     changed: u64,
-}
-
-impl Found {
-    /// Opens the counters of the processors that are online.
-    pub(super) fn look(codes: EventCodes, roots: &HostRoots) -> Self {
-        let online = online(roots);
-        let mut states = std::array::from_fn(|_| CounterState::Active);
-        let open = std::array::from_fn(|place| {
-            let opened = open(codes, place, &online);
-            if let (Err(state), Some(own)) = (&opened, states.get_mut(place)) {
-                own.clone_from(state);
-            }
-            opened.unwrap_or_default()
-        });
-        Self {
-            codes,
-            online,
-            open,
-            states,
-        }
-    }
-
-    /// A bit for each kind that is open.
-    pub(super) fn bits(&self) -> u32 {
-        let bits = self.open.iter().enumerate();
-        bits.filter(|(_, open)| !open.is_empty())
-            .map(|(place, _)| 1 << place)
-            .sum()
-    }
-
-    pub(super) fn reports(self) -> Vec<CounterReport> {
-        reports(&self.states)
-    }
-
-    /// The same where the programs cannot read what is open.
-    pub(super) fn refused(mut self, reason: &str) -> Vec<CounterReport> {
-        for (state, open) in self.states.iter_mut().zip(&self.open) {
-            if !open.is_empty() {
-                *state = CounterState::Failed(reason.to_owned());
-            }
-        }
-        self.reports()
-    }
-}
-
-/// A kind's counter on each of the processors.
-fn open(
-    EventCodes(codes): EventCodes,
-    place: usize,
-    online: &[usize],
-) -> Result<Vec<Counter>, CounterState> {
-    let (Some(&code), Some(name)) = (codes.get(place), NAMES.get(place)) else {
-        return Ok(Vec::new());
-    };
-    if online.is_empty() {
-        let reason = "the kernel does not say which processors are online";
-        return Err(CounterState::Failed(reason.to_owned()));
-    }
-    let opened = online.iter().map(|&number| pmu::open(code, number));
-    opened.collect::<Result<_, _>>().map_err(|fault| {
-        if pmu::is_absent(&fault) {
-            CounterState::Absent(format!(
-                "this machine has, or shows, no counter of {name}: {fault}"
-            ))
-        } else {
-            CounterState::Failed(pmu::refusal(name, &fault))
-        }
-    })
-}
-
-fn reports(states: &[CounterState; KINDS]) -> Vec<CounterReport> {
-    let named = NAMES.into_iter().zip(states);
-    named
-        .map(|(counter, state)| CounterReport {
-            counter,
-            state: state.clone(),
-        })
-        .collect()
 }
 
 impl Hardware {
@@ -450,19 +368,16 @@ impl Hardware {
         }
     }
 
-    /// Whether the map is so full that removed groups are to be taken out.
-    pub(super) fn is_full(&self, readings: u64) -> bool {
-        retiring_is_due(self.groups.len(), self.groups_max, readings)
-    }
-
-    /// Takes the counts of removed groups out of the map, as those of CPU time.
-    pub(super) fn retire(
-        &mut self,
-        programs: &Ebpf,
-        alive: &HashSet<CgroupId>,
-        readings: u64,
-    ) -> Result<(), KernelError> {
-        let fd = map(programs, load::COUNTS)?;
+    /// Takes the counts of removed groups out of the map once it fills up, as
+    /// those of CPU time.
+    pub(super) fn retire(&mut self, programs: &Ebpf, index: &mut CgroupIndex, readings: u64) {
+        if !retiring_is_due(self.groups.len(), self.groups_max, readings) {
+            return;
+        }
+        let Ok(fd) = map(programs, load::COUNTS) else {
+            return;
+        };
+        let alive = index.alive();
         let oldest = readings.saturating_sub(QUIET_READINGS);
         let retired = &mut self.retired;
         self.groups.retain(|key, known| {
@@ -482,8 +397,40 @@ impl Hardware {
             }
             false
         });
-        Ok(())
     }
+}
+
+/// The hardware counters that were found, read from now on; else how they stand.
+/// What cannot be counted is no reason to count no CPU time.
+pub(super) fn count_hardware(
+    found: Option<Found>,
+    no_counts: Option<KernelError>,
+    roots: &HostRoots,
+    programs: &mut Ebpf,
+    counters_max: u64,
+) -> (Option<Hardware>, Vec<CounterReport>) {
+    let Some(found) = found else {
+        return (None, Vec::new());
+    };
+    if let Some(fault) = no_counts {
+        return (None, found.refused(&one_line(&fault)));
+    }
+    if found.bits() == 0 {
+        return (None, found.reports());
+    }
+    match Hardware::begin(found, roots, programs, counters_max) {
+        Ok(hardware) => (Some(hardware), Vec::new()),
+        Err(fault) => {
+            load::drop_counting(programs);
+            let state = CounterState::Failed(one_line(&fault));
+            (None, pmu::all_in(&state).to_vec())
+        }
+    }
+}
+
+/// Where the programs count how often a kind's counters could not be read.
+pub(super) fn gap_slot(place: usize) -> u32 {
+    stat::COUNTER_GAPS.saturating_add(u32::try_from(place).unwrap_or(u32::MAX))
 }
 
 fn grown(now: GroupCounts, before: GroupCounts) -> GroupCounts {
