@@ -1,3 +1,5 @@
+mod hardware;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +12,6 @@ use super::exposition::Counters;
 use super::options::{Bounds, Levels, Options};
 use super::*;
 use crate::attribution::ZoneEnergy;
-use crate::attribution::weight::Weight;
 use crate::books::{Booking, Books, Counted};
 use crate::kernel::Rung;
 use crate::meters::bench::MeterReport;
@@ -172,6 +173,26 @@ fn exposition() -> String {
     text_of(Some(&full()), &every_level(), Format::OpenMetrics)
 }
 
+/// Counts of every kind.
+fn all_counted() -> HardwareCounts {
+    HardwareCounts {
+        cycles: Some(9_000_000_001),
+        instructions: Some(11_000_000_000),
+        cache_misses: Some(70_000),
+    }
+}
+
+/// How counters of every kind stand.
+fn counters(states: [CounterState; 3], counted: [Option<f64>; 3]) -> Vec<CounterFigures> {
+    let figures = NAMES.into_iter().zip(states).zip(counted);
+    figures
+        .map(|((counter, state), counted_ratio)| CounterFigures {
+            report: CounterReport { counter, state },
+            counted_ratio,
+        })
+        .collect()
+}
+
 /// A snapshot with everything that a node can have.
 fn full() -> Snapshot {
     let mut snapshot = snapshot();
@@ -180,6 +201,7 @@ fn full() -> Snapshot {
         last: Joules::from_microjoules(last_uj),
     };
     let web = snapshot.books.accounts[4].account.clone();
+    let counted = web.clone();
     let process = |pid, comm: &str, running| ProcessFigures {
         pid,
         comm: comm.into(),
@@ -239,8 +261,11 @@ fn full() -> Snapshot {
             kind: "PowerSupply".into(),
             power: Watts::from_microwatts(240_500_000),
         }],
-        counts: [].into(),
-        counters: Vec::new(),
+        counts: [(counted, all_counted())].into(),
+        counters: counters(
+            [const { CounterState::Active }; 3],
+            [Some(0.5), Some(1.0), Some(1.0)],
+        ),
     };
     snapshot
 }
@@ -394,76 +419,11 @@ fn both_surfaces_together_have_no_name_twice() {
     );
 }
 
-/// Counts of every kind.
-fn all_counted() -> HardwareCounts {
-    HardwareCounts {
-        cycles: Some(9_000_000_001),
-        instructions: Some(11_000_000_000),
-        cache_misses: Some(70_000),
-    }
-}
-
-#[test]
-fn hardware_counts_are_told_of_containers_and_kinds_that_are_counted() {
-    let mut snapshot = full();
-    let web = snapshot.books.accounts[4].account.clone();
-    let counts = HardwareCounts {
-        cache_misses: None,
-        ..all_counted()
-    };
-    snapshot.details.counts.insert(web, counts);
-    let absent = CounterState::Absent("no such counter".into());
-    let states = [CounterState::Active, CounterState::Active, absent];
-    let counters = NAMES
-        .into_iter()
-        .zip(states)
-        .zip([Some(0.5), Some(1.0), None]);
-    snapshot.details.counters = counters
-        .map(|((counter, state), counted_ratio)| CounterFigures {
-            report: CounterReport { counter, state },
-            counted_ratio,
-        })
-        .collect();
-    snapshot.books.zones[0].shared_by = Some(Weight::Cycles);
-    let text = text_of(Some(&snapshot), &every_level(), Format::Plain);
-    for line in [
-        "tanso_container_cpu_cycles_total{container_id=\"id-web\",container_name=\"we\\\"b\",runtime=\"containerd\",state=\"running\",pod_id=\"uid-web\",node_name=\"node-7\"} 9000000001\n",
-        "tanso_hardware_counter_state{counter=\"cycles\",state=\"active\",node_name=\"node-7\"} 1\n",
-        "tanso_hardware_counter_state{counter=\"cache_misses\",state=\"active\",node_name=\"node-7\"} 0\n",
-        "tanso_hardware_counter_state{counter=\"cache_misses\",state=\"absent\",node_name=\"node-7\"} 1\n",
-        "tanso_hardware_counter_counted_ratio{counter=\"cycles\",node_name=\"node-7\"} 0.5\n",
-        "tanso_zone_weight_info{zone=\"package\",weight=\"cycles\",node_name=\"node-7\"} 1\n",
-        "tanso_zone_weight_info{zone=\"dram\",weight=\"cpu_time\",node_name=\"node-7\"} 1\n",
-    ] {
-        assert!(text.contains(line), "{line}");
-    }
-    assert!(text.contains("tanso_container_cpu_instructions_total{"));
-    assert!(!text.contains("tanso_container_cache_misses_total{"));
-    assert!(!text.contains("counted_ratio{counter=\"cache_misses\""));
-    let mut options = every_level();
-    options.surface = Surface::Legacy;
-    let old = text_of(Some(&snapshot), &options, Format::Plain);
-    assert!(old.contains("kepler_container_cpu_cycles_total{container_id=\"id-web\""));
-    assert!(!old.contains("kepler_container_cache_miss_total{"));
-    // Without the level of containers none is told, and none where nobody asked.
-    let mut options = every_level();
-    options.levels = Levels::try_from(vec!["node".to_owned()]).unwrap();
-    let nodes = text_of(Some(&snapshot), &options, Format::Plain);
-    assert!(!nodes.contains("tanso_container_"));
-    let silent = text_of(Some(&full()), &every_level(), Format::Plain);
-    assert!(
-        !silent.contains("tanso_hardware_counter") && !silent.contains("cycles_total{container")
-    );
-}
-
 #[test]
 fn every_family_of_the_old_names_with_figures_is_written() {
     let mut options = every_level();
     options.surface = Surface::Legacy;
-    let mut snapshot = full();
-    let web = snapshot.books.accounts[4].account.clone();
-    snapshot.details.counts.insert(web, all_counted());
-    let text = text_of(Some(&snapshot), &options, Format::Plain);
+    let text = text_of(Some(&full()), &options, Format::Plain);
     // No machine here has these: uncore and platform zones, counters of
     // processes and virtual machines, GPU energy of nodes and machines.
     let absent = |name: &str| {

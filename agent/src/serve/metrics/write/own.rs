@@ -11,7 +11,7 @@ use super::{count, joules, seconds};
 use crate::books::AccountBook;
 use crate::charges::KVM;
 use crate::pmu::CounterState;
-use crate::serve::metrics::exposition::Out;
+use crate::serve::metrics::exposition::{Out, classes};
 use crate::snapshot::{PARTS, Snapshot};
 
 /// Writes all of them.
@@ -91,12 +91,17 @@ fn meters(snapshot: &Snapshot, out: &mut Out<'_>) {
             (labels, floor.power.as_watts_f64())
         }),
     );
+    let zones = &snapshot.books.zones;
     out.write(
         &f::ZONE_WEIGHT,
-        snapshot.books.zones.iter().filter_map(|book| {
-            let labels = vec![book.zone.class.as_str(), book.shared_by?.as_str()];
-            Some((labels, 1.0))
-        }),
+        classes(&snapshot.books)
+            .into_iter()
+            .filter_map(|(class, places)| {
+                let mut weights = places
+                    .iter()
+                    .filter_map(|&place| zones.get(place)?.shared_by);
+                Some((vec![class, weights.next()?.as_str()], 1.0))
+            }),
     );
     out.write(
         &f::METER_FAILURES,
