@@ -40,6 +40,7 @@ use crate::rights::{self, Right};
 use crate::samples::send::{self, Target};
 use crate::samples::{Sampler, Waiting};
 use crate::serve::{Access, Sources, legacy_router, push, router};
+use crate::settings::exports::Switch;
 use crate::settings::{Kubernetes, MeterName, Samples, Settings};
 use crate::snapshot::Published;
 use crate::tick::{self, Cycle, IdleRule, Parts, StartFault};
@@ -152,7 +153,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
     });
     let parts = Parts {
         processes,
-        hardware_counters: settings.hardware_counters,
+        hardware_counters: reads_hardware(&settings),
         cpu: source,
         usage: Hierarchies::detect(&settings.roots).usage(),
         memory: MemoryFiles::detect(&settings.roots),
@@ -310,13 +311,17 @@ fn by_process(settings: &Settings) -> bool {
     settings.exports.policy.options.levels.has(Level::Process)
 }
 
+fn reads_hardware(settings: &Settings) -> bool {
+    settings.hardware_counters == Switch::On
+}
+
 /// Opens the best source of CPU time, and says why it is no better one.
 fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
     let options = EbpfOptions {
         time_resolved: settings.time_resolved,
         processes: by_process(settings),
         nothing: settings.empty_program,
-        hardware: settings.hardware_counters.then_some(EventCodes::HARDWARE),
+        hardware: reads_hardware(settings).then_some(EventCodes::HARDWARE),
         ..EbpfOptions::default()
     };
     let climb = climb(&settings.roots, options, settings.cpu_time)?;
@@ -324,7 +329,7 @@ fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
         tracing::warn!(rung = %refusal.rung, reason = refusal.reason, "source of CPU time is not used");
     }
     tracing::info!(rung = %climb.source.rung(), how = climb.source.explain(), "source of CPU time chosen");
-    if settings.hardware_counters {
+    if reads_hardware(settings) {
         tell_counters(&climb.source.counters());
     }
     if by_process(settings) && climb.source.rung() != Rung::Ebpf {

@@ -191,7 +191,7 @@ pub struct Settings {
     /// Whether running tasks are charged at the scheduler's own pace too.
     pub time_resolved: bool,
     /// Whether hardware counters are read, where there are any.
-    pub hardware_counters: bool,
+    pub hardware_counters: Switch,
     /// How idle energy is told from the rest.
     pub idle: IdleSplit,
     /// Who is charged with it.
@@ -336,7 +336,7 @@ impl Settings {
                 == Switch::On,
             hardware_counters: layered(flags.hardware_counters, file.hardware_counters, || {
                 Switch::Off
-            }) == Switch::On,
+            }),
             idle: layered(flags.idle, file.idle, IdleSplit::default),
             idle_sharing: layered(flags.idle_sharing, file.idle_sharing, IdleSharing::default),
             empty_program: flags.empty_program,

@@ -34,7 +34,7 @@ families! {
     /// Power that a measured zone draws when nothing runs, and how it is known: quiet (intervals were seen), regressed (a line through loads and powers) or unused-share (nothing is known yet and the share of unused CPU time stands in; then 0)
     IDLE_FLOOR: Gauge "watts" = "tanso_idle_floor_watts" { zone, basis, node_name };
 
-    /// By what the zone's energy above idle was shared last: cpu_time, cycles, cache_misses (of intervals in which hardware counters counted everything) or device_use (as accelerators' drivers tell)
+    /// By what the zone's energy above idle was shared last: CPU time; cycles or cache misses, of intervals in which hardware counters counted all that ran; or use of a device, as its driver tells
     ZONE_WEIGHT: Info "" = "tanso_zone_weight_info" { zone, weight, node_name };
 
     /// 1 for the state that the hardware counter is in: active, absent or failed; no series where none are asked for
