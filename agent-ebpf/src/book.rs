@@ -282,8 +282,12 @@ unsafe fn socket_of(task: *const u8) -> u32 {
     }
 }
 
+/// Whether the task is of user space or the kernel's own.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
 #[inline(always)]
-unsafe fn kind_of(task: *const u8) -> u32 {
+pub unsafe fn kind_of(task: *const u8) -> u32 {
     // SAFETY: the caller's.
     let flags = unsafe { field::<u32>(task, OFF_TASK_FLAGS.load()) };
     if flags & KERNEL_THREAD != 0 {
@@ -295,8 +299,11 @@ unsafe fn kind_of(task: *const u8) -> u32 {
 
 /// The id of the task's group. A chain that ends early (a task of an
 /// autogroup) reads 0.
+///
+/// # Safety
+/// `task` must be a task pointer that the verifier trusts.
 #[inline(always)]
-unsafe fn group_of(task: *const u8) -> u64 {
+pub unsafe fn group_of(task: *const u8) -> u64 {
     // SAFETY: each step reads a pointer of the kernel's own from a place that
     // its type information names; a fault reads 0.
     unsafe {
@@ -321,6 +328,10 @@ unsafe fn group_of(task: *const u8) -> u64 {
 }
 
 /// A field of a kernel structure, loaded directly.
+///
+/// # Safety
+/// The verifier must know the type behind `base`, and the offset must be one of
+/// `crate::offsets`.
 #[inline(always)]
 pub unsafe fn field<T>(base: *const u8, offset: u32) -> T {
     // SAFETY: the verifier knows the type behind `base` and checks the offset,

@@ -5,6 +5,9 @@
 //! or moves, and for every living task when the agent asks; nothing runs on a
 //! context switch, nothing is sent, and no counter ever falls. The scheduler's
 //! own sum of run time is what is booked: no clock is read.
+//!
+//! Hardware counters know nothing of tasks. Where the agent is told to read
+//! them, and only there, a program runs on context switches too.
 #![no_std]
 #![no_main]
 #![expect(
@@ -14,12 +17,17 @@
 #![feature(core_intrinsics)]
 
 mod book;
+mod counters;
 mod groups;
 mod maps;
 mod offsets;
 mod walk;
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated,
+    macros::{btf_tracepoint, raw_tracepoint},
+    programs::{BtfTracePointContext, RawTracePointContext},
+};
 
 use book::{settle, settle_ended, settle_freed, settle_made, settle_running};
 use tanso_agent_abi::event;
@@ -70,6 +78,22 @@ fn task_ran(c: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_stat_runtime")]
 fn nothing(_: BtfTracePointContext) -> i32 {
     0
+}
+
+/// A task leaves its processor. Attached only where hardware counters are read.
+/// Arguments: preempted, the task that leaves, the one that comes, its state.
+#[btf_tracepoint(function = "sched_switch")]
+fn task_left(c: BtfTracePointContext) -> i32 {
+    // SAFETY: arguments 1 and 2 of this tracepoint are trusted task_structs.
+    unsafe { counters::left(c.arg::<*const u8>(1), c.arg::<*const u8>(2)) }
+}
+
+/// Books what the running task has counted up to now. Never attached: the agent
+/// has it run on a processor when it reads.
+#[raw_tracepoint(tracepoint = "sched_switch")]
+fn settle_counts(_: RawTracePointContext) -> i32 {
+    // SAFETY: the helper gives a task that the verifier trusts.
+    unsafe { counters::settle(generated::bpf_get_current_task_btf().cast::<u8>()) }
 }
 
 /// A control group was made. Arguments: group, path.

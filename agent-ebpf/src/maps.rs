@@ -7,12 +7,13 @@ use core::{
 };
 
 use aya_ebpf::{
-    btf_maps::{Array, HashMap, RingBuf},
+    btf_maps::{Array, HashMap, PerCpuArray, PerfEventByteArray, RingBuf},
     helpers::generated,
     macros::btf_map,
 };
 use tanso_agent_abi::{
-    CpuTime, Dying, GroupEvent, GroupKey, ProcessKey, ProcessTime, TaskBook, stat,
+    CpuTime, Dying, GroupCounts, GroupEvent, GroupKey, ProcessKey, ProcessTime, ProcessorCounters,
+    TaskBook, stat,
 };
 
 /// `BPF_NOEXIST`: insert only.
@@ -37,6 +38,25 @@ static DYING: HashMap<u64, Dying, 4096> = HashMap::new();
 /// when loading.
 #[btf_map]
 static PROCESSES: HashMap<ProcessKey, ProcessTime, 1> = HashMap::new();
+
+/// Hardware counts by group, where they are wanted. The agent chooses its size
+/// when loading, and puts in the accounts of idle processors and of what finds
+/// no room.
+#[btf_map]
+pub static COUNTS: HashMap<GroupKey, GroupCounts, 1> = HashMap::new();
+
+/// What each processor's counters last said.
+#[btf_map]
+pub static PROCESSOR: PerCpuArray<ProcessorCounters, 1> = PerCpuArray::new();
+
+/// The open counters, by processor: a map for each of
+/// `tanso_agent_abi::counter`. The agent puts them in.
+#[btf_map]
+pub static CYCLES: PerfEventByteArray = PerfEventByteArray::new();
+#[btf_map]
+pub static INSTRUCTIONS: PerfEventByteArray = PerfEventByteArray::new();
+#[btf_map]
+pub static CACHE_MISSES: PerfEventByteArray = PerfEventByteArray::new();
 
 /// Groups made and removed. Not for measuring: what a record lost costs is a
 /// name, and the tree is looked at for it.
@@ -193,6 +213,16 @@ pub fn book_process(key: &ProcessKey, seen: &ProcessTime) {
     } else {
         count(stat::PROCESS_OVERFLOWS, 1);
     }
+}
+
+/// Adds `n` to a counter in a map's value.
+///
+/// # Safety
+/// `place` must be a non-null place in a map's value.
+#[inline(always)]
+pub unsafe fn add(place: *mut u64, n: u64) {
+    // SAFETY: the caller's; an atomic add needs no more.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(place, n) };
 }
 
 #[inline(always)]

@@ -46,6 +46,9 @@ offsets! {
     HIERARCHY,
     /// Whether processes are counted too: 0 or 1.
     BY_PROCESS,
+    /// The hardware counters that are open, a bit for each of
+    /// `tanso_agent_abi::counter`.
+    COUNTED,
     /// `task_struct.tgid`.
     OFF_TASK_TGID,
     /// `task_struct.pid`.

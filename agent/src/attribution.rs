@@ -1,10 +1,12 @@
-//! Whose energy it is: idle and dynamic, and dynamic by CPU time.
+//! Whose energy it is: idle and dynamic, and dynamic by CPU time, or by what
+//! hardware counters say of it.
 //!
 //! Pure: amounts and weights in, parts out. The parts add up to the meter's
 //! amount to the microjoule, for the value and for both bounds, whatever the
 //! input; what nobody has a claim to is returned as such, never dropped.
 
 pub mod sockets;
+pub mod weight;
 
 use tanso_power::{Estimate, Joules, apportion};
 
@@ -22,18 +24,18 @@ pub struct ZoneEnergy {
 pub struct Split {
     /// Drawn whether or not anything runs.
     pub idle: Estimate<Joules>,
-    /// Above idle, while nobody had any CPU time: for the system's account.
+    /// Above idle, while nobody had any weight: for the system's account.
     pub unowned: Estimate<Joules>,
     /// Above idle, per weight.
     pub parts: Vec<Estimate<Joules>>,
 }
 
-/// Splits a zone's energy to idle and to those who used CPU time, in
-/// proportion to `cpu_ns`.
+/// Splits a zone's energy to idle and to those who used it, in proportion to
+/// `weights`: CPU time in nanoseconds, or events.
 #[must_use]
-pub fn split(zone: ZoneEnergy, cpu_ns: &[u64]) -> Split {
+pub fn split(zone: ZoneEnergy, weights: &[u64]) -> Split {
     let (idle, dynamic) = told_apart(zone);
-    match share(dynamic, cpu_ns) {
+    match share(dynamic, weights) {
         Some(parts) => Split {
             idle,
             unowned: Estimate::default(),
@@ -42,7 +44,7 @@ pub fn split(zone: ZoneEnergy, cpu_ns: &[u64]) -> Split {
         None => Split {
             idle,
             unowned: dynamic,
-            parts: vec![Estimate::default(); cpu_ns.len()],
+            parts: vec![Estimate::default(); weights.len()],
         },
     }
 }

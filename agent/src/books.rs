@@ -9,6 +9,7 @@ pub mod account;
 mod memory;
 mod minutes;
 mod sockets;
+mod weights;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,9 +19,11 @@ use tanso_power::{Estimate, Joules, Provenance};
 
 pub use account::{AccountBook, PodBook};
 pub use sockets::Sockets;
+pub use weights::{Counted, Weights};
 
 use crate::attribution::share;
 use crate::attribution::sockets::split_by_socket;
+use crate::attribution::weight::Weight;
 use crate::meters::{Reading, Zone, ZoneClass};
 
 /// Finished containers that stay listed, at most.
@@ -41,6 +44,10 @@ pub struct ZoneBook {
     /// All and idle energy of the last interval.
     #[serde(skip)]
     pub last: (Joules, Joules),
+    /// By what its energy above idle was shared in the last interval in which
+    /// there was any; `None` before the first.
+    #[serde(skip)]
+    pub shared_by: Option<Weight>,
 }
 
 /// Everything that was charged.
@@ -88,6 +95,8 @@ pub struct Booking<'a> {
     pub cpu_ns: &'a [(usize, u64)],
     /// What ran where, on a machine with several sockets.
     pub sockets: Option<Sockets<'a>>,
+    /// What hardware counters counted of it, where they did.
+    pub counted: Counted<'a>,
     /// Who is charged with idle energy, by account and weight; nobody, or no
     /// weight: the account of its own.
     pub idle: &'a [(usize, u64)],
@@ -290,15 +299,16 @@ impl Books {
         for (zone, amount) in zones {
             let place = self.zone(zone);
             let accelerator = zone.class == ZoneClass::Gpu;
-            let users = booking.gpu.filter(|_| accelerator);
-            let users = users.unwrap_or(booking.cpu_ns);
+            let (weight, users) = booking.users(zone.class);
             let idle_to: &[(usize, u64)] = if accelerator { &[] } else { booking.idle };
-            let sockets = booking
-                .sockets
+            let sockets = users
+                .on_sockets
                 .filter(|_| !accelerator)
-                .map_or_else(Vec::new, |sockets| sockets.of(zone.class, users));
-            let split = split_by_socket(*amount, &sockets, &weights(users));
+                .map_or_else(Vec::new, |sockets| sockets.of(zone.class, users.by_account));
+            let users = users.by_account;
+            let split = split_by_socket(*amount, &sockets, &weights_of(users));
             if let Some(book) = self.zones.get_mut(place) {
+                book.shared_by = Some(weight);
                 book.total += amount.energy.value;
                 book.idle += split.idle.value;
                 book.last = (amount.energy.value, split.idle.value);
@@ -315,6 +325,13 @@ impl Books {
                     let sum = node.entry(index).or_default();
                     *sum = *sum + part;
                 }
+            }
+        }
+        // Who used CPU time and was counted nowhere has a part of nothing: its
+        // time is told all the same.
+        if !node.is_empty() {
+            for &(index, _) in booking.cpu_ns {
+                node.entry(index).or_default();
             }
         }
         node
@@ -382,6 +399,7 @@ impl Books {
             total: Joules::ZERO,
             idle: Joules::ZERO,
             last: (Joules::ZERO, Joules::ZERO),
+            shared_by: None,
         });
         self.zones.len() - 1
     }
@@ -458,13 +476,13 @@ impl Books {
     }
 }
 
-fn weights(of: &[(usize, u64)]) -> Vec<u64> {
+fn weights_of(of: &[(usize, u64)]) -> Vec<u64> {
     of.iter().map(|&(_, weight)| weight).collect()
 }
 
 /// Who is charged with how much of a zone's idle energy.
 fn idle_parts(idle: Estimate<Joules>, to: &[(usize, u64)]) -> Vec<(usize, Estimate<Joules>)> {
-    match share(idle, &weights(to)) {
+    match share(idle, &weights_of(to)) {
         Some(parts) => to.iter().map(|&(index, _)| index).zip(parts).collect(),
         None => vec![(Books::IDLE, idle)],
     }

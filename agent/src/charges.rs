@@ -1,9 +1,13 @@
 //! From readings of CPU time by control group to CPU time by account.
 
+pub mod counts;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use tanso_agent_wire::energy::Account;
+
+use counts::LastCounts;
 
 use crate::books::Books;
 use crate::host::CgroupIndex;
@@ -89,6 +93,7 @@ pub struct Charges {
     by_socket: Vec<(usize, u32, u64)>,
     overflow: Duration,
     retired: Duration,
+    counts: LastCounts,
     known: HashMap<CgroupId, Known>,
 }
 
@@ -339,6 +344,7 @@ mod tests {
             births: Vec::new(),
             removals: Vec::new(),
             processes: Vec::new(),
+            counts: None,
             tree_changed: true,
             tree_told: false,
             overflow: Duration::ZERO,

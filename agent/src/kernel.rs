@@ -28,7 +28,11 @@ pub use poll::PollCpu;
 pub use proc::ProcCpu;
 pub use rights::Rights;
 
-use crate::{host::HostError, workloads::CgroupId};
+use crate::{
+    host::HostError,
+    pmu::{CounterReport, KINDS},
+    workloads::CgroupId,
+};
 
 /// Where CPU time comes from, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,6 +126,42 @@ pub struct ProcessReading {
     pub alive: bool,
 }
 
+/// Events by hardware counters of a group on a socket, in the order of
+/// [`crate::pmu::NAMES`]: cumulative, since the source was opened, and for all of
+/// the time for which they were wanted. 0 of a kind that is not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupEvents {
+    /// Whose they are.
+    pub group: Group,
+    /// The number of the socket on which they were counted; 0 where there is one.
+    pub socket: u32,
+    /// How many.
+    pub events: [u64; KINDS],
+}
+
+/// What hardware counters counted, at one instant. All figures are cumulative;
+/// groups, idle loops, overflow and retired groups together are what the counters
+/// of all processors counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CountReading {
+    /// By group and socket, in their order. One that is absent now and was there
+    /// before is retired.
+    pub groups: Vec<GroupEvents>,
+    /// Of processors' idle loops, and of interrupts that they take.
+    pub idle: [u64; KINDS],
+    /// Of groups for which there was no room.
+    pub overflow: [u64; KINDS],
+    /// Of removed groups that are no longer listed.
+    pub retired: [u64; KINDS],
+    /// Whether all that ran on any processor since the reading before was
+    /// counted.
+    pub whole: [bool; KINDS],
+    /// The time for which each kind was wanted, all processors together, and
+    /// that of it in which it was counted: less where more counters are wanted
+    /// than a processor has.
+    pub times: [(Duration, Duration); KINDS],
+}
+
 /// What a kernel program has cost, while the kernel's statistics of programs
 /// are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +196,8 @@ pub struct Losses {
     /// Ended tasks whose freeing the kernel did not show: the mean of the seen
     /// ones was booked.
     pub frees_unseen: u64,
+    /// Hardware counters that could not be read at a context switch.
+    pub counter_gaps: u64,
 }
 
 /// A reading of all groups.
@@ -180,6 +222,8 @@ pub struct CpuReading {
     /// Processes that used CPU time since the source was opened, where that
     /// level is on.
     pub processes: Vec<ProcessReading>,
+    /// What hardware counters counted, where they are read.
+    pub counts: Option<CountReading>,
     /// Whether a group may have been made or removed since the last reading;
     /// true where the source cannot tell.
     pub tree_changed: bool,
@@ -242,6 +286,12 @@ pub trait CpuTime: Send {
     /// the group was made: for comparing differences of groups without
     /// children. `None` if the kernel keeps none, or the group is gone.
     fn kernel_truth(&mut self, cgroup: CgroupId) -> Option<Duration>;
+
+    /// How hardware counters stand; empty where they are not asked for, and where
+    /// the source knows none.
+    fn counters(&self) -> Vec<CounterReport> {
+        Vec::new()
+    }
 
     /// What the source's programs have cost so far; empty while nobody asks
     /// the kernel to measure it.

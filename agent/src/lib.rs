@@ -16,6 +16,7 @@ pub mod kepler_config;
 pub mod kernel;
 pub mod meters;
 pub mod names;
+pub mod pmu;
 pub mod processes;
 pub mod processors;
 pub mod program;

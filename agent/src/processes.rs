@@ -311,7 +311,7 @@ fn name(comm: &[u8]) -> std::borrow::Cow<'_, str> {
 mod tests {
     use super::*;
     use crate::attribution::ZoneEnergy;
-    use crate::books::Booking;
+    use crate::books::{Booking, Counted};
     use crate::kernel::{Group, TaskKind};
     use crate::meters::Zone;
     use crate::workloads::CgroupId;
@@ -360,6 +360,7 @@ mod tests {
             model: None,
             cpu_ns: &cpu_ns,
             sockets: None,
+            counted: Counted::default(),
             idle: &[],
             gpu: None,
             caught_up: false,
@@ -411,6 +412,7 @@ mod tests {
             model: None,
             cpu_ns: &cpu_ns,
             sockets: None,
+            counted: Counted::default(),
             idle: &[],
             gpu: Some(&[(Books::SYSTEM, 4)]),
             caught_up: false,

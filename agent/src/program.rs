@@ -32,6 +32,7 @@ use crate::meters::{
     Bench, Meter, acpi::Acpi, fake::Fake, hwmon::Hwmon, nvml::Nvml, perf::Perf, probe, rapl::Rapl,
 };
 use crate::names::{self, NameTable};
+use crate::pmu::{CounterReport, CounterState, EventCodes};
 use crate::processes::Processes;
 use crate::processors::processors;
 use crate::reload::{self, Live};
@@ -39,6 +40,7 @@ use crate::rights::{self, Right};
 use crate::samples::send::{self, Target};
 use crate::samples::{Sampler, Waiting};
 use crate::serve::{Access, Sources, legacy_router, push, router};
+use crate::settings::exports::Switch;
 use crate::settings::{Kubernetes, MeterName, Samples, Settings};
 use crate::snapshot::Published;
 use crate::tick::{self, Cycle, IdleRule, Parts, StartFault};
@@ -151,6 +153,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
     });
     let parts = Parts {
         processes,
+        hardware_counters: reads_hardware(&settings),
         cpu: source,
         usage: Hierarchies::detect(&settings.roots).usage(),
         memory: MemoryFiles::detect(&settings.roots),
@@ -308,12 +311,17 @@ fn by_process(settings: &Settings) -> bool {
     settings.exports.policy.options.levels.has(Level::Process)
 }
 
+fn reads_hardware(settings: &Settings) -> bool {
+    settings.hardware_counters == Switch::On
+}
+
 /// Opens the best source of CPU time, and says why it is no better one.
 fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
     let options = EbpfOptions {
         time_resolved: settings.time_resolved,
         processes: by_process(settings),
         nothing: settings.empty_program,
+        hardware: reads_hardware(settings).then_some(EventCodes::HARDWARE),
         ..EbpfOptions::default()
     };
     let climb = climb(&settings.roots, options, settings.cpu_time)?;
@@ -321,10 +329,40 @@ fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
         tracing::warn!(rung = %refusal.rung, reason = refusal.reason, "source of CPU time is not used");
     }
     tracing::info!(rung = %climb.source.rung(), how = climb.source.explain(), "source of CPU time chosen");
+    if reads_hardware(settings) {
+        tell_counters(&climb.source.counters());
+    }
     if by_process(settings) && climb.source.rung() != Rung::Ebpf {
         tracing::warn!("processes are told apart by the kernel programs alone; none are listed");
     }
     Ok(climb.source)
+}
+
+/// Says how the hardware counters stand that were asked for.
+fn tell_counters(reports: &[CounterReport]) {
+    if reports.is_empty() {
+        tracing::warn!(
+            "hardware counters are read by the kernel programs alone; energy is shared by CPU time"
+        );
+    }
+    for report in reports {
+        let (counter, state) = (report.counter, report.state.as_str());
+        if report.state == CounterState::Active {
+            tracing::info!(
+                counter,
+                state,
+                "hardware counter is read at context switches"
+            );
+        } else {
+            let reason = report.state.reason();
+            tracing::warn!(
+                counter,
+                state,
+                reason,
+                "hardware counter is not read; CPU time stands in"
+            );
+        }
+    }
 }
 
 /// Sends samples to the model server, if settings ask for it.

@@ -96,6 +96,10 @@ fn fixed(old: &Settings, new: &Settings) -> Vec<&'static str> {
             old.model_client != new.model_client || old.samples_server != new.samples_server,
         ),
         ("cpuTime", old.cpu_time != new.cpu_time),
+        (
+            "hardwareCounters",
+            old.hardware_counters != new.hardware_counters,
+        ),
         ("idle", old.idle != new.idle),
         ("idleSharing", old.idle_sharing != new.idle_sharing),
         ("kubernetes", old.kubernetes != new.kubernetes),

@@ -101,6 +101,9 @@ pub struct Flags {
     /// Whether running tasks are charged at the scheduler's own pace too, at some nanoseconds per context switch: on or off [default: off]
     #[arg(long, env = "TANSO_TIME_RESOLVED")]
     time_resolved: Option<Switch>,
+    /// Whether cycles, instructions and cache misses are counted by container where the machine has counters of its processors, and energy is shared by them; at some hundred nanoseconds per context switch: on or off [default: off]
+    #[arg(long, env = "TANSO_HARDWARE_COUNTERS")]
+    hardware_counters: Option<Switch>,
     /// How idle energy is told from the rest: learned, or ratio (the share of unused CPU time, as Kepler does) [default: learned]
     #[arg(long, env = "TANSO_IDLE")]
     idle: Option<IdleSplit>,
@@ -146,6 +149,7 @@ pub struct FileLayer {
     pub(crate) interval: Option<Period>,
     pub(crate) cpu_time: Option<String>,
     pub(crate) time_resolved: Option<Switch>,
+    pub(crate) hardware_counters: Option<Switch>,
     pub(crate) idle: Option<IdleSplit>,
     pub(crate) idle_sharing: Option<IdleSharing>,
     pub(crate) kubernetes: Option<Kubernetes>,
@@ -186,6 +190,8 @@ pub struct Settings {
     pub cpu_time: Rung,
     /// Whether running tasks are charged at the scheduler's own pace too.
     pub time_resolved: bool,
+    /// Whether hardware counters are read, where there are any.
+    pub hardware_counters: Switch,
     /// How idle energy is told from the rest.
     pub idle: IdleSplit,
     /// Who is charged with it.
@@ -328,6 +334,9 @@ impl Settings {
             cpu_time: rung,
             time_resolved: layered(flags.time_resolved, file.time_resolved, || Switch::Off)
                 == Switch::On,
+            hardware_counters: layered(flags.hardware_counters, file.hardware_counters, || {
+                Switch::Off
+            }),
             idle: layered(flags.idle, file.idle, IdleSplit::default),
             idle_sharing: layered(flags.idle_sharing, file.idle_sharing, IdleSharing::default),
             empty_program: flags.empty_program,

@@ -8,6 +8,7 @@ mod catch_up;
 mod containers;
 mod details;
 mod gpus;
+mod hardware;
 mod idle;
 mod memory;
 mod run;
@@ -22,6 +23,7 @@ use tanso_power::{Provenance, Utilisation};
 
 use details::IdleOfDevices;
 use gpus::GpuUsers;
+use hardware::{HardwareTotals, Interval};
 pub use idle::IdleRule;
 use memory::MemoryTurns;
 pub use run::run;
@@ -73,6 +75,8 @@ pub struct Parts {
     pub idle: IdleRule,
     /// The processes, where that level is on.
     pub processes: Option<Processes>,
+    /// Whether hardware counters are asked for: then it is told how they stand.
+    pub hardware_counters: bool,
     /// Where results appear.
     pub published: Arc<Published>,
     /// The kernel's id of this boot.
@@ -110,6 +114,7 @@ pub struct Cycle {
     sampler: Option<Sampler>,
     watching: Option<Watching>,
     gpu_users: Option<GpuUsers>,
+    hardware: HardwareTotals,
     memory_turns: MemoryTurns,
 }
 
@@ -175,6 +180,7 @@ impl Cycle {
             sampler: None,
             watching: None,
             gpu_users: None,
+            hardware: HardwareTotals::default(),
             memory_turns: MemoryTurns::default(),
             parts,
         };
@@ -183,6 +189,9 @@ impl Cycle {
         let mut scratch = Books::default();
         cycle.charges.since_last(&cpu, None, &mut scratch);
         cycle.charges.take_sockets();
+        if let Some(counts) = &cpu.counts {
+            cycle.charges.counts_since_last(counts, None, &mut scratch);
+        }
         let node = NodeTimes::read(&cycle.parts.roots)?;
         if let Some(saved) = saved {
             cycle.take_up(saved, &node, now);
@@ -239,10 +248,11 @@ impl Cycle {
         let cpu_ns = cpu.as_ref().map_or_else(Vec::new, |cpu| {
             self.charges.since_last(cpu, self.index.as_mut(), books)
         });
+        let interval = self.look_at_hardware(cpu.as_ref());
         self.look_at_gpus();
         self.set_names(now);
         self.follow_clock(now);
-        self.book(energy.as_ref(), &cpu_ns, false, now, elapsed);
+        self.book(energy.as_ref(), &cpu_ns, &interval, false, now, elapsed);
         let charged: u64 = cpu_ns.iter().map(|&(_, ns)| ns).sum();
         if let (Some(processes), Some(cpu)) = (&mut self.parts.processes, &cpu) {
             let books = &mut self.state.books;
@@ -357,6 +367,7 @@ impl Cycle {
         &mut self,
         energy: Option<&BenchReading>,
         cpu_ns: &[(usize, u64)],
+        interval: &Interval,
         caught_up: bool,
         now: Now,
         elapsed: Duration,
@@ -372,8 +383,9 @@ impl Cycle {
             cpu_ns,
             sockets: energy.map(|energy| Sockets {
                 energy: &energy.sockets,
-                cpu_ns: &on_sockets,
+                weights: &on_sockets,
             }),
+            counted: interval.counted(),
             idle: &idle,
             gpu: gpu.as_deref(),
             caught_up,
@@ -415,6 +427,8 @@ impl Cycle {
         let idle = &mut self.idle_of_devices;
         let details = Details {
             processes: listed.unwrap_or_default(),
+            counts: self.hardware.counts(),
+            counters: self.hardware.counters(),
             ..details::details(&books, &self.parts.bench, memory, idle)
         };
         self.spare = self.parts.published.swap(Some(Arc::new(Snapshot {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use tanso_agent::attribution::ZoneEnergy;
-use tanso_agent::books::{Booking, Books};
+use tanso_agent::books::{Booking, Books, Counted};
 use tanso_agent::charges::Identity;
 use tanso_agent::host::HostRoots;
 use tanso_agent::journal::Journal;
@@ -69,6 +69,7 @@ fn book(books: &mut Books, zones: Option<&Reading>, cpu_ns: &[(usize, u64)]) {
         model: None,
         cpu_ns,
         sockets: None,
+        counted: Counted::default(),
         idle: &[],
         gpu: None,
         caught_up: false,

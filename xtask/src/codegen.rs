@@ -162,8 +162,8 @@ fn metrics() -> String {
          Written by `cargo xtask codegen` from `agent/wire/src/families.rs`. How to choose format, levels, bounds\n\
          and resolution: [exports.md](exports.md).\n\n\
          Families named `kepler_…` keep the name, type, labels and meaning that Kepler 0.11's\n\
-         dashboards know. Counters never fall, also across restarts of the agent; only those of single GPUs\n\
-         begin anew with it. A family appears with its first figure: those of GPUs where there is a GPU, those of\n\
+         dashboards know. Counters never fall, also across restarts of the agent; only those of single GPUs and\n\
+         of hardware counters begin anew with it. A family appears with its first figure: those of GPUs where there is a GPU, those of\n\
          processes where that level is on.\n\n",
     );
     table(&mut text, families::all());

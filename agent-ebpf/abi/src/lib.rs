@@ -22,6 +22,24 @@ pub mod kind {
     pub const USER: u32 = 0;
     /// A thread of the kernel's own.
     pub const KERNEL: u32 = 1;
+    /// A processor's idle loop; in the map `COUNTS` alone, with cgroup and
+    /// socket 0.
+    pub const IDLE: u32 = 2;
+    /// Who found no room; in the map `COUNTS` alone, with cgroup and socket 0.
+    pub const OVERFLOW: u32 = 3;
+}
+
+/// What hardware counters count: the places in [`GroupCounts::of`] and the bits
+/// of the global `COUNTED`.
+pub mod counter {
+    /// Processor cycles that were not halted.
+    pub const CYCLES: usize = 0;
+    /// Instructions that were retired.
+    pub const INSTRUCTIONS: usize = 1;
+    /// Misses of the last level of cache.
+    pub const CACHE_MISSES: usize = 2;
+    /// The number of them.
+    pub const KINDS: usize = 3;
 }
 
 /// The slots of the map `STATS`, each a `u64` that only grows, but for
@@ -60,6 +78,10 @@ pub mod stat {
     /// Bookings that found no room in the map of processes; their time is in
     /// their group's.
     pub const PROCESS_OVERFLOWS: u32 = 12;
+    /// Readings of a hardware counter that failed: what it counted since the
+    /// one before is nobody's. A slot for each of [`super::counter`], this one
+    /// and those that follow.
+    pub const COUNTER_GAPS: u32 = 13;
     /// The number of slots.
     pub const SLOTS: u32 = 16;
 }
@@ -104,6 +126,52 @@ pub struct Dying {
     pub kind: u32,
     /// As [`GroupKey::socket`].
     pub socket: u32,
+}
+
+/// What one hardware counter counted for a group: all fields only grow. The
+/// kernel shares few counters among many that ask, so that a counter may be
+/// wanted and not count for some of the time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Events.
+    pub events: u64,
+    /// Nanoseconds for which they were wanted, on all processors together.
+    pub wanted_ns: u64,
+    /// Nanoseconds of those in which they were not counted.
+    pub missed_ns: u64,
+}
+
+/// A value of the map `COUNTS`, by [`GroupKey`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupCounts {
+    /// By [`counter`].
+    pub of: [Counted; counter::KINDS],
+}
+
+/// A hardware counter's own word: the kernel's `bpf_perf_event_value`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CounterValue {
+    /// Events since the counter was opened.
+    pub events: u64,
+    /// Nanoseconds since it was opened.
+    pub wanted_ns: u64,
+    /// Nanoseconds of those in which it counted.
+    pub counted_ns: u64,
+}
+
+/// The value of the map `PROCESSOR`, one for each processor: what its counters
+/// said when they were last read. Written on that processor alone, with no
+/// switch of tasks between reading and writing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessorCounters {
+    /// By [`counter`]; a `wanted_ns` of 0 is a counter that was not read yet.
+    pub last: [CounterValue; counter::KINDS],
+    /// 1 while the processor runs its idle loop, as the last switch left it.
+    pub idle: u64,
 }
 
 /// What the kernel keeps in each task's own storage.
@@ -182,6 +250,10 @@ const _: () = assert!(align_of::<GroupEvent>() == 8);
 const _: () = assert!(size_of::<GroupKey>() == 16);
 const _: () = assert!(size_of::<CpuTime>() == 24);
 const _: () = assert!(size_of::<Dying>() == 16);
+const _: () = assert!(size_of::<Counted>() == 24);
+const _: () = assert!(size_of::<GroupCounts>() == 72);
+const _: () = assert!(size_of::<CounterValue>() == 24);
+const _: () = assert!(size_of::<ProcessorCounters>() == 80);
 const _: () = assert!(PROCESSORS_MAX.is_power_of_two());
 const _: () = assert!(size_of::<TaskBook>() == 24);
 const _: () = assert!(size_of::<ProcessKey>() == 16);

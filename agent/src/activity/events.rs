@@ -6,20 +6,15 @@
 
 use std::io;
 
-use perf_event::events::Hardware;
-use perf_event::{Builder, Counter};
-use rustix::io::Errno;
+use perf_event::Counter;
 
 use super::SourceReport;
 use super::online::Online;
 use crate::meters::MeterState;
+use crate::pmu::{self, EventCode, EventCodes, is_absent, refusal};
 
-/// What is counted, by the names that samples use.
-const EVENTS: [(&str, Hardware); 3] = [
-    ("cycles", Hardware::CPU_CYCLES),
-    ("instructions", Hardware::INSTRUCTIONS),
-    ("cacheMisses", Hardware::CACHE_MISSES),
-];
+/// The names that samples use, in the order of [`EventCodes`].
+const NAMES: [&str; pmu::KINDS] = ["cycles", "instructions", "cacheMisses"];
 
 /// Counts of [`tanso_power::sample::EVENTS`], all processors together; what
 /// was not counted is missing.
@@ -71,7 +66,8 @@ impl Events {
     /// Opens the counters of these processors.
     pub(super) fn open(&mut self, online: &Online) {
         *self = Self::default();
-        for ((name, event), places) in EVENTS.into_iter().zip(&mut self.places) {
+        let EventCodes(events) = EventCodes::HARDWARE;
+        for ((name, event), places) in NAMES.into_iter().zip(events).zip(&mut self.places) {
             match open(event, online) {
                 Ok(opened) => *places = opened,
                 Err(fault) if is_absent(&fault) => self.missing.push(name),
@@ -82,7 +78,7 @@ impl Events {
                 }
             }
         }
-        self.state = if self.missing.len() == EVENTS.len() {
+        self.state = if self.missing.len() == NAMES.len() {
             MeterState::Absent(
                 "no hardware events: this machine has, or shows, no counters of its processors"
                     .to_owned(),
@@ -119,18 +115,12 @@ impl Events {
     }
 }
 
-fn open(event: Hardware, online: &Online) -> io::Result<Vec<Place>> {
+fn open(event: EventCode, online: &Online) -> io::Result<Vec<Place>> {
     online
         .numbers()
         .map(|cpu| {
-            let mut builder = Builder::new(event);
-            builder
-                .include_kernel()
-                .any_pid()
-                .one_cpu(cpu)
-                .enabled(true);
             Ok(Place {
-                counter: builder.build()?,
+                counter: pmu::open(event, cpu)?,
                 before: Said::default(),
             })
         })
@@ -179,30 +169,6 @@ impl Said {
     }
 }
 
-/// Whether a fault says that the machine has no such event.
-fn is_absent(fault: &io::Error) -> bool {
-    let absent = [
-        Errno::NOENT,
-        Errno::NODEV,
-        Errno::OPNOTSUPP,
-        Errno::NOSYS,
-        Errno::INVAL,
-    ];
-    Errno::from_io_error(fault).is_some_and(|errno| absent.contains(&errno))
-}
-
-fn refusal(name: &str, fault: &io::Error) -> String {
-    let errno = Errno::from_io_error(fault);
-    let advice = if fault.kind() == io::ErrorKind::PermissionDenied || errno == Some(Errno::PERM) {
-        "; grant CAP_PERFMON, or set kernel.perf_event_paranoid to 0 or less"
-    } else if errno == Some(Errno::MFILE) {
-        "; it needs three open files a processor: raise the limit on open files"
-    } else {
-        ""
-    };
-    format!("opening event \"{name}\": {fault}{advice}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,14 +191,5 @@ mod tests {
         assert_eq!(now(1_000, 110, 10).since(before), None);
         // A processor that slept all the time did nothing.
         assert_eq!(now(1_000, 10, 10).since(before), Some(0.0));
-    }
-
-    #[test]
-    fn faults_say_what_is_missing_or_what_to_do() {
-        let of = |errno: Errno| io::Error::from(errno);
-        assert!(is_absent(&of(Errno::NOENT)) && is_absent(&of(Errno::OPNOTSUPP)));
-        assert!(!is_absent(&of(Errno::ACCESS)));
-        assert!(refusal("cycles", &of(Errno::ACCESS)).contains("CAP_PERFMON"));
-        assert!(refusal("cycles", &of(Errno::MFILE)).contains("open files"));
     }
 }

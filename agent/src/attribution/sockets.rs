@@ -13,19 +13,19 @@ use super::{Split, ZoneEnergy, around, split, told_apart};
 pub struct Socket {
     /// What the zone used on it.
     pub energy: Joules,
-    /// CPU time on it, by account, in the order of the whole's.
-    pub cpu_ns: Vec<u64>,
+    /// Weights on it, by account, in the order of the whole's.
+    pub weights: Vec<u64>,
 }
 
-/// As [`split`], by socket: what a socket used above idle goes to those who used
-/// CPU time on it, and to all in proportion to `cpu_ns` where nobody did. If the
+/// As [`split`], by socket: what a socket used above idle goes to those who have a
+/// weight on it, and to all in proportion to `weights` where nobody has. If the
 /// sockets are not the zone's whole energy, they say nothing.
 #[must_use]
-pub fn split_by_socket(zone: ZoneEnergy, sockets: &[Socket], cpu_ns: &[u64]) -> Split {
-    by_socket(zone, sockets, cpu_ns).unwrap_or_else(|| split(zone, cpu_ns))
+pub fn split_by_socket(zone: ZoneEnergy, sockets: &[Socket], weights: &[u64]) -> Split {
+    by_socket(zone, sockets, weights).unwrap_or_else(|| split(zone, weights))
 }
 
-fn by_socket(zone: ZoneEnergy, sockets: &[Socket], cpu_ns: &[u64]) -> Option<Split> {
+fn by_socket(zone: ZoneEnergy, sockets: &[Socket], weights: &[u64]) -> Option<Split> {
     let (idle, dynamic) = told_apart(zone);
     let energies: Vec<u64> = sockets
         .iter()
@@ -34,7 +34,7 @@ fn by_socket(zone: ZoneEnergy, sockets: &[Socket], cpu_ns: &[u64]) -> Option<Spl
     let sum = energies
         .iter()
         .try_fold(0_u64, |sum, &energy_uj| sum.checked_add(energy_uj))?;
-    let same_accounts = |socket: &Socket| socket.cpu_ns.len() == cpu_ns.len();
+    let same_accounts = |socket: &Socket| socket.weights.len() == weights.len();
     if sockets.is_empty()
         || sum != zone.energy.value.microjoules()
         || !sockets.iter().all(same_accounts)
@@ -42,17 +42,18 @@ fn by_socket(zone: ZoneEnergy, sockets: &[Socket], cpu_ns: &[u64]) -> Option<Spl
         return None;
     }
     let idles = evenly(idle.value.microjoules(), &energies);
-    let mut values = vec![0_u64; cpu_ns.len()];
+    let mut values = vec![0_u64; weights.len()];
     for ((socket, energy_uj), idle_uj) in sockets.iter().zip(energies).zip(idles) {
         let above_uj = energy_uj - idle_uj.min(energy_uj);
-        let parts = apportion(above_uj, &socket.cpu_ns).or_else(|| apportion(above_uj, cpu_ns))?;
+        let parts =
+            apportion(above_uj, &socket.weights).or_else(|| apportion(above_uj, weights))?;
         for (value, part) in values.iter_mut().zip(parts) {
             *value += part;
         }
     }
     Some(Split {
         idle,
-        parts: around(dynamic, &values, cpu_ns)?,
+        parts: around(dynamic, &values, weights)?,
         ..Split::default()
     })
 }
@@ -94,10 +95,10 @@ mod tests {
         }
     }
 
-    fn socket(energy_uj: u64, cpu_ns: &[u64]) -> Socket {
+    fn socket(energy_uj: u64, weights: &[u64]) -> Socket {
         Socket {
             energy: joules(energy_uj),
-            cpu_ns: cpu_ns.to_vec(),
+            weights: weights.to_vec(),
         }
     }
 
@@ -160,7 +161,7 @@ mod tests {
             let sockets: Vec<Socket> = energies
                 .iter()
                 .zip(times.iter().skip(1))
-                .map(|(&energy, cpu_ns)| socket(energy, cpu_ns))
+                .map(|(&energy, weights)| socket(energy, weights))
                 .collect();
             let split = split_by_socket(zone, &sockets, &all);
             let sum: Estimate<Joules> = split.parts.iter().copied().sum();

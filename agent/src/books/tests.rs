@@ -45,6 +45,7 @@ fn booking<'a>(
         model: None,
         cpu_ns,
         sockets: None,
+        counted: Counted::default(),
         idle: &[],
         gpu: None,
         caught_up: false,
@@ -391,6 +392,74 @@ impl Numbers {
     }
 }
 
+#[test]
+fn counted_cycles_share_the_package_and_counted_misses_the_memory() {
+    let mut books = Books::default();
+    let [warm, cold] = ["warm", "cold"].map(|name| books.account(&container(name)));
+    // Of the same CPU time, at half the clock, and with all of the misses.
+    let cpu_ns = [(warm, 1_000_000), (cold, 1_000_000)];
+    let reading = zones(900, 600, 300);
+    let (cycles, misses) = ([(warm, 2_000), (cold, 1_000)], [(cold, 7)]);
+    let mut booking = booking(&reading, &cpu_ns, &[(60, 1)]);
+    booking.counted = Counted {
+        cycles: Some(Weights {
+            by_account: &cycles,
+            by_socket: &[],
+        }),
+        cache_misses: Some(Weights {
+            by_account: &misses,
+            by_socket: &[],
+        }),
+    };
+    books.book(&booking);
+    let parts = |books: &Books, place: usize| -> Vec<u64> {
+        let energy = books.accounts[place].last.iter();
+        energy.map(|energy| energy.microjoules()).collect()
+    };
+    // A third of each zone is idle.
+    assert_eq!(parts(&books, warm)[..2], [400, 267]);
+    assert_eq!(parts(&books, cold), [200, 133, 200]);
+    assert_eq!(parts(&books, warm).get(2), None);
+    let shared = |books: &Books| -> Vec<Option<Weight>> {
+        books.zones.iter().map(|zone| zone.shared_by).collect()
+    };
+    let cycles = Some(Weight::Cycles);
+    assert_eq!(shared(&books), [cycles, cycles, Some(Weight::CacheMisses)]);
+    // An interval with a gap is shared by CPU time again.
+    booking.counted = Counted::default();
+    books.book(&booking);
+    assert_eq!(parts(&books, warm), [300, 200, 100]);
+    assert_eq!(shared(&books), [Some(Weight::CpuTime); 3]);
+}
+
+#[test]
+fn who_was_counted_nowhere_keeps_its_cpu_time_in_its_minute() {
+    let mut books = Books::default();
+    let [counted, freed] = ["counted", "freed"].map(|name| books.account(&container(name)));
+    let cpu_ns = [(counted, 5_000_000), (freed, 2_000_000)];
+    let reading = zones(900, 600, 300);
+    let mut booking = booking(&reading, &cpu_ns, &[(60, 1)]);
+    let counts = [(counted, 10)];
+    let weights = Some(Weights {
+        by_account: &counts,
+        by_socket: &[],
+    });
+    booking.counted = Counted {
+        cycles: weights,
+        cache_misses: weights,
+    };
+    books.book(&booking);
+    books.advance_to(120);
+    let record = |place: usize| {
+        let account = &books.accounts[place].account;
+        let mut records = books.pending.iter();
+        records.find(|record| record.account == *account).unwrap()
+    };
+    assert_eq!(record(freed).cpu_us, 2_000);
+    assert_eq!(record(freed).energy_uj.value, Joules::ZERO);
+    assert_eq!(record(counted).cpu_us, 5_000);
+}
+
 /// Intervals of every kind: no CPU time, no energy, many and few accounts, idle
 /// above the whole, minutes that change. `TANSO_INTERVALS=1000000` for the full
 /// count.
@@ -440,8 +509,28 @@ fn over_any_intervals_the_parts_are_the_meters_energy_to_the_microjoule() {
         let mut booking = booking(&reading, &cpu_ns, minutes);
         booking.sockets = (interval % 2 == 0).then_some(Sockets {
             energy: &energy,
-            cpu_ns: &on_sockets,
+            weights: &on_sockets,
         });
+        // Counters of some intervals, on which more and others are than CPU time
+        // was told of.
+        let mut counts: Vec<(usize, u64)> = Vec::new();
+        for place in 0..books.accounts.len() {
+            if numbers.below(3) == 0 {
+                counts.push((place, numbers.below(1 << 40)));
+            }
+        }
+        let on_sockets: Vec<(usize, u32, u64)> = counts
+            .iter()
+            .map(|&(place, events)| (place, u32::from(events % 2 == 1), events))
+            .collect();
+        let counted = Weights {
+            by_account: &counts,
+            by_socket: &on_sockets,
+        };
+        booking.counted = Counted {
+            cycles: (interval % 3 == 0).then_some(counted),
+            cache_misses: (interval % 5 == 0).then_some(counted),
+        };
         books.book(&booking);
         minute = next;
         if interval % 64 == 0 {

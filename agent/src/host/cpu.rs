@@ -128,6 +128,30 @@ fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+/// The processors that are online, by rising number; none if the kernel does not
+/// say.
+#[must_use]
+pub fn online(roots: &HostRoots) -> Vec<usize> {
+    let list = read_optional(&roots.sys.join("devices/system/cpu/online"));
+    processors_in(&list.unwrap_or_default())
+}
+
+/// Processors of a list like `0,28-29`.
+#[must_use]
+pub fn processors_in(list: &str) -> Vec<usize> {
+    /// More processors than any kernel is built for.
+    const CPUS_MAX: usize = 8_192;
+    let mut numbers = Vec::new();
+    for part in list.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let (Ok(from), Ok(to)) = (from.trim().parse::<usize>(), to.trim().parse::<usize>()) else {
+            continue;
+        };
+        numbers.extend(from..=to.min(CPUS_MAX));
+    }
+    numbers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +200,19 @@ mod tests {
     fn this_machine_is_read() {
         let info = CpuInfo::read(&HostRoots::default()).unwrap();
         assert!(info.threads > 0 && info.cores > 0 && info.sockets > 0);
+    }
+
+    #[test]
+    fn lists_of_processors_are_read() {
+        assert_eq!(processors_in("0,28-30,x,5-"), [0, 28, 29, 30]);
+        assert_eq!(processors_in(""), [] as [usize; 0]);
+        assert_eq!(processors_in("0-99999999999").len(), 8_193);
+        let machine = tempfile::tempdir().unwrap();
+        let roots = HostRoots::under(machine.path());
+        assert_eq!(online(&roots), [] as [usize; 0]);
+        let folder = roots.sys.join("devices/system/cpu");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("online"), "0-1,5\n").unwrap();
+        assert_eq!(online(&roots), [0, 1, 5]);
     }
 }

@@ -1,5 +1,6 @@
-//! Two calls of the kernel's that the library does not have: reading a whole
-//! hash map at once, and taking an entry out together with its value.
+//! Calls of the kernel's that the library does not have, or has for its own
+//! uses of a map only: reading a whole hash map at once, taking an entry out
+//! together with its value, and entries of maps by processor.
 #![expect(unsafe_code, reason = "system calls with pointers to our own memory")]
 
 use std::{
@@ -9,6 +10,9 @@ use std::{
 
 use super::KernelError;
 
+const LOOKUP: libc::c_int = 1;
+const UPDATE: libc::c_int = 2;
+const DELETE: libc::c_int = 3;
 const LOOKUP_AND_DELETE: libc::c_int = 21;
 const LOOKUP_BATCH: libc::c_int = 24;
 
@@ -54,6 +58,9 @@ impl Plain for tanso_agent_abi::GroupKey {}
 impl Plain for tanso_agent_abi::CpuTime {}
 impl Plain for tanso_agent_abi::ProcessKey {}
 impl Plain for tanso_agent_abi::ProcessTime {}
+impl Plain for tanso_agent_abi::GroupCounts {}
+impl Plain for tanso_agent_abi::ProcessorCounters {}
+impl Plain for u32 {}
 
 impl<K: Plain, V: Plain> Reader<K, V> {
     pub(super) fn new() -> Self {
@@ -152,6 +159,64 @@ pub(super) fn take<K: Plain, V: Plain>(map: BorrowedFd<'_>, key: K) -> io::Resul
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Puts an entry in `map`, over one that is there.
+pub(super) fn put<K: Plain, V: Plain>(map: BorrowedFd<'_>, key: K, value: V) -> io::Result<()> {
+    put_each(map, key, &[value])
+}
+
+/// Takes an entry out of `map`; none there is no fault.
+pub(super) fn remove<K: Plain>(map: BorrowedFd<'_>, key: K) -> io::Result<()> {
+    let mut attr = ElementAttr {
+        map: descriptor(map),
+        pad: 0,
+        key: address(&raw const key),
+        value: 0,
+        flags: 0,
+    };
+    // SAFETY: the key is ours, of the size that the map was made with, and
+    // outlives the call.
+    match unsafe { call(DELETE, &raw mut attr) } {
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Puts an entry with a value for each processor that the machine may have.
+pub(super) fn put_each<K: Plain, V: Plain>(
+    map: BorrowedFd<'_>,
+    key: K,
+    values: &[V],
+) -> io::Result<()> {
+    let mut attr = ElementAttr {
+        map: descriptor(map),
+        pad: 0,
+        key: address(&raw const key),
+        value: address(values.as_ptr()),
+        flags: 0,
+    };
+    // SAFETY: key and values are ours, of the sizes that the map was made with,
+    // as many as it has for one key, and outlive the call.
+    unsafe { call(UPDATE, &raw mut attr) }
+}
+
+/// Reads the entry of a key with a value for each processor that the machine may
+/// have, of which there are as many as `values`.
+pub(super) fn read_each<K: Plain, V: Plain>(
+    map: BorrowedFd<'_>,
+    key: K,
+    values: &mut [V],
+) -> io::Result<()> {
+    let mut attr = ElementAttr {
+        map: descriptor(map),
+        pad: 0,
+        key: address(&raw const key),
+        value: address(values.as_mut_ptr()),
+        flags: 0,
+    };
+    // SAFETY: as above.
+    unsafe { call(LOOKUP, &raw mut attr) }
 }
 
 /// # Safety

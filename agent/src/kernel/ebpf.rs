@@ -2,13 +2,15 @@
 //!
 //! A reading makes the kernel settle all living tasks, then reads one map of
 //! counters that only grow. Between readings nothing runs here, and on context
-//! switches nothing runs anywhere.
+//! switches nothing runs anywhere, unless hardware counters are wanted.
 
 mod costs;
 mod events;
+mod hardware;
 mod load;
 mod offsets;
 mod processes;
+mod scale;
 
 pub(super) use load::has_object;
 
@@ -33,10 +35,12 @@ use crate::{
         CgroupIndex, GroupSource, Hierarchies, HostRoots, Sockets,
         cgroup::{UsageFiles, scan},
     },
+    pmu::{CounterReport, EventCodes},
     workloads::CgroupId,
 };
 pub use events::GroupBirth;
 use events::{Events, Told};
+use hardware::{Found, Hardware, count_hardware, gap_slot};
 use processes::Processes;
 
 /// Groups not changed in so many readings may be retired, if their directory
@@ -64,6 +68,9 @@ pub struct EbpfOptions {
     pub time_resolved: bool,
     /// Whether time is counted by process too.
     pub processes: bool,
+    /// The hardware counters to read, by group: a program runs on each context
+    /// switch then. A machine that has none of them runs none.
+    pub hardware: Option<EventCodes>,
     /// Whether a program that does nothing is attached beside that of the
     /// time-resolved mode: what any program there costs, for benchmarks.
     pub nothing: bool,
@@ -92,6 +99,9 @@ pub struct EbpfCpu {
     index: CgroupIndex,
     reader: Reader<GroupKey, GroupCounter>,
     processes: Option<Processes>,
+    hardware: Option<Hardware>,
+    /// How the hardware counters stand where none is read.
+    no_hardware: Vec<CounterReport>,
     counters_max: u64,
     stats_at_start: Stats,
     counters: HashMap<GroupKey, Counter>,
@@ -141,10 +151,12 @@ impl EbpfCpu {
         let counters_max = options
             .counters_max
             .unwrap_or_else(|| load::room_for(scan(root).len()));
+        let found = options.hardware.map(|codes| Found::look(codes, roots));
         let load::Loaded {
             mut programs,
             tells_groups,
             tells_sockets,
+            no_counts,
         } = load::load(&load::Plan {
             source,
             counters_max,
@@ -152,8 +164,11 @@ impl EbpfCpu {
             time_resolved: options.time_resolved,
             nothing: options.nothing,
             processes: options.processes,
+            counted: found.as_ref().map_or(0, Found::bits),
             sockets: Sockets::read(roots),
         })?;
+        let (hardware, no_hardware) =
+            count_hardware(found, no_counts, roots, &mut programs, counters_max.into());
         let events = programs.take_map(load::GROUPS).and_then(Events::new);
         let mut cpu = Self {
             programs,
@@ -162,6 +177,8 @@ impl EbpfCpu {
             index: CgroupIndex::new(root.to_owned()),
             reader: Reader::new(),
             processes: options.processes.then(Processes::new),
+            hardware,
+            no_hardware,
             counters_max: u64::from(counters_max),
             stats_at_start: Stats::default(),
             counters: HashMap::new(),
@@ -309,10 +326,10 @@ impl EbpfCpu {
     /// Takes the counters of removed groups out of the map, so that it does
     /// not fill up with the dead. Their time moves to one account.
     fn retire(&mut self) {
-        let filled = u64::try_from(self.counters.len()).unwrap_or(u64::MAX);
-        let due = self.readings.is_multiple_of(RETIRE_EVERY);
-        let part_of_four = if due { 2 } else { 3 };
-        if filled * 4 < self.counters_max * part_of_four {
+        if let Some(hardware) = &mut self.hardware {
+            hardware.retire(&self.programs, &mut self.index, self.readings);
+        }
+        if !retiring_is_due(self.counters.len(), self.counters_max, self.readings) {
             return;
         }
         let alive = self.index.alive();
@@ -355,12 +372,20 @@ impl CpuTime for EbpfCpu {
         {
             self.walk()?;
         }
+        if let Some(hardware) = &mut self.hardware {
+            hardware.settle(&mut self.programs);
+        }
         self.take_counters()?;
         let processes = match &mut self.processes {
             Some(processes) => processes.read(&self.programs)?,
             None => Vec::new(),
         };
         let stats = self.stats()?;
+        let gaps = std::array::from_fn(|place| self.grown(&stats, gap_slot(place)));
+        let counts = match &mut self.hardware {
+            Some(hardware) => hardware.take(&self.programs, gaps, self.readings),
+            None => None,
+        };
         // After the counters: whoever is in them was made before.
         let told = self.events.as_mut().map(Events::take);
         let lost = self.grown(&stats, stat::GROUP_EVENTS_LOST);
@@ -383,6 +408,7 @@ impl CpuTime for EbpfCpu {
             births,
             removals,
             processes,
+            counts,
             tree_changed,
             tree_told,
             overflow: Duration::from_nanos(self.grown(&stats, stat::OVERFLOW_CPU_NS)),
@@ -397,6 +423,7 @@ impl CpuTime for EbpfCpu {
                 group_events_lost: lost,
                 process_overflows: self.grown(&stats, stat::PROCESS_OVERFLOWS),
                 frees_unseen: self.grown(&stats, stat::FREES_UNSEEN),
+                counter_gaps: gaps.iter().sum(),
             },
             cost: thread_cpu().saturating_sub(spent),
         })
@@ -414,6 +441,8 @@ impl CpuTime for EbpfCpu {
         };
         let when = if self.time_resolved {
             "moves or is charged by the scheduler"
+        } else if self.hardware.is_some() {
+            "moves or is read; hardware counters are booked on context switches"
         } else {
             "moves or is read; nothing runs on context switches"
         };
@@ -429,9 +458,25 @@ impl CpuTime for EbpfCpu {
         self.usage.as_ref()?.read(&path)
     }
 
+    fn counters(&self) -> Vec<CounterReport> {
+        match &self.hardware {
+            Some(hardware) => hardware.reports(),
+            None => self.no_hardware.clone(),
+        }
+    }
+
     fn program_costs(&self) -> Vec<ProgramCost> {
         costs::of(&self.programs)
     }
+}
+
+/// Whether removed groups are to be taken out of a map with so many entries of
+/// so many: at times from half full on, at each reading from three quarters on.
+fn retiring_is_due(filled: usize, most: u64, readings: u64) -> bool {
+    let filled = u64::try_from(filled).unwrap_or(u64::MAX);
+    let due = readings.is_multiple_of(RETIRE_EVERY);
+    let part_of_four = if due { 2 } else { 3 };
+    filled.saturating_mul(4) >= most.saturating_mul(part_of_four)
 }
 
 /// CPU time of this thread: what a reading costs, whoever else runs.

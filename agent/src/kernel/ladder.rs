@@ -81,7 +81,7 @@ fn ebpf(roots: &HostRoots, options: EbpfOptions) -> Result<EbpfCpu, String> {
 }
 
 /// An error with its causes, in one line. A verifier's log is cut.
-fn one_line(error: &KernelError) -> String {
+pub(super) fn one_line(error: &KernelError) -> String {
     const LENGTH_MAX: usize = 600;
     let mut text = error.to_string();
     let mut cause = error.source();

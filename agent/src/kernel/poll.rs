@@ -176,6 +176,7 @@ impl CpuTime for PollCpu {
             births: Vec::new(),
             removals: Vec::new(),
             processes: Vec::new(),
+            counts: None,
             tree_changed: true,
             tree_told: false,
             overflow: Duration::ZERO,

@@ -191,6 +191,7 @@ impl CpuTime for ProcCpu {
             births: Vec::new(),
             removals: Vec::new(),
             processes: Vec::new(),
+            counts: None,
             tree_changed: true,
             tree_told: false,
             overflow: Duration::ZERO,

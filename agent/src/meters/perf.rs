@@ -17,6 +17,7 @@ use tanso_power::Provenance;
 use super::guard::{Refusal, Refusals};
 use super::sensor::{NoFigure, Sensor, SensorReport, Sensors};
 use super::{Memory, Meter, MeterFault, MeterState, Reading, Span, ZoneClass};
+use crate::host::cpu::processors_in;
 
 /// The place as it is shown, whatever root it is read under.
 const SHOWN: &str = "/sys/bus/event_source/devices";
@@ -232,7 +233,7 @@ fn events(root: &Path) -> Result<Vec<Event>, String> {
             continue;
         };
         any = true;
-        let cpus = cpus(&text(&directory.join("cpumask")).unwrap_or_default());
+        let cpus = processors_in(&text(&directory.join("cpumask")).unwrap_or_default());
         for (name, class) in [
             ("energy-pkg", ZoneClass::Package),
             ("energy-cores", ZoneClass::Core),
@@ -286,21 +287,6 @@ fn config(text: &str) -> Option<u64> {
     }
 }
 
-/// Processors of a list like `0,28-29`.
-fn cpus(list: &str) -> Vec<usize> {
-    /// More processors than any kernel is built for.
-    const CPUS_MAX: usize = 8_192;
-    let mut numbers = Vec::new();
-    for part in list.split(',') {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        let (Ok(from), Ok(to)) = (from.trim().parse::<usize>(), to.trim().parse::<usize>()) else {
-            continue;
-        };
-        numbers.extend(from..=to.min(CPUS_MAX));
-    }
-    numbers
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -308,10 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_processors_and_numbers_of_events_are_read() {
-        assert_eq!(cpus("0,28-30,x,5-"), [0, 28, 29, 30]);
-        assert_eq!(cpus(""), [] as [usize; 0]);
-        assert_eq!(cpus("0-99999999999").len(), 8_193);
+    fn numbers_of_events_are_read() {
         assert_eq!(config("event=0x02"), Some(2));
         assert_eq!(config("event=11"), Some(11));
         assert_eq!(config("umask=1"), None);

@@ -13,6 +13,30 @@ fn the_defaults_are_keplers_port_and_a_second() {
     assert_eq!(settings.meters.first(), Some(&MeterName::Rapl));
     assert_eq!(settings.meters.last(), Some(&MeterName::Model));
     assert!(!settings.meters.contains(&MeterName::Fake));
+    // Nothing is attached to context switches unless it is asked for.
+    assert!(!settings.time_resolved);
+    assert_eq!(settings.hardware_counters, Switch::Off);
+}
+
+#[test]
+fn hardware_counters_are_read_when_a_flag_or_the_file_says_so() {
+    let flagged = settings(&["--hardware-counters", "on"]);
+    assert_eq!(flagged.unwrap().hardware_counters, Switch::On);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("agent.yaml");
+    std::fs::write(&file, "hardwareCounters: on\n").unwrap();
+    let path = file.to_str().unwrap();
+    let of_file = settings(&["--config", path]);
+    assert_eq!(of_file.unwrap().hardware_counters, Switch::On);
+    let flagged = settings(&["--config", path, "--hardware-counters", "off"]);
+    assert_eq!(flagged.unwrap().hardware_counters, Switch::Off);
+    let refusal = Flags::try_parse_from(["tanso-agent", "--hardware-counters", "auto"]);
+    assert!(
+        refusal
+            .unwrap_err()
+            .to_string()
+            .contains("accepted are on, off")
+    );
 }
 
 #[test]

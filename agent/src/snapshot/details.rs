@@ -9,6 +9,7 @@ use tanso_power::idle::IdleBasis;
 use tanso_power::{Joules, Watts};
 
 use crate::meters::ZoneClass;
+use crate::pmu::CounterReport;
 
 /// An amount since the beginning, and its part in the last interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -123,15 +124,27 @@ pub struct SupplyFigures {
     pub power: Watts,
 }
 
-/// What hardware counters say of an account.
+/// What hardware counters say of an account, since the agent's start; `None` of a
+/// kind that is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardwareCounts {
     /// Processor cycles.
-    pub cycles: u64,
+    pub cycles: Option<u64>,
     /// Instructions.
-    pub instructions: u64,
+    pub instructions: Option<u64>,
     /// Cache misses.
-    pub cache_misses: u64,
+    pub cache_misses: Option<u64>,
+}
+
+/// How a kind of hardware counter stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CounterFigures {
+    /// The kind, and its state.
+    pub report: CounterReport,
+    /// The time for which it was counted in the time for which it was wanted, on
+    /// all processors since the agent's start; `None` while it was wanted for no
+    /// time.
+    pub counted_ratio: Option<f64>,
 }
 
 /// What is known of a zone's power when nothing runs.
@@ -146,7 +159,7 @@ pub struct FloorFigures {
 }
 
 /// All that only some nodes or levels have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Details {
     /// Processes, where that level is on.
     pub processes: Vec<ProcessFigures>,
@@ -162,4 +175,6 @@ pub struct Details {
     pub supplies: Vec<SupplyFigures>,
     /// Hardware counters by account, where there are any.
     pub counts: BTreeMap<Account, HardwareCounts>,
+    /// How hardware counters stand, where they are asked for.
+    pub counters: Vec<CounterFigures>,
 }

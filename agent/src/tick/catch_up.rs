@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tanso_agent_wire::energy::Account;
 
+use super::hardware::Interval;
 use super::{ByAccount, Cycle};
 use crate::activity::Seen;
 use crate::books::Books;
@@ -89,7 +90,8 @@ impl Cycle {
         cpu_ns.sort_unstable();
         self.set_names(now);
         let before = self.state.books.total();
-        self.book(energy.as_ref(), &cpu_ns, true, now, gap);
+        let interval = Interval::default();
+        self.book(energy.as_ref(), &cpu_ns, &interval, true, now, gap);
         let charged = self.state.books.total().saturating_sub(before);
         tracing::info!(
             seconds = gap.as_secs_f64(),

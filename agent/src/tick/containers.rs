@@ -68,6 +68,7 @@ impl Cycle {
             // Places have changed.
             self.named = 0;
             self.memory_turns.forget();
+            self.hardware.keep(&self.state.books);
         }
     }
 

@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
     use crate::attribution::ZoneEnergy;
-    use crate::books::Booking;
+    use crate::books::{Booking, Counted};
     use crate::charges::Identity;
     use crate::meters::Zone;
 
@@ -188,6 +188,7 @@ mod tests {
             model: None,
             cpu_ns: &cpu,
             sockets: None,
+            counted: Counted::default(),
             idle: &[],
             gpu: None,
             caught_up: false,

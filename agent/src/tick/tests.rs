@@ -11,12 +11,16 @@ use tempfile::TempDir;
 use super::*;
 use crate::host::Hierarchies;
 use crate::journal::Journal;
-use crate::kernel::{CpuReading, Group, GroupTime, KernelError, Losses, Rung, TaskKind};
+use crate::kernel::{
+    CountReading, CpuReading, Group, GroupTime, KernelError, Losses, Rung, TaskKind,
+};
 use crate::meters::{Meter, fake::Fake};
+use crate::pmu::{self, CounterReport, CounterState};
 use crate::settings::IdleSharing;
 use crate::workloads::CgroupId;
 
 mod clock;
+mod hardware;
 
 const BEGIN_MS: i64 = 1_800_000_003_000;
 /// The fake meter's package and memory.
@@ -27,6 +31,7 @@ const POD: &str = "0c4b1a52-3a5b-4c77-8f4e-5f2b6d7e8a90";
 /// kernel programs do.
 struct Scripted {
     groups: Arc<Mutex<Vec<GroupTime>>>,
+    counts: Arc<Mutex<Option<CountReading>>>,
     root: PathBuf,
 }
 
@@ -39,6 +44,7 @@ impl CpuTime for Scripted {
             births: Vec::new(),
             removals: Vec::new(),
             processes: Vec::new(),
+            counts: self.counts.lock().unwrap().clone(),
             tree_changed: true,
             tree_told: false,
             overflow: Duration::ZERO,
@@ -64,6 +70,14 @@ impl CpuTime for Scripted {
     fn kernel_truth(&mut self, _: CgroupId) -> Option<Duration> {
         None
     }
+
+    fn counters(&self) -> Vec<CounterReport> {
+        let counts = self.counts.lock().unwrap();
+        let counting = counts.iter();
+        counting
+            .flat_map(|_| pmu::all_in(&CounterState::Active))
+            .collect()
+    }
 }
 
 /// A machine of files, and the agent's state directory on it.
@@ -72,6 +86,8 @@ struct Node {
     state: TempDir,
     container: PathBuf,
     groups: Arc<Mutex<Vec<GroupTime>>>,
+    counts: Arc<Mutex<Option<CountReading>>>,
+    hardware_counters: bool,
     names: Arc<NameTable>,
     idle: IdleRule,
     now: Now,
@@ -94,6 +110,8 @@ impl Node {
             state: tempfile::tempdir().unwrap(),
             container,
             groups: Arc::default(),
+            counts: Arc::default(),
+            hardware_counters: false,
             names: Arc::default(),
             idle: IdleRule::default(),
             now: Now {
@@ -159,6 +177,7 @@ impl Node {
         let parts = Parts {
             cpu: Box::new(Scripted {
                 groups: Arc::clone(&self.groups),
+                counts: Arc::clone(&self.counts),
                 root: roots.cgroup.clone(),
             }),
             usage: Hierarchies::detect(&roots).usage(),
@@ -170,6 +189,7 @@ impl Node {
             names: Arc::clone(&self.names),
             idle: self.idle,
             processes: None,
+            hardware_counters: self.hardware_counters,
             published: Arc::new(Published::empty()),
             boot_id: Some("this boot".into()),
             clock_is_kept: if self.clock_is_kept {

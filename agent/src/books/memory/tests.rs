@@ -3,7 +3,7 @@ use tanso_power::Provenance;
 
 use super::*;
 use crate::attribution::ZoneEnergy;
-use crate::books::Booking;
+use crate::books::{Booking, Counted};
 use crate::meters::{Reading, Zone, ZoneClass};
 
 fn container(pod: &str, id: &str) -> Account {
@@ -30,6 +30,7 @@ fn book(books: &mut Books, zones: Option<&Reading>, cpu_ns: &[(usize, u64)], min
         model: Some("m1"),
         cpu_ns,
         sockets: None,
+        counted: Counted::default(),
         idle: &[],
         gpu: None,
         caught_up: false,

@@ -14,12 +14,14 @@ use crate::kernel::ProgramCost;
 const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
 /// Every program that tells of itself.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 11] = [
     "task_made",
     "task_ends",
     "task_freed",
     "task_moved",
     "task_ran",
+    "task_left",
+    "settle_counts",
     "nothing",
     "group_made",
     "group_removed",
@@ -34,6 +36,7 @@ pub(super) fn of(programs: &Ebpf) -> Vec<ProgramCost> {
     let cost = |name: &&'static str| {
         let number = match programs.program(name)? {
             Program::BtfTracePoint(program) => program.fd().ok()?.as_fd().as_raw_fd(),
+            Program::RawTracePoint(program) => program.fd().ok()?.as_fd().as_raw_fd(),
             Program::Iter(program) => program.fd().ok()?.as_fd().as_raw_fd(),
             _ => return None,
         };

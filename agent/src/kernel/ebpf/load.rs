@@ -4,7 +4,7 @@ use std::{error::Error, path::Path};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    programs::{BtfTracePoint, Iter},
+    programs::{BtfTracePoint, Iter, RawTracePoint},
 };
 use tanso_agent_abi::{PROCESSORS_MAX, mode};
 use tanso_runtime::heap;
@@ -12,6 +12,7 @@ use tanso_runtime::heap;
 use super::{GroupSource, KernelError, offsets::Offsets};
 use crate::host::Sockets;
 use crate::kernel::btf::{Types, VMLINUX};
+use crate::pmu::KINDS;
 
 /// The built programs; empty if the agent was built without.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tanso-agent-ebpf.o"));
@@ -53,6 +54,16 @@ const NOTHING: (&str, &str) = ("nothing", "sched_stat_runtime");
 pub(super) const PROCESSES: &str = "PROCESSES";
 pub(super) const PROCESSES_MAX: u32 = 16_384;
 
+/// The maps of hardware counters, in the order of their kinds; of what groups
+/// counted; and of what each processor's counters last said.
+pub(super) const HARDWARE: [&str; KINDS] = ["CYCLES", "INSTRUCTIONS", "CACHE_MISSES"];
+pub(super) const COUNTS: &str = "COUNTS";
+pub(super) const PROCESSOR: &str = "PROCESSOR";
+/// The program that books them at a context switch, and the one that does so
+/// when it is asked.
+pub(super) const TASK_LEFT: &str = "task_left";
+pub(super) const SETTLE_COUNTS: &str = "settle_counts";
+
 /// How to load.
 pub(super) struct Plan {
     pub(super) source: GroupSource,
@@ -62,6 +73,8 @@ pub(super) struct Plan {
     pub(super) time_resolved: bool,
     pub(super) nothing: bool,
     pub(super) processes: bool,
+    /// The hardware counters that are read, a bit for each kind.
+    pub(super) counted: u32,
     /// Where processors are, on a machine with several sockets.
     pub(super) sockets: Option<Sockets>,
 }
@@ -85,6 +98,9 @@ pub(super) struct Loaded {
     pub(super) tells_groups: bool,
     /// Whether time is told by socket.
     pub(super) tells_sockets: bool,
+    /// Why the programs of hardware counters cannot run, where they are wanted
+    /// and cannot.
+    pub(super) no_counts: Option<KernelError>,
 }
 
 /// Loads all programs, and attaches those on tracepoints.
@@ -101,7 +117,7 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
     let offsets = {
         // Some megabytes that are wanted no longer than this.
         let types = Types::read(Path::new(VMLINUX))?;
-        Offsets::find(&types, plan.source, plan.processes, plan.sockets.is_some())?
+        Offsets::find(&types, plan)?
     };
     let mode = match plan.source {
         GroupSource::CpuController => mode::CPU_CONTROLLER,
@@ -139,6 +155,10 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
         loader.map_max_entries(PROCESSES, PROCESSES_MAX);
     }
     loader.map_max_entries(COUNTERS, plan.counters_max);
+    loader.override_global("COUNTED", &plan.counted, true);
+    if plan.counted != 0 {
+        loader.map_max_entries(COUNTS, plan.counters_max);
+    }
     let mut programs = loader.load(OBJECT).map_err(fault("maps"))?;
     load_programs(&mut programs, &btf)?;
     for (wanted, (name, tracepoint)) in
@@ -148,6 +168,11 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
             attach(&mut programs, &btf, name, tracepoint)?;
         }
     }
+    let no_counts = if plan.counted == 0 {
+        None
+    } else {
+        load_counting(&mut programs, &btf).err()
+    };
     let mut tells_groups = plan.hierarchy.is_some() && offsets.has_groups();
     if tells_groups {
         for (name, tracepoint) in GROUP_TRACEPOINTS {
@@ -161,6 +186,7 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
         programs,
         tells_groups,
         tells_sockets: offsets.has_sockets(),
+        no_counts,
     })
 }
 
@@ -195,6 +221,38 @@ fn load_programs(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
             .map_err(fault(tracepoint))?;
     }
     Ok(())
+}
+
+/// Loads the programs of hardware counters. They are attached when the counters
+/// are in their maps.
+fn load_counting(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
+    tracepoint_program(programs, TASK_LEFT)?
+        .load("sched_switch", btf)
+        .map_err(fault(TASK_LEFT))?;
+    let settle: &mut RawTracePoint = programs
+        .program_mut(SETTLE_COUNTS)
+        .ok_or(KernelError::NoObject)?
+        .try_into()
+        .map_err(fault(SETTLE_COUNTS))?;
+    settle.load().map_err(fault(SETTLE_COUNTS))
+}
+
+/// Attaches the program that books hardware counters at context switches.
+pub(super) fn attach_counting(programs: &mut Ebpf) -> Result<(), KernelError> {
+    tracepoint_program(programs, TASK_LEFT)?
+        .attach()
+        .map_err(fault(TASK_LEFT))?;
+    Ok(())
+}
+
+/// Detaches it, and gives it back to the kernel: without anybody who reads what
+/// it books it would only cost.
+pub(super) fn drop_counting(programs: &mut Ebpf) {
+    let dropped = tracepoint_program(programs, TASK_LEFT)
+        .and_then(|program| program.unload().map_err(fault(TASK_LEFT)));
+    if let Err(fault) = dropped {
+        tracing::debug!(error = %fault, "a program that nobody reads stays attached");
+    }
 }
 
 /// Loads and attaches one program.

@@ -1,6 +1,6 @@
 //! The places in kernel structures that the programs read.
 
-use super::{GroupSource, KernelError};
+use super::{GroupSource, KernelError, load::Plan};
 use crate::kernel::btf::Types;
 
 const ROOT: &str = "OFF_CGROUP_ROOT";
@@ -14,13 +14,8 @@ const POINTER: u32 = 8;
 pub(super) struct Offsets(Vec<(&'static str, u32)>);
 
 impl Offsets {
-    /// Finds what counting by `source` needs.
-    pub(super) fn find(
-        types: &Types,
-        source: GroupSource,
-        processes: bool,
-        sockets: bool,
-    ) -> Result<Self, KernelError> {
+    /// Finds what the plan's programs need.
+    pub(super) fn find(types: &Types, plan: &Plan) -> Result<Self, KernelError> {
         let must = |structure: &str, path: &str| {
             types
                 .offset(structure, path)
@@ -49,7 +44,10 @@ impl Offsets {
                     .unwrap_or_default(),
             ),
         ];
-        if processes {
+        if plan.counted != 0 {
+            found.push(("OFF_TASK_PID", must("task_struct", "pid")?));
+        }
+        if plan.processes {
             found.extend([
                 ("OFF_TASK_TGID", must("task_struct", "tgid")?),
                 ("OFF_TASK_PID", must("task_struct", "pid")?),
@@ -58,14 +56,14 @@ impl Offsets {
                 ("OFF_TASK_START", must("task_struct", "start_time")?),
             ]);
         }
-        if sockets {
+        if plan.sockets.is_some() {
             // Without it, a machine with several sockets counts as one with one.
             let cpu = types
                 .offset("task_struct", "thread_info.cpu")
                 .or_else(|| types.offset("task_struct", "cpu"));
             found.push((CPU, cpu.unwrap_or_default()));
         }
-        match source {
+        match plan.source {
             GroupSource::CpuController => found.extend([
                 ("OFF_TASK_GROUP", must("task_struct", "sched_task_group")?),
                 ("OFF_GROUP_CGROUP", must("task_group", "css.cgroup")?),
@@ -119,7 +117,21 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::host::{HostRoots, Sockets};
     use crate::kernel::btf::VMLINUX;
+
+    /// Two processors, each on a socket of its own.
+    fn two_sockets() -> Sockets {
+        let machine = tempfile::tempdir().unwrap();
+        let roots = HostRoots::under(machine.path());
+        for number in 0..2 {
+            let folder = format!("devices/system/cpu/cpu{number}/topology");
+            let folder = roots.sys.join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("physical_package_id"), number.to_string()).unwrap();
+        }
+        Sockets::read(&roots).unwrap()
+    }
 
     #[test]
     fn this_kernel_has_every_place() {
@@ -129,7 +141,17 @@ mod tests {
         }
         let types = Types::read(Path::new(VMLINUX)).unwrap();
         for source in [GroupSource::CpuController, GroupSource::Unified] {
-            let offsets = Offsets::find(&types, source, true, true).unwrap();
+            let plan = Plan {
+                source,
+                counters_max: 1,
+                hierarchy: None,
+                time_resolved: false,
+                nothing: false,
+                processes: true,
+                counted: 1,
+                sockets: Some(two_sockets()),
+            };
+            let offsets = Offsets::find(&types, &plan).unwrap();
             assert!(offsets.has_sockets(), "{source:?}");
             let sum = offsets.iter().find(|(name, _)| *name == "OFF_TASK_SUM");
             assert!(sum.is_some_and(|(_, offset)| *offset > 0), "{source:?}");

@@ -1,3 +1,5 @@
+mod hardware;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,15 +12,16 @@ use super::exposition::Counters;
 use super::options::{Bounds, Levels, Options};
 use super::*;
 use crate::attribution::ZoneEnergy;
-use crate::books::{Booking, Books};
+use crate::books::{Booking, Books, Counted};
 use crate::kernel::Rung;
 use crate::meters::bench::MeterReport;
 use crate::meters::{Reading, Refusal, Zone, ZoneClass};
+use crate::pmu::{CounterReport, CounterState, NAMES};
 use crate::processors::Processor;
 use crate::rights::Right;
 use crate::snapshot::details::{
-    Amount, FloorFigures, GpuFigures, HardwareCounts, MachineFigures, ProcessFigures, ProcessKind,
-    SupplyFigures,
+    Amount, CounterFigures, FloorFigures, GpuFigures, HardwareCounts, MachineFigures,
+    ProcessFigures, ProcessKind, SupplyFigures,
 };
 use crate::snapshot::{Details, Origin, Snapshot, Work};
 
@@ -81,6 +84,7 @@ pub(crate) fn snapshot() -> Snapshot {
         model: None,
         cpu_ns: &cpu,
         sockets: None,
+        counted: Counted::default(),
         idle: &[],
         gpu: None,
         caught_up: false,
@@ -169,6 +173,26 @@ fn exposition() -> String {
     text_of(Some(&full()), &every_level(), Format::OpenMetrics)
 }
 
+/// Counts of every kind.
+fn all_counted() -> HardwareCounts {
+    HardwareCounts {
+        cycles: Some(9_000_000_001),
+        instructions: Some(11_000_000_000),
+        cache_misses: Some(70_000),
+    }
+}
+
+/// How counters of every kind stand.
+fn counters(states: [CounterState; 3], counted: [Option<f64>; 3]) -> Vec<CounterFigures> {
+    let figures = NAMES.into_iter().zip(states).zip(counted);
+    figures
+        .map(|((counter, state), counted_ratio)| CounterFigures {
+            report: CounterReport { counter, state },
+            counted_ratio,
+        })
+        .collect()
+}
+
 /// A snapshot with everything that a node can have.
 fn full() -> Snapshot {
     let mut snapshot = snapshot();
@@ -177,6 +201,7 @@ fn full() -> Snapshot {
         last: Joules::from_microjoules(last_uj),
     };
     let web = snapshot.books.accounts[4].account.clone();
+    let counted = web.clone();
     let process = |pid, comm: &str, running| ProcessFigures {
         pid,
         comm: comm.into(),
@@ -236,7 +261,11 @@ fn full() -> Snapshot {
             kind: "PowerSupply".into(),
             power: Watts::from_microwatts(240_500_000),
         }],
-        counts: [].into(),
+        counts: [(counted, all_counted())].into(),
+        counters: counters(
+            [const { CounterState::Active }; 3],
+            [Some(0.5), Some(1.0), Some(1.0)],
+        ),
     };
     snapshot
 }
@@ -394,13 +423,7 @@ fn both_surfaces_together_have_no_name_twice() {
 fn every_family_of_the_old_names_with_figures_is_written() {
     let mut options = every_level();
     options.surface = Surface::Legacy;
-    let mut snapshot = full();
-    let web = snapshot.books.accounts[4].account.clone();
-    snapshot
-        .details
-        .counts
-        .insert(web, HardwareCounts::default());
-    let text = text_of(Some(&snapshot), &options, Format::Plain);
+    let text = text_of(Some(&full()), &options, Format::Plain);
     // No machine here has these: uncore and platform zones, counters of
     // processes and virtual machines, GPU energy of nodes and machines.
     let absent = |name: &str| {

@@ -34,6 +34,30 @@ families! {
     /// Power that a measured zone draws when nothing runs, and how it is known: quiet (intervals were seen), regressed (a line through loads and powers) or unused-share (nothing is known yet and the share of unused CPU time stands in; then 0)
     IDLE_FLOOR: Gauge "watts" = "tanso_idle_floor_watts" { zone, basis, node_name };
 
+    /// By what the zone's energy above idle was shared last: CPU time; cycles or cache misses, of intervals in which hardware counters counted all that ran; or use of a device, as its driver tells
+    ZONE_WEIGHT: Info "" = "tanso_zone_weight_info" { zone, weight, node_name };
+
+    /// 1 for the state that the hardware counter is in: active, absent or failed; no series where none are asked for
+    COUNTER_STATE: Gauge "" = "tanso_hardware_counter_state" { counter, state, node_name };
+
+    /// Time for which the hardware counter was counted against the time for which it was wanted, since the agent's start; below 1 others want the processor's counters too, and counts are scaled
+    COUNTER_RATIO: Gauge "ratio" = "tanso_hardware_counter_counted_ratio" { counter, node_name };
+
+    /// Processor cycles of the container, by hardware counters, since the agent's start
+    CONTAINER_CYCLES: Counter "" = "tanso_container_cpu_cycles_total" {
+        container_id, container_name, runtime, state, pod_id, node_name
+    };
+
+    /// Instructions of the container, by hardware counters, since the agent's start
+    CONTAINER_INSTRUCTIONS: Counter "" = "tanso_container_cpu_instructions_total" {
+        container_id, container_name, runtime, state, pod_id, node_name
+    };
+
+    /// Misses of the last level of cache by the container, by hardware counters, since the agent's start
+    CONTAINER_CACHE_MISSES: Counter "" = "tanso_container_cache_misses_total" {
+        container_id, container_name, runtime, state, pod_id, node_name
+    };
+
     /// Readings of the meter that failed
     METER_FAILURES: Counter "" = "tanso_meter_read_failures_total" { meter, node_name };
 

@@ -4,12 +4,12 @@ use tanso_agent_wire::energy::Account;
 use tanso_agent_wire::families as f;
 use tanso_power::Joules;
 
-use super::{bounded, joules, seconds, state, watts};
+use super::{bounded, count, joules, seconds, state, watts};
 use crate::books::AccountBook;
 use crate::charges::KVM;
 use crate::serve::metrics::exposition::{Out, Samples, classes, sum};
 use crate::snapshot::Snapshot;
-use crate::snapshot::details::Amount;
+use crate::snapshot::details::{Amount, HardwareCounts};
 
 /// A container with the label values that all its families share.
 struct Row<'a> {
@@ -95,5 +95,30 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
     out.each(&f::CONTAINER_GPU_WATTS, |samples| {
         gpu(samples, &|amount| watts(amount.last, elapsed));
     });
+    counts(snapshot, &rows, out);
     withheld
+}
+
+/// One of the hardware counters.
+type PickCount = fn(&HardwareCounts) -> Option<u64>;
+
+fn counts(snapshot: &Snapshot, rows: &[Row<'_>], out: &mut Out<'_>) {
+    let counts = &snapshot.details.counts;
+    if counts.is_empty() || !out.options.levels.has(f::Level::Container) {
+        return;
+    }
+    let families: [(&f::Family, PickCount); 3] = [
+        (&f::CONTAINER_CYCLES, |counts| counts.cycles),
+        (&f::CONTAINER_INSTRUCTIONS, |counts| counts.instructions),
+        (&f::CONTAINER_CACHE_MISSES, |counts| counts.cache_misses),
+    ];
+    for (family, pick) in families {
+        out.each(family, |samples| {
+            for row in rows {
+                if let Some(events) = counts.get(&row.book.account).and_then(pick) {
+                    samples.put(&row.whole(), count(events));
+                }
+            }
+        });
+    }
 }

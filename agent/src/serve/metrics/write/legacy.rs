@@ -268,7 +268,7 @@ fn containers(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
 }
 
 /// One of the counters.
-type PickCount = fn(&HardwareCounts) -> u64;
+type PickCount = fn(&HardwareCounts) -> Option<u64>;
 
 fn counts(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
     let rows: Vec<_> = snapshot
@@ -289,7 +289,7 @@ fn counts(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
     for (family, pick) in families {
         let samples = rows
             .iter()
-            .map(|(labels, counts)| (labels.clone(), count(pick(counts))));
+            .filter_map(|(labels, counts)| Some((labels.clone(), count(pick(counts)?))));
         out.write(family, samples);
     }
 }

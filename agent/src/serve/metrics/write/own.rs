@@ -10,13 +10,15 @@ use tanso_power::{Joules, Provenance};
 use super::{count, joules, seconds};
 use crate::books::AccountBook;
 use crate::charges::KVM;
-use crate::serve::metrics::exposition::Out;
+use crate::pmu::CounterState;
+use crate::serve::metrics::exposition::{Out, classes};
 use crate::snapshot::{PARTS, Snapshot};
 
 /// Writes all of them.
 pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) {
     accounts(snapshot, out);
     meters(snapshot, out);
+    counters(snapshot, out);
     work(snapshot, out);
 }
 
@@ -89,6 +91,18 @@ fn meters(snapshot: &Snapshot, out: &mut Out<'_>) {
             (labels, floor.power.as_watts_f64())
         }),
     );
+    let zones = &snapshot.books.zones;
+    out.write(
+        &f::ZONE_WEIGHT,
+        classes(&snapshot.books)
+            .into_iter()
+            .filter_map(|(class, places)| {
+                let mut weights = places
+                    .iter()
+                    .filter_map(|&place| zones.get(place)?.shared_by);
+                Some((vec![class, weights.next()?.as_str()], 1.0))
+            }),
+    );
     out.write(
         &f::METER_FAILURES,
         reports().map(|report| (vec![report.name], count(report.failures))),
@@ -101,6 +115,23 @@ fn meters(snapshot: &Snapshot, out: &mut Out<'_>) {
                 .iter()
                 .map(|(refusal, &number)| (vec![report.name, refusal.as_str()], count(number)))
         }),
+    );
+}
+
+fn counters(snapshot: &Snapshot, out: &mut Out<'_>) {
+    let figures = || snapshot.details.counters.iter();
+    out.write(
+        &f::COUNTER_STATE,
+        figures().flat_map(|one| {
+            CounterState::NAMES.iter().map(move |&state| {
+                let is_in = one.report.state.as_str() == state;
+                (vec![one.report.counter, state], f64::from(u8::from(is_in)))
+            })
+        }),
+    );
+    out.write(
+        &f::COUNTER_RATIO,
+        figures().filter_map(|one| Some((vec![one.report.counter], one.counted_ratio?))),
     );
 }
 
@@ -125,6 +156,7 @@ fn work(snapshot: &Snapshot, out: &mut Out<'_>) {
         ("group_event_lost", work.losses.group_events_lost),
         ("process_overflow", work.losses.process_overflows),
         ("free_unseen", work.losses.frees_unseen),
+        ("counter_gap", work.losses.counter_gaps),
     ];
     out.write(
         &f::LOSSES,
