@@ -108,6 +108,7 @@ async fn an_empty_power_monitor_gets_the_documented_defaults() {
     // What asks more of a cluster is off until it is asked for.
     for pointer in [
         "/agent/samples",
+        "/agent/hardwareCounters",
         "/agent/access/tokens",
         "/agent/metrics/legacyNames",
         "/tls/type",

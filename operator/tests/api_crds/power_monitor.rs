@@ -112,6 +112,7 @@ pub(super) fn power_monitor_parts() -> Cases {
     };
     let accepted = vec![
         agent(json!({"samples": "Enabled"})),
+        agent(json!({"hardwareCounters": "Enabled"})),
         agent(json!({"metrics": {"levels": ["Node", "Process"], "legacyNames": "OwnPort"}})),
         agent(json!({"metrics": {"legacyNames": "Beside", "legacyPort": 28282}})),
         agent(
@@ -161,6 +162,10 @@ pub(super) fn power_monitor_parts() -> Cases {
             &["spec.networkPolicy.apiServerCidr", "accepted is a CIDR"],
         ),
         (agent(json!({"samples": true})), &["spec.agent.samples"]),
+        (
+            agent(json!({"hardwareCounters": "Auto"})),
+            &["spec.agent.hardwareCounters", "Enabled"],
+        ),
         (
             agent(json!({"metrics": {"levels": ["Pod", "Pod"]}})),
             &["spec.agent.metrics.levels", "named once"],

@@ -47,6 +47,8 @@ pub struct ValidatedPowerMonitor {
     pub samples: bool,
     /// Who is charged with idle energy.
     pub idle_sharing: IdleSharing,
+    /// Whether agents read hardware counters, where there are any.
+    pub hardware_counters: bool,
     /// What the agents export, to whom and how fine.
     pub exports: Exports,
     /// Where certificates come from; `None`: there are none.
@@ -132,6 +134,7 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
         seccomp_file,
         samples: agent.samples == Switch::Enabled,
         idle_sharing: agent.idle_sharing,
+        hardware_counters: agent.hardware_counters == Switch::Enabled,
         exports,
         tls,
         closed,

@@ -80,6 +80,9 @@ pub(super) fn agent(plan: Plan<'_>) -> ConfigMap {
         IdleSharing::Use => set("TANSO_IDLE_SHARING", "use".to_owned()),
         IdleSharing::Requests => set("TANSO_IDLE_SHARING", "requests".to_owned()),
     }
+    if monitor.hardware_counters {
+        set("TANSO_HARDWARE_COUNTERS", "on".to_owned());
+    }
     for (name, value) in exports(&monitor.exports) {
         set(name, value);
     }

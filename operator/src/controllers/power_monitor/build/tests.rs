@@ -136,6 +136,7 @@ fn a_monitor_with_every_field_set_is_as_the_golden_file() {
             "sources": ["Fake", "Rapl"],
             "interval": "500ms",
             "securityMode": "Privileged",
+            "hardwareCounters": "Enabled",
             "priorityClassName": "metering-high",
             "resources": {"requests": {"cpu": "30m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
             "port": 28283,
@@ -287,6 +288,24 @@ fn who_is_charged_with_idle_energy_reaches_the_agents() {
     for (wish, word) in [("Use", "use"), ("Requests", "requests")] {
         assert_eq!(told(json!({"idleSharing": wish})).as_deref(), Some(word));
     }
+}
+
+#[test]
+fn agents_read_hardware_counters_only_where_enabled_and_roll_when_that_changes() {
+    let told = |spec: Value| {
+        let made = children("tanso", json!({"agent": spec}));
+        let set = serde_json::to_value(made.agent_set).unwrap();
+        let annotations = &set["spec"]["template"]["metadata"]["annotations"];
+        let data = made.agent_config.data.unwrap();
+        let word = data.get("TANSO_HARDWARE_COUNTERS").cloned();
+        (word, annotations[daemon_set::CONFIG_DIGEST].clone())
+    };
+    let usual = told(json!({}));
+    assert_eq!(usual.0, None);
+    assert_eq!(told(json!({"hardwareCounters": "Disabled"})), usual);
+    let counting = told(json!({"hardwareCounters": "Enabled"}));
+    assert_eq!(counting.0.as_deref(), Some("on"));
+    assert_ne!(counting.1, usual.1);
 }
 
 #[test]
