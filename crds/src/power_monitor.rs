@@ -19,7 +19,9 @@ pub use model_server::{ModelServerSpec, StorageSpec, StorageType};
 pub use protection::{
     IssuerKind, IssuerSpec, NetworkPolicySpec, SeccompSpec, SeccompType, TlsSpec, TlsType,
 };
-pub use status::{CpuTimeCounts, NodeCounts, PowerMonitorStatus, PowerMonitorSummary};
+pub use status::{
+    CpuTimeCounts, HardwareCounterCounts, NodeCounts, PowerMonitorStatus, PowerMonitorSummary,
+};
 
 /// CEL: the name of a `PriorityClass`, or none.
 const PRIORITY_CLASS: &str = "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$')";
@@ -110,7 +112,7 @@ pub struct AgentSpec {
     /// Who is charged with idle energy: `Apart` has an account of its own, `Use` shares it by CPU time, `Requests` by the CPU that containers request, and what nobody requested stays apart. Default `Apart`.
     #[serde(default)]
     pub idle_sharing: IdleSharing,
-    /// Whether the agents count cycles, instructions and cache misses by container where a node's processors have counters (a PMU), and share processor energy by cycles and DRAM by cache misses, which tell more of who used it than CPU time: `Enabled` or `Disabled`. It costs a program at every context switch: 0.44 microseconds each, measured with the kernel's clocks in the counters' place. A node without a PMU, as most virtual machines are, says so (`tanso_hardware_counter_state`) and shares by CPU time. Default `Disabled`.
+    /// Whether the agents count cycles, instructions and cache misses by container where a node's processors have counters (a PMU), and share processor energy by cycles and DRAM by cache misses, which tell more of who used it than CPU time: `Enabled` or `Disabled`. It costs a program at every context switch: 0.44 microseconds each, measured with the kernel's clocks in the counters' place. A node without a PMU, as most virtual machines are, says so (`status.nodes.hardwareCounters`, `tanso_hardware_counter_state`) and shares by CPU time. Default `Disabled`.
     #[serde(default)]
     pub hardware_counters: Switch,
     /// What the agents export.

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use tanso_agent_wire::counters::CountersSaid;
 use tanso_agent_wire::energy::Record;
 use tanso_agent_wire::meters::MeterSaid;
 use tanso_power::{Joules, Provenance, Watts};
@@ -193,9 +194,11 @@ impl Collector {
                 Answer::Page {
                     page,
                     cpu_time,
+                    counters,
                     meters,
                 } => {
                     last_minute.cpu_time = cpu_time;
+                    last_minute.counters = counters;
                     last_minute.meters = meters;
                     page
                 }
@@ -297,6 +300,7 @@ pub struct LastMinute {
     provenance: Option<Provenance>,
     closed_until: i64,
     cpu_time: Option<CpuTimeSource>,
+    counters: Option<CountersSaid>,
     meters: Vec<MeterSaid>,
 }
 
@@ -334,6 +338,13 @@ impl LastMinute {
     #[must_use]
     pub const fn cpu_time(&self) -> Option<CpuTimeSource> {
         self.cpu_time
+    }
+
+    /// How many kinds of hardware counters are read there, where they are asked
+    /// for.
+    #[must_use]
+    pub const fn counters(&self) -> Option<CountersSaid> {
+        self.counters
     }
 
     /// The node's meters and their states; empty where it says none.

@@ -4,6 +4,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::{Extension, Json};
 use serde::Deserialize;
+use tanso_agent_wire::counters::{COUNTERS_HEADER, CountersSaid};
 use tanso_agent_wire::energy::{
     CPU_TIME_HEADER, Cursor, EnergyPage, FIELDS_HEADER, MEMORY_FIELD, PAGE_LIMIT, SCHEMA,
 };
@@ -13,6 +14,7 @@ use tanso_runtime::Problem;
 use super::access::trusted;
 use super::{Reader, Sources};
 use crate::journal::{Journal, JournalFault};
+use crate::pmu::CounterState;
 use crate::snapshot::Snapshot;
 
 /// What may be asked.
@@ -89,6 +91,11 @@ fn beside(snapshot: &Snapshot) -> HeaderMap {
     if let Ok(text) = HeaderValue::try_from(text) {
         headers.insert(METERS_HEADER, text);
     }
+    let counters = snapshot.details.counters.iter();
+    let counters = counters.map(|counter| counter.report.state == CounterState::Active);
+    if let Some(said) = CountersSaid::of(counters) {
+        headers.insert(COUNTERS_HEADER, HeaderValue::from_static(said.as_str()));
+    }
     headers
 }
 
@@ -139,10 +146,29 @@ fn refuse(fault: &JournalFault, journal: &Journal) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pmu::all_in;
+    use crate::serve::metrics::tests::snapshot;
+    use crate::snapshot::details::CounterFigures;
+
+    #[test]
+    fn beside_its_records_a_node_says_whether_it_reads_the_counters_that_it_was_asked_for() {
+        let mut snapshot = snapshot();
+        assert_eq!(beside(&snapshot).get(COUNTERS_HEADER), None);
+        let absent = CounterState::Absent("no such counter".to_owned());
+        let mut figures = all_in(&absent).map(|report| CounterFigures {
+            report,
+            counted_ratio: None,
+        });
+        snapshot.details.counters = figures.to_vec();
+        assert_eq!(beside(&snapshot).get(COUNTERS_HEADER).unwrap(), "none");
+        figures[0].report.state = CounterState::Active;
+        snapshot.details.counters = figures.to_vec();
+        assert_eq!(beside(&snapshot).get(COUNTERS_HEADER).unwrap(), "partly");
+    }
 
     #[test]
     fn beside_its_records_a_node_names_its_meters_and_their_states() {
-        let headers = beside(&crate::serve::metrics::tests::snapshot());
+        let headers = beside(&snapshot());
         let text = headers.get(METERS_HEADER).unwrap().to_str().unwrap();
         assert_eq!(text, "rapl=active,model=absent");
         assert_eq!(headers.get(CPU_TIME_HEADER).unwrap(), "ebpf");

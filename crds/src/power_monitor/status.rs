@@ -52,6 +52,9 @@ pub struct NodeCounts {
     /// Nodes by where their CPU time comes from; what is not `ebpf` misses processes that live for less than an interval.
     #[serde(default, skip_serializing_if = "CpuTimeCounts::is_empty")]
     pub cpu_time: CpuTimeCounts,
+    /// Nodes by which hardware counters are read there: cycles, instructions and cache misses; absent unless `spec.agent.hardwareCounters` asks for them.
+    #[serde(default, skip_serializing_if = "HardwareCounterCounts::is_empty")]
+    pub hardware_counters: HardwareCounterCounts,
     /// Up to ten of the nodes without a source, each with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
@@ -75,6 +78,29 @@ pub struct CpuTimeCounts {
 
 impl CpuTimeCounts {
     /// Whether nothing is known yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Nodes by which hardware counters are read there.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HardwareCounterCounts {
+    /// Nodes that count all three.
+    #[serde(default)]
+    pub all: i32,
+    /// Nodes that count some of them; what the others would share is shared by CPU time.
+    #[serde(default)]
+    pub partly: i32,
+    /// Nodes that count none of them, as most virtual machines: energy is shared by CPU time.
+    #[serde(default)]
+    pub none: i32,
+}
+
+impl HardwareCounterCounts {
+    /// Whether no node was asked for them, as far as is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use tanso_agent_wire::counters::CountersSaid;
 use tanso_agent_wire::meters::MeterSaid;
 use tanso_power::{Provenance, Watts};
 
@@ -25,6 +26,8 @@ pub struct NodeFacts {
     pub closed_until: i64,
     /// Where its CPU time comes from, as far as it says.
     pub cpu_time: Option<CpuTimeSource>,
+    /// How many kinds of hardware counters are read, where they are asked for.
+    pub counters: Option<CountersSaid>,
     /// Its meters and the states that they are in; empty where it says none.
     pub meters: Vec<MeterSaid>,
     /// When it was last read.
@@ -39,7 +42,12 @@ impl NodeFacts {
             self.power = Some(power);
             self.provenance = last.provenance();
         }
-        self.cpu_time = last.cpu_time().or(self.cpu_time);
+        // An agent that has a reading says both, but counters only if it was
+        // asked for them: of those that it is no longer asked for nothing stays.
+        if last.cpu_time().is_some() {
+            self.cpu_time = last.cpu_time();
+            self.counters = last.counters();
+        }
         if !last.meters().is_empty() {
             self.meters = last.meters().to_vec();
         }
@@ -111,5 +119,28 @@ impl NodeBoard {
     fn write(&self, change: impl FnOnce(&mut BTreeMap<String, NodeFacts>)) {
         // No code panics while it holds the lock.
         change(&mut self.nodes.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_counters_that_an_agent_is_no_longer_asked_for_nothing_stays() {
+        let now = Timestamp::UNIX_EPOCH;
+        let (ebpf, all) = (Some(CpuTimeSource::Ebpf), Some(CountersSaid::All));
+        let said = |counters| LastMinute {
+            cpu_time: ebpf,
+            counters,
+            ..LastMinute::default()
+        };
+        let mut facts = NodeFacts::default();
+        facts.see(&said(all), now);
+        // One that just started has no reading yet, and says nothing.
+        facts.see(&LastMinute::default(), now);
+        assert_eq!((facts.cpu_time, facts.counters), (ebpf, all));
+        facts.see(&said(None), now);
+        assert_eq!((facts.cpu_time, facts.counters), (ebpf, None));
     }
 }

@@ -19,6 +19,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde::Deserialize;
+use tanso_agent_wire::counters::{COUNTERS_HEADER, CountersSaid};
 use tanso_agent_wire::energy::{
     CPU_TIME_HEADER, Cursor, EnergyPage, FIELDS_HEADER, MEMORY_FIELD, PAGE_LIMIT, PATH,
 };
@@ -42,6 +43,8 @@ pub enum Answer {
         page: Box<EnergyPage>,
         /// Where the node's CPU time comes from, as far as it says.
         cpu_time: Option<CpuTimeSource>,
+        /// How many kinds of hardware counters are read, where they are asked for.
+        counters: Option<CountersSaid>,
         /// The node's meters and their states, as far as it says.
         meters: Vec<MeterSaid>,
     },
@@ -72,6 +75,10 @@ impl CpuTimeSource {
             _ => None,
         }
     }
+}
+
+fn counters_of(headers: &HeaderMap) -> Option<CountersSaid> {
+    CountersSaid::read(headers.get(COUNTERS_HEADER)?.to_str().ok()?)
 }
 
 fn meters_of(headers: &HeaderMap) -> Vec<MeterSaid> {
@@ -311,6 +318,7 @@ impl Fetcher {
         };
         let response = self.send(agent, query).await?;
         let cpu_time = CpuTimeSource::of(response.headers());
+        let counters = counters_of(response.headers());
         let meters = meters_of(response.headers());
         let status = response.status();
         let body = Limited::new(response.into_body(), BODY_MAX)
@@ -338,6 +346,7 @@ impl Fetcher {
             .map(|page| Answer::Page {
                 page: Box::new(page),
                 cpu_time,
+                counters,
                 meters,
             })
             .map_err(|source| FetchFault::Syntax { address, source })

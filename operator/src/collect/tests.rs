@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use tanso_agent_wire::counters::COUNTERS_HEADER;
 use tanso_agent_wire::energy::{
     Account, CPU_TIME_HEADER, EnergyPage, JournalId, Names, PATH, SCHEMA,
 };
@@ -451,6 +452,8 @@ async fn an_agent_over_tls_is_known_by_its_authority_and_shown_the_token() {
         let mut response = answer(agent, asked).await;
         let rung = HeaderValue::from_static("cgroup-files");
         response.headers_mut().insert(CPU_TIME_HEADER, rung);
+        let counters = HeaderValue::from_static("partly");
+        response.headers_mut().insert(COUNTERS_HEADER, counters);
         let meters = HeaderValue::from_static("rapl=active,nvml=failed");
         response.headers_mut().insert(METERS_HEADER, meters);
         response
@@ -492,6 +495,7 @@ async fn an_agent_over_tls_is_known_by_its_authority_and_shown_the_token() {
         assert_eq!(visited.is_ok(), opens, "{visited:?}");
         if let Ok(last) = visited {
             assert_eq!(last.cpu_time(), Some(CpuTimeSource::CgroupFiles));
+            assert_eq!(last.counters(), Some(CountersSaid::Partly));
             let meters = last.meters().iter();
             let meters: Vec<_> = meters.map(|one| (&*one.name, &*one.state)).collect();
             assert_eq!(meters, [("rapl", "active"), ("nvml", "failed")]);

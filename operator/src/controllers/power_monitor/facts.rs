@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tanso_agent_wire::counters::CountersSaid;
 use tanso_power::{Provenance, Watts};
 
 use crate::collect::CpuTimeSource;
@@ -21,6 +22,8 @@ pub struct NodeFact {
     pub reason: Option<String>,
     /// Where its CPU time comes from, as far as it says.
     pub cpu_time: Option<CpuTimeSource>,
+    /// How many kinds of hardware counters are read, where they are asked for.
+    pub counters: Option<CountersSaid>,
 }
 
 /// The nodes whose agents spoke, by name.
@@ -53,6 +56,7 @@ impl NodeFacts for crate::collect::NodeBoard {
                     power: node.power,
                     reason,
                     cpu_time: node.cpu_time,
+                    counters: node.counters,
                 };
                 (name, fact)
             })

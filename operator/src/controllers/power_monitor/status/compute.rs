@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use tanso_agent_wire::counters::CountersSaid;
 use tanso_crds::PowerMonitorStatus;
 use tanso_crds::condition::{reasons, types};
 use tanso_crds::power_monitor::{NodeCounts, PowerMonitorSummary};
@@ -386,6 +387,12 @@ fn counts(findings: &Findings<'_>, set: Option<&DaemonSet>) -> NodeCounts {
             Some(CpuTimeSource::Ebpf) => counts.cpu_time.ebpf += 1,
             Some(CpuTimeSource::CgroupFiles) => counts.cpu_time.cgroup_files += 1,
             Some(CpuTimeSource::Proc) => counts.cpu_time.proc += 1,
+            None => {}
+        }
+        match fact.counters {
+            Some(CountersSaid::All) => counts.hardware_counters.all += 1,
+            Some(CountersSaid::Partly) => counts.hardware_counters.partly += 1,
+            Some(CountersSaid::Nothing) => counts.hardware_counters.none += 1,
             None => {}
         }
         match fact.provenance {

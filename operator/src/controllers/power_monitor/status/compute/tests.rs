@@ -17,6 +17,7 @@ fn told(facts: &[(&str, Option<Provenance>, u64)]) -> Facts {
                 power: Some(Watts::from_microwatts(power_w * 1_000_000)),
                 reason: provenance.is_none().then(|| "no meter".to_owned()),
                 cpu_time: provenance.map(|_| CpuTimeSource::Ebpf),
+                counters: None,
             };
             ((*node).to_owned(), fact)
         })
@@ -310,6 +311,42 @@ fn nodes_are_counted_by_where_their_cpu_time_comes_from() {
     let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
     let counts = serde_json::to_value(&status.nodes.cpu_time).unwrap();
     assert_eq!(counts, json!({"ebpf": 1, "cgroupFiles": 1, "proc": 1}));
+}
+
+#[test]
+fn nodes_are_counted_by_whether_they_read_hardware_counters_where_asked() {
+    let chosen = nodes(&["a", "b", "c", "d", "e", "f", "g"]);
+    let told = |says: &[Option<CountersSaid>]| {
+        let facts: Facts = chosen
+            .iter()
+            .zip(says)
+            .map(|(node, counters)| {
+                let fact = NodeFact {
+                    counters: *counters,
+                    ..NodeFact::default()
+                };
+                (node.clone(), fact)
+            })
+            .collect();
+        let rollout = Rollout {
+            agent_set: Some(set(1, 1, 7, 7, 7)),
+            model_deployment: Some(deployment(1)),
+            wrote: false,
+        };
+        let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+        serde_json::to_value(status.nodes).unwrap()["hardwareCounters"].clone()
+    };
+    // Where nobody asks for them, nothing is said of them.
+    assert_eq!(told(&[None; 7]), Value::Null);
+    let (all, partly, nothing) = (
+        Some(CountersSaid::All),
+        Some(CountersSaid::Partly),
+        Some(CountersSaid::Nothing),
+    );
+    assert_eq!(
+        told(&[all, nothing, partly, nothing, None, nothing, partly]),
+        json!({"all": 1, "partly": 2, "none": 3})
+    );
 }
 
 #[test]
