@@ -11,16 +11,18 @@ use tanso_power::{Estimate, Joules, Provenance};
 
 use crate::calendar::UtcHour;
 use crate::pue::FacilityPue;
-use crate::series::{Boundary, HourlyIntensity, Method, Origin};
+use crate::series::{Boundary, HourlyIntensity, Method, Origin, Point};
 use crate::units::{GramsCo2e, Intensity, Pue};
 
 mod coverage;
 mod hours;
+mod parts;
 mod weights;
 
 pub use coverage::Coverage;
 pub(crate) use coverage::of_the_whole;
-use hours::Hours;
+pub use parts::Accounts;
+use parts::Factor;
 use weights::emitted;
 pub use weights::{Span, Weights};
 
@@ -193,59 +195,16 @@ pub struct Account {
 /// ```
 #[must_use]
 pub fn account(rows: &[EnergyRow], places: &[Place<'_>], coverage: Coverage) -> Account {
-    let factors: Vec<_> = places
-        .iter()
-        .map(|place| Factor {
-            place,
-            pue: place.pue_factor(),
-            standing: place.standing(),
-            is_average: place.is_average(),
-            boundary: place.intensity.info().boundary,
-        })
-        .collect();
-    let mut sum = Account {
-        coverage,
-        ..Account::default()
-    };
-    let mut hours = Hours::with_room(rows.len().min(24));
-    for row in rows {
-        let hour = hours.at(row.hour);
-        match factors.get(row.place) {
-            Some(at) if at.is_average => sum.book(hour, row, at),
-            Some(at) => sum.book_unpriced(hour, row, at.pue, at.standing),
-            None => {
-                let pue = Estimate::exact(Pue::ONE);
-                sum.book_unpriced(hour, row, pue, PueStanding::Missing);
-            }
-        }
-    }
-    sum.hours = hours.finish();
-    sum
-}
-
-/// A place with what its energy is multiplied with.
-struct Factor<'a> {
-    place: &'a Place<'a>,
-    pue: Estimate<Pue>,
-    standing: PueStanding,
-    is_average: bool,
-    boundary: Boundary,
+    let mut accounts = Accounts::at(places);
+    accounts.part(rows.iter().copied(), coverage);
+    accounts.whole(coverage)
 }
 
 impl Account {
-    fn book(&mut self, hour: &mut HourAccount, row: &EnergyRow, at: &Factor<'_>) {
-        let &Factor {
-            place,
-            pue,
-            standing,
-            ..
-        } = at;
-        let Some(point) = place.intensity.at(row.hour) else {
-            return self.book_unpriced(hour, row, pue, standing);
-        };
+    fn book(&mut self, hour: &mut HourAccount, row: &EnergyRow, at: &Factor<'_>, point: Point) {
         let ci = point.intensity;
-        let (emissions, least_at_highest) = emitted(row.energy, pue, ci);
-        let facility = self.book_energy(hour, row, pue, standing);
+        let (emissions, least_at_highest) = emitted(row.energy, at.pue, ci);
+        let facility = self.book_energy(hour, row, at.pue, at.standing);
         match at.boundary {
             Boundary::Direct => self.direct += facility.value,
             Boundary::LifeCycle => self.life_cycle += facility.value,
@@ -282,10 +241,16 @@ impl Account {
         pue: Estimate<Pue>,
         standing: PueStanding,
     ) -> Estimate<Joules> {
-        let facility = Estimate {
-            low: pue.low.facility_energy(row.energy.low),
-            value: pue.value.facility_energy(row.energy.value),
-            high: pue.high.facility_energy(row.energy.high),
+        let value = pue.value.facility_energy(row.energy.value);
+        // What is known exactly is multiplied once.
+        let facility = if is_exact(row.energy) && is_exact(pue) {
+            Estimate::exact(value)
+        } else {
+            Estimate {
+                low: pue.low.facility_energy(row.energy.low),
+                value,
+                high: pue.high.facility_energy(row.energy.high),
+            }
         };
         match standing {
             PueStanding::Known => {}
@@ -303,6 +268,21 @@ impl Account {
     /// This account and another of other rows.
     #[must_use]
     pub fn merged(mut self, other: &Self) -> Self {
+        self.add(other);
+        self.coverage = self.coverage.and(other.coverage);
+        for (hour, theirs) in &other.hours {
+            let ours = self.hours.entry(*hour).or_default();
+            ours.it_energy += theirs.it_energy;
+            ours.facility_energy = ours.facility_energy + theirs.facility_energy;
+            ours.emissions = ours.emissions + theirs.emissions;
+            ours.estimated += theirs.estimated;
+            ours.unpriced += theirs.unpriced;
+        }
+        self
+    }
+
+    /// Adds the sums of other rows, but neither hours nor coverage.
+    fn add(&mut self, other: &Self) {
         self.it_energy = self.it_energy + other.it_energy;
         self.facility_energy = self.facility_energy + other.facility_energy;
         self.emissions = self.emissions + other.emissions;
@@ -312,7 +292,6 @@ impl Account {
         self.pue_missing += other.pue_missing;
         self.direct += other.direct;
         self.life_cycle += other.life_cycle;
-        self.coverage = self.coverage.and(other.coverage);
         self.priced_between = match (self.priced_between, other.priced_between) {
             (Some(ours), Some(theirs)) => Some(ours.around(theirs)),
             (ours, theirs) => ours.or(theirs),
@@ -323,15 +302,6 @@ impl Account {
         for (origin, energy) in &other.by_origin {
             *self.by_origin.entry(*origin).or_default() += *energy;
         }
-        for (hour, theirs) in &other.hours {
-            let ours = self.hours.entry(*hour).or_default();
-            ours.it_energy += theirs.it_energy;
-            ours.facility_energy = ours.facility_energy + theirs.facility_energy;
-            ours.emissions = ours.emissions + theirs.emissions;
-            ours.estimated += theirs.estimated;
-            ours.unpriced += theirs.unpriced;
-        }
-        self
     }
 
     /// Whether there is more energy than a sum of it holds, 2^64 µJ: then the
@@ -454,6 +424,10 @@ impl Account {
         let parts = self.by_origin.iter().filter(|(origin, _)| wanted(**origin));
         parts.map(|(_, energy)| *energy).sum()
     }
+}
+
+fn is_exact<T: PartialEq>(figure: Estimate<T>) -> bool {
+    figure.low == figure.value && figure.value == figure.high
 }
 
 fn energy_percent(part: Joules, whole: Joules) -> f64 {

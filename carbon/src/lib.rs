@@ -31,7 +31,7 @@ pub mod units;
 pub mod verdict;
 pub mod whatif;
 
-pub use account::{Account, Coverage, EnergyRow, Metering, Place, account};
+pub use account::{Account, Accounts, Coverage, EnergyRow, Metering, Place, account};
 pub use calendar::{Period, UtcHour};
 pub use indicator::Indicator;
 pub use pue::{FacilityPue, PueEvidence};

@@ -282,6 +282,29 @@ pub fn judge(
     }
 }
 
+/// The outcome of one rule as [`judge`] finds it, without any words: for who
+/// judges many thousands of accounts and shows the outcome alone.
+#[must_use]
+pub fn outcome(
+    rule: &Rule,
+    evidence: &Evidence<'_>,
+    thresholds: Thresholds,
+    today: Date,
+) -> (Verdict, Reason) {
+    let settled = check::not_in_force(rule, today);
+    match settled.or_else(|| check::missing(rule, evidence, thresholds)) {
+        Some(answer) => (answer.verdict, answer.reason),
+        None => check::outcome(rule, evidence, today),
+    }
+}
+
+/// The worst of several outcomes, as [`combine`] finds it.
+#[must_use]
+pub fn worst(outcomes: &[(Verdict, Reason)]) -> (Verdict, Reason) {
+    let decided = deciding(outcomes, |outcome| *outcome);
+    decided.map_or((Verdict::Unknown, Reason::NoRule), |(worst, _)| *worst)
+}
+
 /// The verdict over several rules: that of the worst, with its words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Combined {
@@ -300,20 +323,8 @@ pub struct Combined {
 /// other: what cannot be judged at all leaves nothing unknown.
 #[must_use]
 pub fn combine(judgements: &[Judgement]) -> Combined {
-    let judged: Vec<_> = judgements
-        .iter()
-        .filter(|one| !matches!(one.reason, Reason::NoLimit | Reason::ContextOnly))
-        .collect();
-    let judgements = if judged.is_empty() {
-        judgements.iter().collect()
-    } else {
-        judged
-    };
-    let worst = judgements
-        .iter()
-        .rev()
-        .max_by_key(|judgement| judgement.verdict.severity());
-    let Some(worst) = worst else {
+    let decided = deciding(judgements, |one| (one.verdict, one.reason));
+    let Some((worst, same)) = decided else {
         let message = "no rule was judged: name at least one regulation".to_owned();
         return Combined {
             verdict: Verdict::Unknown,
@@ -322,10 +333,6 @@ pub fn combine(judgements: &[Judgement]) -> Combined {
             message,
         };
     };
-    let same = judgements
-        .iter()
-        .filter(|other| other.verdict == worst.verdict)
-        .count();
     let message = match same {
         1 => format!("{}: {}", worst.rule, worst.message),
         2 => format!(
@@ -346,6 +353,25 @@ pub fn combine(judgements: &[Judgement]) -> Combined {
         reason: worst.reason,
         message,
     }
+}
+
+/// What decides over several rules, and how many that count have the same
+/// verdict; `None` of no rule.
+fn deciding<T>(all: &[T], of: impl Fn(&T) -> (Verdict, Reason)) -> Option<(&T, usize)> {
+    let is_judged = |one: &T| !matches!(of(one).1, Reason::NoLimit | Reason::ContextOnly);
+    let any_judged = all.iter().any(is_judged);
+    let counts = |one: &&T| !any_judged || is_judged(one);
+    let worst = all
+        .iter()
+        .filter(counts)
+        .rev()
+        .max_by_key(|one| of(one).0.severity())?;
+    let same = all
+        .iter()
+        .filter(counts)
+        .filter(|other| of(other).0 == of(worst).0)
+        .count();
+    Some((worst, same))
 }
 
 /// Whether an interval keeps a limit.

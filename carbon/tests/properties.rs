@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
@@ -9,10 +11,12 @@ use tanso_carbon::calendar::time_zone;
 use tanso_carbon::regulation::Op;
 use tanso_carbon::report::Digest;
 use tanso_carbon::schedule::{CostCurve, Job, interruptible};
-use tanso_carbon::series::{IntensitySeries, Origin, Point};
+use tanso_carbon::series::{IntensitySeries, Method, Origin, Point};
+use tanso_carbon::verdict::{outcome, worst};
 use tanso_carbon::{
-    Account, Coverage, EnergyRow, Evidence, FacilityPue, GramsCo2e, Intensity, Period, Place, Pue,
-    PueEvidence, Rule, RuleSet, SeriesInfo, Thresholds, UtcHour, Verdict, account, judge,
+    Account, Accounts, Coverage, EnergyRow, Evidence, FacilityPue, GramsCo2e, Intensity, Period,
+    Place, Pue, PueEvidence, Rule, RuleSet, SeriesInfo, StaticIntensity, Thresholds, UtcHour,
+    Verdict, account, combine, judge,
 };
 use tanso_power::{Estimate, Joules, Provenance};
 
@@ -100,6 +104,57 @@ proptest! {
         let parts = priced(one, &series, Coverage::new(3, 2))
             .merged(&priced(other, &series, Coverage::new(4, 4)));
         prop_assert_eq!(parts, priced(&rows, &series, Coverage::new(7, 6)));
+    }
+
+    #[test]
+    fn the_whole_of_many_parts_is_the_account_of_all_rows(
+        rows in rows(), series in series(), places in prop::collection::vec((0..4_usize, any::<bool>(), 0..3_i32), 60),
+        cuts in prop::collection::vec(0..60_usize, 0..5),
+    ) {
+        // Some known exactly, some at another place or at none that is known, some after the series' end.
+        let rows: Vec<_> = rows.iter().zip(&places).map(|(row, (place, is_exact, late))| EnergyRow {
+            place: *place,
+            energy: if *is_exact { Estimate::exact(row.energy.value) } else { row.energy },
+            hour: row.hour.plus_hours(late / 2 * HOURS),
+            ..*row
+        }).collect();
+        let marginal = SeriesInfo { method: Method::Marginal, ..SeriesInfo::average_life_cycle("XX", "made") };
+        let marginal = StaticIntensity::new(marginal, Estimate::exact(Intensity::MAX));
+        let (measured, guessed) = (facility(), FacilityPue::annual(Pue::try_new(1.2).unwrap(), PueEvidence::Assumed, ""));
+        let at = [Place::new(&series, Some(&measured)), Place::new(&series, Some(&guessed)), Place::new(&marginal, None)];
+        let mut accounts = Accounts::at(&at);
+        let mut left = rows.as_slice();
+        let mut ends = cuts;
+        ends.sort_unstable();
+        for end in ends.into_iter().chain([rows.len()]) {
+            let (part, rest) = left.split_at(left.len() - rows.len().saturating_sub(end).min(left.len()));
+            left = rest;
+            let alone = account(part, &at, Coverage::new(9, 5));
+            let without_hours = Account { hours: BTreeMap::new(), ..alone };
+            prop_assert_eq!(accounts.part(part.iter().copied(), Coverage::new(9, 5)), without_hours);
+        }
+        prop_assert_eq!(accounts.whole(whole()), account(&rows, &at, whole()));
+    }
+
+    #[test]
+    fn an_outcome_without_words_is_that_of_the_judgement(rows in rows(), series in series(), limits in prop::collection::vec((1_u32..2_000, 0..6_usize), 0..5), seen in 0_u64..120) {
+        let sum = priced(&rows, &series, Coverage::new(100, seen));
+        let evidence = Evidence { account: Some(&sum), ..Evidence::default() };
+        let thresholds = Thresholds { min_coverage_percent: 50.0, max_estimated_percent: 60.0 };
+        let today = date(2026, 11, 21);
+        let rules: Vec<_> = limits.iter().map(|(limit, of)| rule(&match of {
+            0 | 1 => format!("metric: GridIntensity, op: AtMost, limit: {limit}, unit: gCO2eq/kWh"),
+            2 => format!("metric: EnergyBudget, op: AtMost, limit: {limit}, unit: kWh"),
+            3 => format!("metric: CarbonBudget, op: AtMost, limit: {limit}, unit: gCO2eq, from: 2027-01-01"),
+            4 => "metric: Duty, unit: none".to_owned(),
+            _ => format!("metric: Sci, op: AtMost, limit: {limit}, unit: gCO2eq/unit"),
+        })).collect();
+        let judged: Vec<_> = rules.iter().map(|rule| judge(rule, &evidence, thresholds, today)).collect();
+        let outcomes: Vec<_> = rules.iter().map(|rule| outcome(rule, &evidence, thresholds, today)).collect();
+        let told: Vec<_> = judged.iter().map(|one| (one.verdict, one.reason)).collect();
+        prop_assert_eq!(&outcomes, &told);
+        let combined = combine(&judged);
+        prop_assert_eq!(worst(&outcomes), (combined.verdict, combined.reason));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod advice;
 pub mod append;
 pub mod backup;
+mod cpu_minutes;
 mod day;
 pub mod evidence;
 pub mod export;
@@ -39,12 +40,13 @@ use crate::guard::Panicked;
 
 pub use advice::AdviceRow;
 pub use append::{Booked, Gap, GapKind, Page};
+pub use cpu_minutes::{CpuMinute, CpuMinutes};
 pub use known_nodes::KnownNode;
 pub use memory::{MemoryDay, MemoryDays};
 pub use names::PodNames;
 pub use node_places::{PlaceNumbers, Stay, Stays};
 pub use past_cpu::{CpuDay, CpuDays};
-pub use query::{CpuMinute, Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
+pub use query::{Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
 pub use verify::Verification;
 
 /// Calls that may wait for the ledger's thread; more wait at the sender.

@@ -31,9 +31,22 @@ pub struct IdleRequest<'a> {
     /// What its pods used of late, each sample of one of them.
     pub samples: &'a [CpuSample],
     /// What they used before.
-    pub past: &'a [PastDay],
+    pub past: &'a [PastDay<'a>],
     /// The energy of its own processes per day, at the IT equipment.
     pub own_per_day: Joules,
+}
+
+/// Why a workload whose pods ask for so much each is not idle, if one of them
+/// used so much in a minute: what is looked at first, before all else of a
+/// request is put together.
+#[must_use]
+pub fn in_use(asked_millicores: u32, most_cores: f64) -> Option<NoAdvice> {
+    let asked = f64::from(asked_millicores) / 1e3;
+    let limit = (asked * SHARE_OF_REQUEST).max(NOISE_CORES);
+    (most_cores > limit).then(|| {
+        let message = format!("it used up to {:.0}m CPU: it works", most_cores * 1e3);
+        NoAdvice::new(WhyNot::InUse, message)
+    })
 }
 
 /// Advice to remove what does nothing.
@@ -43,13 +56,11 @@ pub struct IdleRequest<'a> {
 pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice> {
     let standing = &request.standing;
     let asked = f64::from(standing.asks.millicores) / 1e3;
-    let limit = (asked * SHARE_OF_REQUEST).max(NOISE_CORES);
     let of_late = request.samples.iter().map(|sample| sample.cores);
     let before = request.past.iter().map(|day| day.most_cores);
     let most = of_late.chain(before).fold(0.0, f64::max);
-    if most > limit {
-        let message = format!("it used up to {:.0}m CPU: it works", most * 1e3);
-        return Err(NoAdvice::new(WhyNot::InUse, message));
+    if let Some(why) = in_use(standing.asks.millicores, most) {
+        return Err(why);
     }
     let seen_s = seen_s(request.samples, request.past);
     if seen_s < SEEN_S {

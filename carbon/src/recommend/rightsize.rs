@@ -36,8 +36,8 @@ pub struct CpuSample {
 }
 
 /// The CPU that a workload's pods used on a past day, in short.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PastDay {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PastDay<'a> {
     /// The instant by which it is weighed.
     pub at: Timestamp,
     /// For how long any of its pods was seen, seconds.
@@ -46,7 +46,7 @@ pub struct PastDay {
     pub most_cores: f64,
     /// How long they used how much, all together: seconds by the number of the
     /// bucket ([`bucket_of_micros`](super::histogram::Shape::bucket_of_micros)).
-    pub seconds: Vec<(u16, u64)>,
+    pub seconds: &'a [(u16, u64)],
 }
 
 /// A workload whose request could be lowered.
@@ -59,7 +59,7 @@ pub struct RightsizeRequest<'a> {
     /// What its pods used of late, each sample of one of them.
     pub samples: &'a [CpuSample],
     /// What they used before.
-    pub past: &'a [PastDay],
+    pub past: &'a [PastDay<'a>],
     /// What the workload's account emits per day.
     pub own_per_day: GramsCo2e,
 }
@@ -160,7 +160,7 @@ impl Sizes {
         let (samples, past) = (request.samples, request.past);
         let minutes: u64 = past
             .iter()
-            .flat_map(|day| &day.seconds)
+            .flat_map(|day| day.seconds)
             .map(|(_, seconds)| seconds)
             .sum();
         let count = u64::try_from(samples.len()).unwrap_or(u64::MAX);
@@ -174,7 +174,7 @@ impl Sizes {
             histogram.add(sample.at, sample.cores.max(0.0), f64::from(sample.seconds));
         }
         for day in past {
-            for (bucket, seconds) in &day.seconds {
+            for (bucket, seconds) in day.seconds {
                 #[expect(clippy::cast_precision_loss, reason = "seconds of a day")]
                 let weight = *seconds as f64;
                 histogram.add_to(usize::from(*bucket), day.at, weight);
@@ -219,7 +219,7 @@ impl Sizes {
 
 /// The time that samples and the days before them cover, in seconds: pods that
 /// ran beside each other were seen no longer for that.
-pub(super) fn seen_s(samples: &[CpuSample], past: &[PastDay]) -> f64 {
+pub(super) fn seen_s(samples: &[CpuSample], past: &[PastDay<'_>]) -> f64 {
     let of = |sample: &CpuSample| {
         let from = sample.at.as_second();
         (from, from.saturating_add(i64::from(sample.seconds)))

@@ -275,9 +275,40 @@ fn missing_pue_of_sum(rule: &Rule, account: &Account) -> Option<Answer> {
     Some(unknown(Reason::PueWithoutEvidence, message))
 }
 
+/// A figure held against its limit.
+struct Held {
+    value: Estimate<f64>,
+    limit: f64,
+    verdict: Verdict,
+    reason: Reason,
+}
+
+/// `None` if what the figure needs was not given.
+fn held(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> Option<Held> {
+    let value = figure(rule, evidence)?;
+    let limit = limit_on(rule, today)?;
+    let found = against(value, rule.op, limit);
+    let differs = differs(rule, evidence);
+    let (verdict, reason) = differs.map_or(found, |differs| differs.left_of(rule.op, found));
+    Some(Held {
+        value,
+        limit,
+        verdict,
+        reason,
+    })
+}
+
+/// The outcome by the figure, without words.
+pub(super) fn outcome(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> (Verdict, Reason) {
+    let held = held(rule, evidence, today);
+    held.map_or((Verdict::Unknown, Reason::NoEvidence), |held| {
+        (held.verdict, held.reason)
+    })
+}
+
 /// The answer by the figure.
 pub(super) fn compare(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> Answer {
-    let (Some(value), Some(limit)) = (figure(rule, evidence), limit_on(rule, today)) else {
+    let Some(held) = held(rule, evidence, today) else {
         let needed = match rule.metric {
             _ if rule.basis == Basis::Market && evidence.market.is_none() => {
                 "contracts and a residual mix"
@@ -295,9 +326,12 @@ pub(super) fn compare(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> Answ
         );
         return unknown(Reason::NoEvidence, message);
     };
-    let found = against(value, rule.op, limit);
-    let differs = differs(rule, evidence);
-    let (verdict, reason) = differs.map_or(found, |differs| differs.left_of(rule.op, found));
+    let Held {
+        value,
+        limit,
+        verdict,
+        reason,
+    } = held;
     let message = in_words(rule, evidence, value, limit, reason);
     Answer {
         verdict,

@@ -56,6 +56,16 @@ impl AdviceRow {
         (&self.workload, self.told.resource, self.container.as_str())
     }
 
+    /// Its place in the ledger, among all of a policy.
+    fn place(&self) -> (Subject<'_>, UtcHour) {
+        (self.subject(), self.first_told)
+    }
+
+    /// As [`of_policy`] has them.
+    fn order(&self) -> (Subject<'_>, UtcHour, UtcHour) {
+        (self.subject(), self.told.last_told, self.first_told)
+    }
+
     /// Whether advice that is told now is this one still: of the same request,
     /// not taken in between and told lately.
     fn goes_on(&self, now: &Self) -> bool {
@@ -74,24 +84,47 @@ impl AdviceRow {
 }
 
 /// Notes advice that a policy tells now, and forgets what is old; returns how
-/// many rows were written.
+/// many rows were written. `known` is all that [`of_policy`] has of it, and is
+/// that again after.
 ///
 /// # Errors
-/// If the database refuses or holds what no version writes; then nothing was
-/// changed.
+/// If the database refuses; then nothing was changed.
 pub fn note(
     connection: &mut Connection,
     policy: &str,
+    known: &mut Vec<AdviceRow>,
     told: &[AdviceRow],
     now: UtcHour,
 ) -> Result<usize, LedgerFault> {
     let fault = LedgerFault::of("keeping advice");
     let transaction = connection.transaction().map_err(&fault)?;
-    let known = of_policy(&transaction, policy)?;
+    let changed = changed(known, told);
+    for row in &changed {
+        write(&transaction, policy, row)?;
+    }
+    let oldest = day_of(now) - KEPT_DAYS;
+    transaction
+        .execute("DELETE FROM advice WHERE last_day < ?1", [oldest])
+        .map_err(&fault)?;
+    transaction.commit().map_err(fault)?;
+    let written = changed.len();
+    // Of two in one place the later is first, and stays.
+    known.extend(changed);
+    known.reverse();
+    known.sort_by(|a, b| a.place().cmp(&b.place()));
+    known.dedup_by(|later, first| later.place() == first.place());
+    known.retain(|row| day_of(row.told.last_told) >= oldest);
+    known.sort_by(|a, b| a.order().cmp(&b.order()));
+    Ok(written)
+}
+
+/// The rows that are to be written: new ones, and others instead of those in
+/// their places.
+fn changed(known: &[AdviceRow], told: &[AdviceRow]) -> Vec<AdviceRow> {
     // The newest of each request: rows come by their first day.
     let newest: BTreeMap<Subject<'_>, &AdviceRow> =
         known.iter().map(|row| (row.subject(), row)).collect();
-    let mut written = 0;
+    let mut written = Vec::new();
     let mut seen = BTreeSet::new();
     for row in told {
         if !seen.insert(row.subject()) {
@@ -99,8 +132,7 @@ pub fn note(
         }
         let before = newest.get(&row.subject()).filter(|one| one.goes_on(row));
         let Some(before) = before else {
-            write(&transaction, policy, row)?;
-            written += 1;
+            written.push(row.clone());
             continue;
         };
         let is_said = before.told.advised == row.told.advised
@@ -115,18 +147,10 @@ pub fn note(
                 },
                 ..row.clone()
             };
-            write(&transaction, policy, &row)?;
-            written += 1;
+            written.push(row);
         }
     }
-    transaction
-        .execute(
-            "DELETE FROM advice WHERE last_day < ?1",
-            [day_of(now) - KEPT_DAYS],
-        )
-        .map_err(&fault)?;
-    transaction.commit().map_err(fault)?;
-    Ok(written)
+    written
 }
 
 /// Writes what became of advice.

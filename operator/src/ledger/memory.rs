@@ -162,7 +162,7 @@ pub(super) fn days(
     let mut rows = query
         .query(params![Span::Day as i64, from])
         .map_err(&fault)?;
-    let (mut seen, mut told) = (BTreeMap::new(), BTreeSet::new());
+    let (mut seen, mut told) = (HashMap::new(), BTreeSet::new());
     while let Some(row) = rows.next().map_err(&fault)? {
         let Some(LedgerAccount::Pod(uid)) = accounts.get(&read(row, 0).map_err(&fault)?) else {
             continue;
@@ -189,7 +189,7 @@ pub(super) fn days(
     }
     let days = seen.into_iter().map(|(workload, days)| {
         let days = days.into_iter().map(|(day, seen)| (day, seen.finish()));
-        (workload, days.collect())
+        (workload.map(str::to_owned), days.collect())
     });
     Ok((days.collect(), told))
 }
@@ -224,14 +224,14 @@ impl Seen {
     }
 }
 
-fn entry<'a>(
-    days: &'a mut BTreeMap<WorkloadKey, BTreeMap<UtcHour, Seen>>,
-    pod: &PodNames,
+fn entry<'a, 'p>(
+    days: &'a mut HashMap<[&'p str; 3], BTreeMap<UtcHour, Seen>>,
+    pod: &'p PodNames,
     begin: i64,
 ) -> &'a mut Seen {
-    let key = [&pod.namespace, &pod.workload_kind, &pod.workload_name].map(Clone::clone);
     let begin = UtcHour::from_unix_seconds(begin.saturating_mul(SECONDS_PER_HOUR));
-    days.entry(key).or_default().entry(begin).or_default()
+    let of_workload = days.entry(pod.workload()).or_default();
+    of_workload.entry(begin).or_default()
 }
 
 /// The peak of each pod in each hour of a period, by hour and UID.

@@ -45,6 +45,13 @@ pub struct PodNames {
     pub finished_at: Option<i64>,
 }
 
+impl PodNames {
+    /// Namespace, kind and name of its workload.
+    pub(super) fn workload(&self) -> [&str; 3] {
+        [&self.namespace, &self.workload_kind, &self.workload_name]
+    }
+}
+
 /// Writes what the cluster says of pods; it goes before what agents said.
 ///
 /// # Errors

@@ -42,8 +42,8 @@ pub struct CpuDay {
     /// The most that one of them used in a minute, millionths of a core.
     pub most_microcores: u64,
     /// How long its pods used how much, all together: seconds by the bucket of
-    /// [`Shape::CPU`].
-    pub seconds: BTreeMap<u16, u64>,
+    /// [`Shape::CPU`], in the order of buckets.
+    pub seconds: Vec<(u16, u64)>,
 }
 
 /// Days of each workload, by the day's first hour.
@@ -145,7 +145,7 @@ pub(super) fn days(
         .prepare("SELECT account, day, used FROM cpu_days WHERE day >= ?1")
         .map_err(&fault)?;
     let mut rows = query.query([from]).map_err(&fault)?;
-    let mut found: BTreeMap<WorkloadKey, BTreeMap<UtcHour, Used>> = BTreeMap::new();
+    let mut found: HashMap<[&str; 3], BTreeMap<UtcHour, Used>> = HashMap::new();
     while let Some(row) = rows.next().map_err(&fault)? {
         let Some(LedgerAccount::Pod(uid)) = accounts.get(&read(row, 0).map_err(&fault)?) else {
             continue;
@@ -153,16 +153,16 @@ pub(super) fn days(
         let Some(pod) = pods.get(uid).filter(|pod| counts(pod)) else {
             continue;
         };
-        let key = [&pod.namespace, &pod.workload_kind, &pod.workload_name].map(Clone::clone);
         let day: i64 = read(row, 1).map_err(&fault)?;
         let day = UtcHour::from_unix_seconds(day.saturating_mul(HOUR_S));
         let bytes: Vec<u8> = read(row, 2).map_err(&fault)?;
-        let of_day = found.entry(key).or_default().entry(day).or_default();
+        let of_workload = found.entry(pod.workload()).or_default();
+        let of_day = of_workload.entry(day).or_default();
         of_day.merge(used_of(&bytes)?);
     }
     let days = found.into_iter().map(|(workload, days)| {
         let days = days.into_iter().map(|(day, used)| (day, used.finish()));
-        (workload, days.collect())
+        (workload.map(str::to_owned), days.collect())
     });
     Ok(days.collect())
 }
@@ -236,7 +236,7 @@ impl Used {
         CpuDay {
             minutes: spans.map(|(from, until)| u64::from(until - from)).sum(),
             most_microcores: self.most_microcores,
-            seconds: self.seconds,
+            seconds: self.seconds.into_iter().collect(),
         }
     }
 

@@ -151,19 +151,18 @@ fn snapshot(workloads: u64) -> Snapshot {
         }
     }
     // Two hours by the minute, and days before them, of every pod.
-    for minute in 0..MINUTES {
-        snapshot
-            .cpu_minutes
-            .extend(uids.iter().map(|uid| CpuMinute {
-                minute: THROUGH - 60 * (minute + 1),
-                pod: Arc::clone(uid),
-                cpu_us: 1_500_000,
-            }));
+    for uid in &uids {
+        let minutes = (1..=MINUTES).rev().map(|ago| CpuMinute {
+            minute: THROUGH - 60 * ago,
+            cpu_us: 1_500_000,
+        });
+        let of_pod = minutes.map(|minute| (Arc::clone(uid), minute));
+        snapshot.cpu_minutes.extend(of_pod);
     }
     let day = CpuDay {
         minutes: 1_440,
         most_microcores: 50_000,
-        seconds: BTreeMap::from([(16, 60_000), (17, 26_400)]),
+        seconds: vec![(16, 60_000), (17, 26_400)],
     };
     let today = UtcHour::from_unix_seconds(THROUGH.div_euclid(86_400) * 86_400);
     for pod in 0..workloads {

@@ -25,6 +25,17 @@ const POLICIES: [u32; 3] = [100, 300, 1_000];
 /// Pods of each of these sizes.
 const PODS: [u64; 3] = [1_000, 3_000, 10_000];
 
+/// One of what needs no cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Only {
+    /// Pages into the ledger
+    Booking,
+    /// The account of a year to date
+    YearToDate,
+    /// A policy over all workloads
+    Evaluation,
+}
+
 /// What is measured.
 #[derive(Debug, Parser)]
 #[command(name = "tanso-scale")]
@@ -44,6 +55,9 @@ pub struct Args {
     /// Instead: kill -9 so often while energy flows
     #[arg(long)]
     pub kills: Option<u32>,
+    /// Of what needs no cluster this alone
+    #[arg(long, value_enum)]
+    pub only: Option<Only>,
     /// Instead: tool calls and the page's overview on 10,000 workloads
     #[arg(long)]
     pub faces: bool,
@@ -62,7 +76,7 @@ pub struct Args {
 pub fn start(args: &Args) -> Result<()> {
     tanso_runtime::crypto::install();
     let (Some(kubeconfig), Some(program)) = (&args.kubeconfig, &args.operator) else {
-        return ledger_alone();
+        return ledger_alone(args.only);
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -87,14 +101,16 @@ pub fn start(args: &Args) -> Result<()> {
 }
 
 /// What needs no cluster, each at three sizes.
-fn ledger_alone() -> Result<()> {
-    for nodes in [20, 60, 200] {
+fn ledger_alone(only: Option<Only>) -> Result<()> {
+    let wants = |what| only.is_none_or(|only| only == what);
+    let when = |what, sizes: [u64; 3]| sizes.into_iter().filter(move |_| wants(what));
+    for nodes in when(Only::Booking, [20, 60, 200]) {
         ledger::booking(nodes)?;
     }
-    for pods in [100, 300, 1_000] {
+    for pods in when(Only::YearToDate, [100, 300, 1_000]) {
         ledger::year_to_date(pods)?;
     }
-    for workloads in [1_000, 10_000, 100_000] {
+    for workloads in when(Only::Evaluation, [1_000, 10_000, 100_000]) {
         evaluation::evaluate(workloads)?;
     }
     Ok(())

@@ -183,13 +183,15 @@ fn pods_beside_each_other_are_seen_no_longer_for_that() {
 #[test]
 fn past_days_count_like_their_minutes_and_weigh_less_the_older_they_are() {
     let target = target();
+    let used = |microcores: u32| [(Shape::CPU.bucket_of_micros(microcores.into()), 2 * 86_400)];
+    let (much, little) = (used(1_500_000), used(400_000));
     let day = |ago: i64, microcores: u32| PastDay {
         at: Timestamp::from_second((8 - ago) * DAY_S).unwrap(),
         seen_s: 86_400,
         most_cores: f64::from(microcores) / 1e6,
-        seconds: vec![(Shape::CPU.bucket_of_micros(microcores.into()), 2 * 86_400)],
+        seconds: if microcores > 400_000 { &much } else { &little },
     };
-    let by = |past: &[PastDay], samples: &[CpuSample]| {
+    let by = |past: &[PastDay<'_>], samples: &[CpuSample]| {
         rightsize(&RightsizeRequest {
             past,
             ..request(&target, samples)

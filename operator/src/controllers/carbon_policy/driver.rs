@@ -27,7 +27,9 @@ use super::{Context, ReconcileFault, Shared, observe};
 use crate::cluster::{ApplyFault, condition, kept_by, requested_at};
 use crate::guard::{Panicked, guarded};
 use crate::ledger::evidence::Evidence;
-use crate::ledger::{self, Fold, NodeAt, Scope, Snapshot, advice, known_nodes, node_places, query};
+use crate::ledger::{
+    self, AdviceRow, Fold, NodeAt, Scope, Snapshot, advice, known_nodes, node_places, query,
+};
 use crate::regulations::Rules;
 
 mod acting;
@@ -50,6 +52,8 @@ struct Judged {
     name: String,
     policy: Arc<ValidatedPolicy>,
     evaluation: Evaluation,
+    /// Its advice of before, as the ledger had it.
+    advice: Vec<AdviceRow>,
     data_through: Timestamp,
     revision: i64,
     has_data: bool,
@@ -379,6 +383,7 @@ fn judge_now(
         evidence,
         name: given.policy.clone(),
         evaluation,
+        advice: snapshot.advice.clone(),
         data_through,
         revision: snapshot.revision,
         has_data: !snapshot.node_hours.is_empty(),
@@ -416,8 +421,8 @@ async fn publish<P: Policy>(
         return write(policy, context, before, &Outcome::NoData).await;
     }
     keep_evidence(context, judged).await;
-    let told = &judged.evaluation.told;
-    taken::keep(&context.ledger, &judged.name, told, judged.data_through).await;
+    let rows = (&*judged.advice, &*judged.evaluation.told);
+    taken::keep(&context.ledger, &judged.name, rows, judged.data_through).await;
     let api: Api<CarbonReport> =
         Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
     let owner = owner(policy);

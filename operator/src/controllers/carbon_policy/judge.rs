@@ -6,6 +6,7 @@
 mod advise;
 mod at_site;
 mod beside;
+mod booked;
 mod cluster;
 mod coverage;
 mod cpu;
@@ -16,21 +17,22 @@ mod group;
 mod memory;
 mod outcomes;
 mod rules;
+mod scene;
 mod settled;
 mod standing;
 mod tally;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tanso_carbon::account::{self, Account, Coverage, EnergyRow};
-use tanso_carbon::calendar::{Period, UtcHour};
+use tanso_carbon::account::{Account, Accounts, Coverage};
+use tanso_carbon::calendar::{CalendarError, Period, UtcHour};
 use tanso_carbon::recommend::{Action, consolidate};
 use tanso_carbon::regulation::{Metric, Preset};
 use tanso_carbon::report::Digest;
 use tanso_carbon::verdict::{self, Combined, Evidence};
-use tanso_carbon::{HourlyIntensity, Pue, calendar::CalendarError, judge as judge_rule};
 use tanso_crds::carbon_policy::status::{
     AccountEnergy, Figures, MarketFigures, NoAdviceCount, PlaceFigures, Recommendation,
     RegulationResult, SciFigures, UsedSource, WorkloadResult,
@@ -42,11 +44,13 @@ use crate::ledger::{AdviceRow, Snapshot};
 use crate::owners::{Inventory, Schedule};
 
 pub use at_site::AtSite;
+use booked::{Booked, Rows};
 use coverage::{Since, coverage};
 use digest::digest;
 pub use figures::{bounded, verdict_of};
-use group::{Grouped, Workload};
+use group::{Grouped, Pod, Workload};
 pub use group::{Unseen, selects};
+use scene::Scene;
 use tally::Tally;
 
 /// What is known of the cluster beside the ledger.
@@ -116,36 +120,6 @@ pub struct Inputs<'a> {
     pub idle_sharing: &'a BTreeMap<String, IdleSharing>,
     /// Whether the policy sees all of the cluster.
     pub is_whole: bool,
-}
-
-/// A grid and the factor of a facility on it.
-#[derive(Clone, Copy)]
-struct At<'a> {
-    series: &'a dyn HourlyIntensity,
-    pue: Pue,
-}
-
-impl Inputs<'_> {
-    /// Where a workload used most of its energy.
-    fn at(&self, workload: &Workload<'_>) -> At<'_> {
-        let mut used: BTreeMap<usize, u128> = BTreeMap::new();
-        for row in &workload.rows {
-            *used.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());
-        }
-        let most = used.into_iter().max_by_key(|(_, energy)| *energy);
-        let places = self.policy.places();
-        let place = most.and_then(|(number, _)| places.get(number).copied());
-        place.map_or_else(
-            || At {
-                series: &*self.policy.intensity.series,
-                pue: self.policy.factor(),
-            },
-            |place| At {
-                series: place.intensity,
-                pue: place.pue_factor().value,
-            },
-        )
-    }
 }
 
 /// What was found.
@@ -273,18 +247,15 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         until: inputs.window.until.plus_hours(24),
         ..inputs.window
     };
+    let rows = Rows::of(policy, inputs.snapshot, window);
+    let pods = Pod::all(&rows, inputs.snapshot);
+    let grouped = Grouped::of(&rows, &pods, inputs.snapshot);
     let coverage = coverage(inputs, inputs.window, Since::FirstRecord);
-    let mut grouped = group::group(policy, inputs.snapshot, window);
-    group::share_minutes(&mut grouped, inputs.snapshot);
-    let grouped = grouped;
-    let account = account_of(
-        policy,
-        grouped.workloads.iter().flat_map(|w| &w.rows),
-        coverage,
-    );
+    let mut tally = Tally::default();
+    let (workloads, account) = results_of(inputs, &grouped, coverage, &mut tally);
     let embodied = beside::embodied(inputs, &grouped);
     let sci = beside::sci(inputs, &account, embodied.as_ref());
-    let judged = rules::judge_all(inputs, &account, embodied.and_then(Result::ok));
+    let judged = rules::judge_all(inputs, &grouped, &account, embodied.and_then(Result::ok));
     let judgements: Vec<_> = judged.iter().map(|one| one.judgement.clone()).collect();
     let facility: Vec<_> = judged
         .iter()
@@ -296,8 +267,6 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         .iter()
         .map(|workload| workload.cpu_us)
         .sum();
-    let mut tally = Tally::default();
-    let workloads = results_of(inputs, &grouped, coverage, &mut tally);
     let (regulations, rules_not_listed) = rules::lines(judged);
     let whole = cluster::advise(inputs, &account);
     if let Err(why) = &whole {
@@ -309,7 +278,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         totals: figures::figures(&account, cpu_us),
         market: beside::market(policy, &account, inputs.window),
         sci,
-        sources: beside::sources(inputs, &grouped),
+        sources: beside::sources(inputs, &grouped, &account),
         places: beside::places(policy, &grouped),
         at_site: at_site::at_site(policy, &grouped),
         recommendations: whole.into_iter().collect(),
@@ -318,7 +287,7 @@ pub fn judge(inputs: &Inputs<'_>) -> Evaluation {
         regulations,
         rules_not_listed,
         unallocated: group::unallocated(&grouped),
-        unseen: group::unseen(&grouped),
+        unseen: group::unseen(&grouped, inputs.snapshot),
         workloads,
         recorded_since: coverage::recorded_since(inputs),
         inputs_digest: digest(inputs, &grouped),
@@ -332,80 +301,61 @@ fn local_day(preset: &Preset, at: Timestamp) -> Date {
     preset.zone.to_datetime(last).date()
 }
 
-fn account_of<'a>(
-    policy: &ValidatedPolicy,
-    rows: impl IntoIterator<Item = &'a EnergyRow>,
-    coverage: Coverage,
-) -> Account {
-    let rows: Vec<_> = rows.into_iter().copied().collect();
-    account::account(&rows, &policy.places(), coverage)
-}
-
-/// All workloads, largest emissions first.
+/// All workloads, largest emissions first, and the account of all together.
 fn results_of(
     inputs: &Inputs<'_>,
     grouped: &Grouped<'_>,
     coverage: Coverage,
     tally: &mut Tally,
-) -> Vec<WorkloadResult> {
+) -> (Vec<WorkloadResult>, Account) {
+    let places = inputs.policy.places();
+    let scene = Scene::of(inputs, &places, &grouped.all.nodes);
+    let mut accounts = Accounts::at(&places);
     let each = grouped.workloads.iter();
     let mut workloads: Vec<_> = each
-        .map(|workload| result_of(inputs, workload, coverage, tally))
+        .map(|workload| {
+            let rows = workload.rows.iter().map(Booked::energy_row);
+            let account = accounts.part(rows, coverage);
+            result_of(&scene, workload, &account, tally)
+        })
         .collect();
-    workloads.sort_by(|a, b| {
-        let by = |w: &WorkloadResult| std::cmp::Reverse(w.figures.emissions_milligrams.value);
-        by(a)
-            .cmp(&by(b))
-            .then_with(|| (&a.namespace, &a.kind, &a.name).cmp(&(&b.namespace, &b.kind, &b.name)))
-    });
-    workloads
+    // They come by name, and so do those that emit as much.
+    workloads.sort_by_cached_key(|one| Reverse(one.figures.emissions_milligrams.value));
+    (workloads, accounts.whole(coverage))
 }
 
 fn result_of(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
-    coverage: Coverage,
+    account: &Account,
     tally: &mut Tally,
 ) -> WorkloadResult {
-    let account = account_of(inputs.policy, &workload.rows, coverage);
-    let mut judgements = Vec::new();
-    for preset in &inputs.policy.presets {
-        let day = local_day(preset, inputs.data_through);
-        for rule in preset
-            .on(day)
-            .into_iter()
-            .filter(|rule| rule.is_of_workload())
-        {
-            let evidence = Evidence {
-                account: Some(&account),
-                ..Evidence::default()
-            };
-            judgements.push(judge_rule(rule, &evidence, inputs.policy.thresholds, day));
-        }
-    }
-    let combined = verdict::combine(&judgements);
-    let advised = advise::advise(inputs, workload, &account);
-    let figures = figures::figures(&account, workload.cpu_us);
+    let evidence = Evidence {
+        account: Some(account),
+        ..Evidence::default()
+    };
+    let rules = scene.rules.iter();
+    let outcomes: Vec<_> = rules
+        .map(|(rule, day)| verdict::outcome(rule, &evidence, scene.policy.thresholds, *day))
+        .collect();
+    let (verdict, reason) = verdict::worst(&outcomes);
+    let advised = advise::advise(scene, workload, account);
+    let figures = figures::figures(account, workload.cpu_us);
     tally.told(advised.requests);
-    for (action, why) in &advised.counted {
-        tally.note(
-            *action,
-            why,
-            workload.key,
-            figures.emissions_milligrams.value,
-        );
+    for why in &advised.counted {
+        tally.note(why, workload.key, figures.emissions_milligrams.value);
     }
     WorkloadResult {
         namespace: workload.key.namespace.to_owned(),
         kind: workload.key.kind.to_owned(),
         name: workload.key.name.to_owned(),
-        verdict: verdict_of(combined.verdict),
-        reason: combined.reason.as_str().to_owned(),
+        verdict: verdict_of(verdict),
+        reason: reason.as_str().to_owned(),
         pods: i64::try_from(workload.pods.len()).unwrap_or(i64::MAX),
         figures,
         together_milligrams_per_day: advised.together,
-        settled: settled::settled(inputs, workload),
-        advice_outcomes: outcomes::outcomes(inputs, workload),
+        settled: settled::settled(scene, workload),
+        advice_outcomes: outcomes::outcomes(scene, workload),
         recommendations: advised.pieces,
         in_parts: advised.in_parts,
         no_advice: advised.without,

@@ -13,17 +13,20 @@ use crate::ledger::{Ledger, LedgerFault, query};
 /// is left comes with the next visit. Some 140 pods of a workload over all days.
 const POD_HOURS_MAX: usize = 200_000;
 
-/// Keeps what is told now and looks at what became of earlier advice. Without
-/// it the evaluation stands all the same, and the next visit tries again.
+/// Keeps what is told now and looks at what became of earlier advice, of which
+/// all that the ledger has is `known`: nobody but the policy's own visits changes
+/// it. Without it the evaluation stands all the same, and the next visit tries again.
 pub(super) async fn keep(
     ledger: &Ledger,
     policy: &str,
-    told: &[AdviceRow],
+    (known, told): (&[AdviceRow], &[AdviceRow]),
     data_through: Timestamp,
 ) {
-    let (policy, told) = (policy.to_owned(), told.to_vec());
+    let policy = policy.to_owned();
+    let (known, told) = (known.to_vec(), told.to_vec());
     let keep = move |connection: &mut Connection| {
-        note_and_look(connection, &policy, &told, data_through, POD_HOURS_MAX)
+        let most = POD_HOURS_MAX;
+        note_and_look(connection, &policy, (known, &told), data_through, most)
     };
     match ledger.call(keep).await {
         Ok(0) => {}
@@ -39,16 +42,16 @@ pub(super) async fn keep(
 pub(super) fn note_and_look(
     connection: &mut Connection,
     policy: &str,
-    told: &[AdviceRow],
+    (mut known, told): (Vec<AdviceRow>, &[AdviceRow]),
     data_through: Timestamp,
     most: usize,
 ) -> Result<usize, LedgerFault> {
     // Days of data, not of the clock: what is not booked yet is not looked at.
     let today = day_begin(UtcHour::containing(data_through));
-    advice::note(connection, policy, told, today)?;
+    advice::note(connection, policy, &mut known, told, today)?;
     let mut left = most;
     let mut found = Vec::new();
-    let mut due = advice::of_policy(connection, policy)?;
+    let mut due = known;
     due.retain(|row| row.is_due(today));
     // Where a visit does not come to the end, the next day begins with those that
     // wait longest, and not with the same ones again.

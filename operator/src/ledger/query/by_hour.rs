@@ -10,7 +10,8 @@ use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_carbon::recommend::taken::{CpuTime, HourUse, Hours, Resource};
 use tanso_power::{Joules, Provenance};
 
-use super::{hour_of, provenance_of, read};
+use super::{hour_of, read};
+use crate::ledger::ids::provenance_of;
 use crate::ledger::rows::{self, Place, RawHour, Visitor};
 use crate::ledger::{LedgerFault, unsigned};
 

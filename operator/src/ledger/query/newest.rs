@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 use tanso_carbon::calendar::{Period, UtcHour};
 use tanso_power::{Estimate, Joules, Provenance};
 
-use super::{
-    Scope, Snapshot, energy_of, hour_number, hour_of, last_revision, node_names, of_scope, read,
-};
+use super::gather::energy_of;
+use super::{Scope, Snapshot, hour_number, hour_of, last_revision, node_names, of_scope, read};
 use crate::ledger::day::Slot;
 use crate::ledger::ids::provenance_of;
 use crate::ledger::{LedgerFault, unsigned};

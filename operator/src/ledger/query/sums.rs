@@ -10,7 +10,8 @@ use tanso_carbon::calendar::Period;
 use tanso_power::{Estimate, Joules, Provenance};
 
 use super::alone::seek;
-use super::{Scope, energy_of, hour_of, last_revision, node_names, read};
+use super::gather::energy_of;
+use super::{Scope, hour_of, last_revision, node_names, read};
 use crate::ledger::LedgerFault;
 use crate::ledger::ids::provenance_of;
 use crate::ledger::node_places::PlaceNumbers;

@@ -3,10 +3,25 @@
 
 use tanso_carbon::recommend::taken::{CpuTime, Outcome, Resource, State, Told};
 
-use super::super::advice::{AdviceRow, day_begin, note, of_policy, settle};
+use super::super::LedgerFault;
+use super::super::advice::{self, AdviceRow, day_begin, of_policy, settle};
 use super::*;
 
 const POLICY: &str = "shop/korea";
+
+/// As a visit does it, which read the rows before: they are as the ledger then
+/// has them.
+fn note(
+    ledger: &mut rusqlite::Connection,
+    policy: &str,
+    told: &[AdviceRow],
+    now: UtcHour,
+) -> Result<usize, LedgerFault> {
+    let mut known = of_policy(ledger, policy)?;
+    let written = advice::note(ledger, policy, &mut known, told, now)?;
+    assert_eq!(known, of_policy(ledger, policy)?);
+    Ok(written)
+}
 
 /// The begin of a day, counted from that of [`HOUR`].
 fn day(number: i32) -> UtcHour {

@@ -72,11 +72,9 @@ fn minutes_that_are_no_longer_kept_are_in_their_day_once() {
     assert_eq!(seen.minutes, 4);
     // 15 s of CPU time in the 15 s for which the second was there: a core, and no quarter.
     assert_eq!(seen.most_microcores, 1_000_000);
-    assert_eq!(seen.seconds.values().sum::<u64>(), 3 * 60 + 45 + 15);
-    assert_eq!(
-        seen.seconds.values().copied().collect::<Vec<_>>(),
-        [165, 60, 15]
-    );
+    let seconds: Vec<u64> = seen.seconds.iter().map(|(_, seconds)| *seconds).collect();
+    assert_eq!(seconds.iter().sum::<u64>(), 3 * 60 + 45 + 15);
+    assert_eq!(seconds, [165, 60, 15]);
     // Beside what another pod used later on that day.
     let more = page_of(vec![
         used(7, HOUR + 4 * 3_600, "a", 6_000_000),

@@ -13,8 +13,8 @@ use tanso_power::{Estimate, Joules, Provenance};
 use crate::controllers::carbon_policy::judge::{Facts, Inputs};
 use crate::ledger::memory::WorkloadKey;
 use crate::ledger::{
-    AdviceRow, CpuDay, CpuDays, CpuMinute, HourRow, LedgerAccount, MemoryDay, MemoryDays, NodeAt,
-    PodNames, Snapshot,
+    AdviceRow, CpuDay, CpuDays, CpuMinute, CpuMinutes, HourRow, LedgerAccount, MemoryDay,
+    MemoryDays, NodeAt, PodNames, Snapshot,
 };
 use crate::owners::Schedule;
 
@@ -166,11 +166,7 @@ impl EnergyRecord {
                 .iter()
                 .map(|(node, first)| (text(node), *first))
                 .collect(),
-            cpu_minutes: snapshot
-                .cpu_minutes
-                .iter()
-                .map(|one| (one.minute, text(&one.pod), one.cpu_us))
-                .collect(),
+            cpu_minutes: minutes(&snapshot.cpu_minutes),
             cpu_days: past(&snapshot.cpu_days),
             memory: held(&snapshot.memory),
             memory_told: snapshot.memory_told.iter().map(text).collect(),
@@ -223,10 +219,9 @@ impl EnergyRecord {
             node_idle: keyed(&self.node_idle),
             node_first: keyed(&self.node_first),
             cpu_minutes: minutes
-                .map(|(minute, pod, cpu_us)| CpuMinute {
-                    minute: *minute,
-                    pod: shared(pod),
-                    cpu_us: *cpu_us,
+                .map(|(minute, pod, cpu_us)| {
+                    let (minute, cpu_us) = (*minute, *cpu_us);
+                    (shared(pod), CpuMinute { minute, cpu_us })
                 })
                 .collect(),
             cpu_days: self.cpu_days(),
@@ -241,7 +236,7 @@ impl EnergyRecord {
             let seen = CpuDay {
                 minutes: *minutes,
                 most_microcores: *most,
-                seconds: seconds.iter().copied().collect(),
+                seconds: seconds.clone(),
             };
             (*day, seen)
         };
@@ -275,13 +270,21 @@ impl EnergyRecord {
     }
 }
 
+/// By pod, each pod's as they came.
+fn minutes(all: &CpuMinutes) -> Vec<(i64, String, u64)> {
+    let mut pods: Vec<_> = all.pods().collect();
+    pods.sort_unstable_by_key(|(pod, _)| *pod);
+    let each = pods.into_iter().flat_map(|(pod, minutes)| {
+        let one = move |one: &CpuMinute| (one.minute, (**pod).to_owned(), one.cpu_us);
+        minutes.iter().map(one)
+    });
+    each.collect()
+}
+
 fn past(days: &CpuDays) -> Vec<(WorkloadKey, Vec<Past>)> {
     let one = |(day, seen): (&UtcHour, &CpuDay)| {
-        let seconds = seen
-            .seconds
-            .iter()
-            .map(|(bucket, seconds)| (*bucket, *seconds));
-        (*day, seen.minutes, seen.most_microcores, seconds.collect())
+        let (minutes, most) = (seen.minutes, seen.most_microcores);
+        (*day, minutes, most, seen.seconds.clone())
     };
     let all = days.iter();
     all.map(|(workload, days)| (workload.clone(), days.iter().map(one).collect()))

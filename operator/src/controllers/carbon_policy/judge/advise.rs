@@ -1,14 +1,13 @@
 //! Advice for a workload: another time for a job, a fitting request for what
 //! runs all day, removal of what does nothing; pure.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use tanso_carbon::Intensity;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
 use tanso_carbon::recommend::compose::Measure;
-use tanso_carbon::recommend::idle::{IdleRequest, remove_idle};
+use tanso_carbon::recommend::idle::{IdleRequest, in_use, remove_idle};
 use tanso_carbon::recommend::idle_share::{DAY_MINUTES, Standing};
 use tanso_carbon::recommend::rightsize::{RightsizeRequest, rightsize};
 use tanso_carbon::recommend::shift::{
@@ -20,15 +19,15 @@ use tanso_carbon::schedule::Job;
 use tanso_crds::carbon_policy::status::{Recommendation, RunInParts, Unadvised};
 use tanso_power::{Estimate, Joules};
 
-use super::Inputs;
-use super::cpu::Used;
+use super::cpu::{Used, most_cores};
 use super::elsewhere;
 use super::figures::short;
-use super::group::Workload;
+use super::group::{Pod, Workload};
 use super::memory;
 use super::outcomes;
+use super::scene::Scene;
 use super::standing::{
-    mean_node, mean_node_or_nothing, newest, own_intensity, own_per_day, refused, replicas,
+    asks, mean_node, mean_node_or_nothing, newest, own_intensity, own_per_day, refused, replicas,
     runs_once, standing, there_minutes,
 };
 use crate::ledger::{AdviceRow, PodNames};
@@ -52,9 +51,17 @@ pub(super) struct Advised {
     /// What was looked for and is not advised, with the reason.
     pub(super) without: Vec<Unadvised>,
     /// The same with what is no news of a single workload, to be counted.
-    pub(super) counted: Vec<(Action, NoAdvice)>,
+    pub(super) counted: Vec<Counted>,
     /// The pieces on requests, to be kept.
     pub(super) requests: Vec<AdviceRow>,
+}
+
+/// A kind of advice that there is none of, and why.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) action: Action,
+    pub(super) reason: WhyNot,
+    pub(super) message: Cow<'static, str>,
 }
 
 /// Advice on a request, with what it would change.
@@ -86,7 +93,7 @@ impl Advised {
     /// The same of advice on a request, which is to be kept beside.
     fn note_fit(
         &mut self,
-        (inputs, workload): (&Inputs<'_>, &Workload<'_>),
+        (scene, workload): (&Scene<'_>, &Workload<'_>),
         action: Action,
         fit: Result<Fit, NoAdvice>,
     ) {
@@ -94,7 +101,7 @@ impl Advised {
             Ok(fit) => {
                 let piece = shown(&fit.advice);
                 self.requests
-                    .push(outcomes::row(inputs, workload, &fit, &piece));
+                    .push(outcomes::row(scene, workload, &fit, &piece));
                 self.pieces.push(piece);
             }
             Err(why) => self.without(action, why),
@@ -110,54 +117,58 @@ impl Advised {
             });
         }
         // Of one kind the first reason counts: a workload is counted once.
-        if !self.counted.iter().any(|(known, _)| *known == action) {
-            self.counted.push((action, why));
+        if !self.counted.iter().any(|known| known.action == action) {
+            self.pass_over(action, why.reason, why.message);
         }
     }
 
     /// That nothing of a kind could be changed, or nobody asked: counted, and
     /// no news of the workload.
-    fn pass_over(&mut self, action: Action, reason: WhyNot, message: &str) {
-        self.counted.push((action, refused(reason, message)));
+    fn pass_over(&mut self, action: Action, reason: WhyNot, message: impl Into<Cow<'static, str>>) {
+        self.counted.push(Counted {
+            action,
+            reason,
+            message: message.into(),
+        });
     }
 }
 
 /// Looks for all that would help.
-pub(super) fn advise(inputs: &Inputs<'_>, workload: &Workload<'_>, account: &Account) -> Advised {
+pub(super) fn advise(scene: &Scene<'_>, workload: &Workload<'_>, account: &Account) -> Advised {
     let mut found = Advised::default();
     let mut measures = Vec::new();
     if workload.key.kind == "CronJob" {
-        measures.extend(of_runs(inputs, workload, account, &mut found));
-    } else if let Some(removed) = of_all_day(inputs, workload, account, &mut found) {
+        measures.extend(of_runs(scene, workload, account, &mut found));
+    } else if let Some(removed) = of_all_day(scene, workload, account, &mut found) {
         return Advised {
             pieces: vec![shown(&removed)],
             ..Advised::default()
         };
     }
-    if let Some(advice) = memory::fit(inputs, workload, account) {
-        found.note_fit((inputs, workload), Action::RightsizeMemory, advice);
+    if let Some(advice) = memory::fit(scene, workload, account) {
+        found.note_fit((scene, workload), Action::RightsizeMemory, advice);
     } else {
         let message = "none of its pods asks for memory, and no agent told of any";
         found.pass_over(Action::RightsizeMemory, WhyNot::NotApplicable, message);
     }
-    measures.extend(of_place(inputs, workload, &mut found));
+    measures.extend(of_place(scene, workload, &mut found));
     // What the cluster saves stands before what only moves to others.
     found.pieces.sort_by_key(|advice| {
         let saving = advice.saving_milligrams_per_day.value;
         std::cmp::Reverse((advice.cluster_saving_milligrams_per_day, saving))
     });
-    found.together = elsewhere::together(inputs, workload, &measures);
+    found.together = elsewhere::together(scene, workload, &measures);
     found
 }
 
 /// Advice for a `CronJob`; the measure that it comes to.
 fn of_runs(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
     found: &mut Advised,
 ) -> Option<Measure> {
-    let measure = match shift(inputs, workload) {
+    let measure = match shift(scene, workload) {
         Ok((advice, hours)) => {
             found.pieces.push(advice);
             Some(Measure::Shift(hours))
@@ -167,7 +178,7 @@ fn of_runs(
             None
         }
     };
-    match in_parts(inputs, workload) {
+    match in_parts(scene, workload) {
         Some(Ok(advice)) => found.in_parts = Some(shown_parts(&advice)),
         Some(Err(why)) => {
             let message = format!("in parts: {}", why.message);
@@ -177,16 +188,15 @@ fn of_runs(
     }
     // All its runs together: what one of them needs.
     let goal = target(workload);
-    let used = Used::of(inputs, workload);
-    let facts = Running::of(inputs, workload, &goal, account, used);
-    let of_runs = facts.and_then(|facts| fit(inputs, workload, account, &facts));
-    found.note_fit((inputs, workload), Action::Rightsize, of_runs);
+    let facts = Running::of(scene, workload, &goal, account);
+    let of_runs = facts.and_then(|facts| fit(scene, workload, account, &facts));
+    found.note_fit((scene, workload), Action::Rightsize, of_runs);
     measure
 }
 
 /// Advice for what has no schedule; its removal, if it does nothing.
 fn of_all_day(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
     found: &mut Advised,
@@ -194,27 +204,26 @@ fn of_all_day(
     let message = "it has no schedule that could be moved";
     found.pass_over(Action::ShiftInTime, WhyNot::NotApplicable, message);
     let goal = target(workload);
-    let used = Used::of(inputs, workload);
     if runs_once(workload).is_none() {
-        match remove(inputs, workload, &goal, account, &used) {
+        match remove(scene, workload, &goal, account) {
             Ok(removed) => return Some(removed),
             // That it works is no news of anyone.
             Err(why) if why.reason == WhyNot::InUse => {
-                found.pass_over(Action::RemoveIdle, why.reason, &why.message);
+                found.pass_over(Action::RemoveIdle, why.reason, why.message);
             }
             Err(why) => found.without(Action::RemoveIdle, why),
         }
     }
-    match Running::of(inputs, workload, &goal, account, used) {
-        Ok(facts) => running(inputs, workload, account, &facts, found),
+    match Running::of(scene, workload, &goal, account) {
+        Ok(facts) => running(scene, workload, account, &facts, found),
         Err(why) => found.without(Action::Rightsize, why),
     }
     None
 }
 
 /// Advice to run elsewhere; the measure that it comes to.
-fn of_place(inputs: &Inputs<'_>, workload: &Workload<'_>, found: &mut Advised) -> Option<Measure> {
-    if inputs.policy.advice.targets.is_empty() {
+fn of_place(scene: &Scene<'_>, workload: &Workload<'_>, found: &mut Advised) -> Option<Measure> {
+    if scene.policy.advice.targets.is_empty() {
         let message = "the policy lists no regions (recommendations.regions)";
         found.pass_over(Action::MoveRegion, WhyNot::NotAsked, message);
         return None;
@@ -225,7 +234,7 @@ fn of_place(inputs: &Inputs<'_>, workload: &Workload<'_>, found: &mut Advised) -
         return None;
     }
     let goal = target(workload);
-    match elsewhere::move_away(inputs, workload, &goal, terms(inputs)) {
+    match elsewhere::move_away(scene, workload, &goal, terms(scene)) {
         Ok((advice, index)) => {
             found.pieces.push(shown(&advice));
             Some(Measure::Move(index + 1))
@@ -239,17 +248,17 @@ fn of_place(inputs: &Inputs<'_>, workload: &Workload<'_>, found: &mut Advised) -
 
 /// Advice for what runs all day.
 fn running(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
     facts: &Running<'_>,
     found: &mut Advised,
 ) {
-    let fit = fit(inputs, workload, account, facts);
-    found.note_fit((inputs, workload), Action::Rightsize, fit);
-    if inputs.policy.advice.min_replicas.is_some() {
+    let fit = fit(scene, workload, account, facts);
+    found.note_fit((scene, workload), Action::Rightsize, fit);
+    if scene.policy.advice.min_replicas.is_some() {
         let running = (&facts.standing, facts.replicas);
-        let fewer = elsewhere::fewer(inputs, workload, running, account);
+        let fewer = elsewhere::fewer(scene, workload, running, account);
         found.note(Action::FewerReplicas, fewer);
     } else {
         let message = "the policy does not say how few may run (recommendations.minReplicas)";
@@ -257,10 +266,10 @@ fn running(
     }
 }
 
-pub(super) fn terms(inputs: &Inputs<'_>) -> Terms {
+pub(super) fn terms(scene: &Scene<'_>) -> Terms {
     Terms {
-        now: inputs.data_through,
-        min_saving_percent: inputs.policy.advice.min_saving_percent,
+        now: scene.data_through,
+        min_saving_percent: scene.policy.advice.min_saving_percent,
     }
 }
 
@@ -273,63 +282,56 @@ pub(super) fn target(workload: &Workload<'_>) -> Target {
 }
 
 /// The mean run of a job: how long its finished pods ran and what they used.
-fn mean_run(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<Job> {
+fn mean_run(scene: &Scene<'_>, workload: &Workload<'_>) -> Option<Job> {
     let ran = |pod: &PodNames| {
         let seconds = pod.finished_at?.checked_sub(pod.started_at?)?;
         u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)
     };
-    let finished: Vec<(&Arc<str>, u64)> = workload
-        .pods
-        .iter()
-        .filter_map(|(uid, pod)| Some((*uid, ran(pod)?)))
+    let finished = workload.pods.iter();
+    let finished: Vec<(&Pod<'_>, u64)> = finished
+        .filter_map(|pod| Some((pod, ran(pod.names)?)))
         .collect();
     let runs = u64::try_from(finished.len())
         .ok()
         .filter(|runs| *runs > 0)?;
     let seconds: u64 = finished.iter().map(|(_, seconds)| seconds).sum::<u64>() / runs;
-    let uids: BTreeSet<&str> = finished.iter().map(|(uid, _)| &***uid).collect();
-    let energy: Joules = workload
-        .hours
-        .iter()
-        .filter(|row| matches!(&row.account, crate::ledger::LedgerAccount::Pod(uid) if uids.contains(&**uid)))
-        .map(|row| row.energy.value)
-        .sum();
+    let energy: Joules = finished.iter().map(|(pod, _)| pod.energy()).sum();
     let mean = Joules::from_microjoules(energy.microjoules() / runs);
-    let pue = inputs.at(workload).pue;
+    let pue = scene.at(workload).pue;
     Job::flat(u32::try_from(seconds).ok()?, pue.facility_energy(mean))
 }
 
 /// Another time, and how many hours later it is.
-fn shift(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<(Recommendation, i32), NoAdvice> {
-    let advice = of_cron(inputs, workload, shift_cron)?;
-    Ok((shown_shift(inputs, &advice), hours_moved(&advice)))
+fn shift(scene: &Scene<'_>, workload: &Workload<'_>) -> Result<(Recommendation, i32), NoAdvice> {
+    let advice = of_cron(scene, workload, shift_cron)?;
+    Ok((shown_shift(scene, &advice), hours_moved(&advice)))
 }
 
 /// The next run in parts; `None` if nobody says that it may be interrupted.
 fn in_parts(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
 ) -> Option<Result<InterruptAdvice, NoAdvice>> {
-    let restart = *inputs.policy.advice.interruptible.get(workload.key.name)?;
-    Some(of_cron(inputs, workload, |request| {
+    let restart = *scene.policy.advice.interruptible.get(workload.key.name)?;
+    Some(of_cron(scene, workload, |request| {
         cron_in_parts(request, restart)
     }))
 }
 
 /// Advice on the mean run of a `CronJob` and its schedule.
 fn of_cron<T>(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     advise: impl Fn(&CronRequest<'_>) -> Result<T, NoAdvice>,
 ) -> Result<T, NoAdvice> {
     let nothing = |reason, message: String| NoAdvice { reason, message };
     let (namespace, name) = (workload.key.namespace, workload.key.name);
-    let schedule = inputs.facts.schedule(namespace, name);
+    let schedule = scene.facts.schedule(namespace, name);
     let schedule = schedule.ok_or_else(|| {
         let message = "its CronJob is gone, so there is no schedule to move";
         nothing(WhyNot::NoWindow, message.to_owned())
     })?;
-    let job = mean_run(inputs, workload).ok_or_else(|| {
+    let job = mean_run(scene, workload).ok_or_else(|| {
         let message = "no run of it has ended yet whose length and energy are known";
         nothing(WhyNot::NoEnergy, message.to_owned())
     })?;
@@ -341,10 +343,10 @@ fn of_cron<T>(
         schedule: &schedule.schedule,
         time_zone: &time_zone,
         job: &job,
-        slack_hours: inputs.policy.advice.slack_hours,
-        within: inputs.policy.advice.within,
-        series: inputs.at(workload).series,
-        terms: terms(inputs),
+        slack_hours: scene.policy.advice.slack_hours,
+        within: scene.policy.advice.within,
+        series: scene.at(workload).series,
+        terms: terms(scene),
     };
     advise(&request)
 }
@@ -362,16 +364,15 @@ struct Running<'a> {
     standing: Standing<'a>,
     container: &'a str,
     replicas: u32,
-    used: Used,
+    used: Used<'a>,
 }
 
 impl<'a> Running<'a> {
     fn of(
-        inputs: &Inputs<'_>,
+        scene: &Scene<'_>,
         workload: &Workload<'a>,
         target: &'a Target,
         account: &Account,
-        used: Used,
     ) -> Result<Self, NoAdvice> {
         if let Some(why) = runs_once(workload) {
             return Err(why);
@@ -381,18 +382,18 @@ impl<'a> Running<'a> {
             let message = "not exactly one container of its pods asks for CPU";
             refused(WhyNot::NoRequest, message)
         })?;
-        let intensity = priced_at(inputs, workload, account)?;
+        let intensity = priced_at(scene, workload, account)?;
         Ok(Self {
             standing: standing(
-                inputs,
+                scene,
                 workload,
                 (target, newest),
                 intensity,
-                mean_node(inputs, workload)?,
+                mean_node(scene, workload)?,
             )?,
             container: &newest.container,
             replicas: replicas(workload),
-            used,
+            used: Used::of(scene, workload),
         })
     }
 }
@@ -400,13 +401,13 @@ impl<'a> Running<'a> {
 /// The intensity of its energy; of one without any of its own, the policy's
 /// prices its share.
 fn priced_at(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
 ) -> Result<Estimate<Intensity>, NoAdvice> {
     let own = account.effective_intensity().or_else(|| {
-        let hour = inputs.window.until.plus_hours(-1);
-        Some(inputs.at(workload).series.at(hour)?.intensity)
+        let hour = scene.window.until.plus_hours(-1);
+        Some(scene.at(workload).series.at(hour)?.intensity)
     });
     own.ok_or_else(|| {
         let message = "the intensity of the last hour is not known";
@@ -417,27 +418,31 @@ fn priced_at(
 /// Removal of what does nothing: which of its containers asks for CPU is no
 /// matter, and where no rule says who bears idle energy only its own counts.
 fn remove(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     target: &Target,
     account: &Account,
-    used: &Used,
 ) -> Result<recommend::Recommendation, NoAdvice> {
     let newest = newest(workload).ok_or_else(|| {
         let message = "none of its pods is known";
         refused(WhyNot::NoRequest, message)
     })?;
-    let intensity = priced_at(inputs, workload, account)?;
-    let minutes = there_minutes(inputs, workload).unwrap_or(DAY_MINUTES);
+    let intensity = priced_at(scene, workload, account)?;
+    let asked = asks(newest).millicores;
+    if let Some(why) = in_use(asked, most_cores(scene, workload)) {
+        return Err(why);
+    }
+    let used = Used::of(scene, workload);
+    let minutes = there_minutes(scene, workload).unwrap_or(DAY_MINUTES);
     let own = u128::from(account.it_energy.value.microjoules()) * u128::from(DAY_MINUTES);
     let own = own / u128::from(minutes.max(1));
     remove_idle(&IdleRequest {
         standing: standing(
-            inputs,
+            scene,
             workload,
             (target, newest),
             intensity,
-            mean_node_or_nothing(inputs, workload),
+            mean_node_or_nothing(scene, workload),
         )?,
         samples: &used.samples,
         past: &used.past,
@@ -446,7 +451,7 @@ fn remove(
 }
 
 fn fit(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
     facts: &Running<'_>,
@@ -457,7 +462,7 @@ fn fit(
         container: facts.container,
         samples: &facts.used.samples,
         past: &facts.used.past,
-        own_per_day: own_per_day(inputs, workload, account)?,
+        own_per_day: own_per_day(scene, workload, account)?,
     })?;
     Ok(Fit {
         advice: advice.recommendation,

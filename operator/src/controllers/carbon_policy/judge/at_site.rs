@@ -35,15 +35,15 @@ pub(super) fn at_site(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Option
     }
     let (mut all, mut here) = (0_u128, 0_u128);
     let (mut nodes, mut regions) = (BTreeSet::new(), BTreeSet::new());
-    for row in grouped.workloads.iter().flat_map(|one| &one.hours) {
+    for row in grouped.rows() {
         let energy = u128::from(row.energy.value.microjoules());
         all += energy;
         // A node that moved was elsewhere in other hours.
-        let named = unplaced.get(&*row.node);
-        let named = named.filter(|_| policy.place_of(&row.node, row.hour) == 0);
-        if let Some(region) = named {
+        let node = grouped.all.nodes.get(row.node).filter(|_| row.place == 0);
+        let named = node.and_then(|node| Some((*node, unplaced.get(*node)?)));
+        if let Some((node, region)) = named {
             here += energy;
-            nodes.insert(&*row.node);
+            nodes.insert(node);
             regions.insert(region.as_str());
         }
     }

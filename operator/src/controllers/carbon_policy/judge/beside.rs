@@ -2,7 +2,7 @@
 //! by place; pure.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tanso_carbon::account::{Account, EnergyRow};
 use tanso_carbon::calendar::{Period, UtcHour};
@@ -21,7 +21,6 @@ use super::coverage::{Since, coverage};
 use super::figures::short;
 use super::group::Grouped;
 use super::{Inputs, ValidatedPolicy};
-use crate::ledger::LedgerAccount;
 
 /// The name of the places that do not fit.
 const OTHERS: &str = "others";
@@ -52,16 +51,16 @@ pub(super) fn embodied(
     grouped: &Grouped<'_>,
 ) -> Option<Result<Estimate<GramsCo2e>, EmbodiedUnknown>> {
     let hardware = inputs.policy.accounting.hardware.as_ref()?;
-    let rows = grouped.workloads.iter().flat_map(|one| &one.hours);
+    let pods = grouped.workloads.iter().flat_map(|one| one.pods);
+    let rows = pods.flat_map(|pod| {
+        let asks = pod.names.cpu_request_milli;
+        let asks = asks.and_then(|asks| u64::try_from(asks).ok());
+        pod.rows.iter().map(move |row| (asks, row))
+    });
     let mut now: BTreeMap<&str, Option<u32>> = BTreeMap::new();
-    let reserved = rows.filter_map(|row| {
-        let LedgerAccount::Pod(uid) = &row.account else {
-            return None;
-        };
-        let asks = inputs.snapshot.pods.get(uid);
-        let asks = asks.and_then(|pod| u64::try_from(pod.cpu_request_milli?).ok());
+    let reserved = rows.filter_map(|(asks, row)| {
         let seconds = row.minutes.saturating_mul(60);
-        let node = &*row.node;
+        let node = *grouped.all.nodes.get(row.node)?;
         // A name that came again is of another machine.
         let earlier = inputs.facts.earlier_millicores(node).iter();
         let mut earlier = earlier.filter(|(until, _)| row.hour < *until);
@@ -107,11 +106,20 @@ pub(super) fn sci(
 
 /// Who spoke for the site's hours in which energy was used: of the window, and
 /// of the periods of rules.
-pub(super) fn sources(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<UsedSource> {
-    let rows = grouped.workloads.iter().flat_map(|one| &one.rows);
-    let rows = rows.chain(&inputs.snapshot.earlier);
-    let here = rows.filter(|row| row.place == 0).map(|row| row.hour);
-    sources::used(&*inputs.policy.intensity.series, here)
+pub(super) fn sources(
+    inputs: &Inputs<'_>,
+    grouped: &Grouped<'_>,
+    account: &Account,
+) -> Vec<UsedSource> {
+    let earlier = inputs.snapshot.earlier.iter();
+    let earlier = earlier.filter(|row| row.place == 0).map(|row| row.hour);
+    let hours: BTreeSet<UtcHour> = if inputs.policy.others.places.is_empty() {
+        account.hours.keys().copied().chain(earlier).collect()
+    } else {
+        let here = grouped.rows().filter(|row| row.place == 0);
+        here.map(|row| row.hour).chain(earlier).collect()
+    };
+    sources::used(&*inputs.policy.intensity.series, hours)
 }
 
 /// Each place where energy was used, in the order of their numbers, and of more
@@ -121,7 +129,7 @@ pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<Pla
         return Vec::new();
     }
     let mut used: BTreeMap<usize, Used> = BTreeMap::new();
-    for row in grouped.workloads.iter().flat_map(|one| &one.rows) {
+    for row in grouped.rows() {
         let sum = used.entry(row.place).or_default();
         sum.energy += u128::from(row.energy.value.microjoules());
         *sum.hours.entry(row.hour).or_default() += u128::from(row.energy.value.microjoules());
@@ -203,10 +211,7 @@ fn named(policy: &ValidatedPolicy, number: usize) -> Named<'_> {
 
 /// Where the energy of a rule's own period was used, most first; nothing where
 /// all of it was used at the site. The last line is of all that do not fit.
-pub(super) fn places_of<'a>(
-    policy: &ValidatedPolicy,
-    rows: impl IntoIterator<Item = &'a EnergyRow>,
-) -> Vec<PlaceShare> {
+pub(super) fn places_of(policy: &ValidatedPolicy, rows: &[EnergyRow]) -> Vec<PlaceShare> {
     let mut used: BTreeMap<usize, u128> = BTreeMap::new();
     for row in rows {
         *used.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());

@@ -5,92 +5,112 @@ use jiff::Timestamp;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::rightsize::{CpuSample, PastDay};
 
-use super::Inputs;
-use super::group::{Grouped, Key, Workload};
-use crate::ledger::memory::WorkloadKey;
-use crate::ledger::{CpuDay, past_cpu};
+use super::group::{Pod, Workload};
+use super::scene::Scene;
+use crate::ledger::{CpuDay, CpuMinute, past_cpu};
 
 const MICROS: f64 = 1e6;
 const DAY_S: i64 = 86_400;
+const MINUTE_S: u64 = 60;
 
 /// CPU of a workload's pods.
-pub(super) struct Used {
+pub(super) struct Used<'a> {
     pub(super) samples: Vec<CpuSample>,
-    pub(super) past: Vec<PastDay>,
+    pub(super) past: Vec<PastDay<'a>>,
 }
 
-impl Used {
-    pub(super) fn of(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Self {
-        let now = inputs.data_through.as_second();
-        let past = days_of(inputs, workload.key)
-            .filter(|(day, _)| now.saturating_sub(day.unix_seconds()) < past_cpu::DAYS * DAY_S)
-            .map(|(day, seen)| past_day(*day, seen, now))
-            .collect();
+impl<'a> Used<'a> {
+    pub(super) fn of(scene: &Scene<'_>, workload: &Workload<'a>) -> Self {
+        let now = scene.data_through.as_second();
         Self {
             samples: samples(workload),
-            past,
+            past: days_of(scene, workload)
+                .map(|(day, seen)| past_day(*day, seen, now))
+                .collect(),
         }
     }
 }
 
-/// Each past day of the workloads as a line of a digest.
-pub(super) fn lines<'a>(
-    inputs: &'a Inputs<'_>,
-    grouped: &'a Grouped<'_>,
-) -> impl Iterator<Item = String> + 'a {
-    grouped.workloads.iter().flat_map(|workload| {
-        let key = workload.key;
-        days_of(inputs, key).map(move |(day, seen)| {
-            let (minutes, most) = (seen.minutes, seen.most_microcores);
-            format!("cpu {day} {key:?} {minutes} {most} {:?}", seen.seconds)
-        })
-    })
+/// The most that one of its pods used in a minute, cores: that of [`Used`],
+/// without putting it together.
+pub(super) fn most_cores(scene: &Scene<'_>, workload: &Workload<'_>) -> f64 {
+    let of_late = workload.pods.iter().map(most_of_late);
+    let before = days_of(scene, workload).map(|(_, seen)| seen.most_microcores);
+    let before = before.max().map(cores_of_past);
+    of_late.chain(before).fold(0.0, f64::max)
 }
 
+/// Of whole minutes that of most time has the most cores.
+fn most_of_late(pod: &Pod<'_>) -> f64 {
+    let (mut whole_us, mut most) = (0, 0.0_f64);
+    for one in pod.minutes {
+        match present_s(pod, one) {
+            MINUTE_S => whole_us = one.cpu_us.max(whole_us),
+            seconds => most = most.max(cores(one.cpu_us, seconds)),
+        }
+    }
+    most.max(cores(whole_us, MINUTE_S))
+}
+
+/// The past days that count.
 fn days_of<'a>(
-    inputs: &'a Inputs<'_>,
-    key: Key<'_>,
-) -> impl Iterator<Item = (&'a UtcHour, &'a CpuDay)> {
-    let key: WorkloadKey = [key.namespace, key.kind, key.name].map(str::to_owned);
-    inputs.snapshot.cpu_days.get(&key).into_iter().flatten()
+    scene: &Scene<'_>,
+    workload: &Workload<'a>,
+) -> impl Iterator<Item = (&'a UtcHour, &'a CpuDay)> + use<'a> {
+    let now = scene.data_through.as_second();
+    let days = workload.cpu_days.into_iter().flatten();
+    days.filter(move |(day, _)| now.saturating_sub(day.unix_seconds()) < past_cpu::DAYS * DAY_S)
 }
 
-fn past_day(day: UtcHour, seen: &CpuDay, now: i64) -> PastDay {
+fn past_day(day: UtcHour, seen: &CpuDay, now: i64) -> PastDay<'_> {
     let noon = day.unix_seconds().saturating_add(DAY_S / 2).min(now);
+    PastDay {
+        at: Timestamp::from_second(noon).unwrap_or(Timestamp::MIN),
+        seen_s: u32::try_from(seen.minutes.saturating_mul(60)).unwrap_or(u32::MAX),
+        most_cores: cores_of_past(seen.most_microcores),
+        seconds: &seen.seconds,
+    }
+}
+
+fn cores_of_past(microcores: u64) -> f64 {
     #[expect(
         clippy::cast_precision_loss,
         reason = "a number of cores needs few digits"
     )]
-    let most_cores = seen.most_microcores as f64 / MICROS;
-    PastDay {
-        at: Timestamp::from_second(noon).unwrap_or(Timestamp::MIN),
-        seen_s: u32::try_from(seen.minutes.saturating_mul(60)).unwrap_or(u32::MAX),
-        most_cores,
-        seconds: seen
-            .seconds
-            .iter()
-            .map(|(bucket, s)| (*bucket, *s))
-            .collect(),
-    }
+    let micros = microcores as f64;
+    micros / MICROS
 }
 
-/// The last minutes of its pods; one that began or ended within a minute was
-/// there for a part of it only.
+fn cores(cpu_us: u64, seconds: u64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a number of cores needs few digits"
+    )]
+    let cores = cpu_us as f64 / MICROS / seconds as f64;
+    cores
+}
+
+/// For how long a pod was there in a minute: for a part of it only where it
+/// began or ended within.
+fn present_s(pod: &Pod<'_>, one: &CpuMinute) -> u64 {
+    past_cpu::present_s(one.minute, pod.names.started_at, pod.names.finished_at)
+}
+
+/// The last minutes of its pods.
 fn samples(workload: &Workload<'_>) -> Vec<CpuSample> {
-    let sample = |minute: &&crate::ledger::CpuMinute| {
-        let pod = workload.pods.get(&minute.pod);
-        let (from, until) = pod.map_or((None, None), |pod| (pod.started_at, pod.finished_at));
-        let seconds = past_cpu::present_s(minute.minute, from, until);
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a number of cores needs few digits"
-        )]
-        let cores = minute.cpu_us as f64 / MICROS / seconds as f64;
-        CpuSample {
-            at: Timestamp::from_second(minute.minute).unwrap_or(Timestamp::MIN),
-            seconds: u32::try_from(seconds).unwrap_or(60),
-            cores,
-        }
-    };
-    workload.minutes.iter().map(sample).collect()
+    let minutes = workload.pods.iter().map(|pod| pod.minutes.len()).sum();
+    let mut samples = Vec::with_capacity(minutes);
+    for pod in workload.pods {
+        samples.extend(pod.minutes.iter().map(|one| sample(pod, one)));
+    }
+    samples
+}
+
+fn sample(pod: &Pod<'_>, one: &CpuMinute) -> CpuSample {
+    let seconds = present_s(pod, one);
+    CpuSample {
+        at: Timestamp::from_second(one.minute).unwrap_or(Timestamp::MIN),
+        seconds: u32::try_from(seconds).unwrap_or(60),
+        cores: cores(one.cpu_us, seconds),
+    }
 }

@@ -13,9 +13,9 @@ use tanso_carbon::recommend::replicas::{ReplicaRequest, fewer_in_dirty_hours};
 use tanso_carbon::recommend::{NoAdvice, Recommendation, Target, Terms, WhyNot};
 use tanso_power::Joules;
 
-use super::Inputs;
 use super::figures::milligrams;
 use super::group::Workload;
+use super::scene::Scene;
 use super::standing::{own_per_day, there_minutes};
 use crate::controllers::carbon_policy::validate::{PlaceOf, alike};
 
@@ -25,14 +25,10 @@ const MICROSECONDS_PER_MILLICORE_HOUR: u64 = 3_600_000;
 
 /// The workload's energy by the hour; hours in which others were seen and it
 /// used none are in it.
-fn load_of(inputs: &Inputs<'_>, workload: &Workload<'_>) -> BTreeMap<UtcHour, Joules> {
-    let within = |hour: &&UtcHour| **hour >= inputs.window.from;
-    let seen = inputs.snapshot.node_hours.values().flatten();
-    let mut load: BTreeMap<UtcHour, Joules> = seen
-        .filter(within)
-        .map(|hour| (*hour, Joules::ZERO))
-        .collect();
-    for row in &workload.rows {
+fn load_of(scene: &Scene<'_>, workload: &Workload<'_>) -> BTreeMap<UtcHour, Joules> {
+    let seen = scene.seen.iter();
+    let mut load: BTreeMap<UtcHour, Joules> = seen.map(|hour| (*hour, Joules::ZERO)).collect();
+    for row in workload.rows {
         *load.entry(row.hour).or_default() += row.energy.value;
     }
     load
@@ -40,21 +36,21 @@ fn load_of(inputs: &Inputs<'_>, workload: &Workload<'_>) -> BTreeMap<UtcHour, Jo
 
 /// Another region, if the policy lists any.
 pub(super) fn move_away(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     target: &Target,
     terms: Terms,
 ) -> Result<(Recommendation, usize), NoAdvice> {
-    let wanted = &inputs.policy.advice;
+    let wanted = &scene.policy.advice;
     let nothing = |reason, message: &str| NoAdvice {
         reason,
         message: message.to_owned(),
     };
-    let load = load_of(inputs, workload);
+    let load = load_of(scene, workload);
     if load.values().all(|energy| *energy == Joules::ZERO) {
         return Err(nothing(WhyNot::NoEnergy, "it used no energy"));
     }
-    let here = inputs.at(workload);
+    let here = scene.at(workload);
     // Figures of one kind only: life-cycle ones are a fifth above direct ones.
     let is_alike = |place: &&PlaceOf| alike(here.series, &*place.intensity.series);
     let compared: Vec<_> = wanted.targets.iter().filter(is_alike).collect();
@@ -75,7 +71,7 @@ pub(super) fn move_away(
             country: &place.country,
             latency_ms: place.latency_ms,
             series: &*place.intensity.series,
-            pue: inputs.policy.factor_at(place),
+            pue: scene.policy.factor_at(place),
         })
         .collect();
     let request = MoveRequest {
@@ -96,7 +92,7 @@ pub(super) fn move_away(
     let mut advice = move_region(&request)?;
     // Hours count as whole there; the present one has only begun.
     let hours = u64::try_from(load.len()).unwrap_or(0);
-    if let Some(minutes) = there_minutes(inputs, workload) {
+    if let Some(minutes) = there_minutes(scene, workload) {
         let whole = |mass: GramsCo2e| mass.scaled(hours.saturating_mul(60), minutes);
         advice.saving_per_day = advice.saving_per_day.map(whole);
     }
@@ -111,7 +107,7 @@ pub(super) fn move_away(
 
 /// Fewer replicas while the grid is dirty, if the policy says how few.
 pub(super) fn fewer(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     (standing, replicas): (&Standing<'_>, u32),
     account: &Account,
@@ -120,13 +116,13 @@ pub(super) fn fewer(
         reason: WhyNot::NoWindow,
         message: message.to_owned(),
     };
-    let least = inputs.policy.advice.min_replicas;
+    let least = scene.policy.advice.min_replicas;
     let least = least.ok_or_else(|| nothing("the policy does not say how few may run"))?;
     if workload.key.kind != "Deployment" || replicas <= least {
         return Err(nothing("it has no replica to spare"));
     }
-    let needed = needed(inputs, workload);
-    let here = inputs.at(workload);
+    let needed = needed(scene, workload);
+    let here = scene.at(workload);
     // Of one of them.
     let idle = borne(standing.node, standing.asks, DAY_MINUTES);
     let advice = fewer_in_dirty_hours(&ReplicaRequest {
@@ -136,7 +132,7 @@ pub(super) fn fewer(
         millicores_each: standing.asks.millicores,
         needed: &needed,
         standing_per_hour: Joules::from_microjoules(idle.microjoules() / 24),
-        emissions_per_day: standing.with_idle(own_per_day(inputs, workload, account)?),
+        emissions_per_day: standing.with_idle(own_per_day(scene, workload, account)?),
         series: here.series,
         pue: here.pue,
         terms: standing.terms,
@@ -146,10 +142,10 @@ pub(super) fn fewer(
 
 /// What the hours of the day ahead need, in thousandths of a core: the most of
 /// the same hour of day so far. The present hour is not over and tells nothing.
-fn needed(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<(UtcHour, u64)> {
+fn needed(scene: &Scene<'_>, workload: &Workload<'_>) -> Vec<(UtcHour, u64)> {
     let mut by_hour: BTreeMap<UtcHour, u64> = BTreeMap::new();
-    let last = inputs.window.until.plus_hours(-1);
-    for row in workload.hours.iter().filter(|row| row.hour < last) {
+    let last = scene.window.until.plus_hours(-1);
+    for row in workload.rows.iter().filter(|row| row.hour < last) {
         *by_hour.entry(row.hour).or_default() += row.cpu_us / MICROSECONDS_PER_MILLICORE_HOUR;
     }
     let of_day = |hour: UtcHour| hour.unix_seconds().div_euclid(3_600).rem_euclid(24);
@@ -159,7 +155,7 @@ fn needed(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<(UtcHour, u64)> {
         *seen = millicores.max(*seen);
     }
     (0..HOURS_PER_DAY)
-        .map(|ahead| inputs.window.until.plus_hours(ahead))
+        .map(|ahead| scene.window.until.plus_hours(ahead))
         .filter_map(|hour| Some((hour, *most.get(&of_day(hour))?)))
         .collect()
 }
@@ -167,25 +163,25 @@ fn needed(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<(UtcHour, u64)> {
 /// What the measures save together per day, in milligrams: the load is run
 /// through once with all of them.
 pub(super) fn together(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     measures: &[Measure],
 ) -> Option<i64> {
     if measures.len() < 2 {
         return None;
     }
-    let load = load_of(inputs, workload);
-    let here = inputs.at(workload);
+    let load = load_of(scene, workload);
+    let here = scene.at(workload);
     let here = Site {
         series: here.series,
         pue: here.pue,
     };
-    let targets = inputs.policy.advice.targets.iter().map(|place| Site {
+    let targets = scene.policy.advice.targets.iter().map(|place| Site {
         series: &*place.intensity.series,
-        pue: inputs.policy.factor_at(place),
+        pue: scene.policy.factor_at(place),
     });
     let sites: Vec<_> = std::iter::once(here).chain(targets).collect();
     let composed = compose(&load, &sites, measures).ok()?;
-    let minutes = there_minutes(inputs, workload)?;
+    let minutes = there_minutes(scene, workload)?;
     Some(milligrams(composed.saving().scaled(DAY_MINUTES, minutes)))
 }

@@ -8,13 +8,13 @@ use tanso_carbon::recommend::memory::{DAYS, MemoryRequest, MemorySample, rightsi
 use tanso_carbon::recommend::taken::Resource;
 use tanso_carbon::recommend::{NoAdvice, WhyNot};
 
-use super::Inputs;
 use super::advise::{Fit, target};
-use super::group::Workload;
+use super::group::{Pod, Workload};
+use super::scene::Scene;
 use super::standing::{
     mean_node, newest, own_intensity, own_per_day, refused, runs_once, standing,
 };
-use crate::ledger::{MemoryDay, MemoryDays, PodNames};
+use crate::ledger::{MemoryDay, PodNames};
 
 /// A pod that was there for so long should have been told of: agents look at
 /// each a few times a minute.
@@ -23,13 +23,11 @@ const TOLD_AFTER_MINUTES: u64 = 10;
 /// A memory request that fits, or why there is none; `None` where nobody asks:
 /// no agent tells of its memory and its pods ask for none.
 pub(super) fn fit(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
 ) -> Option<Result<Fit, NoAdvice>> {
-    let key = workload.key;
-    let key = [key.namespace, key.kind, key.name].map(str::to_owned);
-    let days = inputs.snapshot.memory.get(&key);
+    let days = workload.memory_days;
     let newest = newest(workload)?;
     if days.is_none() && newest.memory_request_bytes.is_none() {
         return None;
@@ -41,45 +39,30 @@ pub(super) fn fit(
         let message = "no agent told the memory of its pods in the last 8 days";
         return Some(Err(refused(WhyNot::TooFewSamples, message)));
     };
-    let all_told = missing(inputs, workload);
-    Some(all_told.and_then(|()| advise(inputs, workload, account, newest, days)))
-}
-
-/// Each day of memory as a line of a digest.
-pub(super) fn lines(memory: &MemoryDays) -> impl Iterator<Item = String> {
-    memory.iter().flat_map(|(workload, days)| {
-        days.iter().map(move |(day, held)| {
-            let (peak, minutes) = (held.peak_bytes, held.minutes);
-            let killed = held.killed_with;
-            format!("memory {day} {workload:?} {peak} {minutes} {killed:?}")
-        })
-    })
+    let all_told = missing(scene, workload);
+    Some(all_told.and_then(|()| advise(scene, workload, account, newest, days)))
 }
 
 /// Whether an agent told of all its pods that were there for a while in the
 /// days that count: the others may have held more.
-fn missing(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<(), NoAdvice> {
+fn missing(scene: &Scene<'_>, workload: &Workload<'_>) -> Result<(), NoAdvice> {
     let hours = i32::try_from(DAYS * 24).unwrap_or(i32::MAX);
-    let from = inputs.window.until.plus_hours(-hours);
+    let from = scene.window.until.plus_hours(-hours);
     // One that is in no row runs without using energy.
-    let mut minutes: BTreeMap<&str, u64> = BTreeMap::new();
-    for (uid, row) in workload
-        .hours
-        .iter()
-        .filter_map(|row| Some((row.pod()?, row)))
-    {
-        let counts = if row.hour >= from { row.minutes } else { 0 };
-        *minutes.entry(uid).or_default() += counts;
-    }
-    let now = inputs.data_through.as_second();
-    let is_due = |uid: &str, pod: &PodNames| {
-        let silent_s = now.saturating_sub(pod.started_at.unwrap_or(now));
-        let silent = u64::try_from(silent_s / 60).unwrap_or(0);
-        minutes.get(uid).copied().unwrap_or(silent) >= TOLD_AFTER_MINUTES
+    let now = scene.data_through.as_second();
+    let was_there = |pod: &Pod<'_>| {
+        if pod.rows.is_empty() {
+            let silent_s = now.saturating_sub(pod.names.started_at.unwrap_or(now));
+            return u64::try_from(silent_s / 60).unwrap_or(0);
+        }
+        let counts = pod.rows.iter().filter(|row| row.hour >= from);
+        counts.map(|row| row.minutes).sum()
     };
-    let due = workload.pods.iter().filter(|(uid, pod)| is_due(uid, pod));
-    let told = &inputs.snapshot.memory_told;
-    let (known, unknown): (Vec<_>, Vec<_>) = due.partition(|(uid, _)| told.contains(&***uid));
+    let due = workload.pods.iter();
+    let due = due.filter(|pod| was_there(pod) >= TOLD_AFTER_MINUTES);
+    let told = &scene.snapshot.memory_told;
+    let is_told = |pod: &&Pod<'_>| told.contains(&**pod.uid);
+    let (known, unknown): (Vec<&Pod<'_>>, Vec<_>) = due.partition(is_told);
     if unknown.is_empty() {
         return Ok(());
     }
@@ -92,7 +75,7 @@ fn missing(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<(), NoAdvice>
 }
 
 fn advise(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
     newest: &PodNames,
@@ -103,7 +86,7 @@ fn advise(
         return Err(refused(WhyNot::NoRequest, message));
     }
     // As long as a peak counts: the ledger has the day before it too.
-    let now = inputs.data_through.as_second();
+    let now = scene.data_through.as_second();
     let counts = |day: &UtcHour| now.saturating_sub(day.unix_seconds()) < DAYS * 86_400;
     let days = || days.iter().filter(|(day, _)| counts(day));
     let samples: Vec<MemorySample> = days()
@@ -115,18 +98,18 @@ fn advise(
         .collect();
     let (goal, intensity) = (target(workload), own_intensity(account)?);
     let standing = standing(
-        inputs,
+        scene,
         workload,
         (&goal, newest),
         intensity,
-        mean_node(inputs, workload)?,
+        mean_node(scene, workload)?,
     )?;
     let advice = rightsize_memory(&MemoryRequest {
         standing,
         container: &newest.memory_container,
         samples: &samples,
         minutes: days().map(|(_, held)| held.minutes).sum(),
-        own_per_day: own_per_day(inputs, workload, account)?,
+        own_per_day: own_per_day(scene, workload, account)?,
     })?;
     Ok(Fit {
         advice: advice.recommendation,

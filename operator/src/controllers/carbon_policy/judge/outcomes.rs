@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::taken::{Effect, EnergyChange, Outcome, State, Told};
@@ -15,6 +16,7 @@ use super::Inputs;
 use super::advise::Fit;
 use super::figures::bounded;
 use super::group::Workload;
+use super::scene::Scene;
 use crate::ledger::AdviceRow;
 use crate::ledger::advice::day_begin;
 
@@ -26,16 +28,15 @@ const BASIS: &str = "mean hour, by the same hours of the same weekdays (UTC) of 
 
 /// Advice on a request as it is told now.
 pub(super) fn row(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     fit: &Fit,
     piece: &Recommendation,
 ) -> AdviceRow {
-    let today = today(inputs);
-    let key = workload.key;
+    let today = today(scene.data_through);
     let saving = &piece.saving_milligrams_per_day;
     AdviceRow {
-        workload: [key.namespace, key.kind, key.name].map(str::to_owned),
+        workload: workload.key.to_ledger(),
         container: fit.container.clone(),
         told: Told {
             resource: fit.resource,
@@ -57,31 +58,26 @@ pub(super) fn row(
 }
 
 /// The first hour of the UTC day that the evaluation is made on.
-fn today(inputs: &Inputs<'_>) -> UtcHour {
-    day_begin(UtcHour::containing(inputs.data_through))
+fn today(data_through: Timestamp) -> UtcHour {
+    day_begin(UtcHour::containing(data_through))
 }
 
 /// Advice of earlier days: of today's, recommendations say all.
-fn earlier<'a>(inputs: &'a Inputs<'_>) -> impl Iterator<Item = &'a AdviceRow> {
-    let today = today(inputs);
+pub(super) fn earlier<'a>(inputs: &'a Inputs<'_>) -> impl Iterator<Item = &'a AdviceRow> {
+    let today = today(inputs.data_through);
     let all = inputs.snapshot.advice.iter();
     all.filter(move |row| row.first_told < today)
 }
 
-/// Earlier advice as lines of a digest.
-pub(super) fn lines(inputs: &Inputs<'_>) -> Vec<String> {
-    earlier(inputs).map(|row| format!("told {row:?}")).collect()
-}
-
 /// What became of a workload's earlier advice, the newest first.
-pub(super) fn outcomes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<AdviceOutcome> {
+pub(super) fn outcomes(scene: &Scene<'_>, workload: &Workload<'_>) -> Vec<AdviceOutcome> {
     let key = workload.key;
     let key = [key.namespace, key.kind, key.name];
     let is_before = |row: &AdviceRow| row.workload.each_ref().map(String::as_str) < key;
     // They come by workload.
-    let all = &inputs.snapshot.advice;
+    let all = &scene.snapshot.advice;
     let first = all.partition_point(is_before);
-    let today = today(inputs);
+    let today = today(scene.data_through);
     let mut own: Vec<&AdviceRow> = all
         .iter()
         .skip(first)

@@ -3,7 +3,7 @@
 
 use std::cmp::Reverse;
 
-use tanso_carbon::account::{Account, EnergyRow};
+use tanso_carbon::account::{Account, EnergyRow, account};
 use tanso_carbon::calendar::Period;
 use tanso_carbon::regulation::{Metric, Preset, Rule};
 use tanso_carbon::verdict::{Evidence, Judgement, Reason};
@@ -13,7 +13,8 @@ use tanso_faces::answer::beside::market as market_based;
 use tanso_power::Estimate;
 
 use super::coverage::{self, Since, coverage};
-use super::{Inputs, account_of, beside, figures, group, local_day};
+use super::group::Grouped;
+use super::{Inputs, beside, figures, local_day};
 
 /// Most lines of a status: what has more no API server takes, and the policy
 /// would have no status any more.
@@ -59,6 +60,7 @@ impl Judged<'_> {
 /// Each rule in force, judged by the energy of all selected workloads.
 pub(super) fn judge_all<'a>(
     inputs: &'a Inputs<'_>,
+    grouped: &Grouped<'_>,
     of_window: &Account,
     embodied: Option<Estimate<GramsCo2e>>,
 ) -> Vec<Judged<'a>> {
@@ -74,7 +76,7 @@ pub(super) fn judge_all<'a>(
                 _ => inputs.window,
             };
             let since = Since::of(rule);
-            let (of_period, places) = match within(inputs, of_window, period, since) {
+            let (of_period, places) = match within(inputs, (grouped, of_window), period, since) {
                 Some(found) => (Some(found.account), found.places),
                 None => (None, Vec::new()),
             };
@@ -137,7 +139,7 @@ struct Within {
 /// as what should be known; `None` where it is the window's own.
 fn within(
     inputs: &Inputs<'_>,
-    of_window: &Account,
+    (grouped, of_window): (&Grouped<'_>, &Account),
     period: Period,
     since: Since,
 ) -> Option<Within> {
@@ -157,11 +159,10 @@ fn within(
     }
     let earlier = inputs.snapshot.earlier.iter();
     let earlier = earlier.filter(|row| period.contains(row.hour));
-    let all = group::group(inputs.policy, inputs.snapshot, period);
-    let rows = all.workloads.iter().flat_map(|workload| &workload.rows);
-    let rows: Vec<&EnergyRow> = earlier.chain(rows).collect();
+    let rows = grouped.rows_of(inputs.policy, inputs.snapshot, period);
+    let rows: Vec<EnergyRow> = earlier.copied().chain(rows).collect();
     Some(Within {
-        places: beside::places_of(inputs.policy, rows.iter().copied()),
-        account: account_of(inputs.policy, rows, covered),
+        places: beside::places_of(inputs.policy, &rows),
+        account: account(&rows, &inputs.policy.places(), covered),
     })
 }

@@ -22,12 +22,11 @@ use tanso_crds::carbon_policy::status::{Realised, SettledRun};
 use tanso_faces::answer::sources;
 use tanso_intensity::Past;
 use tanso_intensity::book::{Forecast, Restated};
-use tanso_power::Joules;
 
-use super::Inputs;
 use super::figures::{milligrams, short};
-use super::group::Workload;
-use crate::ledger::{LedgerAccount, PodNames};
+use super::group::{Pod, Workload};
+use super::scene::Scene;
+use crate::ledger::PodNames;
 
 /// Most runs that are shown.
 const RUNS_MAX: usize = 5;
@@ -38,22 +37,22 @@ const SOURCE_MAX: usize = 128;
 const LATE_S: i64 = 900;
 
 /// The newest runs that can be settled.
-pub(super) fn settled(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Vec<SettledRun> {
-    let past = &inputs.policy.intensity.past;
+pub(super) fn settled(scene: &Scene<'_>, workload: &Workload<'_>) -> Vec<SettledRun> {
+    let past = &scene.policy.intensity.past;
     if past.forecasts.is_empty() || workload.key.kind != "CronJob" {
         return Vec::new();
     }
-    let own = own_schedule(inputs, workload);
+    let own = own_schedule(scene, workload);
     let mut runs: Vec<_> = workload
         .pods
         .iter()
-        .filter_map(|(uid, pod)| Some((pod.started_at?, run(inputs, workload, uid, pod)?)))
+        .filter_map(|pod| Some((pod.names.started_at?, run(scene, workload, pod)?)))
         .collect();
     runs.sort_by_key(|(started_s, _)| std::cmp::Reverse(*started_s));
     let settled = runs.into_iter().filter_map(|(started_s, job)| {
         let started = Timestamp::from_second(started_s).ok()?;
         let moved_from = own.as_ref().and_then(|own| own.moved_from(started));
-        settle_run(inputs, started, moved_from, job)
+        settle_run(scene, started, moved_from, job)
     });
     settled.take(RUNS_MAX).collect()
 }
@@ -64,9 +63,9 @@ struct OwnSchedule {
     zone: TimeZone,
 }
 
-fn own_schedule(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<OwnSchedule> {
+fn own_schedule(scene: &Scene<'_>, workload: &Workload<'_>) -> Option<OwnSchedule> {
     let (namespace, name) = (workload.key.namespace, workload.key.name);
-    let own = inputs.facts.original_schedule(namespace, name)?;
+    let own = scene.facts.original_schedule(namespace, name)?;
     Some(OwnSchedule {
         cron: Cron::parse(&own.schedule).ok()?,
         zone: time_zone(own.time_zone.as_deref().unwrap_or("UTC")).ok()?,
@@ -90,14 +89,15 @@ impl OwnSchedule {
 }
 
 /// A finished run with its facility energy.
-fn run(inputs: &Inputs<'_>, workload: &Workload<'_>, uid: &str, pod: &PodNames) -> Option<Job> {
-    let seconds = u32::try_from(pod.finished_at?.checked_sub(pod.started_at?)?).ok()?;
-    let own = workload
-        .hours
-        .iter()
-        .filter(|row| matches!(&row.account, LedgerAccount::Pod(of) if **of == *uid));
-    let energy: Joules = own.map(|row| row.energy.value).sum();
-    Job::flat(seconds, inputs.at(workload).pue.facility_energy(energy))
+fn run(scene: &Scene<'_>, workload: &Workload<'_>, pod: &Pod<'_>) -> Option<Job> {
+    let PodNames {
+        started_at,
+        finished_at,
+        ..
+    } = pod.names;
+    let seconds = u32::try_from((*finished_at)?.checked_sub((*started_at)?)?).ok()?;
+    let pue = scene.at(workload).pue;
+    Job::flat(seconds, pue.facility_energy(pod.energy()))
 }
 
 /// A choice as it could be made when a run was due.
@@ -111,21 +111,21 @@ struct Choice<'a> {
 }
 
 fn settle_run(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     started: Timestamp,
     moved_from: Option<Timestamp>,
     job: Job,
 ) -> Option<SettledRun> {
-    let loaded = &inputs.policy.intensity;
+    let loaded = &scene.policy.intensity;
     let observed = Observed {
         series: &*loaded.series,
         instead: BTreeMap::new(),
     };
-    let slack_s = i64::from(inputs.policy.advice.slack_hours) * 3_600;
+    let slack_s = i64::from(scene.policy.advice.slack_hours) * 3_600;
     let ahead = |from: Timestamp| Timestamp::from_second(from.as_second() + slack_s).ok();
     let choice = match moved_from {
-        Some(planned) => moved(inputs, &observed, planned, started, &job)?,
-        None => best_of_forecast(inputs, &observed, started, ahead(started)?, &job)?,
+        Some(planned) => moved(scene, &observed, planned, started, &job)?,
+        None => best_of_forecast(scene, &observed, started, ahead(started)?, &job)?,
     };
     let Choice {
         planned, chosen, ..
@@ -189,13 +189,13 @@ fn estimated_percent(observed: &Observed<'_>, start: Timestamp, job: &Job) -> i3
 /// What the forecast would have chosen for a run that started as its schedule
 /// said.
 fn best_of_forecast<'a>(
-    inputs: &'a Inputs<'_>,
+    scene: &'a Scene<'_>,
     observed: &Observed<'_>,
     started: Timestamp,
     latest: Timestamp,
     job: &Job,
 ) -> Option<Choice<'a>> {
-    let forecast = inputs.policy.intensity.past.forecast_at(started)?;
+    let forecast = scene.policy.intensity.past.forecast_at(started)?;
     let expected = expected(observed, started, forecast)?;
     let (first_s, last_s) = (started.as_second(), latest.as_second());
     let slot = *expected.best(job, first_s, last_s, 1).first()?;
@@ -211,14 +211,14 @@ fn best_of_forecast<'a>(
 /// A run that the policy moved, against its own schedule: what was saved is the
 /// difference to when it would have run, not to when it did.
 fn moved<'a>(
-    inputs: &'a Inputs<'_>,
+    scene: &'a Scene<'_>,
     observed: &Observed<'_>,
     planned: Timestamp,
     started: Timestamp,
     job: &Job,
 ) -> Option<Choice<'a>> {
     let first = planned.min(started);
-    let forecast = inputs.policy.intensity.past.forecast_at(first)?;
+    let forecast = scene.policy.intensity.past.forecast_at(first)?;
     let expected = expected(observed, first, forecast)?;
     let at = |start: Timestamp| expected.emissions(job, start.as_second());
     Some(Choice {

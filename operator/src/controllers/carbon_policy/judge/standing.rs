@@ -1,8 +1,7 @@
 //! How a workload stands on its nodes: what its newest pod asks for, how long
 //! its pods are there, and what idle energy they bear; pure.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use tanso_carbon::recommend::idle_share::{
     Asks, DAY_MINUTES, IdleSharing, NodeGives, NodeIdle, Standing,
@@ -14,7 +13,8 @@ use tanso_power::{Estimate, Joules};
 
 use super::Inputs;
 use super::advise::terms;
-use super::group::Workload;
+use super::group::{Pod, Workload};
+use super::scene::{Node, Scene};
 use crate::ledger::PodNames;
 
 const MINUTE_S: i64 = 60;
@@ -23,7 +23,7 @@ const MINUTES_PER_HOUR: u64 = 60;
 
 /// The pod that has the requests which are set now.
 pub(super) fn newest<'a>(workload: &Workload<'a>) -> Option<&'a PodNames> {
-    let newest = workload.pods.values().copied();
+    let newest = workload.pods.iter().map(|pod| pod.names);
     newest.max_by_key(|pod| (pod.started_at, &pod.name))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn runs_once(workload: &Workload<'_>) -> Option<NoAdvice> {
 }
 
 /// What a pod asks for.
-fn asks(pod: &PodNames) -> Asks {
+pub(super) fn asks(pod: &PodNames) -> Asks {
     let millicores = pod.cpu_request_milli.map(u32::try_from);
     let bytes = pod.memory_request_bytes.map(u64::try_from);
     Asks {
@@ -46,7 +46,7 @@ fn asks(pod: &PodNames) -> Asks {
 
 /// What advice on its requests is computed from, on nodes that give so much.
 pub(super) fn standing<'a>(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     (target, newest): (&'a Target, &PodNames),
     intensity: Estimate<Intensity>,
@@ -55,11 +55,11 @@ pub(super) fn standing<'a>(
     Ok(Standing {
         target,
         asks: asks(newest),
-        pod_minutes_per_day: pod_minutes(inputs, workload)?,
+        pod_minutes_per_day: pod_minutes(scene, workload)?,
         node,
         intensity,
-        pue: inputs.at(workload).pue,
-        terms: terms(inputs),
+        pue: scene.at(workload).pue,
+        terms: terms(scene),
     })
 }
 
@@ -72,33 +72,34 @@ pub(super) fn own_intensity(account: &Account) -> Result<Estimate<Intensity>, No
 
 /// What its account emits per day.
 pub(super) fn own_per_day(
-    inputs: &Inputs<'_>,
+    scene: &Scene<'_>,
     workload: &Workload<'_>,
     account: &Account,
 ) -> Result<GramsCo2e, NoAdvice> {
-    let there = known_minutes(inputs, workload)?;
+    let there = known_minutes(scene, workload)?;
     Ok(account.emissions.value.scaled(DAY_MINUTES, there))
 }
 
-fn known_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvice> {
-    let there = there_minutes(inputs, workload);
+fn known_minutes(scene: &Scene<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvice> {
+    let there = there_minutes(scene, workload);
     there.ok_or_else(|| refused(WhyNot::NoEnergy, "no minute is covered"))
 }
 
 /// Minutes of the period that the ledger covers since a workload was first
 /// there: a day of one that is new is not a day in which it was not. Where it
 /// stands still or was away in between, that is its day too.
-pub(super) fn there_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Option<u64> {
-    let covered = covered_minutes(inputs)?;
-    let Some(first) = workload.hours.iter().map(|row| row.hour).min() else {
+pub(super) fn there_minutes(scene: &Scene<'_>, workload: &Workload<'_>) -> Option<u64> {
+    let covered = scene.covered_minutes?;
+    let Some(first) = workload.rows.iter().map(|row| row.hour).min() else {
         return Some(covered);
     };
-    let in_first = workload.hours.iter().filter(|row| row.hour == first);
-    let of_first = in_first.filter_map(|row| workload.pods.get(row.pod()?)?.started_at);
+    let in_first = |pod: &&Pod<'_>| pod.rows.iter().any(|row| row.hour == first);
+    let of_first = workload.pods.iter().filter(in_first);
+    let of_first = of_first.filter_map(|pod| pod.names.started_at);
     // Rows know the hour that it began in, pods the second.
     let began = of_first.min().unwrap_or(i64::MIN);
     let began = began.clamp(first.unix_seconds(), first.unix_seconds() + HOUR_S);
-    let since_s = inputs.data_through.as_second().saturating_sub(began);
+    let since_s = scene.data_through.as_second().saturating_sub(began);
     let since = u64::try_from(since_s.div_euclid(MINUTE_S)).unwrap_or(0);
     Some(covered.min(since.max(1)))
 }
@@ -112,51 +113,45 @@ pub(super) fn covered_minutes(inputs: &Inputs<'_>) -> Option<u64> {
 
 /// Minutes of a day that all its pods together are there: all day each, but of
 /// a `CronJob` as long as its runs were.
-fn pod_minutes(inputs: &Inputs<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvice> {
+fn pod_minutes(scene: &Scene<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvice> {
     if workload.key.kind != "CronJob" {
         return Ok(DAY_MINUTES.saturating_mul(u64::from(replicas(workload))));
     }
     let mut by_hour: BTreeMap<_, u64> = BTreeMap::new();
-    for row in &workload.hours {
-        // Rows of one pod and hour differ in where their figures come from.
-        *by_hour.entry((row.hour, &row.account)).or_default() += row.minutes;
+    for pod in workload.pods {
+        for row in pod.rows {
+            // Rows of one pod and hour differ in where their figures come from.
+            *by_hour.entry((row.hour, &**pod.uid)).or_default() += row.minutes;
+        }
     }
     let seen: u64 = by_hour.values().map(|of| (*of).min(MINUTES_PER_HOUR)).sum();
-    let there = known_minutes(inputs, workload)?;
+    let there = known_minutes(scene, workload)?;
     let per_day = u128::from(seen) * u128::from(DAY_MINUTES) / u128::from(there.max(1));
     Ok(u64::try_from(per_day).unwrap_or(u64::MAX))
 }
 
 /// Pods that used CPU in the newest minutes; at least one.
 pub(super) fn replicas(workload: &Workload<'_>) -> u32 {
-    let newest = workload.newest_minute;
-    let minutes = workload.minutes.iter();
-    let running: BTreeSet<&Arc<str>> = minutes
-        .filter(|m| m.minute >= newest - 2 * MINUTE_S)
-        .map(|m| &m.pod)
-        .collect();
-    u32::try_from(running.len()).unwrap_or(u32::MAX).max(1)
+    let since = workload.newest_minute - 2 * MINUTE_S;
+    // Minutes come in their order: the last says it at once.
+    let runs = |pod: &&Pod<'_>| pod.minutes.iter().rev().any(|one| one.minute >= since);
+    let running = workload.pods.iter().filter(runs).count();
+    u32::try_from(running).unwrap_or(u32::MAX).max(1)
 }
 
 /// The mean of the nodes that the workload ran on.
-pub(super) fn mean_node(
-    inputs: &Inputs<'_>,
-    workload: &Workload<'_>,
-) -> Result<NodeGives, NoAdvice> {
-    let names: BTreeSet<&Arc<str>> = workload.hours.iter().map(|row| &row.node).collect();
-    let sharing = sharing(inputs, &names)?;
+pub(super) fn mean_node(scene: &Scene<'_>, workload: &Workload<'_>) -> Result<NodeGives, NoAdvice> {
+    let known = scene.nodes(workload.rows);
+    let sharing = sharing(&known)?;
     let (mut idle_uj, mut millicores, mut bytes, mut nodes) = (0_u64, 0_u64, 0_u128, 0_u64);
-    for name in names {
-        let Some((energy, minutes)) = inputs.snapshot.node_idle.get(name) else {
+    for Node { idle, gives, .. } in known {
+        let Some(((energy, minutes), (allocatable, memory))) = idle.zip(gives) else {
             continue;
         };
-        let gives = inputs.facts.allocatable_millicores(name);
-        let gives = gives.zip(inputs.facts.allocatable_bytes(name));
-        let Some((allocatable, memory)) = gives.filter(|_| *minutes > 0) else {
+        let per_day = u128::from(energy.microjoules()) * u128::from(DAY_MINUTES);
+        let Some(per_day) = per_day.checked_div(u128::from(minutes)) else {
             continue;
         };
-        let per_day =
-            u128::from(energy.microjoules()) * u128::from(DAY_MINUTES) / u128::from(*minutes);
         idle_uj = idle_uj.saturating_add(u64::try_from(per_day).unwrap_or(u64::MAX));
         millicores += u64::from(allocatable);
         bytes += u128::from(memory);
@@ -180,8 +175,8 @@ pub(super) fn mean_node(
 
 /// The same for what does nothing: where no request bears idle energy, or nodes
 /// differ in by what it is charged, none of it is told to go.
-pub(super) fn mean_node_or_nothing(inputs: &Inputs<'_>, workload: &Workload<'_>) -> NodeGives {
-    mean_node(inputs, workload).unwrap_or(NodeGives {
+pub(super) fn mean_node_or_nothing(scene: &Scene<'_>, workload: &Workload<'_>) -> NodeGives {
+    mean_node(scene, workload).unwrap_or(NodeGives {
         idle: NodeIdle {
             idle_per_day: Joules::ZERO,
             allocatable_millicores: 0,
@@ -193,9 +188,8 @@ pub(super) fn mean_node_or_nothing(inputs: &Inputs<'_>, workload: &Workload<'_>)
 
 /// By what its nodes' agents charge idle energy; a supposition where nobody is
 /// charged.
-fn sharing(inputs: &Inputs<'_>, nodes: &BTreeSet<&Arc<str>>) -> Result<IdleSharing, NoAdvice> {
-    let of = |node: &&Arc<str>| inputs.idle_sharing.get(&***node).copied();
-    let mut rules = nodes.iter().map(|node| of(node).unwrap_or_default());
+fn sharing(nodes: &[Node]) -> Result<IdleSharing, NoAdvice> {
+    let mut rules = nodes.iter().map(|node| node.sharing);
     let first = rules.next().unwrap_or_default();
     if rules.any(|other| other != first) {
         let message = "the PowerMonitors of its nodes share idle energy by different rules";

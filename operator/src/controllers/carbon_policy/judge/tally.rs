@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use tanso_carbon::recommend::{Action, NoAdvice};
+use tanso_carbon::recommend::{Action, NoAdvice, WhyNot};
 use tanso_crds::carbon_policy::status::NoAdviceCount;
 
+use super::advise::Counted;
 use super::figures::short;
 use super::group::Key;
 use crate::ledger::AdviceRow;
@@ -34,8 +35,8 @@ struct Count {
 impl Tally {
     /// Notes that a workload has no advice of a kind. The example is of the one
     /// that emits most.
-    pub(super) fn note(&mut self, action: Action, why: &NoAdvice, of: Key<'_>, emissions: i64) {
-        let line = self.line(action, why);
+    pub(super) fn note(&mut self, why: &Counted, of: Key<'_>, emissions: i64) {
+        let line = self.line(why.action, why.reason);
         if line.workloads == 0 || emissions > line.emissions {
             line.emissions = emissions;
             line.example = format!("{} {}/{}: {}", of.kind, of.namespace, of.name, why.message);
@@ -45,7 +46,8 @@ impl Tally {
 
     /// Notes why there is no advice about the cluster as a whole.
     pub(super) fn note_whole(&mut self, action: Action, why: &NoAdvice) {
-        self.line(action, why).example.clone_from(&why.message);
+        let line = self.line(action, why.reason);
+        line.example.clone_from(&why.message);
     }
 
     /// Notes advice on a workload's requests.
@@ -58,8 +60,8 @@ impl Tally {
         std::mem::take(&mut self.told)
     }
 
-    fn line(&mut self, action: Action, why: &NoAdvice) -> &mut Count {
-        let key = (action.as_str(), why.reason.as_str());
+    fn line(&mut self, action: Action, reason: WhyNot) -> &mut Count {
+        let key = (action.as_str(), reason.as_str());
         self.without.entry(key).or_default()
     }
 
@@ -77,8 +79,6 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use tanso_carbon::recommend::WhyNot;
-
     use super::*;
 
     #[test]
@@ -90,11 +90,12 @@ mod tests {
                 kind: "CronJob",
                 name,
             };
-            let why = NoAdvice {
+            let why = Counted {
+                action: Action::ShiftInTime,
                 reason: WhyNot::SavesTooLittle,
-                message: format!("{name} saves 0.0 %"),
+                message: format!("{name} saves 0.0 %").into(),
             };
-            tally.note(Action::ShiftInTime, &why, of, emissions);
+            tally.note(&why, of, emissions);
         }
         let whole = NoAdvice {
             reason: WhyNot::NotApplicable,

@@ -19,6 +19,7 @@ use crate::regulations::Rules;
 
 mod advice;
 mod beside;
+mod digest;
 mod evidence;
 mod faces;
 mod no_advice;
@@ -161,11 +162,11 @@ fn names(uid: &str, kind: &str, name: &str) -> (Arc<str>, PodNames) {
 fn snapshot() -> Snapshot {
     use Provenance::{Measured, Modelled};
     let minutes = (0..12).flat_map(|minute| {
-        ["a1", "a2"].map(|uid| CpuMinute {
+        let minute = CpuMinute {
             minute: THROUGH - 60 * minute,
-            pod: Arc::from(uid),
             cpu_us: 3_000_000,
-        })
+        };
+        ["a1", "a2"].map(|uid| (Arc::from(uid), minute))
     });
     Snapshot {
         revision: 41,
@@ -234,7 +235,7 @@ fn idle_days(count: i32) -> crate::ledger::CpuDays {
     let seen = CpuDay {
         minutes: 1_440,
         most_microcores: 1_000,
-        seconds: BTreeMap::from([(1, 86_400)]),
+        seconds: vec![(1, 86_400)],
     };
     let days = (1..=count).map(|ago| (day(ago), seen.clone())).collect();
     let key = ["shop", "Deployment", "sleeper"].map(str::to_owned);

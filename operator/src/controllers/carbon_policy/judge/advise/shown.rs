@@ -10,8 +10,8 @@ use tanso_crds::carbon_policy::status::{AdvisedSchedule, Recommendation, RunInPa
 use tanso_intensity::Marginal;
 use tanso_power::Estimate;
 
-use super::super::Inputs;
 use super::super::figures::{bounded, milligrams, nearest, short};
+use super::super::scene::Scene;
 
 /// Most parts of a run that are listed.
 const PARTS_MAX: usize = 24;
@@ -42,13 +42,13 @@ pub(super) fn shown(advice: &recommend::Recommendation) -> Recommendation {
 
 /// Advice to shift, with the times and the schedule written out, and what
 /// marginal intensity says of the same move.
-pub(super) fn shown_shift(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Recommendation {
+pub(super) fn shown_shift(scene: &Scene<'_>, advice: &ShiftAdvice) -> Recommendation {
     let window = |window: &Window| {
         let at = window.intensity.map(|at| format!(", {at}"));
         span(&window.start, &window.end) + &at.unwrap_or_default()
     };
     let mut shown = shown(&advice.recommendation);
-    if let Some(beside) = marginal(inputs, advice) {
+    if let Some(beside) = marginal(scene, advice) {
         shown.basis = short(&format!("{}; {beside}", shown.basis), 512);
     }
     shown.schedule = advice.rewrite.as_ref().map(|rewrite| AdvisedSchedule {
@@ -65,8 +65,8 @@ pub(super) fn shown_shift(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Recommen
 
 /// Marginal intensity at both starts, where it is known: said, never mixed
 /// into the saving.
-fn marginal(inputs: &Inputs<'_>, advice: &ShiftAdvice) -> Option<String> {
-    let Marginal(loaded) = inputs.policy.marginal.as_ref()?;
+fn marginal(scene: &Scene<'_>, advice: &ShiftAdvice) -> Option<String> {
+    let Marginal(loaded) = scene.policy.marginal.as_ref()?;
     let at = |window: &Window| {
         let hour = UtcHour::containing(window.start.timestamp());
         Some(loaded.series.at(hour)?.intensity.value)

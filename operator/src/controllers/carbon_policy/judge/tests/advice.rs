@@ -133,10 +133,12 @@ fn a_day_of_what_is_new_is_reckoned_from_when_it_began() {
             idle_sharing: &BTreeMap::new(),
             is_whole: true,
         };
-        let grouped = group::group(&policy, snapshot, inputs.window);
+        let rows = Rows::of(&policy, snapshot, inputs.window);
+        let pods = Pod::all(&rows, snapshot);
+        let grouped = Grouped::of(&rows, &pods, snapshot);
         let mut workloads = grouped.workloads.iter();
         let api = workloads.find(|one| one.key.name == "api").unwrap();
-        standing::there_minutes(&inputs, api)
+        standing::there_minutes(&Scene::of(&inputs, &policy.places(), &rows.nodes), api)
     };
     let mut seen = snapshot();
     assert_eq!(there(&seen), Some(30));
@@ -167,10 +169,9 @@ fn a_day_of_what_is_new_is_reckoned_from_when_it_began() {
 fn what_runs_by_schedule_is_made_to_fit_and_what_runs_once_is_told_why_not() {
     let mut runs = with_memory();
     let two_runs = runs.cpu_minutes.clone();
-    let of_job = two_runs.into_iter().map(|minute| CpuMinute {
-        pod: Arc::from("j1"),
-        cpu_us: 6_000_000,
-        ..minute
+    let of_job = two_runs.pods().flat_map(|(_, minutes)| minutes).map(|one| {
+        let cpu_us = 6_000_000;
+        (Arc::from("j1"), CpuMinute { cpu_us, ..*one })
     });
     runs.cpu_minutes.extend(of_job);
     for pod in runs.pods.values_mut() {
@@ -378,10 +379,10 @@ fn a_run_of_seconds_needs_what_it_used_in_them() {
     let (uid, _) = names("j1", "CronJob", "etl");
     let began = THROUGH - 1_200;
     runs.cpu_minutes = (0..20)
-        .map(|run| CpuMinute {
-            minute: began + run * 60,
-            pod: Arc::clone(&uid),
-            cpu_us: 4_000_000,
+        .map(|run| {
+            let minute = began + run * 60;
+            let cpu_us = 4_000_000;
+            (Arc::clone(&uid), CpuMinute { minute, cpu_us })
         })
         .collect();
     let advised = |runs: &Snapshot| {
@@ -399,13 +400,12 @@ fn a_run_of_seconds_needs_what_it_used_in_them() {
     assert!((76..=84).contains(&whole), "{whole}");
     // Each minute another pod, there for twenty seconds of it: 200m.
     let minutes = std::mem::take(&mut runs.cpu_minutes);
-    for (mut minute, run) in minutes.into_iter().zip(0..) {
+    for (minute, run) in minutes.of(&uid).iter().zip(0..) {
         let (uid, mut names) = names(&format!("j1-{run}"), "CronJob", "etl");
         names.started_at = Some(minute.minute + 5);
         names.finished_at = Some(minute.minute + 25);
-        minute.pod = Arc::clone(&uid);
+        runs.cpu_minutes.extend([(Arc::clone(&uid), *minute)]);
         runs.pods.insert(uid, names);
-        runs.cpu_minutes.push(minute);
     }
     let short = advised(&runs);
     assert!((230..=245).contains(&short), "{short}");

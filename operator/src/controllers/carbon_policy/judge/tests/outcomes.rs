@@ -7,13 +7,25 @@ use tanso_crds::carbon_policy::status::{AdviceOutcome, AdviceState};
 use tanso_faces::answer::assess;
 use tanso_faces::report::{Format, Language, render};
 
-use super::super::super::taken::note_and_look;
+use super::super::super::taken;
 use super::faces::{given, reported};
 use super::*;
 use crate::ledger::advice::{day_begin, of_policy};
-use crate::ledger::{AdviceRow, Page, append, names as pods, open_file};
+use crate::ledger::{AdviceRow, LedgerFault, Page, append, names as pods, open_file};
 
 const POLICY: &str = "shop/korea";
+
+/// As a visit does it, which read the rows before its evaluation.
+fn note_and_look(
+    ledger: &mut rusqlite::Connection,
+    policy: &str,
+    told: &[AdviceRow],
+    data_through: Timestamp,
+    most: usize,
+) -> Result<usize, LedgerFault> {
+    let known = of_policy(ledger, policy)?;
+    taken::note_and_look(ledger, policy, (known, told), data_through, most)
+}
 
 /// The first hour of a day, counted from that of the evaluations.
 fn day(number: i32) -> UtcHour {
