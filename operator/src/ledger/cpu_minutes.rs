@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rusqlite::Transaction;
+use rusqlite::{OptionalExtension as _, Transaction};
 
+use super::query::few::Way;
 use super::query::read;
 use super::{LedgerAccount, LedgerFault, unsigned};
 
@@ -70,8 +71,59 @@ impl FromIterator<(Arc<str>, CpuMinute)> for CpuMinutes {
     }
 }
 
-/// All minutes that are kept, of the pods of some accounts.
-pub(super) fn all(
+/// Seconds from a minute's begin to the next one's.
+const MINUTE_S: usize = 60;
+
+/// All minutes that are kept, of the pods of some accounts, on this way or the
+/// cheaper one.
+pub(super) fn of(
+    transaction: &Transaction<'_>,
+    accounts: &HashMap<i64, LedgerAccount>,
+    way: Option<Way>,
+) -> Result<CpuMinutes, LedgerFault> {
+    let way = match way {
+        Some(way) => way,
+        None => Way::to_minutes(transaction, accounts.len())?,
+    };
+    match way {
+        Way::Sought => sought(transaction, accounts),
+        Way::Read => all(transaction, accounts),
+    }
+}
+
+fn sought(
+    transaction: &Transaction<'_>,
+    accounts: &HashMap<i64, LedgerAccount>,
+) -> Result<CpuMinutes, LedgerFault> {
+    let fault = LedgerFault::of("reading CPU time");
+    // Each by itself: then either is read off the table's key.
+    let ends = "SELECT (SELECT min(minute) FROM minutes), (SELECT max(minute) FROM minutes)";
+    let (first, last): (Option<i64>, Option<i64>) = transaction
+        .query_row(ends, [], |row| Ok((read(row, 0)?, read(row, 1)?)))
+        .map_err(&fault)?;
+    let mut found = CpuMinutes::default();
+    let Some((first, last)) = first.zip(last) else {
+        return Ok(found);
+    };
+    let mut query = transaction
+        .prepare("SELECT cpu_us FROM minutes WHERE minute = ?1 AND account = ?2")
+        .map_err(&fault)?;
+    for minute in (first..=last).step_by(MINUTE_S) {
+        for (account, who) in accounts {
+            let LedgerAccount::Pod(pod) = who else {
+                continue;
+            };
+            let cpu_us = query.query_row([minute, *account], |row| read(row, 0));
+            if let Some(cpu_us) = cpu_us.optional().map_err(&fault)? {
+                let cpu_us = unsigned("minutes", cpu_us)?;
+                found.add(Arc::clone(pod), [CpuMinute { minute, cpu_us }]);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn all(
     transaction: &Transaction<'_>,
     accounts: &HashMap<i64, LedgerAccount>,
 ) -> Result<CpuMinutes, LedgerFault> {

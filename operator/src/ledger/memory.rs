@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 use tanso_carbon::calendar::{Period, UtcHour};
 
+use super::query::few::{Way, days_of, each};
 use super::query::{hour_number, read};
 use super::{LedgerAccount, LedgerFault, PodNames, unsigned, whole};
 
@@ -20,6 +21,9 @@ const DAYS: i64 = tanso_carbon::recommend::memory::DAYS + 1;
 const HOURS_PER_DAY: i64 = 24;
 const SECONDS_PER_HOUR: i64 = 3_600;
 const MINUTES_PER_HOUR: u64 = 60;
+
+/// The last day that has a row; 1 is [`Span::Day`].
+const LAST_DAY: &str = "SELECT max(begin) FROM memory WHERE span = 1";
 
 /// What a row is the peak of, as it stands in the table.
 #[derive(Clone, Copy)]
@@ -147,28 +151,19 @@ pub(super) fn roll_up(
 /// pods that they are of.
 pub(super) fn days(
     transaction: &Transaction<'_>,
-    accounts: &HashMap<i64, LedgerAccount>,
-    pods: &HashMap<Arc<str>, PodNames>,
-    until: UtcHour,
+    (accounts, pods): (&HashMap<i64, LedgerAccount>, &HashMap<Arc<str>, PodNames>),
+    (until, way): (UtcHour, Way),
 ) -> Result<(MemoryDays, BTreeSet<Arc<str>>), LedgerFault> {
-    let fault = LedgerFault::of("reading memory");
+    const DOING: &str = "reading memory";
+    let fault = LedgerFault::of(DOING);
     let from = hour_number(until) - DAYS * HOURS_PER_DAY;
-    let mut query = transaction
-        .prepare(
-            "SELECT account, begin, peak_bytes, minutes, hours FROM memory
-             WHERE span = ?1 AND begin >= ?2",
-        )
-        .map_err(&fault)?;
-    let mut rows = query
-        .query(params![Span::Day as i64, from])
-        .map_err(&fault)?;
     let (mut seen, mut told) = (HashMap::new(), BTreeSet::new());
-    while let Some(row) = rows.next().map_err(&fault)? {
+    let mut add = |row: &Row<'_>| -> Result<(), LedgerFault> {
         let Some(LedgerAccount::Pod(uid)) = accounts.get(&read(row, 0).map_err(&fault)?) else {
-            continue;
+            return Ok(());
         };
         let Some(pod) = pods.get(uid) else {
-            continue;
+            return Ok(());
         };
         told.insert(Arc::clone(uid));
         let day = entry(&mut seen, pod, read(row, 1).map_err(&fault)?);
@@ -176,6 +171,23 @@ pub(super) fn days(
         let peak = unsigned("memory", read(row, 2).map_err(&fault)?)?;
         let hours = unsigned("memory", read(row, 4).map_err(&fault)?)?;
         day.add(peak, minutes, hours);
+        Ok(())
+    };
+    let columns = "SELECT account, begin, peak_bytes, minutes, hours FROM memory";
+    let span = Span::Day as i64;
+    match way {
+        Way::Read => {
+            let sql = format!("{columns} WHERE span = ?1 AND begin >= ?2");
+            each(transaction, DOING, &sql, [[span, from]], &mut add)?;
+        }
+        Way::Sought => {
+            let sql = format!("{columns} WHERE span = ?1 AND begin = ?2 AND account = ?3");
+            let days = days_of(transaction, LAST_DAY, from)?;
+            let keys = accounts
+                .keys()
+                .flat_map(|account| days.iter().map(|day| [span, *day, *account]));
+            each(transaction, DOING, &sql, keys, &mut add)?;
+        }
     }
     for pod in pods.values() {
         let killed = pod.oom_killed_at.map(|at| at.div_euclid(SECONDS_PER_HOUR));

@@ -15,12 +15,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension as _, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use tanso_carbon::calendar::UtcHour;
 use tanso_carbon::recommend::histogram::Shape;
 
 use super::day::{put, take};
 use super::memory::WorkloadKey;
+use super::query::few::{Way, days_of, each};
 use super::query::{hour_number, read};
 use super::{LedgerAccount, LedgerFault, PodNames, unsigned};
 
@@ -134,24 +135,20 @@ fn gathered(
 /// The days of the workloads of some accounts that end with `until`.
 pub(super) fn days(
     transaction: &Transaction<'_>,
-    accounts: &HashMap<i64, LedgerAccount>,
-    pods: &HashMap<Arc<str>, PodNames>,
+    (accounts, pods): (&HashMap<i64, LedgerAccount>, &HashMap<Arc<str>, PodNames>),
     counts: &dyn Fn(&PodNames) -> bool,
-    until: UtcHour,
+    (until, way): (UtcHour, Way),
 ) -> Result<CpuDays, LedgerFault> {
-    let fault = LedgerFault::of("reading CPU time");
+    const DOING: &str = "reading CPU time";
+    let fault = LedgerFault::of(DOING);
     let from = hour_number(until) - (DAYS + 1) * DAY_HOURS;
-    let mut query = transaction
-        .prepare("SELECT account, day, used FROM cpu_days WHERE day >= ?1")
-        .map_err(&fault)?;
-    let mut rows = query.query([from]).map_err(&fault)?;
     let mut found: HashMap<[&str; 3], BTreeMap<UtcHour, Used>> = HashMap::new();
-    while let Some(row) = rows.next().map_err(&fault)? {
+    let mut add = |row: &Row<'_>| -> Result<(), LedgerFault> {
         let Some(LedgerAccount::Pod(uid)) = accounts.get(&read(row, 0).map_err(&fault)?) else {
-            continue;
+            return Ok(());
         };
         let Some(pod) = pods.get(uid).filter(|pod| counts(pod)) else {
-            continue;
+            return Ok(());
         };
         let day: i64 = read(row, 1).map_err(&fault)?;
         let day = UtcHour::from_unix_seconds(day.saturating_mul(HOUR_S));
@@ -159,6 +156,22 @@ pub(super) fn days(
         let of_workload = found.entry(pod.workload()).or_default();
         let of_day = of_workload.entry(day).or_default();
         of_day.merge(used_of(&bytes)?);
+        Ok(())
+    };
+    let columns = "SELECT account, day, used FROM cpu_days";
+    match way {
+        Way::Read => {
+            let sql = format!("{columns} WHERE day >= ?1");
+            each(transaction, DOING, &sql, [[from]], &mut add)?;
+        }
+        Way::Sought => {
+            let sql = format!("{columns} WHERE day = ?1 AND account = ?2");
+            let days = days_of(transaction, "SELECT max(day) FROM cpu_days", from)?;
+            let keys = accounts
+                .keys()
+                .flat_map(|account| days.iter().map(|day| [*day, *account]));
+            each(transaction, DOING, &sql, keys, &mut add)?;
+        }
     }
     let days = found.into_iter().map(|(workload, days)| {
         let days = days.into_iter().map(|(day, used)| (day, used.finish()));

@@ -1,7 +1,7 @@
 //! Every hour of a period as it was booked, from whichever table keeps it
 //! now. Names nothing and adds up nothing.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use tanso_carbon::calendar::Period;
 
 use super::LedgerFault;
@@ -66,6 +66,10 @@ pub(super) fn visit_only(
     plain(transaction, "months", (from, until), visitor)?;
     packed(transaction, (from, until), visitor)?;
     let fault = LedgerFault::of("reading the ledger");
+    // A year has hours in days: only what there is is sought.
+    let Some((first, last)) = kept(transaction)? else {
+        return Ok(());
+    };
     let mut query = transaction
         .prepare(
             "SELECT hour, node, account, provenance, caught_up,
@@ -73,7 +77,7 @@ pub(super) fn visit_only(
              FROM hours WHERE hour = ?1 AND node = ?2 AND account = ?3",
         )
         .map_err(&fault)?;
-    for hour in from..until {
+    for hour in from.max(first)..until.min(last.saturating_add(1)) {
         for place in places {
             let key = [hour, place.node, place.account];
             let mut rows = query.query(key).map_err(&fault)?;
@@ -86,6 +90,44 @@ pub(super) fn visit_only(
         }
     }
     Ok(())
+}
+
+/// Tells each hour of a period and node that has rows by the hour, without a
+/// look at each of them.
+pub(super) fn see_hours(
+    transaction: &Transaction<'_>,
+    period: Period,
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("reading the hours that have data");
+    let until = hour_number(period.until);
+    let mut next = transaction
+        .prepare(
+            "SELECT hour, node FROM hours WHERE (hour, node) > (?1, ?2) AND hour < ?3
+             ORDER BY hour, node LIMIT 1",
+        )
+        .map_err(&fault)?;
+    let mut at = (hour_number(period.from).saturating_sub(1), i64::MAX);
+    loop {
+        let found = next.query_row([at.0, at.1, until], |row| {
+            Ok((read(row, 0)?, read(row, 1)?))
+        });
+        let Some((hour, node)) = found.optional().map_err(&fault)? else {
+            return Ok(());
+        };
+        visitor.seen(hour, node);
+        at = (hour, node);
+    }
+}
+
+/// The first and the last hour that has rows by the hour.
+fn kept(transaction: &Transaction<'_>) -> Result<Option<(i64, i64)>, LedgerFault> {
+    // Each by itself: then either is read off the table's key.
+    let ends = "SELECT (SELECT min(hour) FROM hours), (SELECT max(hour) FROM hours)";
+    let (first, last): (Option<i64>, Option<i64>) = transaction
+        .query_row(ends, [], |row| Ok((read(row, 0)?, read(row, 1)?)))
+        .map_err(LedgerFault::of("reading the hours that have data"))?;
+    Ok(first.zip(last))
 }
 
 /// Rows that are one hour each. The table is our own word.
@@ -176,26 +218,38 @@ pub(super) fn first_hour(
     transaction: &Transaction<'_>,
     node: i64,
 ) -> Result<Option<i64>, LedgerFault> {
-    use rusqlite::OptionalExtension as _;
-    let fault = LedgerFault::of("reading the hours that have data");
-    let first = |table: &str| {
-        transaction
-            .prepare(&format!(
-                "SELECT hour FROM {table} WHERE node = ?1 ORDER BY hour LIMIT 1"
-            ))
-            .and_then(|mut query| {
-                query
-                    .query_row([node], |row| row.get::<_, i64>(0))
-                    .optional()
-            })
-            .map_err(&fault)
-    };
+    let first = |table: &str| first_in(transaction, table, node);
     let of_days = match first("days")? {
         None => None,
         Some(day) => Some(day + first_of_day(transaction, node, day)?),
     };
     let firsts = [first("months")?, of_days, first("hours")?];
     Ok(firsts.into_iter().flatten().min())
+}
+
+/// The first hour of a node in a table: hour by hour, so that no other node's
+/// rows are looked at.
+fn first_in(
+    transaction: &Transaction<'_>,
+    table: &str,
+    node: i64,
+) -> Result<Option<i64>, LedgerFault> {
+    let fault = LedgerFault::of("reading the hours that have data");
+    let next = format!("SELECT hour FROM {table} WHERE hour > ?1 ORDER BY hour LIMIT 1");
+    let has = format!("SELECT hour FROM {table} WHERE hour = ?1 AND node = ?2 LIMIT 1");
+    let mut next = transaction.prepare(&next).map_err(&fault)?;
+    let mut has = transaction.prepare(&has).map_err(&fault)?;
+    let mut at = i64::MIN;
+    loop {
+        let hour = next.query_row([at], |row| read(row, 0)).optional();
+        let Some(hour) = hour.map_err(&fault)? else {
+            return Ok(None);
+        };
+        if has.exists([hour, node]).map_err(&fault)? {
+            return Ok(Some(hour));
+        }
+        at = hour;
+    }
 }
 
 /// The first hour of a day in which a node has any row.

@@ -7,9 +7,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params_from_iter};
 
-use super::LedgerFault;
+use super::{LedgerFault, Scope};
 
 /// How many there are whose energy is booked.
 ///
@@ -23,17 +23,30 @@ pub fn count(connection: &Connection) -> Result<u64, LedgerFault> {
     super::unsigned("pods", count)
 }
 
-/// The UIDs of all.
-pub(super) fn uids(connection: &Connection) -> Result<HashSet<Arc<str>>, LedgerFault> {
+/// The UIDs of those of a scope.
+pub(super) fn within(
+    connection: &Connection,
+    scope: &Scope,
+) -> Result<HashSet<Arc<str>>, LedgerFault> {
     let fault = LedgerFault::of("reading pods that nobody saw");
-    let mut query = connection
-        .prepare("SELECT uid FROM pods WHERE confirmed = 0")
-        .map_err(&fault)?;
-    let mut rows = query.query([]).map_err(&fault)?;
     let mut found = HashSet::new();
-    while let Some(row) = rows.next().map_err(&fault)? {
-        let uid: String = row.get(0).map_err(&fault)?;
-        found.insert(Arc::from(uid));
+    let mut gather = |sql: &str, namespace: Option<&str>| -> Result<(), LedgerFault> {
+        let mut query = connection.prepare(sql).map_err(&fault)?;
+        let mut rows = query.query(params_from_iter(namespace)).map_err(&fault)?;
+        while let Some(row) = rows.next().map_err(&fault)? {
+            let uid: String = row.get(0).map_err(&fault)?;
+            found.insert(Arc::from(uid));
+        }
+        Ok(())
+    };
+    match scope {
+        Scope::All => gather("SELECT uid FROM pods WHERE confirmed = 0", None)?,
+        Scope::Namespaces(namespaces) => {
+            let sql = "SELECT uid FROM pods WHERE namespace = ?1 AND confirmed = 0";
+            for namespace in namespaces {
+                gather(sql, Some(namespace))?;
+            }
+        }
     }
     Ok(found)
 }
@@ -46,7 +59,7 @@ mod tests {
     use tanso_power::{Estimate, Joules, Provenance};
 
     use super::*;
-    use crate::ledger::{Page, PodNames, Scope, append, names, open_file, query};
+    use crate::ledger::{Page, PodNames, append, names, open_file, query};
 
     const HOUR: i64 = 1_790_000_400 / 3_600 * 3_600;
 

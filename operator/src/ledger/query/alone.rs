@@ -8,16 +8,14 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction};
 use tanso_carbon::calendar::Period;
 
+use super::few::Way;
 use super::{
-    Gathered, HourRow, LedgerAccount, Scope, Snapshot, accounts_of, hour_number, last_revision,
-    node_names, pods_of, read,
+    Gathered, HourRow, LedgerAccount, Scope, Snapshot, accounts_of, last_revision, node_names,
+    places_of, pods_of, read,
 };
-use crate::ledger::LedgerFault;
 use crate::ledger::names::{self, PodNames};
 use crate::ledger::rows::{self, Place, Visitor};
-
-/// Most rows that are sought one by one: beyond, reading all is faster.
-const SOUGHT_MAX: usize = 10_000;
+use crate::ledger::{LedgerFault, unseen};
 
 /// What everybody of a scope used within `period`.
 ///
@@ -46,7 +44,8 @@ pub fn of_scope_up_to(
     let transaction = connection.transaction().map_err(fault)?;
     let pods = pods_of(&transaction, scope)?;
     let accounts = accounts_of(&transaction, scope, &pods)?;
-    alone(&transaction, (pods, &accounts), period, most)
+    let unseen = unseen::within(&transaction, scope)?;
+    alone(&transaction, (pods, &accounts, &unseen), period, most)
 }
 
 /// What the pods of one workload used within `period`. `workload` is its
@@ -78,34 +77,40 @@ pub fn of_workload(
             pods.insert(uid, pod);
         }
     }
-    alone(&transaction, (pods, &accounts), period, usize::MAX)
+    let own = Scope::Namespaces([workload[0].to_owned()].into());
+    let unseen = unseen::within(&transaction, &own)?;
+    alone(&transaction, (pods, &accounts, &unseen), period, usize::MAX)
 }
+
+/// Pods by their UID, their accounts by number, and those that nobody saw.
+type Whose<'a> = (
+    HashMap<Arc<str>, PodNames>,
+    &'a HashMap<i64, LedgerAccount>,
+    &'a HashSet<Arc<str>>,
+);
 
 fn alone(
     transaction: &Transaction<'_>,
-    (mut pods, accounts): (HashMap<Arc<str>, PodNames>, &HashMap<i64, LedgerAccount>),
+    (mut pods, accounts, unseen): Whose<'_>,
     period: Period,
     most: usize,
 ) -> Result<Snapshot, LedgerFault> {
     let nodes = node_names(transaction)?;
-    let found = gathered(transaction, (&pods, accounts, &nodes), period, most)?;
+    let places = places_of(&pods, accounts, &nodes, unseen);
+    let found = gathered(transaction, (accounts, &nodes), (period, places), most)?;
     let used: HashSet<&Arc<str>> = found.rows.iter().filter_map(HourRow::pod).collect();
     pods.retain(|uid, _| used.contains(uid));
     Ok(Snapshot { pods, ..found })
 }
 
-/// Pods by their UID, accounts and nodes by their numbers.
-type Names<'a> = (
-    &'a HashMap<Arc<str>, PodNames>,
-    &'a HashMap<i64, LedgerAccount>,
-    &'a HashMap<i64, Arc<str>>,
-);
+/// Accounts and nodes by their numbers.
+type Names<'a> = (&'a HashMap<i64, LedgerAccount>, &'a HashMap<i64, Arc<str>>);
 
 /// The rows of accounts.
 fn gathered(
     transaction: &Transaction<'_>,
-    (pods, accounts, nodes): Names<'_>,
-    period: Period,
+    (accounts, nodes): Names<'_>,
+    (period, places): (Period, Option<Vec<Place>>),
     most: usize,
 ) -> Result<Snapshot, LedgerFault> {
     let mut gathered = Gathered {
@@ -121,7 +126,6 @@ fn gathered(
         node_hours: BTreeSet::new(),
         last_seen: None,
     };
-    let places = places(pods, accounts, nodes);
     seek(transaction, places.as_deref(), period, &mut gathered)?;
     Ok(gathered.finish())
 }
@@ -134,35 +138,12 @@ pub(super) fn seek(
     period: Period,
     visitor: &mut impl Visitor,
 ) -> Result<(), LedgerFault> {
-    let hours = hour_number(period.until).saturating_sub(hour_number(period.from));
-    let hours = usize::try_from(hours).unwrap_or(0);
-    match places {
-        Some(places) if places.len().saturating_mul(hours) <= SOUGHT_MAX => {
-            rows::visit_only(transaction, period, places, visitor)
-        }
+    let way = match places {
+        Some(places) => Way::to_hours(transaction, places.len(), period)?,
+        None => Way::Read,
+    };
+    match (places, way) {
+        (Some(places), Way::Sought) => rows::visit_only(transaction, period, places, visitor),
         _ => rows::visit(transaction, period, visitor),
     }
-}
-
-/// On which node each account's rows are; `None` where that is not known of
-/// one, such as of an account that is no pod.
-fn places(
-    pods: &HashMap<Arc<str>, PodNames>,
-    accounts: &HashMap<i64, LedgerAccount>,
-    nodes: &HashMap<i64, Arc<str>>,
-) -> Option<Vec<Place>> {
-    let by_name: HashMap<&str, i64> = nodes.iter().map(|(id, name)| (&**name, *id)).collect();
-    let place = |(account, who): (&i64, &LedgerAccount)| {
-        let LedgerAccount::Pod(uid) = who else {
-            return None;
-        };
-        let node = *by_name.get(pods.get(uid)?.node.as_str())?;
-        Some(Place {
-            node,
-            account: *account,
-        })
-    };
-    let mut places: Vec<Place> = accounts.iter().map(place).collect::<Option<_>>()?;
-    places.sort_unstable();
-    Some(places)
 }

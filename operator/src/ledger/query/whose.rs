@@ -4,11 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use rusqlite::Transaction;
+use rusqlite::{OptionalExtension as _, Transaction};
 
 use super::{LedgerAccount, Scope, read};
 use crate::ledger::LedgerFault;
 use crate::ledger::names::{self, PodNames};
+use crate::ledger::rows::Place;
 
 /// The accounts of idle energy.
 pub(super) fn idle_of(transaction: &Transaction<'_>) -> Result<HashSet<i64>, LedgerFault> {
@@ -74,6 +75,36 @@ pub(super) fn accounts_of(
     scope: &Scope,
     pods: &HashMap<Arc<str>, PodNames>,
 ) -> Result<HashMap<i64, LedgerAccount>, LedgerFault> {
+    match scope {
+        Scope::All => all_accounts(transaction, pods),
+        Scope::Namespaces(_) => accounts_of_pods(transaction, pods),
+    }
+}
+
+/// The accounts of these pods, without a look at others'.
+fn accounts_of_pods(
+    transaction: &Transaction<'_>,
+    pods: &HashMap<Arc<str>, PodNames>,
+) -> Result<HashMap<i64, LedgerAccount>, LedgerFault> {
+    let fault = LedgerFault::of("reading the accounts");
+    let mut query = transaction
+        .prepare("SELECT id FROM accounts WHERE kind = 'pod' AND pod_uid = ?1")
+        .map_err(&fault)?;
+    let mut accounts = HashMap::new();
+    for uid in pods.keys() {
+        let id = query.query_row([&**uid], |row| read(row, 0)).optional();
+        // One that the cluster named before an agent did has none yet.
+        if let Some(id) = id.map_err(&fault)? {
+            accounts.insert(id, LedgerAccount::Pod(Arc::clone(uid)));
+        }
+    }
+    Ok(accounts)
+}
+
+fn all_accounts(
+    transaction: &Transaction<'_>,
+    pods: &HashMap<Arc<str>, PodNames>,
+) -> Result<HashMap<i64, LedgerAccount>, LedgerFault> {
     let fault = LedgerFault::of("reading the accounts");
     let mut query = transaction
         .prepare("SELECT id, kind, pod_uid FROM accounts")
@@ -86,21 +117,16 @@ pub(super) fn accounts_of(
             read(row, 1).map_err(&fault)?,
             read(row, 2).map_err(&fault)?,
         );
-        let account = match (kind.as_str(), scope) {
-            ("pod", Scope::All) => LedgerAccount::Pod(
+        let account = match kind.as_str() {
+            "pod" => LedgerAccount::Pod(
                 pods.get_key_value(uid.as_str())
                     .map_or_else(|| Arc::from(uid.as_str()), |(k, _)| Arc::clone(k)),
             ),
-            ("pod", Scope::Namespaces(_)) => match pods.get_key_value(uid.as_str()) {
-                Some((uid, _)) => LedgerAccount::Pod(Arc::clone(uid)),
-                None => continue,
-            },
-            (_, Scope::Namespaces(_)) => continue,
-            ("idle", Scope::All) => LedgerAccount::Named("idle"),
-            ("system", Scope::All) => LedgerAccount::Named("system"),
-            ("kernel", Scope::All) => LedgerAccount::Named("kernel"),
-            ("overflow", Scope::All) => LedgerAccount::Named("overflow"),
-            ("standalone", Scope::All) => LedgerAccount::Named("standalone"),
+            "idle" => LedgerAccount::Named("idle"),
+            "system" => LedgerAccount::Named("system"),
+            "kernel" => LedgerAccount::Named("kernel"),
+            "overflow" => LedgerAccount::Named("overflow"),
+            "standalone" => LedgerAccount::Named("standalone"),
             _ => {
                 let found = format!("the account kind \"{kind}\"");
                 return Err(LedgerFault::Foreign {
@@ -112,4 +138,34 @@ pub(super) fn accounts_of(
         accounts.insert(id, account);
     }
     Ok(accounts)
+}
+
+/// Where the rows of pods' accounts are, in the order of the rows: each on its
+/// pod's node. One that the cluster never confirmed may have been told of by any
+/// node. `None` if an account is no pod's.
+pub(super) fn places_of(
+    pods: &HashMap<Arc<str>, PodNames>,
+    accounts: &HashMap<i64, LedgerAccount>,
+    nodes: &HashMap<i64, Arc<str>>,
+    unseen: &HashSet<Arc<str>>,
+) -> Option<Vec<Place>> {
+    let by_name: HashMap<&str, i64> = nodes.iter().map(|(id, name)| (&**name, *id)).collect();
+    let mut places = Vec::with_capacity(accounts.len());
+    for (account, who) in accounts {
+        let LedgerAccount::Pod(uid) = who else {
+            return None;
+        };
+        let home = pods.get(uid).filter(|_| !unseen.contains(uid));
+        let home = home.and_then(|pod| by_name.get(pod.node.as_str()).copied());
+        let place = |node: i64| Place {
+            node,
+            account: *account,
+        };
+        match home {
+            Some(node) => places.push(place(node)),
+            None => places.extend(nodes.keys().map(|node| place(*node))),
+        }
+    }
+    places.sort_unstable();
+    Some(places)
 }
