@@ -32,6 +32,7 @@ pub mod validate;
 pub mod words;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,11 +41,14 @@ use kube::runtime::Controller;
 use kube::runtime::controller::{Action, Config};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
+use tanso_crds::condition::types;
 use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 use tanso_runtime::Shutdown;
 use tokio::sync::Mutex;
 
-use crate::cluster::{Applier, ApplyFault, Class, Events, Readable, readable, requested_at};
+use crate::cluster::{
+    Applier, ApplyFault, Class, Events, Readable, condition, readable, requested_at,
+};
 use crate::collect::NodeBoard;
 use crate::guard::{Panicked, guarded};
 use crate::intensity::Feeds;
@@ -62,6 +66,10 @@ const AT_A_TIME: u16 = 8;
 /// How long a policy waits at most that has no energy yet, or lacks something
 /// that it names: a table that is made after the policy is found soon.
 const WAITING: Duration = Duration::from_secs(30);
+
+/// So many policies whose status stands are judged again in each second after
+/// this process began: those that changed meanwhile need not wait for them.
+const AGAIN_PER_SECOND: u32 = 50;
 
 /// First and last wait after a failure.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
@@ -108,6 +116,8 @@ struct Visit {
     at: Instant,
     interval: Duration,
     failures: u32,
+    /// Whether this process judged it, and did not only see that its status stands.
+    is_judged: bool,
 }
 
 /// Why a visit failed.
@@ -244,8 +254,22 @@ async fn visit<P: Policy>(policy: &P, shared: &Shared) -> Result<Action, Reconci
             last.interval.saturating_sub(last.at.elapsed()),
         ));
     }
+    if last.is_none() && !was_edited && stands(policy) {
+        let wait = among(&uid, shared.context.policies.judged());
+        let visit = Visit {
+            generation: policy.meta().generation,
+            requested_at: requested_at(policy),
+            at: Instant::now(),
+            interval: wait,
+            failures: 0,
+            is_judged: false,
+        };
+        shared.visits.lock().await.insert(uid, visit);
+        return Ok(Action::requeue(wait));
+    }
     let begun = Instant::now();
-    let visit = Box::pin(driver::visit(policy, shared, last.is_none()));
+    let is_first = last.as_ref().is_none_or(|last| !last.is_judged);
+    let visit = Box::pin(driver::visit(policy, shared, is_first));
     let result = match guarded(visit).await {
         Ok(result) => result,
         Err(panicked) => {
@@ -276,9 +300,30 @@ async fn visit<P: Policy>(policy: &P, shared: &Shared) -> Result<Action, Reconci
         at: begun,
         interval,
         failures,
+        is_judged: true,
     };
     shared.visits.lock().await.insert(uid, visit);
     result.map(|_| Action::requeue(interval.saturating_sub(begun.elapsed())))
+}
+
+/// Whether a status says all of a policy that can be said without judging it
+/// again: it is of the spec and of the wish that stand now, and nothing failed.
+fn stands<P: Policy>(policy: &P) -> bool {
+    policy.status().is_some_and(|status| {
+        let ready = condition(&status.conditions, types::READY);
+        status.observed_generation == policy.meta().generation
+            && status.last_handled_reconcile_at == requested_at(policy)
+            && ready.is_some_and(|ready| ready.status == "True")
+    })
+}
+
+/// When one of so many policies has its turn, by its UID.
+fn among(uid: &str, count: usize) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    let all_ms = u64::from(count) * 1_000 / u64::from(AGAIN_PER_SECOND);
+    Duration::from_millis(
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(uid) % all_ms.max(1),
+    )
 }
 
 /// The policy's interval; its schema keeps it readable, and a broken one is

@@ -34,6 +34,9 @@ const WRITES: &str = "tanso_operator_api_writes_total";
 /// Its visits.
 const VISITS: &str = "tanso_operator_reconciles_total";
 
+/// Writes for a new policy: its first status, a page, and the status that names it.
+const WRITES_OF_A_NEW_ONE: f64 = 3.0;
+
 /// Edits that are followed, one after the other.
 const EDITS: u32 = 60;
 
@@ -203,6 +206,13 @@ async fn ready(api: &Api, size: &Size, operator: &Process, line: Value) -> Resul
     let begun = Instant::now();
     api.create_policies(*size).await?;
     let created = begun.elapsed().as_secs_f64();
+    // All statuses are many megabytes: asking for them again and again would be what is measured.
+    let at_least = f64::from(size.policies) * WRITES_OF_A_NEW_ONE;
+    until("every policy has its writes", || async {
+        sleep(Duration::from_millis(450)).await;
+        Ok(operator.metric(WRITES).await? - before >= at_least)
+    })
+    .await?;
     until("every policy is ready", || async {
         let policies = api.policies().await?;
         Ok(policies.iter().filter(|policy| is_ready(policy)).count()

@@ -32,12 +32,24 @@ struct Cache {
     rows: Box<dyn Fn() -> Vec<Row> + Send + Sync>,
 }
 
-/// A policy and what was found last.
+/// A policy and what was found last: shared with the cache, since statuses of a
+/// thousand policies are many megabytes.
 struct Row {
     kind: &'static str,
     namespace: String,
     name: String,
-    status: CarbonPolicyStatus,
+    policy: Arc<dyn Told>,
+}
+
+/// What has a status once it was judged.
+trait Told: Send + Sync {
+    fn status(&self) -> Option<&CarbonPolicyStatus>;
+}
+
+impl<P: Policy> Told for Readable<P> {
+    fn status(&self) -> Option<&CarbonPolicyStatus> {
+        self.known()?.status()
+    }
 }
 
 impl fmt::Debug for PolicyBoard {
@@ -47,6 +59,12 @@ impl fmt::Debug for PolicyBoard {
 }
 
 impl PolicyBoard {
+    /// How many policies were judged.
+    pub(super) fn judged(&self) -> usize {
+        let caches = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        caches.iter().map(|cache| (cache.rows)().len()).sum()
+    }
+
     /// Reads from this cache from now on, in place of an earlier term's.
     pub(super) fn follow<P: Policy>(&self, store: Store<Readable<P>>) {
         let cache = Cache {
@@ -74,19 +92,15 @@ impl PolicyBoard {
 }
 
 fn rows<P: Policy>(store: &Store<Readable<P>>) -> Vec<Row> {
-    let row = |policy: &P| {
-        Some(Row {
-            kind: P::CONTROLLER,
-            namespace: policy.namespace().unwrap_or_default(),
-            name: policy.name_any(),
-            status: policy.status()?.clone(),
-        })
+    let row = |policy: Arc<Readable<P>>| Row {
+        kind: P::CONTROLLER,
+        namespace: policy.namespace().unwrap_or_default(),
+        name: policy.name_any(),
+        policy,
     };
-    store
-        .state()
-        .iter()
-        .filter_map(|policy| row(policy.known()?))
-        .collect()
+    let judged = store.state().into_iter();
+    let judged = judged.filter(|policy| Told::status(&**policy).is_some());
+    judged.map(row).collect()
 }
 
 /// A family: name, help, unit, labels beside the policy's, and a policy's
@@ -372,7 +386,8 @@ impl Collector for PolicyBoard {
         let rows = self.rows();
         for family in &FAMILIES {
             let of_row = |row: &Row| {
-                let samples = (family.samples)(&row.status).into_iter();
+                let samples = row.policy.status().map(family.samples);
+                let samples = samples.into_iter().flatten();
                 let own = row.labels();
                 samples
                     .map(move |(more, value)| (with(own.clone(), family.labels, more), value))
@@ -392,7 +407,8 @@ impl Collector for PolicyBoard {
                     .collect::<Vec<Labelled>>()
             };
             let listed = rows.iter().flat_map(|row| {
-                let workloads = row.status.workloads.iter().take(of_each);
+                let status = row.policy.status().into_iter();
+                let workloads = status.flat_map(|status| &status.workloads).take(of_each);
                 workloads.map(move |workload| (row, workload))
             });
             let head = (family.name, family.help, family.unit.as_ref());
