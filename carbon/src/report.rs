@@ -127,6 +127,16 @@ impl Canonical {
         self.bytes(number.to_le_bytes());
     }
 
+    /// Numbers, as many as the form fixes, of eight bytes each.
+    #[inline]
+    pub fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
+        let bytes = numbers.map(u64::to_le_bytes);
+        self.gathered.extend_from_slice(bytes.as_flattened());
+        if self.gathered.len() >= GATHERED {
+            self.hash_gathered();
+        }
+    }
+
     /// How many there are of something.
     pub fn count(&mut self, count: usize) {
         // No memory holds more than a number of eight bytes tells.
@@ -183,11 +193,14 @@ mod tests {
         let mut facts = Canonical::new(7);
         facts.number(0x0102);
         facts.bytes([9, 8]);
+        facts.numbers([3, 4]);
         facts.texts(&["a", "bcd"]);
         let by_hand = [
             &[7][..],
             &[2, 1, 0, 0, 0, 0, 0, 0],
             &[9, 8],
+            &[3, 0, 0, 0, 0, 0, 0, 0],
+            &[4, 0, 0, 0, 0, 0, 0, 0],
             &[2, 0, 0, 0, 0, 0, 0, 0],
             &[1, 0, 0, 0, 0, 0, 0, 0],
             b"a",

@@ -40,7 +40,7 @@ use crate::guard::Panicked;
 
 pub use advice::AdviceRow;
 pub use append::{Booked, Gap, GapKind, Page};
-pub use cpu_minutes::{CpuMinute, CpuMinutes};
+pub use cpu_minutes::{CpuMinute, CpuMinutes, PodMinutes};
 pub use known_nodes::KnownNode;
 pub use memory::{MemoryDay, MemoryDays};
 pub use names::PodNames;

@@ -5,6 +5,8 @@
 //! forgotten. What such a workload's own processes use is saved for sure;
 //! its share of idle energy only moves to others unless a node goes.
 
+use std::fmt;
+
 use tanso_power::{Estimate, Joules};
 
 use super::idle_share::Standing;
@@ -36,17 +38,30 @@ pub struct IdleRequest<'a> {
     pub own_per_day: Joules,
 }
 
-/// Why a workload whose pods ask for so much each is not idle, if one of them
-/// used so much in a minute: what is looked at first, before all else of a
+/// That a workload does work; in words only where somebody reads them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InUse {
+    most_cores: f64,
+}
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "it used up to {:.0}m CPU: it works",
+            self.most_cores * 1e3
+        )
+    }
+}
+
+/// Whether a workload whose pods ask for so much each is not idle, if one of
+/// them used so much in a minute: what is looked at first, before all else of a
 /// request is put together.
 #[must_use]
-pub fn in_use(asked_millicores: u32, most_cores: f64) -> Option<NoAdvice> {
+pub fn in_use(asked_millicores: u32, most_cores: f64) -> Option<InUse> {
     let asked = f64::from(asked_millicores) / 1e3;
     let limit = (asked * SHARE_OF_REQUEST).max(NOISE_CORES);
-    (most_cores > limit).then(|| {
-        let message = format!("it used up to {:.0}m CPU: it works", most_cores * 1e3);
-        NoAdvice::new(WhyNot::InUse, message)
-    })
+    (most_cores > limit).then_some(InUse { most_cores })
 }
 
 /// Advice to remove what does nothing.
@@ -59,8 +74,8 @@ pub fn remove_idle(request: &IdleRequest<'_>) -> Result<Recommendation, NoAdvice
     let of_late = request.samples.iter().map(|sample| sample.cores);
     let before = request.past.iter().map(|day| day.most_cores);
     let most = of_late.chain(before).fold(0.0, f64::max);
-    if let Some(why) = in_use(standing.asks.millicores, most) {
-        return Err(why);
+    if let Some(used) = in_use(standing.asks.millicores, most) {
+        return Err(NoAdvice::new(WhyNot::InUse, used.to_string()));
     }
     let seen_s = seen_s(request.samples, request.past);
     if seen_s < SEEN_S {

@@ -19,46 +19,96 @@ pub struct CpuMinute {
     pub cpu_us: u64,
 }
 
+/// The last minutes of a pod, with what most questions are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodMinutes {
+    minutes: Vec<CpuMinute>,
+    oldest: i64,
+    newest: i64,
+    most_us: u64,
+}
+
+/// Those of a pod that has none.
+static NONE: PodMinutes = PodMinutes::new();
+
+impl PodMinutes {
+    const fn new() -> Self {
+        Self {
+            minutes: Vec::new(),
+            oldest: i64::MAX,
+            newest: i64::MIN,
+            most_us: 0,
+        }
+    }
+
+    /// Each of them, in the order in which they came.
+    #[must_use]
+    pub fn all(&self) -> &[CpuMinute] {
+        &self.minutes
+    }
+
+    /// The first, seconds of Unix time; after all others without any.
+    #[must_use]
+    pub const fn oldest(&self) -> i64 {
+        self.oldest
+    }
+
+    /// The last, seconds of Unix time; before all others without any.
+    #[must_use]
+    pub const fn newest(&self) -> i64 {
+        self.newest
+    }
+
+    /// The most CPU time in one of them, microseconds.
+    #[must_use]
+    pub const fn most_us(&self) -> u64 {
+        self.most_us
+    }
+
+    fn push(&mut self, one: CpuMinute) {
+        self.oldest = self.oldest.min(one.minute);
+        self.newest = self.newest.max(one.minute);
+        self.most_us = self.most_us.max(one.cpu_us);
+        self.minutes.push(one);
+    }
+}
+
+impl Default for PodMinutes {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The last minutes of pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpuMinutes {
-    of_pod: HashMap<Arc<str>, Vec<CpuMinute>>,
-    newest: i64,
+    of_pod: HashMap<Arc<str>, PodMinutes>,
 }
 
 impl CpuMinutes {
-    /// Those of a pod, in the order in which they came.
+    /// Those of a pod.
     #[must_use]
-    pub fn of(&self, pod: &str) -> &[CpuMinute] {
-        self.of_pod.get(pod).map_or(&[], Vec::as_slice)
+    pub fn of(&self, pod: &str) -> &PodMinutes {
+        self.of_pod.get(pod).unwrap_or(&NONE)
     }
 
     /// The last minute that any pod has, seconds of Unix time; 0 without any.
     #[must_use]
     pub fn newest(&self) -> i64 {
-        self.newest
+        let each = self.of_pod.values().map(PodMinutes::newest);
+        each.fold(0, i64::max)
     }
 
     /// Every pod's, in no order of pods.
     pub fn pods(&self) -> impl Iterator<Item = (&Arc<str>, &[CpuMinute])> {
-        self.of_pod
-            .iter()
-            .map(|(pod, minutes)| (pod, minutes.as_slice()))
-    }
-
-    fn add(&mut self, pod: Arc<str>, minutes: impl IntoIterator<Item = CpuMinute>) {
-        let of_pod = self.of_pod.entry(pod).or_default();
-        for one in minutes {
-            self.newest = self.newest.max(one.minute);
-            of_pod.push(one);
-        }
+        self.of_pod.iter().map(|(pod, of_pod)| (pod, of_pod.all()))
     }
 }
 
 impl Extend<(Arc<str>, CpuMinute)> for CpuMinutes {
     fn extend<I: IntoIterator<Item = (Arc<str>, CpuMinute)>>(&mut self, minutes: I) {
         for (pod, minute) in minutes {
-            self.add(pod, [minute]);
+            self.of_pod.entry(pod).or_default().push(minute);
         }
     }
 }
@@ -133,7 +183,7 @@ fn all(
         .map_err(&fault)?;
     let mut rows = query.query([]).map_err(&fault)?;
     // They come by minute: a number is found sooner than a name.
-    let mut of_account: HashMap<i64, Vec<CpuMinute>> = HashMap::new();
+    let mut of_account: HashMap<i64, PodMinutes> = HashMap::new();
     while let Some(row) = rows.next().map_err(&fault)? {
         let account: i64 = read(row, 1).map_err(&fault)?;
         let minute = CpuMinute {
@@ -143,14 +193,17 @@ fn all(
         if let Some(minutes) = of_account.get_mut(&account) {
             minutes.push(minute);
         } else if matches!(accounts.get(&account), Some(LedgerAccount::Pod(_))) {
-            of_account.insert(account, vec![minute]);
+            of_account.entry(account).or_default().push(minute);
         }
     }
-    let mut found = CpuMinutes::default();
-    for (account, minutes) in of_account {
-        if let Some(LedgerAccount::Pod(pod)) = accounts.get(&account) {
-            found.add(Arc::clone(pod), minutes);
-        }
-    }
-    Ok(found)
+    // A pod has one account.
+    let of_pod = of_account.into_iter().filter_map(|(account, minutes)| {
+        let LedgerAccount::Pod(pod) = accounts.get(&account)? else {
+            return None;
+        };
+        Some((Arc::clone(pod), minutes))
+    });
+    Ok(CpuMinutes {
+        of_pod: of_pod.collect(),
+    })
 }

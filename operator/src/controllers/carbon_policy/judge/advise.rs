@@ -1,13 +1,13 @@
 //! Advice for a workload: another time for a job, a fitting request for what
 //! runs all day, removal of what does nothing; pure.
 
-use std::borrow::Cow;
+use std::fmt;
 
 use tanso_carbon::Intensity;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
 use tanso_carbon::recommend::compose::Measure;
-use tanso_carbon::recommend::idle::{IdleRequest, in_use, remove_idle};
+use tanso_carbon::recommend::idle::{IdleRequest, InUse, in_use, remove_idle};
 use tanso_carbon::recommend::idle_share::{DAY_MINUTES, Standing};
 use tanso_carbon::recommend::rightsize::{RightsizeRequest, rightsize};
 use tanso_carbon::recommend::shift::{
@@ -61,7 +61,38 @@ pub(super) struct Advised {
 pub(super) struct Counted {
     pub(super) action: Action,
     pub(super) reason: WhyNot,
-    pub(super) message: Cow<'static, str>,
+    pub(super) message: Message,
+}
+
+/// Why, for people: of thousands of workloads one is the example that is read,
+/// so words are only made of it.
+#[derive(Clone, Debug)]
+pub(super) enum Message {
+    Fixed(&'static str),
+    Said(String),
+    InUse(InUse),
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(words) => f.write_str(words),
+            Self::Said(words) => f.write_str(words),
+            Self::InUse(used) => used.fmt(f),
+        }
+    }
+}
+
+/// Why something is not advised to be removed.
+enum Kept {
+    InUse(InUse),
+    Otherwise(NoAdvice),
+}
+
+impl From<NoAdvice> for Kept {
+    fn from(why: NoAdvice) -> Self {
+        Self::Otherwise(why)
+    }
 }
 
 /// Advice on a request, with what it would change.
@@ -118,17 +149,21 @@ impl Advised {
         }
         // Of one kind the first reason counts: a workload is counted once.
         if !self.counted.iter().any(|known| known.action == action) {
-            self.pass_over(action, why.reason, why.message);
+            self.count(action, why.reason, Message::Said(why.message));
         }
     }
 
     /// That nothing of a kind could be changed, or nobody asked: counted, and
     /// no news of the workload.
-    fn pass_over(&mut self, action: Action, reason: WhyNot, message: impl Into<Cow<'static, str>>) {
+    fn pass_over(&mut self, action: Action, reason: WhyNot, message: &'static str) {
+        self.count(action, reason, Message::Fixed(message));
+    }
+
+    fn count(&mut self, action: Action, reason: WhyNot, message: Message) {
         self.counted.push(Counted {
             action,
             reason,
-            message: message.into(),
+            message,
         });
     }
 }
@@ -208,10 +243,10 @@ fn of_all_day(
         match remove(scene, workload, &goal, account) {
             Ok(removed) => return Some(removed),
             // That it works is no news of anyone.
-            Err(why) if why.reason == WhyNot::InUse => {
-                found.pass_over(Action::RemoveIdle, why.reason, why.message);
+            Err(Kept::InUse(used)) => {
+                found.count(Action::RemoveIdle, WhyNot::InUse, Message::InUse(used));
             }
-            Err(why) => found.without(Action::RemoveIdle, why),
+            Err(Kept::Otherwise(why)) => found.without(Action::RemoveIdle, why),
         }
     }
     match Running::of(scene, workload, &goal, account) {
@@ -422,21 +457,21 @@ fn remove(
     workload: &Workload<'_>,
     target: &Target,
     account: &Account,
-) -> Result<recommend::Recommendation, NoAdvice> {
+) -> Result<recommend::Recommendation, Kept> {
     let newest = newest(workload).ok_or_else(|| {
         let message = "none of its pods is known";
         refused(WhyNot::NoRequest, message)
     })?;
     let intensity = priced_at(scene, workload, account)?;
     let asked = asks(newest).millicores;
-    if let Some(why) = in_use(asked, most_cores(scene, workload)) {
-        return Err(why);
+    if let Some(used) = in_use(asked, most_cores(scene, workload)) {
+        return Err(Kept::InUse(used));
     }
     let used = Used::of(scene, workload);
     let minutes = there_minutes(scene, workload).unwrap_or(DAY_MINUTES);
     let own = u128::from(account.it_energy.value.microjoules()) * u128::from(DAY_MINUTES);
     let own = own / u128::from(minutes.max(1));
-    remove_idle(&IdleRequest {
+    let removed = remove_idle(&IdleRequest {
         standing: standing(
             scene,
             workload,
@@ -447,7 +482,8 @@ fn remove(
         samples: &used.samples,
         past: &used.past,
         own_per_day: Joules::from_microjoules(u64::try_from(own).unwrap_or(u64::MAX)),
-    })
+    })?;
+    Ok(removed)
 }
 
 fn fit(

@@ -39,8 +39,8 @@ pub(super) fn at_site(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Option
         let energy = u128::from(row.energy.value.microjoules());
         all += energy;
         // A node that moved was elsewhere in other hours.
-        let node = grouped.all.nodes.get(row.node).filter(|_| row.place == 0);
-        let named = node.and_then(|node| Some((*node, unplaced.get(*node)?)));
+        let node = grouped.all.node(row).filter(|_| row.place() == 0);
+        let named = node.and_then(|node| Some((node, unplaced.get(node)?)));
         if let Some((node, region)) = named {
             here += energy;
             nodes.insert(node);

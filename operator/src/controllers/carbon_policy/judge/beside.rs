@@ -60,7 +60,7 @@ pub(super) fn embodied(
     let mut now: BTreeMap<&str, Option<u32>> = BTreeMap::new();
     let reserved = rows.filter_map(|(asks, row)| {
         let seconds = row.minutes.saturating_mul(60);
-        let node = *grouped.all.nodes.get(row.node)?;
+        let node = grouped.all.node(row)?;
         // A name that came again is of another machine.
         let earlier = inputs.facts.earlier_millicores(node).iter();
         let mut earlier = earlier.filter(|(until, _)| row.hour < *until);
@@ -116,7 +116,7 @@ pub(super) fn sources(
     let hours: BTreeSet<UtcHour> = if inputs.policy.others.places.is_empty() {
         account.hours.keys().copied().chain(earlier).collect()
     } else {
-        let here = grouped.rows().filter(|row| row.place == 0);
+        let here = grouped.rows().filter(|row| row.place() == 0);
         here.map(|row| row.hour).chain(earlier).collect()
     };
     sources::used(&*inputs.policy.intensity.series, hours)
@@ -130,7 +130,7 @@ pub(super) fn places(policy: &ValidatedPolicy, grouped: &Grouped<'_>) -> Vec<Pla
     }
     let mut used: BTreeMap<usize, Used> = BTreeMap::new();
     for row in grouped.rows() {
-        let sum = used.entry(row.place).or_default();
+        let sum = used.entry(row.place()).or_default();
         sum.energy += u128::from(row.energy.value.microjoules());
         *sum.hours.entry(row.hour).or_default() += u128::from(row.energy.value.microjoules());
     }

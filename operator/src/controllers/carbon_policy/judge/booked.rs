@@ -22,33 +22,39 @@ use crate::ledger::{HourRow, LedgerAccount, PodNames, Snapshot};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Booked {
     pub(super) hour: UtcHour,
+    /// The number of its node among [`Rows::nodes`].
+    pub(super) node: u32,
+    place: u32,
     pub(super) provenance: Provenance,
-    /// The number of the node, by name.
-    pub(super) node: usize,
-    pub(super) place: usize,
     pub(super) energy: Estimate<Joules>,
     pub(super) cpu_us: u64,
     pub(super) minutes: u64,
 }
 
 impl Booked {
-    fn of(row: &HourRow, node: usize, place: usize) -> Self {
+    fn of(row: &HourRow, node: u32, place: usize) -> Self {
         Self {
             hour: row.hour,
-            provenance: row.provenance,
             node,
-            place,
+            // A policy has a few places.
+            place: u32::try_from(place).unwrap_or(u32::MAX),
+            provenance: row.provenance,
             energy: row.energy,
             cpu_us: row.cpu_us,
             minutes: row.minutes,
         }
     }
 
+    /// The number of its place among the policy's.
+    pub(super) fn place(&self) -> usize {
+        index(self.place)
+    }
+
     /// As it is priced.
     pub(super) fn energy_row(&self) -> EnergyRow {
         EnergyRow {
             hour: self.hour,
-            place: self.place,
+            place: self.place(),
             energy: self.energy,
             provenance: self.provenance,
         }
@@ -92,14 +98,16 @@ pub(super) struct Member<'a> {
 impl<'a> Rows<'a> {
     /// Puts the rows of a snapshot in order, as a policy sees them.
     pub(super) fn of(policy: &ValidatedPolicy, snapshot: &'a Snapshot, window: Period) -> Self {
-        let mut reader = Reader {
-            entries: Vec::with_capacity(snapshot.rows.len()),
-            ..Reader::default()
-        };
+        let mut reader = Reader::of(snapshot);
         for row in &snapshot.rows {
             reader.read(policy, row, window);
         }
-        reader.finish(policy, snapshot)
+        reader.finish(policy)
+    }
+
+    /// The name of a row's node.
+    pub(super) fn node(&self, row: &Booked) -> Option<&'a str> {
+        self.nodes.get(index(row.node)).copied()
     }
 
     /// The rows of a range.
@@ -114,73 +122,94 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// A row of a pod with the numbers of its names as they came.
-struct Entry<'a> {
-    row: &'a HourRow,
-    pod: usize,
-    node: usize,
-    place: usize,
+/// The number of a name, as they came.
+type Number = u32;
+
+/// Where what a number is of stands.
+pub(super) fn index(number: Number) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// The names of a row; no pod where the row is not to be put in order.
+struct Entry {
+    pod: Option<Number>,
+    node: Number,
 }
 
 /// Reads rows in the order in which they come.
-#[derive(Default)]
 struct Reader<'a> {
+    snapshot: &'a Snapshot,
     nodes: Numbers<'a>,
     /// Of each node by its number.
     places: Vec<PlaceNumbers>,
     pods: Numbers<'a>,
-    /// Rows of pods within the window.
-    entries: Vec<Entry<'a>>,
-    /// Others, with nodes by their numbers as they came.
+    /// Of each row.
+    entries: Vec<Entry>,
+    /// Rows that are not put in order, with nodes by their numbers as they came.
     named: BTreeMap<&'static str, Vec<Booked>>,
     outside: Vec<(&'a LedgerAccount, Booked)>,
 }
 
 impl<'a> Reader<'a> {
-    fn read(&mut self, policy: &ValidatedPolicy, row: &'a HourRow, window: Period) {
-        let node = self.nodes.of(&row.node);
-        if node == self.places.len() {
-            self.places.push(policy.places_of(&row.node));
-        }
-        let places = self.places.get(node);
-        let place = places.map_or(0, |places| places.at(row.hour));
-        // A pod with rows of another time only is none without rows.
-        let pod = row.pod().map(|uid| self.pods.of(uid));
-        let booked = || Booked::of(row, node, place);
-        match (&row.account, pod) {
-            (account, _) if !window.contains(row.hour) => self.outside.push((account, booked())),
-            (LedgerAccount::Named(name), _) => {
-                self.named.entry(name).or_default().push(booked());
-            }
-            (LedgerAccount::Pod(_), pod) => self.entries.extend(pod.map(|pod| Entry {
-                row,
-                pod,
-                node,
-                place,
-            })),
+    fn of(snapshot: &'a Snapshot) -> Self {
+        Self {
+            snapshot,
+            nodes: Numbers::with_room(snapshot.nodes.len()),
+            places: Vec::new(),
+            pods: Numbers::with_room(snapshot.pods.len()),
+            entries: Vec::with_capacity(snapshot.rows.len()),
+            named: BTreeMap::new(),
+            outside: Vec::new(),
         }
     }
 
-    fn finish(self, policy: &ValidatedPolicy, snapshot: &'a Snapshot) -> Rows<'a> {
+    fn read(&mut self, policy: &ValidatedPolicy, row: &'a HourRow, window: Period) {
+        let node = self.nodes.of(&row.node);
+        if index(node) == self.places.len() {
+            self.places.push(policy.places_of(&row.node));
+        }
+        // A pod with rows of another time only is none without rows.
+        let pod = row.pod().map(|uid| self.pods.of(uid));
+        let pod = pod.filter(|_| window.contains(row.hour));
+        if pod.is_none() {
+            let booked = self.booked(row, node);
+            match row.account {
+                LedgerAccount::Named(name) if window.contains(row.hour) => {
+                    self.named.entry(name).or_default().push(booked);
+                }
+                _ => self.outside.push((&row.account, booked)),
+            }
+        }
+        self.entries.push(Entry { pod, node });
+    }
+
+    fn booked(&self, row: &HourRow, node: Number) -> Booked {
+        let places = self.places.get(index(node));
+        let place = places.map_or(0, |places| places.at(row.hour));
+        Booked::of(row, node, place)
+    }
+
+    fn finish(self, policy: &ValidatedPolicy) -> Rows<'a> {
         let (nodes, rank) = self.nodes.by_name();
-        let rank = |node: usize| rank.get(node).copied().unwrap_or(node);
         let ranked = |booked: Booked| Booked {
-            node: rank(booked.node),
+            node: rank.get(index(booked.node)).copied().unwrap_or_default(),
             ..booked
         };
         let mut layout = Layout::of(&self.entries, self.pods.names.len());
-        let members = layout.members(policy, snapshot, &self.pods);
+        let members = layout.members(policy, self.snapshot, &self.pods);
         let unselected = layout.unselected(&self.pods);
         let order = layout.order(&self.entries);
-        let entries = order
-            .into_iter()
-            .filter_map(|index| self.entries.get(index));
-        let rows = entries.map(|one| Booked::of(one.row, rank(one.node), one.place));
+        let mut rows = Vec::with_capacity(order.len());
+        rows.extend(order.into_iter().filter_map(|number| {
+            let row = self.snapshot.rows.get(index(number))?;
+            let entry = self.entries.get(index(number))?;
+            Some(ranked(self.booked(row, entry.node)))
+        }));
         let named = self.named.into_iter();
         let outside = self.outside.into_iter();
         Rows {
             nodes,
-            rows: rows.collect(),
+            rows,
             members,
             unselected,
             named: named
@@ -204,10 +233,10 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(entries: &[Entry<'_>], pods: usize) -> Self {
+    fn of(entries: &[Entry], pods: usize) -> Self {
         let mut counts = vec![0; pods];
-        for entry in entries {
-            if let Some(count) = counts.get_mut(entry.pod) {
+        for pod in entries.iter().filter_map(|entry| entry.pod) {
+            if let Some(count) = counts.get_mut(index(pod)) {
                 *count += 1;
             }
         }
@@ -219,10 +248,10 @@ impl Layout {
     }
 
     /// Gives a pod's rows the next places.
-    fn place(&mut self, pod: usize) -> Range<usize> {
+    fn place(&mut self, pod: Number) -> Range<usize> {
         let begin = self.free;
-        self.free += self.counts.get(pod).copied().unwrap_or(0);
-        if let Some(next) = self.next.get_mut(pod) {
+        self.free += self.counts.get(index(pod)).copied().unwrap_or(0);
+        if let Some(next) = self.next.get_mut(index(pod)) {
             *next = Some(begin);
         }
         begin..self.free
@@ -236,31 +265,39 @@ impl Layout {
         snapshot: &'a Snapshot,
         numbers: &Numbers<'a>,
     ) -> Vec<Member<'a>> {
-        let selected = snapshot.pods.iter().filter(|(_, pod)| selects(policy, pod));
-        let mut members: Vec<(Member<'a>, Option<usize>)> = selected
-            .filter_map(|(uid, names)| {
-                let number = numbers.known.get(&**uid).copied();
-                let rows = number.and_then(|number| self.counts.get(number));
+        // Kinds in namespaces are few: within each, names alone are compared.
+        let mut spaces: HashMap<(&str, &str), Vec<(Member<'a>, Option<Number>)>> = HashMap::new();
+        for (uid, names) in snapshot.pods.iter().filter(|(_, pod)| selects(policy, pod)) {
+            let number = numbers.known.get(&**uid).copied();
+            let rows = number.and_then(|number| self.counts.get(index(number)));
+            if rows != Some(&0) {
                 let member = Member {
                     key: Key::of(names),
                     uid,
                     names,
                     rows: 0..0,
                 };
-                (rows != Some(&0)).then_some((member, number))
-            })
-            .collect();
-        members.sort_unstable_by(|(a, _), (b, _)| (a.key, a.uid).cmp(&(b.key, b.uid)));
-        let placed = members.into_iter().map(|(member, number)| Member {
-            rows: number.map_or(self.free..self.free, |number| self.place(number)),
-            ..member
-        });
-        placed.collect()
+                let space = (member.key.namespace, member.key.kind);
+                spaces.entry(space).or_default().push((member, number));
+            }
+        }
+        let mut spaces: Vec<_> = spaces.into_iter().collect();
+        spaces.sort_unstable_by_key(|(space, _)| *space);
+        let mut placed = Vec::with_capacity(snapshot.pods.len());
+        for (_, mut members) in spaces {
+            members.sort_unstable_by_key(|(member, _)| (member.key.name, member.uid));
+            placed.extend(members.into_iter().map(|(member, number)| Member {
+                rows: number.map_or(self.free..self.free, |number| self.place(number)),
+                ..member
+            }));
+        }
+        placed
     }
 
     /// The pods with rows whose places are not known yet.
     fn unselected<'a>(&mut self, numbers: &Numbers<'a>) -> Vec<(&'a str, Range<usize>)> {
-        let is_left = |number: usize| {
+        let is_left = |number: Number| {
+            let number = index(number);
             self.next.get(number) == Some(&None) && self.counts.get(number) != Some(&0)
         };
         let all = (0..).zip(&numbers.names);
@@ -275,15 +312,16 @@ impl Layout {
             .collect()
     }
 
-    /// The entry of each place.
-    fn order(mut self, entries: &[Entry<'_>]) -> Vec<usize> {
+    /// The number of the row in each place.
+    fn order(mut self, entries: &[Entry]) -> Vec<u32> {
         let mut order = vec![0; self.free];
-        for (index, entry) in entries.iter().enumerate() {
-            let Some(Some(next)) = self.next.get_mut(entry.pod) else {
+        for (row, entry) in (0..).zip(entries) {
+            let next = entry.pod.and_then(|pod| self.next.get_mut(index(pod)));
+            let Some(Some(next)) = next else {
                 continue;
             };
             if let Some(place) = order.get_mut(*next) {
-                *place = index;
+                *place = row;
             }
             *next += 1;
         }
@@ -296,39 +334,49 @@ impl Layout {
 /// Each hour lists them in the same order, so the one that came after the last
 /// one before is tried first; a name is one text that all rows share, and only
 /// where it is not, or comes out of order, it is looked up.
-#[derive(Default)]
 struct Numbers<'a> {
     names: Vec<&'a Arc<str>>,
-    known: HashMap<&'a str, usize>,
+    known: HashMap<&'a str, Number>,
     /// The number that came after each.
-    after: Vec<usize>,
-    last: usize,
+    after: Vec<Number>,
+    last: Number,
 }
 
 impl<'a> Numbers<'a> {
-    fn of(&mut self, name: &'a Arc<str>) -> usize {
-        let is = |number: &usize| {
-            let known = self.names.get(*number);
+    fn with_room(names: usize) -> Self {
+        Self {
+            names: Vec::with_capacity(names),
+            known: HashMap::with_capacity(names),
+            after: Vec::with_capacity(names),
+            last: 0,
+        }
+    }
+
+    fn of(&mut self, name: &'a Arc<str>) -> Number {
+        let is = |number: &Number| {
+            let known = self.names.get(index(*number));
             known.is_some_and(|known| Arc::ptr_eq(known, name))
         };
         if is(&self.last) {
             return self.last;
         }
-        let after = self.after.get(self.last).copied();
+        let after = self.after.get(index(self.last)).copied();
         let number = match after.filter(is) {
             Some(number) => number,
             None => self.looked_up(name),
         };
-        if let Some(after) = self.after.get_mut(self.last) {
+        if let Some(after) = self.after.get_mut(index(self.last)) {
             *after = number;
         }
         self.last = number;
         number
     }
 
-    fn looked_up(&mut self, name: &'a Arc<str>) -> usize {
-        let number = *self.known.entry(name).or_insert(self.names.len());
-        if number == self.names.len() {
+    fn looked_up(&mut self, name: &'a Arc<str>) -> Number {
+        // No memory holds as many names as there are numbers.
+        let new = Number::try_from(self.names.len()).unwrap_or(Number::MAX);
+        let number = *self.known.entry(name).or_insert(new);
+        if number == new {
             self.names.push(name);
             self.after.push(0);
         }
@@ -336,13 +384,13 @@ impl<'a> Numbers<'a> {
     }
 
     /// The names in their order, and the place of each number in it.
-    fn by_name(&self) -> (Vec<&'a str>, Vec<usize>) {
-        let mut sorted: Vec<(&str, usize)> =
-            self.names.iter().map(|name| &***name).zip(0..).collect();
+    fn by_name(&self) -> (Vec<&'a str>, Vec<u32>) {
+        let numbered = self.names.iter().map(|name| &***name).zip(0..);
+        let mut sorted: Vec<(&str, Number)> = numbered.collect();
         sorted.sort_unstable();
         let mut rank = vec![0; sorted.len()];
-        for (place, (_, number)) in sorted.iter().enumerate() {
-            if let Some(rank) = rank.get_mut(*number) {
+        for (place, (_, number)) in (0..).zip(&sorted) {
+            if let Some(rank) = rank.get_mut(index(*number)) {
                 *rank = place;
             }
         }

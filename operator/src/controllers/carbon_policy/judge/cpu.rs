@@ -7,11 +7,11 @@ use tanso_carbon::recommend::rightsize::{CpuSample, PastDay};
 
 use super::group::{Pod, Workload};
 use super::scene::Scene;
-use crate::ledger::{CpuDay, CpuMinute, past_cpu};
+use crate::ledger::{CpuDay, CpuMinute, PodNames, past_cpu};
 
 const MICROS: f64 = 1e6;
 const DAY_S: i64 = 86_400;
-const MINUTE_S: u64 = 60;
+const MINUTE_S: i64 = 60;
 
 /// CPU of a workload's pods.
 pub(super) struct Used<'a> {
@@ -40,16 +40,20 @@ pub(super) fn most_cores(scene: &Scene<'_>, workload: &Workload<'_>) -> f64 {
     of_late.chain(before).fold(0.0, f64::max)
 }
 
-/// Of whole minutes that of most time has the most cores.
+/// Of minutes in all of which it was there that of most time has the most cores.
 fn most_of_late(pod: &Pod<'_>) -> f64 {
-    let (mut whole_us, mut most) = (0, 0.0_f64);
-    for one in pod.minutes {
-        match present_s(pod, one) {
-            MINUTE_S => whole_us = one.cpu_us.max(whole_us),
-            seconds => most = most.max(cores(one.cpu_us, seconds)),
-        }
+    let PodNames {
+        started_at,
+        finished_at,
+        ..
+    } = pod.names;
+    let began_before = started_at.is_none_or(|at| at <= pod.minutes.oldest());
+    let last_end = pod.minutes.newest().saturating_add(MINUTE_S);
+    if began_before && finished_at.is_none_or(|at| at >= last_end) {
+        return cores(pod.minutes.most_us(), MINUTE_S.unsigned_abs());
     }
-    most.max(cores(whole_us, MINUTE_S))
+    let each = pod.minutes.all().iter().map(|one| sample(pod, one).cores);
+    each.fold(0.0, f64::max)
 }
 
 /// The past days that count.
@@ -90,24 +94,25 @@ fn cores(cpu_us: u64, seconds: u64) -> f64 {
     cores
 }
 
-/// For how long a pod was there in a minute: for a part of it only where it
-/// began or ended within.
-fn present_s(pod: &Pod<'_>, one: &CpuMinute) -> u64 {
-    past_cpu::present_s(one.minute, pod.names.started_at, pod.names.finished_at)
-}
-
 /// The last minutes of its pods.
 fn samples(workload: &Workload<'_>) -> Vec<CpuSample> {
-    let minutes = workload.pods.iter().map(|pod| pod.minutes.len()).sum();
+    let minutes = workload
+        .pods
+        .iter()
+        .map(|pod| pod.minutes.all().len())
+        .sum();
     let mut samples = Vec::with_capacity(minutes);
     for pod in workload.pods {
-        samples.extend(pod.minutes.iter().map(|one| sample(pod, one)));
+        samples.extend(pod.minutes.all().iter().map(|one| sample(pod, one)));
     }
     samples
 }
 
+/// One of a pod that began or ended within a minute was there for a part of it
+/// only.
 fn sample(pod: &Pod<'_>, one: &CpuMinute) -> CpuSample {
-    let seconds = present_s(pod, one);
+    let (from, until) = (pod.names.started_at, pod.names.finished_at);
+    let seconds = past_cpu::present_s(one.minute, from, until);
     CpuSample {
         at: Timestamp::from_second(one.minute).unwrap_or(Timestamp::MIN),
         seconds: u32::try_from(seconds).unwrap_or(60),

@@ -76,8 +76,7 @@ fn add_workload(facts: &mut Canonical, workload: &Workload<'_>) {
     facts.count(workload.cpu_days.map_or(0, |days| days.len()));
     for (day, seen) in days {
         add_hour(facts, *day);
-        facts.number(seen.minutes);
-        facts.number(seen.most_microcores);
+        facts.numbers([seen.minutes, seen.most_microcores]);
         facts.count(seen.seconds.len());
         for (bucket, seconds) in &seen.seconds {
             facts.bytes(bucket.to_le_bytes());
@@ -133,12 +132,9 @@ fn add_rows(facts: &mut Canonical, rows: &[Booked]) {
 
 fn add_row(facts: &mut Canonical, row: &Booked) {
     add_hour(facts, row.hour);
-    // No ledger has so many nodes.
-    let node = u32::try_from(row.node).unwrap_or(u32::MAX);
-    facts.bytes(node.to_le_bytes());
+    facts.bytes(row.node.to_le_bytes());
     add_energy(facts, row.provenance, row.energy);
-    facts.number(row.cpu_us);
-    facts.number(row.minutes);
+    facts.numbers([row.cpu_us, row.minutes]);
 }
 
 fn add_energy(facts: &mut Canonical, provenance: Provenance, energy: Estimate<Joules>) {
@@ -153,9 +149,7 @@ fn add_energy(facts: &mut Canonical, provenance: Provenance, energy: Estimate<Jo
     if is_exact {
         facts.number(value);
     } else {
-        for bound in [low, value, high] {
-            facts.number(bound);
-        }
+        facts.numbers([low, value, high]);
     }
 }
 
@@ -187,8 +181,7 @@ fn add_memory(facts: &mut Canonical, inputs: &Inputs<'_>) {
         facts.count(days.len());
         for (day, held) in days {
             add_hour(facts, *day);
-            facts.number(held.peak_bytes);
-            facts.number(held.minutes);
+            facts.numbers([held.peak_bytes, held.minutes]);
             add_maybe(facts, held.killed_with);
         }
     }
@@ -204,8 +197,7 @@ fn add_maybe(facts: &mut Canonical, number: Option<u64>) {
 fn add_advice(facts: &mut Canonical, row: &AdviceRow) {
     facts.texts(&row.workload);
     facts.texts(&[row.told.resource.as_str(), &row.container]);
-    facts.number(row.told.asked);
-    facts.number(row.told.advised);
+    facts.numbers([row.told.asked, row.told.advised]);
     add_hour(facts, row.first_told);
     add_hour(facts, row.told.last_told);
     let Estimate { low, value, high } = row.saving_mg_per_day;

@@ -13,7 +13,7 @@ use tanso_power::Joules;
 use super::ValidatedPolicy;
 use super::booked::{Booked, Member, Rows};
 use crate::ledger::memory::WorkloadKey;
-use crate::ledger::{CpuDay, CpuMinute, LedgerAccount, MemoryDay, PodNames, Snapshot};
+use crate::ledger::{CpuDay, LedgerAccount, MemoryDay, PodMinutes, PodNames, Snapshot};
 
 /// The account of pods that the policy does not select, or nobody named.
 const UNSELECTED: &str = "unselected";
@@ -57,7 +57,7 @@ pub(super) struct Pod<'a> {
     pub(super) names: &'a PodNames,
     pub(super) rows: &'a [Booked],
     /// Its CPU time in each of the last minutes.
-    pub(super) minutes: &'a [CpuMinute],
+    pub(super) minutes: &'a PodMinutes,
 }
 
 impl<'a> Pod<'a> {
@@ -116,6 +116,7 @@ impl<'a> Grouped<'a> {
     pub(super) fn of(all: &'a Rows<'a>, pods: &'a [Pod<'a>], snapshot: &'a Snapshot) -> Self {
         let mut cpu_days = Along::of(&snapshot.cpu_days);
         let mut memory_days = Along::of(&snapshot.memory);
+        let newest_minute = snapshot.cpu_minutes.newest();
         let mut begin = 0;
         let workloads = pods.chunk_by(|a, b| Key::of(a.names) == Key::of(b.names));
         let workloads = workloads.filter_map(|pods| {
@@ -133,7 +134,7 @@ impl<'a> Grouped<'a> {
                 place: place_of_most(rows),
                 cpu_days: cpu_days.at(key),
                 memory_days: memory_days.at(key),
-                newest_minute: snapshot.cpu_minutes.newest(),
+                newest_minute,
             })
         });
         Self {
@@ -172,13 +173,13 @@ impl<'a> Grouped<'a> {
 
 /// The place of most energy.
 fn place_of_most(rows: &[Booked]) -> Option<usize> {
-    let first = rows.first()?.place;
-    if rows.iter().all(|row| row.place == first) {
+    let first = rows.first()?.place();
+    if rows.iter().all(|row| row.place() == first) {
         return Some(first);
     }
     let mut used: BTreeMap<usize, u128> = BTreeMap::new();
     for row in rows {
-        *used.entry(row.place).or_default() += u128::from(row.energy.value.microjoules());
+        *used.entry(row.place()).or_default() += u128::from(row.energy.value.microjoules());
     }
     let most = used.into_iter().max_by_key(|(_, energy)| *energy);
     most.map(|(place, _)| place)

@@ -11,7 +11,7 @@ use tanso_carbon::{HourlyIntensity, Pue};
 use tanso_crds::power_monitor::IdleSharing;
 use tanso_power::Joules;
 
-use super::booked::Booked;
+use super::booked::{Booked, index};
 use super::group::Workload;
 use super::standing::covered_minutes;
 use super::{Facts, Inputs, ValidatedPolicy, local_day};
@@ -91,12 +91,17 @@ impl<'a> Scene<'a> {
 
     /// The nodes of rows, each once and by name.
     pub(super) fn nodes(&self, rows: &[Booked]) -> Vec<Node> {
-        let mut numbers: Vec<usize> = rows.iter().map(|row| row.node).collect();
-        numbers.dedup();
+        let mut numbers = Vec::new();
+        for row in rows {
+            // Rows of a pod are mostly of one node.
+            if numbers.last() != Some(&row.node) {
+                numbers.push(row.node);
+            }
+        }
         numbers.sort_unstable();
         numbers.dedup();
         let nodes = numbers.into_iter();
-        let known = nodes.filter_map(|number| self.nodes.get(number).copied());
+        let known = nodes.filter_map(|number| self.nodes.get(index(number)).copied());
         known.collect()
     }
 }

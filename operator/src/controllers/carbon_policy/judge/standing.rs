@@ -133,9 +133,8 @@ fn pod_minutes(scene: &Scene<'_>, workload: &Workload<'_>) -> Result<u64, NoAdvi
 /// Pods that used CPU in the newest minutes; at least one.
 pub(super) fn replicas(workload: &Workload<'_>) -> u32 {
     let since = workload.newest_minute - 2 * MINUTE_S;
-    // Minutes come in their order: the last says it at once.
-    let runs = |pod: &&Pod<'_>| pod.minutes.iter().rev().any(|one| one.minute >= since);
-    let running = workload.pods.iter().filter(runs).count();
+    let pods = workload.pods.iter();
+    let running = pods.filter(|pod| pod.minutes.newest() >= since).count();
     u32::try_from(running).unwrap_or(u32::MAX).max(1)
 }
 

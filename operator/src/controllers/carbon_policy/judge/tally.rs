@@ -79,6 +79,7 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use super::super::advise::Message;
     use super::*;
 
     #[test]
@@ -93,7 +94,7 @@ mod tests {
             let why = Counted {
                 action: Action::ShiftInTime,
                 reason: WhyNot::SavesTooLittle,
-                message: format!("{name} saves 0.0 %").into(),
+                message: Message::Said(format!("{name} saves 0.0 %")),
             };
             tally.note(&why, of, emissions);
         }

@@ -400,7 +400,7 @@ fn a_run_of_seconds_needs_what_it_used_in_them() {
     assert!((76..=84).contains(&whole), "{whole}");
     // Each minute another pod, there for twenty seconds of it: 200m.
     let minutes = std::mem::take(&mut runs.cpu_minutes);
-    for (minute, run) in minutes.of(&uid).iter().zip(0..) {
+    for (minute, run) in minutes.of(&uid).all().iter().zip(0..) {
         let (uid, mut names) = names(&format!("j1-{run}"), "CronJob", "etl");
         names.started_at = Some(minute.minute + 5);
         names.finished_at = Some(minute.minute + 25);
