@@ -166,7 +166,7 @@ fn sought(
             let cpu_us = query.query_row([minute, *account], |row| read(row, 0));
             if let Some(cpu_us) = cpu_us.optional().map_err(&fault)? {
                 let cpu_us = unsigned("minutes", cpu_us)?;
-                found.add(Arc::clone(pod), [CpuMinute { minute, cpu_us }]);
+                found.extend([(Arc::clone(pod), CpuMinute { minute, cpu_us })]);
             }
         }
     }
