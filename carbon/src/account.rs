@@ -426,7 +426,7 @@ impl Account {
     }
 }
 
-fn is_exact<T: PartialEq>(figure: Estimate<T>) -> bool {
+fn is_exact<T: Copy + PartialEq>(figure: Estimate<T>) -> bool {
     figure.low == figure.value && figure.value == figure.high
 }
 

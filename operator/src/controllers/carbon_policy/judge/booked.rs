@@ -68,13 +68,16 @@ impl Booked {
     }
 }
 
+/// A member with the number that its rows bear, if it has any.
+type Numbered<'a> = (Member<'a>, Option<Number>);
+
 /// All rows of a snapshot, each in exactly one place.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
     /// The names of all nodes of rows, in order.
     pub(super) nodes: Vec<&'a str>,
     /// Rows within the window: of the members, then of other pods.
-    rows: Vec<Booked>,
+    booked: Vec<Booked>,
     /// The pods of workloads that have rows within the window or none at all, by
     /// workload and UID, with where their rows are.
     pub(super) members: Vec<Member<'a>>,
@@ -112,7 +115,7 @@ impl<'a> Rows<'a> {
 
     /// The rows of a range.
     pub(super) fn within(&self, range: Range<usize>) -> &[Booked] {
-        self.rows.get(range).unwrap_or_default()
+        self.booked.get(range).unwrap_or_default()
     }
 
     /// Pods that the policy does not select, or nobody named, with their rows.
@@ -209,7 +212,7 @@ impl<'a> Reader<'a> {
         let outside = self.outside.into_iter();
         Rows {
             nodes,
-            rows,
+            booked: rows,
             members,
             unselected,
             named: named
@@ -266,7 +269,7 @@ impl Layout {
         numbers: &Numbers<'a>,
     ) -> Vec<Member<'a>> {
         // Kinds in namespaces are few: within each, names alone are compared.
-        let mut spaces: HashMap<(&str, &str), Vec<(Member<'a>, Option<Number>)>> = HashMap::new();
+        let mut spaces: HashMap<(&str, &str), Vec<Numbered<'a>>> = HashMap::new();
         for (uid, names) in snapshot.pods.iter().filter(|(_, pod)| selects(policy, pod)) {
             let number = numbers.known.get(&**uid).copied();
             let rows = number.and_then(|number| self.counts.get(index(number)));

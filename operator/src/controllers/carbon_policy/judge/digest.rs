@@ -1,6 +1,7 @@
 //! The digest of everything that an evaluation was made from; pure.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tanso_carbon::account::EnergyRow;
@@ -73,7 +74,7 @@ fn add_workload(facts: &mut Canonical, workload: &Workload<'_>) {
         add_rows(facts, pod.rows);
     }
     let days = workload.cpu_days.into_iter().flatten();
-    facts.count(workload.cpu_days.map_or(0, |days| days.len()));
+    facts.count(workload.cpu_days.map_or(0, BTreeMap::len));
     for (day, seen) in days {
         add_hour(facts, *day);
         facts.numbers([seen.minutes, seen.most_microcores]);

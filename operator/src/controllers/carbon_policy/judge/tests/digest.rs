@@ -32,19 +32,21 @@ fn digest_of(snapshot: &Snapshot) -> String {
 
 type Change = fn(&mut Snapshot);
 
+type RowChange = fn(&mut HourRow);
+
 /// Of the first row, which is a pod's, of one of an account and of the last,
 /// which is outside of the window.
-const OF_ROWS: [(&str, fn(&mut HourRow)); 9] = [
+const OF_ROWS: [(&str, RowChange); 9] = [
     ("hour", |row| row.hour = row.hour.plus_hours(-1)),
     ("node", |row| row.node = Arc::from("n2")),
     ("account", |row| row.account = pod("a9")),
     ("provenance", |row| row.provenance = Provenance::Simulated),
     ("low", |row| row.energy.low = Joules::from_microjoules(1)),
     ("value", |row| {
-        row.energy.value = row.energy.value + Joules::from_microjoules(1);
+        row.energy.value += Joules::from_microjoules(1);
     }),
     ("high", |row| {
-        row.energy.high = row.energy.high + Joules::from_microjoules(1);
+        row.energy.high += Joules::from_microjoules(1);
     }),
     ("cpu", |row| row.cpu_us += 1),
     ("minutes", |row| row.minutes += 1),
@@ -54,16 +56,16 @@ const OF_PARTS: [(&str, Change); 22] = [
     ("a row less", |all| drop(all.rows.pop())),
     ("a row twice", |all| all.rows.push(all.rows[0].clone())),
     ("a name", |all| {
-        all.pods.get_mut("a1").unwrap().workload_name.push('x')
+        all.pods.get_mut("a1").unwrap().workload_name.push('x');
     }),
     ("a pod less", |all| drop(all.pods.remove("a1"))),
     ("earlier hour", |all| all.earlier[0].hour = hour()),
     ("earlier place", |all| all.earlier[0].place = 1),
     ("earlier provenance", |all| {
-        all.earlier[0].provenance = Provenance::Modelled
+        all.earlier[0].provenance = Provenance::Modelled;
     }),
     ("earlier energy", |all| {
-        all.earlier[0].energy.high = Joules::from_microjoules(8)
+        all.earlier[0].energy.high = Joules::from_microjoules(8);
     }),
     ("CPU day", |all| {
         let days = all.cpu_days.values_mut().next().unwrap();
@@ -81,7 +83,7 @@ const OF_PARTS: [(&str, Change); 22] = [
     ("advice asked", |all| all.advice[0].told.asked += 1),
     ("advice container", |all| all.advice[0].container.push('x')),
     ("advice saving", |all| {
-        all.advice[0].saving_mg_per_day.low -= 1
+        all.advice[0].saving_mg_per_day.low -= 1;
     }),
     ("advice outcome", |all| all.advice[0].outcome = None),
     ("advice final", |all| {
