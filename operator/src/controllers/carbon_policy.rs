@@ -360,3 +360,63 @@ fn error_policy<P: Policy>(
     let wait = BACK_OFF.0 * 2_u32.saturating_pow(failures.unwrap_or(3).min(7));
     Action::requeue(wait.min(BACK_OFF.1))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn policy(status: Option<&Value>) -> CarbonPolicy {
+        serde_json::from_value(json!({
+            "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
+            "metadata": {"name": "korea", "namespace": "shop", "uid": "u1", "generation": 3,
+                "annotations": {"reconcile.tanso.dev/requestedAt": "now"}},
+            "spec": {"site": {"zone": "KR", "timeZone": "Asia/Seoul"}, "regulations": []},
+            "status": status
+        }))
+        .unwrap()
+    }
+
+    /// An edit that was made while nobody looked waited for all policies that had
+    /// not changed: 25 seconds with a thousand of them.
+    #[test]
+    fn only_a_status_that_says_all_may_wait_after_a_start() {
+        let status = |generation: i64, wish: &str, ready: &str| {
+            json!({"observedGeneration": generation, "lastHandledReconcileAt": wish,
+                "conditions": [{"type": "Ready", "status": ready, "reason": "Evaluated", "message": "",
+                    "lastTransitionTime": "2026-10-05T07:00:00Z"}]})
+        };
+        assert!(stands(&policy(Some(&status(3, "now", "True")))));
+        for other in [
+            status(2, "now", "True"),
+            status(3, "before", "True"),
+            status(3, "now", "False"),
+        ] {
+            assert!(!stands(&policy(Some(&other))), "{other}");
+        }
+        assert!(!stands(&policy(None)));
+    }
+
+    #[test]
+    fn policies_whose_status_stands_have_their_turns_evenly_and_at_once_where_they_are_few() {
+        let turns: Vec<Duration> = (0..1_000)
+            .map(|number| among(&format!("uid-{number}"), 1_000))
+            .collect();
+        let within = |second: u64| {
+            let begin = Duration::from_secs(second);
+            let turns = turns.iter();
+            turns
+                .filter(|turn| **turn >= begin && **turn < begin + Duration::from_secs(1))
+                .count()
+        };
+        let each: Vec<usize> = (0..20).map(within).collect();
+        assert_eq!(each.iter().sum::<usize>(), 1_000);
+        assert!(
+            each.iter().all(|count| (20..100).contains(count)),
+            "{each:?}"
+        );
+        assert!(among("u1", 3) <= Duration::from_millis(60));
+        assert_eq!(among("u1", 0), Duration::ZERO);
+    }
+}
