@@ -49,6 +49,10 @@ pub use past_cpu::{CpuDay, CpuDays};
 pub use query::{Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
 pub use verify::Verification;
 
+/// Statements that stay prepared: those that every evaluation asks, some of them
+/// once for each node.
+const STATEMENTS: usize = 64;
+
 /// Calls that may wait for the ledger's thread; more wait at the sender.
 const QUEUE: usize = 64;
 
@@ -314,6 +318,7 @@ pub fn open_file_on(path: &Path, vfs: Option<&str>) -> Result<Connection, Ledger
             .map_err(fault)?;
     }
     schema::migrate(&mut connection)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 

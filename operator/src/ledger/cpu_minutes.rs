@@ -156,7 +156,7 @@ fn sought(
         return Ok(found);
     };
     let mut query = transaction
-        .prepare("SELECT cpu_us FROM minutes WHERE minute = ?1 AND account = ?2")
+        .prepare_cached("SELECT cpu_us FROM minutes WHERE minute = ?1 AND account = ?2")
         .map_err(&fault)?;
     for minute in (first..=last).step_by(MINUTE_S) {
         for (account, who) in accounts {
@@ -179,7 +179,7 @@ fn all(
 ) -> Result<CpuMinutes, LedgerFault> {
     let fault = LedgerFault::of("reading CPU time");
     let mut query = transaction
-        .prepare("SELECT minute, account, cpu_us FROM minutes")
+        .prepare_cached("SELECT minute, account, cpu_us FROM minutes")
         .map_err(&fault)?;
     let mut rows = query.query([]).map_err(&fault)?;
     // They come by minute: a number is found sooner than a name.

@@ -296,7 +296,7 @@ pub(super) fn read<T: rusqlite::types::FromSql>(
 fn current_nodes(transaction: &Transaction<'_>) -> Result<Vec<NodeAt>, LedgerFault> {
     let fault = LedgerFault::of("reading the cursors");
     let mut query = transaction
-        .prepare(
+        .prepare_cached(
             "SELECT node, journal, sequence, closed_until FROM cursors AS c
              WHERE revision = (SELECT max(revision) FROM cursors WHERE node = c.node)
              ORDER BY node",

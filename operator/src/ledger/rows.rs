@@ -71,7 +71,7 @@ pub(super) fn visit_only(
         return Ok(());
     };
     let mut query = transaction
-        .prepare(
+        .prepare_cached(
             "SELECT hour, node, account, provenance, caught_up,
                     low_uj, energy_uj, high_uj, cpu_us, minutes
              FROM hours WHERE hour = ?1 AND node = ?2 AND account = ?3",
@@ -102,7 +102,7 @@ pub(super) fn see_hours(
     let fault = LedgerFault::of("reading the hours that have data");
     let until = hour_number(period.until);
     let mut next = transaction
-        .prepare(
+        .prepare_cached(
             "SELECT hour, node FROM hours WHERE (hour, node) > (?1, ?2) AND hour < ?3
              ORDER BY hour, node LIMIT 1",
         )
@@ -143,7 +143,7 @@ fn plain(
                 low_uj, energy_uj, high_uj, cpu_us, minutes
          FROM {table} WHERE hour >= ?1 AND hour < ?2"
     );
-    let mut query = transaction.prepare(&sql).map_err(&fault)?;
+    let mut query = transaction.prepare_cached(&sql).map_err(&fault)?;
     let mut rows = query.query([from, until]).map_err(&fault)?;
     while let Some(row) = rows.next().map_err(&fault)? {
         let found = head(row).map_err(&fault)?;
@@ -166,7 +166,7 @@ fn packed(
 ) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("reading the ledger");
     let mut query = transaction
-        .prepare(
+        .prepare_cached(
             "SELECT hour, node, account, provenance, caught_up,
                     low_uj, energy_uj, high_uj, cpu_us, minutes, by_hour
              FROM days WHERE hour > ?1 AND hour < ?2",
@@ -237,8 +237,8 @@ fn first_in(
     let fault = LedgerFault::of("reading the hours that have data");
     let next = format!("SELECT hour FROM {table} WHERE hour > ?1 ORDER BY hour LIMIT 1");
     let has = format!("SELECT hour FROM {table} WHERE hour = ?1 AND node = ?2 LIMIT 1");
-    let mut next = transaction.prepare(&next).map_err(&fault)?;
-    let mut has = transaction.prepare(&has).map_err(&fault)?;
+    let mut next = transaction.prepare_cached(&next).map_err(&fault)?;
+    let mut has = transaction.prepare_cached(&has).map_err(&fault)?;
     let mut at = i64::MIN;
     loop {
         let hour = next.query_row([at], |row| read(row, 0)).optional();
@@ -256,7 +256,7 @@ fn first_in(
 fn first_of_day(transaction: &Transaction<'_>, node: i64, day: i64) -> Result<i64, LedgerFault> {
     let fault = LedgerFault::of("reading the hours that have data");
     let mut query = transaction
-        .prepare("SELECT by_hour FROM days WHERE hour = ?1 AND node = ?2")
+        .prepare_cached("SELECT by_hour FROM days WHERE hour = ?1 AND node = ?2")
         .map_err(&fault)?;
     let mut rows = query.query([day, node]).map_err(&fault)?;
     let mut first = HOURS;

@@ -31,7 +31,7 @@ pub(super) fn within(
     let fault = LedgerFault::of("reading pods that nobody saw");
     let mut found = HashSet::new();
     let mut gather = |sql: &str, namespace: Option<&str>| -> Result<(), LedgerFault> {
-        let mut query = connection.prepare(sql).map_err(&fault)?;
+        let mut query = connection.prepare_cached(sql).map_err(&fault)?;
         let mut rows = query.query(params_from_iter(namespace)).map_err(&fault)?;
         while let Some(row) = rows.next().map_err(&fault)? {
             let uid: String = row.get(0).map_err(&fault)?;

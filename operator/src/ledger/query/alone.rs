@@ -67,7 +67,7 @@ pub fn of_workload(
     );
     let (mut pods, mut accounts) = (HashMap::new(), HashMap::new());
     {
-        let mut query = transaction.prepare(&sql).map_err(&fault)?;
+        let mut query = transaction.prepare_cached(&sql).map_err(&fault)?;
         let mut rows = query.query(workload).map_err(&fault)?;
         while let Some(row) = rows.next().map_err(&fault)? {
             let pod = names::from_row(row).map_err(&fault)?;

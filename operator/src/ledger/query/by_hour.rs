@@ -132,7 +132,7 @@ fn pods_of(
         })
     };
     transaction
-        .prepare(&sql)
+        .prepare_cached(&sql)
         .and_then(|mut query| query.query_map(workload, pod)?.collect())
         .map_err(fault)
 }

@@ -81,7 +81,7 @@ pub(in crate::ledger) fn each<const N: usize>(
     show: &mut impl FnMut(&Row<'_>) -> Result<(), LedgerFault>,
 ) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of(doing);
-    let mut query = transaction.prepare(sql).map_err(&fault)?;
+    let mut query = transaction.prepare_cached(sql).map_err(&fault)?;
     for key in keys {
         let mut rows = query.query(params_from_iter(key)).map_err(&fault)?;
         while let Some(row) = rows.next().map_err(&fault)? {

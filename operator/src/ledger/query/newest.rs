@@ -81,7 +81,7 @@ pub fn newest_hour(
         return Ok((revision, Vec::new()));
     };
     let nodes = node_names(&transaction)?;
-    let mut query = transaction.prepare(ROWS).map_err(&fault)?;
+    let mut query = transaction.prepare_cached(ROWS).map_err(&fault)?;
     let mut rows = query.query([hour]).map_err(&fault)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(&fault)? {
@@ -138,7 +138,7 @@ fn node_minutes(connection: &mut Connection, hour: UtcHour) -> Result<NodeMinute
     let transaction = connection.transaction().map_err(&fault)?;
     let nodes = node_names(&transaction)?;
     let mut query = transaction
-        .prepare("SELECT node, max(minutes) FROM hours WHERE hour = ?1 GROUP BY node")
+        .prepare_cached("SELECT node, max(minutes) FROM hours WHERE hour = ?1 GROUP BY node")
         .map_err(&fault)?;
     let mut rows = query.query([hour_number(hour)]).map_err(&fault)?;
     let mut found = NodeMinutes::new();

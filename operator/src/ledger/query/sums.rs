@@ -65,7 +65,7 @@ fn counted(
     let mut accounts = HashSet::new();
     let (mut places, mut is_placed) = (Vec::new(), true);
     let mut gather = |sql: &str, namespace: Option<&str>| -> Result<(), rusqlite::Error> {
-        let mut query = transaction.prepare(sql)?;
+        let mut query = transaction.prepare_cached(sql)?;
         let mut rows = query.query(rusqlite::params_from_iter(namespace))?;
         while let Some(row) = rows.next()? {
             if !counts([text(row, 1)?, text(row, 2)?, text(row, 3)?]) {

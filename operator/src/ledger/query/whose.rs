@@ -15,7 +15,7 @@ use crate::ledger::rows::Place;
 pub(super) fn idle_of(transaction: &Transaction<'_>) -> Result<HashSet<i64>, LedgerFault> {
     let fault = LedgerFault::of("reading the accounts");
     transaction
-        .prepare("SELECT id FROM accounts WHERE kind = 'idle'")
+        .prepare_cached("SELECT id FROM accounts WHERE kind = 'idle'")
         .and_then(|mut query| query.query_map([], |row| row.get(0))?.collect())
         .map_err(&fault)
 }
@@ -28,7 +28,7 @@ pub(super) fn pods_of(
     let fault = LedgerFault::of("reading pod names");
     let mut pods = HashMap::new();
     let mut gather = |sql: &str, namespace: Option<&str>| -> Result<(), LedgerFault> {
-        let mut query = transaction.prepare(sql).map_err(&fault)?;
+        let mut query = transaction.prepare_cached(sql).map_err(&fault)?;
         let mut rows = query
             .query(rusqlite::params_from_iter(namespace))
             .map_err(&fault)?;
@@ -59,7 +59,7 @@ pub(super) fn node_names(
 ) -> Result<HashMap<i64, Arc<str>>, LedgerFault> {
     let fault = LedgerFault::of("reading the nodes");
     let mut query = transaction
-        .prepare("SELECT id, name FROM nodes")
+        .prepare_cached("SELECT id, name FROM nodes")
         .map_err(&fault)?;
     query
         .query_map([], |row| {
@@ -88,7 +88,7 @@ fn accounts_of_pods(
 ) -> Result<HashMap<i64, LedgerAccount>, LedgerFault> {
     let fault = LedgerFault::of("reading the accounts");
     let mut query = transaction
-        .prepare("SELECT id FROM accounts WHERE kind = 'pod' AND pod_uid = ?1")
+        .prepare_cached("SELECT id FROM accounts WHERE kind = 'pod' AND pod_uid = ?1")
         .map_err(&fault)?;
     let mut accounts = HashMap::new();
     for uid in pods.keys() {
@@ -107,7 +107,7 @@ fn all_accounts(
 ) -> Result<HashMap<i64, LedgerAccount>, LedgerFault> {
     let fault = LedgerFault::of("reading the accounts");
     let mut query = transaction
-        .prepare("SELECT id, kind, pod_uid FROM accounts")
+        .prepare_cached("SELECT id, kind, pod_uid FROM accounts")
         .map_err(&fault)?;
     let mut rows = query.query([]).map_err(&fault)?;
     let mut accounts = HashMap::new();
