@@ -146,7 +146,7 @@ proptest! {
             0 | 1 => format!("metric: GridIntensity, op: AtMost, limit: {limit}, unit: gCO2eq/kWh"),
             2 => format!("metric: EnergyBudget, op: AtMost, limit: {limit}, unit: kWh"),
             3 => format!("metric: CarbonBudget, op: AtMost, limit: {limit}, unit: gCO2eq, from: 2027-01-01"),
-            4 => "metric: Duty, unit: none".to_owned(),
+            4 => "metric: Duty, op: AtMost, unit: none".to_owned(),
             _ => format!("metric: Sci, op: AtMost, limit: {limit}, unit: gCO2eq/unit"),
         })).collect();
         let judged: Vec<_> = rules.iter().map(|rule| judge(rule, &evidence, thresholds, today)).collect();
