@@ -151,16 +151,20 @@ fn newer_reading(session: &Session, path: &str) -> Result<(String, f64)> {
     }
 }
 
-/// Times and CPU seconds of a cgroup, every few milliseconds until told.
+/// Times and CPU seconds of a cgroup, every few milliseconds until told, and once
+/// after it: the moment that is sought may be that of the last answer.
 fn sample(cgroup: &Path, done: &AtomicBool) -> Vec<(f64, f64)> {
     let mut samples = Vec::new();
-    while !done.load(Ordering::Relaxed) {
+    loop {
+        let is_last = done.load(Ordering::Relaxed);
         if let Ok(seconds) = kernel_seconds(cgroup) {
             samples.push((unix_seconds(), seconds));
         }
+        if is_last {
+            return samples;
+        }
         thread::sleep(Duration::from_millis(10));
     }
-    samples
 }
 
 /// The value at a time between two samples.
