@@ -2,19 +2,18 @@
 
 use core::ptr;
 
-use tanso_agent_abi::{
-    COMM, GroupKey, PROCESSORS_MAX, ProcessKey, ProcessTime, TaskBook, kind, mode, stat,
-};
+use tanso_agent_abi::{COMM, GroupKey, ProcessKey, ProcessTime, TaskBook, kind, mode, stat};
 
 use crate::{
     maps::{
-        book, book_process, count, mean_rest, note_dying, note_freed, replace, task_book, unseen_at,
+        book, book_process, count, mean_rest, note_dying, note_freed, replace, socket_at, task_book,
+        unseen_at,
     },
     offsets::{
         BY_PROCESS, MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT,
         OFF_SET_UNIFIED, OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_COMM, OFF_TASK_CPU,
         OFF_TASK_FLAGS, OFF_TASK_GROUP, OFF_TASK_LEADER, OFF_TASK_PID, OFF_TASK_START,
-        OFF_TASK_SUM, OFF_TASK_TGID, SOCKETS, START_NS,
+        OFF_TASK_SUM, OFF_TASK_TGID, START_NS,
     },
 };
 
@@ -272,14 +271,8 @@ unsafe fn socket_of(task: *const u8) -> u32 {
     if OFF_TASK_CPU.load() == 0 {
         return 0;
     }
-    // SAFETY: the caller's; the place is within the array, whose length is a
-    // power of two.
-    unsafe {
-        let cpu = field::<u32>(task, OFF_TASK_CPU.load()) as usize & (PROCESSORS_MAX - 1);
-        u32::from(ptr::read_volatile(
-            (&raw const SOCKETS).cast::<u8>().add(cpu),
-        ))
-    }
+    // SAFETY: the caller's.
+    socket_at(unsafe { field::<u32>(task, OFF_TASK_CPU.load()) })
 }
 
 /// Whether the task is of user space or the kernel's own.

@@ -12,8 +12,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tanso_agent_abi::{
-    CpuTime, Dying, GroupCounts, GroupEvent, GroupKey, ProcessKey, ProcessTime, ProcessorCounters,
-    TaskBook, stat,
+    CpuTime, Dying, GroupCounts, GroupEvent, GroupKey, PROCESSORS_MAX, ProcessKey, ProcessTime,
+    ProcessorCounters, TaskBook, stat,
 };
 
 /// `BPF_NOEXIST`: insert only.
@@ -38,6 +38,12 @@ static DYING: HashMap<u64, Dying, 4096> = HashMap::new();
 /// when loading.
 #[btf_map]
 static PROCESSES: HashMap<ProcessKey, ProcessTime, 1> = HashMap::new();
+
+/// The socket of each processor. The agent fills it before anything is booked,
+/// and again when a processor comes online that it did not know; where there is
+/// one socket it makes it of one entry.
+#[btf_map]
+static SOCKETS: Array<u32, PROCESSORS_MAX> = Array::new();
 
 /// Hardware counts by group, where they are wanted. The agent chooses its size
 /// when loading, and puts in the accounts of idle processors and of what finds
@@ -213,6 +219,16 @@ pub fn book_process(key: &ProcessKey, seen: &ProcessTime) {
     } else {
         count(stat::PROCESS_OVERFLOWS, 1);
     }
+}
+
+/// The socket of a processor; 0 where nothing is known of it.
+#[inline(always)]
+pub fn socket_at(processor: u32) -> u32 {
+    let Some(socket) = SOCKETS.get_ptr_mut(processor) else {
+        return 0;
+    };
+    // SAFETY: a value of the array, valid while the program runs.
+    unsafe { ptr::read_volatile(socket) }
 }
 
 /// Adds `n` to a counter in a map's value.

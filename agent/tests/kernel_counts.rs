@@ -321,6 +321,51 @@ fn time_is_told_by_the_socket_that_a_task_was_on() {
     assert_eq!(!whole.sockets.is_empty(), several);
 }
 
+/// By the files that this test writes processor 1 comes online when the meter is
+/// open. A processor that no machine has stands for its socket before.
+#[test]
+fn a_processor_that_comes_online_later_counts_for_its_own_socket() {
+    let machine = tempfile::tempdir().unwrap();
+    let folder = machine.path().join("devices/system/cpu");
+    let show = |number: usize, socket: u32| {
+        let topology = folder.join(format!("cpu{number}/topology"));
+        fs::create_dir_all(&topology).unwrap();
+        fs::write(topology.join("physical_package_id"), socket.to_string()).unwrap();
+    };
+    show(0, 0);
+    show(1_023, 1);
+    fs::write(folder.join("online"), "0,1023\n").unwrap();
+    let roots = HostRoots {
+        sys: machine.path().to_owned(),
+        ..HostRoots::default()
+    };
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let (true, Some(mut cpu)) = (processors > 1, open_on(&roots, EbpfOptions::default())) else {
+        eprintln!("skipped: one processor, or no programs");
+        return;
+    };
+    show(1, 1);
+    fs::write(folder.join("online"), "0-1,1023\n").unwrap();
+    cpu.read().unwrap();
+    let cell = Cell::new("", "late");
+    let mut child = cell.spawn("taskset -pc 1 $$ > /dev/null\nburn 100000");
+    assert!(child.wait().unwrap().success());
+    let enough = |reading: &CpuReading| cell.seen(reading) >= cell.truth();
+    let reading = read_until(&mut cpu, enough);
+    let group = Group {
+        cgroup: cell.id(),
+        kind: TaskKind::User,
+    };
+    let own = reading.sockets.iter().filter(|time| time.group == group);
+    let on_it: Duration = own
+        .filter(|time| time.socket == 1)
+        .map(|time| time.cpu)
+        .sum();
+    let sum = cell.seen(&reading);
+    eprintln!("late: {:.3} of {:.3} ms", ms(on_it), ms(sum));
+    assert!(on_it >= sum.mul_f64(0.9), "{on_it:?} of {sum:?}");
+}
+
 #[test]
 fn groups_of_v2_and_cpuacct_load_and_tell_groups_apart() {
     for source in [GroupSource::Unified, GroupSource::Cpuacct] {

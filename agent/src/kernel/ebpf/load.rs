@@ -6,10 +6,10 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     programs::{BtfTracePoint, Iter, RawTracePoint},
 };
-use tanso_agent_abi::{PROCESSORS_MAX, mode};
+use tanso_agent_abi::mode;
 use tanso_runtime::heap;
 
-use super::{GroupSource, KernelError, offsets::Offsets};
+use super::{GroupSource, KernelError, offsets::Offsets, sockets};
 use crate::host::Sockets;
 use crate::kernel::btf::{Types, VMLINUX};
 use crate::pmu::KINDS;
@@ -63,6 +63,9 @@ pub(super) const PROCESSOR: &str = "PROCESSOR";
 /// when it is asked.
 pub(super) const TASK_LEFT: &str = "task_left";
 pub(super) const SETTLE_COUNTS: &str = "settle_counts";
+
+/// The map of the processors' sockets.
+pub(super) const SOCKETS: &str = "SOCKETS";
 
 /// How to load.
 pub(super) struct Plan {
@@ -147,8 +150,9 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
     for (name, offset) in offsets.iter() {
         loader.override_global(name, offset, true);
     }
-    let sockets = socket_table(plan.sockets.as_ref());
-    loader.override_global("SOCKETS", sockets.as_slice(), true);
+    if plan.sockets.is_none() {
+        loader.map_max_entries(SOCKETS, 1);
+    }
     let by_process = u32::from(plan.processes);
     loader.override_global("BY_PROCESS", &by_process, true);
     if plan.processes {
@@ -160,6 +164,9 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
         loader.map_max_entries(COUNTS, plan.counters_max);
     }
     let mut programs = loader.load(OBJECT).map_err(fault("maps"))?;
+    if let Some(sockets) = &plan.sockets {
+        sockets::tell(&programs, sockets)?;
+    }
     load_programs(&mut programs, &btf)?;
     for (wanted, (name, tracepoint)) in
         [(plan.time_resolved, TIME_RESOLVED), (plan.nothing, NOTHING)]
@@ -188,18 +195,6 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
         tells_sockets: offsets.has_sockets(),
         no_counts,
     })
-}
-
-/// The socket of each processor. Time on one beyond the table is booked to that
-/// whose place it falls on: no machine of this agent has so many.
-fn socket_table(sockets: Option<&Sockets>) -> [u8; PROCESSORS_MAX] {
-    let mut table = [0; PROCESSORS_MAX];
-    for (number, socket) in sockets.iter().flat_map(|sockets| sockets.iter()) {
-        if let Some(place) = table.get_mut(number) {
-            *place = socket;
-        }
-    }
-    table
 }
 
 fn load_programs(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
