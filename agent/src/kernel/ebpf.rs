@@ -162,7 +162,7 @@ impl EbpfCpu {
             tells_groups,
             tells_sockets,
             no_counts,
-        } = load::load(&load::Plan {
+        } = load::load(load::Plan {
             source,
             counters_max,
             hierarchy: hierarchies.number_of(source, roots),

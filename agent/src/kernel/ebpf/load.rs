@@ -12,6 +12,7 @@ use tanso_runtime::heap;
 use super::{GroupSource, KernelError, offsets::Offsets, sockets};
 use crate::host::Sockets;
 use crate::kernel::btf::{Types, VMLINUX};
+use crate::kernel::ladder::one_line;
 use crate::pmu::KINDS;
 
 /// The built programs; empty if the agent was built without.
@@ -107,13 +108,35 @@ pub(super) struct Loaded {
 }
 
 /// Loads all programs, and attaches those on tracepoints.
-pub(super) fn load(plan: &Plan) -> Result<Loaded, KernelError> {
+pub(super) fn load(plan: Plan) -> Result<Loaded, KernelError> {
     if !has_object() {
         return Err(KernelError::NoObject);
     }
-    let programs = load_all(plan);
+    let loaded = with_counts_or_without(plan, load_all);
     heap::give_back();
-    programs
+    let (mut loaded, refused) = loaded?;
+    loaded.no_counts = refused.or(loaded.no_counts);
+    Ok(loaded)
+}
+
+/// Loads by the plan; where that fails and hardware counters are part of it, once
+/// more without them, and with the reason: for want of their map no time would
+/// be counted in the kernel at all. If that fails too, they were not to blame.
+fn with_counts_or_without<T>(
+    plan: Plan,
+    load: impl Fn(&Plan) -> Result<T, KernelError>,
+) -> Result<(T, Option<KernelError>), KernelError> {
+    let refusal = match load(&plan) {
+        Ok(loaded) => return Ok((loaded, None)),
+        Err(refusal) if plan.counted == 0 => return Err(refusal),
+        Err(refusal) => refusal,
+    };
+    let loaded = load(&Plan { counted: 0, ..plan })?;
+    tracing::warn!(
+        error = %one_line(&refusal),
+        "the kernel programs were loaded without hardware counters"
+    );
+    Ok((loaded, Some(refusal)))
 }
 
 fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
@@ -305,5 +328,55 @@ mod tests {
         assert_eq!(room_for(2_048), 8_192);
         assert_eq!(room_for(7_600), 32_768);
         assert_eq!(room_for(usize::MAX), 65_536);
+    }
+
+    fn plan(counted: u32) -> Plan {
+        Plan {
+            source: GroupSource::Unified,
+            counters_max: 8_192,
+            hierarchy: None,
+            time_resolved: false,
+            nothing: false,
+            processes: false,
+            counted,
+            sockets: None,
+        }
+    }
+
+    fn refusal(what: &str) -> KernelError {
+        KernelError::Absent(what.to_owned())
+    }
+
+    #[test]
+    fn without_room_for_hardware_counts_cpu_time_is_counted_all_the_same() {
+        let load = |plan: &Plan| match plan.counted {
+            0 => Ok(plan.counters_max),
+            _ => Err(refusal("no memory for their map")),
+        };
+        let (loaded, reason) = with_counts_or_without(plan(7), load).unwrap();
+        assert_eq!(loaded, 8_192);
+        let reason = reason.unwrap().to_string();
+        assert!(reason.contains("no memory for their map"), "{reason}");
+    }
+
+    #[test]
+    fn what_fails_without_hardware_counts_too_is_told_as_it_fails_then() {
+        let load = |plan: &Plan| -> Result<(), _> { Err(refusal(&plan.counted.to_string())) };
+        for counted in [0, 7] {
+            let fault = with_counts_or_without(plan(counted), load).unwrap_err();
+            assert_eq!(fault.to_string(), refusal("0").to_string(), "{counted}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_loaded_is_loaded_once() {
+        let times = std::cell::Cell::new(0);
+        let load = |plan: &Plan| {
+            times.set(times.get() + 1);
+            Ok(plan.counted)
+        };
+        let (loaded, reason) = with_counts_or_without(plan(7), load).unwrap();
+        assert_eq!((loaded, times.get()), (7, 1));
+        assert!(reason.is_none());
     }
 }
