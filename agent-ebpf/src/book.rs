@@ -6,8 +6,8 @@ use tanso_agent_abi::{COMM, GroupKey, ProcessKey, ProcessTime, TaskBook, kind, m
 
 use crate::{
     maps::{
-        book, book_process, count, mean_rest, note_dying, note_freed, replace, socket_at, task_book,
-        unseen_at,
+        book, count, grow_process, mean_rest, note_dying, note_freed, replace, socket_at,
+        take_up_process, task_book, unseen_at,
     },
     offsets::{
         BY_PROCESS, MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT,
@@ -87,10 +87,7 @@ pub unsafe fn settle_ended(task: *const u8) -> i32 {
     // SAFETY: the caller's.
     unsafe {
         let result = settle(task, true);
-        note_dying(
-            task.addr() as u64,
-            &key_of(task, group_of(task)),
-        );
+        note_dying(task.addr() as u64, &key_of(task, group_of(task)));
         result
     }
 }
@@ -217,6 +214,7 @@ unsafe fn by_process(
     // read of the leader is read of one that lives.
     unsafe {
         let pid = field::<u32>(task, OFF_TASK_TGID.load());
+        let is_main = field::<u32>(task, OFF_TASK_PID.load()) == pid;
         let mut start_ns = 0;
         if !entry.is_null() {
             start_ns = ptr::read_volatile(&raw const (*entry).process_start_ns);
@@ -225,7 +223,7 @@ unsafe fn by_process(
             if !end {
                 let leader = field::<*const u8>(task, OFF_TASK_LEADER.load());
                 start_ns = field::<u64>(leader, OFF_TASK_START.load());
-            } else if field::<u32>(task, OFF_TASK_PID.load()) == pid {
+            } else if is_main {
                 start_ns = field::<u64>(task, OFF_TASK_START.load());
             }
             if start_ns == 0 {
@@ -240,13 +238,25 @@ unsafe fn by_process(
             pid,
             kind: kind_of(task),
         };
-        let seen = ProcessTime {
+        let mut seen = ProcessTime {
             cpu_ns: ns,
             cgroup,
             walk,
-            comm: field::<[u8; COMM]>(task, OFF_TASK_COMM.load()),
+            comm: [0; COMM],
         };
-        book_process(&key, &seen);
+        if is_main {
+            seen.comm = field::<[u8; COMM]>(task, OFF_TASK_COMM.load());
+        }
+        if grow_process(&key, &seen, is_main) || ns == 0 {
+            return;
+        }
+        // A process' name is its main thread's, whoever is booked first. Of one
+        // that is freed nobody knows it by now: the name stays empty.
+        if !is_main && !end {
+            let leader = field::<*const u8>(task, OFF_TASK_LEADER.load());
+            seen.comm = field::<[u8; COMM]>(leader, OFF_TASK_COMM.load());
+        }
+        take_up_process(&key, &seen);
     }
 }
 

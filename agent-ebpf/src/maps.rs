@@ -187,27 +187,37 @@ pub fn book(key: &GroupKey, ns: u64, end: bool) {
     }
 }
 
-/// Books `ns` to a process.
+/// Books to a process that is known; false where it is not. Its name is taken
+/// where it `is_named`: that of its main thread.
 #[inline(always)]
-pub fn book_process(key: &ProcessKey, seen: &ProcessTime) {
-    if let Some(process) = PROCESSES.get_ptr_mut(key) {
-        // SAFETY: a value of the map, valid while the program runs.
-        unsafe {
-            atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(
-                &raw mut (*process).cpu_ns,
-                seen.cpu_ns,
-            );
-            ptr::write_volatile(&raw mut (*process).cgroup, seen.cgroup);
+pub fn grow_process(key: &ProcessKey, seen: &ProcessTime, is_named: bool) -> bool {
+    let Some(process) = PROCESSES.get_ptr_mut(key) else {
+        return false;
+    };
+    // SAFETY: a value of the map, valid while the program runs.
+    unsafe {
+        atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(
+            &raw mut (*process).cpu_ns,
+            seen.cpu_ns,
+        );
+        ptr::write_volatile(&raw mut (*process).cgroup, seen.cgroup);
+        if is_named {
             ptr::write_volatile(&raw mut (*process).comm, seen.comm);
-            if seen.walk != 0 {
-                ptr::write_volatile(&raw mut (*process).walk, seen.walk);
-            }
         }
+        if seen.walk != 0 {
+            ptr::write_volatile(&raw mut (*process).walk, seen.walk);
+        }
+    }
+    true
+}
+
+/// Books to a process that was not known.
+#[inline(always)]
+pub fn take_up_process(key: &ProcessKey, seen: &ProcessTime) {
+    if PROCESSES.insert(key, seen, NO_EXIST).is_ok() {
         return;
     }
-    if seen.cpu_ns == 0 || PROCESSES.insert(key, seen, NO_EXIST).is_ok() {
-        return;
-    }
+    // Either another processor was quicker, or there is no room.
     if let Some(process) = PROCESSES.get_ptr_mut(key) {
         // SAFETY: as above.
         unsafe {

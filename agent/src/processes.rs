@@ -204,7 +204,10 @@ impl Processes {
         let figures = &mut process.figures;
         figures.running = reading.alive;
         let name = name(&reading.comm);
-        if *figures.comm != *name {
+        // The last part of an ended one may be a thread's, which is freed when
+        // nobody knows the main thread's name any more.
+        let is_named = reading.alive || !name.is_empty();
+        if is_named && *figures.comm != *name {
             figures.comm = name.into();
             // Another program has taken the process over.
             process.looked_at = false;

@@ -268,6 +268,38 @@ fn processes_of_a_group_are_told_apart_and_the_ended_are_shown_once_more() {
     );
 }
 
+/// The walk comes to this test's thread after the main one, and both have names.
+#[test]
+fn a_process_has_its_main_threads_name_whoever_was_booked_last() {
+    let options = EbpfOptions {
+        processes: true,
+        ..EbpfOptions::default()
+    };
+    let Some(mut cpu) = open(options) else {
+        return;
+    };
+    let own = std::process::id();
+    let name = fs::read_to_string(format!("/proc/{own}/comm")).unwrap();
+    let burn = || {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(500) {}
+    };
+    let thread = std::thread::Builder::new().name("another-name".to_owned());
+    let thread = thread.spawn(burn).unwrap();
+    let mut times = 0;
+    while !thread.is_finished() || times == 0 {
+        sleep(Duration::from_millis(20));
+        let reading = cpu.read().unwrap();
+        let mut processes = reading.processes.iter();
+        let process = processes.find(|process| process.pid == own);
+        let comm = process.expect("this process").comm;
+        let comm = String::from_utf8_lossy(&comm);
+        assert_eq!(comm.trim_end_matches('\0'), name.trim_end());
+        times += 1;
+    }
+    thread.join().unwrap();
+}
+
 /// Each processor is a socket of its own by the files that this test writes.
 #[test]
 fn time_is_told_by_the_socket_that_a_task_was_on() {

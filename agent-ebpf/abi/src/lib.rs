@@ -212,7 +212,8 @@ pub struct ProcessTime {
     pub cgroup: u64,
     /// The walk that last saw it.
     pub walk: u64,
-    /// The short name of the task that was last booked.
+    /// The short name of the process' main thread; empty while only a thread was
+    /// booked that was freed.
     pub comm: [u8; COMM],
 }
 
