@@ -2,19 +2,18 @@
 
 use core::ptr;
 
-use tanso_agent_abi::{
-    COMM, GroupKey, PROCESSORS_MAX, ProcessKey, ProcessTime, TaskBook, kind, mode, stat,
-};
+use tanso_agent_abi::{COMM, GroupKey, ProcessKey, ProcessTime, TaskBook, kind, mode, stat};
 
 use crate::{
     maps::{
-        book, book_process, count, mean_rest, note_dying, note_freed, replace, task_book, unseen_at,
+        book, count, grow_process, mean_rest, note_dying, note_freed, replace, socket_at,
+        take_up_process, task_book, unseen_at,
     },
     offsets::{
         BY_PROCESS, MODE, OFF_CGROUP_NODE, OFF_GROUP_CGROUP, OFF_NODE_ID, OFF_SET_CPUACCT,
         OFF_SET_UNIFIED, OFF_STATE_CGROUP, OFF_TASK_CGROUPS, OFF_TASK_COMM, OFF_TASK_CPU,
         OFF_TASK_FLAGS, OFF_TASK_GROUP, OFF_TASK_LEADER, OFF_TASK_PID, OFF_TASK_START,
-        OFF_TASK_SUM, OFF_TASK_TGID, SOCKETS, START_NS,
+        OFF_TASK_SUM, OFF_TASK_TGID, START_NS,
     },
 };
 
@@ -88,10 +87,7 @@ pub unsafe fn settle_ended(task: *const u8) -> i32 {
     // SAFETY: the caller's.
     unsafe {
         let result = settle(task, true);
-        note_dying(
-            task.addr() as u64,
-            &key_of(task, group_of(task)),
-        );
+        note_dying(task.addr() as u64, &key_of(task, group_of(task)));
         result
     }
 }
@@ -218,6 +214,7 @@ unsafe fn by_process(
     // read of the leader is read of one that lives.
     unsafe {
         let pid = field::<u32>(task, OFF_TASK_TGID.load());
+        let is_main = field::<u32>(task, OFF_TASK_PID.load()) == pid;
         let mut start_ns = 0;
         if !entry.is_null() {
             start_ns = ptr::read_volatile(&raw const (*entry).process_start_ns);
@@ -226,7 +223,7 @@ unsafe fn by_process(
             if !end {
                 let leader = field::<*const u8>(task, OFF_TASK_LEADER.load());
                 start_ns = field::<u64>(leader, OFF_TASK_START.load());
-            } else if field::<u32>(task, OFF_TASK_PID.load()) == pid {
+            } else if is_main {
                 start_ns = field::<u64>(task, OFF_TASK_START.load());
             }
             if start_ns == 0 {
@@ -241,13 +238,25 @@ unsafe fn by_process(
             pid,
             kind: kind_of(task),
         };
-        let seen = ProcessTime {
+        let mut seen = ProcessTime {
             cpu_ns: ns,
             cgroup,
             walk,
-            comm: field::<[u8; COMM]>(task, OFF_TASK_COMM.load()),
+            comm: [0; COMM],
         };
-        book_process(&key, &seen);
+        if is_main {
+            seen.comm = field::<[u8; COMM]>(task, OFF_TASK_COMM.load());
+        }
+        if grow_process(&key, &seen, is_main) || ns == 0 {
+            return;
+        }
+        // A process' name is its main thread's, whoever is booked first. Of one
+        // that is freed nobody knows it by now: the name stays empty.
+        if !is_main && !end {
+            let leader = field::<*const u8>(task, OFF_TASK_LEADER.load());
+            seen.comm = field::<[u8; COMM]>(leader, OFF_TASK_COMM.load());
+        }
+        take_up_process(&key, &seen);
     }
 }
 
@@ -272,14 +281,8 @@ unsafe fn socket_of(task: *const u8) -> u32 {
     if OFF_TASK_CPU.load() == 0 {
         return 0;
     }
-    // SAFETY: the caller's; the place is within the array, whose length is a
-    // power of two.
-    unsafe {
-        let cpu = field::<u32>(task, OFF_TASK_CPU.load()) as usize & (PROCESSORS_MAX - 1);
-        u32::from(ptr::read_volatile(
-            (&raw const SOCKETS).cast::<u8>().add(cpu),
-        ))
-    }
+    // SAFETY: the caller's.
+    socket_at(unsafe { field::<u32>(task, OFF_TASK_CPU.load()) })
 }
 
 /// Whether the task is of user space or the kernel's own.

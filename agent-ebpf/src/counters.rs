@@ -11,14 +11,13 @@ use core::{mem, ptr};
 
 use aya_ebpf::{btf_maps::PerfEventByteArray, helpers::generated};
 use tanso_agent_abi::{
-    Counted, CounterValue, GroupCounts, GroupKey, PROCESSORS_MAX, ProcessorCounters, counter, kind,
-    stat,
+    Counted, CounterValue, GroupCounts, GroupKey, ProcessorCounters, counter, kind, stat,
 };
 
 use crate::{
     book::{field, group_of, kind_of},
-    maps::{CACHE_MISSES, COUNTS, CYCLES, INSTRUCTIONS, PROCESSOR, add, count},
-    offsets::{COUNTED, OFF_TASK_PID, SOCKETS},
+    maps::{CACHE_MISSES, COUNTS, CYCLES, INSTRUCTIONS, PROCESSOR, add, count, socket_at},
+    offsets::{COUNTED, OFF_TASK_PID},
 };
 
 /// `BPF_NOEXIST`: insert only.
@@ -213,12 +212,7 @@ unsafe fn grow_one<const PLACE: usize>(places: *mut Counted, counted: &Counted) 
 
 /// The socket of this processor; 0 where there is one socket.
 #[inline(always)]
-unsafe fn this_socket() -> u32 {
-    // SAFETY: the place is within the array, whose length is a power of two.
-    unsafe {
-        let cpu = generated::bpf_get_smp_processor_id() as usize & (PROCESSORS_MAX - 1);
-        u32::from(ptr::read_volatile(
-            (&raw const SOCKETS).cast::<u8>().add(cpu),
-        ))
-    }
+fn this_socket() -> u32 {
+    // SAFETY: the helper takes nothing.
+    socket_at(unsafe { generated::bpf_get_smp_processor_id() })
 }

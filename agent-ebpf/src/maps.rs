@@ -12,8 +12,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tanso_agent_abi::{
-    CpuTime, Dying, GroupCounts, GroupEvent, GroupKey, ProcessKey, ProcessTime, ProcessorCounters,
-    TaskBook, stat,
+    CpuTime, Dying, GroupCounts, GroupEvent, GroupKey, PROCESSORS_MAX, ProcessKey, ProcessTime,
+    ProcessorCounters, TaskBook, stat,
 };
 
 /// `BPF_NOEXIST`: insert only.
@@ -38,6 +38,12 @@ static DYING: HashMap<u64, Dying, 4096> = HashMap::new();
 /// when loading.
 #[btf_map]
 static PROCESSES: HashMap<ProcessKey, ProcessTime, 1> = HashMap::new();
+
+/// The socket of each processor. The agent fills it before anything is booked,
+/// and again when a processor comes online that it did not know; where there is
+/// one socket it makes it of one entry.
+#[btf_map]
+static SOCKETS: Array<u32, PROCESSORS_MAX> = Array::new();
 
 /// Hardware counts by group, where they are wanted. The agent chooses its size
 /// when loading, and puts in the accounts of idle processors and of what finds
@@ -181,27 +187,37 @@ pub fn book(key: &GroupKey, ns: u64, end: bool) {
     }
 }
 
-/// Books `ns` to a process.
+/// Books to a process that is known; false where it is not. Its name is taken
+/// where it `is_named`: that of its main thread.
 #[inline(always)]
-pub fn book_process(key: &ProcessKey, seen: &ProcessTime) {
-    if let Some(process) = PROCESSES.get_ptr_mut(key) {
-        // SAFETY: a value of the map, valid while the program runs.
-        unsafe {
-            atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(
-                &raw mut (*process).cpu_ns,
-                seen.cpu_ns,
-            );
-            ptr::write_volatile(&raw mut (*process).cgroup, seen.cgroup);
+pub fn grow_process(key: &ProcessKey, seen: &ProcessTime, is_named: bool) -> bool {
+    let Some(process) = PROCESSES.get_ptr_mut(key) else {
+        return false;
+    };
+    // SAFETY: a value of the map, valid while the program runs.
+    unsafe {
+        atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(
+            &raw mut (*process).cpu_ns,
+            seen.cpu_ns,
+        );
+        ptr::write_volatile(&raw mut (*process).cgroup, seen.cgroup);
+        if is_named {
             ptr::write_volatile(&raw mut (*process).comm, seen.comm);
-            if seen.walk != 0 {
-                ptr::write_volatile(&raw mut (*process).walk, seen.walk);
-            }
         }
+        if seen.walk != 0 {
+            ptr::write_volatile(&raw mut (*process).walk, seen.walk);
+        }
+    }
+    true
+}
+
+/// Books to a process that was not known.
+#[inline(always)]
+pub fn take_up_process(key: &ProcessKey, seen: &ProcessTime) {
+    if PROCESSES.insert(key, seen, NO_EXIST).is_ok() {
         return;
     }
-    if seen.cpu_ns == 0 || PROCESSES.insert(key, seen, NO_EXIST).is_ok() {
-        return;
-    }
+    // Either another processor was quicker, or there is no room.
     if let Some(process) = PROCESSES.get_ptr_mut(key) {
         // SAFETY: as above.
         unsafe {
@@ -213,6 +229,16 @@ pub fn book_process(key: &ProcessKey, seen: &ProcessTime) {
     } else {
         count(stat::PROCESS_OVERFLOWS, 1);
     }
+}
+
+/// The socket of a processor; 0 where nothing is known of it.
+#[inline(always)]
+pub fn socket_at(processor: u32) -> u32 {
+    let Some(socket) = SOCKETS.get_ptr_mut(processor) else {
+        return 0;
+    };
+    // SAFETY: a value of the array, valid while the program runs.
+    unsafe { ptr::read_volatile(socket) }
 }
 
 /// Adds `n` to a counter in a map's value.

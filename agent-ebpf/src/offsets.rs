@@ -5,7 +5,6 @@
 //! verifier sees constants and drops the branches of the modes not chosen.
 
 use aya_ebpf::Global;
-use tanso_agent_abi::PROCESSORS_MAX;
 
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
@@ -61,10 +60,6 @@ offsets! {
     /// told by socket.
     OFF_TASK_CPU,
 }
-
-/// The socket of each processor.
-#[unsafe(no_mangle)]
-pub static SOCKETS: Global<[u8; PROCESSORS_MAX]> = Global::new([0; PROCESSORS_MAX]);
 
 /// The boot-relative time at which the agent began, in the clock of
 /// `task_struct.start_time`.

@@ -118,7 +118,8 @@ pub struct ProcessReading {
     pub start_ns: u64,
     /// The group that it was last in, and whose thread it is.
     pub group: Group,
-    /// Its short name, as the kernel has it.
+    /// Its short name, as the kernel has it: its main thread's. May be empty in the
+    /// last part of one that ended.
     pub comm: [u8; 16],
     /// Cumulative, since the source was opened.
     pub cpu: Duration,

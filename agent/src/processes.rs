@@ -1,14 +1,16 @@
 //! Energy within an account: to its processes, by CPU time.
 //!
 //! Processes are told apart by number and start, so a number in use again
-//! inherits nothing. What an account used beyond its known processes is nobody
-//! else's. Figures begin with the agent's start; accounts keep theirs over
-//! restarts, processes do not. Nothing of the kernel is read here but the name
-//! of a process' program.
+//! inherits nothing; where name and place are equal too, metrics cannot tell the
+//! two apart, and what an earlier one used that is listed no more is kept apart
+//! for their counters, which never fall. What an account used beyond its known
+//! processes is nobody else's. Figures begin with the agent's start; accounts
+//! keep theirs over restarts, processes do not. Nothing of the kernel is read
+//! here but the name of a process' program.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tanso_agent_wire::energy::Account;
@@ -18,7 +20,7 @@ use crate::books::{AccountBook, Books};
 use crate::charges::{Charges, KVM};
 use crate::kernel::ProcessReading;
 use crate::meters::ZoneClass;
-use crate::snapshot::details::{Amount, ProcessFigures, ProcessKind};
+use crate::snapshot::details::{Amount, ProcessFigures, ProcessKind, Usage};
 
 /// Ended processes that stay listed, at most: those with the most energy.
 const ENDED_MAX: usize = 500;
@@ -204,10 +206,14 @@ impl Processes {
         let figures = &mut process.figures;
         figures.running = reading.alive;
         let name = name(&reading.comm);
-        if *figures.comm != *name {
+        // The last part of an ended one may be a thread's, which is freed when
+        // nobody knows the main thread's name any more.
+        let is_named = reading.alive || !name.is_empty();
+        if is_named && *figures.comm != *name {
             figures.comm = name.into();
             // Another program has taken the process over.
             process.looked_at = false;
+            figures.earlier = Usage::default();
         }
         let (kind, container, machine) = owner(books.accounts.get(place));
         figures.kind = kind;
@@ -236,21 +242,66 @@ impl Processes {
                 *ended = ended.saturating_add(elapsed);
             }
         }
-        self.table
-            .retain(|_, process| process.ended.is_none_or(|ended| ended < ENDED_KEPT));
-        let mut ended: Vec<(Joules, Key)> = self
-            .table
-            .iter()
-            .filter(|(_, process)| process.ended.is_some())
-            .map(|(key, process)| (process.energy(), *key))
-            .collect();
-        let excess = ended.len().saturating_sub(ENDED_MAX);
-        if excess > 0 {
-            ended.sort_unstable();
-            for (_, key) in ended.into_iter().take(excess) {
-                self.table.remove(&key);
+        let mut leaving: Vec<Key> = Vec::new();
+        let mut staying: Vec<(Joules, Key)> = Vec::new();
+        for (key, process) in &self.table {
+            match process.ended {
+                Some(ended) if ended >= ENDED_KEPT => leaving.push(*key),
+                Some(_) => staying.push((process.energy(), *key)),
+                None => {}
             }
         }
+        let excess = staying.len().saturating_sub(ENDED_MAX);
+        if excess > 0 {
+            staying.sort_unstable();
+            leaving.extend(staying.into_iter().take(excess).map(|(_, key)| key));
+        }
+        self.forget(&leaving);
+    }
+
+    /// Takes processes out of the table. One whose number and labels another has
+    /// too leaves it what it used: the two are one series.
+    fn forget(&mut self, leaving: &[Key]) {
+        let gone: Vec<Process> = leaving
+            .iter()
+            .filter_map(|key| self.table.remove(key))
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        let numbers = gone.iter().map(|process| process.figures.pid);
+        let mut heirs: HashMap<u32, Vec<Key>> = numbers.map(|pid| (pid, Vec::new())).collect();
+        for key in self.table.keys() {
+            if let Some(keys) = heirs.get_mut(&key.0) {
+                keys.push(*key);
+            }
+        }
+        for process in &gone {
+            let keys = heirs.get(&process.figures.pid);
+            let heir = keys.and_then(|keys| self.heir(keys, &process.figures));
+            if let Some(heir) = heir.and_then(|key| self.table.get_mut(&key)) {
+                heir.figures.inherit(&process.figures);
+            }
+        }
+    }
+
+    /// Which of these has the labels of one that leaves: an ended one before one
+    /// that runs, since energy is told by state.
+    fn heir(&mut self, keys: &[Key], gone: &ProcessFigures) -> Option<Key> {
+        let mut heir = None;
+        for key in keys {
+            let Some(process) = self.table.get_mut(key) else {
+                continue;
+            };
+            if process.ended.is_none() && process.figures.comm == gone.comm {
+                look_at(&self.proc, key.0, process);
+            }
+            let is_better = heir.is_none() || process.ended.is_some();
+            if is_better && process.figures.is_like(gone) {
+                heir = Some(*key);
+            }
+        }
+        heir
     }
 
     /// The processes with the most energy.
@@ -261,22 +312,55 @@ impl Processes {
             .map(|(key, process)| (process.energy(), *key))
             .collect();
         order.sort_unstable_by(|one, other| other.cmp(one));
-        order.truncate(self.most);
+        let unlisted = order.split_off(self.most.min(order.len()));
         let mut listed = Vec::with_capacity(order.len());
         for (_, key) in order {
             let Some(process) = self.table.get_mut(&key) else {
                 continue;
             };
-            if !process.looked_at {
-                process.looked_at = true;
-                let link = self.proc.join(key.0.to_string()).join("exe");
-                if let Ok(file) = fs::read_link(link) {
-                    process.figures.exe = file.to_string_lossy().into();
-                }
-            }
+            look_at(&self.proc, key.0, process);
             listed.push(process.figures.clone());
         }
+        self.add_unlisted(&unlisted, &mut listed);
         listed
+    }
+
+    /// Adds what those that are not listed used to one that is and has their
+    /// labels: a series is of all of them, whoever falls out of the list.
+    fn add_unlisted(&self, unlisted: &[(Joules, Key)], listed: &mut [ProcessFigures]) {
+        if unlisted.is_empty() {
+            return;
+        }
+        // Of nearly all numbers there is one process.
+        let numbers: HashSet<u32> = listed.iter().map(|figures| figures.pid).collect();
+        for (_, key) in unlisted {
+            if !numbers.contains(&key.0) {
+                continue;
+            }
+            let Some(process) = self.table.get(key) else {
+                continue;
+            };
+            let own = &process.figures;
+            // As above: an ended one first.
+            let like = |figures: &ProcessFigures| figures.is_like(own);
+            let ended = listed.iter().position(|one| like(one) && !one.running);
+            let place = ended.or_else(|| listed.iter().position(like));
+            if let Some(heir) = place.and_then(|place| listed.get_mut(place)) {
+                heir.inherit(own);
+            }
+        }
+    }
+}
+
+/// Finds a process' program, once.
+fn look_at(proc: &Path, pid: u32, process: &mut Process) {
+    if process.looked_at {
+        return;
+    }
+    process.looked_at = true;
+    let link = proc.join(pid.to_string()).join("exe");
+    if let Ok(file) = fs::read_link(link) {
+        process.figures.exe = file.to_string_lossy().into();
     }
 }
 
@@ -308,174 +392,4 @@ fn name(comm: &[u8]) -> std::borrow::Cow<'_, str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::attribution::ZoneEnergy;
-    use crate::books::{Booking, Counted};
-    use crate::kernel::{Group, TaskKind};
-    use crate::meters::Zone;
-    use crate::workloads::CgroupId;
-    use tanso_power::{Estimate, Provenance};
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn process(pid: u32, start_ns: u64, cpu_ns: u64, alive: bool) -> ProcessReading {
-        let mut comm = [0; 16];
-        comm[..3].copy_from_slice(b"job");
-        ProcessReading {
-            pid,
-            start_ns,
-            group: Group {
-                cgroup: CgroupId::NONE,
-                kind: TaskKind::User,
-            },
-            comm,
-            cpu: Duration::from_nanos(cpu_ns),
-            alive,
-        }
-    }
-
-    /// Books an interval of the system's account, and its processes'.
-    fn interval(table: &mut Processes, books: &mut Books, uj: u64, readings: &[ProcessReading]) {
-        let zone = Zone {
-            class: ZoneClass::Package,
-            path: "package".to_owned(),
-        };
-        let energy = Estimate {
-            low: Joules::from_microjoules(uj),
-            value: Joules::from_microjoules(uj),
-            high: Joules::from_microjoules(uj),
-        };
-        let reading = vec![(
-            zone,
-            ZoneEnergy {
-                energy,
-                idle: Estimate::default(),
-            },
-        )];
-        let cpu_ns = [(Books::SYSTEM, 100)];
-        books.book(&Booking {
-            zones: Some(&reading),
-            provenance: Provenance::Simulated,
-            model: None,
-            cpu_ns: &cpu_ns,
-            sockets: None,
-            counted: Counted::default(),
-            idle: &[],
-            gpu: None,
-            caught_up: false,
-            minutes: &[(0, 1)],
-        });
-        table.charge(readings, &mut Charges::default(), books, &cpu_ns, SECOND);
-    }
-
-    fn total(listed: &[ProcessFigures], pid: u32) -> Vec<(u64, u64, bool)> {
-        let mut found: Vec<_> = listed
-            .iter()
-            .filter(|figures| figures.pid == pid)
-            .map(|figures| {
-                let energy: Joules = figures.zones.iter().map(|amount| amount.total).sum();
-                (energy.microjoules(), figures.cpu_ns, figures.running)
-            })
-            .collect();
-        found.sort_unstable();
-        found
-    }
-
-    #[test]
-    fn a_process_gets_its_part_and_what_nobody_is_known_for_stays_the_accounts() {
-        let (mut table, mut books) = (Processes::new("/nonexistent".into(), 9), Books::default());
-        let readings = [process(7, 1, 50, true), process(8, 1, 25, true)];
-        interval(&mut table, &mut books, 1_000, &readings);
-        let listed = table.listed();
-        assert_eq!(total(&listed, 7), [(500, 50, true)]);
-        assert_eq!(total(&listed, 8), [(250, 25, true)]);
-        assert_eq!(&*listed[0].comm, "job");
-    }
-
-    #[test]
-    fn an_accelerators_energy_goes_to_the_processes_that_used_it() {
-        let (mut table, mut books) = (Processes::new("/nonexistent".into(), 9), Books::default());
-        let exact = |energy_uj| Estimate::exact(Joules::from_microjoules(energy_uj));
-        let zone = Zone {
-            class: ZoneClass::Gpu,
-            path: "gpu".to_owned(),
-        };
-        let amount = ZoneEnergy {
-            energy: exact(1_000),
-            idle: exact(0),
-        };
-        let cpu_ns = [(Books::SYSTEM, 100)];
-        books.book(&Booking {
-            zones: Some(&vec![(zone, amount)]),
-            provenance: Provenance::Measured,
-            model: None,
-            cpu_ns: &cpu_ns,
-            sockets: None,
-            counted: Counted::default(),
-            idle: &[],
-            gpu: Some(&[(Books::SYSTEM, 4)]),
-            caught_up: false,
-            minutes: &[(0, 1)],
-        });
-        table.gpus_tell(true);
-        let readings = [
-            process(7, 1, 10, false),
-            process(7, 2, 80, true),
-            process(8, 1, 10, true),
-        ];
-        let charges = &mut Charges::default();
-        table.charge(&readings, charges, &mut books, &cpu_ns, SECOND);
-        table.charge_gpu(&[(Books::SYSTEM, 0, 1), (Books::SYSTEM, 7, 3)], &books);
-        let listed = table.listed();
-        assert_eq!(total(&listed, 7), [(0, 10, false), (750, 80, true)]);
-        assert_eq!(total(&listed, 8), [(0, 10, true)]);
-        assert_eq!(listed[0].gpu.unwrap().last.microjoules(), 750);
-    }
-
-    #[test]
-    fn a_number_in_use_again_inherits_nothing() {
-        let (mut table, mut books) = (Processes::new("/nonexistent".into(), 9), Books::default());
-        interval(&mut table, &mut books, 1_000, &[process(7, 1, 100, true)]);
-        let both = [process(7, 1, 110, false), process(7, 2, 90, true)];
-        interval(&mut table, &mut books, 1_000, &both);
-        let found = total(&table.listed(), 7);
-        assert_eq!(found, [(900, 90, true), (1_100, 110, false)]);
-    }
-
-    #[test]
-    fn one_taken_for_ended_comes_back_and_counts_on() {
-        let (mut table, mut books) = (Processes::new("/nonexistent".into(), 9), Books::default());
-        interval(&mut table, &mut books, 1_000, &[process(7, 1, 100, false)]);
-        interval(&mut table, &mut books, 1_000, &[process(7, 1, 40, true)]);
-        assert_eq!(total(&table.listed(), 7), [(1_400, 140, true)]);
-    }
-
-    #[test]
-    fn the_list_and_the_memory_of_the_dead_are_bounded() {
-        let (mut table, mut books) = (Processes::new("/nonexistent".into(), 3), Books::default());
-        let storm: Vec<ProcessReading> = (0..800).map(|pid| process(pid, 1, 1, false)).collect();
-        interval(&mut table, &mut books, 1_000_000, &storm);
-        assert_eq!(table.listed().len(), 3);
-        interval(&mut table, &mut books, 1, &[]);
-        assert_eq!(table.table.len(), ENDED_MAX);
-        for _ in 0..60 {
-            interval(&mut table, &mut books, 1, &[]);
-        }
-        assert!(table.table.is_empty());
-    }
-
-    #[test]
-    fn a_process_is_of_a_container_of_a_virtual_machine_or_of_neither() {
-        let mut books = Books::default();
-        let id = |text: &str| Account::Standalone {
-            container_id: text.into(),
-        };
-        let (docker, machine) = (books.account(&id("c1")), books.account(&id("web")));
-        KVM.clone_into(&mut books.accounts[machine].runtime);
-        let of = |place: usize| owner(books.accounts.get(place));
-        assert_eq!(of(docker), (ProcessKind::Container, "c1", ""));
-        assert_eq!(of(machine), (ProcessKind::Vm, "", "web"));
-        assert_eq!(of(Books::SYSTEM), (ProcessKind::Regular, "", ""));
-    }
-}
+mod tests;

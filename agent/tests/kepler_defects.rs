@@ -353,6 +353,18 @@ fn defect_10_a_finished_and_a_running_process_of_one_number_make_no_series_twice
     let time = samples(&shown, "kepler_process_cpu_seconds_total{");
     assert_eq!(time.into_values().collect::<Vec<_>>(), [1.5]);
     assert_eq!(samples(&shown, "kepler_process_cpu_joules_total{").len(), 2);
+    // A minute later the ended one is listed no more: no counter falls for it.
+    let ended = snapshot.details.processes.pop().unwrap();
+    snapshot.details.processes[0].inherit(&ended);
+    let shown = text(&snapshot);
+    let time = samples(&shown, "kepler_process_cpu_seconds_total{");
+    assert_eq!(time.into_values().collect::<Vec<_>>(), [1.5]);
+    let running = samples(&shown, "kepler_process_cpu_joules_total{");
+    assert_eq!(running.into_values().collect::<Vec<_>>(), [1.0]);
+    // When it ends itself its energy is told with that of the other one.
+    snapshot.details.processes[0].running = false;
+    let ended = samples(&text(&snapshot), "kepler_process_cpu_joules_total{");
+    assert_eq!(ended.into_values().collect::<Vec<_>>(), [2.0]);
 }
 
 /// 12: every container's environment was read, secrets and all.

@@ -268,6 +268,38 @@ fn processes_of_a_group_are_told_apart_and_the_ended_are_shown_once_more() {
     );
 }
 
+/// The walk comes to this test's thread after the main one, and both have names.
+#[test]
+fn a_process_has_its_main_threads_name_whoever_was_booked_last() {
+    let options = EbpfOptions {
+        processes: true,
+        ..EbpfOptions::default()
+    };
+    let Some(mut cpu) = open(options) else {
+        return;
+    };
+    let own = std::process::id();
+    let name = fs::read_to_string(format!("/proc/{own}/comm")).unwrap();
+    let burn = || {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(500) {}
+    };
+    let thread = std::thread::Builder::new().name("another-name".to_owned());
+    let thread = thread.spawn(burn).unwrap();
+    let mut times = 0;
+    while !thread.is_finished() || times == 0 {
+        sleep(Duration::from_millis(20));
+        let reading = cpu.read().unwrap();
+        let mut processes = reading.processes.iter();
+        let process = processes.find(|process| process.pid == own);
+        let comm = process.expect("this process").comm;
+        let comm = String::from_utf8_lossy(&comm);
+        assert_eq!(comm.trim_end_matches('\0'), name.trim_end());
+        times += 1;
+    }
+    thread.join().unwrap();
+}
+
 /// Each processor is a socket of its own by the files that this test writes.
 #[test]
 fn time_is_told_by_the_socket_that_a_task_was_on() {
@@ -319,6 +351,51 @@ fn time_is_told_by_the_socket_that_a_task_was_on() {
     let whole = open(EbpfOptions::default()).unwrap().read().unwrap();
     let several = Sockets::read(&HostRoots::default()).is_some();
     assert_eq!(!whole.sockets.is_empty(), several);
+}
+
+/// By the files that this test writes processor 1 comes online when the meter is
+/// open. A processor that no machine has stands for its socket before.
+#[test]
+fn a_processor_that_comes_online_later_counts_for_its_own_socket() {
+    let machine = tempfile::tempdir().unwrap();
+    let folder = machine.path().join("devices/system/cpu");
+    let show = |number: usize, socket: u32| {
+        let topology = folder.join(format!("cpu{number}/topology"));
+        fs::create_dir_all(&topology).unwrap();
+        fs::write(topology.join("physical_package_id"), socket.to_string()).unwrap();
+    };
+    show(0, 0);
+    show(1_023, 1);
+    fs::write(folder.join("online"), "0,1023\n").unwrap();
+    let roots = HostRoots {
+        sys: machine.path().to_owned(),
+        ..HostRoots::default()
+    };
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let (true, Some(mut cpu)) = (processors > 1, open_on(&roots, EbpfOptions::default())) else {
+        eprintln!("skipped: one processor, or no programs");
+        return;
+    };
+    show(1, 1);
+    fs::write(folder.join("online"), "0-1,1023\n").unwrap();
+    cpu.read().unwrap();
+    let cell = Cell::new("", "late");
+    let mut child = cell.spawn("taskset -pc 1 $$ > /dev/null\nburn 100000");
+    assert!(child.wait().unwrap().success());
+    let enough = |reading: &CpuReading| cell.seen(reading) >= cell.truth();
+    let reading = read_until(&mut cpu, enough);
+    let group = Group {
+        cgroup: cell.id(),
+        kind: TaskKind::User,
+    };
+    let own = reading.sockets.iter().filter(|time| time.group == group);
+    let on_it: Duration = own
+        .filter(|time| time.socket == 1)
+        .map(|time| time.cpu)
+        .sum();
+    let sum = cell.seen(&reading);
+    eprintln!("late: {:.3} of {:.3} ms", ms(on_it), ms(sum));
+    assert!(on_it >= sum.mul_f64(0.9), "{on_it:?} of {sum:?}");
 }
 
 #[test]

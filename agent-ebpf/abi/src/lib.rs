@@ -86,8 +86,8 @@ pub mod stat {
     pub const SLOTS: u32 = 16;
 }
 
-/// Processors whose socket can be told: the length of the global `SOCKETS`, a
-/// power of two.
+/// Processors whose socket can be told: the length of the map `SOCKETS` on a
+/// machine with several.
 pub const PROCESSORS_MAX: usize = 1_024;
 
 /// A key of the map `COUNTERS`: whose time it is.
@@ -212,7 +212,8 @@ pub struct ProcessTime {
     pub cgroup: u64,
     /// The walk that last saw it.
     pub walk: u64,
-    /// The short name of the task that was last booked.
+    /// The short name of the process' main thread; empty while only a thread was
+    /// booked that was freed.
     pub comm: [u8; COMM],
 }
 
@@ -254,7 +255,6 @@ const _: () = assert!(size_of::<Counted>() == 24);
 const _: () = assert!(size_of::<GroupCounts>() == 72);
 const _: () = assert!(size_of::<CounterValue>() == 24);
 const _: () = assert!(size_of::<ProcessorCounters>() == 80);
-const _: () = assert!(PROCESSORS_MAX.is_power_of_two());
 const _: () = assert!(size_of::<TaskBook>() == 24);
 const _: () = assert!(size_of::<ProcessKey>() == 16);
 const _: () = assert!(size_of::<ProcessTime>() == 40);

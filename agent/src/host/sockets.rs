@@ -22,7 +22,8 @@ impl Sockets {
             let Some(number) = number.and_then(|digits| digits.parse().ok()) else {
                 continue;
             };
-            // One that is not online tells nothing, and runs nothing.
+            // One that is not online tells nothing, and runs nothing until it
+            // comes: then it is read again.
             let path = entry.path().join("topology/physical_package_id");
             if let Some(text) = read_optional(&path) {
                 found.insert(number, text.parse().ok()?);
@@ -30,6 +31,12 @@ impl Sockets {
         }
         let sockets: BTreeSet<u8> = found.values().copied().collect();
         (sockets.len() > 1).then_some(Self(found))
+    }
+
+    /// Whether a processor's socket is known.
+    #[must_use]
+    pub fn has(&self, processor: usize) -> bool {
+        self.0.contains_key(&processor)
     }
 
     /// Processors and their sockets.

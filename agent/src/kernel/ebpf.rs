@@ -11,6 +11,7 @@ mod load;
 mod offsets;
 mod processes;
 mod scale;
+mod sockets;
 
 pub(super) use load::has_object;
 
@@ -31,8 +32,9 @@ use super::{
     batch::{self, Reader},
 };
 use crate::{
+    clock::thread_cpu,
     host::{
-        CgroupIndex, GroupSource, Hierarchies, HostRoots, Sockets,
+        CgroupIndex, GroupSource, Hierarchies, HostRoots,
         cgroup::{UsageFiles, scan},
     },
     pmu::{CounterReport, EventCodes},
@@ -42,6 +44,7 @@ pub use events::GroupBirth;
 use events::{Events, Told};
 use hardware::{Found, Hardware, count_hardware, gap_slot};
 use processes::Processes;
+use sockets::SocketTable;
 
 /// Groups not changed in so many readings may be retired, if their directory
 /// is gone.
@@ -111,8 +114,9 @@ pub struct EbpfCpu {
     events_lost: u64,
     /// Whether a group can be neither made nor removed without an event.
     tells_groups: bool,
-    /// Whether counters are by socket.
+    /// Whether counters are by socket, and by which.
     tells_sockets: bool,
+    sockets: SocketTable,
     time_resolved: bool,
 }
 
@@ -152,12 +156,13 @@ impl EbpfCpu {
             .counters_max
             .unwrap_or_else(|| load::room_for(scan(root).len()));
         let found = options.hardware.map(|codes| Found::look(codes, roots));
+        let sockets = SocketTable::read(roots);
         let load::Loaded {
             mut programs,
             tells_groups,
             tells_sockets,
             no_counts,
-        } = load::load(&load::Plan {
+        } = load::load(load::Plan {
             source,
             counters_max,
             hierarchy: hierarchies.number_of(source, roots),
@@ -165,7 +170,7 @@ impl EbpfCpu {
             nothing: options.nothing,
             processes: options.processes,
             counted: found.as_ref().map_or(0, Found::bits),
-            sockets: Sockets::read(roots),
+            sockets: sockets.known().cloned(),
         })?;
         let (hardware, no_hardware) =
             count_hardware(found, no_counts, roots, &mut programs, counters_max.into());
@@ -188,6 +193,7 @@ impl EbpfCpu {
             events_lost: 0,
             tells_groups,
             tells_sockets,
+            sockets,
             time_resolved: options.time_resolved,
         };
         cpu.walk()?;
@@ -366,6 +372,7 @@ impl CpuTime for EbpfCpu {
     fn read(&mut self) -> Result<CpuReading, KernelError> {
         let (at, spent) = (Instant::now(), thread_cpu());
         self.readings += 1;
+        self.sockets.follow(&self.programs);
         if !self.time_resolved
             || self.processes.is_some()
             || self.readings.is_multiple_of(WALK_EVERY)
@@ -477,12 +484,6 @@ fn retiring_is_due(filled: usize, most: u64, readings: u64) -> bool {
     let due = readings.is_multiple_of(RETIRE_EVERY);
     let part_of_four = if due { 2 } else { 3 };
     filled.saturating_mul(4) >= most.saturating_mul(part_of_four)
-}
-
-/// CPU time of this thread: what a reading costs, whoever else runs.
-fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }
 
 fn group(key: GroupKey) -> Group {

@@ -68,6 +68,77 @@ pub struct ProcessFigures {
     pub cpu_ns: u64,
     /// GPU energy, if it used any.
     pub gpu: Option<Amount>,
+    /// What others of its number and labels used that are not listed, or no
+    /// more: a counter that cannot tell them apart counts on.
+    pub earlier: Usage,
+}
+
+impl ProcessFigures {
+    /// Whether the labels are equal, but for the state.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.pid == other.pid
+            && self.comm == other.comm
+            && self.exe == other.exe
+            && self.kind == other.kind
+            && self.container_id == other.container_id
+            && self.vm_id == other.vm_id
+    }
+
+    /// Takes over what another used that is not listed. A running one's energy
+    /// stays its own: it has a series by itself.
+    pub fn inherit(&mut self, other: &Self) {
+        self.earlier.add(&other.earlier);
+        if other.running {
+            self.earlier.cpu_ns = self.earlier.cpu_ns.saturating_add(other.cpu_ns);
+        } else {
+            self.earlier.add(&other.own());
+        }
+    }
+
+    /// What it used itself, and what it took over.
+    #[must_use]
+    pub fn whole(&self) -> Usage {
+        let mut whole = self.own();
+        whole.add(&self.earlier);
+        whole
+    }
+
+    fn own(&self) -> Usage {
+        Usage {
+            cpu_ns: self.cpu_ns,
+            zones: self.zones.iter().map(|amount| amount.total).collect(),
+            gpu: self.gpu.map(|amount| amount.total),
+        }
+    }
+}
+
+/// What one or several processes used since the beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time, nanoseconds.
+    pub cpu_ns: u64,
+    /// Energy above idle by zone, in the order of the zones' books; may be
+    /// shorter.
+    pub zones: Vec<Joules>,
+    /// GPU energy, if there was any.
+    pub gpu: Option<Joules>,
+}
+
+impl Usage {
+    /// Adds what others used.
+    pub fn add(&mut self, other: &Self) {
+        self.cpu_ns = self.cpu_ns.saturating_add(other.cpu_ns);
+        if self.zones.len() < other.zones.len() {
+            self.zones.resize(other.zones.len(), Joules::ZERO);
+        }
+        for (sum, energy) in self.zones.iter_mut().zip(&other.zones) {
+            *sum += *energy;
+        }
+        if let Some(energy) = other.gpu {
+            *self.gpu.get_or_insert(Joules::ZERO) += energy;
+        }
+    }
 }
 
 /// One virtual machine.

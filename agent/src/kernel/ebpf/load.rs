@@ -6,12 +6,13 @@ use aya::{
     Btf, Ebpf, EbpfLoader,
     programs::{BtfTracePoint, Iter, RawTracePoint},
 };
-use tanso_agent_abi::{PROCESSORS_MAX, mode};
+use tanso_agent_abi::mode;
 use tanso_runtime::heap;
 
-use super::{GroupSource, KernelError, offsets::Offsets};
+use super::{GroupSource, KernelError, offsets::Offsets, sockets};
 use crate::host::Sockets;
 use crate::kernel::btf::{Types, VMLINUX};
+use crate::kernel::ladder::one_line;
 use crate::pmu::KINDS;
 
 /// The built programs; empty if the agent was built without.
@@ -64,6 +65,9 @@ pub(super) const PROCESSOR: &str = "PROCESSOR";
 pub(super) const TASK_LEFT: &str = "task_left";
 pub(super) const SETTLE_COUNTS: &str = "settle_counts";
 
+/// The map of the processors' sockets.
+pub(super) const SOCKETS: &str = "SOCKETS";
+
 /// How to load.
 pub(super) struct Plan {
     pub(super) source: GroupSource,
@@ -104,13 +108,35 @@ pub(super) struct Loaded {
 }
 
 /// Loads all programs, and attaches those on tracepoints.
-pub(super) fn load(plan: &Plan) -> Result<Loaded, KernelError> {
+pub(super) fn load(plan: Plan) -> Result<Loaded, KernelError> {
     if !has_object() {
         return Err(KernelError::NoObject);
     }
-    let programs = load_all(plan);
+    let loaded = with_counts_or_without(plan, load_all);
     heap::give_back();
-    programs
+    let (mut loaded, refused) = loaded?;
+    loaded.no_counts = refused.or(loaded.no_counts);
+    Ok(loaded)
+}
+
+/// Loads by the plan; where that fails and hardware counters are part of it, once
+/// more without them, and with the reason: for want of their map no time would
+/// be counted in the kernel at all. If that fails too, they were not to blame.
+fn with_counts_or_without<T>(
+    plan: Plan,
+    load: impl Fn(&Plan) -> Result<T, KernelError>,
+) -> Result<(T, Option<KernelError>), KernelError> {
+    let refusal = match load(&plan) {
+        Ok(loaded) => return Ok((loaded, None)),
+        Err(refusal) if plan.counted == 0 => return Err(refusal),
+        Err(refusal) => refusal,
+    };
+    let loaded = load(&Plan { counted: 0, ..plan })?;
+    tracing::warn!(
+        error = %one_line(&refusal),
+        "the kernel programs were loaded without hardware counters"
+    );
+    Ok((loaded, Some(refusal)))
 }
 
 fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
@@ -147,8 +173,9 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
     for (name, offset) in offsets.iter() {
         loader.override_global(name, offset, true);
     }
-    let sockets = socket_table(plan.sockets.as_ref());
-    loader.override_global("SOCKETS", sockets.as_slice(), true);
+    if plan.sockets.is_none() {
+        loader.map_max_entries(SOCKETS, 1);
+    }
     let by_process = u32::from(plan.processes);
     loader.override_global("BY_PROCESS", &by_process, true);
     if plan.processes {
@@ -160,6 +187,9 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
         loader.map_max_entries(COUNTS, plan.counters_max);
     }
     let mut programs = loader.load(OBJECT).map_err(fault("maps"))?;
+    if let Some(sockets) = &plan.sockets {
+        sockets::tell(&programs, sockets)?;
+    }
     load_programs(&mut programs, &btf)?;
     for (wanted, (name, tracepoint)) in
         [(plan.time_resolved, TIME_RESOLVED), (plan.nothing, NOTHING)]
@@ -188,18 +218,6 @@ fn load_all(plan: &Plan) -> Result<Loaded, KernelError> {
         tells_sockets: offsets.has_sockets(),
         no_counts,
     })
-}
-
-/// The socket of each processor. Time on one beyond the table is booked to that
-/// whose place it falls on: no machine of this agent has so many.
-fn socket_table(sockets: Option<&Sockets>) -> [u8; PROCESSORS_MAX] {
-    let mut table = [0; PROCESSORS_MAX];
-    for (number, socket) in sockets.iter().flat_map(|sockets| sockets.iter()) {
-        if let Some(place) = table.get_mut(number) {
-            *place = socket;
-        }
-    }
-    table
 }
 
 fn load_programs(programs: &mut Ebpf, btf: &Btf) -> Result<(), KernelError> {
@@ -310,5 +328,55 @@ mod tests {
         assert_eq!(room_for(2_048), 8_192);
         assert_eq!(room_for(7_600), 32_768);
         assert_eq!(room_for(usize::MAX), 65_536);
+    }
+
+    fn plan(counted: u32) -> Plan {
+        Plan {
+            source: GroupSource::Unified,
+            counters_max: 8_192,
+            hierarchy: None,
+            time_resolved: false,
+            nothing: false,
+            processes: false,
+            counted,
+            sockets: None,
+        }
+    }
+
+    fn refusal(what: &str) -> KernelError {
+        KernelError::Absent(what.to_owned())
+    }
+
+    #[test]
+    fn without_room_for_hardware_counts_cpu_time_is_counted_all_the_same() {
+        let load = |plan: &Plan| match plan.counted {
+            0 => Ok(plan.counters_max),
+            _ => Err(refusal("no memory for their map")),
+        };
+        let (loaded, reason) = with_counts_or_without(plan(7), load).unwrap();
+        assert_eq!(loaded, 8_192);
+        let reason = reason.unwrap().to_string();
+        assert!(reason.contains("no memory for their map"), "{reason}");
+    }
+
+    #[test]
+    fn what_fails_without_hardware_counts_too_is_told_as_it_fails_then() {
+        let load = |plan: &Plan| -> Result<(), _> { Err(refusal(&plan.counted.to_string())) };
+        for counted in [0, 7] {
+            let fault = with_counts_or_without(plan(counted), load).unwrap_err();
+            assert_eq!(fault.to_string(), refusal("0").to_string(), "{counted}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_loaded_is_loaded_once() {
+        let times = std::cell::Cell::new(0);
+        let load = |plan: &Plan| {
+            times.set(times.get() + 1);
+            Ok(plan.counted)
+        };
+        let (loaded, reason) = with_counts_or_without(plan(7), load).unwrap();
+        assert_eq!((loaded, times.get()), (7, 1));
+        assert!(reason.is_none());
     }
 }

@@ -21,7 +21,7 @@ use crate::processors::Processor;
 use crate::rights::Right;
 use crate::snapshot::details::{
     Amount, CounterFigures, FloorFigures, GpuFigures, HardwareCounts, MachineFigures,
-    ProcessFigures, ProcessKind, SupplyFigures,
+    ProcessFigures, ProcessKind, SupplyFigures, Usage,
 };
 use crate::snapshot::{Details, Origin, Snapshot, Work};
 
@@ -213,6 +213,7 @@ fn full() -> Snapshot {
         zones: vec![amount(3_000_000, 1_000_000), amount(500_000, 0)],
         cpu_ns: 250_000_000,
         gpu: Some(amount(70_000, 7_000)),
+        earlier: Usage::default(),
     };
     snapshot
         .books

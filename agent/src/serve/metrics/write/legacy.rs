@@ -4,7 +4,7 @@
 //! pseudo containers `system_processes` (with the node's idle energy) and
 //! `kernel_processes` among them, is the node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tanso_agent_wire::energy::Account;
 use tanso_agent_wire::families::{self, Family, legacy as f};
@@ -17,7 +17,7 @@ use crate::meters::ZoneClass;
 use crate::serve::metrics::exposition::Out;
 use crate::serve::metrics::options::Surface;
 use crate::snapshot::Snapshot;
-use crate::snapshot::details::{Amount, HardwareCounts};
+use crate::snapshot::details::{Amount, HardwareCounts, ProcessFigures, Usage};
 
 /// The zones whose energy has a family of its own, in the tables' order.
 const CLASSES: [ZoneClass; 4] = [
@@ -295,8 +295,13 @@ fn counts(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
 }
 
 fn amounts(books: &Books, zones: &[Amount]) -> Parts {
+    let totals: Vec<Joules> = zones.iter().map(|amount| amount.total).collect();
+    parts_of(books, &totals)
+}
+
+fn parts_of(books: &Books, zones: &[Joules]) -> Parts {
     let present: Vec<ZoneClass> = books.zones.iter().map(|book| book.zone.class).collect();
-    let at = |place: usize| zones.get(place).map_or(Joules::ZERO, |amount| amount.total);
+    let at = |place: usize| zones.get(place).copied().unwrap_or_default();
     let total = present
         .iter()
         .enumerate()
@@ -316,15 +321,10 @@ fn processes(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
         std::cmp::Reverse(energy)
     });
     listed.truncate(out.options.bounds.processes);
-    let mut seen = std::collections::HashSet::new();
-    let listed: Vec<_> = listed
-        .into_iter()
-        .filter(|process| seen.insert((process.pid, &process.comm)))
-        .map(|process| (process.pid.to_string(), process))
-        .collect();
+    let listed = merged(listed);
     let rows: Rows<'_> = listed
         .iter()
-        .map(|(pid, process)| {
+        .map(|(pid, process, whole)| {
             let labels = vec![
                 pid.as_str(),
                 &process.container_id,
@@ -332,8 +332,8 @@ fn processes(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
                 &process.comm,
                 "dynamic",
             ];
-            let mut parts = amounts(&snapshot.books, &process.zones);
-            parts.gpu = process.gpu.map(|amount| amount.total);
+            let mut parts = parts_of(&snapshot.books, &whole.zones);
+            parts.gpu = whole.gpu;
             (labels, parts)
         })
         .collect();
@@ -352,7 +352,7 @@ fn processes(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
         source,
         &rows,
     );
-    let times = listed.iter().map(|(pid, process)| {
+    let times = listed.iter().map(|(pid, process, whole)| {
         let labels = vec![
             pid.as_str(),
             &process.container_id,
@@ -360,9 +360,28 @@ fn processes(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
             &process.comm,
             source,
         ];
-        (labels, count(process.cpu_ns / 1_000_000))
+        (labels, count(whole.cpu_ns / 1_000_000))
     });
     out.write(&f::PROCESS_BPF_CPU_TIME_MS, times.collect::<Vec<_>>());
+}
+
+/// Processes of equal number and name together, with all that they used: the
+/// labels of 0.9 tell neither state nor program, and no counter falls when one of
+/// them is listed no more.
+fn merged(listed: Vec<&ProcessFigures>) -> Vec<(String, &ProcessFigures, Usage)> {
+    let mut places = HashMap::new();
+    let mut merged: Vec<(String, &ProcessFigures, Usage)> = Vec::new();
+    for process in listed {
+        let (container, machine) = (&process.container_id, &process.vm_id);
+        let labels = (process.pid, &process.comm, container, machine);
+        let place = *places.entry(labels).or_insert(merged.len());
+        if let Some((_, _, sum)) = merged.get_mut(place) {
+            sum.add(&process.whole());
+        } else {
+            merged.push((process.pid.to_string(), process, process.whole()));
+        }
+    }
+    merged
 }
 
 fn machines(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {

@@ -34,13 +34,33 @@ impl Row<'_> {
     }
 }
 
-fn at(zones: &[Amount], places: &[usize]) -> Amount {
+/// A process' energy in these zones. Of ended ones a series is of all that had
+/// its labels, listed or not; a running one's begins with it.
+fn at(process: &ProcessFigures, places: &[usize]) -> Amount {
     let mut sum = Amount::default();
-    for amount in places.iter().filter_map(|&place| zones.get(place)) {
-        sum.total += amount.total;
-        sum.last += amount.last;
+    for &place in places {
+        if let Some(amount) = process.zones.get(place) {
+            sum.total += amount.total;
+            sum.last += amount.last;
+        }
+        if let Some(energy) = process.earlier.zones.get(place)
+            && !process.running
+        {
+            sum.total += *energy;
+        }
     }
     sum
+}
+
+/// The same of GPUs, if it used any.
+fn gpu_of(process: &ProcessFigures) -> Option<Amount> {
+    let earlier = process.earlier.gpu.filter(|_| !process.running);
+    if process.gpu.is_none() && earlier.is_none() {
+        return None;
+    }
+    let mut used = process.gpu.unwrap_or_default();
+    used.total += earlier.unwrap_or(Joules::ZERO);
+    Some(used)
 }
 
 /// Hands over the rows of equal labels together, in the labels' order: a number
@@ -75,7 +95,8 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
         .collect();
     out.each(&f::PROCESS_SECONDS, |samples| {
         for same in merged(&mut rows, Row::without_state) {
-            let cpu_ns: u64 = same.iter().map(|row| row.process.cpu_ns).sum();
+            let used = |row: &Row<'_>| row.process.cpu_ns + row.process.earlier.cpu_ns;
+            let cpu_ns: u64 = same.iter().map(used).sum();
             if let Some(row) = same.first() {
                 samples.put(&row.without_state(), seconds(cpu_ns));
             }
@@ -89,7 +110,7 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
             let [pid, comm, exe, kind, state, container, vm] = row.labels();
             let labels = [pid, comm, exe, kind, state, container, vm, ""];
             let zones = classes.iter().map(|(zone, places)| {
-                let amounts = same.iter().map(|row| at(&row.process.zones, places));
+                let amounts = same.iter().map(|row| at(row.process, places));
                 (*zone, figure(all(amounts)))
             });
             samples.put_zones(&labels, zones);
@@ -104,8 +125,8 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
     });
     let gpu = |samples: &mut Samples<'_>, figure: &dyn Fn(Amount) -> f64| {
         for same in &rows {
-            let used = same.iter().filter_map(|row| row.process.gpu);
-            if let Some(row) = same.iter().find(|row| row.process.gpu.is_some()) {
+            let mut used = same.iter().filter_map(|row| gpu_of(row.process)).peekable();
+            if let (Some(row), true) = (same.first(), used.peek().is_some()) {
                 samples.put(&row.labels(), figure(all(used)));
             }
         }
