@@ -44,8 +44,9 @@ pub struct ZoneBook {
     /// All and idle energy of the last interval.
     #[serde(skip)]
     pub last: (Joules, Joules),
-    /// By what its energy above idle was shared in the last interval in which
-    /// there was any; `None` before the first.
+    /// By what its energy above idle was shared in the last interval in which the
+    /// zone was read, or would have been, had there been any; `None` before the
+    /// first.
     #[serde(skip)]
     pub shared_by: Option<Weight>,
 }

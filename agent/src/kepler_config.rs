@@ -16,7 +16,7 @@ use tanso_runtime::settings::Period;
 pub use flags::{Words, take};
 
 use crate::serve::metrics::options::Levels;
-use crate::settings::{FileLayer, Kubernetes, MeterName};
+use crate::settings::{FileLayer, INTERVAL, Kubernetes, MeterName};
 
 /// The keys at the top of Kepler's file; none of them is one of ours.
 const TOP: [&str; 11] = [
@@ -111,6 +111,7 @@ pub fn translate(document: &Value, file: Option<&Path>) -> Result<Translated, Ke
         }
         all.key(&key, value, file)?;
     }
+    all.tell_defaults();
     Ok(all)
 }
 
@@ -246,12 +247,14 @@ impl Translated {
     fn meters(&mut self, key: &str, value: &Value) -> Result<(), KeplerFault> {
         match key {
             "cpu.preferredMeters" => {
-                self.layer.meters = Some(Vec::new());
-                for word in texts(key, value)? {
-                    self.add_meter(key, &word);
-                }
                 // What Kepler ends without, a model replaces.
-                self.add_meter(key, "model");
+                self.layer.meters = Some(vec![MeterName::Model]);
+                for word in texts(key, value)? {
+                    match word.parse::<MeterName>() {
+                        Ok(meter) => self.add_meter(meter),
+                        Err(fault) => self.warn(key, format!("no meter {fault}")),
+                    }
+                }
             }
             "rapl.zones" if texts(key, value)?.is_empty() => {}
             "rapl.zones" => self.warn(key, "all zones are exported; choose by the label \"zone\""),
@@ -265,19 +268,29 @@ impl Translated {
                     self.warn(key, "all zones are exported; choose by the label \"zone\"");
                 }
             }
-            "experimental.hwmon.enabled" | "experimental.hwmon.forceEnabled" => {
+            "experimental.hwmon.enabled" => {
                 if switch(key, value)? {
-                    self.add_meter(key, "hwmon");
+                    self.add_meter(MeterName::Hwmon);
+                }
+            }
+            "experimental.hwmon.forceEnabled" => {
+                if switch(key, value)? {
+                    self.add_meter(MeterName::Hwmon);
+                    self.warn(
+                        key,
+                        "a zone is read from the first meter that has it; \
+                         put hwmon first in --meters to prefer it",
+                    );
                 }
             }
             "experimental.gpu.enabled" => {
                 if switch(key, value)? {
-                    self.add_meter(key, "nvml");
+                    self.add_meter(MeterName::Nvml);
                 }
             }
             "experimental.platform.redfish.enabled" => {
                 if switch(key, value)? {
-                    self.add_meter(key, "redfish");
+                    self.add_meter(MeterName::Redfish);
                 }
             }
             "experimental.hwmon.chipRules"
@@ -298,18 +311,35 @@ impl Translated {
         Ok(())
     }
 
-    fn add_meter(&mut self, key: &str, word: &str) {
-        match word.parse::<MeterName>() {
-            Ok(meter) => {
-                let meters = self
-                    .layer
-                    .meters
-                    .get_or_insert_with(|| vec![MeterName::Rapl, MeterName::Model]);
-                if !meters.contains(&meter) {
-                    meters.push(meter);
-                }
-            }
-            Err(fault) => self.warn(key, format!("no meter {fault}")),
+    /// Adds a meter to those that are used anyway. The model stays the last: once
+    /// it leads, no meter that measures processors joins.
+    fn add_meter(&mut self, meter: MeterName) {
+        let meters = self
+            .layer
+            .meters
+            .get_or_insert_with(MeterName::default_list);
+        if meters.contains(&meter) {
+            return;
+        }
+        let model = meters.iter().position(|known| *known == MeterName::Model);
+        meters.insert(model.unwrap_or(meters.len()), meter);
+    }
+
+    /// Warns of keys that are absent where Kepler's default is another one.
+    fn tell_defaults(&mut self) {
+        if self.layer.interval.is_none() {
+            let own = Period(INTERVAL);
+            self.warn(
+                "monitor.interval",
+                format!("absent: 5s in Kepler, {own} here unless --interval says otherwise"),
+            );
+        }
+        if self.layer.exports.metrics_level.is_none() {
+            self.warn(
+                "exporter.prometheus.metricsLevel",
+                "absent: all five levels in Kepler, all but process here unless \
+                 --metrics-level says otherwise",
+            );
         }
     }
 

@@ -11,6 +11,7 @@ pub mod btf;
 pub mod clock_state;
 pub mod ebpf;
 mod ladder;
+mod limits;
 pub mod pages;
 mod poll;
 mod proc;

@@ -4,6 +4,7 @@
 //! what for, is not known here. A machine without counters, as most virtual ones
 //! are, is a state and no error.
 
+use std::fmt;
 use std::io;
 
 use perf_event::events::Raw;
@@ -28,23 +29,84 @@ pub struct EventCode {
 }
 
 impl EventCode {
+    /// `PERF_COUNT_HW_CPU_CYCLES`.
+    pub const CYCLES: Self = Self::hardware(0);
+    /// `PERF_COUNT_HW_INSTRUCTIONS`.
+    pub const INSTRUCTIONS: Self = Self::hardware(1);
+    /// `PERF_COUNT_HW_CACHE_MISSES`: which level's misses depends on the
+    /// processor.
+    pub const CACHE_MISSES: Self = Self::hardware(3);
+    /// Reads that missed the last level: of `PERF_TYPE_HW_CACHE`,
+    /// `PERF_COUNT_HW_CACHE_LL` (2), `_OP_READ` (0, by 8 bits) and
+    /// `_RESULT_MISS` (1, by 16 bits).
+    pub const LAST_LEVEL_READ_MISSES: Self = Self {
+        source: 3,
+        config: 0x1_0002,
+    };
+
     /// A hardware event by the kernel's own number (`PERF_TYPE_HARDWARE`).
     const fn hardware(config: u64) -> Self {
         Self { source: 0, config }
     }
 }
 
-/// What is counted as each kind, in the order of [`NAMES`].
+impl fmt::Display for EventCode {
+    /// The name that `perf list` has for it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::CYCLES => f.write_str("cycles"),
+            Self::INSTRUCTIONS => f.write_str("instructions"),
+            Self::CACHE_MISSES => f.write_str("cache-misses"),
+            Self::LAST_LEVEL_READ_MISSES => f.write_str("LLC-load-misses"),
+            Self { source, config } => write!(f, "type {source}, config {config:#x}"),
+        }
+    }
+}
+
+/// The kernel's generic events, in the order of [`NAMES`]: what they are is the
+/// processor's matter. Of sums over a machine's processors a model can learn
+/// whichever they are.
+pub const GENERIC: [EventCode; KINDS] = [
+    EventCode::CYCLES,
+    EventCode::INSTRUCTIONS,
+    EventCode::CACHE_MISSES,
+];
+
+/// Why misses have no counter where none is known to be of the last level.
+pub const NO_LAST_LEVEL: &str =
+    "no counter of last-level misses is known for this processor; DRAM is shared by CPU time";
+
+/// What is counted as each kind, in the order of [`NAMES`]; `None` where no event
+/// of the processor is known to be of the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventCodes(pub [EventCode; KINDS]);
+pub struct EventCodes(pub [Option<EventCode>; KINDS]);
 
 impl EventCodes {
-    /// `PERF_COUNT_HW_CPU_CYCLES`, `_INSTRUCTIONS` and `_CACHE_MISSES`.
-    pub const HARDWARE: Self = Self([
-        EventCode::hardware(0),
-        EventCode::hardware(1),
-        EventCode::hardware(3),
-    ]);
+    /// The events by which energy is shared on processors of a vendor (as
+    /// [`crate::host::CpuInfo`] has it). Only misses of the last level are
+    /// traffic of memory, and the generic event is not that everywhere:
+    ///
+    /// - Intel: it is (`LONGEST_LAT_CACHE.MISS`, an architectural event), with
+    ///   misses of writes and of the inner levels' prefetchers.
+    /// - AMD: it is of the core's second level, and so is what the kernel has as
+    ///   last level of families before 17h (Zen; of later ones it has none). The
+    ///   third has counters by complex of cores alone, which know no task.
+    /// - ARM: it is of the first level (`L1D_CACHE_REFILL`). `LL_CACHE_MISS_RD`
+    ///   is that of the last; where a core lacks it, the kernel has no such event.
+    /// - Others: the kernel's event of the last level, if it has one.
+    #[must_use]
+    pub fn of_processor(vendor: Option<&str>) -> Self {
+        let misses = match vendor {
+            Some("GenuineIntel") => Some(EventCode::CACHE_MISSES),
+            Some("AuthenticAMD" | "HygonGenuine") => None,
+            _ => Some(EventCode::LAST_LEVEL_READ_MISSES),
+        };
+        Self([
+            Some(EventCode::CYCLES),
+            Some(EventCode::INSTRUCTIONS),
+            misses,
+        ])
+    }
 }
 
 /// How a kind of counter stands.
@@ -131,7 +193,16 @@ pub fn is_absent(fault: &io::Error) -> bool {
     Errno::from_io_error(fault).is_some_and(|errno| absent.contains(&errno))
 }
 
-/// What a fault at opening the counter `name` says, with what to do.
+/// What it means that a machine has no `event`, which is to count `name`.
+#[must_use]
+pub fn lack(name: &str, event: EventCode, fault: &io::Error) -> String {
+    if event == EventCode::LAST_LEVEL_READ_MISSES {
+        return format!("{NO_LAST_LEVEL} (event \"{event}\": {fault})");
+    }
+    format!("this machine has, or shows, no counter of {name} (event \"{event}\"): {fault}")
+}
+
+/// What a fault at opening the event `name` says, with what to do.
 #[must_use]
 pub fn refusal(name: &str, fault: &io::Error) -> String {
     let errno = Errno::from_io_error(fault);
@@ -156,5 +227,46 @@ mod tests {
         assert!(!is_absent(&of(Errno::ACCESS)));
         assert!(refusal("cycles", &of(Errno::ACCESS)).contains("CAP_PERFMON"));
         assert!(refusal("cycles", &of(Errno::MFILE)).contains("open files"));
+        let cycles = lack("cycles", EventCode::CYCLES, &of(Errno::NOENT));
+        assert!(cycles.contains("no counter of cycles"), "{cycles}");
+        let event = EventCode::LAST_LEVEL_READ_MISSES;
+        let misses = lack("cache_misses", event, &of(Errno::NOENT));
+        assert!(misses.starts_with(NO_LAST_LEVEL), "{misses}");
+        assert!(misses.contains("LLC-load-misses"), "{misses}");
+    }
+
+    #[test]
+    fn misses_are_those_of_the_last_level_or_none() {
+        let misses = |vendor| EventCodes::of_processor(vendor).0[2].map(|event| event.to_string());
+        assert_eq!(
+            misses(Some("GenuineIntel")).as_deref(),
+            Some("cache-misses")
+        );
+        // Arm's own cores, and Ampere's.
+        for vendor in [Some("0x41"), Some("0xc0"), None] {
+            assert_eq!(misses(vendor).as_deref(), Some("LLC-load-misses"));
+        }
+        for vendor in ["AuthenticAMD", "HygonGenuine"] {
+            assert_eq!(misses(Some(vendor)), None);
+            let EventCodes([cycles, instructions, _]) = EventCodes::of_processor(Some(vendor));
+            assert_eq!(cycles, Some(EventCode::CYCLES));
+            assert_eq!(instructions, Some(EventCode::INSTRUCTIONS));
+        }
+    }
+
+    #[test]
+    fn events_have_the_kernels_numbers() {
+        // Of `include/uapi/linux/perf_event.h`.
+        let numbers = GENERIC.map(|event| (event.source, event.config));
+        assert_eq!(numbers, [(0, 0), (0, 1), (0, 3)]);
+        let (last_level, read, miss) = (2, 0, 1);
+        let event = EventCode::LAST_LEVEL_READ_MISSES;
+        assert_eq!(event.source, 3);
+        assert_eq!(event.config, last_level | (read << 8) | (miss << 16));
+        let clock = EventCode {
+            source: 1,
+            config: 2,
+        };
+        assert_eq!(clock.to_string(), "type 1, config 0x2");
     }
 }

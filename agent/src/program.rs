@@ -146,7 +146,7 @@ pub async fn run(settings: Settings, logs: LogHandle, shutdown: Shutdown) -> Res
         tally,
         shutdown.clone(),
     ));
-    let source = cpu_time(&settings)?;
+    let source = cpu_time(&settings, &machine)?;
     let processes = by_process(&settings).then(|| {
         let most = settings.exports.policy.options.bounds.processes;
         Processes::new(settings.roots.proc.clone(), most)
@@ -316,12 +316,13 @@ fn reads_hardware(settings: &Settings) -> bool {
 }
 
 /// Opens the best source of CPU time, and says why it is no better one.
-fn cpu_time(settings: &Settings) -> Result<Box<dyn CpuTime>, KernelError> {
+fn cpu_time(settings: &Settings, machine: &Machine) -> Result<Box<dyn CpuTime>, KernelError> {
+    let events = EventCodes::of_processor(machine.cpu.vendor.as_deref());
     let options = EbpfOptions {
         time_resolved: settings.time_resolved,
         processes: by_process(settings),
         nothing: settings.empty_program,
-        hardware: reads_hardware(settings).then_some(EventCodes::HARDWARE),
+        hardware: reads_hardware(settings).then_some(events),
         ..EbpfOptions::default()
     };
     let climb = climb(&settings.roots, options, settings.cpu_time)?;

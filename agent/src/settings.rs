@@ -29,7 +29,7 @@ pub use words::{IdleSharing, IdleSplit, Kubernetes, MeterName, Samples, WordFaul
 /// Kepler's port, so that its dashboards and alerts find the agent.
 const LISTEN: &str = "0.0.0.0:28282";
 const STATE_DIR: &str = "/var/lib/tanso";
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
 

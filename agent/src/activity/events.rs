@@ -11,9 +11,9 @@ use perf_event::Counter;
 use super::SourceReport;
 use super::online::Online;
 use crate::meters::MeterState;
-use crate::pmu::{self, EventCode, EventCodes, is_absent, refusal};
+use crate::pmu::{self, EventCode, GENERIC, is_absent, refusal};
 
-/// The names that samples use, in the order of [`EventCodes`].
+/// The names that samples use, in the order of [`GENERIC`].
 const NAMES: [&str; pmu::KINDS] = ["cycles", "instructions", "cacheMisses"];
 
 /// Counts of [`tanso_power::sample::EVENTS`], all processors together; what
@@ -66,8 +66,7 @@ impl Events {
     /// Opens the counters of these processors.
     pub(super) fn open(&mut self, online: &Online) {
         *self = Self::default();
-        let EventCodes(events) = EventCodes::HARDWARE;
-        for ((name, event), places) in NAMES.into_iter().zip(events).zip(&mut self.places) {
+        for ((name, event), places) in NAMES.into_iter().zip(GENERIC).zip(&mut self.places) {
             match open(event, online) {
                 Ok(opened) => *places = opened,
                 Err(fault) if is_absent(&fault) => self.missing.push(name),

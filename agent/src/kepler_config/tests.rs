@@ -67,6 +67,52 @@ fn every_key_of_kepler_is_mapped_or_warned_of_by_name() {
 }
 
 #[test]
+fn a_meter_that_kepler_turns_on_joins_those_that_are_used_before_the_model() {
+    use MeterName::{Acpi, Fake, Hwmon, Model, Nvml, Perf, Rapl, Redfish};
+    let found = |text: &str| translated(text).unwrap().layer.meters;
+    let all = [Rapl, Perf, Acpi, Hwmon, Redfish, Nvml, Model];
+    for (key, meter) in [
+        ("hwmon: {enabled: true}", Hwmon),
+        ("hwmon: {forceEnabled: true}", Hwmon),
+        ("platform: {redfish: {enabled: true}}", Redfish),
+        ("gpu: {enabled: true}", Nvml),
+    ] {
+        let alone = format!("experimental: {{{key}}}");
+        assert_eq!(found(&alone).as_deref(), Some(&all[..]), "{alone}");
+        let chosen = format!("cpu: {{preferredMeters: [rapl]}}\n{alone}");
+        let expected = [Rapl, meter, Model];
+        assert_eq!(found(&chosen).as_deref(), Some(&expected[..]), "{chosen}");
+        let fake = format!("dev: {{fake-cpu-meter: {{enabled: true}}}}\n{alone}");
+        assert_eq!(found(&fake).as_deref(), Some(&[Fake, meter][..]), "{fake}");
+    }
+    let off = found("experimental: {hwmon: {enabled: false}}");
+    assert_eq!(off, None);
+    let chosen = found("cpu: {preferredMeters: [hwmon, rapl, hwmon, steam]}");
+    assert_eq!(chosen.as_deref(), Some(&[Hwmon, Rapl, Model][..]));
+}
+
+#[test]
+fn an_absent_key_whose_default_differs_is_warned_of_by_name() {
+    let keys = |text: &str| -> Vec<String> {
+        let found = translated(text).unwrap();
+        let warnings = found.warnings.into_iter();
+        warnings.map(|warning| warning.key).collect()
+    };
+    let (interval, levels) = ("monitor.interval", "exporter.prometheus.metricsLevel");
+    assert_eq!(keys("log: {level: info}"), [interval, levels]);
+    // An empty value is Kepler's default, too.
+    assert_eq!(keys("monitor: {interval: null}"), [interval, levels]);
+    let named = "exporter: {prometheus: {metricsLevel: [node, process]}}";
+    assert_eq!(keys(named), [interval]);
+    assert_eq!(keys("monitor: {interval: 5s}"), [levels]);
+    let found = translated("log: {level: info}").unwrap();
+    let own = &found.warnings[0].instead;
+    assert!(own.contains("5s in Kepler, 1s here"), "{own}");
+    let own = &found.warnings[1].instead;
+    assert!(own.contains("all but process"), "{own}");
+}
+
+#[test]
 fn an_unknown_key_is_named_and_a_wrong_value_is_refused() {
     let found = translated("monitor: {intervall: 3s}").unwrap();
     assert_eq!(found.warnings[0].key, "monitor.intervall");

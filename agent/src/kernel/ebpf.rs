@@ -380,7 +380,7 @@ impl CpuTime for EbpfCpu {
             self.walk()?;
         }
         if let Some(hardware) = &mut self.hardware {
-            hardware.settle(&mut self.programs);
+            hardware.settle(&mut self.programs, at);
         }
         self.take_counters()?;
         let processes = match &mut self.processes {

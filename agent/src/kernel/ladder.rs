@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 
 use super::{
     CpuTime, EbpfCpu, EbpfOptions, KernelError, PollCpu, ProcCpu, Rights, Rung, btf::VMLINUX,
-    ebpf::has_object,
+    ebpf::has_object, limits::allow_many_files,
 };
 use crate::host::HostRoots;
 
@@ -41,6 +41,8 @@ pub fn climb(roots: &HostRoots, options: EbpfOptions, best: Rung) -> Result<Clim
     let mut refuse = |rung, reason| refusals.push(Refusal { rung, reason });
     let mut source: Option<Box<dyn CpuTime>> = None;
     if best == Rung::Ebpf {
+        // Three for each processor where hardware counters are read.
+        allow_many_files();
         match ebpf(roots, options) {
             Ok(cpu) => source = Some(Box::new(cpu)),
             Err(reason) => refuse(Rung::Ebpf, reason),
@@ -117,6 +119,26 @@ mod tests {
         let climb = climb(&roots, EbpfOptions::default(), Rung::Ebpf).unwrap();
         assert_eq!(climb.source.rung(), Rung::Proc);
         assert!(climb.refusals[1].reason.contains("/nonexistent"));
+    }
+
+    #[test]
+    fn the_kernels_rung_may_open_as_many_files_as_the_hard_limit_allows() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let lower = Rlimit {
+            // One less is enough for the tests beside this one.
+            current: limit.current.map(|most| most - 1),
+            maximum: limit.maximum,
+        };
+        setrlimit(Resource::Nofile, lower).unwrap();
+        // Whatever the rungs come to: it is raised before counters are opened.
+        drop(climb(
+            &HostRoots::under(std::path::Path::new("/nonexistent")),
+            EbpfOptions::default(),
+            Rung::Ebpf,
+        ));
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 
     #[test]

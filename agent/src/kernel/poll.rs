@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::limits::allow_many_files;
 use super::{CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, Rung, TaskKind};
 use crate::{
     host::{
@@ -58,6 +59,7 @@ impl PollCpu {
                 roots.cgroup.display()
             ))
         })?;
+        // One for each group.
         allow_many_files();
         let mut poll = Self {
             usage,
@@ -228,20 +230,6 @@ fn nanoseconds(time: Duration) -> i128 {
 
 fn duration(ns: i128) -> Duration {
     u64::try_from(ns).map_or(Duration::ZERO, Duration::from_nanos)
-}
-
-/// A descriptor per group: raises the soft limit to the hard one. What the
-/// limit still refuses is counted as unreadable.
-fn allow_many_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_err() {
-        tracing::debug!("the limit of open files stays as it is");
-    }
 }
 
 #[cfg(test)]

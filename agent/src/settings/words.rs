@@ -40,7 +40,7 @@ impl MeterName {
     ];
 
     /// Those that are used unless settings name others: all but the fake one.
-    pub(super) fn default_list() -> Vec<Self> {
+    pub(crate) fn default_list() -> Vec<Self> {
         let real = |meter: &Self| *meter != Self::Fake;
         Self::ALL.into_iter().filter(real).collect()
     }

@@ -7,10 +7,12 @@
 //! reads one map of counts that only grow.
 
 mod found;
+mod renew;
+mod retry;
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use aya::maps::Map;
@@ -21,16 +23,16 @@ use tanso_agent_abi::{
 };
 
 pub(super) use found::Found;
-use found::{open, reports};
+use found::reports;
+use retry::Retry;
 
 use super::scale::{Rate, since};
 use super::{QUIET_READINGS, group, load, retiring_is_due};
-use crate::host::cpu::online;
 use crate::host::{CgroupIndex, HostRoots};
 use crate::kernel::batch::{self, Reader};
 use crate::kernel::ladder::one_line;
 use crate::kernel::{CountReading, GroupEvents, KernelError};
-use crate::pmu::{self, CounterReport, CounterState, EventCodes, KINDS, NAMES};
+use crate::pmu::{self, CounterReport, CounterState, EventCodes, KINDS};
 use crate::workloads::CgroupId;
 
 /// The accounts of the map that are no group's.
@@ -62,10 +64,14 @@ pub(super) struct Hardware {
     /// For how long each was wanted, and how much of that was missed.
     times_ns: [(u64, u64); KINDS],
     gaps: [u64; KINDS],
-    /// Whether every processor was read for the last reading, and for the one
-    /// before it without a change of counters between.
+    /// Whether every processor was read for the last reading; and, by kind, for
+    /// the one before it too, by the same counters.
     settled: bool,
-    steady: bool,
+    steady: [bool; KINDS],
+    /// Whether they stood still when they were last read.
+    still: bool,
+    /// When what does not count is opened anew.
+    retry: Retry,
 }
 
 /// What is known of a group's counts.
@@ -111,7 +117,9 @@ impl Hardware {
             times_ns: [(0, 0); KINDS],
             gaps: [0; KINDS],
             settled: false,
-            steady: false,
+            steady: [false; KINDS],
+            still: false,
+            retry: Retry::default(),
         };
         for account in [IDLE, OVERFLOW] {
             batch::put(
@@ -152,25 +160,22 @@ impl Hardware {
         Ok(())
     }
 
-    /// Has each processor that is not idle book what it counted up to now. Where
-    /// other processors are online than before, the counters are opened anew.
-    pub(super) fn settle(&mut self, programs: &mut Ebpf) {
-        let online = online(&self.roots);
-        let anew = online != self.online;
-        if anew {
-            self.reopen(programs, online);
-        }
+    /// Has each processor that is not idle book what it counted up to `now`. Where
+    /// other processors are online than before, the counters are opened anew, and
+    /// at times those that do not count.
+    pub(super) fn settle(&mut self, programs: &mut Ebpf, now: Instant) {
+        let opened = self.renew(programs, now);
         let before = self.settled;
-        let settled = self.settle_all(programs, anew);
+        let settled = self.settle_all(programs, opened.contains(&true));
         self.settled = settled.unwrap_or_else(|fault| {
             tracing::debug!(error = %fault, "hardware counters of a processor were not read");
             false
         });
-        self.steady = before && self.settled && !anew;
-        if !self.settled {
-            // Of counters that stand still nothing is known but that others are
-            // needed.
-            self.online.clear();
+        self.still = !self.settled;
+        let steady = before && self.settled;
+        self.steady = opened.map(|anew| steady && !anew);
+        if !self.lacking().contains(&true) {
+            self.retry.counts(now);
         }
     }
 
@@ -219,52 +224,6 @@ impl Hardware {
         Ok(found)
     }
 
-    /// Opens all counters anew, on the processors that are online now. The old
-    /// ones go first, so that a processor that is looked at meanwhile takes the
-    /// new one for what it is.
-    fn reopen(&mut self, programs: &Ebpf, online: Vec<usize>) {
-        if let Err(fault) = self.forget(programs) {
-            tracing::warn!(error = %fault, "hardware counters stay as they are");
-        }
-        self.online = online;
-        for place in 0..KINDS {
-            if !self.known.get(place).copied().unwrap_or_default() {
-                continue;
-            }
-            let opened = open(self.codes, place, &self.online);
-            let given = opened.and_then(|counters| {
-                self.give(programs, place, &counters)
-                    .map_err(|fault| CounterState::Failed(fault.to_string()))
-            });
-            let state = given.map_or_else(|state| state, |()| CounterState::Active);
-            if let Some(own) = self.states.get_mut(place)
-                && *own != state
-            {
-                let counter = NAMES.get(place).copied().unwrap_or_default();
-                tracing::info!(
-                    counter,
-                    state = state.as_str(),
-                    reason = state.reason(),
-                    "a hardware counter's state changed"
-                );
-                *own = state;
-            }
-        }
-    }
-
-    /// Takes all counters from the programs, and what they last said.
-    fn forget(&self, programs: &Ebpf) -> Result<(), KernelError> {
-        let taking = "taking hardware counters from the programs";
-        for name in load::HARDWARE {
-            let map = map(programs, name)?;
-            for number in 0..self.processors.len() {
-                batch::remove(map, place_of(number)).map_err(system(taking))?;
-            }
-        }
-        let nothing = vec![ProcessorCounters::default(); self.processors.len()];
-        batch::put_each(map(programs, load::PROCESSOR)?, 0_u32, &nothing).map_err(system(taking))
-    }
-
     /// What groups counted; `None` if it cannot be read. `gaps` is how often each
     /// kind's counters could not be read, since the meter was opened.
     pub(super) fn take(
@@ -301,7 +260,7 @@ impl Hardware {
                 grown(*now, known.now)
             })
             .collect();
-        let mut whole = [self.steady; KINDS];
+        let mut whole = self.steady;
         for place in 0..KINDS {
             let of = |counts: &GroupCounts| counts.of.get(place).copied().unwrap_or_default();
             // Idle loops have rates like nobody else's.

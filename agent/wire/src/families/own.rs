@@ -53,7 +53,7 @@ families! {
         container_id, container_name, runtime, state, pod_id, node_name
     };
 
-    /// Misses of the last level of cache by the container, by hardware counters, since the agent's start
+    /// Misses of the last level of cache by the container, by hardware counters (cache-misses of Intel's processors, LLC-load-misses of others, none of AMD's), since the agent's start
     CONTAINER_CACHE_MISSES: Counter "" = "tanso_container_cache_misses_total" {
         container_id, container_name, runtime, state, pod_id, node_name
     };

@@ -68,6 +68,9 @@ pub(super) fn open(
     let (Some(&code), Some(name)) = (codes.get(place), NAMES.get(place)) else {
         return Ok(Vec::new());
     };
+    let Some(code) = code else {
+        return Err(CounterState::Absent(pmu::NO_LAST_LEVEL.to_owned()));
+    };
     if online.is_empty() {
         let reason = "the kernel does not say which processors are online";
         return Err(CounterState::Failed(reason.to_owned()));
@@ -75,11 +78,9 @@ pub(super) fn open(
     let opened = online.iter().map(|&number| pmu::open(code, number));
     opened.collect::<Result<_, _>>().map_err(|fault| {
         if pmu::is_absent(&fault) {
-            CounterState::Absent(format!(
-                "this machine has, or shows, no counter of {name}: {fault}"
-            ))
+            CounterState::Absent(pmu::lack(name, code, &fault))
         } else {
-            CounterState::Failed(pmu::refusal(name, &fault))
+            CounterState::Failed(pmu::refusal(&code.to_string(), &fault))
         }
     })
 }
@@ -93,4 +94,27 @@ pub(super) fn reports(states: &[CounterState; KINDS]) -> Vec<CounterReport> {
             state: state.clone(),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_kind_without_an_event_is_absent_and_says_what_stands_in() {
+        let machine = tempfile::tempdir().unwrap();
+        let roots = HostRoots::under(machine.path());
+        let folder = roots.sys.join("devices/system/cpu");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("online"), "0\n").unwrap();
+        let found = Found::look(EventCodes([None; KINDS]), &roots);
+        assert_eq!(found.online, [0]);
+        assert_eq!(found.bits(), 0);
+        for report in found.reports() {
+            assert_eq!(report.state.as_str(), "absent");
+            assert_eq!(report.state.reason(), pmu::NO_LAST_LEVEL);
+        }
+    }
 }
