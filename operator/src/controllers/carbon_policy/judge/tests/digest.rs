@@ -169,8 +169,8 @@ proptest! {
         let policy = policy(&spec(IntensitySource::Bundled), &Observed::default());
         let found = judged(&policy, &seen, &Cluster);
         let mut other = seen.clone();
-        let turn = shuffled.index(other.rows.len() + 1);
-        other.rows.rotate_left(turn.min(other.rows.len()));
+        let turn = shuffled.index(seen.rows.len() + 1);
+        other.rows.rotate_left(turn);
         other.rows.sort_by_key(|row| (row.cpu_us ^ seed).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut texts: HashSet<Arc<str>> = HashSet::new();
         let mut shared = |text: &mut Arc<str>| {

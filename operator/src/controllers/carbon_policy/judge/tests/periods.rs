@@ -1,7 +1,7 @@
 //! Rules over periods of their own: what is missing of them counts, and what
 //! they are about.
 
-use tanso_carbon::Intensity;
+use tanso_carbon::{Intensity, account};
 
 use super::super::super::words;
 use super::*;
@@ -164,7 +164,7 @@ fn hours_before_the_window_are_priced_by_their_own_intensity() {
             provenance: row.provenance,
         })
     }));
-    let sum = account::account(&rows, &places, Coverage::new(1, 1));
+    let sum = account(&rows, &places, Coverage::new(1, 1));
     let grams = sum.emissions.value.as_grams_f64();
     assert!((grams - value).abs() < 0.51, "{grams} g, {value} g");
     let flat = Intensity::try_from_grams_per_kwh(417.3).unwrap();
