@@ -101,12 +101,14 @@ impl GramsCo2e {
 
 impl Add for GramsCo2e {
     type Output = Self;
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 }
 
 impl AddAssign for GramsCo2e {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }

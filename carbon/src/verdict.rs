@@ -273,7 +273,7 @@ pub fn judge(
         kind: rule.kind,
         verdict: answer.verdict,
         reason: answer.reason,
-        message: answer.message,
+        message: (answer.words)(),
         value: answer.value,
         limit: answer.limit.or(rule.limit),
         unit: rule.unit.clone(),

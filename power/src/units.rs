@@ -37,12 +37,14 @@ impl Joules {
 
     /// Energy from whole microjoules.
     #[must_use]
+    #[inline]
     pub const fn from_microjoules(energy_uj: u64) -> Self {
         Self(energy_uj)
     }
 
     /// The energy in whole microjoules.
     #[must_use]
+    #[inline]
     pub const fn microjoules(self) -> u64 {
         self.0
     }
@@ -93,12 +95,14 @@ impl Joules {
 
 impl Add for Joules {
     type Output = Self;
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 }
 
 impl AddAssign for Joules {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
     }

@@ -17,83 +17,90 @@ use crate::series::Basis;
 const SUM_MOST: &str = "5,124,095 kWh";
 
 /// What a step found, if it settles the judgement.
-pub(super) struct Answer {
+pub(super) struct Answer<'a> {
     pub(super) verdict: Verdict,
     pub(super) reason: Reason,
-    pub(super) message: String,
+    /// Says why: of many thousands of accounts nobody reads it.
+    pub(super) words: Box<dyn Fn() -> String + 'a>,
     pub(super) value: Option<Estimate<f64>>,
     /// The limit, where it is not the rule's own number.
     pub(super) limit: Option<f64>,
 }
 
-fn unknown(reason: Reason, message: String) -> Answer {
+fn unknown<'a>(reason: Reason, words: impl Fn() -> String + 'a) -> Answer<'a> {
     Answer {
         verdict: Verdict::Unknown,
         reason,
-        message,
+        words: Box::new(words),
         value: None,
         limit: None,
     }
 }
 
-fn not_binding(reason: Reason, message: String) -> Answer {
+fn not_binding<'a>(reason: Reason, words: impl Fn() -> String + 'a) -> Answer<'a> {
     Answer {
         verdict: Verdict::NotYetBinding,
-        ..unknown(reason, message)
+        ..unknown(reason, words)
     }
 }
 
 /// The answer for a rule that does not bind today, or has nothing to keep.
-pub(super) fn not_in_force(rule: &Rule, today: Date) -> Option<Answer> {
+pub(super) fn not_in_force(rule: &Rule, today: Date) -> Option<Answer<'_>> {
     match rule.standing(today) {
         Standing::Draft => {
-            let message = format!("{} is a draft; drafts are never applied", rule.name);
-            return Some(not_binding(Reason::Draft, message));
+            let words = move || format!("{} is a draft; drafts are never applied", rule.name);
+            return Some(not_binding(Reason::Draft, words));
         }
         Standing::From(from) => {
-            let message = if rule.due == Some(from) {
-                format!(
-                    "the limit of {} is to be kept from {from}; judged is {today}",
-                    rule.name
-                )
-            } else {
-                format!("{} binds from {from}; judged is {today}", rule.name)
+            let words = move || {
+                if rule.due == Some(from) {
+                    format!(
+                        "the limit of {} is to be kept from {from}; judged is {today}",
+                        rule.name
+                    )
+                } else {
+                    format!("{} binds from {from}; judged is {today}", rule.name)
+                }
             };
-            return Some(not_binding(Reason::BindsLater, message));
+            return Some(not_binding(Reason::BindsLater, words));
         }
         Standing::Ended(until) => {
-            let message = format!("{} bound until {until}; judged is {today}", rule.name);
-            return Some(unknown(Reason::BoundBefore, message));
+            let words = move || format!("{} bound until {until}; judged is {today}", rule.name);
+            return Some(unknown(Reason::BoundBefore, words));
         }
         Standing::InForce => {}
     }
     let is_factor = rule.workload_verdict == WorkloadVerdict::Factor;
     if rule.limit.is_none() || is_factor || rule.metric == Metric::Duty {
-        let message = format!(
-            "{} is {} without a limit to keep",
-            rule.name,
-            rule.kind.in_words()
-        );
-        return Some(unknown(Reason::NoLimit, message));
+        let words = move || {
+            format!(
+                "{} is {} without a limit to keep",
+                rule.name,
+                rule.kind.in_words()
+            )
+        };
+        return Some(unknown(Reason::NoLimit, words));
     }
     if rule.workload_verdict == WorkloadVerdict::None {
-        let message = format!(
-            "{} is {} that binds {}: context, never judged on a workload or a facility",
-            rule.name,
-            rule.kind.in_words(),
-            rule.binds.in_words()
-        );
-        return Some(unknown(Reason::ContextOnly, message));
+        let words = move || {
+            format!(
+                "{} is {} that binds {}: context, never judged on a workload or a facility",
+                rule.name,
+                rule.kind.in_words(),
+                rule.binds.in_words()
+            )
+        };
+        return Some(unknown(Reason::ContextOnly, words));
     }
     None
 }
 
 /// The answer if the evidence is not enough.
-pub(super) fn missing(
-    rule: &Rule,
-    evidence: &Evidence<'_>,
+pub(super) fn missing<'a>(
+    rule: &'a Rule,
+    evidence: &Evidence<'a>,
     thresholds: Thresholds,
-) -> Option<Answer> {
+) -> Option<Answer<'a>> {
     match rule.metric {
         Metric::Pue => missing_pue(rule, evidence.pue),
         Metric::RenewableShare | Metric::Wue | Metric::Erf | Metric::Ref => {
@@ -102,114 +109,126 @@ pub(super) fn missing(
         Metric::Duty => None,
         _ => match evidence.account {
             Some(account) => missing_in_account(rule, account, thresholds),
-            None => Some(unknown(
-                Reason::NoEvidence,
-                "no energy was accounted".to_owned(),
-            )),
+            None => Some(unknown(Reason::NoEvidence, || {
+                "no energy was accounted".to_owned()
+            })),
         },
     }
 }
 
-fn missing_pue(rule: &Rule, pue: Option<&FacilityPue>) -> Option<Answer> {
+fn missing_pue<'a>(rule: &'a Rule, pue: Option<&'a FacilityPue>) -> Option<Answer<'a>> {
     let Some(pue) = pue else {
-        return Some(unknown(
-            Reason::NoEvidence,
-            "no PUE is given for the facility".to_owned(),
-        ));
+        return Some(unknown(Reason::NoEvidence, || {
+            "no PUE is given for the facility".to_owned()
+        }));
     };
     let shown = pue.value.value;
     if !pue.evidence.is_judged() {
-        let message = format!(
-            "PUE {shown} is {}: judged are only a measured one, a certificate, or one published for the region{}",
-            pue.evidence.in_words(),
-            pue_source(pue)
-        );
-        return Some(unknown(Reason::PueWithoutEvidence, message));
+        let words = move || {
+            format!(
+                "PUE {shown} is {}: judged are only a measured one, a certificate, or one published for the region{}",
+                pue.evidence.in_words(),
+                pue_source(pue)
+            )
+        };
+        return Some(unknown(Reason::PueWithoutEvidence, words));
     }
     if pue.scope != rule.pue_scope {
-        let message = format!(
-            "{shown} is the {}; the rule is about the {}",
-            pue.scope, rule.pue_scope
-        );
-        return Some(unknown(Reason::PueScopeDiffers, message));
+        let words = move || {
+            format!(
+                "{shown} is the {}; the rule is about the {}",
+                pue.scope, rule.pue_scope
+            )
+        };
+        return Some(unknown(Reason::PueScopeDiffers, words));
     }
-    if let Some(answer) = entity_differs(rule, pue.entity, &format!("PUE {shown}")) {
+    if let Some(answer) = entity_differs(rule, pue.entity, format!("PUE {shown}")) {
         return Some(answer);
     }
     match (rule.pue_category, pue.category) {
         (Some(wanted), Some(given)) if wanted != given => {
-            let message = format!("PUE {shown} is of {given}; the rule demands {wanted}");
-            Some(unknown(Reason::PueCategoryDiffers, message))
+            let words = move || format!("PUE {shown} is of {given}; the rule demands {wanted}");
+            Some(unknown(Reason::PueCategoryDiffers, words))
         }
         (Some(wanted), None) => {
-            let message = format!("PUE {shown} names no category; the rule demands {wanted}");
-            Some(unknown(Reason::PueCategoryDiffers, message))
+            let words = move || format!("PUE {shown} names no category; the rule demands {wanted}");
+            Some(unknown(Reason::PueCategoryDiffers, words))
         }
         _ => None,
     }
 }
 
 /// The answer if the figure is another's than the rule's.
-fn entity_differs(rule: &Rule, given: Entity, what: &str) -> Option<Answer> {
+fn entity_differs<'a>(rule: &Rule, given: Entity, what: String) -> Option<Answer<'a>> {
     let wanted = rule.binds.entity();
     (given != wanted).then(|| {
-        let message = format!("{what} is of {given}; the rule is about {wanted}");
-        unknown(Reason::EntityDiffers, message)
+        let words = move || format!("{what} is of {given}; the rule is about {wanted}");
+        unknown(Reason::EntityDiffers, words)
     })
 }
 
-fn missing_indicator(rule: &Rule, evidence: &Evidence<'_>) -> Option<Answer> {
+fn missing_indicator<'a>(rule: &Rule, evidence: &Evidence<'a>) -> Option<Answer<'a>> {
     let mut given = evidence.indicators.iter();
-    let Some(indicator) = given.find(|one| one.stated.metric() == rule.metric) else {
-        let message = format!("no {} is given for the facility", rule.metric.in_words());
-        return Some(unknown(Reason::NoEvidence, message));
-    };
     let what = rule.metric.in_words();
+    let Some(indicator) = given.find(|one| one.stated.metric() == rule.metric) else {
+        let words = move || format!("no {what} is given for the facility");
+        return Some(unknown(Reason::NoEvidence, words));
+    };
     if !indicator.evidence.is_judged() {
-        let message = format!(
-            "the {what} is {}: judged are only a measured one, a certificate, or one published for the region",
-            indicator.evidence.in_words()
-        );
-        return Some(unknown(Reason::IndicatorWithoutEvidence, message));
+        let words = move || {
+            format!(
+                "the {what} is {}: judged are only a measured one, a certificate, or one published for the region",
+                indicator.evidence.in_words()
+            )
+        };
+        return Some(unknown(Reason::IndicatorWithoutEvidence, words));
     }
-    entity_differs(rule, indicator.entity, &format!("the {what}"))
+    entity_differs(rule, indicator.entity, format!("the {what}"))
 }
 
-fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) -> Option<Answer> {
+fn missing_in_account<'a>(
+    rule: &Rule,
+    account: &'a Account,
+    thresholds: Thresholds,
+) -> Option<Answer<'a>> {
     let simulated = account.provenance_percent(Provenance::Simulated);
     if account
         .by_provenance
         .get(&Provenance::Simulated)
         .is_some_and(|part| part.microjoules() > 0)
     {
-        let message = format!("{simulated:.1} % of the energy is simulated, for trials only");
-        return Some(unknown(Reason::SimulatedEnergy, message));
+        let words = move || format!("{simulated:.1} % of the energy is simulated, for trials only");
+        return Some(unknown(Reason::SimulatedEnergy, words));
     }
     if account.is_too_large() {
-        let message =
-            format!("the energy is more than a sum holds ({SUM_MOST}): too much to judge at once");
-        return Some(unknown(Reason::SumTooLarge, message));
+        let words = move || {
+            format!("the energy is more than a sum holds ({SUM_MOST}): too much to judge at once")
+        };
+        return Some(unknown(Reason::SumTooLarge, words));
     }
     let coverage = account.coverage.percent();
     if coverage < thresholds.min_coverage_percent {
-        let message = format!(
-            "{} % of the period has energy data, {} % are demanded",
-            share_beside(coverage, thresholds.min_coverage_percent),
-            thresholds.min_coverage_percent
-        );
-        return Some(unknown(Reason::CoverageTooLow, message));
+        let words = move || {
+            format!(
+                "{} % of the period has energy data, {} % are demanded",
+                share_beside(coverage, thresholds.min_coverage_percent),
+                thresholds.min_coverage_percent
+            )
+        };
+        return Some(unknown(Reason::CoverageTooLow, words));
     }
     if account.it_energy.value.microjoules() == 0 {
-        let message = "no energy was used, so there is nothing to judge".to_owned();
-        return Some(unknown(Reason::NoEnergy, message));
+        let words = || "no energy was used, so there is nothing to judge".to_owned();
+        return Some(unknown(Reason::NoEnergy, words));
     }
     if account
         .by_provenance
         .values()
         .all(|part| *part == Joules::ZERO)
     {
-        let message = "nobody says whether the energy was measured, modelled or simulated";
-        return Some(unknown(Reason::ProvenanceUnknown, message.to_owned()));
+        let words =
+            || "nobody says whether the energy was measured, modelled or simulated".to_owned();
+        return Some(unknown(Reason::ProvenanceUnknown, words));
     }
     if let Some(answer) = missing_pue_of_sum(rule, account) {
         return Some(answer);
@@ -217,30 +236,45 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
     if rule.metric == Metric::EnergyBudget || rule.basis == Basis::Market {
         return None;
     }
+    missing_intensity(rule, account, thresholds)
+}
+
+/// The answer if the intensity of the energy is not known well enough.
+fn missing_intensity<'a>(
+    rule: &Rule,
+    account: &'a Account,
+    thresholds: Thresholds,
+) -> Option<Answer<'a>> {
     // Of a limit that says which it means, a sum of both still proves one side.
     if account.mixes_boundaries() && rule.boundary.is_none() {
-        let message = format!(
-            "direct intensity prices {} and life-cycle intensity {}: a sum of both is neither",
-            account.direct, account.life_cycle
-        );
-        return Some(unknown(Reason::BoundariesMixed, message));
+        let words = move || {
+            format!(
+                "direct intensity prices {} and life-cycle intensity {}: a sum of both is neither",
+                account.direct, account.life_cycle
+            )
+        };
+        return Some(unknown(Reason::BoundariesMixed, words));
     }
     if account.unpriced.microjoules() > 0 {
-        let message = format!(
-            "{:.1} % of the energy was used in hours without intensity data ({})",
-            account.unpriced_percent(),
-            account.unpriced
-        );
-        return Some(unknown(Reason::IntensityMissing, message));
+        let words = move || {
+            format!(
+                "{:.1} % of the energy was used in hours without intensity data ({})",
+                account.unpriced_percent(),
+                account.unpriced
+            )
+        };
+        return Some(unknown(Reason::IntensityMissing, words));
     }
     let estimated = account.estimated_percent();
     if estimated > thresholds.max_estimated_percent {
-        let message = format!(
-            "the intensity of {} % of the energy is estimated, at most {} % are accepted",
-            share_beside(estimated, thresholds.max_estimated_percent),
-            thresholds.max_estimated_percent
-        );
-        return Some(unknown(Reason::EstimatedShareTooHigh, message));
+        let words = move || {
+            format!(
+                "the intensity of {} % of the energy is estimated, at most {} % are accepted",
+                share_beside(estimated, thresholds.max_estimated_percent),
+                thresholds.max_estimated_percent
+            )
+        };
+        return Some(unknown(Reason::EstimatedShareTooHigh, words));
     }
     None
 }
@@ -248,31 +282,35 @@ fn missing_in_account(rule: &Rule, account: &Account, thresholds: Thresholds) ->
 /// The answer if a sum of facility energy rests on a PUE that nobody stands
 /// for. An intensity does not depend on it; a software carbon intensity may be
 /// of the IT equipment alone, but not of a guess.
-fn missing_pue_of_sum(rule: &Rule, account: &Account) -> Option<Answer> {
+fn missing_pue_of_sum<'a>(rule: &Rule, account: &'a Account) -> Option<Answer<'a>> {
     let needs_all = match rule.metric {
         Metric::EnergyBudget | Metric::CarbonBudget | Metric::ReductionPath => true,
         Metric::Sci => false,
         _ => return None,
     };
-    let of_sum = |part: Joules| {
+    let of_sum = move |part: Joules| {
         let whole = account.facility_energy.value.microjoules();
         percent(part.microjoules(), whole)
     };
     let accepted = "judged are only a measured one, a certificate, one published for the region, or energy metered at the facility";
-    let message = if account.pue_guessed > Joules::ZERO {
-        format!(
-            "the PUE of {:.1} % of the energy is only assumed or an average of others: {accepted}",
-            of_sum(account.pue_guessed)
-        )
-    } else if needs_all && account.pue_missing > Joules::ZERO {
-        format!(
-            "no PUE is known for {:.1} % of the energy, so the facility's is not known: {accepted}",
-            of_sum(account.pue_missing)
-        )
-    } else {
+    let (guessed, missing) = (account.pue_guessed, account.pue_missing);
+    if guessed == Joules::ZERO && (!needs_all || missing == Joules::ZERO) {
         return None;
+    }
+    let words = move || {
+        if guessed > Joules::ZERO {
+            format!(
+                "the PUE of {:.1} % of the energy is only assumed or an average of others: {accepted}",
+                of_sum(guessed)
+            )
+        } else {
+            format!(
+                "no PUE is known for {:.1} % of the energy, so the facility's is not known: {accepted}",
+                of_sum(missing)
+            )
+        }
     };
-    Some(unknown(Reason::PueWithoutEvidence, message))
+    Some(unknown(Reason::PueWithoutEvidence, words))
 }
 
 /// A figure held against its limit.
@@ -307,7 +345,7 @@ pub(super) fn outcome(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> (Ver
 }
 
 /// The answer by the figure.
-pub(super) fn compare(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> Answer {
+pub(super) fn compare<'a>(rule: &'a Rule, evidence: &'a Evidence<'a>, today: Date) -> Answer<'a> {
     let Some(held) = held(rule, evidence, today) else {
         let needed = match rule.metric {
             _ if rule.basis == Basis::Market && evidence.market.is_none() => {
@@ -320,11 +358,13 @@ pub(super) fn compare(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> Answ
             Metric::Sci => "the number of functional units",
             _ => "a stated figure",
         };
-        let message = format!(
-            "{} cannot be judged without {needed}",
-            rule.metric.in_words()
-        );
-        return unknown(Reason::NoEvidence, message);
+        let words = move || {
+            format!(
+                "{} cannot be judged without {needed}",
+                rule.metric.in_words()
+            )
+        };
+        return unknown(Reason::NoEvidence, words);
     };
     let Held {
         value,
@@ -332,11 +372,10 @@ pub(super) fn compare(rule: &Rule, evidence: &Evidence<'_>, today: Date) -> Answ
         verdict,
         reason,
     } = held;
-    let message = in_words(rule, evidence, value, limit, reason);
     Answer {
         verdict,
         reason,
-        message,
+        words: Box::new(move || in_words(rule, evidence, value, limit, reason)),
         value: Some(value),
         limit: Some(limit),
     }

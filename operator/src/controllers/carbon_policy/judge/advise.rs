@@ -1,13 +1,11 @@
 //! Advice for a workload: another time for a job, a fitting request for what
 //! runs all day, removal of what does nothing; pure.
 
-use std::fmt;
-
 use tanso_carbon::Intensity;
 use tanso_carbon::account::Account;
 use tanso_carbon::calendar;
 use tanso_carbon::recommend::compose::Measure;
-use tanso_carbon::recommend::idle::{IdleRequest, InUse, in_use, remove_idle};
+use tanso_carbon::recommend::idle::{IdleRequest, in_use, remove_idle};
 use tanso_carbon::recommend::idle_share::{DAY_MINUTES, Standing};
 use tanso_carbon::recommend::rightsize::{RightsizeRequest, rightsize};
 use tanso_carbon::recommend::shift::{
@@ -33,8 +31,11 @@ use super::standing::{
 use crate::ledger::{AdviceRow, PodNames};
 
 mod shown;
+mod why;
 
 use shown::{shown, shown_parts, shown_shift};
+use why::Kept;
+pub(super) use why::{Counted, Message};
 
 /// Most reasons that are told of one workload.
 const REASONS_MAX: usize = 8;
@@ -54,45 +55,6 @@ pub(super) struct Advised {
     pub(super) counted: Vec<Counted>,
     /// The pieces on requests, to be kept.
     pub(super) requests: Vec<AdviceRow>,
-}
-
-/// A kind of advice that there is none of, and why.
-#[derive(Clone, Debug)]
-pub(super) struct Counted {
-    pub(super) action: Action,
-    pub(super) reason: WhyNot,
-    pub(super) message: Message,
-}
-
-/// Why, for people: of thousands of workloads one is the example that is read,
-/// so words are only made of it.
-#[derive(Clone, Debug)]
-pub(super) enum Message {
-    Fixed(&'static str),
-    Said(String),
-    InUse(InUse),
-}
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Fixed(words) => f.write_str(words),
-            Self::Said(words) => f.write_str(words),
-            Self::InUse(used) => used.fmt(f),
-        }
-    }
-}
-
-/// Why something is not advised to be removed.
-enum Kept {
-    InUse(InUse),
-    Otherwise(NoAdvice),
-}
-
-impl From<NoAdvice> for Kept {
-    fn from(why: NoAdvice) -> Self {
-        Self::Otherwise(why)
-    }
 }
 
 /// Advice on a request, with what it would change.

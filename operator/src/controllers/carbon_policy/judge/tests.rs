@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use tanso_carbon::account::{EnergyRow, account};
+use tanso_carbon::account::EnergyRow;
 use tanso_crds::carbon_policy::status::Verdict;
 use tanso_crds::carbon_policy::{
     self as crd, CarbonPolicySpec, IntensitySource, IntensitySpec, PueSpec, RegulationRef,

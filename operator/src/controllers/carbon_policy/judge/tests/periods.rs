@@ -1,7 +1,7 @@
 //! Rules over periods of their own: what is missing of them counts, and what
 //! they are about.
 
-use tanso_carbon::Intensity;
+use tanso_carbon::{Intensity, account};
 
 use super::super::super::words;
 use super::*;
