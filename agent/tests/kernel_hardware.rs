@@ -26,12 +26,12 @@ use tanso_agent::workloads::CgroupId;
 
 /// `PERF_TYPE_SOFTWARE`, with `PERF_COUNT_SW_CPU_CLOCK`, `_TASK_CLOCK` and
 /// `_CONTEXT_SWITCHES`.
-const CLOCKS: EventCodes = EventCodes([software(0), software(1), software(3)]);
+const CLOCKS: EventCodes = EventCodes([Some(software(0)), Some(software(1)), Some(software(3))]);
 const CYCLES: usize = 0;
 const SWITCHES: usize = 2;
 
-const fn software(config: u64) -> Option<EventCode> {
-    Some(EventCode { source: 1, config })
+const fn software(config: u64) -> EventCode {
+    EventCode { source: 1, config }
 }
 
 fn options() -> EbpfOptions {
