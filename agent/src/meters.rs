@@ -7,6 +7,7 @@
 
 pub mod acpi;
 pub mod bench;
+mod card;
 pub mod fake;
 pub mod guard;
 pub mod hwmon;
@@ -34,6 +35,7 @@ use tanso_power::idle::IdleFloor;
 use tanso_power::{Joules, Provenance, Utilisation, Watts};
 
 pub use bench::Bench;
+pub use card::{BusAddress, Card};
 pub use guard::{Refusal, Refusals};
 pub use sensor::{SensorReport, SensorState};
 
@@ -128,6 +130,8 @@ pub struct Device {
     pub name: String,
     /// Who made it: `nvidia`.
     pub vendor: &'static str,
+    /// Whether its driver tells who used it.
+    pub tells_users: bool,
     /// Its energy since the agent's start.
     pub total: Joules,
     /// Its energy of the last reading.
@@ -192,6 +196,15 @@ pub trait Meter: Send {
     fn devices(&self) -> Vec<Device> {
         Vec::new()
     }
+
+    /// The accelerators that it can read, as it was last found.
+    fn cards(&self) -> Vec<Card> {
+        Vec::new()
+    }
+
+    /// Leaves these of its [`Meter::cards`], by id, to other meters, each for
+    /// the reason that people see. One that is no longer named begins anew.
+    fn leave(&mut self, _cards: &BTreeMap<String, String>) {}
 
     /// What a controller tells of the machine's supply now.
     fn supplies(&self) -> Vec<Supply> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tanso_power::{Joules, Provenance};
 
-use super::plan::{Offer, assign};
+use super::plan::{Offer, Part, assign};
 use super::{
     Device, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span, Supply,
     Zone, ZoneClass,
@@ -29,7 +29,7 @@ pub struct MeterReport {
     /// `active` if it is read, `standby` if it could be, or the name of its
     /// state.
     pub state: &'static str,
-    /// Why it is not active; may be empty.
+    /// Why it is not active, or some of its cards are not; may be empty.
     pub reason: String,
     /// Readings that failed since the start.
     pub failures: u64,
@@ -45,6 +45,8 @@ struct Place {
     failures: u64,
     /// Zones that are read from it.
     zones: Vec<ZoneClass>,
+    /// Its accelerators that are not read from it, and why.
+    left: BTreeMap<String, String>,
     /// Readings in which a zone was silent, one after the other.
     silent: BTreeMap<ZoneClass, u32>,
     /// The zones as they were last read.
@@ -61,8 +63,10 @@ impl Place {
             classes.retain(|class| silent(class) < SILENT_MAX);
         }
         Offer {
+            meter: self.meter.name(),
             provenance: self.meter.provenance(),
             classes,
+            cards: self.meter.cards(),
         }
     }
 
@@ -76,26 +80,29 @@ impl Place {
             self.failures += 1;
             tracing::warn!(meter = self.meter.name(), error = %fault, "reading the meter failed");
         }
-        let mut any = false;
+        let mut own = Reading::new();
         for (zone, amount) in found {
             self.silent.remove(&zone.class);
             if self.zones.contains(&zone.class) {
-                any = true;
                 self.shown.insert(zone.class, zone.clone());
-                reading.push((zone, amount));
+                own.push((zone, amount));
             }
         }
+        let any = !own.is_empty();
         for class in self.meter.classes() {
-            let silent = !reading.iter().any(|(zone, _)| zone.class == class);
+            let silent = !own.iter().any(|(zone, _)| zone.class == class);
             if silent && self.zones.contains(&class) {
                 *self.silent.entry(class).or_default() += 1;
                 // It is still there for those that lie within or around it:
                 // what it counts meanwhile comes later, and must not be
                 // theirs as well.
                 if let Some(zone) = self.shown.get(&class) {
-                    reading.push((zone.clone(), ZoneEnergy::default()));
+                    own.push((zone.clone(), ZoneEnergy::default()));
                 }
             }
+        }
+        for (zone, amount) in own {
+            join(reading, zone, amount);
         }
         if let Some(fault) = fault
             && self.offer().classes.is_empty()
@@ -104,6 +111,33 @@ impl Place {
         }
         any
     }
+
+    /// Why it is not active, or not all of it.
+    fn reason(&self) -> String {
+        if self.state != MeterState::Active {
+            return self.state.reason().to_owned();
+        }
+        let left = self.left.iter().map(|(card, reason)| match card.as_str() {
+            "" => reason.clone(),
+            card => format!("{card}: {reason}"),
+        });
+        left.collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Adds a zone to those that were read. Accelerators alone are read from
+/// several meters, each from one, and are one zone together.
+fn join(reading: &mut Reading, zone: Zone, amount: ZoneEnergy) {
+    let known = reading
+        .iter_mut()
+        .find(|(known, _)| known.class == zone.class);
+    let Some((known, sum)) = known else {
+        reading.push((zone, amount));
+        return;
+    };
+    known.path = format!("aggregated-{}", zone.class);
+    sum.energy = sum.energy + amount.energy;
+    sum.idle = sum.idle + amount.idle;
 }
 
 /// Meters in the order of preference.
@@ -137,6 +171,7 @@ impl Bench {
             state: MeterState::Disabled,
             failures: 0,
             zones: Vec::new(),
+            left: BTreeMap::new(),
             silent: BTreeMap::new(),
             shown: BTreeMap::new(),
         };
@@ -229,7 +264,7 @@ impl Bench {
                 MeterState::Active if place.zones.is_empty() => "standby",
                 state => state.as_str(),
             },
-            reason: place.state.reason().to_owned(),
+            reason: place.reason(),
             failures: place.failures,
             zones: place.zones.clone(),
             refusals: place.meter.refusals(),
@@ -300,7 +335,19 @@ impl Bench {
     /// by two meters.
     fn plan(&mut self) {
         let offers: Vec<Offer> = self.places.iter().map(Place::offer).collect();
-        for (place, zones) in self.places.iter_mut().zip(assign(&offers)) {
+        for (place, part) in self.places.iter_mut().zip(assign(&offers)) {
+            let Part {
+                classes: zones,
+                left,
+            } = part;
+            if place.left != left {
+                for (card, reason) in &left {
+                    let meter = place.meter.name();
+                    tracing::info!(meter, card, reason, "a card is not read from this meter");
+                }
+                place.meter.leave(&left);
+                place.left = left;
+            }
             if place.zones == zones {
                 continue;
             }

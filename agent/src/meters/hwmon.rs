@@ -15,7 +15,9 @@ use tanso_power::Provenance;
 
 use super::guard::{Refusal, Refusals};
 use super::sensor::{NoFigure, Sensor, SensorReport, Sensors};
-use super::{Memory, Meter, MeterFault, MeterState, Reading, Span, ZoneClass};
+use super::{
+    BusAddress, Card, Device, Memory, Meter, MeterFault, MeterState, Reading, Span, ZoneClass,
+};
 use chips::{Attribute, Chip, Quantity, chips, raw};
 use rules::{Rule, rule};
 
@@ -26,6 +28,8 @@ pub struct Hwmon {
     sensors: Sensors,
     /// Where each sensor is read.
     sources: BTreeMap<String, Quantity>,
+    /// The chips of accelerators, by sensor.
+    cards: BTreeMap<String, (String, Option<BusAddress>)>,
 }
 
 impl Hwmon {
@@ -36,6 +40,7 @@ impl Hwmon {
             root: sys.join("class/hwmon"),
             sensors: Sensors::default(),
             sources: BTreeMap::new(),
+            cards: BTreeMap::new(),
         }
     }
 
@@ -47,6 +52,7 @@ impl Hwmon {
                 match rule(chip, &attribute) {
                     Rule::Covers { class, rank } => found.push(Found {
                         chip: chip.name.clone(),
+                        bus: chip.bus,
                         attribute,
                         class,
                         rank,
@@ -56,13 +62,16 @@ impl Hwmon {
             }
         }
         // Several chips may show the same thing: of each class those of the
-        // best rank are taken, of each thing the energy before the power.
+        // best rank are taken, of each thing the energy before the power. Cards
+        // at different places of the bus are different things.
         found.sort_by_key(|found| (found.class, found.rank, found.attribute.quantity.rank()));
         let mut taken: Vec<Found> = Vec::new();
         for one in found {
-            let other = taken.iter().find(|best| best.class == one.class);
+            let other = taken
+                .iter()
+                .find(|best| best.class == one.class && !best.goes_with(&one));
             match other {
-                Some(best) if !best.goes_with(&one) => {
+                Some(best) => {
                     let reason = format!(
                         "\"{}\" of {} is read for this zone",
                         best.attribute.label, best.chip
@@ -70,7 +79,7 @@ impl Hwmon {
                     let class = Some(one.class);
                     unused.push(one.attribute.unused(&one.chip, class, reason));
                 }
-                _ => taken.push(one),
+                None => taken.push(one),
             }
         }
         (taken, unused)
@@ -81,14 +90,20 @@ impl Hwmon {
 #[derive(Debug)]
 struct Found {
     chip: String,
+    bus: Option<BusAddress>,
     attribute: Attribute,
     class: ZoneClass,
     rank: u8,
 }
 
 impl Found {
-    /// Whether `other`, of the same class, is another part of the same whole.
+    /// Whether `other`, of the same class, is another part of the same whole,
+    /// or another card.
     fn goes_with(&self, other: &Self) -> bool {
+        let places = self.bus.zip(other.bus);
+        if self.class == ZoneClass::Gpu && places.is_some_and(|(one, two)| one != two) {
+            return true;
+        }
         self.chip == other.chip
             && self.rank == other.rank
             && self.attribute.quantity.rank() == other.attribute.quantity.rank()
@@ -112,14 +127,16 @@ impl Meter for Hwmon {
         let chips = match chips(&self.root) {
             Ok(chips) => chips,
             Err(state) => {
-                self.sensors = Sensors::default();
+                self.sensors.clear();
                 return state;
             }
         };
         let (found, unused) = Self::scan(&chips);
         let (mut sensors, mut sources) = (Vec::new(), BTreeMap::new());
+        self.cards.clear();
         for Found {
             chip,
+            bus,
             attribute,
             class,
             ..
@@ -127,6 +144,9 @@ impl Meter for Hwmon {
         {
             let label = format!("{chip}: {}", attribute.label);
             let id = attribute.shown;
+            if class == ZoneClass::Gpu {
+                self.cards.insert(id.clone(), (chip, bus));
+            }
             sensors.push(match attribute.quantity {
                 Quantity::Energy(_) => Sensor::register(id.clone(), label, class, 0),
                 Quantity::Power(_) | Quantity::Product(..) => {
@@ -150,6 +170,40 @@ impl Meter for Hwmon {
     fn read(&mut self, span: &Span) -> Result<Reading, MeterFault> {
         let sources = &self.sources;
         self.sensors.read(span, |sensor| figure(sources, sensor))
+    }
+
+    fn cards(&self) -> Vec<Card> {
+        let card = |id: &str| Card {
+            id: id.to_owned(),
+            bus: self.cards.get(id).and_then(|&(_, bus)| bus),
+        };
+        self.sensors.cards().map(card).collect()
+    }
+
+    fn leave(&mut self, cards: &BTreeMap<String, String>) {
+        self.sensors.leave(cards);
+    }
+
+    fn devices(&self) -> Vec<Device> {
+        // A card may have several sensors.
+        let mut devices: BTreeMap<String, Device> = BTreeMap::new();
+        for sensor in self.sensors.used() {
+            let Some((chip, bus)) = self.cards.get(&sensor.id) else {
+                continue;
+            };
+            let id = bus.map_or_else(|| sensor.id.clone(), |bus| bus.to_string());
+            let number = devices.len().to_string();
+            let device = devices.entry(id.clone()).or_insert_with(|| Device {
+                id,
+                number,
+                name: chip.clone(),
+                vendor: rules::vendor(chip),
+                ..Device::default()
+            });
+            device.total += sensor.given.0;
+            device.last += sensor.given.1;
+        }
+        devices.into_values().collect()
     }
 
     fn restart(&mut self, class: ZoneClass) {

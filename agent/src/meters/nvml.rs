@@ -15,7 +15,9 @@ use tanso_power::Provenance;
 
 use super::guard::{Refusal, Refusals};
 use super::sensor::{NoFigure, Sensor, SensorReport, Sensors};
-use super::{Memory, Meter, MeterFault, MeterState, ProcessShare, Reading, Span, ZoneClass};
+use super::{
+    BusAddress, Card, Memory, Meter, MeterFault, MeterState, ProcessShare, Reading, Span, ZoneClass,
+};
 
 /// How often a machine without the library is asked for it again.
 const LOAD_EVERY: Duration = Duration::from_mins(1);
@@ -32,6 +34,8 @@ pub struct Nvml {
     counters: BTreeMap<String, bool>,
     /// The driver's numbers of devices.
     numbers: BTreeMap<String, u32>,
+    /// Where devices are, as far as the driver says.
+    buses: BTreeMap<String, BusAddress>,
     /// The newest sample of processes seen, by device, in the driver's
     /// microseconds.
     seen: BTreeMap<String, u64>,
@@ -48,6 +52,7 @@ impl Nvml {
             sensors: Sensors::default(),
             counters: BTreeMap::new(),
             numbers: BTreeMap::new(),
+            buses: BTreeMap::new(),
             seen: BTreeMap::new(),
         }
     }
@@ -106,6 +111,7 @@ impl Meter for Nvml {
             sensors: found,
             counters,
             numbers,
+            buses,
         } = match devices(library) {
             Ok(found) => found,
             Err(fault) => {
@@ -116,6 +122,7 @@ impl Meter for Nvml {
         };
         self.counters = counters;
         self.numbers = numbers;
+        self.buses = buses;
         let counters = &self.counters;
         self.sensors.replace(found, Vec::new(), |sensor| {
             figure(library, counters, sensor)
@@ -142,7 +149,7 @@ impl Meter for Nvml {
             return Vec::new();
         };
         let mut shares = Vec::new();
-        for uuid in self.counters.keys() {
+        for uuid in self.sensors.used().map(|sensor| &sensor.id) {
             let Ok(device) = library.device_by_uuid(uuid.as_str()) else {
                 continue;
             };
@@ -163,10 +170,23 @@ impl Meter for Nvml {
             number: number(&sensor.id),
             name: sensor.label.clone(),
             vendor: "nvidia",
+            tells_users: true,
             total: sensor.given.0,
             last: sensor.given.1,
         });
         used.collect()
+    }
+
+    fn cards(&self) -> Vec<Card> {
+        let card = |id: &str| Card {
+            id: id.to_owned(),
+            bus: self.buses.get(id).copied(),
+        };
+        self.sensors.cards().map(card).collect()
+    }
+
+    fn leave(&mut self, cards: &BTreeMap<String, String>) {
+        self.sensors.leave(cards);
     }
 
     fn restart(&mut self, class: ZoneClass) {
@@ -197,6 +217,7 @@ struct Listed {
     /// Which of them have a counter.
     counters: BTreeMap<String, bool>,
     numbers: BTreeMap<String, u32>,
+    buses: BTreeMap<String, BusAddress>,
 }
 
 fn devices(library: &Library) -> Result<Listed, NvmlError> {
@@ -215,6 +236,10 @@ fn devices(library: &Library) -> Result<Listed, NvmlError> {
             Sensor::gauge(uuid.clone(), name, ZoneClass::Gpu)
         });
         listed.numbers.insert(uuid.clone(), index);
+        let told = device.pci_info().ok();
+        if let Some(bus) = told.and_then(|place| BusAddress::try_new(&place.bus_id)) {
+            listed.buses.insert(uuid.clone(), bus);
+        }
         listed.counters.insert(uuid, counter);
     }
     Ok(listed)

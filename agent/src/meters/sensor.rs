@@ -200,6 +200,8 @@ pub(super) struct Sensors {
     floors: BTreeMap<ZoneClass, IdleFloor>,
     refusals: Refusals,
     unused: Vec<SensorReport>,
+    /// Ids of sensors that another meter is read for, and why.
+    left: BTreeMap<String, String>,
 }
 
 impl Sensors {
@@ -240,6 +242,14 @@ impl Sensors {
         }
     }
 
+    /// Forgets all sensors, since there are none to be found.
+    pub(super) fn clear(&mut self) {
+        *self = Self {
+            left: std::mem::take(&mut self.left),
+            ..Self::default()
+        };
+    }
+
     /// The state of a meter whose sensors these are; `nothing` says what was
     /// looked for in vain.
     pub(super) fn state(&self, nothing: impl FnOnce() -> String) -> MeterState {
@@ -274,11 +284,13 @@ impl Sensors {
         let mut sums: BTreeMap<ZoneClass, (Joules, bool)> = BTreeMap::new();
         let mut partial: BTreeSet<ZoneClass> = BTreeSet::new();
         let mut fault = None;
-        for sensor in &mut self.silent {
+        let left = &self.left;
+        let own = |sensor: &&mut Sensor| !left.contains_key(&sensor.id);
+        for sensor in self.silent.iter_mut().filter(own) {
             sensor.since = sensor.since.saturating_add(span.elapsed);
             partial.insert(sensor.class);
         }
-        for sensor in &mut self.list {
+        for sensor in self.list.iter_mut().filter(own) {
             sensor.since = sensor.since.saturating_add(span.elapsed);
             let late = sensor.since > span.elapsed;
             sensor.given.1 = Joules::ZERO;
@@ -344,7 +356,7 @@ impl Sensors {
     }
 
     fn zone(&self, class: ZoneClass) -> Zone {
-        let mut of_class = self.list.iter().filter(|sensor| sensor.class == class);
+        let mut of_class = self.used().filter(|sensor| sensor.class == class);
         let path = match (of_class.next(), of_class.next()) {
             (Some(only), None) => only.id.clone(),
             _ => format!("aggregated-{class}"),
@@ -358,6 +370,25 @@ impl Sensors {
                 sensor.restart();
             }
         }
+    }
+
+    /// Leaves these sensors, by id, to other meters; those that are no longer
+    /// among them begin anew.
+    pub(super) fn leave(&mut self, left: &BTreeMap<String, String>) {
+        let before = std::mem::replace(&mut self.left, left.clone());
+        for sensor in self.list.iter_mut().chain(&mut self.silent) {
+            if before.contains_key(&sensor.id) && !left.contains_key(&sensor.id) {
+                sensor.restart();
+            }
+        }
+    }
+
+    /// Accelerators by id, those that cannot be read now too: they keep their
+    /// place, since what they count meanwhile comes later.
+    pub(super) fn cards(&self) -> impl Iterator<Item = &str> {
+        let known = self.list.iter().chain(&self.silent);
+        let cards = known.filter(|sensor| sensor.class == ZoneClass::Gpu);
+        cards.map(|sensor| sensor.id.as_str())
     }
 
     /// A class' energy of the last reading by socket; nothing if a sensor of it
@@ -375,7 +406,8 @@ impl Sensors {
 
     /// The sensors that are read.
     pub(super) fn used(&self) -> impl Iterator<Item = &Sensor> {
-        self.list.iter()
+        let own = |sensor: &&Sensor| !self.left.contains_key(&sensor.id);
+        self.list.iter().filter(own)
     }
 
     pub(super) fn refusals(&self) -> Refusals {
@@ -387,7 +419,10 @@ impl Sensors {
             label: sensor.label.clone(),
             path: sensor.id.clone(),
             class: Some(sensor.class),
-            state: SensorState::Used,
+            state: match self.left.get(&sensor.id) {
+                Some(reason) => SensorState::Unused(reason.clone()),
+                None => SensorState::Used,
+            },
         });
         used.chain(self.unused.iter().cloned()).collect()
     }

@@ -1,7 +1,9 @@
 //! Who used the accelerators in an interval: by the driver's own figures, a
 //! process to its container.
 //!
-//! Where no driver tells, nothing is said here, and CPU time stands in.
+//! Where no driver tells, nothing is said here, and CPU time stands in. Where one
+//! does, cards whose driver does not are the system's: by CPU time they would be
+//! charged to those who are known to use the others.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -71,7 +73,7 @@ impl Cycle {
     /// Asks the drivers who used their devices since they were last asked.
     pub(super) fn look_at_gpus(&mut self) {
         let devices = self.parts.bench.devices();
-        if devices.is_empty() {
+        if !devices.iter().any(|device| device.tells_users) {
             self.gpu_users = None;
             return;
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::guard::{Refusal, number};
 use super::super::sensor::{NoFigure, SensorReport};
-use super::super::{MeterState, ZoneClass};
+use super::super::{BusAddress, MeterState, ZoneClass};
 
 /// The place as it is shown, whatever root it is read under.
 const SHOWN: &str = "/sys/class/hwmon";
@@ -25,6 +25,8 @@ pub(in crate::meters) struct Chip {
     pub(in crate::meters) directory: PathBuf,
     /// Its device.
     pub(in crate::meters) device: PathBuf,
+    /// Where its device is, of one that is on a bus.
+    pub(in crate::meters) bus: Option<BusAddress>,
 }
 
 /// What is read, and where.
@@ -108,11 +110,21 @@ pub(in crate::meters) fn chips(root: &Path) -> Result<Vec<Chip>, MeterState> {
             name: chip.trim().to_owned(),
             entry: name,
             directory,
+            bus: bus(&device),
             device,
         });
     }
     chips.sort_by(|a, b| (a.entry.len(), &a.entry).cmp(&(b.entry.len(), &b.entry)));
     Ok(chips)
+}
+
+/// Where a device is, as the kernel tells programs of its events.
+fn bus(device: &Path) -> Option<BusAddress> {
+    let text = fs::read_to_string(device.join("uevent")).ok()?;
+    let mut places = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("PCI_SLOT_NAME="));
+    places.find_map(BusAddress::try_new)
 }
 
 fn has_sensors(directory: &Path) -> bool {

@@ -53,10 +53,22 @@ pub(super) fn rule(chip: &Chip, attribute: &Attribute) -> Rule {
         "amdgpu" if matches!(attribute.quantity, Quantity::Product(..)) => UNKNOWN,
         "amdgpu" if is_card(chip) => covers(Gpu, 0),
         "amdgpu" => Rule::Not("it lies within the processor's package"),
+        // The sum of the rails that the card's own sensors watch
+        // (nouveau_hwmon.c, nvkm_iccsense_read_all).
+        "nouveau" if matches!(attribute.quantity, Quantity::Power(_)) => covers(Gpu, 0),
         name if name.starts_with("BAT") || name.starts_with("ucsi_source") => {
             Rule::Not("a battery's or charger's flow is not the machine's use")
         }
         _ => UNKNOWN,
+    }
+}
+
+/// Who makes the cards that a driver is for, as labels have it.
+pub(super) fn vendor(chip: &str) -> &'static str {
+    match chip {
+        "amdgpu" => "amd",
+        "nouveau" => "nvidia",
+        _ => "intel",
     }
 }
 

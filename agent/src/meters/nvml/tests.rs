@@ -1,9 +1,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use tanso_power::Joules;
 use tempfile::TempDir;
 
 use super::*;
+use crate::meters::Bench;
+use crate::meters::hwmon::Hwmon;
 
 /// A library with NVML's C interface, built by the system's C compiler.
 fn library() -> (TempDir, PathBuf) {
@@ -57,6 +60,85 @@ fn a_counter_is_read_and_an_older_cards_power_integrated() {
     assert_eq!(energy_uj(&mut meter), 0, "the counter's past is nobody's");
     // 5 J by the counter, and 75 W for a second.
     assert_eq!(energy_uj(&mut meter), 80_000_000);
+}
+
+/// A machine with a card of AMD's and one that NVML shows too, both by hwmon.
+fn chips() -> TempDir {
+    let sys = tempfile::tempdir().unwrap();
+    let chip = |entry: &str, name: &str, bus: &str, watts: u32| {
+        let folder = sys.path().join("class/hwmon").join(entry);
+        std::fs::create_dir_all(folder.join("device")).unwrap();
+        let files = [
+            ("name", name.to_owned()),
+            ("power1_input", format!("{watts}000000")),
+            ("device/mem_info_vram_total", "17163091968".to_owned()),
+            ("device/uevent", format!("DRIVER={name}\nPCI_SLOT_NAME={bus}\n")),
+        ];
+        for (file, content) in files {
+            std::fs::write(folder.join(file), content).unwrap();
+        }
+    };
+    chip("hwmon1", "amdgpu", "0000:03:00.0", 200);
+    chip("hwmon2", "nouveau", "0000:81:00.0", 76);
+    sys
+}
+
+#[test]
+fn cards_of_two_meters_are_one_zone_and_each_is_read_from_one_of_them() {
+    let (_folder, path) = library();
+    let sys = chips();
+    let meters: Vec<Box<dyn Meter>> = vec![
+        Box::new(Hwmon::new(sys.path())),
+        Box::new(Nvml::new(Some(path.into()))),
+    ];
+    let mut bench = Bench::new(meters, Vec::new());
+    bench.start(None);
+    bench.read(&second()).unwrap();
+    let zones = bench.read(&second()).unwrap().zones;
+    assert_eq!(zones.len(), 1, "{zones:?}");
+    assert_eq!(zones[0].0.path, "aggregated-gpu");
+    // 200 W and 76 W by hwmon, 5 J of the first by NVML, whose second is at the
+    // place of the 76 W.
+    assert_eq!(zones[0].1.energy.value.microjoules(), 281_000_000);
+    let devices: Vec<(String, &str, u64)> = bench
+        .devices()
+        .into_iter()
+        .map(|one| (one.id, one.vendor, one.last.microjoules() / 1_000_000))
+        .collect();
+    let wanted = [
+        ("0000:03:00.0".to_owned(), "amd", 200),
+        ("0000:81:00.0".to_owned(), "nvidia", 76),
+        ("GPU-one".to_owned(), "nvidia", 5),
+    ];
+    assert_eq!(devices, wanted);
+    let users: Vec<String> = bench.processes().into_iter().map(|s| s.device).collect();
+    assert_eq!(users, ["GPU-one"; 2], "who uses a card that is read elsewhere");
+    let report = bench.reports().pop().unwrap();
+    let reason = "GPU-two: the card at 0000:81:00.0 is read by hwmon";
+    assert_eq!((report.state, report.reason.as_str()), ("active", reason));
+}
+
+#[test]
+fn a_card_that_its_meter_lost_is_read_by_the_next_from_then_on() {
+    let (_folder, path) = library();
+    let sys = chips();
+    let meters: Vec<Box<dyn Meter>> = vec![
+        Box::new(Hwmon::new(sys.path())),
+        Box::new(Nvml::new(Some(path.into()))),
+    ];
+    let mut bench = Bench::new(meters, Vec::new());
+    bench.start(None);
+    bench.read(&second()).unwrap();
+    std::fs::remove_dir_all(sys.path().join("class")).unwrap();
+    let mut read = || {
+        let zones = bench.read(&second()).unwrap().zones;
+        let energy: Joules = zones.iter().map(|(_, amount)| amount.energy.value).sum();
+        energy.microjoules() / 1_000_000
+    };
+    // 5 J of the other card; of its time without hwmon GPU-two gives nothing,
+    // and its power counts from its first sample on.
+    let readings: Vec<u64> = (0..6).map(|_| read()).collect();
+    assert_eq!(readings, [5, 5, 5, 5, 80, 80]);
 }
 
 #[test]
