@@ -3,13 +3,15 @@
 //!
 //! A container runtime starts it as a kubelet's would: capabilities in the
 //! bounding, permitted and effective sets alone, no new privileges, the seccomp
-//! profile that is shipped, a read-only root, the host's trees read-only. Needs
-//! root and `runc`; leaves nothing behind.
+//! profile that is shipped, a read-only root, the host's trees read-only, but for
+//! an energy register that is made here: which rights are missing is the same on
+//! machines with and without one. Needs root and `runc`; leaves nothing behind.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,9 +30,13 @@ const RUNTIME: Need = Need {
     package: "runc",
 };
 
-/// There is nothing to choose.
+/// What is run.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// An agent that is built already; else one is built
+    #[arg(long, value_name = "FILE")]
+    agent: Option<PathBuf>,
+}
 
 /// One way to be started.
 struct Case {
@@ -39,11 +45,17 @@ struct Case {
     without: &'static [&'static str],
     uid: u32,
     host_pids: bool,
+    /// Whether the host's /proc shows the processes of others.
+    process_files: bool,
+    /// Who alone may read the energy register.
+    register_of: u32,
     seccomp: Seccomp,
     /// Where CPU time must come from.
     rung: &'static str,
     /// The rights that must be told as missing.
     missing: &'static [&'static str],
+    /// The state of the meter that reads the energy register.
+    rapl: &'static str,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,60 +67,72 @@ enum Seccomp {
 
 const MINIMAL: [&str; 2] = ["CAP_BPF", "CAP_PERFMON"];
 
-const CASES: [Case; 6] = [
-    Case {
-        name: "minimal",
-        without: &[],
-        uid: 0,
-        host_pids: true,
-        seccomp: Seccomp::Shipped,
-        rung: "ebpf",
-        missing: &[],
-    },
+/// Another user than root.
+const NOBODY: u32 = 65_534;
+
+/// With all that it asks for.
+const WHOLE: Case = Case {
+    name: "minimal",
+    without: &[],
+    uid: 0,
+    host_pids: true,
+    process_files: true,
+    register_of: 0,
+    seccomp: Seccomp::Shipped,
+    rung: "ebpf",
+    missing: &[],
+    rapl: "active",
+};
+
+const CASES: [Case; 8] = [
+    WHOLE,
     Case {
         name: "without BPF",
         without: &["CAP_BPF"],
-        uid: 0,
-        host_pids: true,
-        seccomp: Seccomp::Shipped,
         rung: "cgroup-files",
         missing: &["bpf"],
+        ..WHOLE
     },
     Case {
         name: "without PERFMON",
         without: &["CAP_PERFMON"],
-        uid: 0,
-        host_pids: true,
-        seccomp: Seccomp::Shipped,
         rung: "cgroup-files",
         missing: &["perfmon"],
+        ..WHOLE
     },
     Case {
         name: "without hostPID",
-        without: &[],
-        uid: 0,
         host_pids: false,
-        seccomp: Seccomp::Shipped,
         rung: "cgroup-files",
         missing: &["host_pids"],
+        ..WHOLE
+    },
+    Case {
+        name: "without processes",
+        process_files: false,
+        missing: &["process_files"],
+        ..WHOLE
+    },
+    Case {
+        name: "without registers",
+        register_of: NOBODY,
+        missing: &["energy_files"],
+        rapl: "failed",
+        ..WHOLE
     },
     Case {
         name: "not as root",
-        without: &[],
-        uid: 65_534,
-        host_pids: true,
-        seccomp: Seccomp::Shipped,
+        uid: NOBODY,
         rung: "cgroup-files",
-        missing: &["bpf", "perfmon"],
+        missing: &["bpf", "perfmon", "energy_files"],
+        rapl: "failed",
+        ..WHOLE
     },
     Case {
         name: "seccomp without bpf",
-        without: &[],
-        uid: 0,
-        host_pids: true,
         seccomp: Seccomp::WithoutBpf,
         rung: "cgroup-files",
-        missing: &[],
+        ..WHOLE
     },
 ];
 
@@ -116,16 +140,16 @@ const CASES: [Case; 6] = [
 ///
 /// # Errors
 /// When an agent does not start, or says something else than it lacks.
-pub fn run(_: &Args) -> Result<()> {
+pub fn run(args: &Args) -> Result<()> {
     packages::ensure(&[RUNTIME], "running containers")?;
-    let mut build = Command::new("cargo");
-    build
-        .current_dir(workspace::root())
-        .args(["build", "--package", "tanso-agent"]);
-    ebpf::give(&mut build);
-    process::run(&mut build)?;
-    let agent = workspace::target_dir().join("debug/tanso-agent");
-    println!("{:<20} {:<13} {:<14} log", "RIGHTS", "CPU TIME", "MISSING");
+    let agent = match &args.agent {
+        Some(built) => built.clone(),
+        None => built()?,
+    };
+    println!(
+        "{:<20} {:<13} {:<25} {:<8} log",
+        "RIGHTS", "CPU TIME", "MISSING", "RAPL"
+    );
     let mut wrong = Vec::new();
     for case in &CASES {
         let found = look(case, &agent).with_context(|| format!("case \"{}\"", case.name))?;
@@ -134,10 +158,10 @@ pub fn run(_: &Args) -> Result<()> {
             names => names.join(","),
         };
         println!(
-            "{:<20} {:<13} {missing:<14} {}",
-            case.name, found.rung, found.log
+            "{:<20} {:<13} {missing:<25} {:<8} {}",
+            case.name, found.rung, found.rapl, found.log
         );
-        if found.rung != case.rung || found.missing != case.missing {
+        if found.rung != case.rung || found.missing != case.missing || found.rapl != case.rapl {
             wrong.push(case.name);
         }
     }
@@ -147,10 +171,21 @@ pub fn run(_: &Args) -> Result<()> {
     Ok(())
 }
 
+fn built() -> Result<PathBuf> {
+    let mut build = Command::new("cargo");
+    build
+        .current_dir(workspace::root())
+        .args(["build", "--package", "tanso-agent"]);
+    ebpf::give(&mut build);
+    process::run(&mut build)?;
+    Ok(workspace::target_dir().join("debug/tanso-agent"))
+}
+
 /// What an agent said.
 struct Found {
     rung: String,
     missing: Vec<String>,
+    rapl: String,
     log: String,
 }
 
@@ -163,7 +198,8 @@ fn look(case: &Case, agent: &Path) -> Result<Found> {
         fs::create_dir(bundle.join(folder))?;
     }
     std::os::unix::fs::chown(bundle.join("state"), Some(case.uid), Some(case.uid))?;
-    let config = configuration(case, agent, bundle, port)?;
+    let tree = Tree::make(&bundle.join("sys"), case.register_of)?;
+    let config = configuration(case, agent, bundle, &tree, port)?;
     fs::write(bundle.join("config.json"), config.to_string())?;
     let log = bundle.join("log");
     let running = Running::start(bundle, &log, port)?;
@@ -188,6 +224,11 @@ fn look(case: &Case, agent: &Path) -> Result<Found> {
             .filter(|line| line.starts_with("tanso_right_held{") && line.ends_with(" 0"))
             .filter_map(|line| label(line, "tanso_right_held{", "right"))
             .collect(),
+        rapl: text
+            .lines()
+            .filter(|line| line.ends_with(" 1"))
+            .find_map(|line| label(line, "tanso_meter_state{meter=\"rapl\"", "state"))
+            .unwrap_or_default(),
         log: reason(&said),
     })
 }
@@ -250,7 +291,48 @@ impl Drop for Running {
     }
 }
 
-fn configuration(case: &Case, agent: &Path, bundle: &Path, port: u16) -> Result<Value> {
+/// A tree for sysfs: the machine's, but for the classes of devices, of which
+/// there is one energy register.
+struct Tree {
+    root: PathBuf,
+    /// What of the machine's is mounted in it.
+    mounted: Vec<String>,
+}
+
+impl Tree {
+    fn make(root: &Path, register_of: u32) -> Result<Self> {
+        let zone = root.join("class/powercap/intel-rapl:0");
+        fs::create_dir_all(&zone)?;
+        fs::write(zone.join("name"), "package-0\n")?;
+        fs::write(zone.join("max_energy_range_uj"), "262143328850\n")?;
+        let register = zone.join("energy_uj");
+        fs::write(&register, "1000000\n")?;
+        std::os::unix::fs::chown(&register, Some(register_of), Some(register_of))?;
+        // As the kernel has it since 5.10: its owner alone may read it.
+        fs::set_permissions(&register, fs::Permissions::from_mode(0o400))?;
+        let mut mounted = Vec::new();
+        for entry in fs::read_dir("/sys").context("reading \"/sys\"")? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name != "class" && entry.file_type()?.is_dir() {
+                fs::create_dir(root.join(&name))?;
+                mounted.push(name);
+            }
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            mounted,
+        })
+    }
+}
+
+fn configuration(
+    case: &Case,
+    agent: &Path,
+    bundle: &Path,
+    tree: &Tree,
+    port: u16,
+) -> Result<Value> {
     let held: Vec<&str> = MINIMAL
         .into_iter()
         .filter(|name| !case.without.contains(name))
@@ -275,12 +357,12 @@ fn configuration(case: &Case, agent: &Path, bundle: &Path, port: u16) -> Result<
             "capabilities": {"bounding": held, "permitted": held, "effective": held},
             "noNewPrivileges": true
         },
-        "mounts": mounts(agent, bundle),
+        "mounts": mounts(case, agent, bundle, tree),
         "linux": {"namespaces": namespaces, "seccomp": seccomp(case.seccomp)?}
     }))
 }
 
-fn mounts(agent: &Path, bundle: &Path) -> Vec<Value> {
+fn mounts(case: &Case, agent: &Path, bundle: &Path, tree: &Tree) -> Vec<Value> {
     let bind = |from: &Path, to: &str, how: &str| {
         json!({
             "destination": to, "type": "bind", "source": from, "options": ["rbind", how]
@@ -290,10 +372,21 @@ fn mounts(agent: &Path, bundle: &Path) -> Vec<Value> {
         json!({"destination": "/proc", "type": "proc", "source": "proc"}),
         bind(agent, "/agent", "ro"),
         bind(&bundle.join("state"), "/state", "rw"),
-        bind(Path::new("/proc"), "/host/proc", "ro"),
-        bind(Path::new("/sys"), "/host/sys", "ro"),
+        if case.process_files {
+            bind(Path::new("/proc"), "/host/proc", "ro")
+        } else {
+            json!({
+                "destination": "/host/proc", "type": "proc", "source": "proc",
+                "options": ["ro", "hidepid=2"]
+            })
+        },
+        bind(&tree.root, "/host/sys", "ro"),
         bind(Path::new("/sys"), "/sys", "ro"),
     ];
+    for name in &tree.mounted {
+        let from = Path::new("/sys").join(name);
+        mounts.push(bind(&from, &format!("/host/sys/{name}"), "ro"));
+    }
     // The shared libraries of a build for this machine.
     for folder in ["/usr/lib", "/usr/lib64", "/lib", "/lib64"] {
         let path = Path::new(folder);
