@@ -179,16 +179,20 @@ mod tests {
         let hwmon = with_cards("hwmon", &[("hwmon2", "0000:41:00.0")]);
         let nvml = with_cards(
             "nvml",
-            &[
-                ("GPU-a", "00000000:41:00.0"),
-                ("GPU-b", "00000000:81:00.0"),
-            ],
+            &[("GPU-a", "00000000:41:00.0"), ("GPU-b", "00000000:81:00.0")],
         );
         let parts = assign(&[hwmon, nvml]);
         assert_eq!((&parts[0].classes, parts[0].left.len()), (&vec![Gpu], 0));
         assert_eq!(parts[1].classes, [Gpu]);
-        let left: Vec<(&str, &str)> = parts[1].left.iter().map(|(id, why)| (&**id, &**why)).collect();
-        assert_eq!(left, [("GPU-a", "the card at 0000:41:00.0 is read by hwmon")]);
+        let left: Vec<(&str, &str)> = parts[1]
+            .left
+            .iter()
+            .map(|(id, why)| (&**id, &**why))
+            .collect();
+        assert_eq!(
+            left,
+            [("GPU-a", "the card at 0000:41:00.0 is read by hwmon")]
+        );
     }
 
     #[test]

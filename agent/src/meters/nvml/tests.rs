@@ -72,7 +72,10 @@ fn chips() -> TempDir {
             ("name", name.to_owned()),
             ("power1_input", format!("{watts}000000")),
             ("device/mem_info_vram_total", "17163091968".to_owned()),
-            ("device/uevent", format!("DRIVER={name}\nPCI_SLOT_NAME={bus}\n")),
+            (
+                "device/uevent",
+                format!("DRIVER={name}\nPCI_SLOT_NAME={bus}\n"),
+            ),
         ];
         for (file, content) in files {
             std::fs::write(folder.join(file), content).unwrap();
@@ -112,7 +115,10 @@ fn cards_of_two_meters_are_one_zone_and_each_is_read_from_one_of_them() {
     ];
     assert_eq!(devices, wanted);
     let users: Vec<String> = bench.processes().into_iter().map(|s| s.device).collect();
-    assert_eq!(users, ["GPU-one"; 2], "who uses a card that is read elsewhere");
+    assert_eq!(
+        users, ["GPU-one"; 2],
+        "who uses a card that is read elsewhere"
+    );
     let report = bench.reports().pop().unwrap();
     let reason = "GPU-two: the card at 0000:81:00.0 is read by hwmon";
     assert_eq!((report.state, report.reason.as_str()), ("active", reason));
