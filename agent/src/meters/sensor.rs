@@ -372,12 +372,12 @@ impl Sensors {
         }
     }
 
-    /// Leaves these sensors, by id, to other meters; those that are no longer
-    /// among them begin anew.
+    /// Leaves these sensors, by id, to other meters; those that are now or no
+    /// longer among them begin anew.
     pub(super) fn leave(&mut self, left: &BTreeMap<String, String>) {
         let before = std::mem::replace(&mut self.left, left.clone());
         for sensor in self.list.iter_mut().chain(&mut self.silent) {
-            if before.contains_key(&sensor.id) && !left.contains_key(&sensor.id) {
+            if before.contains_key(&sensor.id) != left.contains_key(&sensor.id) {
                 sensor.restart();
             }
         }
