@@ -37,7 +37,7 @@ use tanso_power::{Joules, Provenance, Utilisation, Watts};
 pub use bench::Bench;
 pub use card::{BusAddress, Card};
 pub use guard::{Refusal, Refusals};
-pub use sensor::{SensorReport, SensorState};
+pub use sensor::{Figure, SensorReport, SensorState};
 
 use crate::attribution::ZoneEnergy;
 

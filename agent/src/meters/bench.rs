@@ -9,7 +9,7 @@ use tanso_power::{Joules, Provenance};
 
 use super::plan::{Offer, Part, assign};
 use super::{
-    Device, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span, Supply,
+    Device, Figure, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span, Supply,
     Zone, ZoneClass,
 };
 use crate::attribution::ZoneEnergy;
@@ -35,6 +35,8 @@ pub struct MeterReport {
     pub failures: u64,
     /// Zones that are read from it.
     pub zones: Vec<ZoneClass>,
+    /// Sensors that are read for them, by what they show.
+    pub sensors: BTreeMap<(ZoneClass, Figure), u64>,
     /// Figures of its sensors that were refused since the start.
     pub refusals: Refusals,
 }
@@ -47,6 +49,8 @@ struct Place {
     zones: Vec<ZoneClass>,
     /// Its accelerators that are not read from it, and why.
     left: BTreeMap<String, String>,
+    /// Its sensors, as they were last found.
+    sensors: BTreeMap<(ZoneClass, Figure), u64>,
     /// Readings in which a zone was silent, one after the other.
     silent: BTreeMap<ZoneClass, u32>,
     /// The zones as they were last read.
@@ -112,6 +116,23 @@ impl Place {
         any
     }
 
+    /// Counts its sensors.
+    fn count_sensors(&mut self) {
+        self.sensors.clear();
+        for sensor in self.meter.sensors() {
+            if let Some(key) = sensor.class.zip(sensor.figure) {
+                *self.sensors.entry(key).or_default() += 1;
+            }
+        }
+    }
+
+    /// Those that are read.
+    fn sensors(&self) -> BTreeMap<(ZoneClass, Figure), u64> {
+        let of_zones = self.sensors.iter();
+        let of_zones = of_zones.filter(|((class, _), _)| self.zones.contains(class));
+        of_zones.map(|(&key, &number)| (key, number)).collect()
+    }
+
     /// Why it is not active, or not all of it.
     fn reason(&self) -> String {
         if self.state != MeterState::Active {
@@ -172,6 +193,7 @@ impl Bench {
             failures: 0,
             zones: Vec::new(),
             left: BTreeMap::new(),
+            sensors: BTreeMap::new(),
             silent: BTreeMap::new(),
             shown: BTreeMap::new(),
         };
@@ -267,6 +289,7 @@ impl Bench {
             reason: place.reason(),
             failures: place.failures,
             zones: place.zones.clone(),
+            sensors: place.sensors(),
             refusals: place.meter.refusals(),
         });
         let disabled = self.disabled.iter().map(|&name| MeterReport {
@@ -327,6 +350,7 @@ impl Bench {
             }
             place.state = state;
             place.silent.clear();
+            place.count_sensors();
         }
     }
 
@@ -347,6 +371,7 @@ impl Bench {
                 }
                 place.meter.leave(&left);
                 place.left = left;
+                place.count_sensors();
             }
             if place.zones == zones {
                 continue;

@@ -1,11 +1,14 @@
 //! NVIDIA GPUs by NVML, loaded at run time: a machine without the library is
 //! one without such GPUs, which is a state.
 //!
-//! A device's own energy counter (since Volta) is read; older ones tell power,
-//! which is integrated. The counter is the whole card's, with all of its MIG
-//! instances. Who used a card is told by the driver, process by process.
+//! A device's own energy counter (since Volta) is read: the driver counts
+//! between two readings too. Older ones, and those whose counter does not move,
+//! tell power, which is integrated, and said to be. A counter that fails for a
+//! moment stays the device's figure: what it counts meanwhile comes later. The
+//! counter is the whole card's, with all of its MIG instances. Who used a card is
+//! told by the driver, process by process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
@@ -32,6 +35,8 @@ pub struct Nvml {
     sensors: Sensors,
     /// Whether a device has an energy counter.
     counters: BTreeMap<String, bool>,
+    /// Devices whose counter did not move, and whose power is read since.
+    still: BTreeSet<String>,
     /// The driver's numbers of devices.
     numbers: BTreeMap<String, u32>,
     /// Where devices are, as far as the driver says.
@@ -51,6 +56,7 @@ impl Nvml {
             tried: None,
             sensors: Sensors::default(),
             counters: BTreeMap::new(),
+            still: BTreeSet::new(),
             numbers: BTreeMap::new(),
             buses: BTreeMap::new(),
             seen: BTreeMap::new(),
@@ -104,6 +110,14 @@ impl Meter for Nvml {
         if let Err(state) = self.load() {
             return state;
         }
+        for id in self.sensors.stuck() {
+            if self.still.insert(id.to_owned()) {
+                tracing::warn!(
+                    device = id,
+                    "energy counter does not move; power is read instead"
+                );
+            }
+        }
         let Some(library) = &self.library else {
             return MeterState::Absent("no library".to_owned());
         };
@@ -112,7 +126,7 @@ impl Meter for Nvml {
             counters,
             numbers,
             buses,
-        } = match devices(library) {
+        } = match devices(library, &self.counters, &self.still) {
             Ok(found) => found,
             Err(fault) => {
                 // A driver that was replaced wants a new library.
@@ -220,7 +234,13 @@ struct Listed {
     buses: BTreeMap<String, BusAddress>,
 }
 
-fn devices(library: &Library) -> Result<Listed, NvmlError> {
+/// Lists all devices; `known` is which had a counter before, `still` whose does
+/// not move.
+fn devices(
+    library: &Library,
+    known: &BTreeMap<String, bool>,
+    still: &BTreeSet<String>,
+) -> Result<Listed, NvmlError> {
     let mut listed = Listed::default();
     for index in 0..library.device_count()? {
         let Ok(device) = library.device_by_index(index) else {
@@ -229,7 +249,12 @@ fn devices(library: &Library) -> Result<Listed, NvmlError> {
         };
         let Ok(uuid) = device.uuid() else { continue };
         let name = device.name().unwrap_or_else(|_| "GPU".to_owned());
-        let counter = device.total_energy_consumption().is_ok();
+        let counter = !still.contains(&uuid)
+            && match device.total_energy_consumption() {
+                Ok(_) => true,
+                Err(NvmlError::NotSupported | NvmlError::FailedToLoadSymbol(_)) => false,
+                Err(_) => known.get(&uuid).copied().unwrap_or(false),
+            };
         listed.sensors.push(if counter {
             Sensor::register(uuid.clone(), name, ZoneClass::Gpu, 0)
         } else {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tanso_power::{Joules, Utilisation};
 
-use super::{Bench, SensorState, Span, Zone};
+use super::{Bench, Figure, SensorState, Span, Zone};
 
 /// How long power is looked at.
 pub const SPAN: Duration = Duration::from_secs(1);
@@ -80,13 +80,16 @@ fn sensors(bench: &Bench, text: &mut String) {
             if !any {
                 let _ = writeln!(
                     text,
-                    "\n{:<9} {:<9} {:<28} why not",
+                    "\n{:<9} {:<9} {:<28} why not, or how",
                     "METER", "ZONE", "SENSOR"
                 );
                 any = true;
             }
             let class = sensor.class.map_or("-", super::ZoneClass::as_str);
             let why = match sensor.state {
+                SensorState::Used if sensor.figure == Some(Figure::Integrated) => {
+                    "estimated from samples of power"
+                }
                 SensorState::Used => "",
                 SensorState::Unused(ref reason) => reason,
             };

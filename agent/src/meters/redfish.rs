@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use super::guard::Stillness;
 use super::track::GAP_MAX;
 use super::{
-    Memory, Meter, MeterFault, MeterState, Reading, Refusal, Refusals, SensorReport, SensorState,
+    Figure, Memory, Meter, MeterFault, MeterState, Reading, Refusal, Refusals, SensorReport, SensorState,
     Span, Supply, Zone, ZoneClass,
 };
 use crate::attribution::ZoneEnergy;
@@ -302,6 +302,7 @@ impl Meter for Redfish {
             label: format!("BMC: {power}"),
             path: place.clone(),
             class: Some(ZoneClass::Platform),
+            figure: Some(Figure::Integrated),
             state: SensorState::Used,
         });
         report.collect()

@@ -26,6 +26,27 @@ pub enum SensorState {
     Unused(String),
 }
 
+/// What a sensor shows, from which its energy comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Figure {
+    /// Energy: a register counts it, also between two readings.
+    Counted,
+    /// Power: its energy is an estimate, of the mean of two samples over the
+    /// time between them. What it did between is not seen.
+    Integrated,
+}
+
+impl Figure {
+    /// The name in the label `figure`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::Integrated => "integrated",
+        }
+    }
+}
+
 /// A sensor for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SensorReport {
@@ -35,6 +56,8 @@ pub struct SensorReport {
     pub path: String,
     /// What it covers, if that is known.
     pub class: Option<ZoneClass>,
+    /// What it shows, if it is used.
+    pub figure: Option<Figure>,
     /// How it stands.
     pub state: SensorState,
 }
@@ -50,6 +73,7 @@ impl SensorReport {
             label: label.into(),
             path: path.into(),
             class,
+            figure: None,
             state: SensorState::Unused(reason.into()),
         }
     }
@@ -158,6 +182,13 @@ impl Sensor {
                     energy => Ok(energy),
                 }
             }
+        }
+    }
+
+    const fn figure(&self) -> Figure {
+        match self.kind {
+            Kind::Register(_) => Figure::Counted,
+            Kind::Gauge(_) => Figure::Integrated,
         }
     }
 
@@ -404,6 +435,15 @@ impl Sensors {
         sums.into_iter().collect()
     }
 
+    /// Registers that do not move, by id.
+    pub(super) fn stuck(&self) -> impl Iterator<Item = &str> {
+        let known = self.list.iter().chain(&self.silent);
+        let stuck = known.filter(|sensor| {
+            sensor.figure() == Figure::Counted && sensor.stillness.register_is_stuck()
+        });
+        stuck.map(|sensor| sensor.id.as_str())
+    }
+
     /// The sensors that are read.
     pub(super) fn used(&self) -> impl Iterator<Item = &Sensor> {
         let own = |sensor: &&Sensor| !self.left.contains_key(&sensor.id);
@@ -415,14 +455,18 @@ impl Sensors {
     }
 
     pub(super) fn reports(&self) -> Vec<SensorReport> {
-        let used = self.list.iter().map(|sensor| SensorReport {
-            label: sensor.label.clone(),
-            path: sensor.id.clone(),
-            class: Some(sensor.class),
-            state: match self.left.get(&sensor.id) {
-                Some(reason) => SensorState::Unused(reason.clone()),
-                None => SensorState::Used,
-            },
+        let used = self.list.iter().map(|sensor| {
+            let (label, path) = (sensor.label.clone(), sensor.id.clone());
+            match self.left.get(&sensor.id) {
+                Some(reason) => SensorReport::unused(label, path, Some(sensor.class), reason),
+                None => SensorReport {
+                    label,
+                    path,
+                    class: Some(sensor.class),
+                    figure: Some(sensor.figure()),
+                    state: SensorState::Used,
+                },
+            }
         });
         used.chain(self.unused.iter().cloned()).collect()
     }

@@ -13,8 +13,11 @@ fn library() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/nvml/stub.c");
     let library = folder.path().join("libnvidia-ml.so.1");
+    let control = folder.path().join("control");
     let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-o"])
+        .args(["-shared", "-fPIC"])
+        .arg(format!("-DCONTROL=\"{}\"", control.display()))
+        .arg("-o")
         .arg(&library)
         .arg(source)
         .status()
@@ -60,6 +63,81 @@ fn a_counter_is_read_and_an_older_cards_power_integrated() {
     assert_eq!(energy_uj(&mut meter), 0, "the counter's past is nobody's");
     // 5 J by the counter, and 75 W for a second.
     assert_eq!(energy_uj(&mut meter), 80_000_000);
+}
+
+/// Has the library say something else from now on.
+fn control(folder: &TempDir, text: &str) {
+    std::fs::write(folder.path().join("control"), text).unwrap();
+}
+
+fn energy_uj(meter: &mut Nvml, span: &Span) -> u64 {
+    let reading = meter.read(span).unwrap();
+    reading[0].1.energy.value.microjoules()
+}
+
+fn figures(meter: &Nvml) -> Vec<(String, &'static str)> {
+    let used = meter.sensors().into_iter();
+    used.filter_map(|sensor| Some((sensor.label, sensor.figure?.as_str())))
+        .collect()
+}
+
+#[test]
+fn a_card_that_tells_power_alone_is_integrated_over_a_ramp_and_not_over_a_gap() {
+    let (folder, path) = library();
+    let mut meter = Nvml::new(Some(path.into()));
+    assert_eq!(meter.find(), MeterState::Active);
+    let wanted = [
+        ("Card One".to_owned(), "counted"),
+        ("Card Two".to_owned(), "integrated"),
+    ];
+    assert_eq!(figures(&meter), wanted, "an estimate says that it is one");
+    energy_uj(&mut meter, &second());
+    control(&folder, "power_mw 175000 counter_mj 1000");
+    // The mean of 75 and 175 W, and the counter's 5 J of the call before.
+    assert_eq!(energy_uj(&mut meter, &second()), 130_000_000);
+    assert_eq!(energy_uj(&mut meter, &second()), 176_000_000);
+    let long = Span {
+        elapsed: Duration::from_secs(121),
+        ..Span::default()
+    };
+    // The counter counted through it; of the power in it nothing is known.
+    assert_eq!(energy_uj(&mut meter, &long), 1_000_000);
+    assert_eq!(meter.refusals().get(&Refusal::Gap), Some(&1));
+    assert_eq!(energy_uj(&mut meter, &second()), 176_000_000);
+}
+
+#[test]
+fn a_counter_that_fails_for_a_moment_is_read_on_with_what_it_counted_meanwhile() {
+    let (folder, path) = library();
+    let mut meter = Nvml::new(Some(path.into()));
+    meter.find();
+    energy_uj(&mut meter, &second());
+    control(&folder, "counter_fails 1");
+    assert_eq!(energy_uj(&mut meter, &second()), 75_000_000);
+    assert_eq!(meter.find(), MeterState::Active);
+    assert_eq!(energy_uj(&mut meter, &second()), 75_000_000);
+    control(&folder, "");
+    assert_eq!(meter.find(), MeterState::Active);
+    assert_eq!(figures(&meter)[0].1, "counted");
+    // Its first good look, and the one by which it was found again.
+    assert_eq!(energy_uj(&mut meter, &second()), 75_000_000 + 15_000_000);
+}
+
+#[test]
+fn a_counter_that_does_not_move_makes_room_for_the_cards_power() {
+    let (folder, path) = library();
+    let mut meter = Nvml::new(Some(path.into()));
+    meter.find();
+    energy_uj(&mut meter, &second());
+    control(&folder, "counter_mj 0");
+    for _ in 0..62 {
+        energy_uj(&mut meter, &second());
+    }
+    assert_eq!(meter.find(), MeterState::Active);
+    let integrated: Vec<_> = figures(&meter).into_iter().map(|(_, one)| one).collect();
+    assert_eq!(integrated, ["integrated"; 2]);
+    energy_uj(&mut meter, &second());
+    assert_eq!(energy_uj(&mut meter, &second()), 375_000_000);
 }
 
 /// A machine with a card of AMD's and one that NVML shows too, both by hwmon.

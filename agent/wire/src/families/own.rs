@@ -58,6 +58,9 @@ families! {
         container_id, container_name, runtime, state, pod_id, node_name
     };
 
+    /// Sensors that are read for the zone, by what they show: counted (energy, which a register counts between readings too) or integrated (power: energy is estimated by the mean of two samples over the time between them)
+    METER_SENSORS: Gauge "" = "tanso_meter_sensors" { meter, zone, figure, node_name };
+
     /// Readings of the meter that failed
     METER_FAILURES: Counter "" = "tanso_meter_read_failures_total" { meter, node_name };
 

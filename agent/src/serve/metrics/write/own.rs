@@ -104,6 +104,15 @@ fn meters(snapshot: &Snapshot, out: &mut Out<'_>) {
             }),
     );
     out.write(
+        &f::METER_SENSORS,
+        reports().flat_map(|report| {
+            report.sensors.iter().map(|(&(zone, figure), &number)| {
+                let labels = vec![report.name, zone.as_str(), figure.as_str()];
+                (labels, count(number))
+            })
+        }),
+    );
+    out.write(
         &f::METER_FAILURES,
         reports().map(|report| (vec![report.name], count(report.failures))),
     );
