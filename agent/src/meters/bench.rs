@@ -9,8 +9,8 @@ use tanso_power::{Joules, Provenance};
 
 use super::plan::{Offer, Part, assign};
 use super::{
-    Device, Figure, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span, Supply,
-    Zone, ZoneClass,
+    Device, Figure, Memory, Meter, MeterState, ProcessShare, Reading, Refusals, SensorReport, Span,
+    Supply, Zone, ZoneClass,
 };
 use crate::attribution::ZoneEnergy;
 

@@ -22,8 +22,8 @@ use tokio::time::sleep;
 use super::guard::Stillness;
 use super::track::GAP_MAX;
 use super::{
-    Figure, Memory, Meter, MeterFault, MeterState, Reading, Refusal, Refusals, SensorReport, SensorState,
-    Span, Supply, Zone, ZoneClass,
+    Figure, Memory, Meter, MeterFault, MeterState, Reading, Refusal, Refusals, SensorReport,
+    SensorState, Span, Supply, Zone, ZoneClass,
 };
 use crate::attribution::ZoneEnergy;
 use client::{Bmc, BmcFault};
