@@ -8,6 +8,7 @@ mod catch_up;
 mod containers;
 mod details;
 mod gpus;
+mod guests;
 mod hardware;
 mod idle;
 mod memory;
@@ -23,6 +24,7 @@ use tanso_power::{Provenance, Utilisation};
 
 use details::IdleOfDevices;
 use gpus::GpuUsers;
+use guests::Guests;
 use hardware::{HardwareTotals, Interval};
 pub use idle::IdleRule;
 use memory::MemoryTurns;
@@ -114,6 +116,7 @@ pub struct Cycle {
     sampler: Option<Sampler>,
     watching: Option<Watching>,
     gpu_users: Option<GpuUsers>,
+    guests: Guests,
     hardware: HardwareTotals,
     memory_turns: MemoryTurns,
 }
@@ -180,6 +183,7 @@ impl Cycle {
             sampler: None,
             watching: None,
             gpu_users: None,
+            guests: Guests::default(),
             hardware: HardwareTotals::default(),
             memory_turns: MemoryTurns::default(),
             parts,
@@ -277,6 +281,7 @@ impl Cycle {
         if self.listing_is_due() {
             self.list_containers(now);
         }
+        self.look_for_guests(elapsed);
         self.rebase_each_minute(now);
         self.look_at_memory(elapsed);
         self.save();
@@ -429,7 +434,7 @@ impl Cycle {
             processes: listed.unwrap_or_default(),
             counts: self.hardware.counts(),
             counters: self.hardware.counters(),
-            ..details::details(&books, &self.parts.bench, memory, idle)
+            ..details::details(&books, &self.parts.bench, memory, &self.guests, idle)
         };
         self.spare = self.parts.published.swap(Some(Arc::new(Snapshot {
             at_unix_ms: self.state.at_unix_ms,

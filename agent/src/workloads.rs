@@ -1,15 +1,18 @@
 //! From a control group's path to the container and pod behind it.
 //!
-//! Everything here is pure: a path in, identities out. Names of pods and
-//! namespaces are not known here; they come from a watch elsewhere. It never
-//! reads a process's environment and never asks a container runtime.
+//! Everything here is pure: a path in, identities out; of machines inside pods
+//! a command line in. Names of pods and namespaces are not known here; they come
+//! from a watch elsewhere. It never reads a process's environment and never asks
+//! a container runtime.
 
 mod cgroup_path;
+mod guest;
 mod machine;
 
 use std::{fmt, sync::Arc};
 
 pub use cgroup_path::parse;
+pub use guest::{Guest, guest, is_launcher};
 pub use machine::machine;
 
 /// The id of a control group: the inode of its directory in the hierarchy by

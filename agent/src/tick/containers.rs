@@ -69,6 +69,7 @@ impl Cycle {
             self.named = 0;
             self.memory_turns.forget();
             self.hardware.keep(&self.state.books);
+            self.guests.keep(&self.state.books);
         }
     }
 

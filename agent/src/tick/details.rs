@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tanso_agent_wire::energy::Account;
 use tanso_power::{Joules, Watts, apportion};
 
+use super::guests::Guests;
 use crate::books::{AccountBook, Books};
 use crate::charges::KVM;
 use crate::meters::{Bench, Device, Memory, ZoneClass};
@@ -59,6 +60,7 @@ pub(super) fn details(
     books: &Books,
     bench: &Bench,
     memory: Option<&Memory>,
+    guests: &Guests,
     idle: &mut IdleOfDevices,
 ) -> Details {
     let supplies = bench.supplies().into_iter().map(|supply| SupplyFigures {
@@ -71,7 +73,7 @@ pub(super) fn details(
         power: supply.power,
     });
     Details {
-        machines: books.accounts.iter().filter_map(machine).collect(),
+        machines: machines(books, guests),
         gpus: idle.split(books, bench.devices()),
         gpu_by_account: gpu_by_account(books),
         floors: memory.map(floors).unwrap_or_default(),
@@ -126,14 +128,31 @@ fn gpu_by_account(books: &Books) -> BTreeMap<Account, Amount> {
     .collect()
 }
 
-/// The account as a virtual machine, if it is one.
-fn machine(book: &AccountBook) -> Option<MachineFigures> {
-    let Account::Standalone { container_id } = &book.account else {
-        return None;
-    };
-    if book.runtime != KVM {
-        return None;
+/// The accounts that are virtual machines. One that was on this node before, and
+/// whose container of then is still listed, is shown as its newest: series of
+/// one state cannot be told apart.
+fn machines(books: &Books, guests: &Guests) -> Vec<MachineFigures> {
+    let mut newest: BTreeMap<(String, bool), (Option<i64>, MachineFigures)> = BTreeMap::new();
+    for book in &books.accounts {
+        let Some(figures) = machine(book, guests) else {
+            continue;
+        };
+        let key = (figures.id.clone(), figures.running);
+        let known = newest.get(&key).map(|(ended_ms, _)| *ended_ms);
+        if known.is_none_or(|ended_ms| ended_ms < book.ended_ms) {
+            newest.insert(key, (book.ended_ms, figures));
+        }
     }
+    newest.into_values().map(|(_, figures)| figures).collect()
+}
+
+/// The account as a virtual machine, if it is one: a machine of libvirt's, or
+/// the container of a pod that runs one.
+fn machine(book: &AccountBook, guests: &Guests) -> Option<MachineFigures> {
+    let (id, name) = match &book.account {
+        Account::Standalone { container_id } if book.runtime == KVM => (container_id, container_id),
+        account => guests.of(account).map(|guest| (&guest.id, &guest.name))?,
+    };
     let zones = book
         .energy
         .iter()
@@ -143,8 +162,8 @@ fn machine(book: &AccountBook) -> Option<MachineFigures> {
             last: book.last.get(place).copied().unwrap_or_default(),
         });
     Some(MachineFigures {
-        id: container_id.clone(),
-        name: container_id.clone(),
+        id: id.clone(),
+        name: name.clone(),
         hypervisor: KVM.to_owned(),
         running: book.ended_ms.is_none(),
         zones: zones.collect(),
@@ -236,7 +255,7 @@ mod tests {
                 &format!("/docker/{}", "c".repeat(64)),
             ],
         );
-        let machines: Vec<MachineFigures> = books.accounts.iter().filter_map(machine).collect();
+        let machines = machines(&books, &Guests::default());
         assert_eq!(machines.len(), 1);
         assert_eq!(machines[0].id, "git-runner");
         assert_eq!(machines[0].zones[0].last, Joules::from_microjoules(450));

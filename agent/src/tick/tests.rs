@@ -20,6 +20,7 @@ use crate::settings::IdleSharing;
 use crate::workloads::CgroupId;
 
 mod clock;
+mod guests;
 mod hardware;
 
 const BEGIN_MS: i64 = 1_800_000_003_000;
