@@ -11,7 +11,7 @@ mod minutes;
 mod sockets;
 mod weights;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use tanso_agent_wire::energy::{Account, Names, Record};
@@ -27,7 +27,7 @@ use crate::attribution::weight::Weight;
 use crate::meters::{Reading, Zone, ZoneClass};
 
 /// Finished containers that stay listed, at most.
-const ENDED_MAX: usize = 500;
+pub const ENDED_MAX: usize = 500;
 /// How long a finished container stays listed: several scrapes of anyone.
 const ENDED_KEPT_MS: i64 = 15 * 60 * 1_000;
 
@@ -422,17 +422,32 @@ impl Books {
         }
     }
 
+    /// The places of finished containers in the order of their ends.
+    fn ended(&self) -> Vec<(i64, usize)> {
+        let accounts = self.accounts.iter().enumerate();
+        let mut ended: Vec<(i64, usize)> = accounts
+            .filter_map(|(index, book)| Some((book.ended_ms?, index)))
+            .collect();
+        ended.sort_unstable();
+        ended
+    }
+
+    /// Finished containers that are one too many to be listed: of more than
+    /// [`ENDED_MAX`] all but the newest. They leave with [`Books::fold`] once
+    /// their minute has closed; how many end in a minute knows no bound.
+    #[must_use]
+    pub fn unlisted(&self) -> HashSet<usize> {
+        let ended = self.ended();
+        let excess = ended.len().saturating_sub(ENDED_MAX);
+        let oldest = ended.into_iter().take(excess);
+        oldest.map(|(_, index)| index).collect()
+    }
+
     /// Takes finished containers off the list once they were listed for long
     /// or are too many; their energy goes to their namespace's sum. Returns
     /// whether there were any: places of accounts have changed then.
     pub fn fold(&mut self, now_ms: i64) -> bool {
-        let mut ended: Vec<(i64, usize)> = self
-            .accounts
-            .iter()
-            .enumerate()
-            .filter_map(|(index, book)| Some((book.ended_ms?, index)))
-            .collect();
-        ended.sort_unstable();
+        let ended = self.ended();
         let excess = ended.len().saturating_sub(ENDED_MAX);
         let old = |ended_ms: i64| now_ms.saturating_sub(ended_ms) > ENDED_KEPT_MS;
         let leaving: Vec<usize> = ended
@@ -467,7 +482,7 @@ impl Books {
     }
 
     fn drop_empty_pods(&mut self) {
-        let mut uids = std::collections::HashSet::new();
+        let mut uids = HashSet::new();
         for book in &self.accounts {
             if let Account::Container { pod_uid, .. } = &book.account {
                 uids.insert(pod_uid.as_str());

@@ -17,7 +17,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use tanso_agent::attribution::ZoneEnergy;
-use tanso_agent::books::{Booking, Books, Counted};
+use tanso_agent::books::{Booking, Books, Counted, ENDED_MAX};
 use tanso_agent::charges::Identity;
 use tanso_agent::host::HostRoots;
 use tanso_agent::journal::Journal;
@@ -194,6 +194,68 @@ async fn defect_03_no_reader_takes_a_finished_container_from_the_next() {
     let (series, joules) = seen[0].first_key_value().unwrap();
     assert!(series.contains("state=\"terminated\"") && *joules > 0.0);
     assert!(seen.iter().all(|samples| *samples == seen[0]));
+}
+
+/// 3b: a finished container's series was one of a single sample, so that a rate
+/// over it had nothing, and as many as had ended stood in one scrape. Here it
+/// stands still for 15 minutes at no less than what it was while it ran: over it
+/// a rate is 0, never a spike, and what all of its series together grew by is
+/// what it used.
+#[test]
+fn defect_03b_finished_series_stand_still_for_minutes_and_are_bounded_in_number() {
+    let total = "kepler_container_cpu_joules_total{";
+    let mut books = Books::default();
+    let job = books.account(&container(POD, "job"));
+    let work = |books: &mut Books| {
+        let reading = package(5_000_000, 1_000_000);
+        book(books, Some(&reading), &[(job, 9)]);
+    };
+    work(&mut books);
+    let running = samples(&text(&snapshot(&books)), total);
+    // What it used after the last scrape as a running one.
+    work(&mut books);
+    let begin_ms = 60_500;
+    books.accounts[job].ended_ms = Some(begin_ms);
+    let used = books.accounts[job].total.as_joules_f64();
+    book(&mut books, Some(&package(0, 0)), &[]);
+    books.pending.clear();
+    for minute in 0..15 {
+        books.fold(begin_ms + minute * 60_000);
+        let finished = samples(&text(&snapshot(&books)), total);
+        let [(series, joules)] = finished.iter().collect::<Vec<_>>()[..] else {
+            panic!("{finished:?}");
+        };
+        assert!(series.contains("state=\"terminated\""), "{series}");
+        assert!((joules - used).abs() < 1e-9, "minute {minute}");
+        assert!(running.values().all(|before| before <= joules));
+    }
+    // A storm of them within one minute, of which none can be folded yet.
+    let mut newest = Vec::new();
+    for number in 0..ENDED_MAX + 40 {
+        let id = format!("storm-{number}");
+        let place = books.account(&container(&format!("pod-{number}"), &id));
+        book(&mut books, Some(&package(9_000, 0)), &[(place, 9)]);
+        books.accounts[place].ended_ms = Some(begin_ms + 1);
+        newest.push(id);
+    }
+    books.fold(begin_ms + 2);
+    let shown = text(&snapshot(&books));
+    let finished = samples(&shown, total);
+    assert_eq!(finished.len(), ENDED_MAX);
+    assert!(
+        finished
+            .keys()
+            .any(|series| series.contains(newest.last().unwrap()))
+    );
+    assert_eq!(
+        samples(&shown, "kepler_pod_cpu_joules_total{").len(),
+        ENDED_MAX
+    );
+    let withheld = samples(&shown, "tanso_series_withheld{level=\"container\"");
+    assert_eq!(withheld.values().copied().collect::<Vec<_>>(), [41.0]);
+    // Nobody's energy is out of the sums.
+    let accounts: Joules = books.accounts.iter().map(|book| book.total).sum();
+    assert_eq!(accounts, books.total());
 }
 
 /// A process list with one CPU's ticks by process.

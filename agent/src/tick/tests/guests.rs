@@ -6,12 +6,10 @@ const UUID: &str = "5c1b1f4e-7a4c-5d1b-9a36-6c1c1c8b0a11";
 
 impl Node {
     fn is_pod(&self, pod: &str, container: &str) {
-        let names = PodNames {
-            namespace: "vms".to_owned(),
-            pod: pod.to_owned(),
-            containers: [("c".repeat(64), container.to_owned())].into(),
-            ..PodNames::default()
-        };
+        let mut names = PodNames::default();
+        names.namespace = "vms".to_owned();
+        names.pod = pod.to_owned();
+        names.containers = [("c".repeat(64), container.to_owned())].into();
         self.names.set(POD, names);
     }
 

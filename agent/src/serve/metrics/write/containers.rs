@@ -50,9 +50,12 @@ impl<'a> Row<'a> {
 
 /// Writes the containers; returns how many were left out.
 pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
-    let accounts = snapshot.books.accounts.iter();
-    let listed = accounts.filter(|book| !book.awaits_name(snapshot.at_unix_ms));
-    let rows: Vec<Row<'_>> = listed.filter_map(Row::of).collect();
+    let unlisted = snapshot.books.unlisted();
+    let accounts = snapshot.books.accounts.iter().enumerate();
+    let listed = accounts.filter(|(place, book)| {
+        !unlisted.contains(place) && !book.awaits_name(snapshot.at_unix_ms)
+    });
+    let rows: Vec<Row<'_>> = listed.filter_map(|(_, book)| Row::of(book)).collect();
     let most = out.options.bounds.containers;
     let (rows, withheld) = bounded(rows, most, |row| row.book.total);
     let classes = classes(&snapshot.books);
@@ -96,7 +99,7 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
         gpu(samples, &|amount| watts(amount.last, elapsed));
     });
     counts(snapshot, &rows, out);
-    withheld
+    withheld.saturating_add(unlisted.len() as u64)
 }
 
 /// One of the hardware counters.

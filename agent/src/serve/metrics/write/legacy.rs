@@ -206,7 +206,14 @@ fn containers(snapshot: &Snapshot, source: &str, out: &mut Out<'_>) {
     let books = &snapshot.books;
     // Several accounts may stand under one name.
     let mut sums: BTreeMap<[&str; 5], (Vec<Joules>, Joules, u64)> = BTreeMap::new();
-    for book in &books.accounts {
+    let unlisted = books.unlisted();
+    for (place, book) in books.accounts.iter().enumerate() {
+        if unlisted.contains(&place) {
+            let namespace = book.names.namespace.as_deref().unwrap_or_default();
+            let labels = ["finished", "", "", namespace, "dynamic"];
+            sums.entry(labels).or_default().1 += book.total;
+            continue;
+        }
         let labels = labels(book);
         let (energy, total, cpu_ns) = sums.entry(labels).or_default();
         energy.resize(books.zones.len(), Joules::ZERO);

@@ -28,26 +28,44 @@ impl<'a> Row<'a> {
     }
 }
 
+/// The pods that are listed: those with a container that is, and those without
+/// any.
 fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
-    let mut alive: BTreeMap<&str, (bool, Amount)> = BTreeMap::new();
-    for book in &snapshot.books.accounts {
+    #[derive(Clone, Copy, Default)]
+    struct Seen {
+        running: bool,
+        listed: bool,
+        gpu: Amount,
+    }
+    let unlisted = snapshot.books.unlisted();
+    let mut seen: BTreeMap<&str, Seen> = BTreeMap::new();
+    for (place, book) in snapshot.books.accounts.iter().enumerate() {
         if let Account::Container { pod_uid, .. } = &book.account {
-            let (running, gpu) = alive.entry(pod_uid.as_str()).or_default();
+            let Seen {
+                running,
+                listed,
+                gpu,
+            } = seen.entry(pod_uid.as_str()).or_default();
             *running |= book.ended_ms.is_none();
+            *listed |= !unlisted.contains(&place);
             if let Some(amount) = snapshot.details.gpu_by_account.get(&book.account) {
                 gpu.total += amount.total;
                 gpu.last += amount.last;
             }
         }
     }
-    let rows = snapshot.books.pods.iter().map(|(uid, book)| {
-        let (running, gpu) = alive.get(uid.as_str()).copied().unwrap_or_default();
-        Row {
+    let rows = snapshot.books.pods.iter().filter_map(|(uid, book)| {
+        let seen = seen.get(uid.as_str()).copied();
+        let Seen { running, gpu, .. } = match seen {
+            Some(seen) if !seen.listed => return None,
+            seen => seen.unwrap_or_default(),
+        };
+        Some(Row {
             uid,
             book,
             running,
             gpu,
-        }
+        })
     });
     rows.collect()
 }
@@ -56,9 +74,9 @@ fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
 pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
     let classes = classes(&snapshot.books);
     let most = out.options.bounds.containers;
-    let (rows, withheld) = bounded(rows(snapshot), most, |row| {
-        row.book.energy.iter().copied().sum()
-    });
+    let listed = rows(snapshot);
+    let unlisted = snapshot.books.pods.len().saturating_sub(listed.len());
+    let (rows, withheld) = bounded(listed, most, |row| row.book.energy.iter().copied().sum());
     let by_zone = |samples: &mut Samples<'_>, figure: &dyn Fn(&PodBook, &[usize]) -> f64| {
         for row in &rows {
             let [uid, name, namespace, state] = row.labels();
@@ -89,5 +107,5 @@ pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) -> u64 {
             samples.put(&row.labels(), watts(row.gpu.last, elapsed));
         }
     });
-    withheld
+    withheld.saturating_add(unlisted as u64)
 }
