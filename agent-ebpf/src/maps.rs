@@ -12,7 +12,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use tanso_agent_abi::{
-    CpuTime, Dying, GroupCounts, GroupEvent, GroupKey, PROCESSORS_MAX, ProcessKey, ProcessTime,
+    CpuTime, DYING_MAX, Dying, GroupCounts, GroupEvent, GroupKey, PROCESSORS_MAX, ProcessKey, ProcessTime,
     ProcessorCounters, TaskBook, stat,
 };
 
@@ -29,10 +29,9 @@ static COUNTERS: HashMap<GroupKey, CpuTime, 8192> = HashMap::new();
 #[btf_map]
 static STATS: Array<u64, { stat::SLOTS as usize }> = Array::new();
 
-/// Ended tasks, by their address, until they are freed: some milliseconds each,
-/// so for 4,096 of them some 40,000 processes would have to end in a second.
+/// Ended tasks, by their address, until they are freed.
 #[btf_map]
-static DYING: HashMap<u64, Dying, 4096> = HashMap::new();
+static DYING: HashMap<u64, Dying, DYING_MAX> = HashMap::new();
 
 /// CPU time by process, where that level is on. The agent chooses its size
 /// when loading.

@@ -176,6 +176,17 @@ pub struct ProgramCost {
     pub time: Duration,
 }
 
+/// How full a map of the kernel programs is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapFill {
+    /// What it holds, as labels have it.
+    pub map: &'static str,
+    /// Its entries.
+    pub entries: u64,
+    /// The entries that there is room for.
+    pub entries_max: u64,
+}
+
 /// What went otherwise than planned since the source was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -298,6 +309,11 @@ pub trait CpuTime: Send {
     /// What the source's programs have cost so far; empty while nobody asks
     /// the kernel to measure it.
     fn program_costs(&self) -> Vec<ProgramCost> {
+        Vec::new()
+    }
+
+    /// How full the source's maps are in the kernel; empty where it has none.
+    fn maps(&self) -> Vec<MapFill> {
         Vec::new()
     }
 }

@@ -13,7 +13,7 @@ use tanso_power::{Provenance, Utilisation};
 pub use details::Details;
 
 use crate::books::Books;
-use crate::kernel::{Losses, ProgramCost, Rung};
+use crate::kernel::{Losses, MapFill, ProgramCost, Rung};
 use crate::meters::bench::MeterReport;
 
 /// The place where the latest snapshot is.
@@ -56,6 +56,8 @@ pub struct Work {
     pub losses: Losses,
     /// What the kernel programs cost, while the kernel measures it.
     pub programs: Vec<ProgramCost>,
+    /// How full the kernel programs' maps are.
+    pub maps: Vec<MapFill>,
     /// CPU time of this process.
     pub own_cpu: Duration,
     /// Memory of this process, bytes.

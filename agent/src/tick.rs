@@ -14,6 +14,7 @@ mod idle;
 mod memory;
 mod run;
 mod set_back;
+mod sockets;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use hardware::{HardwareTotals, Interval};
 pub use idle::IdleRule;
 use memory::MemoryTurns;
 pub use run::run;
+use sockets::SocketTotals;
 
 use crate::activity::{Seen, Watcher};
 use crate::books::{Booking, Books, Sockets};
@@ -117,6 +119,7 @@ pub struct Cycle {
     watching: Option<Watching>,
     gpu_users: Option<GpuUsers>,
     guests: Guests,
+    sockets: SocketTotals,
     hardware: HardwareTotals,
     memory_turns: MemoryTurns,
 }
@@ -184,6 +187,7 @@ impl Cycle {
             watching: None,
             gpu_users: None,
             guests: Guests::default(),
+            sockets: SocketTotals::default(),
             hardware: HardwareTotals::default(),
             memory_turns: MemoryTurns::default(),
             parts,
@@ -244,6 +248,7 @@ impl Cycle {
         self.stolen = self.stolen_since(&node);
         let seen = self.look_at_processors(elapsed);
         let energy = self.read_meters(elapsed, delta.utilisation, &seen);
+        self.sockets.note(energy.as_ref());
         if let Some(sampler) = &mut self.sampler {
             let reading = energy.as_ref();
             sampler.note(now.unix_ms, elapsed, delta.utilisation, reading, &seen);
@@ -274,6 +279,7 @@ impl Cycle {
             self.work.overflow = cpu.overflow;
             self.work.losses = cpu.losses;
             self.work.programs = self.parts.cpu.program_costs();
+            self.work.maps = self.parts.cpu.maps();
             self.costs.rotate_right(1);
             self.costs[0] = cpu.cost;
         }
@@ -434,6 +440,7 @@ impl Cycle {
             processes: listed.unwrap_or_default(),
             counts: self.hardware.counts(),
             counters: self.hardware.counters(),
+            sockets: self.sockets.all(),
             ..details::details(&books, &self.parts.bench, memory, &self.guests, idle)
         };
         self.spare = self.parts.published.swap(Some(Arc::new(Snapshot {

@@ -566,6 +566,15 @@ fn removed_groups_leave_the_map_and_their_time_stays() {
         ms(before),
         reading.groups.len()
     );
+    for fill in cpu.maps() {
+        assert!(fill.entries <= fill.entries_max, "{fill:?}");
+        if fill.map == "cpu_time" {
+            assert_eq!(fill.entries_max, 64);
+            assert!(fill.entries >= reading.groups.len() as u64, "{fill:?}");
+        }
+    }
+    let names: Vec<_> = cpu.maps().iter().map(|fill| fill.map).collect();
+    assert_eq!(names, ["cpu_time", "ended_tasks"], "of what is counted");
     let late = sum(&reading);
     let listed = reading
         .groups

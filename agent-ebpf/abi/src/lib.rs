@@ -90,6 +90,10 @@ pub mod stat {
 /// machine with several.
 pub const PROCESSORS_MAX: usize = 1_024;
 
+/// Entries of the map `DYING`: ended tasks wait in it for some milliseconds each,
+/// so for all of them some 40,000 processes would have to end in a second.
+pub const DYING_MAX: usize = 4_096;
+
 /// A key of the map `COUNTERS`: whose time it is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -60,7 +60,9 @@ impl Plain for tanso_agent_abi::ProcessKey {}
 impl Plain for tanso_agent_abi::ProcessTime {}
 impl Plain for tanso_agent_abi::GroupCounts {}
 impl Plain for tanso_agent_abi::ProcessorCounters {}
+impl Plain for tanso_agent_abi::Dying {}
 impl Plain for u32 {}
+impl Plain for u64 {}
 
 impl<K: Plain, V: Plain> Reader<K, V> {
     pub(super) fn new() -> Self {

@@ -6,6 +6,7 @@
 
 mod costs;
 mod events;
+mod fill;
 mod hardware;
 mod load;
 mod offsets;
@@ -27,8 +28,8 @@ use aya::{Ebpf, maps::Map, programs::Iter};
 use tanso_agent_abi::{CpuTime as GroupCounter, GroupKey, kind, stat};
 
 use super::{
-    CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, ProgramCost, Rung, SocketTime,
-    TaskKind,
+    CpuReading, CpuTime, Group, GroupTime, KernelError, Losses, MapFill, ProgramCost, Rung,
+    SocketTime, TaskKind,
     batch::{self, Reader},
 };
 use crate::{
@@ -42,6 +43,7 @@ use crate::{
 };
 pub use events::GroupBirth;
 use events::{Events, Told};
+use fill::retiring_is_due;
 use hardware::{Found, Hardware, count_hardware, gap_slot};
 use processes::Processes;
 use sockets::SocketTable;
@@ -52,9 +54,6 @@ const QUIET_READINGS: u64 = 5;
 /// In the time-resolved mode, readings between two walks: for threads of
 /// processes that moved.
 const WALK_EVERY: u64 = 60;
-/// Readings between two searches for groups to retire, where the map is half
-/// full; from three quarters on each reading looks for them.
-const RETIRE_EVERY: u64 = 30;
 
 /// How the programs are loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +109,8 @@ pub struct EbpfCpu {
     counters: HashMap<GroupKey, Counter>,
     readings: u64,
     retired_ns: u64,
+    /// Ended tasks that are not freed, as last looked at.
+    ended: u64,
     events: Option<Events>,
     events_lost: u64,
     /// Whether a group can be neither made nor removed without an event.
@@ -189,6 +190,7 @@ impl EbpfCpu {
             counters: HashMap::new(),
             readings: 0,
             retired_ns: 0,
+            ended: 0,
             events,
             events_lost: 0,
             tells_groups,
@@ -406,6 +408,9 @@ impl CpuTime for EbpfCpu {
         let tree_told = !silent && !unclear;
         let tree_changed = !tree_told || !births.is_empty() || !removals.is_empty();
         self.retire();
+        if self.readings % fill::ENDED_EVERY == 1 {
+            self.ended = fill::ended(&self.programs)?;
+        }
         let (groups, sockets) = self.by_group();
         let walked = usize::try_from(stat::TASKS_WALKED).unwrap_or_default();
         Ok(CpuReading {
@@ -475,15 +480,10 @@ impl CpuTime for EbpfCpu {
     fn program_costs(&self) -> Vec<ProgramCost> {
         costs::of(&self.programs)
     }
-}
 
-/// Whether removed groups are to be taken out of a map with so many entries of
-/// so many: at times from half full on, at each reading from three quarters on.
-fn retiring_is_due(filled: usize, most: u64, readings: u64) -> bool {
-    let filled = u64::try_from(filled).unwrap_or(u64::MAX);
-    let due = readings.is_multiple_of(RETIRE_EVERY);
-    let part_of_four = if due { 2 } else { 3 };
-    filled.saturating_mul(4) >= most.saturating_mul(part_of_four)
+    fn maps(&self) -> Vec<MapFill> {
+        self.fills()
+    }
 }
 
 fn group(key: GroupKey) -> Group {

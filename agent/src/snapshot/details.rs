@@ -234,6 +234,9 @@ pub struct FloorFigures {
 pub struct Details {
     /// Processes, where that level is on.
     pub processes: Vec<ProcessFigures>,
+    /// Energy of zones by socket since the agent's start, where meters tell
+    /// several apart.
+    pub sockets: Vec<(ZoneClass, u32, Joules)>,
     /// Virtual machines.
     pub machines: Vec<MachineFigures>,
     /// GPUs.

@@ -26,8 +26,9 @@ pub(super) use found::Found;
 use found::reports;
 use retry::Retry;
 
+use super::fill::{retiring_is_due, whole};
 use super::scale::{Rate, since};
-use super::{QUIET_READINGS, group, load, retiring_is_due};
+use super::{QUIET_READINGS, group, load};
 use crate::host::{CgroupIndex, HostRoots};
 use crate::kernel::batch::{self, Reader};
 use crate::kernel::ladder::one_line;
@@ -325,6 +326,11 @@ impl Hardware {
                 )
             }),
         }
+    }
+
+    /// How many groups have counts, and how many there is room for.
+    pub(super) fn entries(&self) -> (u64, u64) {
+        (whole(self.groups.len()), self.groups_max)
     }
 
     /// Takes the counts of removed groups out of the map once it fills up, as

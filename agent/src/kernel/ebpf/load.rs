@@ -23,6 +23,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ta
 pub(super) const COUNTERS: &str = "COUNTERS";
 const COUNTERS_MIN: u32 = 8_192;
 const COUNTERS_MAX: u32 = 65_536;
+/// The map of ended tasks.
+pub(super) const DYING: &str = "DYING";
 /// The map of statistics.
 pub(super) const STATS: &str = "STATS";
 /// The program that walks the tasks.

@@ -9,7 +9,7 @@ use aya::Ebpf;
 use aya::maps::Map;
 use tanso_agent_abi::{ProcessKey, ProcessTime, kind};
 
-use super::load;
+use super::{fill::whole, load};
 use crate::kernel::batch::{self, Reader};
 use crate::kernel::{Group, KernelError, ProcessReading, TaskKind};
 use crate::workloads::CgroupId;
@@ -17,6 +17,8 @@ use crate::workloads::CgroupId;
 /// The map's reader.
 pub(super) struct Processes {
     reader: Reader<ProcessKey, ProcessTime>,
+    /// Entries of the map when it was last read, without those taken out then.
+    entries: u64,
     /// What was counted before the meter was opened; of living ones only.
     bases: HashMap<ProcessKey, u64>,
 }
@@ -25,6 +27,7 @@ impl Processes {
     pub(super) fn new() -> Self {
         Self {
             reader: Reader::new(),
+            entries: 0,
             bases: HashMap::new(),
         }
     }
@@ -62,7 +65,13 @@ impl Processes {
             }
             readings.push(reading(key, value, base_ns, alive));
         }
+        self.entries = whole(readings.iter().filter(|reading| reading.alive).count());
         Ok(readings)
+    }
+
+    /// How many processes are in the map.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
     }
 }
 

@@ -15,7 +15,7 @@ use crate::attribution::ZoneEnergy;
 use crate::books::{Booking, Books, Counted};
 use crate::kernel::Rung;
 use crate::meters::bench::MeterReport;
-use crate::meters::{Reading, Refusal, Zone, ZoneClass};
+use crate::meters::{Figure, Reading, Refusal, Zone, ZoneClass};
 use crate::pmu::{CounterReport, CounterState, NAMES};
 use crate::processors::Processor;
 use crate::rights::Right;
@@ -106,6 +106,7 @@ pub(crate) fn snapshot() -> Snapshot {
         meters: vec![
             MeterReport {
                 refusals: [(Refusal::Stuck, 2)].into(),
+                sensors: [((ZoneClass::Package, Figure::Counted), 2)].into(),
                 ..report("rapl", "active", 3)
             },
             report("model", "absent", 0),
@@ -229,8 +230,17 @@ fn full() -> Snapshot {
         runs: 1_234,
         time: time(2),
     });
+    snapshot.work.maps.push(crate::kernel::MapFill {
+        map: "cpu_time",
+        entries: 700,
+        entries_max: 8_192,
+    });
     snapshot.details = Details {
         processes: vec![process(31, "web", true), process(32, "helper", true)],
+        sockets: vec![
+            (ZoneClass::Package, 0, Joules::from_microjoules(3_000_000)),
+            (ZoneClass::Package, 1, Joules::from_microjoules(1_500_000)),
+        ],
         machines: vec![MachineFigures {
             id: "vm-1".into(),
             name: "guest".into(),

@@ -10,6 +10,9 @@ families! {
         provenance, node_name
     };
 
+    /// Energy of the zone on the socket, where its meter tells several apart; since the agent's start, all sockets together what the zone used
+    SOCKET_JOULES: Counter "joules" = "tanso_node_socket_joules_total" { zone, socket, node_name };
+
     /// Lower and upper 90 % bound of the node's energy, all provenances
     TOTAL_BOUND_JOULES: Counter "joules" = "tanso_node_cpu_bound_joules_total" { bound, node_name };
 
@@ -84,6 +87,12 @@ families! {
 
     /// What went otherwise than planned while counting CPU time, since the agent's start
     LOSSES: Counter "" = "tanso_cpu_time_events_total" { event, node_name };
+
+    /// Entries of the map of the agent's programs in the kernel: cpu_time, ended_tasks, and where they are counted processes and hardware_counts; no series without the programs
+    MAP_ENTRIES: Gauge "" = "tanso_kernel_map_entries" { map, node_name };
+
+    /// Entries that the map of the agent's programs in the kernel has room for; what finds none in cpu_time goes to the overflow account
+    MAP_ENTRIES_MAX: Gauge "" = "tanso_kernel_map_entries_max" { map, node_name };
 
     /// Reading intervals done since the agent's start
     CYCLES: Counter "" = "tanso_cycles_total" { node_name };

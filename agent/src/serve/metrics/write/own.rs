@@ -12,7 +12,7 @@ use crate::books::AccountBook;
 use crate::charges::KVM;
 use crate::pmu::CounterState;
 use crate::serve::metrics::exposition::{Out, classes};
-use crate::snapshot::{PARTS, Snapshot};
+use crate::snapshot::{PARTS, Snapshot, Work};
 
 /// Writes all of them.
 pub(in super::super) fn write(snapshot: &Snapshot, out: &mut Out<'_>) {
@@ -30,6 +30,19 @@ fn accounts(snapshot: &Snapshot, out: &mut Out<'_>) {
         by_provenance
             .filter(|(_, energy)| *energy > Joules::ZERO)
             .map(|(provenance, energy)| (vec![provenance.as_str()], joules(energy))),
+    );
+    let numbers: Vec<String> = snapshot
+        .details
+        .sockets
+        .iter()
+        .map(|(_, socket, _)| socket.to_string())
+        .collect();
+    let sockets = snapshot.details.sockets.iter().zip(&numbers);
+    out.write(
+        &f::SOCKET_JOULES,
+        sockets.map(|((zone, _, energy), socket)| {
+            (vec![zone.as_str(), socket.as_str()], joules(*energy))
+        }),
     );
     let (low, high) = books.bounds;
     out.write(
@@ -171,15 +184,7 @@ fn work(snapshot: &Snapshot, out: &mut Out<'_>) {
         &f::LOSSES,
         losses.map(|(event, number)| (vec![event], count(number))),
     );
-    let programs = || work.programs.iter();
-    out.write(
-        &f::PROGRAM_RUNS,
-        programs().map(|cost| (vec![cost.program], count(cost.runs))),
-    );
-    out.write(
-        &f::PROGRAM_SECONDS,
-        programs().map(|cost| (vec![cost.program], cost.time.as_secs_f64())),
-    );
+    programs(work, out);
     out.write(
         &f::CYCLE_INTERVAL,
         [(vec![], snapshot.elapsed.as_secs_f64())],
@@ -206,6 +211,28 @@ fn work(snapshot: &Snapshot, out: &mut Out<'_>) {
     out.write(&f::JOURNAL_BYTES, [(vec![], count(snapshot.journal_bytes))]);
     let at_seconds = Duration::from_millis(snapshot.at_unix_ms.unsigned_abs()).as_secs_f64();
     out.write(&f::SNAPSHOT_TIME, [(vec![], at_seconds)]);
+}
+
+/// What the programs in the kernel hold and cost.
+fn programs(work: &Work, out: &mut Out<'_>) {
+    let maps = || work.maps.iter();
+    out.write(
+        &f::MAP_ENTRIES,
+        maps().map(|fill| (vec![fill.map], count(fill.entries))),
+    );
+    out.write(
+        &f::MAP_ENTRIES_MAX,
+        maps().map(|fill| (vec![fill.map], count(fill.entries_max))),
+    );
+    let programs = || work.programs.iter();
+    out.write(
+        &f::PROGRAM_RUNS,
+        programs().map(|cost| (vec![cost.program], count(cost.runs))),
+    );
+    out.write(
+        &f::PROGRAM_SECONDS,
+        programs().map(|cost| (vec![cost.program], cost.time.as_secs_f64())),
+    );
 }
 
 fn kind(book: &AccountBook) -> &'static str {
