@@ -25,6 +25,9 @@ pub(super) trait Policy:
     /// What was found last.
     fn status(&self) -> Option<&CarbonPolicyStatus>;
 
+    /// The same, to be taken or put there.
+    fn status_mut(&mut self) -> &mut Option<CarbonPolicyStatus>;
+
     /// Where this very object is written.
     fn api(&self, client: Client) -> Api<Self>;
 
@@ -45,6 +48,10 @@ impl Policy for CarbonPolicy {
 
     fn status(&self) -> Option<&CarbonPolicyStatus> {
         self.status.as_ref()
+    }
+
+    fn status_mut(&mut self) -> &mut Option<CarbonPolicyStatus> {
+        &mut self.status
     }
 
     fn api(&self, client: Client) -> Api<Self> {
@@ -69,6 +76,10 @@ impl Policy for ClusterCarbonPolicy {
 
     fn status(&self) -> Option<&CarbonPolicyStatus> {
         self.status.as_ref()
+    }
+
+    fn status_mut(&mut self) -> &mut Option<CarbonPolicyStatus> {
+        &mut self.status
     }
 
     fn api(&self, client: Client) -> Api<Self> {
