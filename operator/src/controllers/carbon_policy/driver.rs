@@ -215,7 +215,7 @@ async fn prepare<P: Policy>(
         year,
         observed: &observed,
     };
-    let scope = policy.scope(&context.inventory.namespaces());
+    let scope = policy.scope(|| context.inventory.namespaces());
     let checked = match (validate::validate(policy.policy(), &sources), scope) {
         (Ok(checked), Ok(scope)) => Ok(Prepared {
             policy: Arc::new(checked),
@@ -456,7 +456,7 @@ async fn publish<P: Policy>(
         evaluation: &judged.evaluation,
         data_through: judged.data_through,
         revision: judged.revision,
-        with_unallocated: policy.scope(&[]).is_ok_and(|scope| scope == Scope::All),
+        with_unallocated: policy.scope(Vec::new).is_ok_and(|scope| scope == Scope::All),
         reports: reports.clone(),
         open_reports: mirrored,
     };

@@ -91,7 +91,7 @@ fn acts<P: Policy>(
         return None;
     }
     // A selector that cannot be read covers what it did.
-    let scope = policy.scope(namespaces).unwrap_or(Scope::All);
+    let scope = policy.scope(|| namespaces.to_vec()).unwrap_or(Scope::All);
     Some((policy.uid()?, scope))
 }
 
