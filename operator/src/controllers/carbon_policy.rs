@@ -58,7 +58,7 @@ use crate::owners::Inventory;
 use board::PolicyBoard;
 use held::{Brief, Held};
 use kinds::Policy;
-use observe::RuleBook;
+use observe::{NodeBook, RuleBook};
 
 /// Policies that are evaluated at a time.
 const AT_A_TIME: u16 = 8;
@@ -103,6 +103,7 @@ pub struct Context {
 struct Shared {
     context: Context,
     rules: RuleBook,
+    nodes: NodeBook,
     visits: Mutex<HashMap<String, Visit>>,
     /// Policies whose inputs were edited since their last visit began, by UID.
     edited: Mutex<HashSet<String>>,
@@ -162,6 +163,7 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     let shared = Arc::new(Shared {
         context,
         rules: RuleBook::default(),
+        nodes: NodeBook::default(),
         visits: Mutex::default(),
         edited: Mutex::default(),
     });

@@ -22,9 +22,7 @@ use super::{Context, ReconcileFault, Shared, observe};
 use crate::cluster::{ApplyFault, kept_by};
 use crate::guard::{Panicked, guarded};
 use crate::ledger::evidence::Evidence;
-use crate::ledger::{
-    AdviceRow, Fold, NodeAt, Scope, Snapshot, advice, known_nodes, node_places, query,
-};
+use crate::ledger::{AdviceRow, Fold, NodeAt, Scope, Snapshot, advice, query};
 use crate::regulations::Rules;
 
 mod acting;
@@ -166,7 +164,7 @@ struct Prepared {
     policy: Arc<ValidatedPolicy>,
     scope: Scope,
     given: Given,
-    known: Known,
+    known: Arc<Known>,
 }
 
 /// Observe and validate.
@@ -195,13 +193,7 @@ async fn prepare<P: Policy>(
     let (client, feeds) = (&context.client, &context.feeds);
     let inventory = &context.inventory;
     let mut observed = observe::observed(client, &home, policy.policy(), feeds, inventory).await?;
-    let known = context
-        .ledger
-        .call(|connection| {
-            let (nodes, stays) = (known_nodes::all(connection)?, node_places::all(connection)?);
-            Ok(Known::new(nodes, stays))
-        })
-        .await?;
+    let known = shared.nodes.known(&context.ledger).await?;
     if policy.policy().site.placement == Placement::NodeRegion {
         known.place(&mut observed, UtcHour::containing(now));
     }
