@@ -16,6 +16,7 @@ mod ids;
 pub mod known_nodes;
 pub mod memory;
 pub mod names;
+mod node_days;
 pub mod node_places;
 pub mod past_cpu;
 pub mod plausible;

@@ -10,6 +10,7 @@
 
 mod chain;
 mod nodes;
+mod pods;
 mod prune;
 mod seen;
 mod written;
@@ -17,6 +18,7 @@ mod written;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
@@ -36,7 +38,8 @@ use crate::cluster::Readable;
 use crate::ledger::{Ledger, PodNames, Scope};
 
 pub use chain::{Link, Owner, Resolved, follow};
-use seen::SeenPod;
+use pods::Pods;
+use seen::{Facts, SeenPod};
 use written::Names;
 
 /// Annotation that keeps the schedule of a `CronJob` that a policy moved.
@@ -88,7 +91,7 @@ pub struct Schedule {
 /// What runs in the cluster, as far as energy needs it; clones share what is known.
 #[derive(Clone)]
 pub struct Inventory {
-    pods: Store<SeenPod>,
+    pods: Pods,
     replica_sets: Store<PartialObjectMeta<ReplicaSet>>,
     jobs: Store<PartialObjectMeta<Job>>,
     cron_jobs: Store<CronJob>,
@@ -113,10 +116,10 @@ impl Inventory {
     )]
     pub fn new(client: Client) -> (Self, InventoryWatch) {
         let config = watcher::Config::default().page_size(500);
-        let (pods, pods_writer) = reflector::store();
+        let (pods, mut pods_writer) = pods::pods();
         let pod_events = watcher(Api::<SeenPod>::all(client.clone()), config)
             .default_backoff()
-            .reflect(pods_writer)
+            .inspect_ok(move |event| pods_writer.apply(event))
             .map_ok(seen);
         let (replica_sets, replica_sets_events) = watch(&client, "replicasets", prune::metadata);
         let (jobs, jobs_events) = watch(&client, "jobs", prune::metadata);
@@ -265,27 +268,20 @@ impl Inventory {
     pub async fn agents_listed(&self) {
         // A writer that was dropped ends the wait too: the process is ending.
         let _ = self.monitors.wait_until_ready().await;
-        let _ = self.pods.wait_until_ready().await;
+        self.pods.listed().await;
     }
 
     /// The agents that run and have an address.
     #[must_use]
     pub fn agents(&self) -> Vec<Agent> {
-        let mut agents: Vec<_> = self
-            .pods
-            .state()
-            .iter()
-            .filter_map(|pod| pod.facts.agent.clone())
-            .collect();
-        agents.sort_by(|a, b| a.node.cmp(&b.node));
-        agents
+        self.pods.agents()
     }
 
     /// The node of each pod that has one, by the pod's UID.
     #[must_use]
     pub fn homes(&self) -> HashMap<String, String> {
-        let all = self.pods.state();
-        let placed = all.iter().filter_map(|pod| pod.names());
+        let all = self.pods.all();
+        let placed = all.iter().filter_map(|pod| pod.names.as_ref());
         let placed = placed.filter(|names| !names.node.is_empty());
         placed
             .map(|names| (names.uid.clone(), names.node.clone()))
@@ -295,22 +291,17 @@ impl Inventory {
     /// The pods of a scope that run now, used energy or not.
     #[must_use]
     pub fn running(&self, scope: &Scope) -> Vec<PodNames> {
-        let within = |namespace: &str| match scope {
-            Scope::All => true,
-            Scope::Namespaces(chosen) => chosen.contains(namespace),
-        };
-        let pods = self.pods.state();
+        let pods = self.pods.of(scope);
         pods.iter()
-            .filter(|pod| pod.facts.is_running)
-            .filter(|pod| pod.names().is_some_and(|names| within(&names.namespace)))
+            .filter(|pod| pod.is_running)
             .filter_map(|pod| Some(self.describe(pod)?.0))
             .collect()
     }
 
     /// What is known of a pod now.
-    fn describe(&self, pod: &SeenPod) -> Option<(PodNames, bool)> {
-        let names = pod.names()?;
-        let first = pod.facts.owner.clone();
+    fn describe(&self, pod: &Facts) -> Option<(PodNames, bool)> {
+        let names = pod.names.as_ref()?;
+        let first = pod.owner.clone();
         let resolved = follow(first, |owner| self.owner_of(owner, &names.namespace));
         let (kind, name) = match &resolved.workload {
             Some(owner) => (owner.kind.clone(), owner.name.clone()),
@@ -351,8 +342,8 @@ impl Inventory {
 
 /// Whether a pod was deleted or only changed, or all that are there were listed.
 enum Seen {
-    Changed(SeenPod),
-    Deleted(SeenPod),
+    Changed(Arc<Facts>),
+    Deleted(Arc<Facts>),
     Listed,
 }
 
@@ -415,8 +406,10 @@ fn log(what: &'static str, result: Result<(), watcher::Error>) {
 
 fn seen(event: watcher::Event<SeenPod>) -> Option<Seen> {
     match event {
-        watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => Some(Seen::Changed(pod)),
-        watcher::Event::Delete(pod) => Some(Seen::Deleted(pod)),
+        watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
+            Some(Seen::Changed(pod.facts))
+        }
+        watcher::Event::Delete(pod) => Some(Seen::Deleted(pod.facts)),
         watcher::Event::Init => None,
         watcher::Event::InitDone => Some(Seen::Listed),
     }
@@ -431,9 +424,9 @@ mod tests {
 
     /// An inventory that knows these pods and nothing else.
     pub(super) fn inventory(pods: impl IntoIterator<Item = Pod>) -> Inventory {
-        let (store, mut writer) = reflector::store();
+        let (store, mut writer) = pods::pods();
         for pod in pods {
-            writer.apply_watcher_event(&watcher::Event::Apply(SeenPod::from(pod)));
+            writer.apply(&watcher::Event::Apply(SeenPod::from(pod)));
         }
         Inventory {
             pods: store,

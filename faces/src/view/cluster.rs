@@ -1,11 +1,11 @@
 //! The facts of a real cluster, by a kube client: as the caller whose
 //! credentials the client has, or as one about whom the API server is asked.
 
+mod kept;
 mod lists;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use jiff::Timestamp;
@@ -21,8 +21,9 @@ use tanso_crds::carbon_policy::status::WorkloadResult;
 use tanso_crds::cluster_carbon_policy::ClusterCarbonPolicy;
 use tanso_crds::{CarbonPolicy, CarbonReport, EnergyStudy, PowerMonitor};
 use tanso_intensity::table::Table;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+
+pub(crate) use kept::KEPT;
+use kept::{Kept, kept};
 
 use super::access::{Access, Ask};
 use super::books::Books;
@@ -36,13 +37,6 @@ use super::{
 
 /// Label of `ConfigMaps` in the operator's namespace that hold rules.
 const RULES_LABEL: &str = "tanso.dev/regulations=true";
-
-/// How long the policies of a whole cluster are kept: a caller's questions
-/// follow each other closely, and a thousand statuses are long.
-pub(crate) const KEPT: Duration = Duration::from_secs(2);
-
-/// What was read, and when.
-type Kept<T> = Arc<Mutex<Option<(Instant, Arc<T>)>>>;
 
 /// The clock of whoever serves.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -315,22 +309,6 @@ impl KubeFacts {
         let api: Api<Node> = Api::all(self.client());
         list_all(&api, ListParams::default().limit(500), "nodes").await
     }
-}
-
-/// What was listed a moment ago, or is now; who comes meanwhile waits for it.
-async fn kept<T>(
-    place: &Kept<T>,
-    read: impl Future<Output = Result<T, FactsFault>>,
-) -> Result<Arc<T>, FactsFault> {
-    let mut place = place.lock().await;
-    if let Some((at, found)) = &*place
-        && at.elapsed() < KEPT
-    {
-        return Ok(Arc::clone(found));
-    }
-    let found = Arc::new(read.await?);
-    *place = Some((Instant::now(), Arc::clone(&found)));
-    Ok(found)
 }
 
 impl Facts for KubeFacts {

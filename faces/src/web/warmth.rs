@@ -32,18 +32,21 @@ pub(super) fn rest(taken: Duration, failed: u32) -> Duration {
 /// Reads what the page shows who names no policy, and then what a list over all
 /// policies goes through, and keeps it.
 pub(super) async fn warm(web: &Web, facts: &dyn Facts) -> Result<(), FactsFault> {
-    let policies = facts.policies(&Scope::All).await?;
-    let Some(first) = widest(&policies) else {
+    let mut policies = facts.policies(&Scope::All).await?;
+    let Some(first) = widest(&policies).map(|first| first.uid.clone()) else {
+        return Ok(());
+    };
+    // Those that list all in their status have no pages to read; a thousand small
+    // ones need not stay while others' pages are.
+    policies.retain(|one| one.uid == first || one.status.workloads_not_listed > 0);
+    policies.shrink_to_fit();
+    let Some(first) = policies.iter().find(|one| one.uid == first) else {
         return Ok(());
     };
     let (workloads, hours) = tokio::join!(facts.workloads(first), web.cache.hours(facts, first));
     let mut rows = workloads?.len();
     hours?;
-    // Those that list all in their status have no pages to read.
-    let others = policies
-        .iter()
-        .filter(|one| one.uid != first.uid && one.status.workloads_not_listed > 0);
-    for policy in others {
+    for policy in policies.iter().filter(|one| one.uid != first.uid) {
         let status = &policy.status;
         let more = usize::try_from(status.workloads_not_listed).unwrap_or(usize::MAX);
         rows = rows.saturating_add(status.workloads.len().saturating_add(more));

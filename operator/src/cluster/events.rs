@@ -1,12 +1,18 @@
 //! Events: said when something changes, never on each visit.
 
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, ObjectMeta};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::events::EventType;
+use kube::{Api, Client};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::apply::DEADLINE;
@@ -19,13 +25,61 @@ const NOTE_LIMIT: usize = 1_000;
 /// Most things of which it is known what was said last.
 const SAID_MAX: usize = 10_000;
 
+/// An Event that is said again within this time is counted, and not made anew.
+const COUNTED: SignedDuration = SignedDuration::from_mins(6);
+
 /// Publishes Events of one controller, while the process holds the lease.
 #[derive(Clone)]
 pub struct Events {
-    recorder: Recorder,
+    client: Client,
+    controller: String,
+    instance: String,
     claim: Claim,
+    /// The last Events. No more of them than it takes to count one that is said
+    /// again: each of a thousand policies has some after its first visit.
+    made: Arc<Mutex<Made>>,
     /// What was said last of things that go on failing.
     said: Arc<Mutex<HashMap<String, String>>>,
+}
+
+/// Events by a digest of all that they say.
+#[derive(Default)]
+struct Made {
+    hasher: RandomState,
+    by_digest: HashMap<u64, Counted>,
+    /// When old ones were let go.
+    pruned_at: Timestamp,
+}
+
+/// An Event's name, and how often it was said when last.
+#[derive(Clone)]
+struct Counted {
+    name: String,
+    count: i32,
+    at: Timestamp,
+}
+
+impl Made {
+    /// Whether the same was said lately.
+    fn lately(&self, digest: u64, now: Timestamp) -> Option<Counted> {
+        let known = self.by_digest.get(&digest);
+        known
+            .filter(|one| now.duration_since(one.at) < COUNTED)
+            .cloned()
+    }
+
+    fn note(&mut self, digest: u64, said: Counted) {
+        let now = said.at;
+        if now.duration_since(self.pruned_at) >= COUNTED || self.by_digest.len() >= SAID_MAX {
+            self.by_digest
+                .retain(|_, one| now.duration_since(one.at) < COUNTED);
+            self.pruned_at = now;
+        }
+        if self.by_digest.len() >= SAID_MAX {
+            self.by_digest.clear();
+        }
+        self.by_digest.insert(digest, said);
+    }
 }
 
 impl Events {
@@ -33,13 +87,12 @@ impl Events {
     /// `instance` (the pod) as their source.
     #[must_use]
     pub fn new(client: Client, controller: &str, instance: &str, claim: Claim) -> Self {
-        let reporter = Reporter {
-            controller: controller.to_owned(),
-            instance: Some(instance.to_owned()),
-        };
         Self {
-            recorder: Recorder::new(client, reporter),
+            client,
+            controller: controller.to_owned(),
+            instance: instance.to_owned(),
             claim,
+            made: Arc::default(),
             said: Arc::default(),
         }
     }
@@ -79,19 +132,72 @@ impl Events {
         if !self.claim.holds() {
             return;
         }
-        let event = Event {
-            type_,
-            reason: reason.to_owned(),
-            note: Some(shortened(note)),
-            action: action.to_owned(),
-            secondary: None,
-        };
+        let said = (kind_of(type_), reason, action, &*shortened(note));
         // A visit waits for it.
-        match timeout(DEADLINE, self.recorder.publish(&event, regarding)).await {
+        match timeout(DEADLINE, self.say(regarding, said)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!(%error, reason, "publishing an event failed"),
             Err(_) => tracing::debug!(reason, "publishing an event took too long"),
         }
+    }
+
+    /// Makes an Event of type, reason, action and note, or counts the one that says
+    /// the same.
+    async fn say(
+        &self,
+        regarding: &ObjectReference,
+        (type_, reason, action, note): (&str, &str, &str, &str),
+    ) -> Result<(), kube::Error> {
+        let now = Timestamp::now();
+        let who = [
+            &regarding.kind,
+            &regarding.namespace,
+            &regarding.name,
+            &regarding.uid,
+        ];
+        let (digest, lately) = {
+            let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            let digest = made.hasher.hash_one((who, type_, reason, action, note));
+            (digest, made.lately(digest, now))
+        };
+        let namespace = regarding.namespace.as_deref().unwrap_or("default");
+        let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
+        let (name, count) = if let Some(Counted { name, count, .. }) = lately {
+            let count = count.saturating_add(1);
+            let series = json!({"series": {"count": count, "lastObservedTime": MicroTime(now)}});
+            api.patch(&name, &PatchParams::default(), &Patch::Merge(series))
+                .await?;
+            (name, count)
+        } else {
+            let of = regarding.name.as_deref().unwrap_or(&self.controller);
+            let name = format!("{of}.{:x}", now.as_nanosecond());
+            let event = Event {
+                type_: Some(type_.to_owned()),
+                reason: Some(reason.to_owned()),
+                action: Some(action.to_owned()),
+                note: Some(note.to_owned()),
+                event_time: Some(MicroTime(now)),
+                regarding: Some(regarding.clone()),
+                reporting_controller: Some(self.controller.clone()),
+                reporting_instance: Some(self.instance.clone()),
+                metadata: ObjectMeta {
+                    namespace: regarding.namespace.clone(),
+                    name: Some(name.clone()),
+                    ..ObjectMeta::default()
+                },
+                ..Event::default()
+            };
+            api.create(&PostParams::default(), &event).await?;
+            (name, 1)
+        };
+        let said = Counted {
+            name,
+            count,
+            at: now,
+        };
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.note(digest, said);
+        Ok(())
     }
 
     /// Publishes an Event for each condition of `types` whose status or reason
@@ -119,18 +225,31 @@ impl Events {
     }
 }
 
+const fn kind_of(type_: EventType) -> &'static str {
+    match type_ {
+        EventType::Normal => "Normal",
+        EventType::Warning => "Warning",
+    }
+}
+
 fn tone(change: &Condition) -> EventType {
-    let bad = match change.type_.as_str() {
-        "Stalled" => "True",
-        "Reconciling" => return EventType::Normal,
-        _ => "False",
-    };
-    // A rollout that is under way is no bad news.
-    if change.status == bad && change.reason != "RolloutInProgress" {
+    if is_bad(change) {
         EventType::Warning
     } else {
         EventType::Normal
     }
+}
+
+/// Whether what a condition says is bad news.
+#[must_use]
+pub fn is_bad(condition: &Condition) -> bool {
+    let bad = match condition.type_.as_str() {
+        "Stalled" => "True",
+        "Reconciling" => return false,
+        _ => "False",
+    };
+    // A rollout that is under way is no bad news.
+    condition.status == bad && condition.reason != "RolloutInProgress"
 }
 
 fn shortened(note: &str) -> String {
@@ -148,6 +267,7 @@ mod tests {
 
     use hyper::{Request, Response};
     use kube::client::Body;
+    use serde_json::Value;
     use tower::service_fn;
 
     use super::*;
@@ -192,6 +312,70 @@ mod tests {
             assert!(events.is_news(&thing.to_string(), "ActionFailed"));
         }
         assert!(events.said.lock().unwrap().len() <= SAID_MAX);
+    }
+
+    /// The second of two verdicts within minutes was counted as the first, by whose
+    /// words it was told.
+    #[tokio::test]
+    async fn what_is_said_again_is_counted_and_other_words_are_an_event_of_their_own() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let answer = service_fn(move |request: Request<Body>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let method = request.method().to_string();
+                let body = request.into_body().collect_bytes().await.unwrap();
+                let mut said: Value = serde_json::from_slice(&body).unwrap();
+                seen.lock().unwrap().push((method, said.clone()));
+                said["metadata"]["name"] = "one.1".into();
+                Ok::<_, Infallible>(Response::new(Body::from(said.to_string().into_bytes())))
+            }
+        });
+        let events = Events::new(
+            Client::new(answer, "default"),
+            "tanso-test",
+            "me",
+            Claim::always(),
+        );
+        let of = ObjectReference {
+            name: Some("one".to_owned()),
+            namespace: Some("shop".to_owned()),
+            ..ObjectReference::default()
+        };
+        for note in [
+            "none -> Compliant",
+            "none -> Compliant",
+            "NonCompliant -> Compliant",
+        ] {
+            events
+                .publish(&of, EventType::Normal, "Verdict", "Evaluate", note)
+                .await;
+        }
+        let asked = asked.lock().unwrap();
+        let methods: Vec<_> = asked.iter().map(|(method, _)| method.as_str()).collect();
+        assert_eq!(methods, ["POST", "PATCH", "POST"]);
+        assert_eq!(asked[0].1["reportingInstance"], "me");
+        assert_eq!(asked[1].1["series"]["count"], 2);
+        assert_eq!(asked[2].1["note"], "NonCompliant -> Compliant");
+    }
+
+    #[test]
+    fn events_that_are_no_longer_counted_are_forgotten() {
+        let mut made = Made::default();
+        let at = |second: i64| Timestamp::from_second(1_790_000_000 + second).unwrap();
+        let said = |second: i64| Counted {
+            name: "one.1".to_owned(),
+            count: 1,
+            at: at(second),
+        };
+        made.note(7, said(0));
+        assert!(made.lately(7, at(359)).is_some() && made.lately(7, at(360)).is_none());
+        made.note(8, said(400));
+        assert_eq!(made.by_digest.len(), 1);
+        for digest in 0..3 * SAID_MAX as u64 {
+            made.note(digest, said(401));
+        }
+        assert!(made.by_digest.len() <= SAID_MAX);
     }
 
     #[test]

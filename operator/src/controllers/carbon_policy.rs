@@ -18,6 +18,7 @@ mod edits;
 pub mod evidence;
 #[cfg(test)]
 mod fixture;
+mod held;
 pub mod judge;
 mod kinds;
 mod limits;
@@ -46,9 +47,7 @@ use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 use tanso_runtime::Shutdown;
 use tokio::sync::Mutex;
 
-use crate::cluster::{
-    Applier, ApplyFault, Class, Events, Readable, condition, readable, requested_at,
-};
+use crate::cluster::{Applier, ApplyFault, Class, Events, condition, readable, requested_at};
 use crate::collect::NodeBoard;
 use crate::guard::{Panicked, guarded};
 use crate::intensity::Feeds;
@@ -57,8 +56,9 @@ use crate::metrics::Metrics;
 use crate::owners::Inventory;
 
 use board::PolicyBoard;
+use held::{Brief, Held};
 use kinds::Policy;
-use observe::RuleBook;
+use observe::{NodeBook, RuleBook};
 
 /// Policies that are evaluated at a time.
 const AT_A_TIME: u16 = 8;
@@ -103,6 +103,7 @@ pub struct Context {
 struct Shared {
     context: Context,
     rules: RuleBook,
+    nodes: NodeBook,
     visits: Mutex<HashMap<String, Visit>>,
     /// Policies whose inputs were edited since their last visit began, by UID.
     edited: Mutex<HashSet<String>>,
@@ -162,6 +163,7 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     let shared = Arc::new(Shared {
         context,
         rules: RuleBook::default(),
+        nodes: NodeBook::default(),
         visits: Mutex::default(),
         edited: Mutex::default(),
     });
@@ -191,15 +193,15 @@ pub async fn run(context: Context, shutdown: Shutdown) {
     );
 }
 
-fn controller<P: Policy>(shared: &Shared) -> Controller<Readable<P>> {
-    let api: Api<Readable<P>> = Api::all(shared.context.client.clone());
+fn controller<P: Policy>(shared: &Shared) -> Controller<Held<P>> {
+    let api: Api<Held<P>> = Api::all(shared.context.client.clone());
     let controller = Controller::new(api, watcher::Config::default());
     shared.context.policies.follow(controller.store());
     controller
 }
 
 async fn control<P: Policy>(
-    controller: Controller<Readable<P>>,
+    controller: Controller<Held<P>>,
     shared: Arc<Shared>,
     shutdown: Shutdown,
 ) {
@@ -216,11 +218,11 @@ async fn control<P: Policy>(
 }
 
 async fn reconcile<P: Policy>(
-    policy: Arc<Readable<P>>,
+    policy: Arc<Held<P>>,
     shared: Arc<Shared>,
 ) -> Result<Action, ReconcileFault> {
-    match &policy.0 {
-        Ok(policy) => visit(policy, &shared).await,
+    match policy.bare() {
+        Ok(bare) => visit(&policy, bare, &shared).await,
         Err(unreadable) => {
             let context = &shared.context;
             let begun = Instant::now();
@@ -232,11 +234,18 @@ async fn reconcile<P: Policy>(
     }
 }
 
-async fn visit<P: Policy>(policy: &P, shared: &Shared) -> Result<Action, ReconcileFault> {
+/// Visits a policy if it is due; `policy` is what `held` has of it without its status.
+async fn visit<P: Policy>(
+    held: &Held<P>,
+    policy: &P,
+    shared: &Shared,
+) -> Result<Action, ReconcileFault> {
     let uid = policy.uid().unwrap_or_default();
     if policy.meta().deletion_timestamp.is_some() {
         shared.visits.lock().await.remove(&uid);
-        driver::going(policy, &shared.context).await?;
+        if let Some(whole) = held.whole() {
+            driver::going(&whole, &shared.context).await?;
+        }
         return Ok(Action::await_change());
     }
     let last = shared.visits.lock().await.get(&uid).cloned();
@@ -254,7 +263,7 @@ async fn visit<P: Policy>(policy: &P, shared: &Shared) -> Result<Action, Reconci
             last.interval.saturating_sub(last.at.elapsed()),
         ));
     }
-    if last.is_none() && !was_edited && stands(policy) {
+    if last.is_none() && !was_edited && stands(policy, held.brief()) {
         let wait = among(&uid, shared.context.policies.judged());
         let visit = Visit {
             generation: policy.meta().generation,
@@ -269,11 +278,13 @@ async fn visit<P: Policy>(policy: &P, shared: &Shared) -> Result<Action, Reconci
     }
     let begun = Instant::now();
     let is_first = last.as_ref().is_none_or(|last| !last.is_judged);
-    let visit = Box::pin(driver::visit(policy, shared, is_first));
+    // What can be read without its status can be read with it.
+    let whole = held.whole().unwrap_or_else(|| policy.clone());
+    let visit = Box::pin(driver::visit(&whole, shared, is_first));
     let result = match guarded(visit).await {
         Ok(result) => result,
         Err(panicked) => {
-            driver::tell_panic(policy, &shared.context, &panicked).await;
+            driver::tell_panic(&whole, &shared.context, &panicked).await;
             Err(ReconcileFault::Panicked(panicked))
         }
     };
@@ -308,8 +319,8 @@ async fn visit<P: Policy>(policy: &P, shared: &Shared) -> Result<Action, Reconci
 
 /// Whether a status says all of a policy that can be said without judging it
 /// again: it is of the spec and of the wish that stand now, and nothing failed.
-fn stands<P: Policy>(policy: &P) -> bool {
-    policy.status().is_some_and(|status| {
+fn stands<P: Policy>(policy: &P, said: Option<&Brief>) -> bool {
+    said.is_some_and(|Brief { status, .. }| {
         let ready = condition(&status.conditions, types::READY);
         status.observed_generation == policy.meta().generation
             && status.last_handled_reconcile_at == requested_at(policy)
@@ -337,7 +348,7 @@ fn interval(text: &str) -> Duration {
     reason = "the signature that the controller asks for"
 )]
 fn error_policy<P: Policy>(
-    policy: Arc<Readable<P>>,
+    policy: Arc<Held<P>>,
     fault: &ReconcileFault,
     shared: Arc<Shared>,
 ) -> Action {
@@ -367,7 +378,7 @@ mod tests {
 
     use super::*;
 
-    fn policy(status: Option<&Value>) -> CarbonPolicy {
+    fn policy(status: Option<&Value>) -> Held<CarbonPolicy> {
         serde_json::from_value(json!({
             "apiVersion": "tanso.dev/v1alpha1", "kind": "CarbonPolicy",
             "metadata": {"name": "korea", "namespace": "shop", "uid": "u1", "generation": 3,
@@ -387,15 +398,16 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": ready, "reason": "Evaluated", "message": "",
                     "lastTransitionTime": "2026-10-05T07:00:00Z"}]})
         };
-        assert!(stands(&policy(Some(&status(3, "now", "True")))));
+        let stands = |held: Held<CarbonPolicy>| stands(held.known().unwrap(), held.brief());
+        assert!(stands(policy(Some(&status(3, "now", "True")))));
         for other in [
             status(2, "now", "True"),
             status(3, "before", "True"),
             status(3, "now", "False"),
         ] {
-            assert!(!stands(&policy(Some(&other))), "{other}");
+            assert!(!stands(policy(Some(&other))), "{other}");
         }
-        assert!(!stands(&policy(None)));
+        assert!(!stands(policy(None)));
     }
 
     #[test]

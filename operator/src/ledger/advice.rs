@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use tanso_carbon::calendar::UtcHour;
@@ -23,6 +24,9 @@ const KEPT_DAYS: i64 = 431;
 const GAP_DAYS: i64 = 7;
 
 const DAY_S: i64 = 86_400;
+
+/// A policy's rows are next to each other: others' are not looked at.
+const FORGET: &str = "DELETE FROM advice WHERE policy = ?1 AND last_day < ?2";
 
 /// Advice on a request, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,9 +107,13 @@ pub fn note(
         write(&transaction, policy, row)?;
     }
     let oldest = day_of(now) - KEPT_DAYS;
-    transaction
-        .execute("DELETE FROM advice WHERE last_day < ?1", [oldest])
-        .map_err(&fault)?;
+    let is_old = |row: &AdviceRow| day_of(row.told.last_told) < oldest;
+    if known.iter().any(is_old) {
+        transaction
+            .prepare_cached(FORGET)
+            .and_then(|mut forget| forget.execute(params![policy, oldest]))
+            .map_err(&fault)?;
+    }
     transaction.commit().map_err(fault)?;
     let written = changed.len();
     // Of two in one place the later is first, and stays.
@@ -113,9 +121,21 @@ pub fn note(
     known.reverse();
     known.sort_by(|a, b| a.place().cmp(&b.place()));
     known.dedup_by(|later, first| later.place() == first.place());
-    known.retain(|row| day_of(row.told.last_told) >= oldest);
+    known.retain(|row| !is_old(row));
     known.sort_by(|a, b| a.order().cmp(&b.order()));
     Ok(written)
+}
+
+/// Forgets what is old of all policies: those that are gone note nothing any more.
+/// Looks at all that is kept, so it is no part of a visit.
+///
+/// # Errors
+/// If the database refuses; then nothing was changed.
+pub(super) fn forget_old(connection: &Connection, now: Timestamp) -> Result<usize, LedgerFault> {
+    let oldest = now.as_second().div_euclid(DAY_S) - KEPT_DAYS;
+    connection
+        .execute("DELETE FROM advice WHERE last_day < ?1", [oldest])
+        .map_err(LedgerFault::of("forgetting old advice"))
 }
 
 /// The rows that are to be written: new ones, and others instead of those in
@@ -219,7 +239,7 @@ fn write(transaction: &Transaction<'_>, policy: &str, row: &AdviceRow) -> Result
 pub fn of_policy(connection: &Connection, policy: &str) -> Result<Vec<AdviceRow>, LedgerFault> {
     let fault = LedgerFault::of("reading advice");
     let mut query = connection
-        .prepare(
+        .prepare_cached(
             "SELECT namespace, workload_kind, workload_name, resource, container, first_day, asked,
                     advised, last_day, saving_low_mg, saving_mg, saving_high_mg, cluster_mg,
                     outcome, found_day, is_final

@@ -13,7 +13,7 @@ use tanso_power::{Estimate, Joules};
 
 use super::ids::{Ids, id_of, provenance_number};
 use super::memory::{self, Told};
-use super::{LedgerFault, past_cpu, plausible, unsigned, whole};
+use super::{LedgerFault, node_days, past_cpu, plausible, unsigned, whole};
 
 const SECONDS_PER_HOUR: i64 = 3_600;
 
@@ -326,6 +326,7 @@ fn add_rows(
                 minutes = min(60, minutes + excluded.minutes)",
         )
         .map_err(&fault)?;
+    node_days::note(transaction, node, sums.keys().map(|key| key.hour))?;
     for (key, sum) in sums {
         upsert
             .execute(params![

@@ -12,7 +12,21 @@ const NEWEST: i64 = 2;
 
 /// How long the last of each UTC day is kept, seconds: longer than the longest
 /// window.
-const DAILY_KEPT_S: i64 = 35 * 86_400;
+const DAILY_KEPT_S: i64 = 35 * DAY_S;
+
+const DAY_S: i64 = 86_400;
+
+const KEEP: &str = "INSERT INTO evidence (digest, policy, kept_at, inputs, revision)
+     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+
+/// Lets go of a policy's older ones.
+const REPLACE: &str = "DELETE FROM evidence WHERE policy = ?1
+     AND digest NOT IN (SELECT digest FROM evidence WHERE policy = ?1
+                        ORDER BY revision DESC, kept_at DESC LIMIT ?2)
+     AND (kept_at < ?3 OR EXISTS (
+          SELECT 1 FROM evidence AS later WHERE later.policy = evidence.policy
+          AND later.kept_at / 86400 = evidence.kept_at / 86400
+          AND (later.kept_at, later.digest) > (evidence.kept_at, evidence.digest)))";
 
 /// What one report was made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,38 +54,35 @@ pub fn keep(
     let fault = LedgerFault::of("keeping what a report was made from");
     let transaction = connection.transaction().map_err(&fault)?;
     transaction
-        .execute(
-            "INSERT INTO evidence (digest, policy, kept_at, inputs, revision)
-             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
-            params![
+        .prepare_cached(KEEP)
+        .and_then(|mut keep| {
+            keep.execute(params![
                 evidence.digest,
                 evidence.policy,
                 now.as_second(),
                 evidence.inputs,
                 evidence.revision
-            ],
-        )
+            ])
+        })
         .map_err(&fault)?;
+    let daily = now.as_second() - DAILY_KEPT_S;
     transaction
-        .execute(
-            "DELETE FROM evidence WHERE policy = ?1
-               AND digest NOT IN (SELECT digest FROM evidence WHERE policy = ?1
-                                  ORDER BY revision DESC, kept_at DESC LIMIT ?2)
-               AND (kept_at < ?3 OR EXISTS (
-                    SELECT 1 FROM evidence AS later WHERE later.policy = evidence.policy
-                    AND later.kept_at / 86400 = evidence.kept_at / 86400
-                    AND (later.kept_at, later.digest) > (evidence.kept_at, evidence.digest)))",
-            params![evidence.policy, NEWEST, now.as_second() - DAILY_KEPT_S],
-        )
-        .map_err(&fault)?;
-    // Of policies that are gone.
-    transaction
-        .execute(
-            "DELETE FROM evidence WHERE kept_at < ?1",
-            [now.as_second() - 2 * DAILY_KEPT_S],
-        )
+        .prepare_cached(REPLACE)
+        .and_then(|mut replace| replace.execute(params![evidence.policy, NEWEST, daily]))
         .map_err(&fault)?;
     transaction.commit().map_err(fault)
+}
+
+/// Lets go of what is left of policies that are gone: of others nothing is so old.
+/// Looks at all that is kept, so it is no part of a visit.
+///
+/// # Errors
+/// If the database refuses; then nothing was changed.
+pub(super) fn forget_gone(connection: &Connection, now: Timestamp) -> Result<usize, LedgerFault> {
+    let oldest = now.as_second() - 2 * DAILY_KEPT_S;
+    connection
+        .execute("DELETE FROM evidence WHERE kept_at < ?1", [oldest])
+        .map_err(LedgerFault::of("letting go of what reports were made from"))
 }
 
 /// What the report of a policy at a booking was made from; its newest one if no
@@ -146,5 +157,29 @@ mod tests {
         let older = find(&mut ledger, "uid-1", Some(kept[0])).unwrap().unwrap();
         assert_eq!(older.digest, format!("sha256:{:04}", kept[0]));
         assert_eq!(find(&mut ledger, "uid-2", None).unwrap(), None);
+        // Of a policy that is gone nothing comes any more that would replace it.
+        let end = start + 60 * DAY_S;
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(forget_gone(&ledger, at(end)).unwrap(), 0);
+        let gone = forget_gone(&ledger, at(end + 2 * DAILY_KEPT_S)).unwrap();
+        assert_eq!(gone, kept.len());
+    }
+
+    /// A visit read all that was kept of all policies: of a thousand, for 35 days.
+    #[test]
+    fn keeping_one_looks_at_no_other_policys() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+        for sql in [KEEP, REPLACE] {
+            let mut plan = ledger
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap();
+            let steps = plan.raw_query().mapped(|row| row.get::<_, String>(3));
+            let steps: Vec<String> = steps.collect::<Result<_, _>>().unwrap();
+            assert!(
+                steps.iter().all(|step| !step.starts_with("SCAN evidence")),
+                "{steps:?}"
+            );
+        }
     }
 }

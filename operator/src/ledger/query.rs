@@ -216,7 +216,7 @@ fn folded_by(
     };
     match &places {
         Some(places) => {
-            rows::see_hours(&transaction, period, &mut gathered)?;
+            rows::see_hours(&transaction, period, names.keys().copied(), &mut gathered)?;
             rows::visit_only(&transaction, period, places, &mut gathered)?;
         }
         None => rows::visit(&transaction, period, &mut gathered)?,
@@ -278,11 +278,8 @@ fn sought(
 
 pub(super) fn last_revision(transaction: &Transaction<'_>) -> Result<i64, LedgerFault> {
     transaction
-        .query_row(
-            "SELECT coalesce(max(revision), 0) FROM bookings",
-            [],
-            |row| row.get(0),
-        )
+        .prepare_cached("SELECT coalesce(max(revision), 0) FROM bookings")
+        .and_then(|mut query| query.query_row([], |row| row.get(0)))
         .map_err(LedgerFault::of("reading the ledger"))
 }
 

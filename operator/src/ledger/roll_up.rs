@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::LedgerFault;
 use super::day::{Day, HOURS as HOURS_PER_DAY, Slot};
-use super::memory;
+use super::{memory, node_days};
 
 /// How long what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,6 +241,7 @@ fn roll_days(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, L
             [before_hour],
         )
         .map_err(&fault)?;
+    node_days::forget(transaction, before_hour)?;
     transaction
         .execute("DELETE FROM days WHERE hour < ?1", [before_hour])
         .map_err(&fault)

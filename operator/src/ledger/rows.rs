@@ -4,10 +4,10 @@
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use tanso_carbon::calendar::Period;
 
-use super::LedgerFault;
-use super::day::{self, HOURS, Slot};
+use super::day::{self, Day, HOURS, Slot};
 use super::query::{hour_number, read};
 use super::roll_up::{day_of, sums};
+use super::{LedgerFault, node_days};
 
 /// What is booked of one hour, by the numbers of the tables.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,12 @@ pub(super) struct Place {
 pub(super) trait Visitor {
     /// Whether the rows of an account are to be shown.
     fn wants(&self, account: i64) -> bool;
+
+    /// Whether rows of a wanted account that are all before an hour are of any use.
+    fn needs(&self, account: i64, until: i64) -> bool {
+        let _ = (account, until);
+        true
+    }
 
     /// Is told each hour and node that has any row, also those of accounts
     /// that are not wanted; the same may be told again.
@@ -64,10 +70,10 @@ pub(super) fn visit_only(
 ) -> Result<(), LedgerFault> {
     let (from, until) = (hour_number(period.from), hour_number(period.until));
     plain(transaction, "months", (from, until), visitor)?;
-    packed(transaction, (from, until), visitor)?;
+    packed_only(transaction, (from, until), places, visitor)?;
     let fault = LedgerFault::of("reading the ledger");
     // A year has hours in days: only what there is is sought.
-    let Some((first, last)) = kept(transaction)? else {
+    let Some((first, last)) = kept(transaction, "hours")? else {
         return Ok(());
     };
     let mut query = transaction
@@ -79,6 +85,9 @@ pub(super) fn visit_only(
         .map_err(&fault)?;
     for hour in from.max(first)..until.min(last.saturating_add(1)) {
         for place in places {
+            if !visitor.needs(place.account, hour + 1) {
+                continue;
+            }
             let key = [hour, place.node, place.account];
             let mut rows = query.query(key).map_err(&fault)?;
             while let Some(row) = rows.next().map_err(&fault)? {
@@ -92,40 +101,32 @@ pub(super) fn visit_only(
     Ok(())
 }
 
-/// Tells each hour of a period and node that has rows by the hour, without a
-/// look at each of them.
+/// Tells each hour of a period in which these nodes have rows, without a look at
+/// any of them.
 pub(super) fn see_hours(
     transaction: &Transaction<'_>,
     period: Period,
+    nodes: impl IntoIterator<Item = i64>,
     visitor: &mut impl Visitor,
 ) -> Result<(), LedgerFault> {
-    let fault = LedgerFault::of("reading the hours that have data");
-    let until = hour_number(period.until);
-    let mut next = transaction
-        .prepare_cached(
-            "SELECT hour, node FROM hours WHERE (hour, node) > (?1, ?2) AND hour < ?3
-             ORDER BY hour, node LIMIT 1",
-        )
-        .map_err(&fault)?;
-    let mut at = (hour_number(period.from).saturating_sub(1), i64::MAX);
-    loop {
-        let found = next.query_row([at.0, at.1, until], |row| {
-            Ok((read(row, 0)?, read(row, 1)?))
-        });
-        let Some((hour, node)) = found.optional().map_err(&fault)? else {
-            return Ok(());
-        };
-        visitor.seen(hour, node);
-        at = (hour, node);
+    let period = (hour_number(period.from), hour_number(period.until));
+    for node in nodes {
+        let mut seen = |hour| visitor.seen(hour, node);
+        node_days::within(transaction, node, period, &mut seen)?;
     }
+    Ok(())
 }
 
-/// The first and the last hour that has rows by the hour.
-fn kept(transaction: &Transaction<'_>) -> Result<Option<(i64, i64)>, LedgerFault> {
+/// The first and the last hour of a table that has rows. The table is our own word.
+fn kept(
+    transaction: &Transaction<'_>,
+    table: &'static str,
+) -> Result<Option<(i64, i64)>, LedgerFault> {
     // Each by itself: then either is read off the table's key.
-    let ends = "SELECT (SELECT min(hour) FROM hours), (SELECT max(hour) FROM hours)";
+    let ends = format!("SELECT (SELECT min(hour) FROM {table}), (SELECT max(hour) FROM {table})");
     let (first, last): (Option<i64>, Option<i64>) = transaction
-        .query_row(ends, [], |row| Ok((read(row, 0)?, read(row, 1)?)))
+        .prepare_cached(&ends)
+        .and_then(|mut ends| ends.query_row([], |row| Ok((read(row, 0)?, read(row, 1)?))))
         .map_err(LedgerFault::of("reading the hours that have data"))?;
     Ok(first.zip(last))
 }
@@ -186,17 +187,71 @@ fn packed(
             }
             continue;
         }
-        let day = day_of(sums(row, 5).map_err(&fault)?, bytes)?;
-        for (hour, slot) in day.hours().filter(|(hour, _)| within(*hour)) {
-            let hour = found.hour + hour;
-            visitor.seen(hour, found.node);
-            if visitor.wants(found.account) {
-                visitor.row(RawHour {
-                    hour,
-                    slot,
-                    ..found
-                })?;
+        show_day(
+            found,
+            day_of(sums(row, 5).map_err(&fault)?, bytes)?,
+            within,
+            visitor,
+        )?;
+    }
+    Ok(())
+}
+
+/// Rows of a day of these accounts alone, hour by hour: days by their key, without
+/// a look at others'.
+fn packed_only(
+    transaction: &Transaction<'_>,
+    (from, until): (i64, i64),
+    places: &[Place],
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
+    let fault = LedgerFault::of("reading the ledger");
+    let Some((first, last)) = kept(transaction, "days")? else {
+        return Ok(());
+    };
+    let mut query = transaction
+        .prepare_cached(
+            "SELECT hour, node, account, provenance, caught_up,
+                    low_uj, energy_uj, high_uj, cpu_us, minutes, by_hour
+             FROM days WHERE hour = ?1 AND node = ?2 AND account = ?3",
+        )
+        .map_err(&fault)?;
+    // A day that began before the period may reach into it.
+    let from_day = from.div_euclid(HOURS) * HOURS;
+    let mut day = from_day.max(first);
+    while day < until.min(last.saturating_add(1)) {
+        for place in places {
+            if !visitor.needs(place.account, day + HOURS) {
+                continue;
             }
+            let mut rows = query
+                .query([day, place.node, place.account])
+                .map_err(&fault)?;
+            while let Some(row) = rows.next().map_err(&fault)? {
+                let found = head(row).map_err(&fault)?;
+                let bytes: Option<Vec<u8>> = read(row, 10).map_err(&fault)?;
+                let whole = day_of(sums(row, 5).map_err(&fault)?, bytes)?;
+                let within = |hour: i64| (from..until).contains(&(day + hour));
+                show_day(found, whole, within, visitor)?;
+            }
+        }
+        day += HOURS;
+    }
+    Ok(())
+}
+
+/// Shows the hours of a row's day that lie within a period.
+fn show_day(
+    row: RawHour,
+    day: Day,
+    within: impl Fn(i64) -> bool,
+    visitor: &mut impl Visitor,
+) -> Result<(), LedgerFault> {
+    for (hour, slot) in day.hours().filter(|(hour, _)| within(*hour)) {
+        let hour = row.hour + hour;
+        visitor.seen(hour, row.node);
+        if visitor.wants(row.account) {
+            visitor.row(RawHour { hour, slot, ..row })?;
         }
     }
     Ok(())
@@ -218,53 +273,31 @@ pub(super) fn first_hour(
     transaction: &Transaction<'_>,
     node: i64,
 ) -> Result<Option<i64>, LedgerFault> {
-    let first = |table: &str| first_in(transaction, table, node);
-    let of_days = match first("days")? {
-        None => None,
-        Some(day) => Some(day + first_of_day(transaction, node, day)?),
-    };
-    let firsts = [first("months")?, of_days, first("hours")?];
-    Ok(firsts.into_iter().flatten().min())
+    // Months are few, and the oldest of all.
+    let of_months = first_month(transaction, node)?;
+    Ok(of_months
+        .into_iter()
+        .chain(node_days::first(transaction, node)?)
+        .min())
 }
 
-/// The first hour of a node in a table: hour by hour, so that no other node's
-/// rows are looked at.
-fn first_in(
-    transaction: &Transaction<'_>,
-    table: &str,
-    node: i64,
-) -> Result<Option<i64>, LedgerFault> {
+/// The first month of a node: month by month, so that no other node's rows are
+/// looked at.
+fn first_month(transaction: &Transaction<'_>, node: i64) -> Result<Option<i64>, LedgerFault> {
     let fault = LedgerFault::of("reading the hours that have data");
-    let next = format!("SELECT hour FROM {table} WHERE hour > ?1 ORDER BY hour LIMIT 1");
-    let has = format!("SELECT hour FROM {table} WHERE hour = ?1 AND node = ?2 LIMIT 1");
-    let mut next = transaction.prepare_cached(&next).map_err(&fault)?;
-    let mut has = transaction.prepare_cached(&has).map_err(&fault)?;
+    let next = "SELECT hour FROM months WHERE hour > ?1 ORDER BY hour LIMIT 1";
+    let has = "SELECT hour FROM months WHERE hour = ?1 AND node = ?2 LIMIT 1";
+    let mut next = transaction.prepare_cached(next).map_err(&fault)?;
+    let mut has = transaction.prepare_cached(has).map_err(&fault)?;
     let mut at = i64::MIN;
     loop {
-        let hour = next.query_row([at], |row| read(row, 0)).optional();
-        let Some(hour) = hour.map_err(&fault)? else {
+        let month = next.query_row([at], |row| read(row, 0)).optional();
+        let Some(month) = month.map_err(&fault)? else {
             return Ok(None);
         };
-        if has.exists([hour, node]).map_err(&fault)? {
-            return Ok(Some(hour));
+        if has.exists([month, node]).map_err(&fault)? {
+            return Ok(Some(month));
         }
-        at = hour;
+        at = month;
     }
-}
-
-/// The first hour of a day in which a node has any row.
-fn first_of_day(transaction: &Transaction<'_>, node: i64, day: i64) -> Result<i64, LedgerFault> {
-    let fault = LedgerFault::of("reading the hours that have data");
-    let mut query = transaction
-        .prepare_cached("SELECT by_hour FROM days WHERE hour = ?1 AND node = ?2")
-        .map_err(&fault)?;
-    let mut rows = query.query([day, node]).map_err(&fault)?;
-    let mut first = HOURS;
-    while let Some(row) = rows.next().map_err(&fault)? {
-        let bytes: Option<Vec<u8>> = read(row, 0).map_err(&fault)?;
-        // One that knows no hours is spread from the first on.
-        let mask = bytes.as_deref().and_then(day::mask).unwrap_or(1);
-        first = first.min(i64::from(mask.trailing_zeros()));
-    }
-    Ok(first.clamp(0, HOURS - 1))
 }

@@ -9,7 +9,7 @@ use super::LedgerFault;
 /// Migrations in order; the n-th brings the file to version n.
 const MIGRATIONS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10,
+    VERSION_9, VERSION_10, VERSION_11,
 ];
 
 const VERSION_1: &str = "
@@ -310,6 +310,43 @@ CREATE INDEX pods_by_workload ON pods (namespace, workload_kind, workload_name);
 DROP INDEX pods_by_namespace;
 ";
 
+const VERSION_11: &str = "
+-- In which hours of a UTC day a node has any row, by the hour or by the day: bit 0 is the first hour,
+-- which `day` names. Evaluations ask for it, and must not read every pod's rows for that.
+CREATE TABLE node_days (
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    day INTEGER NOT NULL,
+    hours INTEGER NOT NULL,
+    PRIMARY KEY (node, day)
+) STRICT, WITHOUT ROWID;
+
+-- Of days the hours stand in the second to the fourth byte of the packed field, the lowest first; one
+-- without it is spread over as many hours as its minutes fill.
+WITH RECURSIVE
+    numbers (hour) AS (SELECT 0 UNION ALL SELECT hour + 1 FROM numbers WHERE hour < 23),
+    packed (node, day, bytes, filled) AS (
+        SELECT DISTINCT node, hour, hex(substr(by_hour, 2, 3)),
+            CASE WHEN by_hour IS NULL THEN min(24, max(1, (minutes + 59) / 60)) END
+        FROM days),
+    digits (node, day, filled, a, b, c, d, e, f) AS (
+        SELECT node, day, filled,
+            instr('123456789ABCDEF', substr(bytes, 1, 1)), instr('123456789ABCDEF', substr(bytes, 2, 1)),
+            instr('123456789ABCDEF', substr(bytes, 3, 1)), instr('123456789ABCDEF', substr(bytes, 4, 1)),
+            instr('123456789ABCDEF', substr(bytes, 5, 1)), instr('123456789ABCDEF', substr(bytes, 6, 1))
+        FROM packed),
+    masks (node, day, mask) AS (
+        SELECT node, day, CASE WHEN filled IS NULL
+            THEN b + (a << 4) + (d << 8) + (c << 12) + (f << 16) + (e << 20)
+            ELSE (1 << filled) - 1 END
+        FROM digits),
+    seen (node, day, hour) AS (
+        SELECT node, hour / 24 * 24, hour % 24 FROM hours
+        UNION
+        SELECT node, day, numbers.hour FROM masks, numbers WHERE mask >> numbers.hour & 1)
+INSERT INTO node_days (node, day, hours)
+SELECT node, day, sum(1 << hour) FROM seen GROUP BY node, day;
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -432,6 +469,54 @@ mod tests {
             .query_row("SELECT sum(energy_uj) FROM hours", [], |row| row.get(0))
             .unwrap();
         assert_eq!(kept, 7);
+    }
+
+    #[test]
+    fn the_hours_that_nodes_have_are_found_out_of_a_ledger_of_the_tenth_version() {
+        use super::super::day::{Day, Slot};
+
+        let mut ledger = Connection::open_in_memory().unwrap();
+        for version in &MIGRATIONS[..10] {
+            ledger.execute_batch(version).unwrap();
+        }
+        ledger.pragma_update(None, "user_version", 10).unwrap();
+        // The first hours of a day of one node, two of its last ones by the day, and of
+        // another node a day whose hours are gone.
+        ledger
+            .execute_batch(
+                "INSERT INTO nodes VALUES (1, 'n1'), (2, 'n2');
+                 INSERT INTO accounts VALUES (1, 'idle', ''), (2, 'system', '');
+                 INSERT INTO models VALUES (1, '');
+                 INSERT INTO hours VALUES (480, 1, 1, 0, 1, 0, 5, 7, 9, 11, 60),
+                     (480, 1, 2, 0, 1, 0, 5, 7, 9, 11, 60), (482, 1, 1, 0, 1, 0, 5, 7, 9, 11, 60);
+                 INSERT INTO days VALUES (456, 2, 1, 0, 1, 0, 5, 7, 9, 11, 90, NULL);",
+            )
+            .unwrap();
+        for (account, hours) in [(1, [0, 5, 23]), (2, [5, 12, 17])] {
+            let mut day = Day::default();
+            hours
+                .iter()
+                .for_each(|hour| day.add(*hour, Slot::default()));
+            let row = "INSERT INTO days VALUES (456, 1, ?1, 0, 1, 0, 0, 0, 0, 0, 0, ?2)";
+            ledger
+                .execute(row, rusqlite::params![account, day.pack()])
+                .unwrap();
+        }
+        migrate(&mut ledger).unwrap();
+        let found: Vec<(i64, i64, i64)> = ledger
+            .prepare("SELECT node, day, hours FROM node_days")
+            .unwrap()
+            .query_map([], |row| row.try_into())
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let bits = |hours: &[i64]| hours.iter().fold(0, |mask, hour| mask | 1 << hour);
+        let wanted = [
+            (1, 456, bits(&[0, 5, 12, 17, 23])),
+            (1, 480, bits(&[0, 2])),
+            (2, 456, bits(&[0, 1])),
+        ];
+        assert_eq!(found, wanted);
     }
 
     /// Each piece of advice read all pods of its namespace.

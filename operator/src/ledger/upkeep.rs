@@ -11,7 +11,7 @@ use tanso_runtime::Shutdown;
 use tokio::time::sleep;
 
 use super::roll_up::{Retention, RolledUp, roll_up};
-use super::{Ledger, LedgerFault, backup};
+use super::{Ledger, LedgerFault, advice, backup, evidence};
 use crate::guard::Panicked;
 
 /// Time between two looks at what is due.
@@ -72,7 +72,7 @@ pub async fn run(ledger: Ledger, backups: Option<Backups>, shutdown: Shutdown) {
 
 /// Rolls up what is old by the clock and by the newest minute that was booked: a
 /// clock that jumps ahead must not give resolution away, which no clock brings
-/// back.
+/// back. What is left of policies that are gone goes by the same time.
 ///
 /// # Errors
 /// If the database refuses; then nothing was changed.
@@ -85,7 +85,10 @@ pub fn keep_small(connection: &mut Connection, now: Timestamp) -> Result<RolledU
     let Some(newest) = newest.and_then(|at| Timestamp::from_second(at).ok()) else {
         return Ok(RolledUp::default());
     };
-    roll_up(connection, Retention::default(), now.min(newest))
+    let now = now.min(newest);
+    evidence::forget_gone(connection, now)?;
+    advice::forget_old(connection, now)?;
+    roll_up(connection, Retention::default(), now)
 }
 
 /// Makes a backup if one is due by the age of the newest; what was made while the

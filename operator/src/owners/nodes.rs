@@ -11,7 +11,7 @@ use tanso_crds::power_monitor::{IdleSharing, TlsType};
 use tanso_intensity::places::{region_of, unlisted_region, unplaced_region};
 use tanso_power::Joules;
 
-use super::seen::SeenPod;
+use super::seen::Facts;
 use super::{Agent, Inventory, prune};
 use crate::ledger::KnownNode;
 
@@ -123,19 +123,19 @@ impl Inventory {
     /// All pods that hold a place on a node, with what they ask for.
     #[must_use]
     pub fn load(&self) -> Vec<consolidate::Pod> {
-        let pods = self.pods.state();
+        let pods = self.pods.all();
         let mut load: Vec<_> = pods.iter().filter_map(|pod| asked(pod)).collect();
         load.sort_by(|a, b| a.name.cmp(&b.name));
         load
     }
 }
 
-fn asked(pod: &SeenPod) -> Option<consolidate::Pod> {
-    if pod.facts.is_finished {
+fn asked(pod: &Facts) -> Option<consolidate::Pod> {
+    if pod.is_finished {
         return None;
     }
-    let names = pod.names()?;
-    let kind = pod.facts.owner.as_ref().map(|owner| owner.kind.as_str());
+    let names = pod.names.as_ref()?;
+    let kind = pod.owner.as_ref().map(|owner| owner.kind.as_str());
     let whole = |asks: Option<i64>| asks.and_then(|asks| u64::try_from(asks).ok()).unwrap_or(0);
     Some(consolidate::Pod {
         name: format!("{}/{}", names.namespace, names.name),
@@ -150,6 +150,7 @@ fn asked(pod: &SeenPod) -> Option<consolidate::Pod> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seen::SeenPod;
     use super::*;
     use k8s_openapi::api::core::v1::Pod;
     use serde_json::{Value, json};
@@ -175,15 +176,19 @@ mod tests {
 
     #[test]
     fn what_a_pod_asks_for_is_the_sum_of_its_containers_and_finished_ones_ask_nothing() {
-        let running = asked(&pod(Some("ReplicaSet"), "Running")).unwrap();
+        let running = asked(&pod(Some("ReplicaSet"), "Running").facts).unwrap();
         assert_eq!(
             (running.millicores, running.memory_bytes),
             (300, 67_108_864)
         );
         assert!(running.may_move && !running.is_daemon);
         assert_eq!(running.name, "shop/till-1");
-        assert!(!asked(&pod(None, "Running")).unwrap().may_move);
-        assert!(asked(&pod(Some("DaemonSet"), "Running")).unwrap().is_daemon);
-        assert_eq!(asked(&pod(Some("Job"), "Succeeded")), None);
+        assert!(!asked(&pod(None, "Running").facts).unwrap().may_move);
+        assert!(
+            asked(&pod(Some("DaemonSet"), "Running").facts)
+                .unwrap()
+                .is_daemon
+        );
+        assert_eq!(asked(&pod(Some("Job"), "Succeeded").facts), None);
     }
 }

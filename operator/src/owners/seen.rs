@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use super::{AGENT_LABEL, AGENT_PORT, Agent, MONITOR_LABEL, Owner, chain, prune};
 use crate::ledger::PodNames;
 
-/// A pod's facts under its name; clones share them.
+/// A pod's facts under its name, as a watch tells it; clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct SeenPod {
     metadata: ObjectMeta,
@@ -33,14 +33,18 @@ pub(super) struct Facts {
     pub(super) is_running: bool,
     /// Whether it ran to its end.
     pub(super) is_finished: bool,
-    /// The agent that it is.
-    pub(super) agent: Option<Agent>,
+    /// The agent that it is; few are.
+    pub(super) agent: Option<Box<Agent>>,
 }
 
 impl SeenPod {
-    /// Its names without its workload's.
-    pub(super) fn names(&self) -> Option<&PodNames> {
-        self.facts.names.as_ref()
+    /// Its namespace and name.
+    pub(super) fn place(&self) -> (&str, &str) {
+        let meta = &self.metadata;
+        (
+            meta.namespace.as_deref().unwrap_or_default(),
+            meta.name.as_deref().unwrap_or_default(),
+        )
     }
 }
 
@@ -52,7 +56,7 @@ impl From<Pod> for SeenPod {
             owner: chain::first(pod.owner_references()),
             is_running: phase == Some("Running"),
             is_finished: matches!(phase, Some("Succeeded" | "Failed")),
-            agent: agent(&pod),
+            agent: agent(&pod).map(Box::new),
         };
         Self {
             facts: Arc::new(facts),
@@ -150,7 +154,7 @@ mod tests {
         });
         let pod: SeenPod = serde_json::from_value(text.clone()).unwrap();
         let whole: Pod = serde_json::from_value(text).unwrap();
-        assert_eq!(pod.names(), prune::describe(&whole).as_ref());
+        assert_eq!(pod.facts.names, prune::describe(&whole));
         assert_eq!(pod.facts.owner.as_ref().unwrap().name, "agent");
         assert!(pod.facts.is_running);
         let agent = pod.facts.agent.as_ref().unwrap();
@@ -158,6 +162,7 @@ mod tests {
         assert_eq!((agent.node.as_str(), agent.monitor.as_str()), ("n1", "all"));
         let meta = pod.meta();
         assert_eq!(meta.resource_version.as_deref(), Some("7"));
+        assert_eq!(pod.place(), ("tanso-system", "agent-x"));
         assert!(meta.annotations.is_none() && meta.labels.is_none());
     }
 }

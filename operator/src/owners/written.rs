@@ -4,11 +4,12 @@
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 
-use super::{Inventory, Seen, SeenPod};
+use super::seen::Facts;
+use super::{Inventory, Seen};
 use crate::ledger::{KnownNode, Ledger, LedgerFault, PodNames, known_nodes, names};
 
 /// Looks after which a node that did not change is written again: a day of
@@ -24,7 +25,7 @@ pub(super) struct Names {
     /// What makes digests of names; its own for each process.
     hasher: RandomState,
     /// Pods that changed, and whether they are gone.
-    dirty: HashMap<String, (SeenPod, bool)>,
+    dirty: HashMap<String, (Arc<Facts>, bool)>,
     /// What the ledger has of nodes that exist.
     nodes: BTreeMap<String, KnownNode>,
     /// How often nodes were looked at since all of them were written.
@@ -59,16 +60,17 @@ impl Names {
             Seen::Deleted(pod) => (pod, true),
             Seen::Listed => return self.forget(),
         };
-        if let Some(uid) = pod.uid() {
-            self.dirty.insert(uid, (pod, gone));
+        if let Some(names) = &pod.names {
+            self.dirty.insert(names.uid.clone(), (pod, gone));
         }
     }
 
     /// Forgets pods that went while nobody watched: no deletion is told of them.
     fn forget(&mut self) {
-        let all = self.book.pods.state();
-        let there: HashSet<String> = all.iter().filter_map(|pod| pod.uid()).collect();
-        self.known.retain(|uid, _| there.contains(uid));
+        let all = self.book.pods.all();
+        let named = all.iter().filter_map(|pod| pod.names.as_ref());
+        let there: HashSet<&str> = named.map(|names| names.uid.as_str()).collect();
+        self.known.retain(|uid, _| there.contains(uid.as_str()));
     }
 
     /// Writes what changed. What could not be written stays to be written.
@@ -161,6 +163,7 @@ impl Names {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seen::SeenPod;
     use super::super::tests::{inventory, pod};
     use super::*;
 
@@ -173,7 +176,9 @@ mod tests {
         let book = inventory([pod("shop", "till", "Running")]);
         let mut names = Names::new(book, ledger);
         for name in ["till", "gone"] {
-            names.note(Seen::Changed(pod("shop", name, "Running").into()));
+            names.note(Seen::Changed(
+                SeenPod::from(pod("shop", name, "Running")).facts,
+            ));
         }
         names.write().await;
         assert_eq!(names.known.len(), 2);

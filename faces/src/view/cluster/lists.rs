@@ -12,6 +12,10 @@ use super::super::listed::listed;
 use super::super::{FactsFault, Listed, Policy, Scope};
 use super::{KubeFacts, kept};
 
+/// Policies in one answer: each is tens of kilobytes, and an answer is in memory as
+/// a whole before it is read.
+const PAGE: u32 = 200;
+
 impl KubeFacts {
     /// The `CarbonPolicies` of a scope.
     pub(super) async fn namespaced(&self, scope: &Scope) -> Result<Listed<Policy>, FactsFault> {
@@ -26,7 +30,7 @@ impl KubeFacts {
             return Ok(Listed::default());
         }
         let api: Api<CarbonPolicy> = Api::namespaced(self.client(), namespace);
-        let found = listed(&api, ListParams::default().limit(500), KIND).await?;
+        let found = listed(&api, ListParams::default().limit(PAGE), KIND).await?;
         Ok(found.map(Policy::from))
     }
 
@@ -34,7 +38,7 @@ impl KubeFacts {
     async fn everywhere(&self, kind: &str) -> Result<Listed<Policy>, FactsFault> {
         let all = kept(&self.reader.namespaced, async {
             let api: Api<CarbonPolicy> = Api::all(self.client());
-            let found = listed(&api, ListParams::default().limit(500), kind).await?;
+            let found = listed(&api, ListParams::default().limit(PAGE), kind).await?;
             Ok(found.map(Policy::from))
         });
         let all = all.await?;
@@ -72,7 +76,7 @@ impl KubeFacts {
         }
         let all = kept(&self.reader.cluster_wide, async {
             let api: Api<ClusterCarbonPolicy> = Api::all(self.client());
-            let found = listed(&api, ListParams::default().limit(500), KIND).await?;
+            let found = listed(&api, ListParams::default().limit(PAGE), KIND).await?;
             Ok(found.map(Policy::from))
         });
         match all.await {

@@ -111,6 +111,22 @@ pub async fn write<K: Object>(
     Ok(names)
 }
 
+/// Writes the pages of a policy that has none, without a look for each; returns the
+/// names of all.
+///
+/// # Errors
+/// As [`write`].
+pub async fn write_new<K: Object>(
+    applier: &Applier,
+    api: &Api<K>,
+    pages: &[K],
+) -> Result<Vec<String>, ApplyFault> {
+    for page in pages {
+        applier.apply_over(api, None, page).await?;
+    }
+    Ok(pages.iter().map(kube::ResourceExt::name_any).collect())
+}
+
 /// Deletes the pages of the policy that its status no longer names: those that
 /// are found, and those that it named `before`, which the list of an API server
 /// that is behind may not have yet.
@@ -143,4 +159,58 @@ pub async fn delete_others<K: Object>(
         }
     }
     Ok(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use hyper::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::cluster::{CARBON_POLICY_MANAGER, Claim};
+    use crate::metrics::Metrics;
+
+    /// Each new policy asked for its page before it was written.
+    #[tokio::test]
+    async fn pages_of_a_new_policy_are_written_without_a_look() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        let server = service_fn(move |request: Request<Body>| {
+            let seen = Arc::clone(&seen);
+            async move {
+                let method = request.method().to_string();
+                let name = request.uri().path().rsplit('/').next().map(str::to_owned);
+                seen.lock()
+                    .unwrap()
+                    .push((method, name.unwrap_or_default()));
+                let body = request.into_body().collect_bytes().await.unwrap();
+                Ok::<_, Infallible>(Response::new(Body::from(body.to_vec())))
+            }
+        });
+        let client = Client::new(server, "shop");
+        let api: Api<ConfigMap> = Api::default_namespaced(client);
+        let metrics = Metrics::default();
+        let applier = Applier::new(CARBON_POLICY_MANAGER, Claim::always(), metrics);
+        let page = |name: &str| ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        };
+        let pages = [page("korea-1"), page("korea-2")];
+        let names = write_new(&applier, &api, &pages).await.unwrap();
+        assert_eq!(names, ["korea-1", "korea-2"]);
+        let patched: Vec<_> = names
+            .into_iter()
+            .map(|name| ("PATCH".to_owned(), name))
+            .collect();
+        assert_eq!(*asked.lock().unwrap(), patched);
+    }
 }

@@ -8,20 +8,23 @@ mod workloads;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use kube::ResourceExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource as _;
 use kube::runtime::reflector::Store;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use tanso_crds::carbon_policy::status::{
-    AdviceSavings, Bounded, CarbonPolicyStatus, Figures, RegulationResult, Verdict, WorkloadResult,
+    AdviceSavings, Bounded, CarbonPolicyStatus, Figures, RegulationResult, Verdict,
 };
 use tanso_faces::words::Priced;
 
+use super::held::{Brief, Held};
 use super::kinds::Policy;
-use crate::cluster::Readable;
+
+pub(super) use workloads::Shown;
 
 /// The caches of the running controllers; clones share them.
 #[derive(Clone, Default)]
@@ -30,25 +33,30 @@ pub struct PolicyBoard(Arc<RwLock<Vec<Cache>>>);
 struct Cache {
     controller: &'static str,
     rows: Box<dyn Fn() -> Vec<Row> + Send + Sync>,
+    judged: Box<dyn Fn() -> usize + Send + Sync>,
 }
 
 /// A policy and what was found last: shared with the cache, since statuses of a
 /// thousand policies are many megabytes.
 struct Row {
     kind: &'static str,
-    namespace: String,
-    name: String,
     policy: Arc<dyn Told>,
 }
 
 /// What has a status once it was judged.
 trait Told: Send + Sync {
-    fn status(&self) -> Option<&CarbonPolicyStatus>;
+    fn brief(&self) -> Option<&Brief>;
+
+    fn named(&self) -> &ObjectMeta;
 }
 
-impl<P: Policy> Told for Readable<P> {
-    fn status(&self) -> Option<&CarbonPolicyStatus> {
-        self.known()?.status()
+impl<P: Policy> Told for Held<P> {
+    fn brief(&self) -> Option<&Brief> {
+        self.brief()
+    }
+
+    fn named(&self) -> &ObjectMeta {
+        self.meta()
     }
 }
 
@@ -62,14 +70,16 @@ impl PolicyBoard {
     /// How many policies were judged.
     pub(super) fn judged(&self) -> usize {
         let caches = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        caches.iter().map(|cache| (cache.rows)().len()).sum()
+        caches.iter().map(|cache| (cache.judged)()).sum()
     }
 
     /// Reads from this cache from now on, in place of an earlier term's.
-    pub(super) fn follow<P: Policy>(&self, store: Store<Readable<P>>) {
+    pub(super) fn follow<P: Policy>(&self, store: Store<Held<P>>) {
+        let counted = store.clone();
         let cache = Cache {
             controller: P::CONTROLLER,
             rows: Box::new(move || rows(&store)),
+            judged: Box::new(move || judged(&counted).count()),
         };
         let mut caches = self.0.write().unwrap_or_else(PoisonError::into_inner);
         caches.retain(|other| other.controller != P::CONTROLLER);
@@ -84,23 +94,22 @@ impl PolicyBoard {
     fn rows(&self) -> Vec<Row> {
         let caches = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut rows: Vec<Row> = caches.iter().flat_map(|cache| (cache.rows)()).collect();
-        rows.sort_by(|one, other| {
-            (one.kind, &one.namespace, &one.name).cmp(&(other.kind, &other.namespace, &other.name))
-        });
+        rows.sort_by(|one, other| one.labels().cmp(&other.labels()));
         rows
     }
 }
 
-fn rows<P: Policy>(store: &Store<Readable<P>>) -> Vec<Row> {
-    let row = |policy: Arc<Readable<P>>| Row {
+fn judged<P: Policy>(store: &Store<Held<P>>) -> impl Iterator<Item = Arc<Held<P>>> {
+    let all = store.state().into_iter();
+    all.filter(|policy| policy.brief().is_some())
+}
+
+fn rows<P: Policy>(store: &Store<Held<P>>) -> Vec<Row> {
+    let row = |policy: Arc<Held<P>>| Row {
         kind: P::CONTROLLER,
-        namespace: policy.namespace().unwrap_or_default(),
-        name: policy.name_any(),
         policy,
     };
-    let judged = store.state().into_iter();
-    let judged = judged.filter(|policy| Told::status(&**policy).is_some());
-    judged.map(row).collect()
+    judged(store).map(row).collect()
 }
 
 /// A family: name, help, unit, labels beside the policy's, and a policy's
@@ -110,11 +119,11 @@ struct Family {
     help: &'static str,
     unit: Option<Unit>,
     labels: &'static [&'static str],
-    samples: fn(&CarbonPolicyStatus) -> Vec<Sample>,
+    samples: for<'a> fn(&'a CarbonPolicyStatus) -> Vec<Sample<'a>>,
 }
 
 /// The values of its family's labels, and the sample's own.
-type Sample = (Vec<String>, f64);
+type Sample<'a> = (Vec<&'a str>, f64);
 
 /// Every family, in the order in which they are served.
 const FAMILIES: [Family; 14] = [
@@ -137,7 +146,7 @@ const FAMILIES: [Family; 14] = [
         samples: |status| {
             let rules = status.regulations.iter();
             rules
-                .flat_map(|rule| verdicts(std::slice::from_ref(&rule.rule), rule.verdict))
+                .flat_map(|rule| verdicts(&[&rule.rule], rule.verdict))
                 .collect()
         },
     },
@@ -248,7 +257,7 @@ const FAMILIES: [Family; 14] = [
                 ("modelled", totals.modelled_percent),
                 ("simulated", totals.simulated_percent),
             ]
-            .map(|(name, percent)| (vec![name.to_owned()], f64::from(percent) / 100.0))
+            .map(|(name, percent)| (vec![name], f64::from(percent) / 100.0))
             .to_vec()
         },
     },
@@ -271,12 +280,8 @@ const FAMILIES: [Family; 14] = [
             let conditions = status.conditions.iter();
             conditions
                 .map(|condition| {
-                    let labels = vec![
-                        condition.type_.clone(),
-                        condition.status.clone(),
-                        condition.reason.clone(),
-                    ];
-                    (labels, 1.0)
+                    let labels = [&condition.type_, &condition.status, &condition.reason];
+                    (labels.map(String::as_str).to_vec(), 1.0)
                 })
                 .collect()
         },
@@ -292,50 +297,50 @@ const VERDICTS: [(Verdict, &str); 5] = [
     (Verdict::NotYetBinding, "NotYetBinding"),
 ];
 
-fn verdicts(labels: &[String], found: Verdict) -> Vec<Sample> {
-    let sample = |(verdict, name): (Verdict, &str)| {
+fn verdicts<'a>(labels: &[&'a str], found: Verdict) -> Vec<Sample<'a>> {
+    let sample = |(verdict, name): (Verdict, &'static str)| {
         let mut labels = labels.to_vec();
-        labels.push(name.to_owned());
+        labels.push(name);
         (labels, if verdict == found { 1.0 } else { 0.0 })
     };
     VERDICTS.map(sample).to_vec()
 }
 
-fn rule_labels(rule: &RegulationResult) -> Vec<String> {
-    vec![rule.rule.clone(), rule.unit.clone()]
+fn rule_labels(rule: &RegulationResult) -> Vec<&str> {
+    vec![&rule.rule, &rule.unit]
 }
 
 fn figure(
     status: &CarbonPolicyStatus,
     of: fn(&Figures) -> &Bounded,
     parts_per_unit: f64,
-) -> Vec<Sample> {
+) -> Vec<Sample<'static>> {
     let Some(totals) = &status.totals else {
         return Vec::new();
     };
     bounded(of(totals), parts_per_unit)
 }
 
-fn bounded(figure: &Bounded, parts_per_unit: f64) -> Vec<Sample> {
+fn bounded(figure: &Bounded, parts_per_unit: f64) -> Vec<Sample<'static>> {
     [
         ("low", figure.low),
         ("value", figure.value),
         ("high", figure.high),
     ]
-    .map(|(bound, value)| (vec![bound.to_owned()], to_f64(value) / parts_per_unit))
+    .map(|(bound, value)| (vec![bound], to_f64(value) / parts_per_unit))
     .to_vec()
 }
 
-fn advised(savings: &AdviceSavings) -> [Sample; 3] {
+fn advised(savings: &AdviceSavings) -> [Sample<'static>; 3] {
     [
         ("cluster", savings.cluster_milligrams_per_day),
         ("attributed", savings.attributed_milligrams_per_day),
         ("consolidation", savings.consolidation_milligrams_per_day),
     ]
-    .map(|(effect, value)| (vec![effect.to_owned()], milli(value)))
+    .map(|(effect, value)| (vec![effect], milli(value)))
 }
 
-fn share(status: &CarbonPolicyStatus, of: fn(&Figures) -> i32) -> Vec<Sample> {
+fn share(status: &CarbonPolicyStatus, of: fn(&Figures) -> i32) -> Vec<Sample<'static>> {
     let totals = status.totals.iter();
     totals
         .map(|totals| (Vec::new(), f64::from(of(totals)) / 100.0))
@@ -356,76 +361,65 @@ fn to_f64(value: i64) -> f64 {
 
 impl Row {
     /// The labels of its policy.
-    fn labels(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("kind", self.kind.to_owned()),
-            ("policy_namespace", self.namespace.clone()),
-            ("policy", self.name.clone()),
+    fn labels(&self) -> [(&'static str, &str); 3] {
+        let named = self.policy.named();
+        [
+            ("kind", self.kind),
+            (
+                "policy_namespace",
+                named.namespace.as_deref().unwrap_or_default(),
+            ),
+            ("policy", named.name.as_deref().unwrap_or_default()),
         ]
     }
 }
 
-/// All labels of a sample, and its value.
-type Labelled = (Vec<(&'static str, String)>, f64);
-
-/// Writes one family.
-fn encode(
-    encoder: &mut DescriptorEncoder<'_>,
-    (name, help, unit): (&str, &str, Option<&Unit>),
-    samples: impl Iterator<Item = Labelled>,
-) -> Result<(), fmt::Error> {
-    let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-    for (labels, value) in samples {
-        ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
-    }
-    Ok(())
+/// Writes one sample, of whoever `own` labels, with the labels of its family.
+/// Labels are lent: a thousand policies have tens of thousands of samples.
+fn write(
+    metric: &mut MetricEncoder<'_>,
+    own: &[(&'static str, &str)],
+    names: &'static [&'static str],
+    (values, value): Sample<'_>,
+) -> fmt::Result {
+    let labels = own.iter().copied();
+    let labels = labels.chain(names.iter().copied().zip(values));
+    let labels: Vec<(&str, &str)> = labels.collect();
+    ConstGauge::new(value).encode(metric.encode_family(&labels)?)
 }
 
 impl Collector for PolicyBoard {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let rows = self.rows();
+        let briefs = || {
+            let briefs = rows.iter();
+            briefs.filter_map(|row| Some((row.labels(), row.policy.brief()?)))
+        };
+        let gauge = MetricType::Gauge;
         for family in &FAMILIES {
-            let of_row = |row: &Row| {
-                let samples = row.policy.status().map(family.samples);
-                let samples = samples.into_iter().flatten();
-                let own = row.labels();
-                samples
-                    .map(move |(more, value)| (with(own.clone(), family.labels, more), value))
-                    .collect::<Vec<Labelled>>()
-            };
-            let head = (family.name, family.help, family.unit.as_ref());
-            encode(&mut encoder, head, rows.iter().flat_map(of_row))?;
+            let unit = family.unit.as_ref();
+            let mut metric = encoder.encode_descriptor(family.name, family.help, unit, gauge)?;
+            for (own, brief) in briefs() {
+                for sample in (family.samples)(&brief.status) {
+                    write(&mut metric, &own, family.labels, sample)?;
+                }
+            }
         }
         let of_each = workloads::of_each(rows.len());
         for family in &workloads::FAMILIES {
-            let of_workload = |(row, workload): (&Row, &WorkloadResult)| {
-                let samples = (family.samples)(workload).into_iter();
-                let mut own = row.labels();
-                own.extend(workloads::labels(workload));
-                samples
-                    .map(move |(more, value)| (with(own.clone(), family.labels, more), value))
-                    .collect::<Vec<Labelled>>()
-            };
-            let listed = rows.iter().flat_map(|row| {
-                let status = row.policy.status().into_iter();
-                let workloads = status.flat_map(|status| &status.workloads).take(of_each);
-                workloads.map(move |workload| (row, workload))
-            });
-            let head = (family.name, family.help, family.unit.as_ref());
-            encode(&mut encoder, head, listed.flat_map(of_workload))?;
+            let unit = family.unit.as_ref();
+            let mut metric = encoder.encode_descriptor(family.name, family.help, unit, gauge)?;
+            for (own, brief) in briefs() {
+                for workload in brief.workloads.iter().take(of_each) {
+                    let own: Vec<_> = own.into_iter().chain(workload.labels()).collect();
+                    for sample in (family.samples)(workload) {
+                        write(&mut metric, &own, family.labels, sample)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
-}
-
-/// Labels with those of a family.
-fn with(
-    mut own: Vec<(&'static str, String)>,
-    names: &'static [&'static str],
-    values: Vec<String>,
-) -> Vec<(&'static str, String)> {
-    own.extend(names.iter().copied().zip(values));
-    own
 }
 
 #[cfg(test)]

@@ -5,36 +5,31 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use kube::runtime::events::EventType;
-use kube::{Api, ResourceExt as _};
+use kube::ResourceExt as _;
 use tanso_carbon::calendar::UtcHour;
+use tanso_crds::CarbonPolicySpec;
 use tanso_crds::carbon_policy::Placement;
-use tanso_crds::carbon_policy::status::Verdict;
-use tanso_crds::condition::{events, reasons, types};
-use tanso_crds::power_monitor::{IdleSharing, Switch};
-use tanso_crds::{CarbonPolicySpec, CarbonPolicyStatus, CarbonReport};
+use tanso_crds::condition::reasons;
+use tanso_crds::power_monitor::IdleSharing;
 
-use super::apply::{self, Owner};
 use super::evidence::{self, Given};
 use super::judge::{self, Evaluation, Facts, Inputs};
 use super::kinds::Policy;
-use super::open_reports::{self, Mirror, Place, Report, Told};
 use super::remembered::{Known, Remembered};
-use super::status::{self, Evaluated, Outcome};
-use super::taken;
+use super::status::{self, Outcome};
 use super::validate::{self, PolicyFault, Sources, ValidatedPolicy};
 use super::{Context, ReconcileFault, Shared, observe};
-use crate::cluster::{ApplyFault, condition, kept_by, requested_at};
+use crate::cluster::{ApplyFault, kept_by};
 use crate::guard::{Panicked, guarded};
 use crate::ledger::evidence::Evidence;
-use crate::ledger::{
-    self, AdviceRow, Fold, NodeAt, Scope, Snapshot, advice, known_nodes, node_places, query,
-};
+use crate::ledger::{AdviceRow, Fold, NodeAt, Scope, Snapshot, advice, query};
 use crate::regulations::Rules;
 
 mod acting;
+mod written;
 
 use acting::{act_on, let_go};
+use written::{Pages, publish, write};
 
 /// A node that was read within this time holds back `dataThrough`, seconds.
 const LIVE_S: i64 = 300;
@@ -76,6 +71,7 @@ pub(super) async fn visit<P: Policy>(
 ) -> Result<Found, ReconcileFault> {
     let context = &shared.context;
     let mut before = policy.status().cloned();
+    let pages = Pages::of(is_first, before.as_ref());
     if before
         .as_ref()
         .is_none_or(|status| status.conditions.is_empty())
@@ -107,7 +103,7 @@ pub(super) async fn visit<P: Policy>(
     };
     let done = match result {
         Ok(judged) => {
-            let published = publish(policy, context, before.as_ref(), &judged, is_first).await;
+            let published = publish(policy, context, before.as_ref(), &judged, pages).await;
             if published.is_ok() {
                 act_on(policy, context, &judged).await;
             }
@@ -168,7 +164,7 @@ struct Prepared {
     policy: Arc<ValidatedPolicy>,
     scope: Scope,
     given: Given,
-    known: Known,
+    known: Arc<Known>,
 }
 
 /// Observe and validate.
@@ -197,13 +193,7 @@ async fn prepare<P: Policy>(
     let (client, feeds) = (&context.client, &context.feeds);
     let inventory = &context.inventory;
     let mut observed = observe::observed(client, &home, policy.policy(), feeds, inventory).await?;
-    let known = context
-        .ledger
-        .call(|connection| {
-            let (nodes, stays) = (known_nodes::all(connection)?, node_places::all(connection)?);
-            Ok(Known::new(nodes, stays))
-        })
-        .await?;
+    let known = shared.nodes.known(&context.ledger).await?;
     if policy.policy().site.placement == Placement::NodeRegion {
         known.place(&mut observed, UtcHour::containing(now));
     }
@@ -215,7 +205,7 @@ async fn prepare<P: Policy>(
         year,
         observed: &observed,
     };
-    let scope = policy.scope(&context.inventory.namespaces());
+    let scope = policy.scope(|| context.inventory.namespaces());
     let checked = match (validate::validate(policy.policy(), &sources), scope) {
         (Ok(checked), Ok(scope)) => Ok(Prepared {
             policy: Arc::new(checked),
@@ -407,179 +397,6 @@ fn data_through(nodes: &[NodeAt], live: &BTreeSet<String>) -> Timestamp {
         })
         .or_else(|| nodes.iter().map(|node| node.closed_until).max());
     Timestamp::from_second(least.unwrap_or(0)).unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-/// Apply and status: new pages, then the status, then old pages.
-async fn publish<P: Policy>(
-    policy: &P,
-    context: &Context,
-    before: Option<&CarbonPolicyStatus>,
-    judged: &Judged,
-    is_first: bool,
-) -> Result<(), ReconcileFault> {
-    if !judged.has_data {
-        return write(policy, context, before, &Outcome::NoData).await;
-    }
-    keep_evidence(context, judged).await;
-    let rows = (&*judged.advice, &*judged.evaluation.told);
-    taken::keep(&context.ledger, &judged.name, rows, judged.data_through).await;
-    let api: Api<CarbonReport> =
-        Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
-    let owner = owner(policy);
-    let known = before
-        .map(|status| status.reports.clone())
-        .unwrap_or_default();
-    let pages = apply::pages(
-        &owner,
-        &judged.evaluation,
-        judged.data_through,
-        judged.revision,
-    );
-    let reports = apply::write(
-        &context.applier,
-        &api,
-        &pages,
-        if is_first { &[] } else { &known },
-    )
-    .await?;
-    let mirrored = mirror(
-        policy,
-        context,
-        before,
-        &judged.evaluation,
-        &pages,
-        is_first,
-    )
-    .await?;
-    let evaluated = Evaluated {
-        policy: &judged.policy,
-        evaluation: &judged.evaluation,
-        data_through: judged.data_through,
-        revision: judged.revision,
-        with_unallocated: policy.scope(&[]).is_ok_and(|scope| scope == Scope::All),
-        reports: reports.clone(),
-        open_reports: mirrored,
-    };
-    let outcome = Outcome::Evaluated(Box::new(evaluated));
-    write(policy, context, before, &outcome).await?;
-    if is_first || reports != known {
-        apply::delete_others(&context.applier, &api, &owner, &reports, &known).await?;
-    }
-    Ok(())
-}
-
-/// The policy's `Reports` of `OpenReports`, as its spec wishes.
-async fn mirror<P: Policy>(
-    policy: &P,
-    context: &Context,
-    before: Option<&CarbonPolicyStatus>,
-    evaluation: &Evaluation,
-    pages: &[CarbonReport],
-    is_first: bool,
-) -> Result<Mirror, ReconcileFault> {
-    let said = before.and_then(|one| condition(&one.conditions, types::OPEN_REPORTS_READY));
-    let api: Api<Report> =
-        Api::namespaced(context.client.clone(), &policy.home(&context.namespace));
-    let place = Place {
-        applier: &context.applier,
-        api: &api,
-        owner: &owner(policy),
-    };
-    if policy.policy().open_reports == Switch::Disabled {
-        // Without the condition there were none.
-        return Ok(match said {
-            Some(_) => place.take_back().await?,
-            None => Mirror::Unwished,
-        });
-    }
-    let told = Told {
-        policy: &policy.object_ref(&()),
-        regulations: &evaluation.regulations,
-    };
-    let were_there = !is_first && said.is_some_and(|condition| condition.status == "True");
-    let known = before.filter(|_| were_there).map(|one| &*one.reports);
-    let reports = open_reports::beside(told, pages);
-    Ok(place.make(&reports, known.unwrap_or_default()).await?)
-}
-
-/// Keeps what a new report is made from. Without it the report stands all the
-/// same, and cannot be made again.
-async fn keep_evidence(context: &Context, judged: &Judged) {
-    let Some(evidence) = judged.evidence.clone() else {
-        return;
-    };
-    let keep =
-        move |connection: &mut _| ledger::evidence::keep(connection, &evidence, Timestamp::now());
-    if let Err(error) = context.ledger.call(keep).await {
-        tracing::warn!(%error, "what a report was made from is not kept");
-    }
-}
-
-fn owner<P: Policy>(policy: &P) -> Owner {
-    Owner {
-        name: policy.name_any(),
-        uid: policy.uid().unwrap_or_default(),
-        // An object that came from the API server has a name and a UID.
-        reference: policy.controller_owner_ref(&()).unwrap_or_default(),
-    }
-}
-
-/// Writes the status if it says something new, and Events for what changed.
-async fn write<P: Policy>(
-    policy: &P,
-    context: &Context,
-    before: Option<&CarbonPolicyStatus>,
-    outcome: &Outcome<'_>,
-) -> Result<(), ReconcileFault> {
-    let mut after = status::after(before, outcome, policy.meta().generation, Timestamp::now());
-    after.last_handled_reconcile_at = requested_at(policy);
-    let api = policy.api(context.client.clone());
-    let written = context
-        .applier
-        .write_status(&api, policy, before, &after)
-        .await?;
-    if written {
-        announce(policy, context, before, &after).await;
-    }
-    Ok(())
-}
-
-async fn announce<P: Policy>(
-    policy: &P,
-    context: &Context,
-    before: Option<&CarbonPolicyStatus>,
-    after: &CarbonPolicyStatus,
-) {
-    let regarding = policy.object_ref(&());
-    let conditions = before
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default();
-    let followed = [types::STALLED, types::INTENSITY_FRESH, types::PLACES_KNOWN];
-    context
-        .events
-        .on_transitions(&regarding, &followed, conditions, &after.conditions)
-        .await;
-    let was = before.and_then(|status| status.verdict);
-    if was == after.verdict {
-        return;
-    }
-    let why = condition(&after.conditions, types::COMPLIANT).map_or("", |c| c.message.as_str());
-    let name = |verdict: Option<Verdict>| verdict.map_or("none".to_owned(), |v| format!("{v:?}"));
-    let note = format!("{} -> {}: {why}", name(was), name(after.verdict));
-    let type_ = match after.verdict {
-        Some(Verdict::NonCompliant) => EventType::Warning,
-        _ => EventType::Normal,
-    };
-    context
-        .events
-        .publish(
-            &regarding,
-            type_,
-            events::VERDICT_CHANGED,
-            "Evaluate",
-            &note,
-        )
-        .await;
 }
 
 #[cfg(test)]

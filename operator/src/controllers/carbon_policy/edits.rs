@@ -20,10 +20,11 @@ use tanso_crds::CarbonPolicySpec;
 use tanso_runtime::Shutdown;
 
 use super::Shared;
+use super::held::Held;
 use super::kinds::Policy;
 use super::observe::RULES_LABEL;
+use crate::cluster::ApplyFault;
 use crate::cluster::apply::bounded;
-use crate::cluster::{ApplyFault, Readable};
 use crate::guard::guarded;
 
 /// Time between two looks.
@@ -42,14 +43,14 @@ fn rules() -> Name {
 
 /// Policies of one kind, and where to tell that some are to be visited.
 pub(super) struct Told<P: Policy> {
-    store: Store<Readable<P>>,
+    store: Store<Held<P>>,
     look: Sender<()>,
 }
 
 impl<P: Policy> Told<P> {
     /// The policies of a store, and when all of them are to be looked at: those
     /// within their interval are passed over.
-    pub(super) fn new(store: Store<Readable<P>>) -> (Self, Receiver<()>) {
+    pub(super) fn new(store: Store<Held<P>>) -> (Self, Receiver<()>) {
         let (look, looks) = channel(1);
         (Self { store, look }, looks)
     }

@@ -12,6 +12,9 @@ use tanso_crds::{CarbonPolicy, CarbonPolicySpec, CarbonPolicyStatus, ClusterCarb
 
 use crate::ledger::Scope;
 
+/// Namespaces with their labels.
+pub(super) type Namespaces = Vec<(String, BTreeMap<String, String>)>;
+
 /// A kind of policy.
 pub(super) trait Policy:
     Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static
@@ -25,15 +28,19 @@ pub(super) trait Policy:
     /// What was found last.
     fn status(&self) -> Option<&CarbonPolicyStatus>;
 
+    /// The same, to be taken or put there.
+    fn status_mut(&mut self) -> &mut Option<CarbonPolicyStatus>;
+
     /// Where this very object is written.
     fn api(&self, client: Client) -> Api<Self>;
 
     /// The namespace of its tables and pages.
     fn home(&self, operators: &str) -> String;
 
-    /// Whose rows it sees, given all namespaces with their labels; an error
-    /// says what is wrong with its selector.
-    fn scope(&self, namespaces: &[(String, BTreeMap<String, String>)]) -> Result<Scope, String>;
+    /// Whose rows it sees; an error says what is wrong with its selector. All
+    /// namespaces with their labels are asked for only where it chooses by them: a
+    /// cluster may have as many as policies.
+    fn scope(&self, namespaces: impl FnOnce() -> Namespaces) -> Result<Scope, String>;
 }
 
 impl Policy for CarbonPolicy {
@@ -47,6 +54,10 @@ impl Policy for CarbonPolicy {
         self.status.as_ref()
     }
 
+    fn status_mut(&mut self) -> &mut Option<CarbonPolicyStatus> {
+        &mut self.status
+    }
+
     fn api(&self, client: Client) -> Api<Self> {
         Api::namespaced(client, &self.namespace().unwrap_or_default())
     }
@@ -55,7 +66,7 @@ impl Policy for CarbonPolicy {
         self.namespace().unwrap_or_default()
     }
 
-    fn scope(&self, _: &[(String, BTreeMap<String, String>)]) -> Result<Scope, String> {
+    fn scope(&self, _: impl FnOnce() -> Namespaces) -> Result<Scope, String> {
         Ok(Scope::Namespaces(self.namespace().into_iter().collect()))
     }
 }
@@ -71,6 +82,10 @@ impl Policy for ClusterCarbonPolicy {
         self.status.as_ref()
     }
 
+    fn status_mut(&mut self) -> &mut Option<CarbonPolicyStatus> {
+        &mut self.status
+    }
+
     fn api(&self, client: Client) -> Api<Self> {
         Api::all(client)
     }
@@ -79,16 +94,16 @@ impl Policy for ClusterCarbonPolicy {
         operators.to_owned()
     }
 
-    fn scope(&self, namespaces: &[(String, BTreeMap<String, String>)]) -> Result<Scope, String> {
+    fn scope(&self, namespaces: impl FnOnce() -> Namespaces) -> Result<Scope, String> {
         let selector = &self.spec.namespace_selector;
         if *selector == LabelSelector::default() || is_empty(selector) {
             return Ok(Scope::All);
         }
         let selector = Selector::try_from(selector.clone()).map_err(|fault| fault.to_string())?;
-        let chosen: BTreeSet<String> = namespaces
-            .iter()
+        let chosen: BTreeSet<String> = namespaces()
+            .into_iter()
             .filter(|(_, labels)| selector.matches(labels))
-            .map(|(name, _)| name.clone())
+            .map(|(name, _)| name)
             .collect();
         Ok(Scope::Namespaces(chosen))
     }
@@ -104,4 +119,43 @@ fn is_empty(selector: &LabelSelector) -> bool {
             .match_expressions
             .as_ref()
             .is_none_or(Vec::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn wide(selector: &Value) -> ClusterCarbonPolicy {
+        let object = json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "ClusterCarbonPolicy",
+            "metadata": {"name": "all"}, "spec": {"namespaceSelector": selector,
+                "policy": {"site": {"zone": "KR"}, "regulations": []}}});
+        serde_json::from_value(object).unwrap()
+    }
+
+    /// Each visit of each of a thousand policies copied a thousand namespaces.
+    #[test]
+    fn namespaces_are_asked_for_only_by_who_chooses_among_them() {
+        let asked = Cell::new(0);
+        let namespaces = || {
+            asked.set(asked.get() + 1);
+            let labels = |team: &str| [("team".to_owned(), team.to_owned())].into();
+            vec![
+                ("shop".to_owned(), labels("red")),
+                ("bank".to_owned(), labels("blue")),
+            ]
+        };
+        let mut policy = CarbonPolicy::new("korea", CarbonPolicySpec::default());
+        policy.metadata.namespace = Some("shop".to_owned());
+        let shop = || Scope::Namespaces(["shop".to_owned()].into());
+        assert_eq!(policy.scope(namespaces), Ok(shop()));
+        assert_eq!(wide(&json!({})).scope(namespaces), Ok(Scope::All));
+        assert_eq!(asked.get(), 0);
+        let red = wide(&json!({"matchLabels": {"team": "red"}}));
+        assert_eq!(red.scope(namespaces), Ok(shop()));
+        assert_eq!(asked.get(), 1);
+    }
 }

@@ -1,7 +1,8 @@
 //! What a policy refers to, read from cluster and ledger.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
@@ -9,11 +10,14 @@ use kube::{Api, Client, ResourceExt as _};
 use tanso_crds::carbon_policy::{CarbonPolicySpec, IntensitySource, Placement, QuerySpec};
 use tanso_intensity::table::Table;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use super::remembered::Known;
 use super::validate::Observed;
 use crate::cluster::ApplyFault;
 use crate::cluster::apply::bounded;
 use crate::intensity::Feeds;
+use crate::ledger::{Ledger, LedgerFault, known_nodes, node_places};
 use crate::owners::Inventory;
 use crate::regulations::Rules;
 
@@ -22,6 +26,9 @@ pub(super) const RULES_LABEL: &str = "tanso.dev/regulations=true";
 
 /// How long the user's rules are kept before they are read again.
 const RULES_KEPT: Duration = Duration::from_secs(15);
+
+/// How long what the ledger knows of nodes is kept: it is written every half minute.
+const NODES_KEPT: Duration = Duration::from_secs(2);
 
 /// The user's rules and the bundled ones, read at most every few seconds.
 #[derive(Debug, Default)]
@@ -58,6 +65,37 @@ impl RuleBook {
         }
         *read = Some((Instant::now(), rules.clone()));
         Ok(rules)
+    }
+}
+
+/// What the ledger knows of nodes, which is the same for all policies: read at most
+/// every other second.
+#[derive(Default)]
+pub(super) struct NodeBook {
+    read: Mutex<Option<(Instant, Arc<Known>)>>,
+}
+
+impl NodeBook {
+    /// All nodes that were ever known, and where they were.
+    ///
+    /// # Errors
+    /// If the ledger refuses.
+    pub(super) async fn known(&self, ledger: &Ledger) -> Result<Arc<Known>, LedgerFault> {
+        let mut read = self.read.lock().await;
+        if let Some((at, known)) = &*read
+            && at.elapsed() < NODES_KEPT
+        {
+            return Ok(Arc::clone(known));
+        }
+        let asked = Instant::now();
+        let known = ledger
+            .call(|connection| {
+                let (nodes, stays) = (known_nodes::all(connection)?, node_places::all(connection)?);
+                Ok(Arc::new(Known::new(nodes, stays)))
+            })
+            .await?;
+        *read = Some((asked, Arc::clone(&known)));
+        Ok(known)
     }
 }
 
@@ -153,4 +191,30 @@ async fn key_of(
             })
         },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::ledger::KnownNode;
+
+    /// Each visit of each of a thousand policies read every node.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_of_nodes_is_read_for_all_policies_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
+        let book = NodeBook::default();
+        let first = book.known(&ledger).await.unwrap();
+        let nodes = BTreeMap::from([("n1".to_owned(), KnownNode::default())]);
+        let keep = ledger
+            .call(move |connection| known_nodes::keep(connection, &nodes, Timestamp::UNIX_EPOCH));
+        keep.await.unwrap();
+        let second = book.known(&ledger).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+        tokio::time::advance(NODES_KEPT).await;
+        let third = book.known(&ledger).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &third));
+    }
 }

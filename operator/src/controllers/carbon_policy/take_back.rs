@@ -22,9 +22,10 @@ use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 use tanso_runtime::Shutdown;
 
 use super::act::{self, Wish};
+use super::held::Held;
 use super::kinds::Policy;
 use super::{Context, Shared};
-use crate::cluster::{ApplyFault, Readable};
+use crate::cluster::ApplyFault;
 use crate::guard::guarded;
 use crate::ledger::Scope;
 
@@ -39,14 +40,14 @@ const TOLD_AFTER: Duration = Duration::from_secs(30);
 
 /// The policies that there are.
 pub(super) struct Known {
-    namespaced: Store<Readable<CarbonPolicy>>,
-    cluster: Store<Readable<ClusterCarbonPolicy>>,
+    namespaced: Store<Held<CarbonPolicy>>,
+    cluster: Store<Held<ClusterCarbonPolicy>>,
 }
 
 impl Known {
     pub(super) const fn new(
-        namespaced: Store<Readable<CarbonPolicy>>,
-        cluster: Store<Readable<ClusterCarbonPolicy>>,
+        namespaced: Store<Held<CarbonPolicy>>,
+        cluster: Store<Held<ClusterCarbonPolicy>>,
     ) -> Self {
         Self {
             namespaced,
@@ -77,7 +78,7 @@ impl Known {
 
 /// The UID and the scope of a policy that may act.
 fn acts<P: Policy>(
-    policy: &Readable<P>,
+    policy: &Held<P>,
     namespaces: &[(String, BTreeMap<String, String>)],
 ) -> Option<(String, Scope)> {
     let Some(policy) = policy.known() else {
@@ -90,7 +91,7 @@ fn acts<P: Policy>(
         return None;
     }
     // A selector that cannot be read covers what it did.
-    let scope = policy.scope(namespaces).unwrap_or(Scope::All);
+    let scope = policy.scope(|| namespaces.to_vec()).unwrap_or(Scope::All);
     Some((policy.uid()?, scope))
 }
 
@@ -254,6 +255,7 @@ fn what_stays(fault: &ApplyFault, namespace: &str, why: &str) -> (&'static str, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Readable;
 
     #[test]
     fn a_missing_right_is_told_at_once_and_a_hitch_only_when_it_lasts_and_both_once() {
@@ -325,7 +327,7 @@ mod tests {
             );
             policy
         };
-        let acts = |policy: CarbonPolicy| acts(&Readable(Ok(policy)), &[]);
+        let acts = |policy: CarbonPolicy| acts(&Held::from(Readable(Ok(policy))), &[]);
         assert!(acts(policy(ActionMode::Apply, false)).is_some());
         assert!(acts(policy(ActionMode::Apply, true)).is_none());
         assert!(acts(policy(ActionMode::Suggest, false)).is_none());
@@ -333,7 +335,7 @@ mod tests {
 
     #[test]
     fn what_a_policy_changed_stays_while_this_version_cannot_read_it() {
-        let unreadable: Readable<CarbonPolicy> = serde_json::from_value(serde_json::json!({
+        let unreadable: Held<CarbonPolicy> = serde_json::from_value(serde_json::json!({
             "metadata": {"name": "p", "namespace": "shop", "uid": "u"}, "spec": {"actions": 7}}))
         .unwrap();
         assert_eq!(acts(&unreadable, &[]), Some(("u".to_owned(), Scope::All)));

@@ -62,7 +62,8 @@ impl Way {
         let enough = sought.saturating_mul(SOUGHT_COSTS);
         let limit = i64::try_from(enough).unwrap_or(i64::MAX);
         let found: i64 = transaction
-            .query_row(count, [before, limit], |row| read(row, 0))
+            .prepare_cached(count)
+            .and_then(|mut count| count.query_row([before, limit], |row| read(row, 0)))
             .map_err(LedgerFault::of("reading the ledger"))?;
         Ok(if found >= limit {
             Self::Sought
@@ -99,7 +100,8 @@ pub(in crate::ledger) fn days_of(
     from: i64,
 ) -> Result<Vec<i64>, LedgerFault> {
     let last: Option<i64> = transaction
-        .query_row(last, [], |row| read(row, 0))
+        .prepare_cached(last)
+        .and_then(|mut last| last.query_row([], |row| read(row, 0)))
         .map_err(LedgerFault::of("reading the days that have data"))?;
     let first = from.div_euclid(DAY_HOURS) * DAY_HOURS;
     let days = (first..=last.unwrap_or(i64::MIN)).step_by(DAY_STEP);

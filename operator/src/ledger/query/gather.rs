@@ -107,6 +107,11 @@ impl Visitor for Gathered<'_> {
         self.accounts.contains_key(&account) || self.idle.contains(&account)
     }
 
+    fn needs(&self, account: i64, until: i64) -> bool {
+        // Idle energy before a fold counts for nothing.
+        self.accounts.contains_key(&account) || !self.is_folded(until - 1)
+    }
+
     fn seen(&mut self, hour: i64, node: i64) {
         if self.last_seen.replace((node, hour)) != Some((node, hour)) {
             self.node_hours.insert((node, hour));

@@ -214,7 +214,8 @@ fn a_day_that_an_earlier_version_rolled_up_is_priced_at_the_mean_of_its_hours() 
              INSERT INTO accounts VALUES (1, 'pod', 'pod-1');
              INSERT INTO models VALUES (1, '');
              INSERT INTO days VALUES ({day}, 1, 1, 0, 1, 0, 240000001, 480000003, 720000005, 99, 1440, NULL);
-             INSERT INTO days VALUES ({}, 1, 1, 0, 1, 0, 1, 2, 3, 4, 90, NULL);",
+             INSERT INTO days VALUES ({0}, 1, 1, 0, 1, 0, 1, 2, 3, 4, 90, NULL);
+             INSERT INTO node_days VALUES (1, {day}, 16777215), (1, {0}, 3);",
             day + 24
         ))
         .unwrap();

@@ -1,17 +1,22 @@
 use kube::runtime::{reflector, watcher};
 use tanso_crds::CarbonPolicy;
-use tanso_crds::carbon_policy::status::Recommendation;
+use tanso_crds::carbon_policy::status::{Recommendation, WorkloadResult};
 
 use super::super::fixture;
 use super::*;
+use crate::cluster::Readable;
 use crate::metrics;
 
+fn held(policy: CarbonPolicy) -> Held<CarbonPolicy> {
+    Held::from(Readable(Ok(policy)))
+}
+
 fn board_of(status: CarbonPolicyStatus) -> PolicyBoard {
-    let (store, mut writer) = reflector::store::<Readable<CarbonPolicy>>();
+    let (store, mut writer) = reflector::store::<Held<CarbonPolicy>>();
     let mut policy = CarbonPolicy::new("korea", tanso_crds::CarbonPolicySpec::default());
     policy.metadata.namespace = Some("shop".into());
     policy.status = Some(status);
-    writer.apply_watcher_event(&watcher::Event::Apply(Readable(Ok(policy))));
+    writer.apply_watcher_event(&watcher::Event::Apply(held(policy)));
     let board = PolicyBoard::default();
     board.follow(store);
     board
@@ -62,7 +67,7 @@ fn a_new_term_of_office_replaces_the_last_ones_cache() {
         verdict: Some(Verdict::Compliant),
         ..CarbonPolicyStatus::default()
     });
-    board.follow(reflector::store::<Readable<CarbonPolicy>>().0);
+    board.follow(reflector::store::<Held<CarbonPolicy>>().0);
     assert!(!text_of(&board).contains("policy=\"korea\""));
 }
 
@@ -180,7 +185,7 @@ fn of_a_workload_nothing_is_known_of_there_is_no_figure_and_no_advice_is_zero() 
 /// A series that stays after its object would be added up for ever.
 #[test]
 fn what_is_gone_has_no_series() {
-    let (store, mut writer) = reflector::store::<Readable<CarbonPolicy>>();
+    let (store, mut writer) = reflector::store::<Held<CarbonPolicy>>();
     let mut policy = CarbonPolicy::new("korea", tanso_crds::CarbonPolicySpec::default());
     policy.metadata.namespace = Some("shop".into());
     let board = PolicyBoard::default();
@@ -191,14 +196,14 @@ fn what_is_gone_has_no_series() {
             workloads: workloads.collect(),
             ..CarbonPolicyStatus::default()
         });
-        writer.apply_watcher_event(&watcher::Event::Apply(Readable(Ok(policy.clone()))));
+        writer.apply_watcher_event(&watcher::Event::Apply(held(policy.clone())));
         text_of(&board)
     };
     let both = with(&["api", "web"]);
     assert!(both.contains("workload=\"api\"") && both.contains("workload=\"web\""));
     let one = with(&["web"]);
     assert!(!one.contains("workload=\"api\"") && one.contains("workload=\"web\""));
-    writer.apply_watcher_event(&watcher::Event::Delete(Readable(Ok(policy))));
+    writer.apply_watcher_event(&watcher::Event::Delete(held(policy)));
     assert!(!text_of(&board).contains("policy=\"korea\""));
 }
 
@@ -208,7 +213,7 @@ fn series_of_workloads_are_bounded_however_many_policies_there_are() {
     assert_eq!(workloads::of_each(20), 100, "as many as a status lists");
     assert_eq!(workloads::of_each(1_000), 2);
     assert_eq!(workloads::of_each(9_999), 1);
-    let (store, mut writer) = reflector::store::<Readable<CarbonPolicy>>();
+    let (store, mut writer) = reflector::store::<Held<CarbonPolicy>>();
     for index in 0..workloads::WORKLOADS_MAX {
         let name = format!("policy-{index}");
         let mut policy = CarbonPolicy::new(&name, tanso_crds::CarbonPolicySpec::default());
@@ -217,7 +222,7 @@ fn series_of_workloads_are_bounded_however_many_policies_there_are() {
             workloads: vec![workload("a", 9, Vec::new()), workload("b", 8, Vec::new())],
             ..CarbonPolicyStatus::default()
         });
-        writer.apply_watcher_event(&watcher::Event::Apply(Readable(Ok(policy))));
+        writer.apply_watcher_event(&watcher::Event::Apply(held(policy)));
     }
     let board = PolicyBoard::default();
     board.follow(store);

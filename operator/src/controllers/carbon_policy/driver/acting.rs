@@ -17,7 +17,7 @@ use crate::cluster::ApplyFault;
 /// an Event, once, and tried again at each visit: the evaluation stands.
 pub(super) async fn act_on<P: Policy>(policy: &P, context: &Context, judged: &Judged) {
     let uid = policy.uid().unwrap_or_default();
-    let Ok(scope) = policy.scope(&context.inventory.namespaces()) else {
+    let Ok(scope) = policy.scope(|| context.inventory.namespaces()) else {
         return;
     };
     let asking = context
