@@ -14,7 +14,7 @@ fn redfish(over: &Value) -> Value {
 }
 
 /// Pod and settings of the agents.
-fn made(agent: Value) -> (Value, Value) {
+fn made(agent: &Value) -> (Value, Value) {
     let children = children("tanso", json!({"agent": agent}));
     let set = serde_json::to_value(children.agent_set).unwrap();
     let config = serde_json::to_value(children.agent_config.data).unwrap();
@@ -60,7 +60,7 @@ fn a_monitor_that_mounts_the_drivers_library_is_as_the_golden_file() {
 /// What is not asked for is not in the pod: no Secret, no device, no class.
 #[test]
 fn sources_of_the_node_itself_need_no_more_than_every_agent_has() {
-    let pod = |sources: Value| made(json!({"sources": sources})).0;
+    let pod = |sources: Value| made(&json!({"sources": sources})).0;
     let least = pod(json!(["Rapl"]));
     assert_eq!(
         pod(json!([
@@ -68,7 +68,7 @@ fn sources_of_the_node_itself_need_no_more_than_every_agent_has() {
         ]))["volumes"],
         least["volumes"]
     );
-    let (usual, config) = made(json!({}));
+    let (usual, config) = made(&json!({}));
     assert_eq!(
         usual["containers"][0]["securityContext"],
         least["containers"][0]["securityContext"]
@@ -86,7 +86,7 @@ fn sources_of_the_node_itself_need_no_more_than_every_agent_has() {
 #[test]
 fn secrets_of_bmcs_are_shown_read_only_and_to_root_alone_and_no_more_of_them_than_is_read() {
     let shared = json!({"redfish": redfish(&json!({"credentials": {"secretName": "one"}}))});
-    let (pod, config) = made(shared);
+    let (pod, config) = made(&shared);
     let key = |key: &str| json!({"key": key, "path": key});
     assert_eq!(
         named(&pod["volumes"], "bmc")["secret"],
@@ -104,13 +104,13 @@ fn secrets_of_bmcs_are_shown_read_only_and_to_root_alone_and_no_more_of_them_tha
     assert_eq!(config["TANSO_REDFISH_CA"], "/etc/tanso/bmc-ca/ca.crt");
     // Of accounts by node an agent is shown the file of its own.
     let by_node = json!({"type": "ByNode", "secretName": "many"});
-    let (pod, config) = made(json!({"redfish": redfish(&json!({"credentials": by_node}))}));
+    let (pod, config) = made(&json!({"redfish": redfish(&json!({"credentials": by_node}))}));
     let mount = named(&pod["containers"][0]["volumeMounts"], "bmc");
     assert_eq!(mount["subPathExpr"], "$(NODE_NAME)");
     assert_eq!(mount["mountPath"], config["TANSO_REDFISH_CREDENTIALS"]);
     assert_eq!(mount["readOnly"], true);
     // Without an account there is no Secret but the authorities'.
-    let (pod, config) = made(json!({"redfish": redfish(&json!({}))}));
+    let (pod, config) = made(&json!({"redfish": redfish(&json!({}))}));
     assert_eq!(named(&pod["volumes"], "bmc"), &Value::Null);
     assert_eq!(config["TANSO_REDFISH_CREDENTIALS"], Value::Null);
 }
@@ -118,7 +118,8 @@ fn secrets_of_bmcs_are_shown_read_only_and_to_root_alone_and_no_more_of_them_tha
 #[test]
 fn nvidias_runtime_brings_the_driver_in_both_modes_and_mig_where_it_may() {
     for (mode, instances) in [("Minimal", Value::Null), ("Privileged", json!("all"))] {
-        let (pod, config) = made(json!({"securityMode": mode, "nvml": {"runtimeClassName": "nv"}}));
+        let (pod, config) =
+            made(&json!({"securityMode": mode, "nvml": {"runtimeClassName": "nv"}}));
         assert_eq!(pod["runtimeClassName"], "nv");
         let env = &pod["containers"][0]["env"];
         assert_eq!(named(env, "NVIDIA_VISIBLE_DEVICES")["value"], "all");
@@ -132,7 +133,7 @@ fn nvidias_runtime_brings_the_driver_in_both_modes_and_mig_where_it_may() {
 #[test]
 fn a_nodes_own_library_is_mounted_read_only_where_devices_are_the_pods_anyway() {
     let nvml = json!({"type": "HostPath", "libraryDirectory": "/usr/lib64"});
-    let (pod, config) = made(json!({"securityMode": "Privileged", "nvml": nvml}));
+    let (pod, config) = made(&json!({"securityMode": "Privileged", "nvml": nvml}));
     assert_eq!(pod["runtimeClassName"], Value::Null);
     assert_eq!(
         named(&pod["volumes"], "nvidia")["hostPath"],
