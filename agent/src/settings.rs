@@ -419,4 +419,6 @@ fn in_cluster() -> Kubernetes {
 }
 
 #[cfg(test)]
+mod rendered_tests;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 pub mod exports;
 pub mod model_server;
 pub mod protection;
+pub mod sources;
 pub mod status;
 
 use std::collections::BTreeMap;
@@ -19,8 +20,13 @@ pub use model_server::{ModelServerSpec, StorageSpec, StorageType};
 pub use protection::{
     IssuerKind, IssuerSpec, NetworkPolicySpec, SeccompSpec, SeccompType, TlsSpec, TlsType,
 };
+use sources::default_sources;
+pub use sources::{
+    NvmlSpec, NvmlType, PowerSource, RedfishCredentialsSpec, RedfishCredentialsType, RedfishSpec,
+};
 pub use status::{
     CpuTimeCounts, HardwareCounterCounts, NodeCounts, PowerMonitorStatus, PowerMonitorSummary,
+    SourceCounts,
 };
 
 /// CEL: the name of a `PriorityClass`, or none.
@@ -82,6 +88,10 @@ pub struct PowerMonitorSpec {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.metrics.legacyNames != 'OwnPort' || self.metrics.legacyPort != self.port").message("metrics.legacyPort is the agent's own port; accepted is another one"))]
+#[x_kube(validation = Rule::new("!has(self.redfish) || 'Redfish' in self.sources").message(Message::Expression("'sources [' + self.sources.join(', ') + '] lack Redfish, which redfish is for; accepted is both or neither'".into())))]
+#[x_kube(validation = Rule::new("!has(self.nvml) || 'Nvml' in self.sources").message(Message::Expression("'sources [' + self.sources.join(', ') + '] lack Nvml, which nvml is for; accepted is both or neither'".into())))]
+#[x_kube(validation = Rule::new("!has(self.redfish) || self.redfish.endpoint.contains('{node}') || (has(self.nodeSelector) && 'kubernetes.io/hostname' in self.nodeSelector)").message(Message::Expression("'redfish.endpoint \"' + self.redfish.endpoint + '\" is the same for all nodes, and one machine\\'s power would count for each; accepted is one with {node} in it, or a nodeSelector with kubernetes.io/hostname'".into())))]
+#[x_kube(validation = Rule::new("!has(self.nvml) || self.nvml.type != 'HostPath' || self.securityMode == 'Privileged'").message(Message::Expression("'securityMode \"' + self.securityMode + '\" keeps devices from the pod; nvml.type \"HostPath\" is accepted with \"Privileged\", and \"RuntimeClass\" with either'".into())))]
 pub struct AgentSpec {
     /// Labels of the nodes to measure; default all Linux nodes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -90,11 +100,17 @@ pub struct AgentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub tolerations: Option<Vec<Toleration>>,
-    /// Power sources in the order of preference; the first that a node has is used. Default `[Rapl, Model]`.
+    /// Power sources in the order of preference. The first that a node has and that covers processors leads; others add what it lacks, as the whole machine or GPUs; of two that read the same the later stands by. What a node has not is passed over. `Rapl`, `Perf`, `Acpi` and `Hwmon` need nothing but the pod that both security modes make (the node's /sys, read-only; `PERFMON`); `Redfish` needs `redfish`, and `Nvml` needs `nvml`. Default all but `Fake`: `[Rapl, Perf, Acpi, Hwmon, Redfish, Nvml, Model]`.
     #[serde(default = "default_sources")]
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(validation = Rule::new("self.all(s, self.exists_one(o, o == s))").message("each source may be named once"))]
     pub sources: Vec<PowerSource>,
+    /// With the source `Redfish`: the nodes' BMCs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redfish: Option<RedfishSpec>,
+    /// With the source `Nvml`: how NVIDIA's driver reaches the agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nvml: Option<NvmlSpec>,
     /// Time between two readings, for example `1s`; accepted are 100ms to 60s. Default `1s`.
     #[serde(default = "default_reading_interval")]
     #[schemars(length(max = 16))]
@@ -144,6 +160,8 @@ impl Default for AgentSpec {
             node_selector: BTreeMap::new(),
             tolerations: None,
             sources: default_sources(),
+            redfish: None,
+            nvml: None,
             interval: default_reading_interval(),
             security_mode: SecurityMode::default(),
             seccomp_profile: SeccompSpec::default(),
@@ -160,21 +178,10 @@ impl Default for AgentSpec {
     }
 }
 
-/// A source of power figures.
-#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PowerSource {
-    /// The CPU's own energy counters by powercap.
-    Rapl,
-    /// A power model and the node's measured utilisation.
-    Model,
-    /// A made-up figure for laptops and trials; its energy is labelled simulated and never judged.
-    Fake,
-}
-
 /// Rights of the agent pod.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SecurityMode {
-    /// All capabilities dropped but `BPF` and `PERFMON` (and `SYS_PTRACE`, `DAC_READ_SEARCH` only where a source is shown to need them).
+    /// All capabilities dropped but `BPF` and `PERFMON`.
     #[default]
     Minimal,
     /// `privileged: true`.
@@ -201,10 +208,6 @@ pub enum Switch {
     Disabled,
     /// On.
     Enabled,
-}
-
-fn default_sources() -> Vec<PowerSource> {
-    vec![PowerSource::Rapl, PowerSource::Model]
 }
 
 fn default_reading_interval() -> String {

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use energy_study::{energy_studies, study, study_changes};
 use policy::{bounds, cluster_policies, intensities, runs_in_parts, sites, times};
-use power_monitor::{monitor, power_monitor_parts, power_monitors};
+use power_monitor::{monitor, power_monitor_parts, power_monitor_sources, power_monitors};
 
 /// The merge of two JSON objects; the second wins.
 fn merge(base: &mut Value, over: &Value) {
@@ -91,6 +91,7 @@ async fn check((accepted, refused): Cases) {
 async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
     check(power_monitors()).await;
     check(power_monitor_parts()).await;
+    check(power_monitor_sources()).await;
 }
 
 #[tokio::test]
@@ -100,7 +101,11 @@ async fn an_empty_power_monitor_gets_the_documented_defaults() {
     };
     let object = admit(&client, &monitor(&json!({}))).await.unwrap();
     let spec = &object.data["spec"];
-    assert_eq!(spec["agent"]["sources"], json!(["Rapl", "Model"]));
+    let sources = ["Rapl", "Perf", "Acpi", "Hwmon", "Redfish", "Nvml", "Model"];
+    assert_eq!(spec["agent"]["sources"], json!(sources));
+    // Nothing is mounted for a BMC or a driver that nobody names.
+    assert_eq!(spec["agent"].get("redfish"), None);
+    assert_eq!(spec["agent"].get("nvml"), None);
     assert_eq!(spec["agent"]["interval"], json!("1s"));
     assert_eq!(spec["agent"]["port"], json!(28282));
     assert_eq!(spec["agent"]["securityMode"], json!("Minimal"));

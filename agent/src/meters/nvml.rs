@@ -24,12 +24,16 @@ use super::{
 
 /// How often a machine without the library is asked for it again.
 const LOAD_EVERY: Duration = Duration::from_mins(1);
+/// A library brings the C library that it is linked to. Beside one that is part
+/// of the program its first use of a thread's storage ends the process.
+const CAN_LOAD: bool = !cfg!(target_feature = "crt-static");
 /// What the library is called where none is named.
 const LIBRARY: &str = "libnvidia-ml.so.1";
 
 /// The meter over all NVIDIA GPUs.
 pub struct Nvml {
     path: OsString,
+    can_load: bool,
     library: Option<Library>,
     tried: Option<(Instant, MeterState)>,
     sensors: Sensors,
@@ -52,6 +56,7 @@ impl Nvml {
     pub fn new(path: Option<OsString>) -> Self {
         Self {
             path: path.unwrap_or_else(|| LIBRARY.into()),
+            can_load: CAN_LOAD,
             library: None,
             tried: None,
             sensors: Sensors::default(),
@@ -66,6 +71,12 @@ impl Nvml {
     fn load(&mut self) -> Result<(), MeterState> {
         if self.library.is_some() {
             return Ok(());
+        }
+        if !self.can_load {
+            let path = self.path.display();
+            return Err(MeterState::Absent(format!(
+                "this build of the agent is linked statically and cannot load \"{path}\"; one that is linked dynamically can"
+            )));
         }
         if let Some((at, state)) = &self.tried
             && at.elapsed() < LOAD_EVERY

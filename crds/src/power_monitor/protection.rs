@@ -70,7 +70,7 @@ pub enum IssuerKind {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicySpec {
-    /// `Enabled` closes both ways but for what is needed. In: the operator, agents to the model server, readers of metrics. Out: agents to DNS, the API server, the model server and the port of `agent.otlp`; model servers that learn to DNS, the API server and each other. A NetworkPolicy of your own for pods labelled `app.kubernetes.io/name: tanso-agent` lets agents out further. Default `Disabled`.
+    /// `Enabled` closes both ways but for what is needed. In: the operator, agents to the model server, readers of metrics. Out: agents to DNS, the API server, the model server and the ports of `agent.otlp` and `agent.redfish`; model servers that learn to DNS, the API server and each other. A NetworkPolicy of your own for pods labelled `app.kubernetes.io/name: tanso-agent` lets agents out further. Default `Disabled`.
     #[serde(rename = "type", default)]
     pub type_: Switch,
     /// Labels of the namespaces from which metrics may be read; default all namespaces.

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PowerSource;
+
 /// What was observed of a `PowerMonitor`.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,7 +39,7 @@ pub struct NodeCounts {
     /// Nodes whose agent is ready.
     #[serde(default)]
     pub ready: i32,
-    /// Nodes with a hardware meter.
+    /// Nodes with a hardware meter, whichever: a processor's, the machine's, a BMC.
     #[serde(default)]
     pub measured: i32,
     /// Nodes whose power is modelled.
@@ -55,10 +57,32 @@ pub struct NodeCounts {
     /// Nodes by which hardware counters are read there: cycles, instructions and cache misses; absent unless `spec.agent.hardwareCounters` asks for them.
     #[serde(default, skip_serializing_if = "HardwareCounterCounts::is_empty")]
     pub hardware_counters: HardwareCounterCounts,
+    /// Nodes by what is read there, by source; one that no node has is not listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["source".into()]))]
+    pub sources: Vec<SourceCounts>,
     /// Up to ten of the nodes without a source, each with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub none_because: Vec<String>,
+}
+
+/// Nodes by what became of a source there.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceCounts {
+    /// The source.
+    pub source: PowerSource,
+    /// Nodes where it is read. A node may have several: a processor's, a GPU's.
+    #[serde(default)]
+    pub active: i32,
+    /// Nodes where it could be read, and another source gives the same.
+    #[serde(default)]
+    pub standby: i32,
+    /// Nodes where it is there and cannot be read; the agent's log says why.
+    #[serde(default)]
+    pub failed: i32,
 }
 
 /// Nodes by where their CPU time comes from.

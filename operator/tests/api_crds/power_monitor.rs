@@ -46,7 +46,7 @@ pub(super) fn power_monitors() -> Cases {
             &[
                 "spec.agent.sources[1]",
                 "\"Solar\"",
-                "\"Rapl\", \"Model\", \"Fake\"",
+                "\"Rapl\", \"Perf\", \"Acpi\", \"Hwmon\", \"Redfish\", \"Nvml\", \"Model\", \"Fake\"",
             ],
         ),
         (
@@ -239,6 +239,147 @@ pub(super) fn power_monitor_parts() -> Cases {
         (
             spec(json!({"serviceMonitor": {"interval": "1s"}})),
             &["spec.serviceMonitor.interval", "5s to 300s"],
+        ),
+    ];
+    (accepted, refused)
+}
+
+/// Sources of power, and what two of them need beside the node.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+pub(super) fn power_monitor_sources() -> Cases {
+    let agent = |agent: Value| monitor(&json!({"spec": {"agent": agent}}));
+    let bmc = |over: Value| {
+        let mut redfish = json!({"endpoint": "https://{node}-bmc.example", "caSecretName": "ca"});
+        merge(&mut redfish, &over);
+        redfish
+    };
+    let all = json!([
+        "Rapl", "Perf", "Acpi", "Hwmon", "Redfish", "Nvml", "Model", "Fake"
+    ]);
+    let accepted = vec![
+        // As it was written before there were more than three.
+        agent(json!({"sources": ["Rapl", "Model"]})),
+        agent(json!({"sources": all})),
+        // A node without a BMC's address has none: no fault.
+        agent(json!({"sources": ["Redfish", "Nvml"]})),
+        agent(json!({"redfish": bmc(json!({}))})),
+        agent(
+            json!({"redfish": bmc(json!({"endpoint": "https://{node}.bmc:8443", "chassis": "1U"}))}),
+        ),
+        agent(json!({"redfish": bmc(json!({"credentials": {"secretName": "a"}}))})),
+        agent(
+            json!({"redfish": bmc(json!({"credentials": {"type": "ByNode", "secretName": "a"}}))}),
+        ),
+        agent(json!({
+            "nodeSelector": {"kubernetes.io/hostname": "rack7"},
+            "redfish": bmc(json!({"endpoint": "https://10.0.0.7"})),
+        })),
+        agent(json!({"nvml": {}})),
+        agent(json!({"nvml": {"runtimeClassName": "nvidia-cdi"}, "securityMode": "Privileged"})),
+        agent(json!({
+            "nvml": {"type": "HostPath", "libraryDirectory": "/run/nvidia/driver/usr/lib64"},
+            "securityMode": "Privileged",
+        })),
+    ];
+    let address: &'static [&'static str] = &["spec.agent.redfish.endpoint", "https://HOST"];
+    let refused: Vec<(Value, &'static [&'static str])> = vec![
+        (
+            agent(json!({"sources": ["Rapl"], "redfish": bmc(json!({}))})),
+            &[
+                "spec.agent",
+                "sources [Rapl] lack Redfish",
+                "accepted is both or neither",
+            ],
+        ),
+        (
+            agent(json!({"sources": ["Rapl", "Model"], "nvml": {}})),
+            &[
+                "spec.agent",
+                "sources [Rapl, Model] lack Nvml",
+                "accepted is both or neither",
+            ],
+        ),
+        (
+            agent(json!({"redfish": {"endpoint": "https://{node}-bmc.example"}})),
+            &["spec.agent.redfish.caSecretName", "Required"],
+        ),
+        (
+            agent(json!({"redfish": bmc(json!({"endpoint": "http://{node}-bmc.example"}))})),
+            &[
+                "spec.agent.redfish.endpoint",
+                "\"http://{node}-bmc.example\"",
+                "https://HOST",
+            ],
+        ),
+        (
+            agent(json!({"redfish": bmc(json!({"endpoint": "https://{name}"}))})),
+            address,
+        ),
+        (
+            agent(json!({"redfish": bmc(json!({"endpoint": "https://{node}/redfish"}))})),
+            address,
+        ),
+        (
+            agent(json!({"redfish": bmc(json!({"endpoint": "https://a:b@{node}"}))})),
+            address,
+        ),
+        (
+            agent(json!({"redfish": bmc(json!({"endpoint": "https://10.0.0.7"}))})),
+            &[
+                "redfish.endpoint \"https://10.0.0.7\"",
+                "{node}",
+                "kubernetes.io/hostname",
+            ],
+        ),
+        (
+            agent(json!({"redfish": bmc(json!({"credentials": {"type": "Shared"}}))})),
+            &["spec.agent.redfish.credentials.secretName", "Required"],
+        ),
+        (
+            agent(
+                json!({"redfish": bmc(json!({"credentials": {"type": "All", "secretName": "a"}}))}),
+            ),
+            &[
+                "spec.agent.redfish.credentials.type",
+                "\"All\"",
+                "\"Shared\", \"ByNode\"",
+            ],
+        ),
+        (
+            agent(json!({"redfish": bmc(json!({"caSecretName": ""}))})),
+            &["spec.agent.redfish.caSecretName", "at least 1"],
+        ),
+        (
+            agent(json!({"nvml": {"type": "Docker"}})),
+            &[
+                "spec.agent.nvml.type",
+                "\"Docker\"",
+                "\"RuntimeClass\", \"HostPath\"",
+            ],
+        ),
+        (
+            agent(json!({"nvml": {"runtimeClassName": "NVIDIA"}})),
+            &[
+                "spec.agent.nvml.runtimeClassName",
+                "\"NVIDIA\"",
+                "name of a RuntimeClass",
+            ],
+        ),
+        (
+            agent(json!({"nvml": {"libraryDirectory": "/usr/../etc"}})),
+            &[
+                "spec.agent.nvml.libraryDirectory",
+                "\"/usr/../etc\"",
+                "path of a folder",
+            ],
+        ),
+        (
+            agent(json!({"nvml": {"type": "HostPath"}})),
+            &[
+                "securityMode \"Minimal\"",
+                "nvml.type \"HostPath\"",
+                "\"Privileged\"",
+            ],
         ),
     ];
     (accepted, refused)

@@ -38,11 +38,7 @@ const REFUSED: [Refused; 5] = [
         what: "an unknown power source",
         kind: "PowerMonitor",
         spec: "{agent: {sources: [Rapl, Oracle]}}",
-        names: [
-            "spec.agent.sources[1]",
-            "Oracle",
-            "\"Rapl\", \"Model\", \"Fake\"",
-        ],
+        names: ["spec.agent.sources[1]", "Oracle", "\"Rapl\", \"Perf\""],
     },
     Refused {
         what: "a table without source Table",

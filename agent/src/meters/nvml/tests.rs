@@ -47,6 +47,22 @@ fn a_machine_without_the_library_has_no_such_gpu_and_is_asked_seldom() {
     assert_eq!(meter.processes(), []);
 }
 
+/// It ended the process at the library's first use of a thread's storage.
+#[test]
+fn a_static_agent_leaves_the_library_alone_and_says_so() {
+    let (_folder, path) = library();
+    let mut meter = Nvml {
+        can_load: false,
+        ..Nvml::new(Some(path.into()))
+    };
+    let state = meter.find();
+    assert!(
+        matches!(&state, MeterState::Absent(reason) if reason.contains("linked statically")),
+        "{state:?}"
+    );
+    assert!(meter.read(&second()).is_err());
+}
+
 #[test]
 fn a_counter_is_read_and_an_older_cards_power_integrated() {
     let (_folder, path) = library();

@@ -7,6 +7,7 @@ pub mod daemon_set;
 pub mod disruption;
 pub mod extras;
 pub mod foreign;
+pub mod meters;
 pub mod model_server;
 pub mod network_policy;
 pub mod service_account;
@@ -324,5 +325,7 @@ pub fn build(plan: Plan<'_>) -> Children {
 
 #[cfg(test)]
 mod closed_tests;
+#[cfg(test)]
+mod meters_tests;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! through, or what admission cannot say, is refused here.
 
 mod closed;
+mod meters;
 mod parts;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use tanso_crds::power_monitor::{AgentSpec, IdleSharing, PowerSource, SecurityMod
 use tanso_runtime::settings::Period;
 
 pub use closed::Closed;
+pub use meters::{Nvml, Redfish};
 pub use parts::{AGENT_AUDIENCE, Exports, ModelServer, Scrape, Storage, Tls};
 
 /// Longest name of a `PowerMonitor`: its longest child's name,
@@ -37,6 +39,10 @@ pub struct ValidatedPowerMonitor {
     pub tolerations: Vec<Toleration>,
     /// Power sources in the order of preference; at least one, none twice.
     pub sources: Vec<PowerSource>,
+    /// The nodes' BMCs, if they are to be asked.
+    pub redfish: Option<Redfish>,
+    /// How NVIDIA's driver reaches the agents, if it is to.
+    pub nvml: Option<Nvml>,
     /// Time between two readings.
     pub interval: Period,
     /// Rights of the agent pod.
@@ -106,6 +112,8 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
     }
     let agent = &monitor.spec.agent;
     let (interval, port) = reading(agent, &mut faults);
+    let redfish = Redfish::of(agent, &mut faults);
+    let nvml = Nvml::of(agent, &mut faults);
     let spec = &monitor.spec;
     let closed = Closed::of(&spec.network_policy, &mut faults);
     let exports = Exports::of(spec, port, &mut faults);
@@ -126,6 +134,8 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
         node_selector: linux_nodes(&agent.node_selector),
         tolerations: agent.tolerations.clone().unwrap_or_else(all_taints),
         sources: agent.sources.clone(),
+        redfish,
+        nvml,
         interval,
         security: agent.security_mode,
         agent_resources: agent.resources.clone(),
@@ -146,7 +156,8 @@ pub fn validate(monitor: &PowerMonitor) -> Result<ValidatedPowerMonitor, Faults>
 /// What is read, how often, and where it is served.
 fn reading(agent: &AgentSpec, faults: &mut Vec<Fault>) -> (Option<Period>, Option<u16>) {
     if agent.sources.is_empty() {
-        let accepted = "accepted are one or more of Rapl, Model, Fake";
+        let accepted =
+            "accepted are one or more of Rapl, Perf, Acpi, Hwmon, Redfish, Nvml, Model, Fake";
         faults.push(fault("spec.agent.sources", "[]", accepted));
     }
     for (at, source) in agent.sources.iter().enumerate() {
@@ -154,7 +165,7 @@ fn reading(agent: &AgentSpec, faults: &mut Vec<Fault>) -> (Option<Period>, Optio
         if earlier.any(|earlier| earlier == source) {
             let path = format!("spec.agent.sources[{at}]");
             let accepted = "each source may be named once";
-            faults.push(fault(path, source_name(*source), accepted));
+            faults.push(fault(path, source.as_str(), accepted));
         }
     }
     let interval =
@@ -198,16 +209,6 @@ fn selector_faults_at(at: &str, selector: &BTreeMap<String, String>) -> Vec<Faul
         }
     }
     faults
-}
-
-/// The name of a source as the API and the agent (in lower case) know it.
-#[must_use]
-pub const fn source_name(source: PowerSource) -> &'static str {
-    match source {
-        PowerSource::Rapl => "Rapl",
-        PowerSource::Model => "Model",
-        PowerSource::Fake => "Fake",
-    }
 }
 
 /// A node selector that chooses Linux nodes, unless it names another system.
@@ -298,7 +299,9 @@ mod tests {
             valid.node_selector,
             BTreeMap::from([(OS_LABEL.into(), "linux".into())])
         );
-        assert_eq!(valid.sources, [PowerSource::Rapl, PowerSource::Model]);
+        assert_eq!(valid.sources.first(), Some(&PowerSource::Rapl));
+        assert_eq!(valid.sources.last(), Some(&PowerSource::Model));
+        assert!(!valid.sources.contains(&PowerSource::Fake));
         assert_eq!(valid.tolerations, all_taints());
         assert_eq!(valid.port, 28282);
         assert_eq!(valid.model_server.unwrap().replicas, 1);

@@ -79,6 +79,13 @@ fn pushes_leave_by_their_receivers_port() {
 }
 
 #[test]
+fn agents_reach_the_port_of_bmcs_where_they_ask_them() {
+    let bmc = json!({"endpoint": "https://{node}.bmc:8443", "caSecretName": "ca"});
+    let [agent, _] = out(json!({"agent": {"redfish": bmc}}));
+    assert_eq!(agent[3], json!({"ports": [tcp(8443)]}));
+}
+
+#[test]
 fn the_ports_of_dns_and_the_place_of_the_api_server_can_be_said() {
     let closed = json!({
         "type": "Enabled",

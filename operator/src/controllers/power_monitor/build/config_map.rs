@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use sha2::{Digest as _, Sha256};
-use tanso_crds::power_monitor::IdleSharing;
+use tanso_crds::power_monitor::{IdleSharing, RedfishCredentialsType};
 
 use super::{AGENT, MODEL_SERVER_PORT, Plan};
-use crate::controllers::power_monitor::validate::{Exports, source_name};
+use crate::controllers::power_monitor::validate::{Exports, Nvml, Redfish};
 
 /// Variable with the meters in the order of preference.
 pub(super) const METERS: &str = "TANSO_METERS";
@@ -28,6 +28,17 @@ pub(super) const TLS_DIR: &str = "/etc/tanso/tls";
 pub(super) const MODEL_TOKEN_DIR: &str = "/var/run/secrets/tanso.dev/model-server";
 /// Name of the token's file there.
 pub(super) const TOKEN_FILE: &str = "token";
+
+/// Where authorities for BMCs are mounted.
+pub(super) const BMC_CA_DIR: &str = "/etc/tanso/bmc-ca";
+/// Where an account of all BMCs is mounted.
+pub(super) const BMC_DIR: &str = "/etc/tanso/bmc";
+/// Where the account of the node's own BMC is mounted: a file.
+pub(super) const BMC_FILE: &str = "/etc/tanso/bmc-account";
+/// The key of authorities' certificates in a Secret.
+pub(super) const CA_FILE: &str = "ca.crt";
+/// Where the node's folder with NVIDIA's library is mounted.
+pub(super) const NVIDIA_DIR: &str = "/host/nvidia";
 
 /// The authority's certificate, for readers of metrics.
 pub(super) fn authority(plan: Plan<'_>, certificate: &str) -> ConfigMap {
@@ -47,7 +58,7 @@ pub(super) fn agent(plan: Plan<'_>) -> ConfigMap {
     let meters: Vec<String> = monitor
         .sources
         .iter()
-        .map(|source| source_name(*source).to_lowercase())
+        .map(|source| source.as_str().to_lowercase())
         .collect();
     let mut data = BTreeMap::from([
         (METERS.to_owned(), meters.join(",")),
@@ -86,6 +97,13 @@ pub(super) fn agent(plan: Plan<'_>) -> ConfigMap {
     for (name, value) in exports(&monitor.exports) {
         set(name, value);
     }
+    for (name, value) in monitor.redfish.iter().flat_map(redfish) {
+        set(name, value);
+    }
+    if let Some(Nvml::HostPath(_)) = monitor.nvml {
+        let library = format!("{NVIDIA_DIR}/libnvidia-ml.so.1");
+        set("TANSO_NVML_LIBRARY", library);
+    }
     if monitor.tls.is_some() {
         set("TANSO_TLS_CERTIFICATE", format!("{TLS_DIR}/tls.crt"));
         set("TANSO_TLS_KEY", format!("{TLS_DIR}/tls.key"));
@@ -95,6 +113,26 @@ pub(super) fn agent(plan: Plan<'_>) -> ConfigMap {
         data: Some(data),
         ..ConfigMap::default()
     }
+}
+
+/// The node's BMC, by the agent's variables. The agent puts its node's name
+/// into the address.
+fn redfish(bmc: &Redfish) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("TANSO_REDFISH_ENDPOINT", bmc.endpoint.clone()),
+        ("TANSO_REDFISH_CA", format!("{BMC_CA_DIR}/{CA_FILE}")),
+    ];
+    if let Some((type_, _)) = &bmc.credentials {
+        let path = match type_ {
+            RedfishCredentialsType::Shared => BMC_DIR,
+            RedfishCredentialsType::ByNode => BMC_FILE,
+        };
+        settings.push(("TANSO_REDFISH_CREDENTIALS", path.to_owned()));
+    }
+    if let Some(chassis) = &bmc.chassis {
+        settings.push(("TANSO_REDFISH_CHASSIS", chassis.clone()));
+    }
+    settings
 }
 
 /// What is exported, to whom and how fine, by the agent's variables.

@@ -26,6 +26,7 @@ use tanso_crds::power_monitor::SecurityMode;
 use super::config_map::{
     INTERVAL, LISTEN, METERS, MODEL_SERVER_URL, MODEL_TOKEN_DIR, TLS_DIR, TOKEN_FILE,
 };
+use super::meters;
 use super::model_server::MODEL_AUDIENCE;
 use super::services::{LEGACY_PORT_NAME, PORT_NAME};
 use super::{AGENT, Plan};
@@ -77,6 +78,7 @@ fn pod(plan: Plan<'_>) -> PodSpec {
         service_account_name: Some(plan.names().agent),
         image_pull_secrets: plan.installation.pull_references(),
         priority_class_name: plan.monitor.agent_priority.clone(),
+        runtime_class_name: meters::runtime_class(plan),
         host_pid: Some(true),
         node_selector: Some(plan.monitor.node_selector.clone()),
         tolerations: Some(plan.monitor.tolerations.clone()),
@@ -99,6 +101,7 @@ fn volumes(plan: Plan<'_>) -> Vec<Volume> {
     if plan.monitor.samples {
         volumes.push(model_token());
     }
+    volumes.extend(meters::volumes(plan));
     volumes
 }
 
@@ -141,6 +144,7 @@ fn mounts(plan: Plan<'_>) -> Vec<VolumeMount> {
     if plan.monitor.samples {
         mounts.push(mount(MODEL_TOKEN, MODEL_TOKEN_DIR));
     }
+    mounts.extend(meters::mounts(plan));
     mounts
 }
 
@@ -167,17 +171,7 @@ fn container(plan: Plan<'_>) -> Container {
         image: Some(plan.installation.agent_image.clone()),
         image_pull_policy: Some(plan.installation.pull_policy.to_string()),
         args: Some(args(plan)),
-        env: Some(vec![EnvVar {
-            name: "NODE_NAME".into(),
-            value_from: Some(EnvVarSource {
-                field_ref: Some(ObjectFieldSelector {
-                    field_path: "spec.nodeName".into(),
-                    ..ObjectFieldSelector::default()
-                }),
-                ..EnvVarSource::default()
-            }),
-            ..EnvVar::default()
-        }]),
+        env: Some(environment(plan)),
         env_from: Some(vec![EnvFromSource {
             config_map_ref: Some(ConfigMapEnvSource {
                 name: plan.names().agent,
@@ -198,6 +192,22 @@ fn container(plan: Plan<'_>) -> Container {
         volume_mounts: Some(mounts(plan)),
         ..Container::default()
     }
+}
+
+fn environment(plan: Plan<'_>) -> Vec<EnvVar> {
+    let mut environment = vec![EnvVar {
+        name: "NODE_NAME".into(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                field_path: "spec.nodeName".into(),
+                ..ObjectFieldSelector::default()
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    }];
+    environment.extend(meters::environment(plan));
+    environment
 }
 
 fn args(plan: Plan<'_>) -> Vec<String> {
@@ -259,7 +269,7 @@ pub(super) fn mount(name: &str, path: &str) -> VolumeMount {
     }
 }
 
-fn host_path(name: &str, path: &str, type_: &str) -> Volume {
+pub(super) fn host_path(name: &str, path: &str, type_: &str) -> Volume {
     Volume {
         name: name.into(),
         host_path: Some(HostPathVolumeSource {

@@ -26,7 +26,7 @@ struct Open {
 
 /// In: the operator, readers of metrics, and the API server's proxy where its
 /// address is told. Out: names, the pods of the node
-/// from the API server, models, and pushes where they are wished.
+/// from the API server, models, and pushes and BMCs where they are wished.
 pub(super) fn agent(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
     let port = i32::from(plan.monitor.port);
     let exports = &plan.monitor.exports;
@@ -48,6 +48,9 @@ pub(super) fn agent(plan: Plan<'_>, closed: &Closed) -> NetworkPolicy {
     // The receiver may be anywhere: a pod, a node, outside.
     let push = exports.push_port().map(|port| tcp(i32::from(port)));
     egress.extend(push.map(|port| to(None, vec![port])));
+    // So may BMCs: mostly in a network of their own.
+    let bmc = plan.monitor.redfish.as_ref();
+    egress.extend(bmc.map(|bmc| to(None, vec![tcp(i32::from(bmc.port))])));
     let open = Open { ingress, egress };
     let name = plan.names().agent_policy;
     policy(plan, name, AGENT, plan.selector_labels(AGENT), open)

@@ -51,7 +51,7 @@ fn children_of(name: &str, spec: Value, installation: &Installation) -> Children
     })
 }
 
-fn yaml(children: &Children) -> String {
+pub(super) fn yaml(children: &Children) -> String {
     fn add<T: Serialize>(text: &mut String, object: &T) {
         // By way of JSON, whose maps are sorted here.
         let value: Value = serde_json::to_value(object).unwrap();
@@ -103,7 +103,7 @@ fn yaml(children: &Children) -> String {
     text
 }
 
-fn golden(file: &str, text: &str) {
+pub(super) fn golden(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(file);

@@ -1,5 +1,7 @@
 //! From findings to a status; pure.
 
+mod sources;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use tanso_agent_wire::counters::CountersSaid;
@@ -379,6 +381,9 @@ fn counts(findings: &Findings<'_>, set: Option<&DaemonSet>) -> NodeCounts {
         ready: status.map_or(0, |status| status.number_ready),
         ..NodeCounts::default()
     };
+    let told = findings.chosen.iter();
+    let told = told.filter_map(|node| findings.facts.get(node));
+    counts.sources = sources::count(told.map(|fact| fact.meters.as_slice()));
     for node in findings.chosen {
         let Some(fact) = findings.facts.get(node) else {
             continue;

@@ -18,6 +18,7 @@ fn told(facts: &[(&str, Option<Provenance>, u64)]) -> Facts {
                 reason: provenance.is_none().then(|| "no meter".to_owned()),
                 cpu_time: provenance.map(|_| CpuTimeSource::Ebpf),
                 counters: None,
+                meters: Vec::new(),
             };
             ((*node).to_owned(), fact)
         })
@@ -378,4 +379,41 @@ fn of_service_monitors_is_said_what_is_wished_and_nothing_else() {
     given.service_monitors = None;
     let unwished = compute(&given, Outcome::RolledOut(&rollout));
     assert!(condition(&unwished.conditions, types::SERVICE_MONITORS_READY).is_none());
+}
+
+#[test]
+fn chosen_nodes_are_counted_by_each_source_that_they_have() {
+    let fact = |meters: &str| NodeFact {
+        provenance: Some(Provenance::Measured),
+        meters: tanso_agent_wire::meters::read(meters),
+        ..NodeFact::default()
+    };
+    let facts = Facts::from([
+        (
+            "a".to_owned(),
+            fact("rapl=active,nvml=active,model=standby"),
+        ),
+        (
+            "b".to_owned(),
+            fact("rapl=absent,redfish=active,nvml=failed"),
+        ),
+        ("another monitor's".to_owned(), fact("rapl=active")),
+    ]);
+    let chosen = nodes(&["a", "b"]);
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 2, 2, 2)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    assert_eq!(status.nodes.measured, 2);
+    assert_eq!(
+        serde_json::to_value(status.nodes.sources).unwrap(),
+        json!([
+            {"source": "Rapl", "active": 1, "standby": 0, "failed": 0},
+            {"source": "Redfish", "active": 1, "standby": 0, "failed": 0},
+            {"source": "Nvml", "active": 1, "standby": 0, "failed": 1},
+            {"source": "Model", "active": 0, "standby": 1, "failed": 0},
+        ])
+    );
 }
