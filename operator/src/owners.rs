@@ -8,6 +8,7 @@
 //! Rights: pods, nodes, namespaces, replicasets.apps, jobs.batch,
 //! cronjobs.batch, powermonitors: list, watch.
 
+mod agents;
 mod chain;
 mod nodes;
 mod prune;
@@ -17,6 +18,7 @@ mod written;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
@@ -35,6 +37,7 @@ use tanso_runtime::Shutdown;
 use crate::cluster::Readable;
 use crate::ledger::{Ledger, PodNames, Scope};
 
+pub use agents::{Reason, Stranger};
 pub use chain::{Link, Owner, Resolved, follow};
 use seen::SeenPod;
 use written::Names;
@@ -68,10 +71,14 @@ const AGENT_PORT: u16 = 28_282;
 pub struct Agent {
     /// The node it runs on.
     pub node: String,
+    /// Its pod's namespace.
+    pub namespace: String,
     /// Its pod's name.
     pub pod: String,
-    /// The `PowerMonitor` that made it.
+    /// The `PowerMonitor` that made it, as its label says.
     pub monitor: String,
+    /// What keeps its pod there.
+    pub controller: Option<Owner>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -88,6 +95,8 @@ pub struct Schedule {
 /// What runs in the cluster, as far as energy needs it; clones share what is known.
 #[derive(Clone)]
 pub struct Inventory {
+    /// The operator's own namespace, where agents are.
+    namespace: Arc<str>,
     pods: Store<SeenPod>,
     replica_sets: Store<PartialObjectMeta<ReplicaSet>>,
     jobs: Store<PartialObjectMeta<Job>>,
@@ -105,13 +114,14 @@ pub struct InventoryWatch {
 }
 
 impl Inventory {
-    /// An empty inventory and the watches that fill it.
+    /// An empty inventory and the watches that fill it; agents are those of the
+    /// operator's own namespace alone.
     #[must_use]
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a client is a handle; the watches keep it"
     )]
-    pub fn new(client: Client) -> (Self, InventoryWatch) {
+    pub fn new(client: Client, namespace: &str) -> (Self, InventoryWatch) {
         let config = watcher::Config::default().page_size(500);
         let (pods, pods_writer) = reflector::store();
         let pod_events = watcher(Api::<SeenPod>::all(client.clone()), config)
@@ -141,6 +151,7 @@ impl Inventory {
             monitors_events,
         ]);
         let book = Self {
+            namespace: namespace.into(),
             pods,
             replica_sets,
             jobs,
@@ -266,19 +277,6 @@ impl Inventory {
         // A writer that was dropped ends the wait too: the process is ending.
         let _ = self.monitors.wait_until_ready().await;
         let _ = self.pods.wait_until_ready().await;
-    }
-
-    /// The agents that run and have an address.
-    #[must_use]
-    pub fn agents(&self) -> Vec<Agent> {
-        let mut agents: Vec<_> = self
-            .pods
-            .state()
-            .iter()
-            .filter_map(|pod| pod.facts.agent.clone())
-            .collect();
-        agents.sort_by(|a, b| a.node.cmp(&b.node));
-        agents
     }
 
     /// The node of each pod that has one, by the pod's UID.
@@ -436,6 +434,7 @@ mod tests {
             writer.apply_watcher_event(&watcher::Event::Apply(SeenPod::from(pod)));
         }
         Inventory {
+            namespace: "tanso-system".into(),
             pods: store,
             replica_sets: reflector::store().0,
             jobs: reflector::store().0,

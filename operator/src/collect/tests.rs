@@ -193,8 +193,10 @@ impl Bench {
     fn as_agent(&self) -> Agent {
         Agent {
             node: "n1".into(),
+            namespace: "tanso-system".into(),
             pod: "tanso-agent-x".into(),
             monitor: "tanso".into(),
+            controller: None,
             address: self.address,
         }
     }
