@@ -266,8 +266,8 @@ impl Collector {
             .call(move |connection| append::book(connection, &page, Timestamp::now()))
             .await
             .inspect_err(|fault| {
-                if matches!(fault, LedgerFault::Implausible { .. }) {
-                    self.metrics.quarantined("power");
+                if let Some(reason) = fault.quarantined() {
+                    self.metrics.quarantined(reason);
                 }
             })?;
         self.metrics.booked(

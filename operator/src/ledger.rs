@@ -12,6 +12,7 @@ mod cpu_minutes;
 mod day;
 pub mod evidence;
 pub mod export;
+mod homes;
 mod ids;
 pub mod known_nodes;
 pub mod memory;
@@ -176,6 +177,18 @@ pub enum LedgerFault {
         /// What is possible.
         most_uj: u64,
     },
+    /// Energy of a pod that the cluster placed on another node.
+    #[error(
+        "quarantined: node \"{node}\" speaks for pod \"{pod_uid}\", which ran on node \"{home}\""
+    )]
+    ForeignPod {
+        /// The node that spoke.
+        node: String,
+        /// The pod.
+        pod_uid: String,
+        /// Its node.
+        home: String,
+    },
     /// More rows than whoever reads them holds in memory.
     #[error("more than {most} rows of energy; take a shorter time")]
     TooMuch {
@@ -201,6 +214,17 @@ pub enum LedgerFault {
 }
 
 impl LedgerFault {
+    /// Why a page is refused that the ledger could have booked; `None` of faults of
+    /// its own.
+    #[must_use]
+    pub const fn quarantined(&self) -> Option<&'static str> {
+        match self {
+            Self::Implausible { .. } => Some("power"),
+            Self::ForeignPod { .. } => Some("foreignPod"),
+            _ => None,
+        }
+    }
+
     /// Wraps a database error by its class.
     pub(crate) fn of(doing: &'static str) -> impl Fn(rusqlite::Error) -> Self {
         move |source| match source.sqlite_error_code() {

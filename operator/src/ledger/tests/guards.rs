@@ -68,6 +68,42 @@ fn ever_new_pods_of_a_node_end_in_overflow_and_cost_no_more_rows() {
     assert_eq!(book(&mut ledger, &next, now()).unwrap().overflowed, 0);
 }
 
+/// The watch forgets pods that are gone, and with them an agent could charge the
+/// finished pods of any node.
+#[test]
+fn a_finished_pod_is_charged_by_the_node_where_the_cluster_saw_it_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    let seen = |uid: &str, node: &str| PodNames {
+        uid: uid.into(),
+        namespace: "shop".into(),
+        name: uid.into(),
+        node: node.into(),
+        finished_at: Some(START),
+        ..PodNames::default()
+    };
+    let pods = [seen("pod-2", "n1"), seen("pod-3", "")];
+    names::keep(&mut ledger, &pods, now()).unwrap();
+    // Record 2 is of pod-2: nothing of the page is booked.
+    let refused = book(&mut ledger, &page("n2", JOURNAL, 1, 3), now()).unwrap_err();
+    assert_eq!(refused.quarantined(), Some("foreignPod"));
+    let said = refused.to_string();
+    for word in ["\"n2\"", "\"pod-2\"", "\"n1\""] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert_eq!(cursor(&ledger, "n2").unwrap(), None);
+    // Its own node goes on, and so does who speaks of pods that were never placed
+    // or that agents alone have named.
+    book(&mut ledger, &page("n1", JOURNAL, 1, 3), now()).unwrap();
+    let mut unplaced = page("n2", JOURNAL, 3, 3);
+    if let Some(record) = unplaced.records.first_mut() {
+        record.sequence = 1;
+    }
+    unplaced.next_sequence = 1;
+    book(&mut ledger, &unplaced, now()).unwrap();
+    assert_eq!(total(&mut ledger).0, energy_of(1, 3) + energy_of(3, 3));
+}
+
 /// No clock brings back what is rolled up: it goes by what was booked, too.
 #[test]
 fn a_clock_that_jumps_a_year_ahead_gives_no_hour_away() {
