@@ -163,19 +163,35 @@ pub enum LedgerFault {
     },
     /// More energy than a node can use in an hour. Nothing of the transaction was kept.
     #[error(
-        "quarantined: node \"{node}\" would have {energy_uj} uJ in the hour at {} s of Unix time; a node of {} uses at most {most_uj} uJ of it",
+        "quarantined: node \"{node}\" would have {energy_uj} uJ in {hours} h from {} s of Unix time on; a node of {} uses at most {most_uj} uJ in it",
         hour * 3_600,
         plausible::NODE_POWER_MAX
     )]
     Implausible {
         /// The node.
         node: String,
+        /// The first hour, hours of Unix time.
+        hour: i64,
+        /// How many hours.
+        hours: i64,
+        /// What they would have.
+        energy_uj: u128,
+        /// What is possible.
+        most_uj: u128,
+    },
+    /// More CPU time than a node can have.
+    #[error(
+        "quarantined: node \"{node}\" would have {cpu_us} us of CPU time in the hour at {} s of Unix time; a node has at most {} CPUs",
+        hour * 3_600,
+        plausible::CPUS_MAX
+    )]
+    CpuTime {
+        /// The node.
+        node: String,
         /// The hour, hours of Unix time.
         hour: i64,
         /// What it would have.
-        energy_uj: u128,
-        /// What is possible.
-        most_uj: u64,
+        cpu_us: u128,
     },
     /// Energy of a pod that the cluster placed on another node.
     #[error(
@@ -220,6 +236,7 @@ impl LedgerFault {
     pub const fn quarantined(&self) -> Option<&'static str> {
         match self {
             Self::Implausible { .. } => Some("power"),
+            Self::CpuTime { .. } => Some("cpuTime"),
             Self::ForeignPod { .. } => Some("foreignPod"),
             _ => None,
         }

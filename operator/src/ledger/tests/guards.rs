@@ -104,6 +104,39 @@ fn a_finished_pod_is_charged_by_the_node_where_the_cluster_saw_it_run() {
     assert_eq!(total(&mut ledger).0, energy_of(1, 3) + energy_of(3, 3));
 }
 
+/// One figure that no sum can hold failed each roll-up from then on, of all nodes.
+#[test]
+fn figures_that_no_sum_can_hold_stop_no_roll_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    for (days, sequence) in (0..3).zip(1..) {
+        let mut page = page("n1", JOURNAL, sequence, sequence);
+        for record in &mut page.records {
+            record.account = Account::Idle;
+            record.minute = HOUR + days * DAY_S;
+        }
+        book(&mut ledger, &page, now()).unwrap();
+    }
+    for table in ["hours SET cpu_us", "bookings SET energy_uj"] {
+        let most = format!("UPDATE {table} = {}", i64::MAX);
+        ledger.execute(&most, []).unwrap();
+    }
+    let later = |days: i64| Timestamp::from_second(START + days * DAY_S).unwrap();
+    let retention = Retention::default();
+    assert_eq!(
+        roll_up(&mut ledger, retention, later(100)).unwrap().hours,
+        3
+    );
+    let done = roll_up(&mut ledger, retention, later(600)).unwrap();
+    assert_eq!((done.days, done.bookings), (3, 0));
+    let months = "SELECT max(cpu_us), sum(energy_uj) FROM months";
+    let found: (i64, i64) = ledger
+        .query_row(months, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(found.0, i64::MAX);
+    assert_eq!(u128::try_from(found.1).unwrap(), energy_of(1, 3));
+}
+
 /// No clock brings back what is rolled up: it goes by what was booked, too.
 #[test]
 fn a_clock_that_jumps_a_year_ahead_gives_no_hour_away() {
