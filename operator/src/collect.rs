@@ -208,17 +208,18 @@ impl Collector {
         let begun = Instant::now();
         let mut is_anew = false;
         for _ in 0..PAGES_PER_VISIT {
-            let page = match self.fetcher.page(agent, cursor.as_ref()).await? {
+            let (page, room) = match self.fetcher.page(agent, cursor.as_ref()).await? {
                 Answer::Page {
                     page,
                     cpu_time,
                     counters,
                     meters,
+                    room,
                 } => {
                     last_minute.cpu_time = cpu_time;
                     last_minute.counters = counters;
                     last_minute.meters = meters;
-                    page
+                    (page, room)
                 }
                 Answer::Gone { .. } if is_anew => {
                     return Err(CollectFault::Restless {
@@ -248,6 +249,7 @@ impl Collector {
             })?;
             last_minute.add(&page.records, page.closed_until);
             self.book(page).await?;
+            drop(room);
             let stuck = cursor.as_ref() == Some(&next);
             let is_read = next.sequence >= last || stuck;
             cursor = Some(next);
