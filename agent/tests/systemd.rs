@@ -36,7 +36,7 @@ fn settings(unit: &str) -> Vec<(String, String, String)> {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
         if let Some(name) = name {
-            section = name.to_owned();
+            name.clone_into(&mut section);
         } else {
             let (key, value) = line.split_once('=').unwrap();
             found.push((section.clone(), key.to_owned(), value.to_owned()));

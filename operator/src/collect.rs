@@ -26,7 +26,7 @@ use tanso_runtime::Shutdown;
 
 use crate::guard::{Panicked, guarded};
 use crate::ledger::{Ledger, LedgerFault, append};
-use crate::owners::{Agent, Inventory};
+use crate::owners::{Agent, Inventory, Stranger};
 
 use accept::{Asked, Homes, Refusal};
 pub use board::{NodeBoard, NodeFacts};
@@ -138,8 +138,10 @@ impl Collector {
             () = tokio::time::sleep(AGENTS_MAX) => {}
             () = shutdown.begun() => return,
         }
+        let mut told = Vec::new();
         loop {
-            let agents = pods.agents();
+            let (agents, strangers) = pods.told_agents();
+            self.refuse(strangers, &mut told);
             self.fetcher.secure(pods.secured());
             self.board
                 .retain(|node| agents.iter().any(|agent| agent.node == node));
@@ -150,6 +152,22 @@ impl Collector {
                 () = tokio::time::sleep(with_jitter(ROUND_EVERY)) => {}
             }
         }
+    }
+
+    /// Counts pods that say they are agents and are not asked, and tells those
+    /// that are new.
+    fn refuse(&self, strangers: Vec<Stranger>, told: &mut Vec<Stranger>) {
+        self.metrics.strangers(&strangers);
+        for stranger in strangers.iter().filter(|one| !told.contains(one)) {
+            tracing::warn!(
+                namespace = stranger.namespace,
+                pod = stranger.pod,
+                node = stranger.node,
+                reason = stranger.reason.as_str(),
+                "a pod has an agent's labels and is none of the operator's; it is not asked"
+            );
+        }
+        *told = strangers;
     }
 
     /// Visits each agent once, or until the shutdown begins: whoever takes over
@@ -190,17 +208,18 @@ impl Collector {
         let begun = Instant::now();
         let mut is_anew = false;
         for _ in 0..PAGES_PER_VISIT {
-            let page = match self.fetcher.page(agent, cursor.as_ref()).await? {
+            let (page, room) = match self.fetcher.page(agent, cursor.as_ref()).await? {
                 Answer::Page {
                     page,
                     cpu_time,
                     counters,
                     meters,
+                    room,
                 } => {
                     last_minute.cpu_time = cpu_time;
                     last_minute.counters = counters;
                     last_minute.meters = meters;
-                    page
+                    (page, room)
                 }
                 Answer::Gone { .. } if is_anew => {
                     return Err(CollectFault::Restless {
@@ -230,6 +249,7 @@ impl Collector {
             })?;
             last_minute.add(&page.records, page.closed_until);
             self.book(page).await?;
+            drop(room);
             let stuck = cursor.as_ref() == Some(&next);
             let is_read = next.sequence >= last || stuck;
             cursor = Some(next);
@@ -248,8 +268,8 @@ impl Collector {
             .call(move |connection| append::book(connection, &page, Timestamp::now()))
             .await
             .inspect_err(|fault| {
-                if matches!(fault, LedgerFault::Implausible { .. }) {
-                    self.metrics.quarantined("power");
+                if let Some(reason) = fault.quarantined() {
+                    self.metrics.quarantined(reason);
                 }
             })?;
         self.metrics.booked(

@@ -12,6 +12,7 @@ mod cpu_minutes;
 mod day;
 pub mod evidence;
 pub mod export;
+mod homes;
 mod ids;
 pub mod known_nodes;
 pub mod memory;
@@ -163,19 +164,47 @@ pub enum LedgerFault {
     },
     /// More energy than a node can use in an hour. Nothing of the transaction was kept.
     #[error(
-        "quarantined: node \"{node}\" would have {energy_uj} uJ in the hour at {} s of Unix time; a node of {} uses at most {most_uj} uJ of it",
+        "quarantined: node \"{node}\" would have {energy_uj} uJ in {hours} h from {} s of Unix time on; a node of {} uses at most {most_uj} uJ in it",
         hour * 3_600,
         plausible::NODE_POWER_MAX
     )]
     Implausible {
         /// The node.
         node: String,
+        /// The first hour, hours of Unix time.
+        hour: i64,
+        /// How many hours.
+        hours: i64,
+        /// What they would have.
+        energy_uj: u128,
+        /// What is possible.
+        most_uj: u128,
+    },
+    /// More CPU time than a node can have.
+    #[error(
+        "quarantined: node \"{node}\" would have {cpu_us} us of CPU time in the hour at {} s of Unix time; a node has at most {} CPUs",
+        hour * 3_600,
+        plausible::CPUS_MAX
+    )]
+    CpuTime {
+        /// The node.
+        node: String,
         /// The hour, hours of Unix time.
         hour: i64,
         /// What it would have.
-        energy_uj: u128,
-        /// What is possible.
-        most_uj: u64,
+        cpu_us: u128,
+    },
+    /// Energy of a pod that the cluster placed on another node.
+    #[error(
+        "quarantined: node \"{node}\" speaks for pod \"{pod_uid}\", which ran on node \"{home}\""
+    )]
+    ForeignPod {
+        /// The node that spoke.
+        node: String,
+        /// The pod.
+        pod_uid: String,
+        /// Its node.
+        home: String,
     },
     /// More rows than whoever reads them holds in memory.
     #[error("more than {most} rows of energy; take a shorter time")]
@@ -202,6 +231,18 @@ pub enum LedgerFault {
 }
 
 impl LedgerFault {
+    /// Why a page is refused that the ledger could have booked; `None` of faults of
+    /// its own.
+    #[must_use]
+    pub const fn quarantined(&self) -> Option<&'static str> {
+        match self {
+            Self::Implausible { .. } => Some("power"),
+            Self::CpuTime { .. } => Some("cpuTime"),
+            Self::ForeignPod { .. } => Some("foreignPod"),
+            _ => None,
+        }
+    }
+
     /// Wraps a database error by its class.
     pub(crate) fn of(doing: &'static str) -> impl Fn(rusqlite::Error) -> Self {
         move |source| match source.sqlite_error_code() {

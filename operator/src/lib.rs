@@ -293,7 +293,7 @@ impl Operator {
     async fn parts(&self, term: Shutdown) {
         let settings = &self.settings;
         let client = &self.client;
-        let (inventory, watch) = Inventory::new(client.clone());
+        let (inventory, watch) = Inventory::new(client.clone(), &settings.namespace);
         let collector = Collector::new(
             self.ledger.clone(),
             self.board.clone(),

@@ -8,6 +8,7 @@
 //! Rights: pods, nodes, namespaces, replicasets.apps, jobs.batch,
 //! cronjobs.batch, powermonitors: list, watch.
 
+mod agents;
 mod chain;
 mod nodes;
 mod pods;
@@ -37,6 +38,7 @@ use tanso_runtime::Shutdown;
 use crate::cluster::Readable;
 use crate::ledger::{Ledger, PodNames, Scope};
 
+pub use agents::{Reason, Stranger};
 pub use chain::{Link, Owner, Resolved, follow};
 use pods::Pods;
 use seen::{Facts, SeenPod};
@@ -71,10 +73,14 @@ const AGENT_PORT: u16 = 28_282;
 pub struct Agent {
     /// The node it runs on.
     pub node: String,
+    /// Its pod's namespace.
+    pub namespace: String,
     /// Its pod's name.
     pub pod: String,
-    /// The `PowerMonitor` that made it.
+    /// The `PowerMonitor` that made it, as its label says.
     pub monitor: String,
+    /// What keeps its pod there.
+    pub controller: Option<Owner>,
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -91,6 +97,8 @@ pub struct Schedule {
 /// What runs in the cluster, as far as energy needs it; clones share what is known.
 #[derive(Clone)]
 pub struct Inventory {
+    /// The operator's own namespace, where agents are.
+    namespace: Arc<str>,
     pods: Pods,
     replica_sets: Store<PartialObjectMeta<ReplicaSet>>,
     jobs: Store<PartialObjectMeta<Job>>,
@@ -108,13 +116,14 @@ pub struct InventoryWatch {
 }
 
 impl Inventory {
-    /// An empty inventory and the watches that fill it.
+    /// An empty inventory and the watches that fill it; agents are those of the
+    /// operator's own namespace alone.
     #[must_use]
     #[expect(
         clippy::needless_pass_by_value,
         reason = "a client is a handle; the watches keep it"
     )]
-    pub fn new(client: Client) -> (Self, InventoryWatch) {
+    pub fn new(client: Client, namespace: &str) -> (Self, InventoryWatch) {
         let config = watcher::Config::default().page_size(500);
         let (pods, mut pods_writer) = pods::pods();
         let pod_events = watcher(Api::<SeenPod>::all(client.clone()), config)
@@ -144,6 +153,7 @@ impl Inventory {
             monitors_events,
         ]);
         let book = Self {
+            namespace: namespace.into(),
             pods,
             replica_sets,
             jobs,
@@ -269,12 +279,6 @@ impl Inventory {
         // A writer that was dropped ends the wait too: the process is ending.
         let _ = self.monitors.wait_until_ready().await;
         self.pods.listed().await;
-    }
-
-    /// The agents that run and have an address.
-    #[must_use]
-    pub fn agents(&self) -> Vec<Agent> {
-        self.pods.agents()
     }
 
     /// The node of each pod that has one, by the pod's UID.
@@ -429,6 +433,7 @@ mod tests {
             writer.apply(&watcher::Event::Apply(SeenPod::from(pod)));
         }
         Inventory {
+            namespace: "tanso-system".into(),
             pods: store,
             replica_sets: reflector::store().0,
             jobs: reflector::store().0,

@@ -63,7 +63,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&folder.path().join("ledger.db")).unwrap();
         let shutdown = Shutdown::new();
-        let (inventory, watch) = Inventory::new(operator.clone());
+        let (inventory, watch) = Inventory::new(operator.clone(), api::NAMESPACE);
         let metrics = Metrics::default();
         let claim = Claim::always();
         let context = Context {

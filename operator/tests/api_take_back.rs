@@ -172,7 +172,7 @@ impl Lab {
     /// Starts the operator's part.
     fn start(&self) {
         let ledger = Ledger::open(&self.folder.path().join("ledger.db")).unwrap();
-        let (inventory, watch) = Inventory::new(self.operator.clone());
+        let (inventory, watch) = Inventory::new(self.operator.clone(), api::NAMESPACE);
         let metrics = Metrics::default();
         let claim = Claim::always();
         let events = Events::new(self.operator.clone(), CARBON_POLICY_MANAGER, "test", claim);

@@ -375,9 +375,10 @@ fn mounts(case: &Case, agent: &Path, bundle: &Path, tree: &Tree) -> Vec<Value> {
         if case.process_files {
             bind(Path::new("/proc"), "/host/proc", "ro")
         } else {
+            // The group that sees all is root's where none is named.
             json!({
                 "destination": "/host/proc", "type": "proc", "source": "proc",
-                "options": ["ro", "hidepid=2"]
+                "options": ["ro", "hidepid=2", format!("gid={NOBODY}")]
             })
         },
         bind(&tree.root, "/host/sys", "ro"),

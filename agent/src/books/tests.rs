@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::finished::ENDED_KEPT_MS;
 use super::*;
 use crate::attribution::ZoneEnergy;
 use crate::meters::ZoneClass;

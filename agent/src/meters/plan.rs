@@ -33,8 +33,8 @@ pub(super) struct Part {
     pub(super) left: BTreeMap<String, String>,
 }
 
-/// Accelerators that earlier meters are read for.
-type Taken = Vec<(&'static str, Option<BusAddress>)>;
+/// An accelerator and the earlier meter that is read for it.
+type Taken = (&'static str, Option<BusAddress>);
 
 /// For each offer what is taken from it: no class twice, and of accelerators
 /// no card twice.
@@ -44,7 +44,7 @@ pub(super) fn assign(offers: &[Offer]) -> Vec<Part> {
         .find(|offer| offer.classes.iter().any(|&class| class != ZoneClass::Gpu))
         .map(|offer| offer.provenance);
     let mut taken: Vec<ZoneClass> = Vec::new();
-    let mut cards = Taken::new();
+    let mut cards: Vec<Taken> = Vec::new();
     offers
         .iter()
         .map(|offer| {
@@ -67,7 +67,7 @@ pub(super) fn assign(offers: &[Offer]) -> Vec<Part> {
 
 /// Takes the cards of an offer that no earlier meter is read for, and says
 /// whether there is any.
-fn take_cards(offer: &Offer, taken: &mut Taken, left: &mut BTreeMap<String, String>) -> bool {
+fn take_cards(offer: &Offer, taken: &mut Vec<Taken>, left: &mut BTreeMap<String, String>) -> bool {
     let unknown = [Card {
         id: String::new(),
         bus: None,
@@ -76,7 +76,7 @@ fn take_cards(offer: &Offer, taken: &mut Taken, left: &mut BTreeMap<String, Stri
         [] => &unknown[..],
         cards => cards,
     };
-    let mut own = Taken::new();
+    let mut own: Vec<Taken> = Vec::new();
     for card in cards {
         match objection(card, taken) {
             Some(reason) => {
@@ -91,7 +91,7 @@ fn take_cards(offer: &Offer, taken: &mut Taken, left: &mut BTreeMap<String, Stri
 }
 
 /// Why a card is not to be read beside those that are read by other meters.
-fn objection(card: &Card, taken: &Taken) -> Option<String> {
+fn objection(card: &Card, taken: &[Taken]) -> Option<String> {
     let Some(bus) = card.bus else {
         let (meter, _) = taken.first()?;
         return Some(format!(

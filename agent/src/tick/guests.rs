@@ -1,4 +1,4 @@
-//! Virtual machines inside pods, as KubeVirt runs them.
+//! Virtual machines inside pods, as `KubeVirt` runs them.
 //!
 //! Such a machine is its pod's container `compute`, and stays it: nothing is
 //! charged anew. Here it is found which machine a container is, so that it is

@@ -1,7 +1,7 @@
-//! Reads which virtual machine a pod of KubeVirt's runs, by the command line of
+//! Reads which virtual machine a pod of `KubeVirt`'s runs, by the command line of
 //! its QEMU.
 //!
-//! KubeVirt's `virt-launcher` starts libvirt and QEMU inside the pod's container
+//! `KubeVirt`'s `virt-launcher` starts libvirt and QEMU inside the pod's container
 //! `compute`; their control groups say nothing of the machine. What libvirt
 //! gives QEMU does: `-name guest=NAMESPACE_NAME,… -uuid UUID`.
 
@@ -20,7 +20,7 @@ pub struct Guest {
     pub name: String,
 }
 
-/// Whether a pod's container is one in which KubeVirt runs a virtual machine.
+/// Whether a pod's container is one in which `KubeVirt` runs a virtual machine.
 #[must_use]
 pub fn is_launcher(pod: &str, container: &str) -> bool {
     container == "compute" && pod.starts_with("virt-launcher-")

@@ -10,15 +10,12 @@ use jiff::Timestamp;
 use tanso_agent_wire::energy::{Account, Cursor, EnergyPage, PAGE_LIMIT, Record, SCHEMA};
 
 use crate::ledger::Page;
-use crate::ledger::plausible::{CAUGHT_UP_MAX, NODE_POWER_MAX};
+use crate::ledger::plausible::{CAUGHT_UP_MAX, CPUS_MAX, NODE_POWER_MAX};
 
 /// How far back a record may reach, seconds: 32 days, longer than any agent keeps
 /// one and than a store is read back. What is older would change reports that
 /// are done, and could name pods in as many hours as there are since 1970.
 const AGE_MAX_S: i64 = 32 * 86_400;
-
-/// Most CPUs of one node.
-const CPUS_MAX: u64 = 8_192;
 
 /// Most memory of one node, bytes: 64 TiB.
 const MEMORY_MAX_BYTES: u64 = 64 << 40;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::{Request, Response, StatusCode, Uri};
@@ -24,6 +24,8 @@ use tanso_agent_wire::energy::{
     CPU_TIME_HEADER, Cursor, EnergyPage, FIELDS_HEADER, MEMORY_FIELD, PAGE_LIMIT, PATH,
 };
 use tanso_agent_wire::meters::{self, METERS_HEADER, MeterSaid};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use super::trust::{AgentTrust, TrustBoard};
 use crate::owners::Agent;
@@ -33,6 +35,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Largest answer that is read, bytes.
 const BODY_MAX: usize = 8 * 1024 * 1024;
+
+/// Largest answer that is read beside any number of others, bytes: what an agent has
+/// to say of some minutes. A page of what piled up is 1 to 2 MiB.
+const SMALL_BODY: usize = 512 * 1024;
+
+/// Larger answers that are held at a time, each with what it says, which takes up
+/// to thrice its bytes: agents that lie together must not fill the memory.
+pub(super) const LARGE_AT_A_TIME: usize = 3;
 
 /// What an agent answered.
 #[derive(Debug)]
@@ -47,6 +57,8 @@ pub enum Answer {
         counters: Option<CountersSaid>,
         /// The node's meters and their states, as far as it says.
         meters: Vec<MeterSaid>,
+        /// The room that a large one has; to be kept as long as the page is.
+        room: Option<OwnedSemaphorePermit>,
     },
     /// Its journal is another than the cursor's.
     Gone {
@@ -178,6 +190,8 @@ pub struct Fetcher {
     token: Option<PathBuf>,
     /// Clients by monitor, each made for what was trusted then.
     secure: Arc<Mutex<ByMonitor>>,
+    /// Room for large answers.
+    pub(super) large: Arc<Semaphore>,
 }
 
 impl Default for Fetcher {
@@ -239,6 +253,7 @@ impl Fetcher {
             trust,
             token,
             secure: Arc::default(),
+            large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)),
         }
     }
 
@@ -247,15 +262,76 @@ impl Fetcher {
         self.trust.secure(monitors);
     }
 
-    /// Asks the agent for the records after a cursor.
+    /// Asks the agent for the records after a cursor. A large answer waits for
+    /// room, which is not the agent's time.
     ///
     /// # Errors
     /// If the agent is silent, slow, or answers what is no page.
     pub async fn page(&self, agent: &Agent, since: Option<&Cursor>) -> Result<Answer, FetchFault> {
         let address = agent.address;
-        match tokio::time::timeout(TIMEOUT, self.ask(agent, since)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(FetchFault::Slow { address }),
+        let deadline = Instant::now() + TIMEOUT;
+        let query = match since {
+            Some(cursor) => format!("{PATH}?since={cursor}&limit={PAGE_LIMIT}"),
+            None => format!("{PATH}?limit={PAGE_LIMIT}"),
+        };
+        let (head, body) = timeout_at(deadline, self.send(agent, query))
+            .await
+            .map_err(|_| FetchFault::Slow { address })??
+            .into_parts();
+        let (body, room) = self.body(address, body, deadline).await?;
+        if head.status == StatusCode::GONE
+            && let Ok(Gone { start }) = serde_json::from_slice(&body)
+        {
+            return Ok(Answer::Gone { start });
+        }
+        if head.status != StatusCode::OK {
+            let detail = String::from_utf8_lossy(&body).chars().take(200).collect();
+            return Err(FetchFault::Status {
+                address,
+                status: head.status,
+                detail,
+            });
+        }
+        serde_json::from_slice(&body)
+            .map(|page| Answer::Page {
+                page: Box::new(page),
+                cpu_time: CpuTimeSource::of(&head.headers),
+                counters: counters_of(&head.headers),
+                meters: meters_of(&head.headers),
+                room,
+            })
+            .map_err(|source| FetchFault::Syntax { address, source })
+    }
+
+    /// Reads a body to its end, and finds room for it where it is large.
+    async fn body(
+        &self,
+        address: SocketAddr,
+        mut body: Incoming,
+        mut deadline: Instant,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), FetchFault> {
+        let fault = |reason: String| FetchFault::Body { address, reason };
+        let mut read = Vec::new();
+        let mut room = None;
+        loop {
+            let frame = timeout_at(deadline, body.frame()).await;
+            let Some(frame) = frame.map_err(|_| FetchFault::Slow { address })? else {
+                return Ok((read, room));
+            };
+            let Ok(data) = frame.map_err(|error| fault(error.to_string()))?.into_data() else {
+                continue;
+            };
+            let length = read.len() + data.len();
+            if length > BODY_MAX {
+                return Err(fault("it is too large".to_owned()));
+            }
+            if length > SMALL_BODY && room.is_none() {
+                let begun = Instant::now();
+                let found = Arc::clone(&self.large).acquire_owned().await;
+                room = Some(found.map_err(|error| fault(error.to_string()))?);
+                deadline += begun.elapsed();
+            }
+            read.extend_from_slice(&data);
         }
     }
 
@@ -308,47 +384,5 @@ impl Fetcher {
         let client = secure(trust)?;
         clients.insert(monitor.to_owned(), (Arc::clone(trust), client.clone()));
         Ok(client)
-    }
-
-    async fn ask(&self, agent: &Agent, since: Option<&Cursor>) -> Result<Answer, FetchFault> {
-        let address = agent.address;
-        let query = match since {
-            Some(cursor) => format!("{PATH}?since={cursor}&limit={PAGE_LIMIT}"),
-            None => format!("{PATH}?limit={PAGE_LIMIT}"),
-        };
-        let response = self.send(agent, query).await?;
-        let cpu_time = CpuTimeSource::of(response.headers());
-        let counters = counters_of(response.headers());
-        let meters = meters_of(response.headers());
-        let status = response.status();
-        let body = Limited::new(response.into_body(), BODY_MAX)
-            .collect()
-            .await
-            .map_err(|fault| FetchFault::Body {
-                address,
-                reason: fault.to_string(),
-            })?
-            .to_bytes();
-        if status == StatusCode::GONE
-            && let Ok(Gone { start }) = serde_json::from_slice(&body)
-        {
-            return Ok(Answer::Gone { start });
-        }
-        if status != StatusCode::OK {
-            let detail = String::from_utf8_lossy(&body).chars().take(200).collect();
-            return Err(FetchFault::Status {
-                address,
-                status,
-                detail,
-            });
-        }
-        serde_json::from_slice(&body)
-            .map(|page| Answer::Page {
-                page: Box::new(page),
-                cpu_time,
-                counters,
-                meters,
-            })
-            .map_err(|source| FetchFault::Syntax { address, source })
     }
 }

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tanso_power::Joules;
 
 use crate::ledger::GapKind;
+use crate::owners::{self, Stranger};
 
 /// Counters of collection and booking; clones share them.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub struct CollectMetrics {
     booking: Histogram,
     unseen: Gauge,
     overflowed: Counter,
+    strangers: Family<Reason, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,6 +55,7 @@ impl Default for CollectMetrics {
             gaps,
             unseen: Gauge::default(),
             overflowed: Counter::default(),
+            strangers: Family::default(),
             booking: Histogram::new([0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
         }
     }
@@ -101,6 +104,11 @@ impl CollectMetrics {
             "Pods beyond what a node may name anew in an hour, by the page: their energy is in the account overflow",
             self.overflowed.clone(),
         );
+        registry.register(
+            "tanso_operator_refused_agents",
+            "Pods with an agent's labels that are not asked, by reason: none of the operator's, or the second of a node",
+            self.strangers.clone(),
+        );
         registry.register_with_unit(
             "tanso_operator_booking_duration",
             "Duration of booking a page, waiting included",
@@ -127,6 +135,16 @@ impl CollectMetrics {
     pub(super) fn overflowed(&self, pods: usize) {
         self.overflowed
             .inc_by(u64::try_from(pods).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn strangers(&self, all: &[Stranger]) {
+        for one in owners::Reason::ALL {
+            let number = all.iter().filter(|stranger| stranger.reason == one).count();
+            let reason = one.as_str();
+            self.strangers
+                .get_or_create(&Reason { reason })
+                .set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
     }
 
     pub(super) fn unseen(&self, pods: u64) {

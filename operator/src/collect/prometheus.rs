@@ -19,9 +19,9 @@ use tanso_agent_wire::energy::{Cursor, EnergyPage, JournalId, PAGE_LIMIT, Record
 use tanso_runtime::Shutdown;
 
 use super::accept::{self, Asked};
-use super::{CollectFault, Collector, LastMinute, with_jitter};
+use super::{AGENTS_MAX, CollectFault, Collector, LastMinute, with_jitter};
 use crate::guard::guarded;
-use crate::ledger::{LedgerFault, NodeAt, query, unseen};
+use crate::ledger::{NodeAt, query, unseen};
 use crate::owners::Inventory;
 
 use books::NodeCurves;
@@ -80,6 +80,12 @@ impl Collector {
     /// Collects from a store until the shutdown begins, and waits for no answer
     /// then; what the ledger was given is booked whole.
     pub async fn run_from(self, source: Source, pods: Inventory, shutdown: Shutdown) {
+        // Which pods run where is asked of each record, also of the first.
+        tokio::select! {
+            () = pods.agents_listed() => {}
+            () = tokio::time::sleep(AGENTS_MAX) => {}
+            () = shutdown.begun() => return,
+        }
         let mut position = None;
         loop {
             self.know(pods.homes());
@@ -188,7 +194,7 @@ impl Collector {
                     last_minute.add(&page.records, page.closed_until);
                     match self.book(page).await {
                         // Of this node alone: all others are read on.
-                        Err(CollectFault::Ledger(refusal @ LedgerFault::Implausible { .. })) => {
+                        Err(CollectFault::Ledger(refusal)) if refusal.quarantined().is_some() => {
                             tracing::warn!(node, %refusal, "figures of the store are quarantined");
                             return Ok(());
                         }
@@ -239,3 +245,6 @@ fn pages(records: Vec<Record>, end: i64) -> Vec<(Vec<Record>, i64)> {
     }
     pages
 }
+
+#[cfg(test)]
+mod tests;

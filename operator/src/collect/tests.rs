@@ -193,8 +193,10 @@ impl Bench {
     fn as_agent(&self) -> Agent {
         Agent {
             node: "n1".into(),
+            namespace: "tanso-system".into(),
             pod: "tanso-agent-x".into(),
             monitor: "tanso".into(),
+            controller: None,
             address: self.address,
         }
     }
@@ -314,6 +316,39 @@ async fn a_silent_agent_costs_its_time_limit_and_no_more() {
         "{fault}"
     );
     assert!(begun.elapsed() < Duration::from_secs(8));
+}
+
+/// Sixteen agents that answered 8 MiB each at once filled the operator's memory.
+#[tokio::test]
+async fn large_answers_are_held_a_few_at_a_time_and_small_ones_wait_for_none() {
+    let (large, small) = (Bench::new(3_000).await, Bench::new(9).await);
+    large.change(|agent| {
+        agent.page = 3_000;
+        let minute = record(1).minute;
+        for record in &mut agent.records {
+            record.names.pod = Some("p".repeat(250));
+            record.minute = minute;
+        }
+    });
+    let fetcher = large.collector.fetcher.clone();
+    let room = Arc::clone(&fetcher.large);
+    let most = u32::try_from(fetch::LARGE_AT_A_TIME).unwrap();
+    let taken = Arc::clone(&room).acquire_many_owned(most).await.unwrap();
+    let agent = large.as_agent();
+    let asking = tokio::spawn({
+        let fetcher = fetcher.clone();
+        async move { fetcher.page(&agent, None).await }
+    });
+    fetcher.page(&small.as_agent(), None).await.unwrap();
+    assert!(!asking.is_finished());
+    drop(taken);
+    let answer = asking.await.unwrap().unwrap();
+    // It keeps its room until what it says is booked.
+    assert_eq!(room.available_permits(), fetch::LARGE_AT_A_TIME - 1);
+    drop(answer);
+    assert_eq!(room.available_permits(), fetch::LARGE_AT_A_TIME);
+    large.visit().await.unwrap();
+    assert_eq!(large.total().await, energy(1, 3_000));
 }
 
 /// A round waits for all its visits: one agent that answered each of 200 pages just

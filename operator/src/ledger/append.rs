@@ -13,7 +13,7 @@ use tanso_power::{Estimate, Joules};
 
 use super::ids::{Ids, id_of, provenance_number};
 use super::memory::{self, Told};
-use super::{LedgerFault, node_days, past_cpu, plausible, unsigned, whole};
+use super::{LedgerFault, homes, node_days, past_cpu, plausible, unsigned, whole};
 
 const SECONDS_PER_HOUR: i64 = 3_600;
 
@@ -113,8 +113,8 @@ struct RowSum {
 /// Books a page; durable on return.
 ///
 /// # Errors
-/// If the database refuses, or the node's hour would have more energy than a node
-/// can use; then nothing of the page was booked.
+/// If the database refuses, the node's hour would have more energy than a node
+/// can use, or a pod ran on another node; then nothing of the page was booked.
 pub fn book(
     connection: &mut Connection,
     page: &Page,
@@ -146,6 +146,7 @@ pub fn book(
     if let Some(gap) = &gap {
         write_gap(&transaction, page, gap, now)?;
     }
+    homes::check(&transaction, &page.node, &new)?;
     let overflowed = add_rows(&transaction, &page.node, &new)?;
     plausible::check(&transaction, &page.node, &new)?;
     add_names(&transaction, &page.node, &new, &overflowed, now)?;

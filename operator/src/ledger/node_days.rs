@@ -21,7 +21,7 @@ pub(super) fn note(
     for hour in hours {
         *days.entry(hour.div_euclid(HOURS) * HOURS).or_default() |= bit(hour.rem_euclid(HOURS));
     }
-    let mut note = transaction
+    let mut statement = transaction
         .prepare_cached(
             "INSERT INTO node_days (node, day, hours) VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET hours = hours | excluded.hours
@@ -29,7 +29,9 @@ pub(super) fn note(
         )
         .map_err(&fault)?;
     for (day, hours) in days {
-        note.execute(params![node, day, hours]).map_err(&fault)?;
+        statement
+            .execute(params![node, day, hours])
+            .map_err(&fault)?;
     }
     Ok(())
 }

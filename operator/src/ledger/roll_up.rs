@@ -225,19 +225,18 @@ pub(super) fn day_of(sum: Slot, packed: Option<Vec<u8>>) -> Result<Day, LedgerFa
 /// Adds days before a month to the months that they are in, and removes them.
 fn roll_days(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, LedgerFault> {
     let fault = LedgerFault::of("rolling up old rows");
+    let figures = ["low_uj", "energy_uj", "high_uj", "cpu_us"];
+    let sums = figures.map(sum_of).join(", ");
+    let added = figures.map(added).join(", ");
     transaction
         .execute(
-            "INSERT INTO months
-             SELECT unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600,
-                    node, account, provenance, model, caught_up,
-                    sum(low_uj), sum(energy_uj), sum(high_uj), sum(cpu_us), sum(minutes)
-             FROM days WHERE hour < ?1 GROUP BY 1, 2, 3, 4, 5, 6
-             ON CONFLICT DO UPDATE SET
-                low_uj = low_uj + excluded.low_uj,
-                energy_uj = energy_uj + excluded.energy_uj,
-                high_uj = high_uj + excluded.high_uj,
-                cpu_us = cpu_us + excluded.cpu_us,
-                minutes = minutes + excluded.minutes",
+            &format!(
+                "INSERT INTO months
+                 SELECT unixepoch(hour * 3600, 'unixepoch', 'start of month') / 3600,
+                        node, account, provenance, model, caught_up, {sums}, sum(minutes)
+                 FROM days WHERE hour < ?1 GROUP BY 1, 2, 3, 4, 5, 6
+                 ON CONFLICT DO UPDATE SET {added}, minutes = minutes + excluded.minutes"
+            ),
             [before_hour],
         )
         .map_err(&fault)?;
@@ -247,25 +246,61 @@ fn roll_days(transaction: &Transaction<'_>, before_hour: i64) -> Result<usize, L
         .map_err(&fault)
 }
 
+/// A column's sum that ends at the highest figure instead of failing, as that of a
+/// day does: SQL's own fails the whole query, and with it every later roll-up. What
+/// is plausible never comes near it.
+fn sum_of(column: &str) -> String {
+    let (high, low) = (
+        format!("sum({column} >> 32)"),
+        format!("sum({column} & 4294967295)"),
+    );
+    format!(
+        "CASE WHEN {high} + ({low} >> 32) > 2147483647 THEN {most}
+         ELSE (({high} + ({low} >> 32)) << 32) | ({low} & 4294967295) END",
+        most = i64::MAX
+    )
+}
+
+/// What adds a row's column to that of the row that is there, likewise.
+fn added(column: &str) -> String {
+    format!(
+        "{column} = CASE WHEN {column} > {most} - excluded.{column} THEN {most}
+                    ELSE {column} + excluded.{column} END",
+        most = i64::MAX
+    )
+}
+
 /// Old bookings of a journal become one: its last, with their sum. Totals at
 /// that booking and later stay what they were.
 fn merge_bookings(transaction: &Transaction<'_>, before: i64) -> Result<usize, LedgerFault> {
     let fault = LedgerFault::of("merging old bookings");
-    let merged: Vec<(i64, i64, i64, i64)> = transaction
+    // The sum is made of two halves: SQL's own would fail, and with it every roll-up.
+    let merged: Vec<(i64, i64, i64, i64, i64)> = transaction
         .prepare(
-            "SELECT max(revision), min(first_sequence), sum(records), sum(energy_uj)
+            "SELECT max(revision), min(first_sequence), sum(records),
+                    sum(energy_uj >> 32), sum(energy_uj & 4294967295)
              FROM bookings WHERE booked_at < ?1 GROUP BY node, journal HAVING count(*) > 1",
         )
         .and_then(|mut query| {
             query
                 .query_map([before], |row| {
-                    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        row.get(2)?,
+                        row.get(3)?,
+                        row.get(4)?,
+                    ))
                 })?
                 .collect()
         })
         .map_err(&fault)?;
     let mut gone = 0;
-    for (revision, first, records, energy) in merged {
+    for (revision, first, records, high, low) in merged {
+        // What one line cannot hold stays in several.
+        let Ok(energy) = i64::try_from((i128::from(high) << 32) + i128::from(low)) else {
+            continue;
+        };
         gone += transaction
             .execute(
                 "DELETE FROM bookings AS old WHERE booked_at < ?1 AND revision < ?2

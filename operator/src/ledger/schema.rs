@@ -494,9 +494,9 @@ mod tests {
             .unwrap();
         for (account, hours) in [(1, [0, 5, 23]), (2, [5, 12, 17])] {
             let mut day = Day::default();
-            hours
-                .iter()
-                .for_each(|hour| day.add(*hour, Slot::default()));
+            for hour in hours {
+                day.add(hour, Slot::default());
+            }
             let row = "INSERT INTO days VALUES (456, 1, ?1, 0, 1, 0, 0, 0, 0, 0, 0, ?2)";
             ledger
                 .execute(row, rusqlite::params![account, day.pack()])

@@ -26,11 +26,17 @@ impl From<&OwnerReference> for Owner {
     }
 }
 
+/// The owner that keeps an object there, if one does.
+pub(super) fn controller(owners: &[OwnerReference]) -> Option<Owner> {
+    let mut owners = owners.iter();
+    let found = owners.find(|owner| owner.controller == Some(true));
+    found.map(Owner::from)
+}
+
 /// The owner to follow: the controller; else the first, such as the `CronJob`
 /// of a `Job` that a person made from it.
 pub(super) fn first(owners: &[OwnerReference]) -> Option<Owner> {
-    let controller = owners.iter().find(|owner| owner.controller == Some(true));
-    controller.or(owners.first()).map(Owner::from)
+    controller(owners).or_else(|| owners.first().map(Owner::from))
 }
 
 /// What is known of an owner's own owner.

@@ -9,7 +9,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kube::runtime::watcher::Event;
 use tokio::sync::watch;
 
-use super::Agent;
 use super::seen::{Facts, SeenPod};
 use crate::ledger::Scope;
 
@@ -32,8 +31,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Index {
     by_namespace: HashMap<Box<str>, HashMap<Box<str>, Arc<Facts>>>,
-    /// Those of agents once more, by the same names.
-    agents: BTreeMap<(Box<str>, Box<str>), Agent>,
+    /// Those that say they are agents once more, by the same names.
+    agents: BTreeMap<(Box<str>, Box<str>), Arc<Facts>>,
 }
 
 /// No pods, and who fills them.
@@ -74,12 +73,10 @@ impl Pods {
         }
     }
 
-    /// The agents among them, by node.
-    pub(super) fn agents(&self) -> Vec<Agent> {
+    /// Those that say they are agents, by namespace and name.
+    pub(super) fn agents(&self) -> Vec<Arc<Facts>> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        let mut agents: Vec<_> = index.agents.values().cloned().collect();
-        agents.sort_by(|a, b| a.node.cmp(&b.node));
-        agents
+        index.agents.values().cloned().collect()
     }
 }
 
@@ -104,10 +101,11 @@ impl Index {
     fn put(&mut self, pod: &SeenPod) {
         let (namespace, name) = key(pod);
         let place = (namespace.clone(), name.clone());
-        match &pod.facts.agent {
-            Some(agent) => self.agents.insert(place, Agent::clone(agent)),
-            None => self.agents.remove(&place),
-        };
+        if pod.facts.agent.is_some() {
+            self.agents.insert(place, Arc::clone(&pod.facts));
+        } else {
+            self.agents.remove(&place);
+        }
         let pods = self.by_namespace.entry(namespace).or_default();
         pods.insert(name, Arc::clone(&pod.facts));
     }
@@ -168,7 +166,10 @@ mod tests {
         told(Event::Apply, agent("a", "Running"));
         assert_eq!(names(&pods.of(&shop)), ["till"]);
         assert_eq!(names(&pods.all()), ["a", "b", "till", "vault"]);
-        let nodes = || pods.agents().into_iter().map(|agent| agent.node);
+        let nodes = || {
+            let agents = pods.agents().into_iter();
+            agents.filter_map(|facts| Some(facts.agent.as_ref()?.node.clone()))
+        };
         assert!(nodes().eq(["node-of-a", "node-of-b"]));
         told(Event::Apply, agent("a", "Failed"));
         assert!(nodes().eq(["node-of-b"]));

@@ -126,7 +126,9 @@ fn agent(pod: &Pod) -> Option<Agent> {
         .unwrap_or(AGENT_PORT);
     Some(Agent {
         node: spec.node_name.clone()?,
+        namespace: pod.namespace().unwrap_or_default(),
         pod: pod.name_any(),
+        controller: chain::controller(pod.owner_references()),
         monitor: labels.get(MONITOR_LABEL).cloned().unwrap_or_default(),
         address: SocketAddr::new(ip, port),
     })

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use crate::agents::node_name;
 use crate::records::{PODS_PER_NODE, pod_uid};
 
+/// The monitor of the fleet's agents.
+const MONITOR: &str = "scale";
+
 /// Requests at a time.
 const AT_A_TIME: usize = 24;
 
@@ -97,6 +100,11 @@ impl Api {
     /// # Errors
     /// If the API server refuses.
     pub async fn populate(&self, size: Size, ports: &[u16]) -> Result<()> {
+        // The operator asks agents of monitors that there are; of this one it makes nothing.
+        let monitor = json!({"apiVersion": "tanso.dev/v1alpha1", "kind": "PowerMonitor",
+            "metadata": {"name": MONITOR}, "spec": {"suspend": true}});
+        self.ensure("/apis/tanso.dev/v1alpha1/powermonitors", &monitor)
+            .await?;
         let nodes = (0..size.nodes()).zip(ports).map(|(number, port)| {
             let name = node_name(number);
             async move {
@@ -107,7 +115,9 @@ impl Api {
                     "metadata": {"name": format!("agent-{number}"),
                         "labels": {"app.kubernetes.io/name": "tanso-agent",
                             "app.kubernetes.io/managed-by": "tanso-operator",
-                            "tanso.dev/power-monitor": "scale"}},
+                            "tanso.dev/power-monitor": MONITOR},
+                        "ownerReferences": [{"apiVersion": "apps/v1", "kind": "DaemonSet",
+                            "name": format!("{MONITOR}-agent"), "uid": "scale", "controller": true}]},
                     "spec": {"nodeName": name, "containers": [{"name": "agent", "image": "none",
                         "ports": [{"containerPort": port}]}]}});
                 self.pod("tanso-system", &agent).await

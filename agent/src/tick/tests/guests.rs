@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::names::PodNames;
 use crate::snapshot::details::MachineFigures;
@@ -19,7 +21,7 @@ impl Node {
         fs::create_dir_all(&group).unwrap();
         let mut listed = String::new();
         for (pid, line) in processes {
-            listed += &format!("{pid}\n");
+            writeln!(listed, "{pid}").unwrap();
             let process = self.machine.path().join("proc").join(pid.to_string());
             fs::create_dir_all(&process).unwrap();
             fs::write(process.join("cmdline"), line.replace(' ', "\0")).unwrap();

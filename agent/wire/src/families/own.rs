@@ -88,10 +88,10 @@ families! {
     /// What went otherwise than planned while counting CPU time, since the agent's start
     LOSSES: Counter "" = "tanso_cpu_time_events_total" { event, node_name };
 
-    /// Entries of the map of the agent's programs in the kernel: cpu_time, ended_tasks, and where they are counted processes and hardware_counts; no series without the programs
+    /// Entries of the map of the agent's programs in the kernel; no series without the programs
     MAP_ENTRIES: Gauge "" = "tanso_kernel_map_entries" { map, node_name };
 
-    /// Entries that the map of the agent's programs in the kernel has room for; what finds none in cpu_time goes to the overflow account
+    /// Entries that the map of the agent's programs in the kernel has room for; what finds none in that of CPU time goes to the overflow account
     MAP_ENTRIES_MAX: Gauge "" = "tanso_kernel_map_entries_max" { map, node_name };
 
     /// Reading intervals done since the agent's start

@@ -68,6 +68,75 @@ fn ever_new_pods_of_a_node_end_in_overflow_and_cost_no_more_rows() {
     assert_eq!(book(&mut ledger, &next, now()).unwrap().overflowed, 0);
 }
 
+/// The watch forgets pods that are gone, and with them an agent could charge the
+/// finished pods of any node.
+#[test]
+fn a_finished_pod_is_charged_by_the_node_where_the_cluster_saw_it_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    let seen = |uid: &str, node: &str| PodNames {
+        uid: uid.into(),
+        namespace: "shop".into(),
+        name: uid.into(),
+        node: node.into(),
+        finished_at: Some(START),
+        ..PodNames::default()
+    };
+    let pods = [seen("pod-2", "n1"), seen("pod-3", "")];
+    names::keep(&mut ledger, &pods, now()).unwrap();
+    // Record 2 is of pod-2: nothing of the page is booked.
+    let refused = book(&mut ledger, &page("n2", JOURNAL, 1, 3), now()).unwrap_err();
+    assert_eq!(refused.quarantined(), Some("foreignPod"));
+    let said = refused.to_string();
+    for word in ["\"n2\"", "\"pod-2\"", "\"n1\""] {
+        assert!(said.contains(word), "{said}");
+    }
+    assert_eq!(cursor(&ledger, "n2").unwrap(), None);
+    // Its own node goes on, and so does who speaks of pods that were never placed
+    // or that agents alone have named.
+    book(&mut ledger, &page("n1", JOURNAL, 1, 3), now()).unwrap();
+    let mut unplaced = page("n2", JOURNAL, 3, 3);
+    if let Some(record) = unplaced.records.first_mut() {
+        record.sequence = 1;
+    }
+    unplaced.next_sequence = 1;
+    book(&mut ledger, &unplaced, now()).unwrap();
+    assert_eq!(total(&mut ledger).0, energy_of(1, 3) + energy_of(3, 3));
+}
+
+/// One figure that no sum can hold failed each roll-up from then on, of all nodes.
+#[test]
+fn figures_that_no_sum_can_hold_stop_no_roll_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+    for (days, sequence) in (0..3).zip(1..) {
+        let mut page = page("n1", JOURNAL, sequence, sequence);
+        for record in &mut page.records {
+            record.account = Account::Idle;
+            record.minute = HOUR + days * DAY_S;
+        }
+        book(&mut ledger, &page, now()).unwrap();
+    }
+    for table in ["hours SET cpu_us", "bookings SET energy_uj"] {
+        let most = format!("UPDATE {table} = {}", i64::MAX);
+        ledger.execute(&most, []).unwrap();
+    }
+    let later = |days: i64| Timestamp::from_second(START + days * DAY_S).unwrap();
+    let retention = Retention::default();
+    assert_eq!(
+        roll_up(&mut ledger, retention, later(100)).unwrap().hours,
+        3
+    );
+    let done = roll_up(&mut ledger, retention, later(600)).unwrap();
+    assert_eq!((done.days, done.bookings), (3, 0));
+    let months = "SELECT max(cpu_us), sum(energy_uj) FROM months";
+    let found: (i64, i64) = ledger
+        .query_row(months, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
+    assert_eq!(found.0, i64::MAX);
+    assert_eq!(u128::try_from(found.1).unwrap(), energy_of(1, 3));
+}
+
 /// No clock brings back what is rolled up: it goes by what was booked, too.
 #[test]
 fn a_clock_that_jumps_a_year_ahead_gives_no_hour_away() {
