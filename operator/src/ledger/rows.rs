@@ -189,7 +189,7 @@ fn packed(
         }
         show_day(
             found,
-            day_of(sums(row, 5).map_err(&fault)?, bytes)?,
+            &day_of(sums(row, 5).map_err(&fault)?, bytes)?,
             within,
             visitor,
         )?;
@@ -232,7 +232,7 @@ fn packed_only(
                 let bytes: Option<Vec<u8>> = read(row, 10).map_err(&fault)?;
                 let whole = day_of(sums(row, 5).map_err(&fault)?, bytes)?;
                 let within = |hour: i64| (from..until).contains(&(day + hour));
-                show_day(found, whole, within, visitor)?;
+                show_day(found, &whole, within, visitor)?;
             }
         }
         day += HOURS;
@@ -243,7 +243,7 @@ fn packed_only(
 /// Shows the hours of a row's day that lie within a period.
 fn show_day(
     row: RawHour,
-    day: Day,
+    day: &Day,
     within: impl Fn(i64) -> bool,
     visitor: &mut impl Visitor,
 ) -> Result<(), LedgerFault> {
