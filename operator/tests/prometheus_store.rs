@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tanso_carbon::calendar::{Period, UtcHour};
-use tanso_operator::collect::prometheus::{Address, Source, Store};
+use tanso_operator::collect::prometheus::{Address, Progress, Source, Store};
 use tanso_operator::collect::{CollectMetrics, Collector, NodeBoard};
 use tanso_operator::ledger::{Ledger, LedgerAccount, Scope, Snapshot, query};
 use tanso_power::Provenance;
@@ -63,7 +63,8 @@ fn programs() -> Option<PathBuf> {
 
 /// The samples of one counter: joules (or seconds) by seconds after the begin.
 fn series(text: &mut String, begin: i64, labels: &str, of: impl Fn(i64) -> Option<f64>) {
-    for second in (0..=LASTS_S).step_by(SCRAPE_S) {
+    // A minute more: what comes after shows that what is before is whole.
+    for second in (0..=LASTS_S + 60).step_by(SCRAPE_S) {
         if let Some(value) = of(second) {
             writeln!(text, "{labels} {value} {}", begin + second).expect("a String takes it");
         }
@@ -256,10 +257,10 @@ async fn a_real_prometheus_gives_what_its_counters_grew_and_gives_it_once() {
     }
 
     let ledger = Ledger::open(&folder.path().join("once.db")).unwrap();
-    let mut position = None;
+    let mut progress = Progress::default();
     let end = after(begin, LASTS_S);
     collector(&ledger)
-        .read_on(&source, &mut position, end)
+        .read_on(&source, &mut progress, end)
         .await
         .unwrap();
     let once = booked(&ledger, begin).await;
@@ -286,7 +287,7 @@ async fn a_real_prometheus_gives_what_its_counters_grew_and_gives_it_once() {
     assert_eq!(cpu_us, 5_400_000_000, "half a processor for three hours");
 
     collector(&ledger)
-        .read_on(&source, &mut None, end)
+        .read_on(&source, &mut Progress::default(), end)
         .await
         .unwrap();
     let again = booked(&ledger, begin).await;
@@ -301,7 +302,7 @@ async fn a_real_prometheus_gives_what_its_counters_grew_and_gives_it_once() {
             ..source.clone()
         };
         collector(&parts)
-            .read_on(&source, &mut None, until)
+            .read_on(&source, &mut Progress::default(), until)
             .await
             .unwrap();
     }

@@ -41,6 +41,10 @@ const PIECE_S: i64 = 15 * MINUTE_S;
 /// How long before them a counter may have been seen last, seconds.
 const LOOK_BACK_S: i64 = 15 * MINUTE_S;
 
+/// How far back a node is read again that comes back after a longer while: what a
+/// sender of samples keeps while its store is away (Prometheus: two hours). Seconds.
+const LATE_MAX_S: i64 = 3 * 3_600;
+
 /// A store, and how far back its first reading goes.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -72,6 +76,52 @@ impl Source {
     }
 }
 
+/// How far a store was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Where the last reading ended.
+    next: Option<i64>,
+    /// Nodes that came back and were read again, each with the time up to which it
+    /// was known then: for what is before it is not read once more.
+    again: BTreeMap<String, i64>,
+}
+
+impl Progress {
+    /// Where to read again, if a node came back that what was asked does not reach:
+    /// a sender that kept its samples sends the oldest first, so what was missing is
+    /// there when the newest is.
+    fn back(
+        &mut self,
+        seen: &BTreeMap<String, NodeCurves>,
+        nodes: &BTreeMap<String, NodeAt>,
+        piece: Piece,
+        now: Timestamp,
+    ) -> Option<i64> {
+        let earliest = now.as_second() - LATE_MAX_S;
+        let mut back = None;
+        for (node, curves) in seen {
+            let (Some(at), Some(until)) = (nodes.get(node), curves.known_until(false)) else {
+                continue;
+            };
+            let closed = at.closed_until;
+            let begin = whole_minute(closed.max(earliest));
+            let was_read = self.again.get(node).is_some_and(|known| closed < *known);
+            if begin >= piece.reach() || until <= closed || was_read {
+                continue;
+            }
+            self.again.insert(node.clone(), until);
+            back = Some(back.map_or(begin, |back: i64| back.min(begin)));
+        }
+        back
+    }
+
+    /// Whether all that a node will ever have of a piece is there: it came back after.
+    fn is_past(&self, node: &str, piece: Piece) -> bool {
+        let known = self.again.get(node);
+        known.is_some_and(|known| piece.end < *known)
+    }
+}
+
 const fn whole_minute(time: i64) -> i64 {
     time.div_euclid(MINUTE_S) * MINUTE_S
 }
@@ -86,10 +136,10 @@ impl Collector {
             () = tokio::time::sleep(AGENTS_MAX) => {}
             () = shutdown.begun() => return,
         }
-        let mut position = None;
+        let mut progress = Progress::default();
         loop {
             self.know(pods.homes());
-            let reading = self.read_on(&source, &mut position, Timestamp::now());
+            let reading = self.read_on(&source, &mut progress, Timestamp::now());
             let read = tokio::select! {
                 () = shutdown.begun() => return,
                 read = guarded(Box::pin(reading)) => read,
@@ -106,7 +156,7 @@ impl Collector {
     }
 
     /// Reads and books everything up to two minutes before `now`, piece by
-    /// piece; `position` is where the last reading ended.
+    /// piece; `progress` is how far the last reading came.
     ///
     /// # Errors
     /// If the store does not answer or the ledger fails; what was booked
@@ -114,30 +164,45 @@ impl Collector {
     pub async fn read_on(
         &self,
         source: &Source,
-        position: &mut Option<i64>,
+        progress: &mut Progress,
         now: Timestamp,
     ) -> Result<(), CollectFault> {
         let until = whole_minute(now.as_second() - BEHIND_S);
         loop {
             let nodes = self.booked_nodes().await?;
-            let from = position.unwrap_or_else(|| source.position(&nodes, now));
+            let from = progress
+                .next
+                .unwrap_or_else(|| source.position(&nodes, now));
             if from >= until {
                 let unseen = |connection: &mut _| unseen::count(connection);
                 self.metrics.unseen(self.ledger.call(unseen).await?);
                 return Ok(());
             }
             let end = until.min(from + PIECE_S);
+            let piece = Piece {
+                from,
+                end,
+                is_past: false,
+            };
+            // A minute more: what was counted in it shows that those before are whole.
             let lines = source
                 .store
-                .range(&books::metrics(), from - LOOK_BACK_S, end)
+                .range(&books::metrics(), piece.reach(), end + MINUTE_S)
                 .await?;
-            for (node, curves) in books::by_node(&lines) {
-                let known = nodes.get(&node);
-                let piece = Piece { from, end };
-                self.book_node(source, &node, &curves, known, piece, now)
+            let seen = books::by_node(&lines);
+            if let Some(back) = progress.back(&seen, &nodes, piece, now) {
+                progress.next = Some(back);
+                continue;
+            }
+            for (node, curves) in &seen {
+                let piece = Piece {
+                    is_past: progress.is_past(node, piece),
+                    ..piece
+                };
+                self.book_node(source, node, curves, nodes.get(node), piece, now)
                     .await?;
             }
-            *position = Some(end);
+            progress.next = Some(end);
         }
     }
 
@@ -161,14 +226,20 @@ impl Collector {
         let journal = source.journal();
         let is_own = known.is_some_and(|at| at.journal == journal.to_string());
         let mut sequence = known.filter(|_| is_own).map_or(0, |at| at.sequence);
-        // What was booked is not booked again, whoever brought it.
-        let from = known.map_or(piece.from, |at| at.closed_until.max(piece.from));
-        if from >= piece.end {
+        // What was booked is not booked again, whoever brought it; what was not, as far
+        // back as it was asked for.
+        let from = known.map_or(piece.from, |at| at.closed_until.max(piece.reach()));
+        // What comes late is missing at the end: that stays open.
+        let until = curves.known_until(piece.is_past);
+        let until = until.map(|until| until.min(piece.end));
+        let Some(until) = until.filter(|until| *until > from) else {
             return Ok(());
-        }
+        };
+        let mut records = curves.records(from, sequence);
+        records.retain(|record| record.minute < until);
         let mut last_minute = LastMinute::default();
         let homes = self.homes();
-        for (records, closed_until) in pages(curves.records(from, sequence), piece.end) {
+        for (records, closed_until) in pages(records, until) {
             let after = Cursor { journal, sequence };
             let last = records.last().map_or(sequence, |one| one.sequence);
             let page = EnergyPage {
@@ -219,6 +290,15 @@ impl Collector {
 struct Piece {
     from: i64,
     end: i64,
+    /// Whether nothing of it comes any more.
+    is_past: bool,
+}
+
+impl Piece {
+    /// From when on counters are asked for.
+    const fn reach(self) -> i64 {
+        self.from - LOOK_BACK_S
+    }
 }
 
 /// Whole minutes together up to the limit of a page, each with the end of its

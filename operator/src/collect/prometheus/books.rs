@@ -153,6 +153,28 @@ impl NodeCurves {
         all.any(|curve| curve.is_seen_at(time))
     }
 
+    /// Up to when it is known what it used, by the counters that its energy is of;
+    /// `None` where nothing was counted. Of what is past the last value counts,
+    /// though no other follows it.
+    #[must_use]
+    pub fn known_until(&self, is_past: bool) -> Option<i64> {
+        let pods = || self.pods.values();
+        let curves: Vec<&Curve> = if !self.total.is_empty() {
+            self.total.values().collect()
+        } else if !self.zones.is_empty() {
+            self.zones.values().collect()
+        } else {
+            let energy = pods().flat_map(|pod| pod.zones.values());
+            energy
+                .chain(pods().flat_map(|pod| pod.cpu.values()))
+                .collect()
+        };
+        let changes = curves.into_iter().filter_map(Curve::last_change);
+        changes
+            .map(|(before, after)| if is_past { after } else { before })
+            .max()
+    }
+
     /// The zones that make the node's total.
     fn counted(&self) -> Vec<&Zone> {
         let present = || self.zones.keys();

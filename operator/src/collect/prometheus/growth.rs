@@ -54,6 +54,19 @@ impl Curve {
         self.0.contains_key(&time)
     }
 
+    /// The times of the last two values that differ. The earlier one is whole: a
+    /// sample that comes after shows that none before it is under way. The later one
+    /// may be of the middle of its minute, and what a store repeats of a sample is no
+    /// other value.
+    #[must_use]
+    pub fn last_change(&self) -> Option<(i64, i64)> {
+        let values = self.0.iter().zip(self.0.iter().skip(1));
+        let mut changes = values.filter(|((_, before), (_, after))| before != after);
+        changes
+            .next_back()
+            .map(|((before, _), (after, _))| (*before, *after))
+    }
+
     /// What it grew in each minute that begins at `from` or later. A counter
     /// that falls began anew at 0. One that appears counts from 0 if
     /// `was_seen` says of the minute's begin that its source was seen then:
@@ -144,6 +157,23 @@ mod tests {
             amounts(&new.growth(600, |_| false)),
             [(12, 1_000_000, false)]
         );
+    }
+
+    /// What a store repeats looks like a counter that stands: it is known to when
+    /// the next value comes.
+    #[test]
+    fn values_are_whole_up_to_the_last_that_another_one_follows() {
+        let change = |values: &[(i64, f64)]| {
+            let (before, after) = curve(values).last_change()?;
+            Some((before / MINUTE_S, after / MINUTE_S))
+        };
+        assert_eq!(change(&[(10, 1.0), (11, 2.0), (12, 3.0)]), Some((11, 12)));
+        let repeated = [(10, 1.0), (11, 2.0), (12, 2.0), (13, 2.0)];
+        assert_eq!(change(&repeated), Some((10, 11)));
+        assert_eq!(change(&[(10, 1.0), (11, 2.0), (17, 9.0)]), Some((11, 17)));
+        assert_eq!(change(&[(10, 9.0), (11, 2.0)]), Some((10, 11)));
+        assert_eq!(change(&[(10, 1.0), (11, 1.0)]), None);
+        assert_eq!(change(&[]), None);
     }
 
     #[test]
