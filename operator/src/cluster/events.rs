@@ -95,7 +95,8 @@ impl Events {
     }
 
     /// Publishes an Event for each condition of `types` whose status or reason
-    /// changed: a warning when that is bad news (`False`, or `Stalled=True`).
+    /// changed: a warning when that is bad news (`False`, or `True` of `Stalled`
+    /// and `Conflicted`).
     pub async fn on_transitions(
         &self,
         regarding: &ObjectReference,
@@ -121,7 +122,7 @@ impl Events {
 
 fn tone(change: &Condition) -> EventType {
     let bad = match change.type_.as_str() {
-        "Stalled" => "True",
+        "Stalled" | "Conflicted" => "True",
         "Reconciling" => return EventType::Normal,
         _ => "False",
     };

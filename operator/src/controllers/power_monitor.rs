@@ -8,7 +8,8 @@
 //!   clusterroles "tanso-agent",
 //!   "tanso-token-reviewer", "tanso-agent-samples": bind
 //! - in its own namespace: serviceaccounts, configmaps, services, daemonsets,
-//!   deployments: get, list, watch, create, patch, delete; pods: list;
+//!   deployments: get, list, watch, create, patch, and of all but daemonsets
+//!   delete; pods: list;
 //!   secrets (certificates), persistentvolumeclaims, poddisruptionbudgets,
 //!   networkpolicies, servicemonitors, cert-manager's certificates: get,
 //!   create, patch, delete
@@ -43,7 +44,7 @@ use self::build::{Installation, MANAGED_BY, Plan, build};
 use self::certificates::CertificateFault;
 use self::facts::SharedFacts;
 use self::observe::{Live, NodeStore, ObserveFault, Observed, Observer};
-use self::overlap::{Claimant, conflict};
+use self::overlap::{Claimant, Conflict, conflict, own_nodes};
 use self::status::{Findings, Outcome, compute, first_visit};
 use self::validate::{ValidatedPowerMonitor, validate};
 use crate::cluster::apply::{Applier, ApplyFault};
@@ -67,6 +68,9 @@ const PATIENT: Duration = Duration::from_secs(15);
 
 /// First and last pause after a failure that may pass.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
+
+/// Conditions whose transitions are told as Events.
+const TOLD: [&str; 2] = [types::READY, types::CONFLICTED];
 
 /// What the controller works with.
 pub struct Context {
@@ -143,6 +147,7 @@ impl Context {
             owner: &owner,
             authority: None,
             has_service_monitors: live.has_service_monitors,
+            older: &[],
         };
         let (agent, server) = (live.agent_tls.as_ref(), live.model_tls.as_ref());
         if let Ok(Some(authority)) = certificates::authority(plan, agent, server) {
@@ -276,6 +281,17 @@ pub async fn visit(context: &Context, name: &str) -> Action {
     action
 }
 
+/// The nodes that a monitor's selector chooses.
+#[derive(Default)]
+struct Chosen {
+    /// Those that it measures, by name.
+    own: Vec<String>,
+    /// Those that older monitors measure.
+    conflict: Option<Conflict>,
+    /// The monitors that are older and could choose some of them.
+    older: Vec<Claimant>,
+}
+
 enum Done {
     Calm,
     Gone,
@@ -307,7 +323,14 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         Ok(valid) => valid,
         Err(faults) => {
             tracing::warn!(error = %faults, "the spec is not valid");
-            conclude(context, &observed, None, Outcome::Invalid(&faults), &[]).await?;
+            conclude(
+                context,
+                &observed,
+                None,
+                Outcome::Invalid(&faults),
+                &Chosen::default(),
+            )
+            .await?;
             return Ok(Done::Terminal);
         }
     };
@@ -316,7 +339,12 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         created: observed.monitor.creation_timestamp(),
         node_selector: valid.node_selector.clone(),
     };
-    let chosen = chosen(&observed, &valid);
+    let older = overlap::older(&me, &observed.others);
+    let nodes = Chosen {
+        own: own_nodes(&me, &older, &observed.nodes),
+        conflict: conflict(&me, &older, &observed.nodes),
+        older,
+    };
     context.trust_live(&observed, &valid);
     if observed.monitor.spec.suspend {
         let running = Rollout {
@@ -329,23 +357,12 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
             &observed,
             Some(&valid),
             Outcome::Suspended(&running),
-            &chosen,
+            &nodes,
         )
         .await?;
         return Ok(Done::Calm);
     }
-    if let Some(conflict) = conflict(&me, &observed.others, &observed.nodes) {
-        let removed = context.hand.remove_all(&observed.live).await;
-        return match removed {
-            Ok(_) => {
-                let outcome = Outcome::Conflicted(&conflict);
-                conclude(context, &observed, Some(&valid), outcome, &[]).await?;
-                Ok(Done::Terminal)
-            }
-            Err(fault) => failed(context, &observed, &valid, &fault, &chosen).await,
-        };
-    }
-    Box::pin(roll_out(context, &observed, &valid, &chosen)).await
+    Box::pin(roll_out(context, &observed, &valid, &nodes)).await
 }
 
 /// Says of a monitor that is being deleted who keeps it, if anybody does.
@@ -372,7 +389,7 @@ async fn roll_out(
     context: &Context,
     observed: &Observed,
     valid: &ValidatedPowerMonitor,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<Done, ApplyFault> {
     let Some(owner) = observed.monitor.controller_owner_ref(&()) else {
         // Whatever the API server answers has a name and a UID.
@@ -384,14 +401,15 @@ async fn roll_out(
         owner: &owner,
         authority: None,
         has_service_monitors: observed.live.has_service_monitors,
+        older: &nodes.older,
     };
     let authority = match Box::pin(certify(context, plan, &observed.live)).await {
         Ok(authority) => authority,
         Err(Uncertified::Waits(fault)) => {
-            return waits(context, observed, valid, &fault, chosen).await;
+            return waits(context, observed, valid, &fault, nodes).await;
         }
         Err(Uncertified::Rollout(fault)) => {
-            return failed(context, observed, valid, &fault, chosen).await;
+            return failed(context, observed, valid, &fault, nodes).await;
         }
     };
     let plan = Plan {
@@ -405,19 +423,19 @@ async fn roll_out(
             if valid.tls.is_none()
                 && let Err(fault) = context.hand.forget_secrets(&observed.live).await
             {
-                return failed(context, observed, valid, &fault, chosen).await;
+                return failed(context, observed, valid, &fault, nodes).await;
             }
             conclude(
                 context,
                 observed,
                 Some(valid),
                 Outcome::RolledOut(&rollout),
-                chosen,
+                nodes,
             )
             .await?;
             Ok(Done::Calm)
         }
-        Err(fault) => failed(context, observed, valid, &fault, chosen).await,
+        Err(fault) => failed(context, observed, valid, &fault, nodes).await,
     }
 }
 
@@ -451,7 +469,7 @@ async fn waits(
     observed: &Observed,
     valid: &ValidatedPowerMonitor,
     fault: &CertificateFault,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<Done, ApplyFault> {
     let message = fault.to_string();
     tracing::warn!(error = message, "certificates are not there yet");
@@ -460,20 +478,9 @@ async fn waits(
         reason: reasons::NOT_FOUND,
         message: &message,
     };
-    conclude(context, observed, Some(valid), outcome, chosen).await?;
+    conclude(context, observed, Some(valid), outcome, nodes).await?;
     // It comes without a change of the monitor.
     Ok(Done::Terminal)
-}
-
-fn chosen(observed: &Observed, valid: &ValidatedPowerMonitor) -> Vec<String> {
-    let mut chosen: Vec<String> = observed
-        .nodes
-        .iter()
-        .filter(|node| node.matches(&valid.node_selector))
-        .map(|node| node.name.clone())
-        .collect();
-    chosen.sort();
-    chosen
 }
 
 /// Writes the status and tells its transitions.
@@ -482,7 +489,7 @@ async fn conclude(
     observed: &Observed,
     valid: Option<&ValidatedPowerMonitor>,
     outcome: Outcome<'_>,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<(), ApplyFault> {
     let monitor = &observed.monitor;
     let before = monitor.status.as_ref();
@@ -490,7 +497,8 @@ async fn conclude(
     let mut findings = Findings {
         generation: monitor.metadata.generation,
         before,
-        chosen,
+        chosen: &nodes.own,
+        conflict: nodes.conflict.as_ref(),
         trouble: None,
         facts: &facts,
         wants_model_server: valid.is_some_and(|valid| valid.model_server.is_some()),
@@ -539,7 +547,7 @@ async fn publish(
     let regarding = monitor.object_ref(&());
     context
         .events
-        .on_transitions(&regarding, &[types::READY], before, &after.conditions)
+        .on_transitions(&regarding, &TOLD, before, &after.conditions)
         .await;
     Ok(())
 }
@@ -549,7 +557,7 @@ async fn failed(
     observed: &Observed,
     valid: &ValidatedPowerMonitor,
     fault: &RolloutFault,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<Done, ApplyFault> {
     let (class, reason) = match fault {
         RolloutFault::Foreign { .. } => (Class::Terminal, reasons::CONFLICTED),
@@ -562,7 +570,7 @@ async fn failed(
         reason,
         message: &message,
     };
-    conclude(context, observed, Some(valid), outcome, chosen).await?;
+    conclude(context, observed, Some(valid), outcome, nodes).await?;
     Ok(if class == Class::Terminal {
         Done::Terminal
     } else {
@@ -621,7 +629,7 @@ async fn tell(
         reason,
         message,
     };
-    conclude(context, &observed, None, outcome, &[]).await?;
+    conclude(context, &observed, None, outcome, &Chosen::default()).await?;
     Ok(if class == Class::Terminal {
         Done::Terminal
     } else {
@@ -650,3 +658,6 @@ impl Context {
         pause / 2 + (pause / 2).saturating_mul(random) / 1_000
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,8 +26,6 @@ pub enum Outcome<'a> {
     RolledOut(&'a Rollout),
     /// `spec.suspend` is set; this runs.
     Suspended(&'a Rollout),
-    /// An older monitor measures one of the nodes.
-    Conflicted(&'a Conflict),
     /// The spec asks for what cannot be.
     Invalid(&'a Faults),
     /// A step failed.
@@ -48,8 +46,10 @@ pub struct Findings<'a> {
     pub generation: Option<i64>,
     /// The status before.
     pub before: Option<&'a PowerMonitorStatus>,
-    /// Names of the chosen nodes.
+    /// Names of the chosen nodes, without those that older monitors measure.
     pub chosen: &'a [String],
+    /// The older monitors' nodes among the chosen.
+    pub conflict: Option<&'a Conflict>,
     /// What keeps a pod from being ready.
     pub trouble: Option<&'a str>,
     /// What the agents said.
@@ -110,31 +110,6 @@ pub fn compute(findings: &Findings<'_>, outcome: Outcome<'_>) -> PowerMonitorSta
     match outcome {
         Outcome::RolledOut(rollout) => running(findings, rollout, false, &mut status),
         Outcome::Suspended(rollout) => running(findings, rollout, true, &mut status),
-        Outcome::Conflicted(conflict) => {
-            status.nodes = NodeCounts::default();
-            status.summary = Some(summary(findings, &status.nodes));
-            let parts = say("False", reasons::CONFLICTED, "removed while conflicted");
-            put(
-                &mut status,
-                types::AGENTS_READY,
-                &parts,
-                findings.generation,
-                findings.now,
-            );
-            put(
-                &mut status,
-                types::MODEL_SERVER_READY,
-                &parts,
-                findings.generation,
-                findings.now,
-            );
-            stalled(
-                findings,
-                reasons::CONFLICTED,
-                &conflict.to_string(),
-                &mut status,
-            );
-        }
         Outcome::Invalid(faults) => {
             stalled(
                 findings,
@@ -173,7 +148,10 @@ fn running(
     } else {
         agents.clone()
     };
-    let no_nodes = ready.reason == reasons::NO_MATCHING_NODES;
+    let no_nodes = [reasons::NO_MATCHING_NODES, reasons::CONFLICTED].contains(&&*ready.reason);
+    if let Some(conflict) = findings.conflict.filter(|_| !no_nodes) {
+        ready.message = format!("{}; {conflict}", ready.message);
+    }
     if suspended {
         reasons::SUSPENDED.clone_into(&mut ready.reason);
         ready.message = format!("suspended, changes of the spec wait; {}", ready.message);
@@ -200,6 +178,19 @@ fn running(
         put(status, type_, content, findings.generation, findings.now);
     }
     service_monitors(findings, status);
+    conflicted(findings, status);
+}
+
+/// Said while there is a conflict, and not at all without one.
+fn conflicted(findings: &Findings<'_>, status: &mut PowerMonitorStatus) {
+    let type_ = types::CONFLICTED;
+    match findings.conflict {
+        Some(conflict) => {
+            let content = say("True", reasons::CONFLICTED, conflict.to_string());
+            put(status, type_, &content, findings.generation, findings.now);
+        }
+        None => status.conditions.retain(|c| c.type_ != type_),
+    }
 }
 
 /// Said where they are wished, and nowhere else.
@@ -278,6 +269,9 @@ fn put(
 }
 
 fn agents(findings: &Findings<'_>, set: Option<&DaemonSet>) -> Say {
+    if let Some(conflict) = findings.conflict.filter(|_| findings.chosen.is_empty()) {
+        return say("False", reasons::CONFLICTED, conflict.to_string());
+    }
     if findings.chosen.is_empty() {
         return say(
             "False",

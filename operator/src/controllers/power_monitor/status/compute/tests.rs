@@ -50,6 +50,7 @@ fn findings<'a>(chosen: &'a [String], facts: &'a Facts) -> Findings<'a> {
         generation: Some(3),
         before: None,
         chosen,
+        conflict: None,
         trouble: Some("pod \"p\": ErrImagePull"),
         facts,
         wants_model_server: true,
@@ -378,4 +379,66 @@ fn of_service_monitors_is_said_what_is_wished_and_nothing_else() {
     given.service_monitors = None;
     let unwished = compute(&given, Outcome::RolledOut(&rollout));
     assert!(condition(&unwished.conditions, types::SERVICE_MONITORS_READY).is_none());
+}
+
+fn conflict(count: usize, chosen: usize) -> Conflict {
+    Conflict {
+        with: "elder".to_owned(),
+        count,
+        chosen,
+        first: "x".to_owned(),
+    }
+}
+
+/// One node of both pools took the agents of all others away, and the learned
+/// models with them.
+#[test]
+fn nodes_of_an_older_monitor_are_told_and_the_others_are_measured() {
+    let chosen = nodes(&["a", "b"]);
+    let facts = told(&[("a", Some(Provenance::Measured), 17)]);
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 2, 2, 2)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let shared = conflict(1, 3);
+    let mut given = findings(&chosen, &facts);
+    given.conflict = Some(&shared);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(brief(&status)["Ready"], "True Succeeded");
+    assert_eq!(brief(&status)["Stalled"], "False Succeeded");
+    assert_eq!(brief(&status)["Conflicted"], "True Conflicted");
+    let said = condition(&status.conditions, types::CONFLICTED).unwrap();
+    assert!(
+        said.message
+            .starts_with("PowerMonitor \"elder\" is older and measures 1 of the 3 chosen nodes"),
+        "{}",
+        said.message
+    );
+    let mut after = findings(&chosen, &facts);
+    after.before = Some(&status);
+    let status = compute(&after, Outcome::RolledOut(&rollout));
+    assert!(condition(&status.conditions, types::CONFLICTED).is_none());
+}
+
+#[test]
+fn a_monitor_whose_nodes_are_all_an_older_ones_stalls_and_says_so() {
+    let facts = Facts::default();
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 0, 0, 0)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let all = conflict(3, 3);
+    let mut given = findings(&[], &facts);
+    given.conflict = Some(&all);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(
+        brief(&status),
+        json!({
+            "Ready": "False Conflicted", "Reconciling": "False Succeeded", "Stalled": "True Conflicted",
+            "AgentsReady": "False Conflicted", "ModelServerReady": "True Succeeded",
+            "Conflicted": "True Conflicted",
+        })
+    );
 }
