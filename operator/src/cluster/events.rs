@@ -126,8 +126,9 @@ fn tone(change: &Condition) -> EventType {
         "Reconciling" => return EventType::Normal,
         _ => "False",
     };
-    // A rollout that is under way is no bad news.
-    if change.status == bad && change.reason != "RolloutInProgress" {
+    // A rollout that is under way is no bad news, nor is a node that just came.
+    let passes = ["RolloutInProgress", "NodesLeftOut"].contains(&change.reason.as_str());
+    if change.status == bad && !passes {
         EventType::Warning
     } else {
         EventType::Normal

@@ -20,6 +20,7 @@ pub mod certificates;
 pub mod facts;
 pub mod observe;
 pub mod overlap;
+pub mod pods;
 pub mod status;
 pub mod validate;
 
@@ -70,7 +71,7 @@ const PATIENT: Duration = Duration::from_secs(15);
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
 
 /// Conditions whose transitions are told as Events.
-const TOLD: [&str; 2] = [types::READY, types::CONFLICTED];
+const TOLD: [&str; 3] = [types::READY, types::DATA_FRESH, types::CONFLICTED];
 
 /// What the controller works with.
 pub struct Context {
@@ -493,35 +494,30 @@ async fn conclude(
 ) -> Result<(), ApplyFault> {
     let monitor = &observed.monitor;
     let before = monitor.status.as_ref();
-    let facts = context.facts.facts();
+    let now = Timestamp::now();
+    let facts = context.facts.facts(now);
     let mut findings = Findings {
         generation: monitor.metadata.generation,
         before,
         chosen: &nodes.own,
         conflict: nodes.conflict.as_ref(),
         trouble: None,
+        agents_on: None,
         facts: &facts,
         wants_model_server: valid.is_some_and(|valid| valid.model_server.is_some()),
         service_monitors: valid
             .and_then(|valid| valid.scrape.as_ref())
             .map(|_| observed.live.has_service_monitors),
-        now: Timestamp::now(),
+        now,
     };
     let mut after = compute(&findings, outcome);
-    let rolls = |after: &PowerMonitorStatus| {
-        after
-            .conditions
-            .iter()
-            .any(|c| c.reason == reasons::ROLLOUT_IN_PROGRESS)
-    };
-    if rolls(&after)
-        && let Some(trouble) = context
-            .observer
-            .trouble(&monitor.name_any())
-            .await
-            .unwrap_or(None)
+    let asks = [reasons::ROLLOUT_IN_PROGRESS, reasons::NODES_LEFT_OUT];
+    let mut conditions = after.conditions.iter();
+    if conditions.any(|c| asks.contains(&c.reason.as_str()))
+        && let Ok(pods) = context.observer.pods(&monitor.name_any(), now).await
     {
-        findings.trouble = Some(&trouble);
+        findings.trouble = pods.trouble();
+        findings.agents_on = Some(&pods.agents_on);
         after = compute(&findings, outcome);
     }
     after.last_handled_reconcile_at = requested_at(monitor);
