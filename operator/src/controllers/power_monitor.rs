@@ -25,7 +25,6 @@ pub mod status;
 pub mod validate;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,8 +50,8 @@ use self::validate::{ValidatedPowerMonitor, validate};
 use crate::cluster::apply::{Applier, ApplyFault};
 use crate::cluster::fault::Class;
 use crate::cluster::{
-    Claim, Conditions, Events, POWER_MONITOR_MANAGER, Readable, Unreadable, kept_by, readable,
-    requested_at,
+    Claim, Conditions, Events, POWER_MONITOR_MANAGER, Readable, Unreadable, kept_by,
+    readable, requested_at,
 };
 use crate::collect::{AgentTrust, TrustBoard};
 use crate::guard::guarded;
@@ -67,8 +66,8 @@ const CALM: Duration = Duration::from_secs(30);
 /// Time to the next visit when somebody has to act first.
 const PATIENT: Duration = Duration::from_secs(15);
 
-/// First and last pause after a failure that may pass.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
+/// Pauses after a failure that may pass.
+const BACK_OFF: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_mins(2));
 
 /// Conditions whose transitions are told as Events.
 const TOLD: [&str; 3] = [types::READY, types::DATA_FRESH, types::CONFLICTED];
@@ -641,17 +640,12 @@ impl Context {
             .remove(name);
     }
 
-    /// The pause after one more failure in a row: doubled each time, with
-    /// jitter, so that many do not come back at once.
+    /// The pause after one more failure in a row.
     fn pause(&self, name: &str) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(name.to_owned()).or_insert(0);
         *count = count.saturating_add(1);
-        let (first, last) = BACKOFF;
-        let pause = first.saturating_mul(1 << (*count - 1).min(8)).min(last);
-        // A fresh RandomState hashes to a fresh random number.
-        let random = u32::try_from(RandomState::new().hash_one(name) % 1_000).unwrap_or(0);
-        pause / 2 + (pause / 2).saturating_mul(random) / 1_000
+        BACK_OFF.after(*count)
     }
 }
 
