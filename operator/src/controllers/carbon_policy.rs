@@ -111,6 +111,18 @@ struct Shared {
     edited: Mutex<HashSet<String>>,
 }
 
+impl Shared {
+    /// Forgets policies that are gone: one that has no finalizer is not visited
+    /// once more when it goes.
+    async fn forget_others(&self, there: &HashSet<String>) {
+        self.visits
+            .lock()
+            .await
+            .retain(|uid, _| there.contains(uid));
+        self.edited.lock().await.retain(|uid| there.contains(uid));
+    }
+}
+
 /// The last visit of a policy.
 #[derive(Clone, Debug)]
 struct Visit {

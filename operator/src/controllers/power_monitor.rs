@@ -50,7 +50,7 @@ use self::validate::{ValidatedPowerMonitor, validate};
 use crate::cluster::apply::{Applier, ApplyFault};
 use crate::cluster::fault::Class;
 use crate::cluster::{
-    Claim, Conditions, Events, POWER_MONITOR_MANAGER, Readable, Unreadable, kept_by,
+    BackOff, Claim, Conditions, Events, POWER_MONITOR_MANAGER, Readable, Unreadable, kept_by,
     readable, requested_at,
 };
 use crate::collect::{AgentTrust, TrustBoard};
@@ -123,6 +123,16 @@ impl Context {
     pub fn trusting(mut self, board: TrustBoard) -> Self {
         self.trust = board;
         self
+    }
+
+    /// Forgets monitors that are gone.
+    fn forget_others(&self, observed: &Observed) {
+        let name = observed.monitor.name_any();
+        let is_there =
+            |other: &str| other == name || observed.others.iter().any(|one| one.name == other);
+        self.trust.retain(is_there);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.retain(|other, _| is_there(other));
     }
 
     /// Tells the collector whom to trust for the monitor's agents.
@@ -306,6 +316,7 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         Err(ObserveFault::Going(monitor)) => return going(context, &monitor).await,
         Err(fault) => return Box::pin(unobserved(context, name, &fault)).await,
     };
+    context.forget_others(&observed);
     if observed.monitor.status.is_none() {
         let status = first_visit(observed.monitor.metadata.generation, Timestamp::now());
         if status::write(
