@@ -27,6 +27,12 @@ pub mod types {
         /// The `ServiceMonitor`s that a `PowerMonitor` asks for are there; False while
         /// their kind is not installed. Absent where they are not asked for.
         SERVICE_MONITORS_READY = "ServiceMonitorsReady";
+        /// The agents of a `PowerMonitor` are read and their answers taken; False names those
+        /// that are silent (`Stale`) or refused (`Quarantined`). Absent before the first was read.
+        DATA_FRESH = "DataFresh";
+        /// An older `PowerMonitor` measures some of the chosen nodes: they are left to it,
+        /// and the message names it. Absent where there is none.
+        CONFLICTED = "Conflicted";
         /// True when compliant, False when not, Unknown with the verdict as reason.
         COMPLIANT = "Compliant";
         /// The intensity series covers the evaluated hours.
@@ -58,7 +64,11 @@ pub mod reasons {
         ROLLOUT_IN_PROGRESS = "RolloutInProgress";
         /// No node matches the node selector.
         NO_MATCHING_NODES = "NoMatchingNodes";
-        /// An older `PowerMonitor` already measures one of the nodes.
+        /// Some of the chosen nodes take no agent; the message names them.
+        NODES_LEFT_OUT = "NodesLeftOut";
+        /// What an agent answers is refused; the message names the node and says why.
+        QUARANTINED = "Quarantined";
+        /// An older `PowerMonitor` measures the nodes, or an object of a name that is needed is somebody else's.
         CONFLICTED = "Conflicted";
         /// The spec asks for what cannot be.
         INVALID_SPEC = "InvalidSpec";
@@ -100,7 +110,7 @@ pub mod reasons {
 }
 
 /// Reasons of Events that are no condition's. Every other Event carries the
-/// reason and the message of a condition that changed: `Ready` of a
+/// reason and the message of a condition that changed: `Ready`, `DataFresh` and `Conflicted` of a
 /// `PowerMonitor`, `Stalled`, `IntensityFresh` and `PlacesKnown` of a policy.
 pub mod events {
     words! {

@@ -57,6 +57,7 @@ const PRIORITY_CLASS_IS: &str = "'priorityClassName \"' + self + '\"; accepted i
     printcolumn(name = "Modelled", type_ = "integer", json_path = ".status.nodes.modelled"),
     printcolumn(name = "Simulated", type_ = "integer", json_path = ".status.nodes.simulated"),
     printcolumn(name = "None", type_ = "integer", json_path = ".status.nodes.none"),
+    printcolumn(name = "Stale", type_ = "integer", priority = 1, json_path = ".status.nodes.stale"),
     printcolumn(name = "Power", type_ = "string", json_path = ".status.summary.power"),
     printcolumn(name = "Reason", type_ = "string", priority = 1, json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Message", type_ = "string", priority = 1, json_path = ".status.conditions[?(@.type==\"Ready\")].message"),

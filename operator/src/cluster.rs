@@ -4,6 +4,7 @@
 //! Judges nothing.
 
 pub mod apply;
+pub mod back_off;
 pub mod conditions;
 pub mod events;
 pub mod fault;
@@ -17,6 +18,7 @@ use kube::{Resource, ResourceExt as _};
 use tanso_crds::REQUESTED_AT;
 
 pub use apply::{Applied, Applier, ApplyFault, Change};
+pub use back_off::BackOff;
 pub use conditions::{Conditions, condition, transitions};
 pub use events::Events;
 pub use fault::Class;

@@ -87,6 +87,16 @@ pub enum CollectFault {
     Panicked(#[from] Panicked),
 }
 
+impl CollectFault {
+    /// Whether there was an answer, and it was refused for what it says.
+    fn is_quarantine(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. } | Self::Ledger(LedgerFault::Implausible { .. })
+        )
+    }
+}
+
 /// The collector of a cluster.
 #[derive(Clone)]
 pub struct Collector {
@@ -306,7 +316,7 @@ impl Collector {
             Err(error) => {
                 self.metrics.failed();
                 tracing::warn!(node = agent.node, pod = agent.pod, %error, "collecting from an agent failed");
-                self.board.failed(agent, error.to_string());
+                self.board.failed(agent, &error, now);
             }
         }
     }

@@ -7,10 +7,11 @@
 pub(crate) mod record;
 mod wanted;
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -24,6 +25,7 @@ use tanso_intensity::http::guard::Guard;
 use tanso_intensity::http::{Http, HttpFault};
 use tanso_intensity::service::prometheus::number;
 use tanso_intensity::{IntensityProvider as _, Loaded, Marginal, ProviderFault};
+use tokio::time::Instant;
 
 use crate::cluster::ApplyFault;
 use crate::cluster::apply::bounded;
@@ -65,9 +67,23 @@ impl Asked {
 pub struct Feeds {
     http: Http,
     folder: Option<PathBuf>,
-    by_wish: Arc<Mutex<HashMap<String, Arc<Feed>>>>,
+    by_wish: Arc<Mutex<HashMap<String, Wished>>>,
     numbers: Arc<Mutex<HashMap<(String, String), Number>>>,
 }
+
+/// A feed, and when it was wished last.
+struct Wished {
+    feed: Arc<Feed>,
+    at: Instant,
+}
+
+/// How long nobody may wish a feed before it is forgotten: longer than any
+/// interval of a policy. Its file stays.
+const UNWISHED_KEPT: Duration = Duration::from_hours(48);
+
+/// Most files of feeds; the oldest of those that nobody wishes go. Each credential,
+/// zone and age is one more.
+const FILES_MAX: usize = 1_000;
 
 /// What a query gave, and until when it is not asked again.
 type Number = (Instant, Result<f64, String>);
@@ -200,12 +216,17 @@ impl Feeds {
             crate::controllers::carbon_policy::validate::seconds(&spec.intensity.stale_after);
         let stale_after = stale_after(seconds);
         let key = format!("{key} {}", span_in_key(stale_after));
+        let now = Instant::now();
         let mut feeds = self.by_wish.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(feed) = feeds.get(&key) {
-            return Ok(Arc::clone(feed));
+        if let Some(wished) = feeds.get_mut(&key) {
+            wished.at = now;
+            return Ok(Arc::clone(&wished.feed));
         }
-        let file = Digest::of_text(&key);
-        let file = file.as_str().rsplit(':').next().unwrap_or_default();
+        feeds.retain(|_, wished| now.duration_since(wished.at) < UNWISHED_KEPT);
+        if let Some(folder) = &self.folder {
+            let wished: HashSet<String> = feeds.keys().map(|key| file_name(key)).collect();
+            forget_files(folder, &wished, FILES_MAX);
+        }
         let feed = Arc::new(Feed::new(Setting {
             name: provider.name.clone(),
             endpoint,
@@ -214,11 +235,46 @@ impl Feeds {
             file: self
                 .folder
                 .as_ref()
-                .map(|folder| folder.join(format!("{file}.json"))),
+                .map(|folder| folder.join(file_name(&key))),
             stale_after,
         }));
-        feeds.insert(key, Arc::clone(&feed));
+        let wished = Wished {
+            feed: Arc::clone(&feed),
+            at: now,
+        };
+        feeds.insert(key, wished);
         Ok(feed)
+    }
+}
+
+/// The name of a feed's file.
+fn file_name(key: &str) -> String {
+    let digest = Digest::of_text(key);
+    let digest = digest.as_str().rsplit(':').next().unwrap_or_default();
+    format!("{digest}.json")
+}
+
+/// Removes the oldest files of a folder that nobody wishes, until one more makes
+/// at most `most`. What cannot be removed stays: it is room, and no harm.
+fn forget_files(folder: &Path, wished: &HashSet<String>, most: usize) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    let of_feeds: Vec<_> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".json"))
+        .collect();
+    let surplus = (of_feeds.len() + 1).saturating_sub(most);
+    let mut unwished: Vec<_> = of_feeds
+        .iter()
+        .filter(|entry| !wished.contains(&*entry.file_name().to_string_lossy()))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    unwished.sort();
+    for (_, path) in unwished.iter().take(surplus) {
+        if let Err(error) = fs::remove_file(path) {
+            tracing::warn!(%error, path = %path.display(), "a feed that nobody wishes cannot be removed");
+        }
     }
 }
 
@@ -274,6 +330,68 @@ async fn credentials(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each new credential left a file for ever.
+    #[test]
+    fn of_too_many_files_the_oldest_that_nobody_wishes_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, second: u64| {
+            let file = fs::File::create(folder.path().join(name)).unwrap();
+            let at = std::time::UNIX_EPOCH + Duration::from_secs(second);
+            file.set_modified(at).unwrap();
+        };
+        for (name, second) in [
+            ("wished.json", 1),
+            ("old.json", 2),
+            ("newer.json", 3),
+            ("not-a-feed", 0),
+        ] {
+            write(name, second);
+        }
+        let names = || {
+            let all = fs::read_dir(folder.path()).unwrap();
+            let mut all: Vec<String> = all
+                .map(|one| one.unwrap().file_name().into_string().unwrap())
+                .collect();
+            all.sort();
+            all
+        };
+        let wished = ["wished.json".to_owned()].into();
+        forget_files(folder.path(), &wished, 4);
+        assert_eq!(names().len(), 4);
+        forget_files(folder.path(), &wished, 3);
+        assert_eq!(names(), ["newer.json", "not-a-feed", "wished.json"]);
+    }
+
+    /// A policy that went, or changed its zone, left its feed for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_feed_that_nobody_wishes_any_more_is_forgotten() {
+        tanso_runtime::crypto::install();
+        let feeds = Feeds::try_new(&[], None).unwrap();
+        let wish = |zone: &str| {
+            let provider = ProviderSpec {
+                name: "live".to_owned(),
+                kind: tanso_crds::carbon_policy::IntensityProviderKind::UkCarbonIntensity,
+                zone: Some(zone.to_owned()),
+                ..ProviderSpec::default()
+            };
+            let spec = CarbonPolicySpec::default();
+            let made = feeds.feed(&spec, &provider, &Credentials::default());
+            made.unwrap()
+        };
+        let first = wish("1");
+        assert!(Arc::ptr_eq(&first, &wish("1")));
+        wish("2");
+        assert_eq!(feeds.by_wish.lock().unwrap().len(), 2);
+        tokio::time::advance(UNWISHED_KEPT.saturating_sub(Duration::from_secs(1))).await;
+        wish("1");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        wish("3");
+        let mut left: Vec<String> = feeds.by_wish.lock().unwrap().keys().cloned().collect();
+        left.sort();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(Arc::ptr_eq(&first, &wish("1")));
+    }
 
     /// An hour and a half was an hour.
     #[test]

@@ -25,6 +25,7 @@ pub mod query;
 pub mod roll_up;
 mod rows;
 mod schema;
+mod seen_minutes;
 pub mod study;
 mod total;
 pub mod unseen;
@@ -49,6 +50,7 @@ pub use names::PodNames;
 pub use node_places::{PlaceNumbers, Stay, Stays};
 pub use past_cpu::{CpuDay, CpuDays};
 pub use query::{Fold, HourRow, LedgerAccount, NodeAt, Scope, Snapshot, Total};
+pub use seen_minutes::PartHours;
 pub use verify::Verification;
 
 /// Statements that stay prepared: those that every evaluation asks, some of them

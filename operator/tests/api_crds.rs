@@ -94,6 +94,27 @@ async fn a_power_monitor_is_refused_with_field_value_and_what_is_accepted() {
     check(power_monitor_sources()).await;
 }
 
+/// What no kind has a field for is not silently taken, an image for instance.
+#[tokio::test]
+async fn a_field_that_is_unknown_is_refused_when_applied_and_never_kept() {
+    let Some(client) = api::admin().await else {
+        return;
+    };
+    let object = monitor(&json!({"spec": {"agent": {"image": "example.com/agent:mine"}}}));
+    let kept = admit(&client, &object).await.unwrap();
+    assert_eq!(kept.data.pointer("/spec/agent/image"), None);
+    assert_eq!(kept.data["spec"]["agent"]["port"], json!(28282));
+    let monitors: Api<tanso_crds::PowerMonitor> = Api::all(client);
+    let params = kube::api::PatchParams {
+        dry_run: true,
+        ..kube::api::PatchParams::apply("tests")
+    };
+    let patch = kube::api::Patch::Apply(&object);
+    let applied = monitors.patch("admission", &params, &patch).await;
+    let refused = applied.unwrap_err().to_string();
+    assert!(refused.contains(".spec.agent.image"), "{refused}");
+}
+
 #[tokio::test]
 async fn an_empty_power_monitor_gets_the_documented_defaults() {
     let Some(client) = api::admin().await else {

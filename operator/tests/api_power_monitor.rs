@@ -219,14 +219,23 @@ async fn the_younger_of_two_that_choose_a_node_gives_way() {
         message.contains("\"older\"") && message.contains("\"node-older\""),
         "{message}"
     );
-    assert_eq!(younger.versions().await.len(), 1);
+    // Its objects are there, and its agents keep off the older one's nodes.
+    assert_eq!(younger.versions().await.len(), 9);
+    let affinity = async || {
+        let sets = younger.inside::<DaemonSet>();
+        let set = sets.get(&younger.names.agent).await;
+        let pod = set.unwrap().spec.unwrap().template.spec.unwrap();
+        pod.affinity.and_then(|affinity| affinity.node_affinity)
+    };
+    assert!(affinity().await.is_some());
     older
         .monitors()
         .delete(&older.name, &DeleteParams::default())
         .await
         .unwrap();
     visit(&operator, &younger.name).await;
-    assert_eq!(younger.versions().await.len(), 9);
+    assert!(affinity().await.is_none());
+    assert_eq!(younger.says("Stalled").await, "False Succeeded");
     older.clear().await;
     younger.clear().await;
 }

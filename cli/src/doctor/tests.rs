@@ -159,7 +159,8 @@ fn an_empty_cluster_fails_with_the_command_that_installs() {
 fn nodes_without_a_source_fail_and_modelled_ones_warn() {
     let status = json!({
         "conditions": [condition("Ready", "True", "Succeeded", "")],
-        "nodes": {"desired": 3, "ready": 3, "modelled": 2, "none": 1, "noneBecause": ["n3: no model"]},
+        "nodes": {"desired": 3, "ready": 3, "modelled": 2, "none": 1, "noneBecause": ["n3: no model"],
+            "stale": 1, "staleBecause": ["n4: not read since noon"]},
         "summary": {"agents": "3/3"},
     });
     let text = report(&Facts {
@@ -171,6 +172,10 @@ fn nodes_without_a_source_fail_and_modelled_ones_warn() {
         "{text}"
     );
     assert!(text.contains("WARN  2 of 3 nodes have no meter"), "{text}");
+    assert!(
+        text.contains("WARN  agents of 1 nodes cannot be read\n      n4: not read since noon\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -187,7 +187,7 @@ pub struct Figures {
     /// Share of the energy whose hourly intensity was estimated or filled, percent.
     #[serde(default)]
     pub intensity_estimated_percent: i32,
-    /// Share of the hours that should have energy data and have it, percent: each hour of each node, from the node's first record on.
+    /// Share of the time that should have energy data and has it, percent: each minute of each node, from the hour of the node's first record on.
     #[serde(default)]
     pub coverage_percent: i32,
 }

@@ -17,7 +17,7 @@ pub struct PowerMonitorStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub last_handled_reconcile_at: Option<String>,
-    /// Conditions: Ready, Reconciling, Stalled, AgentsReady, ModelServerReady, and ServiceMonitorsReady where they are asked for.
+    /// Conditions: Ready, Reconciling, Stalled, AgentsReady, ModelServerReady, DataFresh once an agent was read, ServiceMonitorsReady where they are asked for, and Conflicted where an older monitor has some of the nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -51,6 +51,9 @@ pub struct NodeCounts {
     /// Nodes without any source of power.
     #[serde(default)]
     pub none: i32,
+    /// Nodes whose agent could not be read for three minutes, or has closed no minute for ten: what it said before counts nowhere.
+    #[serde(default)]
+    pub stale: i32,
     /// Nodes by where their CPU time comes from; what is not `ebpf` misses processes that live for less than an interval.
     #[serde(default, skip_serializing_if = "CpuTimeCounts::is_empty")]
     pub cpu_time: CpuTimeCounts,
@@ -66,6 +69,10 @@ pub struct NodeCounts {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub none_because: Vec<String>,
+    /// Up to ten of the nodes whose agent cannot be read, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub stale_because: Vec<String>,
 }
 
 /// Nodes by what became of a source there.
@@ -137,7 +144,7 @@ impl HardwareCounterCounts {
 pub struct PowerMonitorSummary {
     /// Ready of desired agents, `3/3`.
     pub agents: String,
-    /// Mean power of all nodes over the last closed minute, `1.84kW`; empty before the first.
+    /// Mean power of all nodes over the last closed minute, `1.84kW`, without those that are stale; empty where there is none.
     #[serde(default)]
     pub power: String,
 }

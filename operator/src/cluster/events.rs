@@ -201,7 +201,8 @@ impl Events {
     }
 
     /// Publishes an Event for each condition of `types` whose status or reason
-    /// changed: a warning when that is bad news (`False`, or `Stalled=True`).
+    /// changed: a warning when that is bad news (`False`, or `True` of `Stalled`
+    /// and `Conflicted`).
     pub async fn on_transitions(
         &self,
         regarding: &ObjectReference,
@@ -244,12 +245,13 @@ fn tone(change: &Condition) -> EventType {
 #[must_use]
 pub fn is_bad(condition: &Condition) -> bool {
     let bad = match condition.type_.as_str() {
-        "Stalled" => "True",
+        "Stalled" | "Conflicted" => "True",
         "Reconciling" => return false,
         _ => "False",
     };
-    // A rollout that is under way is no bad news.
-    condition.status == bad && condition.reason != "RolloutInProgress"
+    // A rollout that is under way is no bad news, nor is a node that just came.
+    let passes = ["RolloutInProgress", "NodesLeftOut"].contains(&condition.reason.as_str());
+    condition.status == bad && !passes
 }
 
 fn shortened(note: &str) -> String {

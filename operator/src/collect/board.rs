@@ -8,7 +8,7 @@ use tanso_agent_wire::counters::CountersSaid;
 use tanso_agent_wire::meters::MeterSaid;
 use tanso_power::{Provenance, Watts};
 
-use super::{CpuTimeSource, LastMinute};
+use super::{CollectFault, CpuTimeSource, LastMinute};
 use crate::owners::Agent;
 
 /// What is known of one node.
@@ -34,6 +34,10 @@ pub struct NodeFacts {
     pub last_success: Option<Timestamp>,
     /// Why it could not be read last time.
     pub error: Option<String>,
+    /// Since when it could not be read: the first failure after the last success.
+    pub failing_since: Option<Timestamp>,
+    /// Whether its last answer was refused.
+    pub is_quarantined: bool,
 }
 
 impl NodeFacts {
@@ -54,6 +58,8 @@ impl NodeFacts {
         self.closed_until = self.closed_until.max(last.closed_until());
         self.last_success = Some(now);
         self.error = None;
+        self.failing_since = None;
+        self.is_quarantined = false;
     }
 }
 
@@ -103,8 +109,12 @@ impl NodeBoard {
         self.write(|nodes| nodes.entry(node.to_owned()).or_default().see(last, now));
     }
 
-    pub(super) fn failed(&self, agent: &Agent, error: String) {
-        self.update(agent, |facts| facts.error = Some(error));
+    pub(super) fn failed(&self, agent: &Agent, fault: &CollectFault, now: Timestamp) {
+        self.update(agent, |facts| {
+            facts.error = Some(fault.to_string());
+            facts.failing_since.get_or_insert(now);
+            facts.is_quarantined = fault.is_quarantine();
+        });
     }
 
     fn update(&self, agent: &Agent, change: impl FnOnce(&mut NodeFacts)) {

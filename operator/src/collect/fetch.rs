@@ -260,6 +260,9 @@ impl Fetcher {
     /// Says which monitors wish TLS.
     pub(super) fn secure(&self, monitors: BTreeSet<String>) {
         self.trust.secure(monitors);
+        // Of monitors that are gone, or speak plainly now.
+        let mut clients = self.secure.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.retain(|monitor, _| self.trust.of(monitor).is_some());
     }
 
     /// Asks the agent for the records after a cursor. A large answer waits for

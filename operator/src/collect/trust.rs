@@ -45,6 +45,16 @@ impl TrustBoard {
         }
     }
 
+    /// Forgets monitors that are gone.
+    pub fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        // No code panics while it holds the lock.
+        let mut monitors = self
+            .monitors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        monitors.retain(|monitor, _| is_there(monitor));
+    }
+
     /// Says which monitors wish TLS.
     pub fn secure(&self, monitors: BTreeSet<String>) {
         // No code panics while it holds the lock.
@@ -66,5 +76,25 @@ impl TrustBoard {
             .unwrap_or_else(PoisonError::into_inner)
             .get(monitor)
             .cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_trusted_for_a_monitor_that_is_gone() {
+        let board = TrustBoard::default();
+        let trust = AgentTrust {
+            authority: String::new(),
+            server_name: String::new(),
+        };
+        for monitor in ["gone", "here"] {
+            board.set(monitor, Some(trust.clone()));
+        }
+        board.retain(|monitor| monitor == "here");
+        assert!(board.of("gone").is_none());
+        assert!(board.of("here").is_some());
     }
 }

@@ -47,7 +47,9 @@ use tanso_crds::{CarbonPolicy, ClusterCarbonPolicy};
 use tanso_runtime::Shutdown;
 use tokio::sync::Mutex;
 
-use crate::cluster::{Applier, ApplyFault, Class, Events, condition, readable, requested_at};
+use crate::cluster::{
+    Applier, ApplyFault, BackOff, Class, Events, condition, readable, requested_at,
+};
 use crate::collect::NodeBoard;
 use crate::guard::{Panicked, guarded};
 use crate::intensity::Feeds;
@@ -71,8 +73,11 @@ const WAITING: Duration = Duration::from_secs(30);
 /// this process began: those that changed meanwhile need not wait for them.
 const AGAIN_PER_SECOND: u32 = 50;
 
-/// First and last wait after a failure.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
+/// Waits after a failure.
+const BACK_OFF: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_mins(2));
+
+/// Waits while a right is missing: granted, it shows within a minute.
+const FORBIDDEN: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// What the controllers work with.
 #[derive(Clone)]
@@ -107,6 +112,18 @@ struct Shared {
     visits: Mutex<HashMap<String, Visit>>,
     /// Policies whose inputs were edited since their last visit began, by UID.
     edited: Mutex<HashSet<String>>,
+}
+
+impl Shared {
+    /// Forgets policies that are gone: one that has no finalizer is not visited
+    /// once more when it goes.
+    async fn forget_others(&self, there: &HashSet<String>) {
+        self.visits
+            .lock()
+            .await
+            .retain(|uid, _| there.contains(uid));
+        self.edited.lock().await.retain(|uid| there.contains(uid));
+    }
 }
 
 /// The last visit of a policy.
@@ -144,6 +161,14 @@ impl ReconcileFault {
             Self::Api(fault) => fault.class(),
             Self::Ledger(_) | Self::Panicked(_) => Class::Transient,
             Self::Evaluation(_) => Class::Terminal,
+        }
+    }
+
+    /// How long to wait before it is tried again.
+    fn back_off(&self) -> BackOff {
+        match self {
+            Self::Api(fault) if fault.is_forbidden() => FORBIDDEN,
+            _ => BACK_OFF,
         }
     }
 
@@ -368,8 +393,7 @@ fn error_policy<P: Policy>(
         .try_lock()
         .ok()
         .and_then(|v| v.get(&uid).map(|v| v.failures));
-    let wait = BACK_OFF.0 * 2_u32.saturating_pow(failures.unwrap_or(3).min(7));
-    Action::requeue(wait.min(BACK_OFF.1))
+    Action::requeue(fault.back_off().after(failures.unwrap_or(3)))
 }
 
 #[cfg(test)]
@@ -408,6 +432,26 @@ mod tests {
             assert!(!stands(policy(Some(&other))), "{other}");
         }
         assert!(!stands(policy(None)));
+    }
+
+    /// Two minutes, where a right that is granted is to show within one.
+    #[test]
+    fn a_missing_right_is_tried_again_within_half_a_minute_and_all_else_within_two() {
+        let refused = |code: u16, reason: &str| {
+            let status = kube::core::Status::failure("no", reason).with_code(code);
+            ReconcileFault::Api(ApplyFault::Api {
+                verb: "get",
+                kind: "ConfigMap".to_owned(),
+                name: "grid".to_owned(),
+                source: Box::new(kube::Error::Api(Box::new(status))),
+            })
+        };
+        let forbidden = refused(403, "Forbidden").back_off();
+        let away = refused(503, "ServiceUnavailable").back_off();
+        for failures in 0..20 {
+            assert!(forbidden.after(failures) < Duration::from_secs(30));
+        }
+        assert!(away.after(20) >= Duration::from_mins(1));
     }
 
     #[test]

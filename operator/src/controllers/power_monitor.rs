@@ -8,7 +8,8 @@
 //!   clusterroles "tanso-agent",
 //!   "tanso-token-reviewer", "tanso-agent-samples": bind
 //! - in its own namespace: serviceaccounts, configmaps, services, daemonsets,
-//!   deployments: get, list, watch, create, patch, delete; pods: list;
+//!   deployments: get, list, watch, create, patch, and of all but daemonsets
+//!   delete; pods: list;
 //!   secrets (certificates), persistentvolumeclaims, poddisruptionbudgets,
 //!   networkpolicies, servicemonitors, cert-manager's certificates: get,
 //!   create, patch, delete
@@ -19,11 +20,11 @@ pub mod certificates;
 pub mod facts;
 pub mod observe;
 pub mod overlap;
+pub mod pods;
 pub mod status;
 pub mod validate;
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,14 +44,14 @@ use self::build::{Installation, MANAGED_BY, Plan, build};
 use self::certificates::CertificateFault;
 use self::facts::SharedFacts;
 use self::observe::{Live, NodeStore, ObserveFault, Observed, Observer};
-use self::overlap::{Claimant, conflict};
+use self::overlap::{Claimant, Conflict, conflict, own_nodes};
 use self::status::{Findings, Outcome, compute, first_visit};
 use self::validate::{ValidatedPowerMonitor, validate};
 use crate::cluster::apply::{Applier, ApplyFault};
 use crate::cluster::fault::Class;
 use crate::cluster::{
-    Claim, Conditions, Events, POWER_MONITOR_MANAGER, Readable, Unreadable, kept_by, readable,
-    requested_at,
+    BackOff, Claim, Conditions, Events, POWER_MONITOR_MANAGER, Readable, Unreadable, kept_by,
+    readable, requested_at,
 };
 use crate::collect::{AgentTrust, TrustBoard};
 use crate::guard::guarded;
@@ -65,8 +66,11 @@ const CALM: Duration = Duration::from_secs(30);
 /// Time to the next visit when somebody has to act first.
 const PATIENT: Duration = Duration::from_secs(15);
 
-/// First and last pause after a failure that may pass.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
+/// Pauses after a failure that may pass.
+const BACK_OFF: BackOff = BackOff::new(Duration::from_secs(1), Duration::from_mins(2));
+
+/// Conditions whose transitions are told as Events.
+const TOLD: [&str; 3] = [types::READY, types::DATA_FRESH, types::CONFLICTED];
 
 /// What the controller works with.
 pub struct Context {
@@ -121,6 +125,16 @@ impl Context {
         self
     }
 
+    /// Forgets monitors that are gone.
+    fn forget_others(&self, observed: &Observed) {
+        let name = observed.monitor.name_any();
+        let is_there =
+            |other: &str| other == name || observed.others.iter().any(|one| one.name == other);
+        self.trust.retain(is_there);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.retain(|other, _| is_there(other));
+    }
+
     /// Tells the collector whom to trust for the monitor's agents.
     fn trust(&self, plan: Plan<'_>) {
         let trust = plan.authority.map(|authority| AgentTrust {
@@ -143,6 +157,7 @@ impl Context {
             owner: &owner,
             authority: None,
             has_service_monitors: live.has_service_monitors,
+            older: &[],
         };
         let (agent, server) = (live.agent_tls.as_ref(), live.model_tls.as_ref());
         if let Ok(Some(authority)) = certificates::authority(plan, agent, server) {
@@ -276,6 +291,17 @@ pub async fn visit(context: &Context, name: &str) -> Action {
     action
 }
 
+/// The nodes that a monitor's selector chooses.
+#[derive(Default)]
+struct Chosen {
+    /// Those that it measures, by name.
+    own: Vec<String>,
+    /// Those that older monitors measure.
+    conflict: Option<Conflict>,
+    /// The monitors that are older and could choose some of them.
+    older: Vec<Claimant>,
+}
+
 enum Done {
     Calm,
     Gone,
@@ -290,6 +316,7 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         Err(ObserveFault::Going(monitor)) => return going(context, &monitor).await,
         Err(fault) => return Box::pin(unobserved(context, name, &fault)).await,
     };
+    context.forget_others(&observed);
     if observed.monitor.status.is_none() {
         let status = first_visit(observed.monitor.metadata.generation, Timestamp::now());
         if status::write(
@@ -307,7 +334,14 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         Ok(valid) => valid,
         Err(faults) => {
             tracing::warn!(error = %faults, "the spec is not valid");
-            conclude(context, &observed, None, Outcome::Invalid(&faults), &[]).await?;
+            conclude(
+                context,
+                &observed,
+                None,
+                Outcome::Invalid(&faults),
+                &Chosen::default(),
+            )
+            .await?;
             return Ok(Done::Terminal);
         }
     };
@@ -316,7 +350,12 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
         created: observed.monitor.creation_timestamp(),
         node_selector: valid.node_selector.clone(),
     };
-    let chosen = chosen(&observed, &valid);
+    let older = overlap::older(&me, &observed.others);
+    let nodes = Chosen {
+        own: own_nodes(&me, &older, &observed.nodes),
+        conflict: conflict(&me, &older, &observed.nodes),
+        older,
+    };
     context.trust_live(&observed, &valid);
     if observed.monitor.spec.suspend {
         let running = Rollout {
@@ -329,23 +368,12 @@ async fn steps(context: &Context, name: &str) -> Result<Done, ApplyFault> {
             &observed,
             Some(&valid),
             Outcome::Suspended(&running),
-            &chosen,
+            &nodes,
         )
         .await?;
         return Ok(Done::Calm);
     }
-    if let Some(conflict) = conflict(&me, &observed.others, &observed.nodes) {
-        let removed = context.hand.remove_all(&observed.live).await;
-        return match removed {
-            Ok(_) => {
-                let outcome = Outcome::Conflicted(&conflict);
-                conclude(context, &observed, Some(&valid), outcome, &[]).await?;
-                Ok(Done::Terminal)
-            }
-            Err(fault) => failed(context, &observed, &valid, &fault, &chosen).await,
-        };
-    }
-    Box::pin(roll_out(context, &observed, &valid, &chosen)).await
+    Box::pin(roll_out(context, &observed, &valid, &nodes)).await
 }
 
 /// Says of a monitor that is being deleted who keeps it, if anybody does.
@@ -372,7 +400,7 @@ async fn roll_out(
     context: &Context,
     observed: &Observed,
     valid: &ValidatedPowerMonitor,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<Done, ApplyFault> {
     let Some(owner) = observed.monitor.controller_owner_ref(&()) else {
         // Whatever the API server answers has a name and a UID.
@@ -384,14 +412,15 @@ async fn roll_out(
         owner: &owner,
         authority: None,
         has_service_monitors: observed.live.has_service_monitors,
+        older: &nodes.older,
     };
     let authority = match Box::pin(certify(context, plan, &observed.live)).await {
         Ok(authority) => authority,
         Err(Uncertified::Waits(fault)) => {
-            return waits(context, observed, valid, &fault, chosen).await;
+            return waits(context, observed, valid, &fault, nodes).await;
         }
         Err(Uncertified::Rollout(fault)) => {
-            return failed(context, observed, valid, &fault, chosen).await;
+            return failed(context, observed, valid, &fault, nodes).await;
         }
     };
     let plan = Plan {
@@ -405,19 +434,19 @@ async fn roll_out(
             if valid.tls.is_none()
                 && let Err(fault) = context.hand.forget_secrets(&observed.live).await
             {
-                return failed(context, observed, valid, &fault, chosen).await;
+                return failed(context, observed, valid, &fault, nodes).await;
             }
             conclude(
                 context,
                 observed,
                 Some(valid),
                 Outcome::RolledOut(&rollout),
-                chosen,
+                nodes,
             )
             .await?;
             Ok(Done::Calm)
         }
-        Err(fault) => failed(context, observed, valid, &fault, chosen).await,
+        Err(fault) => failed(context, observed, valid, &fault, nodes).await,
     }
 }
 
@@ -451,7 +480,7 @@ async fn waits(
     observed: &Observed,
     valid: &ValidatedPowerMonitor,
     fault: &CertificateFault,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<Done, ApplyFault> {
     let message = fault.to_string();
     tracing::warn!(error = message, "certificates are not there yet");
@@ -460,20 +489,9 @@ async fn waits(
         reason: reasons::NOT_FOUND,
         message: &message,
     };
-    conclude(context, observed, Some(valid), outcome, chosen).await?;
+    conclude(context, observed, Some(valid), outcome, nodes).await?;
     // It comes without a change of the monitor.
     Ok(Done::Terminal)
-}
-
-fn chosen(observed: &Observed, valid: &ValidatedPowerMonitor) -> Vec<String> {
-    let mut chosen: Vec<String> = observed
-        .nodes
-        .iter()
-        .filter(|node| node.matches(&valid.node_selector))
-        .map(|node| node.name.clone())
-        .collect();
-    chosen.sort();
-    chosen
 }
 
 /// Writes the status and tells its transitions.
@@ -482,38 +500,34 @@ async fn conclude(
     observed: &Observed,
     valid: Option<&ValidatedPowerMonitor>,
     outcome: Outcome<'_>,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<(), ApplyFault> {
     let monitor = &observed.monitor;
     let before = monitor.status.as_ref();
-    let facts = context.facts.facts();
+    let now = Timestamp::now();
+    let facts = context.facts.facts(now);
     let mut findings = Findings {
         generation: monitor.metadata.generation,
         before,
-        chosen,
+        chosen: &nodes.own,
+        conflict: nodes.conflict.as_ref(),
         trouble: None,
+        agents_on: None,
         facts: &facts,
         wants_model_server: valid.is_some_and(|valid| valid.model_server.is_some()),
         service_monitors: valid
             .and_then(|valid| valid.scrape.as_ref())
             .map(|_| observed.live.has_service_monitors),
-        now: Timestamp::now(),
+        now,
     };
     let mut after = compute(&findings, outcome);
-    let rolls = |after: &PowerMonitorStatus| {
-        after
-            .conditions
-            .iter()
-            .any(|c| c.reason == reasons::ROLLOUT_IN_PROGRESS)
-    };
-    if rolls(&after)
-        && let Some(trouble) = context
-            .observer
-            .trouble(&monitor.name_any())
-            .await
-            .unwrap_or(None)
+    let asks = [reasons::ROLLOUT_IN_PROGRESS, reasons::NODES_LEFT_OUT];
+    let mut conditions = after.conditions.iter();
+    if conditions.any(|c| asks.contains(&c.reason.as_str()))
+        && let Ok(pods) = context.observer.pods(&monitor.name_any(), now).await
     {
-        findings.trouble = Some(&trouble);
+        findings.trouble = pods.trouble();
+        findings.agents_on = Some(&pods.agents_on);
         after = compute(&findings, outcome);
     }
     after.last_handled_reconcile_at = requested_at(monitor);
@@ -539,7 +553,7 @@ async fn publish(
     let regarding = monitor.object_ref(&());
     context
         .events
-        .on_transitions(&regarding, &[types::READY], before, &after.conditions)
+        .on_transitions(&regarding, &TOLD, before, &after.conditions)
         .await;
     Ok(())
 }
@@ -549,7 +563,7 @@ async fn failed(
     observed: &Observed,
     valid: &ValidatedPowerMonitor,
     fault: &RolloutFault,
-    chosen: &[String],
+    nodes: &Chosen,
 ) -> Result<Done, ApplyFault> {
     let (class, reason) = match fault {
         RolloutFault::Foreign { .. } => (Class::Terminal, reasons::CONFLICTED),
@@ -562,7 +576,7 @@ async fn failed(
         reason,
         message: &message,
     };
-    conclude(context, observed, Some(valid), outcome, chosen).await?;
+    conclude(context, observed, Some(valid), outcome, nodes).await?;
     Ok(if class == Class::Terminal {
         Done::Terminal
     } else {
@@ -621,7 +635,7 @@ async fn tell(
         reason,
         message,
     };
-    conclude(context, &observed, None, outcome, &[]).await?;
+    conclude(context, &observed, None, outcome, &Chosen::default()).await?;
     Ok(if class == Class::Terminal {
         Done::Terminal
     } else {
@@ -637,16 +651,14 @@ impl Context {
             .remove(name);
     }
 
-    /// The pause after one more failure in a row: doubled each time, with
-    /// jitter, so that many do not come back at once.
+    /// The pause after one more failure in a row.
     fn pause(&self, name: &str) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(name.to_owned()).or_insert(0);
         *count = count.saturating_add(1);
-        let (first, last) = BACKOFF;
-        let pause = first.saturating_mul(1 << (*count - 1).min(8)).min(last);
-        // A fresh RandomState hashes to a fresh random number.
-        let random = u32::try_from(RandomState::new().hash_one(name) % 1_000).unwrap_or(0);
-        pause / 2 + (pause / 2).saturating_mul(random) / 1_000
+        BACK_OFF.after(*count)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use tanso_power::{Estimate, Joules};
 
 use super::ids::{Ids, id_of, provenance_number};
 use super::memory::{self, Told};
-use super::{LedgerFault, homes, node_days, past_cpu, plausible, unsigned, whole};
+use super::{LedgerFault, homes, node_days, past_cpu, plausible, seen_minutes, unsigned, whole};
 
 const SECONDS_PER_HOUR: i64 = 3_600;
 
@@ -346,6 +346,7 @@ fn add_rows(
             .map_err(&fault)?;
     }
     drop(upsert);
+    seen_minutes::add(transaction, node, records)?;
     add_minutes(transaction, &minutes, &mut held)?;
     memory::add(transaction, &held)?;
     Ok(ids.overflowed)

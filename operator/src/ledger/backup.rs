@@ -178,7 +178,7 @@ pub fn time_of(path: &Path) -> Option<Timestamp> {
 }
 
 /// Puts a backup in the place of the ledger at `ledger`; what was there stays
-/// beside it as `….replaced`. What agents still have of the time since is
+/// beside it as `….replaced`, with its log if that could not be folded in. What agents still have of the time since is
 /// booked again by their cursors, once.
 ///
 /// # Errors
@@ -186,24 +186,43 @@ pub fn time_of(path: &Path) -> Option<Timestamp> {
 /// be written; then the ledger is as it was.
 pub fn restore(from: &Path, ledger: &Path) -> Result<i64, LedgerFault> {
     let revision = sound(from)?;
-    if ledger.exists() {
-        // Refused while another process holds it; else its log is folded in.
-        match open_file(ledger) {
-            Ok(connection) => drop(connection),
-            // A damaged one is what a backup is for, and so is one that a later
-            // version has changed: the way back after an upgrade.
-            Err(fault) if is_damage(&fault) || matches!(fault, LedgerFault::Newer { .. }) => {}
-            Err(fault) => return Err(fault),
-        }
-    } else if let Some(folder) = ledger.parent() {
-        fs::create_dir_all(folder).map_err(of("making folder", folder))?;
-    }
     let named = |ending: &str| {
         let mut name = ledger.as_os_str().to_owned();
         name.push(ending);
         PathBuf::from(name)
     };
     let (copy, replaced, log) = (named(".restoring"), named(".replaced"), named("-wal"));
+    // The name under which the database looks for the log of `….replaced`.
+    let replaced_log = named(".replaced-wal");
+    if ledger.exists() {
+        // The database removes the log of a file that it cannot read.
+        let log_before = log.exists().then(|| named(".restoring-wal"));
+        if let Some(before) = &log_before {
+            remove_if_there(before)?;
+            fs::hard_link(&log, before).map_err(of("keeping", before))?;
+        }
+        // Refused while another process holds it; else its log is folded in.
+        let opened = open_file(ledger).map(drop);
+        match (opened, log_before) {
+            // A damaged one is what a backup is for, and so is one that a later
+            // version has changed: the way back after an upgrade.
+            (Err(fault), before)
+                if is_damage(&fault) || matches!(fault, LedgerFault::Newer { .. }) =>
+            {
+                remove_if_there(&replaced_log)?;
+                if let Some(before) = before {
+                    fs::rename(&before, &replaced_log).map_err(of("keeping", &replaced_log))?;
+                }
+            }
+            (opened, before) => {
+                before.as_deref().map_or(Ok(()), remove_if_there)?;
+                opened?;
+                remove_if_there(&replaced_log)?;
+            }
+        }
+    } else if let Some(folder) = ledger.parent() {
+        fs::create_dir_all(folder).map_err(of("making folder", folder))?;
+    }
     fs::copy(from, &copy).map_err(of("copying to", &copy))?;
     let file = File::open(&copy).map_err(of("opening", &copy))?;
     file.sync_all().map_err(of("flushing", &copy))?;

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::LedgerFault;
+use super::{LedgerFault, upkeep};
 
 /// The newest of a policy that are kept, whatever their day: a report that is
 /// being replaced, and the one that replaces it.
@@ -65,7 +65,10 @@ pub fn keep(
             ])
         })
         .map_err(&fault)?;
-    let daily = now.as_second() - DAILY_KEPT_S;
+    // What is old is so by the newest minute that was booked too: a clock that is
+    // ahead must not take away what reports were made from.
+    let booked = upkeep::no_later_than_booked(&transaction, now).map_err(&fault)?;
+    let daily = booked.map_or(i64::MIN, |now| now.as_second() - DAILY_KEPT_S);
     transaction
         .prepare_cached(REPLACE)
         .and_then(|mut replace| replace.execute(params![evidence.policy, NEWEST, daily]))
@@ -122,6 +125,37 @@ mod tests {
     use super::*;
     use crate::ledger::open_file;
 
+    fn booked_until(ledger: &Connection, at: Timestamp) {
+        let sql = "INSERT OR REPLACE INTO cursors VALUES ('n1', '07', 1, ?1, 1)";
+        ledger.execute(sql, [at.as_second()]).unwrap();
+    }
+
+    /// An hour of a clock that was a year ahead, and no report of before could be
+    /// made again, of any policy.
+    #[test]
+    fn a_clock_that_jumps_a_year_ahead_takes_away_no_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+        let of = |policy: &str, day: i64| Evidence {
+            digest: format!("sha256:{policy}{day}"),
+            policy: policy.to_owned(),
+            revision: day,
+            inputs: vec![1],
+        };
+        let at = |day: i64| Timestamp::from_second(1_790_000_000 + day * 86_400).unwrap();
+        for day in 0..4 {
+            booked_until(&ledger, at(day));
+            for policy in ["uid-1", "uid-2"] {
+                keep(&mut ledger, &of(policy, day), at(day)).unwrap();
+            }
+        }
+        keep(&mut ledger, &of("uid-1", 4), at(4 + 365)).unwrap();
+        let kept: i64 = ledger
+            .query_row("SELECT count(*) FROM evidence", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(kept, 9);
+    }
+
     #[test]
     fn the_newest_and_the_last_of_each_day_stay_and_others_go() {
         let folder = tempfile::tempdir().unwrap();
@@ -135,6 +169,7 @@ mod tests {
                 inputs: vec![1, 2, 3],
             };
             let now = Timestamp::from_second(start + hour * 3_600).unwrap();
+            booked_until(&ledger, now);
             keep(&mut ledger, &evidence, now).unwrap();
             keep(&mut ledger, &evidence, now).unwrap();
         }

@@ -13,6 +13,7 @@ use tanso_carbon::calendar::UtcHour;
 use super::LedgerFault;
 use super::node_places::{self, Sight};
 use super::query::hour_number;
+use super::upkeep;
 
 /// How long after it was last seen a node is known: as long as hours are.
 const KEPT_S: i64 = 431 * 86_400;
@@ -74,12 +75,16 @@ pub fn keep(
                 .map_err(&fault)?;
         }
     }
-    let kept_from = now.as_second().saturating_sub(KEPT_S);
-    transaction
-        .execute("DELETE FROM known_nodes WHERE seen_at < ?1", [kept_from])
-        .map_err(&fault)?;
-    let first_kept = hour_number(UtcHour::from_unix_seconds(kept_from));
-    node_places::forget_before(&transaction, first_kept).map_err(&fault)?;
+    // A clock that is ahead must not take away what no cluster tells again.
+    let booked = upkeep::no_later_than_booked(&transaction, now).map_err(&fault)?;
+    if let Some(now) = booked {
+        let kept_from = now.as_second().saturating_sub(KEPT_S);
+        transaction
+            .execute("DELETE FROM known_nodes WHERE seen_at < ?1", [kept_from])
+            .map_err(&fault)?;
+        let first_kept = hour_number(UtcHour::from_unix_seconds(kept_from));
+        node_places::forget_before(&transaction, first_kept).map_err(&fault)?;
+    }
     transaction.commit().map_err(fault)
 }
 
@@ -150,6 +155,11 @@ mod tests {
         BTreeMap::from([(name.to_owned(), node)])
     }
 
+    fn booked_until(ledger: &Connection, at: Timestamp) {
+        let sql = "INSERT OR REPLACE INTO cursors VALUES ('n1', '07', 1, ?1, 1)";
+        ledger.execute(sql, [at.as_second()]).unwrap();
+    }
+
     /// A node that was gone was at the policy's site from then on, with all it
     /// had used before.
     #[test]
@@ -176,9 +186,32 @@ mod tests {
         keep(&mut ledger, &one("n1", bigger.clone()), at(2)).unwrap();
         assert_eq!(all(&ledger).unwrap(), one("n1", bigger));
         // It is known for as long as its hours are.
+        booked_until(&ledger, at(2 + 430));
         keep(&mut ledger, &BTreeMap::new(), at(2 + 430)).unwrap();
         assert_eq!(all(&ledger).unwrap().len(), 1);
+        booked_until(&ledger, at(2 + 432));
         keep(&mut ledger, &BTreeMap::new(), at(2 + 432)).unwrap();
         assert_eq!(all(&ledger).unwrap().len(), 0);
+    }
+
+    /// Nodes that were gone lost their regions for an hour of a wrong clock.
+    #[test]
+    fn a_clock_that_jumps_years_ahead_forgets_no_node_and_no_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = open_file(&folder.path().join("ledger.db")).unwrap();
+        let node = KnownNode {
+            region: Some(("aws".to_owned(), "eu-north-1".to_owned())),
+            ..KnownNode::default()
+        };
+        keep(&mut ledger, &one("gone", node.clone()), at(0)).unwrap();
+        for booked in [None, Some(at(9))] {
+            if let Some(booked) = booked {
+                booked_until(&ledger, booked);
+            }
+            keep(&mut ledger, &one("here", node.clone()), at(3 * 365)).unwrap();
+            assert!(all(&ledger).unwrap().contains_key("gone"), "{booked:?}");
+            let places = node_places::all(&ledger).unwrap();
+            assert!(places.contains_key("gone"), "{booked:?}");
+        }
     }
 }

@@ -135,11 +135,11 @@ fn check_fit(ledger: &mut Rows<'_>, node: &str, first: i64, last: i64) -> Result
     let (mut length, mut used_uj, mut may_uj) = (0_i64, 0_u128, 0_u128);
     for (index, now) in hours.iter().enumerate() {
         // Runs begin 48 hours before: what was caught up in those is of earlier.
-        let Some(start) = index.checked_sub(CAUGHT_UP_HOURS) else {
+        let Some(before) = index.checked_sub(CAUGHT_UP_HOURS) else {
             continue;
         };
         let fresh: u128 = hours
-            .get(start..index)
+            .get(before..index)
             .into_iter()
             .flatten()
             .map(|hour| hour.own.energy_uj)

@@ -27,6 +27,7 @@ use super::names::PodNames;
 use super::node_places::PlaceNumbers;
 use super::past_cpu::{self, CpuDays};
 use super::rows::{self, Place};
+use super::seen_minutes::{self, PartHours};
 pub use super::total::{Total, total_through};
 use super::{LedgerFault, unseen, unsigned};
 pub use alone::{of_scope, of_scope_up_to, of_workload};
@@ -118,6 +119,8 @@ pub struct Snapshot {
     pub unseen: HashSet<Arc<str>>,
     /// Hours within the period in which each node has any row.
     pub node_hours: BTreeMap<Arc<str>, BTreeSet<UtcHour>>,
+    /// The minutes that were seen of those that were not seen whole.
+    pub part_hours: PartHours,
     /// Idle energy of each node within the period, and the minutes it covers.
     pub node_idle: BTreeMap<Arc<str>, (Joules, u64)>,
     /// CPU time of pods of the scope in each of the last minutes.
@@ -227,6 +230,7 @@ fn folded_by(
             snapshot.node_first.insert(Arc::clone(name), hour_of(hour));
         }
     }
+    snapshot.part_hours = seen_minutes::part_hours(&transaction, &names, period)?;
     snapshot.cpu_minutes = cpu_minutes::of(&transaction, &accounts, way)?;
     // As many rows a day as hours have.
     let of_days = places.as_ref().map_or(Way::Read, |_| Way::Sought);

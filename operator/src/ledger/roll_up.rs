@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::LedgerFault;
 use super::day::{Day, HOURS as HOURS_PER_DAY, Slot};
-use super::{memory, node_days};
+use super::{memory, node_days, seen_minutes};
 
 /// How long what is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,10 @@ pub fn roll_up(
     let hours = roll_hours(&transaction, day * HOURS_PER_DAY)?;
     let month = first_of_month(now, retention.daily_days.max(retention.hourly_days));
     let days = match month {
-        Some(month) => roll_days(&transaction, month)?,
+        Some(month) => {
+            seen_minutes::forget_before(&transaction, month).map_err(&fault)?;
+            roll_days(&transaction, month)?
+        }
         None => 0,
     };
     memory::roll_up(&transaction, day * HOURS_PER_DAY, month)?;

@@ -9,7 +9,7 @@ use super::LedgerFault;
 /// Migrations in order; the n-th brings the file to version n.
 const MIGRATIONS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8,
-    VERSION_9, VERSION_10, VERSION_11,
+    VERSION_9, VERSION_10, VERSION_11, VERSION_12,
 ];
 
 const VERSION_1: &str = "
@@ -347,6 +347,23 @@ INSERT INTO node_days (node, day, hours)
 SELECT node, day, sum(1 << hour) FROM seen GROUP BY node, day;
 ";
 
+const VERSION_12: &str = "
+-- In which minutes of an hour a node was seen, a bit for each (`ledger::seen_minutes`). Hours of before
+-- had so many minutes as the account of most; of days that were rolled up before nothing is known.
+CREATE TABLE seen_minutes (
+    hour INTEGER NOT NULL,
+    node INTEGER NOT NULL REFERENCES nodes (id),
+    minutes INTEGER NOT NULL,
+    PRIMARY KEY (hour, node)
+) STRICT, WITHOUT ROWID;
+INSERT INTO seen_minutes (hour, node, minutes)
+SELECT hour, node, (1 << min(60, max(of_account))) - 1
+FROM (SELECT hour, node, sum(minutes) AS of_account FROM hours GROUP BY hour, node, account)
+GROUP BY hour, node;
+-- Hours that were not seen whole are few, and are all that is asked for.
+CREATE INDEX part_hours ON seen_minutes (hour) WHERE minutes <> 1152921504606846975;
+";
+
 /// Brings a ledger to the newest version; a new file gets all tables.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), LedgerFault> {
     let fault = LedgerFault::of("bringing the ledger to this version's format");
@@ -400,6 +417,31 @@ mod tests {
             .unwrap();
         assert_eq!((rows, months), (7, 0));
         migrate(&mut ledger).unwrap();
+    }
+
+    #[test]
+    fn of_an_hour_of_the_tenth_version_as_much_was_seen_as_of_the_account_of_most() {
+        let mut ledger = Connection::open_in_memory().unwrap();
+        for version in &MIGRATIONS[..10] {
+            ledger.execute_batch(version).unwrap();
+        }
+        ledger.pragma_update(None, "user_version", 10).unwrap();
+        ledger.execute_batch(AN_HOUR).unwrap();
+        // Rows of one account differ in where their figures come from.
+        ledger
+            .execute_batch(
+                "INSERT INTO accounts VALUES (2, 'system', '');
+                 INSERT INTO hours VALUES (496001, 1, 1, 0, 1, 0, 5, 7, 9, 11, 3);
+                 INSERT INTO hours VALUES (496001, 1, 2, 0, 1, 0, 5, 7, 9, 11, 4);
+                 INSERT INTO hours VALUES (496001, 1, 2, 1, 1, 0, 5, 7, 9, 11, 1);",
+            )
+            .unwrap();
+        migrate(&mut ledger).unwrap();
+        let seen = |hour: i64| -> i64 {
+            let sql = "SELECT minutes FROM seen_minutes WHERE hour = ?1";
+            ledger.query_row(sql, [hour], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((seen(496_000).count_ones(), seen(496_001)), (60, 0b1_1111));
     }
 
     #[test]

@@ -667,5 +667,6 @@ mod guards;
 mod memory;
 mod newest;
 mod past_cpu;
+mod seen;
 mod sums;
 mod year;

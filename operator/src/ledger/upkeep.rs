@@ -77,18 +77,25 @@ pub async fn run(ledger: Ledger, backups: Option<Backups>, shutdown: Shutdown) {
 /// # Errors
 /// If the database refuses; then nothing was changed.
 pub fn keep_small(connection: &mut Connection, now: Timestamp) -> Result<RolledUp, LedgerFault> {
-    let newest: Option<i64> = connection
-        .query_row("SELECT max(closed_until) FROM cursors", [], |row| {
-            row.get(0)
-        })
-        .map_err(LedgerFault::of("rolling up old rows"))?;
-    let Some(newest) = newest.and_then(|at| Timestamp::from_second(at).ok()) else {
+    let seen = no_later_than_booked(connection, now);
+    let Some(now) = seen.map_err(LedgerFault::of("rolling up old rows"))? else {
         return Ok(RolledUp::default());
     };
-    let now = now.min(newest);
     evidence::forget_gone(connection, now)?;
     advice::forget_old(connection, now)?;
     roll_up(connection, Retention::default(), now)
+}
+
+/// The time by which anything is old: the clock's, and never after the newest
+/// minute that was booked. `None` before the first: then nothing is.
+pub(super) fn no_later_than_booked(
+    connection: &Connection,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT max(closed_until) FROM cursors";
+    let newest: Option<i64> = connection.query_row(sql, [], |row| row.get(0))?;
+    let newest = newest.and_then(|at| Timestamp::from_second(at).ok());
+    Ok(newest.map(|newest| now.min(newest)))
 }
 
 /// Makes a backup if one is due by the age of the newest; what was made while the

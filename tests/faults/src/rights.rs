@@ -27,9 +27,9 @@ const ELSEWHERE: [(&str, &[&str], &str); 13] = [
         "asked by the API server itself when the agents are bound",
     ),
     (
-        "clusterrolebindings daemonsets configmaps",
+        "clusterrolebindings configmaps",
         &["delete"],
-        "a monitor that comes into conflict: the_younger_of_two_that_choose_a_node_gives_way",
+        "a monitor whose spec no longer asks for what it had: operator/tests/api_power_monitor.rs",
     ),
     (
         "events",

@@ -75,9 +75,9 @@ const ELSEWHERE: [(&str, &str, &str); 10] = [
         "asked of agents and model server, which ask the API server whether it is allowed: `e2e faces`",
     ),
     (
-        "clusterrolebindings daemonsets configmaps services serviceaccounts deployments",
+        "clusterrolebindings configmaps services serviceaccounts deployments",
         "delete",
-        "monitors in conflict and model servers that are switched off: operator/tests/api_power_monitor.rs",
+        "what a monitor's spec no longer asks for, as a model server that is switched off: operator/tests/api_power_monitor.rs",
     ),
     (
         "events",

@@ -95,6 +95,16 @@ fn one_monitor(facts: &Facts, monitor: &PowerMonitor) -> Vec<Finding> {
             "let the model server run (spec.modelServer.replicas) and Model be in spec.agent.sources",
         ));
     }
+    if nodes.stale > 0 {
+        let because = nodes
+            .stale_because
+            .iter()
+            .fold(String::new(), |all, one| all + "\n" + one);
+        findings.push(Finding::warn(
+            format!("agents of {} nodes cannot be read{because}", nodes.stale),
+            "see whether those nodes are up, and what their agents' logs say",
+        ));
+    }
     if nodes.modelled > 0 {
         let (because, mend) = told::unmetered(facts);
         findings.push(Finding::warn(

@@ -7,7 +7,7 @@
 //! all `ConfigMaps` of all namespaces, for the few that a policy names. Texts
 //! are read by the visit itself.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +53,12 @@ impl<P: Policy> Told<P> {
     pub(super) fn new(store: Store<Held<P>>) -> (Self, Receiver<()>) {
         let (look, looks) = channel(1);
         (Self { store, look }, looks)
+    }
+
+    /// The UIDs of all policies that there are.
+    fn uids(&self) -> impl Iterator<Item = String> {
+        let all = self.store.state().into_iter();
+        all.filter_map(|policy| policy.uid())
     }
 
     /// What each policy reads, by its UID.
@@ -119,6 +125,8 @@ async fn look<A: Policy, B: Policy>(
     cluster: &mut Told<B>,
     seen: &mut Seen,
 ) {
+    let there: HashSet<String> = namespaced.uids().chain(cluster.uids()).collect();
+    shared.forget_others(&there).await;
     let mut by_name = BTreeMap::new();
     let operators = &shared.context.namespace;
     namespaced.reads(operators, &mut by_name);

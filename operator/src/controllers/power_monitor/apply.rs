@@ -209,30 +209,6 @@ impl Hand {
         }
     }
 
-    /// Removes everything of the monitor, pods first.
-    ///
-    /// # Errors
-    /// If a write fails.
-    pub async fn remove_all(&self, live: &Live) -> Result<Rollout, RolloutFault> {
-        let mut wrote = false;
-        self.drop(live.agent_set.as_ref(), &mut wrote).await?;
-        self.remove_model_server(live, &mut wrote).await?;
-        let none = Extras::default();
-        Box::pin(self.settle_extras(&live.extras, &none, &mut wrote)).await?;
-        self.certify(live, &Wish::default()).await?;
-        self.forget_secrets(live).await?;
-        self.drop(live.agent_service.as_ref(), &mut wrote).await?;
-        self.drop(live.agent_config.as_ref(), &mut wrote).await?;
-        let bindings = Api::all(self.client.clone());
-        self.drop_at(&bindings, live.agent_binding.as_ref(), &mut wrote)
-            .await?;
-        self.drop(live.agent_account.as_ref(), &mut wrote).await?;
-        Ok(Rollout {
-            wrote,
-            ..Rollout::default()
-        })
-    }
-
     async fn remove_model_server(&self, live: &Live, wrote: &mut bool) -> Result<(), RolloutFault> {
         self.drop(live.model_deployment.as_ref(), wrote).await?;
         self.drop(live.model_service.as_ref(), wrote).await?;

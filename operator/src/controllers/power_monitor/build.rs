@@ -2,6 +2,7 @@
 //!
 //! Pure: the same spec gives the same objects, byte by byte, on every visit.
 
+pub mod affinity;
 pub mod config_map;
 pub mod daemon_set;
 pub mod disruption;
@@ -24,6 +25,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 
 pub use extras::Extras;
 
+use super::overlap::Claimant;
 use super::validate::{Tls, ValidatedPowerMonitor};
 
 /// Label of every object that the operator makes.
@@ -181,6 +183,8 @@ pub struct Plan<'a> {
     pub authority: Option<&'a str>,
     /// Whether the kind `ServiceMonitor` is installed.
     pub has_service_monitors: bool,
+    /// Older monitors that could choose nodes of this one: agents keep off them.
+    pub older: &'a [Claimant],
 }
 
 impl Plan<'_> {

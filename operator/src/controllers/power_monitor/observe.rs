@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::future::{self, BoxFuture};
 use futures::{FutureExt as _, Stream, StreamExt as _, try_join};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{
     ConfigMap, Node as KubeNode, Pod, Secret, Service, ServiceAccount,
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 use super::build::foreign::{CERTIFICATES, Certificate, SERVICE_MONITORS};
 use super::build::{Extras, MONITOR_LABEL, Names};
 use super::overlap::{Claimant, Node};
+use super::pods::Pods;
 use super::validate::linux_nodes;
 use crate::cluster::Readable;
 use crate::cluster::apply::{ApplyFault, Object, bounded};
@@ -34,8 +36,8 @@ use crate::cluster::fault::Class;
 /// waits for it too.
 const NODES_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Most pods looked at for trouble.
-const PODS_LOOKED_AT: u32 = 50;
+/// Pods asked for at a time.
+const PODS_A_PAGE: u32 = 500;
 
 /// Why a visit could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -280,17 +282,26 @@ impl Observer {
         matches!(timeout(NODES_PATIENCE, asked).await, Ok(Ok(_)))
     }
 
-    /// What keeps the first pod of the monitor that is not ready, in words.
+    /// Looks at all pods of the monitor: where they are, and what keeps the first
+    /// of them that is not ready.
     ///
     /// # Errors
-    /// If the read fails.
-    pub async fn trouble(&self, monitor: &str) -> Result<Option<String>, ApplyFault> {
-        let pods: Api<Pod> = self.api();
-        let params = ListParams::default()
-            .labels(&format!("{MONITOR_LABEL}={monitor}"))
-            .limit(PODS_LOOKED_AT);
-        let pods = bounded::<Pod, _>("list", monitor, pods.list(&params)).await?;
-        Ok(pods.iter().find_map(trouble_of))
+    /// If a read fails.
+    pub async fn pods(&self, monitor: &str, now: Timestamp) -> Result<Pods, ApplyFault> {
+        let api: Api<Pod> = self.api();
+        let of_monitor = format!("{MONITOR_LABEL}={monitor}");
+        let mut params = ListParams::default().labels(&of_monitor).limit(PODS_A_PAGE);
+        let mut seen = Pods::default();
+        loop {
+            let page = bounded::<Pod, _>("list", monitor, api.list(&params)).await?;
+            for pod in page.iter() {
+                seen.add(pod, now);
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(seen),
+            }
+        }
     }
 
     fn api<K>(&self) -> Api<K>
@@ -392,80 +403,9 @@ fn changes(
     }
 }
 
-/// What keeps a pod from being ready, in words.
-fn trouble_of(pod: &Pod) -> Option<String> {
-    let status = pod.status.as_ref()?;
-    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
-    let place = node.map_or(String::new(), |node| format!(" on node \"{node}\""));
-    let stuck = status
-        .container_statuses
-        .iter()
-        .flatten()
-        .find_map(|container| {
-            let state = container.state.as_ref()?;
-            let (reason, message) = match (&state.waiting, &state.terminated) {
-                (Some(waiting), _) => (waiting.reason.clone()?, waiting.message.clone()),
-                (None, Some(ended)) => (
-                    ended
-                        .reason
-                        .clone()
-                        .unwrap_or_else(|| format!("exit code {}", ended.exit_code)),
-                    ended.message.clone(),
-                ),
-                (None, None) => return None,
-            };
-            // On its way is no trouble.
-            (!matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
-                .then_some((reason, message))
-        });
-    let unscheduled = || {
-        status.conditions.iter().flatten().find_map(|condition| {
-            (condition.type_ == "PodScheduled" && condition.status == "False").then(|| {
-                let reason = condition
-                    .reason
-                    .clone()
-                    .unwrap_or_else(|| "Unscheduled".into());
-                (reason, condition.message.clone())
-            })
-        })
-    };
-    let (reason, message) = stuck.or_else(unscheduled)?;
-    let message: String = message.unwrap_or_default().chars().take(300).collect();
-    let text = format!("pod \"{}\"{place}: {reason}: {message}", pod.name_any());
-    Some(text.trim_end_matches([':', ' ']).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn pod(status: &serde_json::Value) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"name": "tanso-agent-x"},
-            "spec": {"nodeName": "n1", "containers": []},
-            "status": status,
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn trouble_names_pod_node_and_reason() {
-        let stuck = pod(&json!({"containerStatuses": [{
-            "name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}},
-        }]}));
-        assert_eq!(
-            trouble_of(&stuck).unwrap(),
-            "pod \"tanso-agent-x\" on node \"n1\": ErrImagePull: no such image"
-        );
-        let starting = pod(&json!({"containerStatuses": [{
-            "name": "agent", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-            "state": {"waiting": {"reason": "ContainerCreating"}},
-        }]}));
-        assert_eq!(trouble_of(&starting), None);
-    }
 
     #[test]
     fn a_heartbeat_of_a_node_is_no_change_and_its_end_is() {

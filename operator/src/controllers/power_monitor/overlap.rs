@@ -43,30 +43,42 @@ impl Claimant {
         let age = |c: &Self| (c.created.is_none(), c.created.clone().map(|time| time.0));
         (age(self), &self.name) < (age(other), &other.name)
     }
+
+    /// Whether a node could have the labels of both.
+    fn may_share(&self, other: &Self) -> bool {
+        self.node_selector.iter().all(|(key, value)| {
+            let theirs = other.node_selector.get(key);
+            theirs.is_none_or(|theirs| theirs == value)
+        })
+    }
 }
 
-/// Nodes that an older monitor measures.
+/// Nodes that older monitors measure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "PowerMonitor \"{with}\" is older and measures {} of the chosen nodes, first \"{first}\"; choose other nodes by spec.agent.nodeSelector, or delete one of the two",
-    count
+    "PowerMonitor \"{with}\" is older and measures {} of the {} chosen nodes, first \"{first}\": they are left to it; choose other nodes by spec.agent.nodeSelector, or delete one of the two",
+    count,
+    chosen
 )]
 pub struct Conflict {
-    /// The older monitor.
+    /// The oldest monitor that measures one of them.
     pub with: String,
-    /// How many nodes both choose.
+    /// How many nodes older monitors measure.
     pub count: usize,
+    /// How many nodes are chosen in all.
+    pub chosen: usize,
     /// The first of them by name.
     pub first: String,
 }
 
-/// The conflict of `me` with the oldest of `others` that chooses one of its
-/// nodes.
+/// Node selectors of the older of `others` that could choose a node of `me`,
+/// oldest first: their nodes are theirs, those of today and those to come.
 #[must_use]
-pub fn conflict(me: &Claimant, others: &[Claimant], nodes: &[Node]) -> Option<Conflict> {
-    let mut older: Vec<&Claimant> = others
+pub fn older(me: &Claimant, others: &[Claimant]) -> Vec<Claimant> {
+    let mut older: Vec<Claimant> = others
         .iter()
-        .filter(|other| other.name != me.name && other.precedes(me))
+        .filter(|other| other.name != me.name && other.precedes(me) && me.may_share(other))
+        .cloned()
         .collect();
     older.sort_by(|a, b| {
         if a.precedes(b) {
@@ -75,17 +87,46 @@ pub fn conflict(me: &Claimant, others: &[Claimant], nodes: &[Node]) -> Option<Co
             std::cmp::Ordering::Greater
         }
     });
-    older.into_iter().find_map(|other| {
-        let both = nodes
-            .iter()
-            .filter(|node| node.matches(&me.node_selector) && node.matches(&other.node_selector));
-        let first = both.clone().map(|node| &node.name).min()?;
-        Some(Conflict {
-            with: other.name.clone(),
-            count: both.count(),
-            first: first.clone(),
-        })
+    older
+}
+
+/// The conflict of `me` with the `older` ones, if any measures one of its nodes.
+#[must_use]
+pub fn conflict(me: &Claimant, older: &[Claimant], nodes: &[Node]) -> Option<Conflict> {
+    let chosen: Vec<&Node> = nodes
+        .iter()
+        .filter(|node| node.matches(&me.node_selector))
+        .collect();
+    let with = older
+        .iter()
+        .find(|other| chosen.iter().any(|node| node.matches(&other.node_selector)))?;
+    let theirs = chosen.iter().filter(|node| {
+        let mut older = older.iter();
+        older.any(|other| node.matches(&other.node_selector))
+    });
+    let first = theirs.clone().map(|node| &node.name).min()?;
+    Some(Conflict {
+        with: with.name.clone(),
+        count: theirs.count(),
+        chosen: chosen.len(),
+        first: first.clone(),
     })
+}
+
+/// The nodes that `me` chooses and no `older` one does, by name.
+#[must_use]
+pub fn own_nodes(me: &Claimant, older: &[Claimant], nodes: &[Node]) -> Vec<String> {
+    let is_theirs = |node: &Node| {
+        let mut older = older.iter();
+        older.any(|other| node.matches(&other.node_selector))
+    };
+    let mut own: Vec<String> = nodes
+        .iter()
+        .filter(|node| node.matches(&me.node_selector) && !is_theirs(node))
+        .map(|node| node.name.clone())
+        .collect();
+    own.sort();
+    own
 }
 
 #[cfg(test)]
@@ -117,28 +158,42 @@ mod tests {
     }
 
     #[test]
-    fn the_older_monitor_keeps_its_nodes() {
-        let all = claimant("all", 10, &[]);
-        let rack = claimant("rack", 20, &[("rack", "7")]);
+    fn the_older_monitor_keeps_its_nodes_and_the_younger_its_others() {
+        let rack = claimant("rack", 10, &[("rack", "7")]);
+        let pool = claimant("pool", 20, &[("pool", "gpu")]);
+        let both = [rack.clone(), pool.clone()];
         let nodes = [
-            node("b", &[("rack", "7")]),
+            node("c", &[("pool", "gpu")]),
+            node("b", &[("pool", "gpu"), ("rack", "7")]),
             node("a", &[("rack", "7")]),
-            node("c", &[]),
         ];
-        assert_eq!(conflict(&all, &[all.clone(), rack.clone()], &nodes), None);
-        let found = conflict(&rack, &[all, rack.clone()], &nodes).unwrap();
+        assert_eq!(older(&rack, &both), []);
+        assert_eq!(own_nodes(&rack, &[], &nodes), ["a", "b"]);
+        let of_pool = older(&pool, &both);
+        let found = conflict(&pool, &of_pool, &nodes).unwrap();
         assert_eq!(
-            (found.with.as_str(), found.count, found.first.as_str()),
-            ("all", 2, "a")
+            (
+                found.with.as_str(),
+                found.count,
+                found.chosen,
+                found.first.as_str()
+            ),
+            ("rack", 1, 2, "b")
         );
+        assert_eq!(own_nodes(&pool, &of_pool, &nodes), ["c"]);
     }
 
     #[test]
     fn selectors_that_share_no_node_do_not_conflict() {
         let a = claimant("a", 10, &[("rack", "1")]);
         let b = claimant("b", 20, &[("rack", "2")]);
-        let nodes = [node("x", &[("rack", "1")]), node("y", &[("rack", "2")])];
-        assert_eq!(conflict(&b, &[a], &nodes), None);
+        // No node has two values of one label, neither now nor later.
+        assert_eq!(older(&b, std::slice::from_ref(&a)), []);
+        let c = claimant("c", 30, &[("pool", "gpu")]);
+        let nodes = [node("x", &[("rack", "1")]), node("y", &[("pool", "gpu")])];
+        let of_c = older(&c, &[b.clone(), a.clone()]);
+        assert_eq!(of_c, [a, b]);
+        assert_eq!(conflict(&c, &of_c, &nodes), None);
     }
 
     proptest! {
@@ -148,8 +203,8 @@ mod tests {
             let b = claimant("b", second, &[]);
             let nodes = [node("x", &[])];
             let both = [a.clone(), b.clone()];
-            let gives_way = [&a, &b].map(|me| conflict(me, &both, &nodes).is_some());
-            prop_assert!(gives_way[0] != gives_way[1]);
+            let own = [&a, &b].map(|me| own_nodes(me, &older(me, &both), &nodes).len());
+            prop_assert!(own == [1, 0] || own == [0, 1]);
         }
     }
 }

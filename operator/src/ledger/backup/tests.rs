@@ -119,6 +119,37 @@ fn a_backup_that_does_not_add_up_is_refused_and_a_damaged_ledger_can_be_replaced
     assert_eq!(total(&mut open_file(&path).unwrap()), sum(25));
 }
 
+/// What the log of a damaged ledger held was gone with it.
+#[test]
+fn the_log_of_a_damaged_ledger_stays_beside_it_and_that_of_an_earlier_one_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let log = folder.path().join("ledger.db-wal");
+    let replaced_log = folder.path().join("ledger.db.replaced-wal");
+    let mut ledger = open_file(&path).unwrap();
+    append::book(&mut ledger, &page(0, 25), at(0)).unwrap();
+    let good = backup(&ledger, folder.path(), 9, at(1)).unwrap().path;
+    // A log without the file's first page: that one's damage shows.
+    let pragma = "PRAGMA wal_checkpoint(TRUNCATE)";
+    ledger.query_row(pragma, [], |_| Ok(())).unwrap();
+    let change = "UPDATE cursors SET closed_until = closed_until + 60";
+    ledger.execute(change, []).unwrap();
+    let newest = fs::read(&log).unwrap();
+    assert!(!newest.is_empty());
+    drop(ledger);
+    fs::write(&path, vec![7; 65_536]).unwrap();
+    fs::write(&log, &newest).unwrap();
+    restore(&good, &path).unwrap();
+    assert_eq!(fs::read(&replaced_log).unwrap(), newest);
+    assert!(!log.exists());
+    assert_eq!(total(&mut open_file(&path).unwrap()), sum(25));
+    // The next one that is replaced is whole: that log is not its own.
+    restore(&good, &path).unwrap();
+    assert!(!replaced_log.exists());
+    let mut replaced = open_file(&folder.path().join("ledger.db.replaced")).unwrap();
+    assert_eq!(total(&mut replaced), sum(25));
+}
+
 /// A backup that failed is as large as one that did not. Its name has its time, so
 /// the next try did not write over it: hour by hour they filled the volume.
 #[test]

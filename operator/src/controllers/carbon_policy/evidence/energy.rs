@@ -96,6 +96,9 @@ pub(super) struct EnergyRecord {
     rows: Vec<Row>,
     earlier: Vec<EnergyRow>,
     node_hours: BTreeMap<String, BTreeSet<UtcHour>>,
+    /// Absent without any, as in records of before, when no minutes were counted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    part_hours: BTreeMap<String, BTreeMap<UtcHour, u64>>,
     node_idle: BTreeMap<String, (Joules, u64)>,
     node_first: BTreeMap<String, UtcHour>,
     cpu_minutes: Vec<(i64, String, u64)>,
@@ -153,6 +156,11 @@ impl EnergyRecord {
             earlier: snapshot.earlier.clone(),
             node_hours: snapshot
                 .node_hours
+                .iter()
+                .map(|(node, hours)| (text(node), hours.clone()))
+                .collect(),
+            part_hours: snapshot
+                .part_hours
                 .iter()
                 .map(|(node, hours)| (text(node), hours.clone()))
                 .collect(),
@@ -216,6 +224,7 @@ impl EnergyRecord {
             // Told in a status, and in no report.
             unseen: HashSet::new(),
             node_hours: keyed(&self.node_hours),
+            part_hours: keyed(&self.part_hours),
             node_idle: keyed(&self.node_idle),
             node_first: keyed(&self.node_first),
             cpu_minutes: minutes

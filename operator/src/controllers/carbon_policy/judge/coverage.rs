@@ -38,10 +38,13 @@ impl Since {
     }
 }
 
+/// Minutes of an hour.
+const WHOLE: u64 = 60;
+
 /// The node hours of a period up to the end of the data that have data, of
-/// those that should: from a node's first hour, to its last minute, or to the
-/// end if its agent should be there. Hours before the first record of all are
-/// missing on as many nodes as there were on average since.
+/// those that should, in minutes: from a node's first hour, to its last minute, or
+/// to the end if its agent should be there. Hours before the first record of all
+/// are missing on as many nodes as there were on average since.
 pub(super) fn coverage(inputs: &Inputs<'_>, period: Period, since: Since) -> Coverage {
     let snapshot = inputs.snapshot;
     let end = period.until.min(inputs.window.until);
@@ -54,22 +57,44 @@ pub(super) fn coverage(inputs: &Inputs<'_>, period: Period, since: Since) -> Cov
         let own_end = UtcHour::from_unix_seconds(node.closed_until.saturating_sub(1)).plus_hours(1);
         let is_expected = inputs.expected_nodes.contains(&node.node);
         let until = if is_expected { end } else { own_end.min(end) };
-        expected += hours(from, until);
+        expected += WHOLE * hours(from, until);
+        let told_until = if is_expected {
+            inputs.data_through.as_second().max(node.closed_until)
+        } else {
+            node.closed_until
+        };
+        let parts = snapshot.part_hours.get(node.node.as_str());
+        let minutes = |hour: &UtcHour| match parts.and_then(|parts| parts.get(hour)) {
+            // From its first record on, whenever that was.
+            Some(_) if hour == first => WHOLE,
+            Some(minutes) => of_hour(*hour, *minutes, told_until),
+            None => WHOLE,
+        };
         let seen = snapshot.node_hours.get(node.node.as_str());
-        let within = seen.map_or(0, |seen| seen.range(from..until.max(from)).count());
-        with_data += u64::try_from(within).unwrap_or(0);
+        let within = seen
+            .into_iter()
+            .flat_map(|seen| seen.range(from..until.max(from)));
+        with_data += within.map(minutes).sum::<u64>();
     }
     if since != Since::FirstRecord {
         let mut blind = blind_hours(inputs, period);
         let known = hours(period.from, end).saturating_sub(blind);
         // As many nodes as since, at least one.
-        let nodes = expected.div_ceil(known.max(1)).max(1);
+        let nodes = expected.div_ceil(WHOLE * known.max(1)).max(1);
         if since == Since::BeginToEnd {
             blind += hours(end, period.until);
         }
-        expected += blind.saturating_mul(nodes);
+        expected += blind.saturating_mul(nodes).saturating_mul(WHOLE);
     }
     Coverage::new(expected, with_data)
+}
+
+/// Of a whole hour as much as was seen of the part that could be: to the minute
+/// up to which the node should have told.
+fn of_hour(hour: UtcHour, minutes: u64, told_until: i64) -> u64 {
+    let seconds = told_until.saturating_sub(hour.unix_seconds());
+    let could_be = u64::try_from(seconds / 60).unwrap_or(0).clamp(1, WHOLE);
+    (minutes * WHOLE / could_be).min(WHOLE)
 }
 
 /// Hours of a period, up to the end of the data, that lie before the first

@@ -294,6 +294,12 @@ fn others(inputs: &Inputs<'_>, grouped: &Grouped<'_>) -> Vec<String> {
         format!("gives {node} {cpu:?} {memory:?}")
     });
     let gives = gives.chain(before(inputs, used));
+    let parts = inputs.snapshot.part_hours.iter();
+    let parts = parts.flat_map(|(node, hours)| {
+        let part = move |(hour, minutes)| format!("seen {node} {hour} {minutes}");
+        hours.iter().map(part)
+    });
+    let gives = gives.chain(parts);
     let nodes = nodes.iter().map(|node| format!("node {node:?}"));
     let load = load.iter().map(|pod| format!("load {pod:?}"));
     let others = others.chain(nodes).chain(load);

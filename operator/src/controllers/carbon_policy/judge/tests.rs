@@ -196,6 +196,7 @@ fn snapshot() -> Snapshot {
         ]),
         unseen: HashSet::new(),
         node_hours: BTreeMap::from([(Arc::from("n1"), BTreeSet::from([hour()]))]),
+        part_hours: BTreeMap::from([(Arc::from("n1"), BTreeMap::from([(hour(), 30)]))]),
         node_idle: BTreeMap::from([(
             Arc::from("n1"),
             (Joules::from_microjoules(60_000_000_003), 30),
@@ -466,6 +467,52 @@ fn a_node_without_data_lowers_the_coverage_below_a_verdict() {
     let (_, found) = evaluate(&spec(IntensitySource::Static), &partial);
     assert_eq!(found.totals.coverage_percent, 10);
     assert_eq!(found.combined.reason.as_str(), "CoverageTooLow");
+}
+
+/// Five minutes of each hour counted as all of it, and the verdict stood.
+#[test]
+fn hours_of_which_a_few_minutes_were_seen_are_no_whole_hours() {
+    let ten: Vec<UtcHour> = (0..10).map(|back| hour().plus_hours(-back)).collect();
+    let mut seen = snapshot();
+    seen.node_first = BTreeMap::from([(Arc::from("n1"), ten[9])]);
+    seen.node_hours = BTreeMap::from([(Arc::from("n1"), ten.iter().copied().collect())]);
+    let judged = |seen: &Snapshot| {
+        let (_, found) = evaluate(&spec(IntensitySource::Static), seen);
+        let reason = found.combined.reason.as_str().to_owned();
+        (
+            found.combined.verdict,
+            reason,
+            found.totals.coverage_percent,
+        )
+    };
+    let (verdict, _, percent) = judged(&seen);
+    assert_eq!((verdict, percent), (verdict::Verdict::Compliant, 100));
+    // The first is seen from its first record on; the newest has 30 minutes yet.
+    let few = ten.iter().map(|hour| (*hour, 5)).collect();
+    seen.part_hours = BTreeMap::from([(Arc::from("n1"), few)]);
+    let (verdict, reason, percent) = judged(&seen);
+    assert_eq!(verdict, verdict::Verdict::Unknown);
+    // 60 of the first, 5 each of eight, and 5 of 30 of the newest: 110 of 600.
+    assert_eq!((reason.as_str(), percent), ("CoverageTooLow", 18));
+    // It said nothing of 25 minutes: missing, unless it is gone since.
+    seen.nodes[0].closed_until = THROUGH - 25 * 60;
+    let most = ten.iter().skip(1).map(|hour| (*hour, 60));
+    let most = most.chain([(ten[0], 5)]).collect();
+    seen.part_hours = BTreeMap::from([(Arc::from("n1"), most)]);
+    assert_eq!(judged(&seen).2, 92);
+    let policy = policy(&spec(IntensitySource::Static), &Observed::default());
+    let data_through = Timestamp::from_second(THROUGH).unwrap();
+    let gone = judge(&Inputs {
+        policy: &policy,
+        snapshot: &seen,
+        facts: &Cluster,
+        window: window(data_through, policy.window_hours),
+        data_through,
+        expected_nodes: &BTreeSet::new(),
+        idle_sharing: &BTreeMap::new(),
+        is_whole: true,
+    });
+    assert_eq!(gone.totals.coverage_percent, 100);
 }
 
 #[test]

@@ -29,7 +29,7 @@ use super::config_map::{
 use super::meters;
 use super::model_server::MODEL_AUDIENCE;
 use super::services::{LEGACY_PORT_NAME, PORT_NAME};
-use super::{AGENT, Plan};
+use super::{AGENT, Plan, affinity};
 
 /// Annotation with the digest of the settings.
 pub const CONFIG_DIGEST: &str = "tanso.dev/config-digest";
@@ -81,6 +81,7 @@ fn pod(plan: Plan<'_>) -> PodSpec {
         runtime_class_name: meters::runtime_class(plan),
         host_pid: Some(true),
         node_selector: Some(plan.monitor.node_selector.clone()),
+        affinity: affinity::agent(plan),
         tolerations: Some(plan.monitor.tolerations.clone()),
         termination_grace_period_seconds: Some(30),
         containers: vec![container(plan)],

@@ -48,6 +48,7 @@ fn children_of(name: &str, spec: Value, installation: &Installation) -> Children
             .as_ref()
             .map(|_| "-----BEGIN CERTIFICATE-----\n"),
         has_service_monitors: true,
+        older: &[],
     })
 }
 

@@ -38,6 +38,7 @@ impl Rig {
             owner: &self.owner,
             authority: None,
             has_service_monitors: false,
+            older: &[],
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod sources;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use tanso_agent_wire::counters::CountersSaid;
@@ -21,6 +23,9 @@ use crate::collect::CpuTimeSource;
 /// Most nodes listed with the reason why they have no source of power.
 const REASONS_LISTED: usize = 10;
 
+/// Most nodes named that take no agent.
+const NAMES_LISTED: usize = 5;
+
 /// How a visit ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome<'a> {
@@ -28,8 +33,6 @@ pub enum Outcome<'a> {
     RolledOut(&'a Rollout),
     /// `spec.suspend` is set; this runs.
     Suspended(&'a Rollout),
-    /// An older monitor measures one of the nodes.
-    Conflicted(&'a Conflict),
     /// The spec asks for what cannot be.
     Invalid(&'a Faults),
     /// A step failed.
@@ -50,10 +53,14 @@ pub struct Findings<'a> {
     pub generation: Option<i64>,
     /// The status before.
     pub before: Option<&'a PowerMonitorStatus>,
-    /// Names of the chosen nodes.
+    /// Names of the chosen nodes, without those that older monitors measure.
     pub chosen: &'a [String],
+    /// The older monitors' nodes among the chosen.
+    pub conflict: Option<&'a Conflict>,
     /// What keeps a pod from being ready.
     pub trouble: Option<&'a str>,
+    /// The nodes that have an agent's pod, where that was looked at.
+    pub agents_on: Option<&'a BTreeSet<String>>,
     /// What the agents said.
     pub facts: &'a Facts,
     /// Whether a model server is wished.
@@ -112,31 +119,6 @@ pub fn compute(findings: &Findings<'_>, outcome: Outcome<'_>) -> PowerMonitorSta
     match outcome {
         Outcome::RolledOut(rollout) => running(findings, rollout, false, &mut status),
         Outcome::Suspended(rollout) => running(findings, rollout, true, &mut status),
-        Outcome::Conflicted(conflict) => {
-            status.nodes = NodeCounts::default();
-            status.summary = Some(summary(findings, &status.nodes));
-            let parts = say("False", reasons::CONFLICTED, "removed while conflicted");
-            put(
-                &mut status,
-                types::AGENTS_READY,
-                &parts,
-                findings.generation,
-                findings.now,
-            );
-            put(
-                &mut status,
-                types::MODEL_SERVER_READY,
-                &parts,
-                findings.generation,
-                findings.now,
-            );
-            stalled(
-                findings,
-                reasons::CONFLICTED,
-                &conflict.to_string(),
-                &mut status,
-            );
-        }
         Outcome::Invalid(faults) => {
             stalled(
                 findings,
@@ -175,7 +157,10 @@ fn running(
     } else {
         agents.clone()
     };
-    let no_nodes = ready.reason == reasons::NO_MATCHING_NODES;
+    let no_nodes = [reasons::NO_MATCHING_NODES, reasons::CONFLICTED].contains(&&*ready.reason);
+    if let Some(conflict) = findings.conflict.filter(|_| !no_nodes) {
+        ready.message = format!("{}; {conflict}", ready.message);
+    }
     if suspended {
         reasons::SUSPENDED.clone_into(&mut ready.reason);
         ready.message = format!("suspended, changes of the spec wait; {}", ready.message);
@@ -202,6 +187,64 @@ fn running(
         put(status, type_, content, findings.generation, findings.now);
     }
     service_monitors(findings, status);
+    conflicted(findings, status);
+    data_fresh(findings, status);
+}
+
+/// Said once any agent was read: whose figures are old, and whose are refused.
+fn data_fresh(findings: &Findings<'_>, status: &mut PowerMonitorStatus) {
+    let type_ = types::DATA_FRESH;
+    let facts = || {
+        let chosen = findings.chosen.iter();
+        chosen.filter_map(move |node| Some((node, findings.facts.get(node)?)))
+    };
+    if facts().next().is_none() {
+        status.conditions.retain(|c| c.type_ != type_);
+        return;
+    }
+    let refused: Vec<_> = facts()
+        .filter_map(|(node, fact)| Some((node, fact.quarantined.as_ref()?)))
+        .collect();
+    let stale: Vec<_> = facts()
+        .filter_map(|(node, fact)| Some((node, fact.stale.as_ref()?)))
+        .collect();
+    let content = match (refused.first(), stale.first()) {
+        (Some((node, why)), _) => {
+            let message = format!(
+                "answers of {} are refused, first node \"{node}\": {why}",
+                nodes(refused.len())
+            );
+            say("False", reasons::QUARANTINED, message)
+        }
+        (None, Some((node, why))) => {
+            let message = format!(
+                "agents of {} cannot be read, first node \"{node}\": {why}",
+                nodes(stale.len())
+            );
+            say("False", reasons::STALE, message)
+        }
+        (None, None) => say("True", reasons::SUCCEEDED, ""),
+    };
+    put(status, type_, &content, findings.generation, findings.now);
+}
+
+fn nodes(count: usize) -> String {
+    match count {
+        1 => "1 node".to_owned(),
+        count => format!("{count} nodes"),
+    }
+}
+
+/// Said while there is a conflict, and not at all without one.
+fn conflicted(findings: &Findings<'_>, status: &mut PowerMonitorStatus) {
+    let type_ = types::CONFLICTED;
+    match findings.conflict {
+        Some(conflict) => {
+            let content = say("True", reasons::CONFLICTED, conflict.to_string());
+            put(status, type_, &content, findings.generation, findings.now);
+        }
+        None => status.conditions.retain(|c| c.type_ != type_),
+    }
 }
 
 /// Said where they are wished, and nowhere else.
@@ -280,6 +323,9 @@ fn put(
 }
 
 fn agents(findings: &Findings<'_>, set: Option<&DaemonSet>) -> Say {
+    if let Some(conflict) = findings.conflict.filter(|_| findings.chosen.is_empty()) {
+        return say("False", reasons::CONFLICTED, conflict.to_string());
+    }
     if findings.chosen.is_empty() {
         return say(
             "False",
@@ -323,11 +369,39 @@ fn agents(findings: &Findings<'_>, set: Option<&DaemonSet>) -> Say {
         }
         return say("False", reasons::ROLLOUT_IN_PROGRESS, message);
     }
-    say(
-        "True",
-        reasons::SUCCEEDED,
-        format!("{ready}/{desired} agents ready"),
-    )
+    let message = format!("{ready}/{desired} agents ready");
+    match left_out(findings, desired) {
+        Some(left_out) => {
+            let message = format!("{message}; {left_out}");
+            say("False", reasons::NODES_LEFT_OUT, message)
+        }
+        None => say("True", reasons::SUCCEEDED, message),
+    }
+}
+
+/// The chosen nodes that take no agent, in words; `None` if all take one.
+fn left_out(findings: &Findings<'_>, desired: i32) -> Option<String> {
+    let chosen = findings.chosen;
+    let count = chosen.len().saturating_sub(usize::try_from(desired).ok()?);
+    if count == 0 {
+        return None;
+    }
+    let names: Vec<String> = findings
+        .agents_on
+        .into_iter()
+        .flat_map(|on| chosen.iter().filter(move |node| !on.contains(*node)))
+        .take(NAMES_LISTED)
+        .map(|node| format!("\"{node}\""))
+        .collect();
+    let names = match names.as_slice() {
+        [] => String::new(),
+        names if names.len() < count => format!(", among them {}", names.join(", ")),
+        names => format!(": {}", names.join(", ")),
+    };
+    Some(format!(
+        "{count} of the {} chosen nodes take no agent{names}; extend spec.agent.tolerations to their taints",
+        chosen.len()
+    ))
 }
 
 fn model_server(findings: &Findings<'_>, deployment: Option<&Deployment>) -> Say {
@@ -388,6 +462,14 @@ fn counts(findings: &Findings<'_>, set: Option<&DaemonSet>) -> NodeCounts {
         let Some(fact) = findings.facts.get(node) else {
             continue;
         };
+        // What was so days ago is not so now.
+        if let Some(stale) = &fact.stale {
+            counts.stale += 1;
+            if counts.stale_because.len() < REASONS_LISTED {
+                counts.stale_because.push(format!("{node}: {stale}"));
+            }
+            continue;
+        }
         match fact.cpu_time {
             Some(CpuTimeSource::Ebpf) => counts.cpu_time.ebpf += 1,
             Some(CpuTimeSource::CgroupFiles) => counts.cpu_time.cgroup_files += 1,
@@ -420,7 +502,9 @@ fn summary(findings: &Findings<'_>, nodes: &NodeCounts) -> PowerMonitorSummary {
     let powers = findings
         .chosen
         .iter()
-        .filter_map(|node| findings.facts.get(node)?.power);
+        .filter_map(|node| findings.facts.get(node))
+        .filter(|fact| fact.stale.is_none())
+        .filter_map(|fact| fact.power);
     let power = powers.fold(None, |sum: Option<Watts>, power| {
         Some(sum.map_or(power, |sum| sum + power))
     });

@@ -17,8 +17,7 @@ fn told(facts: &[(&str, Option<Provenance>, u64)]) -> Facts {
                 power: Some(Watts::from_microwatts(power_w * 1_000_000)),
                 reason: provenance.is_none().then(|| "no meter".to_owned()),
                 cpu_time: provenance.map(|_| CpuTimeSource::Ebpf),
-                counters: None,
-                meters: Vec::new(),
+                ..NodeFact::default()
             };
             ((*node).to_owned(), fact)
         })
@@ -51,7 +50,9 @@ fn findings<'a>(chosen: &'a [String], facts: &'a Facts) -> Findings<'a> {
         generation: Some(3),
         before: None,
         chosen,
+        conflict: None,
         trouble: Some("pod \"p\": ErrImagePull"),
+        agents_on: None,
         facts,
         wants_model_server: true,
         service_monitors: None,
@@ -92,6 +93,7 @@ fn when_all_runs_it_is_ready_with_counts_and_power() {
         json!({
             "Ready": "True Succeeded", "Reconciling": "False Succeeded", "Stalled": "False Succeeded",
             "AgentsReady": "True Succeeded", "ModelServerReady": "True Succeeded",
+            "DataFresh": "True Succeeded",
         })
     );
     assert_eq!(
@@ -416,4 +418,143 @@ fn chosen_nodes_are_counted_by_each_source_that_they_have() {
             {"source": "Model", "active": 0, "standby": 1, "failed": 0},
         ])
     );
+}
+
+fn conflict(count: usize, chosen: usize) -> Conflict {
+    Conflict {
+        with: "elder".to_owned(),
+        count,
+        chosen,
+        first: "x".to_owned(),
+    }
+}
+
+/// One node of both pools took the agents of all others away, and the learned
+/// models with them.
+#[test]
+fn nodes_of_an_older_monitor_are_told_and_the_others_are_measured() {
+    let chosen = nodes(&["a", "b"]);
+    let facts = told(&[("a", Some(Provenance::Measured), 17)]);
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 2, 2, 2)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let shared = conflict(1, 3);
+    let mut given = findings(&chosen, &facts);
+    given.conflict = Some(&shared);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(brief(&status)["Ready"], "True Succeeded");
+    assert_eq!(brief(&status)["Stalled"], "False Succeeded");
+    assert_eq!(brief(&status)["Conflicted"], "True Conflicted");
+    let said = condition(&status.conditions, types::CONFLICTED).unwrap();
+    assert!(
+        said.message
+            .starts_with("PowerMonitor \"elder\" is older and measures 1 of the 3 chosen nodes"),
+        "{}",
+        said.message
+    );
+    let mut after = findings(&chosen, &facts);
+    after.before = Some(&status);
+    let status = compute(&after, Outcome::RolledOut(&rollout));
+    assert!(condition(&status.conditions, types::CONFLICTED).is_none());
+}
+
+#[test]
+fn a_monitor_whose_nodes_are_all_an_older_ones_stalls_and_says_so() {
+    let facts = Facts::default();
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 0, 0, 0)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let all = conflict(3, 3);
+    let mut given = findings(&[], &facts);
+    given.conflict = Some(&all);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(
+        brief(&status),
+        json!({
+            "Ready": "False Conflicted", "Reconciling": "False Succeeded", "Stalled": "True Conflicted",
+            "AgentsReady": "False Conflicted", "ModelServerReady": "True Succeeded",
+            "Conflicted": "True Conflicted",
+        })
+    );
+}
+
+/// One tainted node of three: all was ready, and nobody said that it is not
+/// measured.
+#[test]
+fn chosen_nodes_that_take_no_agent_are_named_and_nothing_is_ready() {
+    let chosen = nodes(&["a", "b", "c"]);
+    let facts = Facts::default();
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 2, 2, 2)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let on = ["a", "c"].map(str::to_owned).into();
+    let mut given = findings(&chosen, &facts);
+    given.agents_on = Some(&on);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(brief(&status)["Ready"], "False NodesLeftOut");
+    assert_eq!(brief(&status)["AgentsReady"], "False NodesLeftOut");
+    let ready = condition(&status.conditions, "Ready").unwrap();
+    assert_eq!(
+        ready.message,
+        "2/2 agents ready; 1 of the 3 chosen nodes take no agent: \"b\"; extend spec.agent.tolerations to their taints"
+    );
+}
+
+#[test]
+fn a_node_that_is_silent_for_long_counts_nowhere_and_is_named() {
+    let chosen = nodes(&["a", "b"]);
+    let mut facts = told(&[
+        ("a", Some(Provenance::Measured), 17),
+        ("b", Some(Provenance::Measured), 400),
+    ]);
+    facts.get_mut("b").unwrap().stale = Some("not read since then: no answer".to_owned());
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 2, 2, 2)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let status = compute(&findings(&chosen, &facts), Outcome::RolledOut(&rollout));
+    let counts = &status.nodes;
+    assert_eq!((counts.measured, counts.stale), (1, 1));
+    assert_eq!(counts.cpu_time.ebpf, 1);
+    assert_eq!(counts.stale_because, ["b: not read since then: no answer"]);
+    assert_eq!(status.summary.as_ref().unwrap().power, "17.0W");
+    assert_eq!(brief(&status)["DataFresh"], "False Stale");
+    let said = condition(&status.conditions, types::DATA_FRESH).unwrap();
+    assert_eq!(
+        said.message,
+        "agents of 1 node cannot be read, first node \"b\": not read since then: no answer"
+    );
+}
+
+#[test]
+fn an_agent_whose_answers_are_refused_is_said_at_once() {
+    let chosen = nodes(&["a", "b"]);
+    let mut facts = told(&[
+        ("a", Some(Provenance::Measured), 17),
+        ("b", Some(Provenance::Measured), 23),
+    ]);
+    facts.get_mut("b").unwrap().quarantined = Some("the answer is of 1970".to_owned());
+    let rollout = Rollout {
+        agent_set: Some(set(1, 1, 2, 2, 2)),
+        model_deployment: Some(deployment(1)),
+        wrote: false,
+    };
+    let mut given = findings(&chosen, &facts);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert_eq!(brief(&status)["DataFresh"], "False Quarantined");
+    let said = condition(&status.conditions, types::DATA_FRESH).unwrap();
+    assert!(said.message.contains("node \"b\": the answer is of 1970"));
+    // Before any agent was read there is nothing to be said.
+    let none = Facts::default();
+    given.facts = &none;
+    given.before = Some(&status);
+    let status = compute(&given, Outcome::RolledOut(&rollout));
+    assert!(condition(&status.conditions, types::DATA_FRESH).is_none());
 }
