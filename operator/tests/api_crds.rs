@@ -248,6 +248,7 @@ fn every_rule_of_every_kind_is_broken_by_a_case() {
     let cases = [
         power_monitors(),
         power_monitor_parts(),
+        power_monitor_sources(),
         sites(),
         times(),
         intensities(),

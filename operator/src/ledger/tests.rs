@@ -537,7 +537,7 @@ fn a_later_format_and_a_file_that_is_no_ledger_are_refused() {
             refused,
             LedgerFault::Newer {
                 found: 99,
-                known: 11
+                known: 12
             }
         ),
         "{refused}"

@@ -271,7 +271,15 @@ mod tests {
     fn every_test_that_the_reliability_page_names_is_there() {
         let mut tests = Vec::new();
         for folder in [
-            "agent", "operator", "carbon", "cli", "crds", "faces", "runtime", "tests",
+            "agent",
+            "operator",
+            "carbon",
+            "cli",
+            "crds",
+            "faces",
+            "intensity",
+            "runtime",
+            "tests",
         ] {
             sources(&workspace::root().join(folder), &mut tests);
         }
