@@ -219,9 +219,11 @@ fn pieces(rule: &Value) -> Vec<String> {
         return vec![message.to_owned()];
     }
     let expression = rule["messageExpression"].as_str().unwrap_or_default();
+    // An apostrophe within a literal does not end it.
+    let expression = expression.replace("\\'", "’");
     let literals = expression.split('\'').skip(1).step_by(2);
     literals
-        .map(|text| text.trim().to_owned())
+        .map(|text| text.trim().replace('’', "'"))
         .filter(|text| text.len() > 8)
         .collect()
 }
